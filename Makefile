@@ -1,0 +1,39 @@
+# make demo | test | ui | clean. Everything is installed into .venv, at the versions of constraints.txt.
+
+PYTHON ?= python3
+EXTRAS ?= demo,dev
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo ui test lint types unit install clean
+
+demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
+	$(BIN)/segmentation run --all
+
+ui: $(INSTALLED)  ## Dagster's page and daemon on 127.0.0.1:3000
+	$(BIN)/segmentation ui
+
+test: lint types unit  ## what CI runs
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+unit: $(INSTALLED)
+	$(BIN)/pytest --numprocesses 2
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Say which: make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	echo "DAGSTER_HOME=$$($(BIN)/segmentation instance)" > .env  # so that a plain `dagster dev` finds the same instance
+	touch $(INSTALLED)
+
+clean:  ## remove everything that runs have written; raw inputs and the virtual environment stay
+	rm -rf data/lake data/publishing data/reports data/dagster data/segmentation.duckdb data/segmentation.duckdb.wal

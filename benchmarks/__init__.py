@@ -1,0 +1,1 @@
+"""How fast, and how good: measured, with the figures in README.md."""

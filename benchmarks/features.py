@@ -1,0 +1,257 @@
+"""How long features take: in steady state, from scratch, and in vectorised pandas, on the same lines, interleaved.
+
+    python -m benchmarks.features --customers 100000 --repeats 3
+
+Each customer has 20 order lines over 24 monthly windows; the lookback is 12 windows. Data is generated into a temporary
+folder, one Parquet file per window, as the lake has it. Timed from files to a file of features:
+
+- steady: the activity of the newest window, the customers known, and the merge of the lookback's windows;
+- scratch: the activity of all windows from all order lines, then the same merge;
+- pandas: everything from all order lines, with group-bys on integer codes and no Python loop over rows.
+
+Before anything is timed, the three are compared on every column that pandas computes.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.contracts import (
+    CUSTOMER_ACTIVITY,
+    CUSTOMER_CATEGORY_ACTIVITY,
+    CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMERS,
+    EVENTS,
+    RAW_CUSTOMERS,
+)
+from segmentation_assets.core import activity, cleaning, features
+from segmentation_assets.core.windows import Calendar, Lookback
+from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.lake import Lake, conformed
+from segmentation_assets.partitions import following
+from segmentation_assets.settings import Snapshots
+
+LINES_PER_CUSTOMER, WINDOWS, LOOKBACK = 20, 24, 12
+SNAPSHOTS = Snapshots(first=dt.date(2016, 1, 1), cadence="monthly")
+AS_OF = dt.date(2018, 1, 1)
+STARTS = [following(AS_OF, SNAPSHOTS, -steps) for steps in range(WINDOWS, 0, -1)]
+CALENDAR = Calendar("monthly", SNAPSHOTS.first)
+SPAN = Lookback(CALENDAR, AS_OF, STARTS[-LOOKBACK], STARTS[-4], LOOKBACK, 4)
+ROLES = features.EventRoles()
+
+
+def generate(folder: Path, customers: int, threads: int) -> None:
+    """Order lines of every window: orders of about three lines, a skewed rate per customer, five percent returns."""
+    with duckdb.connect(config={"threads": threads}) as connection:
+        connection.execute("SELECT setseed(0.42)")
+        connection.execute(
+            """
+            CREATE TABLE lines AS
+            WITH rows AS (
+                SELECT i, CAST(floor(? * pow(random(), 1.3)) AS BIGINT) AS customer, random() AS when_, random() AS price, random() AS r, i // 3 AS o
+                FROM range(? * ?) t(i)
+            )
+            SELECT i AS row_number, 'generated' AS source_file, 'c' || customer AS customer_id,
+                   'o' || customer || '-' || CAST(floor(when_ * 731 / 4) AS INTEGER) AS order_id,
+                   TIMESTAMP '2016-01-01' + to_seconds(CAST(floor(floor(when_ * 731 / 4) * 4 * 86400 + (customer * 7919) % 43200 + 30000) AS BIGINT)) AS ordered_at,
+                   CAST(CASE WHEN r < 0.05 THEN -1 ELSE 1 END * (1 + 60 * price * price) AS DECIMAL(18, 4)) AS amount,
+                   CAST(CASE WHEN r < 0.05 THEN -1 ELSE 1 + floor(4 * price) END AS DECIMAL(18, 4)) AS quantity,
+                   'p' || CAST(floor(1000 * price) AS INTEGER) AS product_id, 'category ' || CAST(floor(12 * random() * random()) AS INTEGER) AS category,
+                   CAST(CASE WHEN random() < 0.3 THEN price ELSE 0 END AS DECIMAL(18, 4)) AS discount,
+                   CAST(CASE WHEN random() < 0.05 THEN 1 ELSE 0 END AS DECIMAL(18, 4)) AS coupon_discount, r < 0.05 AS is_return
+            FROM rows
+            """,
+            [customers, customers, LINES_PER_CUSTOMER],
+        )
+        for start in STARTS:
+            connection.execute(
+                f"COPY (SELECT * FROM lines WHERE ordered_at >= DATE '{start}' AND ordered_at < DATE '{following(start, SNAPSHOTS)}') "
+                f"TO '{folder}/transactions-{start}.parquet' (COMPRESSION zstd)"
+            )
+
+
+class Pipeline:
+    """The project's own way, over the files of a folder."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        self.folder, self.engine = folder, DuckDBEngine(threads)
+        self.empty = Lake(folder / "none", self.engine)
+
+    def lines(self, starts: list[dt.date]) -> Any:
+        return self.engine.scan([self.folder / f"transactions-{start}.parquet" for start in starts])
+
+    def activity(self, starts: list[dt.date], name: str) -> None:
+        lines, events = self.lines(starts), self.empty.read(EVENTS, [])
+        for contract, table in (
+            (CUSTOMER_ACTIVITY, activity.customer_activity(lines, CALENDAR)),
+            (CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(lines, CALENDAR)),
+            (CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.told_apart)),
+        ):
+            self.engine.write(conformed(contract, table), self.folder / f"{contract.name}-{name}.parquet")
+
+    def customers(self, starts: list[dt.date], previous: Any, name: str) -> None:
+        records, events = self.empty.read(RAW_CUSTOMERS, []), self.empty.read(EVENTS, [])
+        known = cleaning.known_customers(records, self.lines(starts), events, previous)
+        self.engine.write(conformed(CUSTOMERS, known), self.folder / f"customers-{name}.parquet")
+
+    def merge(self, names: list[str], customers: str, out: str) -> Path:
+        contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY)
+        windows = features.Activity(*(self.engine.scan([self.folder / f"{c.name}-{name}.parquet" for name in names]) for c in contracts))
+        known = self.engine.scan([self.folder / f"customers-{customers}.parquet"])
+        file = self.folder / f"{out}.parquet"
+        self.engine.write(features.customer_features(known, windows, SPAN, ROLES).order_by("customer_id"), file)
+        return file
+
+    def history(self) -> None:
+        """What earlier snapshots have left behind when the newest one begins."""
+        for start in STARTS[:-1]:
+            self.activity([start], str(start))
+        self.customers(STARTS[:-1], self.empty.read(CUSTOMERS, []), "before")
+
+    def steady(self) -> Path:
+        self.activity([STARTS[-1]], str(STARTS[-1]))
+        self.customers([STARTS[-1]], self.engine.scan([self.folder / "customers-before.parquet"]), "now")
+        return self.merge([str(start) for start in STARTS[-LOOKBACK:]], "now", "steady")
+
+    def scratch(self) -> Path:
+        self.activity(STARTS, "all")
+        self.customers(STARTS, self.empty.read(CUSTOMERS, []), "all")
+        return self.merge(["all"], "all", "scratch")
+
+
+def with_pandas(folder: Path) -> Path:
+    """The same features from all order lines, as a careful analyst would in pandas: codes, masks and group-bys."""
+    columns = ["customer_id", "order_id", "ordered_at", "amount", "quantity", "category", "discount", "coupon_discount", "is_return"]
+    lines = pd.concat([pd.read_parquet(folder / f"transactions-{start}.parquet", columns=columns) for start in STARTS], ignore_index=True)
+    for name in ("amount", "quantity", "discount", "coupon_discount"):
+        lines[name] = lines[name].astype("float64")
+    codes, ids = pd.factorize(lines["customer_id"])
+    lines["c"], lines["order"] = codes, pd.factorize(lines["order_id"])[0]
+    lines["category"] = lines["category"].astype("category")
+    lines["day"] = lines["ordered_at"].dt.floor("D")
+    as_of, start, recent = (pd.Timestamp(day) for day in (AS_OF, SPAN.start, SPAN.recent_start))
+    bought = lines[~lines["is_return"]]
+    ever = bought.groupby("c")["ordered_at"].agg(["min", "max"])
+    out = pd.DataFrame(index=pd.RangeIndex(len(ids)))
+    out["recency_days"] = (as_of - ever["max"].dt.floor("D")).dt.days
+    out["tenure_days"] = (as_of - ever["min"].dt.floor("D")).dt.days
+    lines, bought = lines[lines["day"] >= start], bought[bought["day"] >= start]
+    orders = (
+        bought.groupby(["c", "day", "order"], sort=False)
+        .agg(value=("amount", "sum"), units=("quantity", "sum"), coupon=("coupon_discount", "sum"), at=("ordered_at", "min"))
+        .reset_index()
+    )
+    hour = orders["at"].dt.hour
+    flags = {
+        "coupon_order_share": orders["coupon"] > 0, "weekend_share": orders["day"].dt.dayofweek >= 5, "morning_share": hour.between(6, 11),
+        "afternoon_share": hour.between(12, 17), "evening_share": hour.between(18, 21), "night_share": (hour >= 22) | (hour < 6),
+    }  # fmt: skip
+    orders = orders.assign(**flags, recent=orders["day"] >= recent, month=orders["day"].dt.year * 12 + orders["day"].dt.month)
+    orders["recent_value"] = orders["value"].where(orders["recent"], 0.0)
+    g = orders.groupby("c")
+    n, total = g.size(), g["value"].sum()
+    out["frequency"] = n.reindex(out.index).fillna(0)
+    out["monetary"] = lines.groupby("c")["amount"].sum().reindex(out.index).fillna(0)
+    out["average_order_value"], out["items_per_order"] = total / n, g["units"].sum() / n
+    out["order_value_spread"] = g["value"].std() / (total / n)
+    for name in flags:
+        out[name] = g[name].mean()
+    days = orders[["c", "day"]].drop_duplicates().sort_values(["c", "day"])
+    gap = days["day"].diff().dt.days.where(days["c"] == days["c"].shift())
+    gaps = gap.groupby(days["c"])
+    out["mean_gap_days"], out["sd_gap_days"] = gaps.mean(), gaps.std()
+    out["overdue_ratio"] = out["recency_days"] / out["mean_gap_days"]
+    first = ever["min"]
+    known = ((AS_OF.year - first.dt.year) * 12 + AS_OF.month - first.dt.month).clip(upper=LOOKBACK)
+    out["active_window_share"] = orders.drop_duplicates(["c", "month"]).groupby("c").size().reindex(out.index).fillna(0) / known
+    earlier = (known - SPAN.recent_windows).where(lambda windows: windows > 0)
+    for name, late, both in (("spend_trend", g["recent_value"].sum(), total), ("order_trend", g["recent"].sum(), n)):
+        r, e = late / SPAN.recent_windows, (both - late) / earlier
+        out[name] = (r - e) / (r + e).replace(0, np.nan)
+    by_category = bought.groupby(["c", "category"], observed=True)["amount"].sum().reset_index()
+    share = by_category["amount"] / by_category.groupby("c")["amount"].transform("sum")
+    entropy = (-share * np.log(share)).groupby(by_category["c"])
+    top = (
+        by_category.assign(name=by_category["category"].astype(str))
+        .sort_values(["c", "amount", "name"], ascending=[True, False, True])
+        .drop_duplicates("c")
+        .set_index("c")
+    )
+    out["categories"], out["category_entropy"] = entropy.size(), entropy.sum()
+    out["top_category"], out["top_category_share"] = top["name"], share.groupby(by_category["c"]).max()
+    reductions = (bought["discount"] + bought["coupon_discount"]).groupby(bought["c"]).sum()
+    out["discount_share"] = reductions / (total + reductions)
+    out["return_share"] = lines.groupby("c")["is_return"].mean().where(n.reindex(out.index) > 0)
+    out.insert(0, "customer_id", ids)
+    file = folder / "pandas.parquet"
+    out.sort_values("customer_id").to_parquet(file, index=False)
+    return file
+
+
+def compared(files: dict[str, Path]) -> int:
+    """Raises where two ways differ by more than a relative 1e-9; otherwise the number of columns compared."""
+    frames = {name: pd.read_parquet(file).set_index("customer_id").sort_index() for name, file in files.items()}
+    reference = frames.pop("pandas")
+    for name, frame in frames.items():
+        for column in reference.columns:
+            if column == "top_category":
+                assert (frame[column].fillna("") == reference[column].fillna("")).mean() > 0.999
+            else:
+                np.testing.assert_allclose(
+                    frame[column].astype("float64"), reference[column].astype("float64"), rtol=1e-9, atol=1e-6, err_msg=f"{name} {column}"
+                )
+    return len(reference.columns)
+
+
+def main() -> None:
+    """Generate, compare, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        generate(folder, options.customers, options.threads)
+        pipeline = Pipeline(folder, options.threads)
+        pipeline.history()
+        ways: dict[str, Callable[[], Path]] = {
+            "steady": pipeline.steady,
+            "scratch": pipeline.scratch,
+            "pandas": lambda: with_pandas(folder),
+        }
+        columns = compared({way: run() for way, run in ways.items()})
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        cpu: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(options.repeats):  # interleaved, so that whatever else the machine does falls on all alike
+            for way, run in ways.items():
+                wall, spent = time.perf_counter(), time.process_time()
+                run()
+                seconds[way].append(time.perf_counter() - wall)
+                cpu[way].append(time.process_time() - spent)
+    median = {way: statistics.median(values) for way, values in seconds.items()}
+    median_cpu = {way: statistics.median(values) for way, values in cpu.items()}
+    print(json.dumps({
+        "customers": options.customers, "lines": options.customers * LINES_PER_CUSTOMER, "columns_compared": columns, "repeats": options.repeats,
+        "seconds": {way: round(value, 2) for way, value in median.items()}, "cpu_seconds": {way: round(value, 2) for way, value in median_cpu.items()},
+        "pandas_over_steady": round(median["pandas"] / median["steady"], 1), "pandas_over_scratch": round(median["pandas"] / median["scratch"], 1),
+        "pandas_over_steady_cpu": round(median_cpu["pandas"] / median_cpu["steady"], 1), "pandas_over_scratch_cpu": round(median_cpu["pandas"] / median_cpu["scratch"], 1),
+        "duckdb": duckdb.__version__, "pandas": pd.__version__, "ibis": ibis.__version__, "threads": options.threads, "python": platform.python_version(),
+    }, indent=2))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

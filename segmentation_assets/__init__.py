@@ -1,0 +1,1 @@
+"""Customer segments as software-defined assets: collect, clean, engineer, model, interpret and apply."""

@@ -1,0 +1,59 @@
+"""Apply: what marketing does with each segment, and the database that people query."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from segmentation_assets import publish
+from segmentation_assets.assets.table import table
+from segmentation_assets.contracts import SEGMENT_ACTIONS
+from segmentation_assets.core.segment_model import SegmentModel
+from segmentation_assets.lake import Lake
+from segmentation_assets.partitions import snapshots
+from segmentation_assets.settings import Settings
+from segmentation_assets.sources import Source, fingerprint
+
+
+@table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
+def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
+    """The playbook's action for each segment with customers, by its character."""
+    characters: dict[int, Any] = SegmentModel.from_frame(segmentation_model).characters()
+    rows = []
+    for segment in segments[segments["customers"] > 0].itertuples():
+        play = settings.playbook[characters[segment.segment_id]]
+        kind = characters[segment.segment_id].replace("_", " ")
+        rows.append({
+            "segment_id": segment.segment_id, "segment_name": segment.segment_name, "action": play.action, "channel": play.channel,
+            "reason": f"{segment.share:.0%} of customers, {segment.revenue_share:.0%} of revenue; character: {kind}. {segment.description}",
+            "priority": play.priority,
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=[column.name for column in SEGMENT_ACTIONS.columns])
+
+
+# Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
+LAST_TABLES = (
+    "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "evaluation_metrics", "segment_profiles",
+    "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
+    "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
+)  # fmt: skip
+
+
+@dg.asset(group_name="publish", kinds={"duckdb"}, partitions_def=snapshots, deps=LAST_TABLES)
+def published_database(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
+) -> dg.MaterializeResult[None]:
+    """data/segmentation.duckdb, replaced whole once every table of the snapshot has passed its checks.
+
+    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
+    """
+    published = publish.publish_snapshot(lake, settings.data_dir, context.partition_key, fingerprint(settings, source))
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(published.database),
+            "tables": len(published.rows),
+            "rows of the snapshot": sum(published.rows.values()),
+            "snapshots published": published.snapshots,
+            **({"kept": dg.MetadataValue.path(published.kept)} if published.kept else {}),
+        }
+    )

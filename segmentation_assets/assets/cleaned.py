@@ -1,0 +1,83 @@
+"""Clean: rows that are fit for use, and the others set aside with a reason."""
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.assets.table import table
+from segmentation_assets.contracts import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
+from segmentation_assets.core import cleaning
+from segmentation_assets.lake import Lake
+from segmentation_assets.partitions import PREVIOUS
+from segmentation_assets.settings import Settings
+
+GROUP = "clean"
+OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
+
+
+@table(TRANSACTIONS, group=GROUP)
+def transactions(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_transactions: ir.Table
+) -> ir.Table:
+    """Exact money (decimal), returns told apart, an order id and a category for every line."""
+    judged = cleaning.judged_transactions(raw_transactions, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    return judged.kept()
+
+
+@table(EVENTS, group=GROUP)
+def events(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_events: ir.Table
+) -> ir.Table:
+    """Events with a customer, a type and a time."""
+    judged = cleaning.judged_events(raw_events, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    return judged.kept()
+
+
+@table(CUSTOMERS, group=GROUP, ins={"previous": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+def customers(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_customers: ir.Table,
+    transactions: ir.Table,
+    events: ir.Table,
+    previous: ir.Table,
+) -> ir.Table:
+    """Everyone on record or seen so far, with their attributes and their first and last order ever."""
+    judged = cleaning.judged_customers(raw_customers, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    return cleaning.known_customers(judged.kept(), transactions, events, previous)
+
+
+@table(REJECTED_ROWS, group=GROUP)
+def rejected_rows(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_customers: ir.Table,
+    raw_transactions: ir.Table,
+    raw_events: ir.Table,
+) -> ir.Table:
+    """Nothing is dropped silently: rows in = clean + rejected, for every source."""
+    rejected = ibis.union(
+        cleaning.judged_customers(raw_customers, settings.cleaning).rejected("customers"),
+        cleaning.judged_transactions(raw_transactions, settings.cleaning).rejected("transactions"),
+        cleaning.judged_events(raw_events, settings.cleaning).rejected("events"),
+    )
+    reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
+    if reasons:
+        lines = [
+            "| source | reason | rows |",
+            "|---|---|---:|",
+            *(f"| {row['source']} | {row['reason']} | {row['rows']:,} |" for row in reasons),
+        ]
+        context.add_output_metadata({"reasons": dg.MetadataValue.md("\n".join(lines))}, output_name=OUTPUT)
+    return rejected
+
+
+def _counted(judged: cleaning.Judged, lake: Lake) -> dict[str, int]:
+    """How many rows came in and are clean, and how many of these each rule changed."""
+    counts = lake.engine.rows(judged.counts())[0]
+    return {name.replace("_", " "): int(number or 0) for name, number in counts.items()}

@@ -1,0 +1,135 @@
+"""Explore the customers of a snapshot: tables that SQL can query, each with its picture."""
+
+from functools import partial
+
+import dagster as dg
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets import contracts
+from segmentation_assets.assets.pictures import OUTPUT, picture
+from segmentation_assets.assets.table import snapshot_date, table
+from segmentation_assets.core import exploration, figures, order_patterns
+from segmentation_assets.core.features import declared
+from segmentation_assets.lake import to_frame
+from segmentation_assets.partitions import LOOKBACK, PREVIOUS
+from segmentation_assets.settings import Settings
+from segmentation_assets.spans import calendar, event_roles, lookback
+
+GROUP = "exploration"
+PANDAS = {"pandas", "parquet"}
+
+
+@table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
+def feature_summary(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
+    summary = exploration.feature_summary(customer_features, declared(event_roles(settings)))
+    picture(context, settings, "outliers", lambda: figures.outliers(summary))
+    return summary
+
+
+@table(contracts.FEATURE_DISTRIBUTIONS, group=GROUP, kinds=PANDAS)
+def feature_distributions(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
+) -> pd.DataFrame:
+    """Histograms of each feature as it is, and as it would enter the clustering."""
+    known = declared(event_roles(settings))
+    bins, units = exploration.feature_distributions(customer_features, known), {f.name: f.unit for f in known}
+    changed = [f.name for f in known if f.transform != "none"]
+    for scale in ("raw", "transformed"):
+        picture(
+            context,
+            settings,
+            f"distributions_{scale}",
+            partial(figures.distributions, bins, feature_summary, units, scale, changed),
+        )
+    return bins
+
+
+@table(contracts.FEATURE_MISSINGNESS, group=GROUP, kinds=PANDAS)
+def feature_missingness(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Which features and attributes are missing, and for whom."""
+    missing = exploration.feature_missingness(customer_features, declared(event_roles(settings)))
+    picture(context, settings, "missingness", lambda: figures.missingness(missing))
+    return missing
+
+
+@table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
+def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
+    """The most extreme customers of each feature, to be looked at by a person."""
+    return exploration.feature_outliers(customer_features, declared(event_roles(settings)))
+
+
+@table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
+def feature_correlations(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Which features move together, and which say the same twice."""
+    pairs = exploration.feature_correlations(customer_features, declared(event_roles(settings)))
+    for warning in exploration.redundancy_warnings(pairs):
+        context.log.warning(warning)
+    picture(context, settings, "correlations", lambda: figures.correlations(pairs))
+    return pairs
+
+
+@table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": dg.AssetIn("order_seasonality", partition_mapping=PREVIOUS)})
+def order_seasonality(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], transactions: ir.Table, previous: ir.Table
+) -> pd.DataFrame:
+    """Orders and revenue by weekday and hour, in every window so far."""
+    slots = to_frame(order_patterns.order_seasonality(transactions, previous, calendar(settings)))
+    picture(context, settings, "seasonality", lambda: figures.seasonality(slots))
+    return slots
+
+
+@table(contracts.COHORT_RETENTION, group=GROUP, ins={"previous": dg.AssetIn("cohort_retention", partition_mapping=PREVIOUS)})
+def cohort_retention(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customers: ir.Table,
+    customer_activity: ir.Table,
+    previous: ir.Table,
+) -> pd.DataFrame:
+    """How many of those who came together come back, and what they spend."""
+    cohorts = to_frame(order_patterns.cohort_retention(customers, customer_activity, previous, calendar(settings), snapshot_date(context)))
+    picture(context, settings, "cohorts", lambda: figures.cohorts(cohorts))
+    return cohorts
+
+
+@table(contracts.REVENUE_CONCENTRATION, group=GROUP, kinds=PANDAS)
+def revenue_concentration(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """How much of the revenue the best customers bring (Pareto)."""
+    curve = exploration.revenue_concentration(customer_features)
+    if len(curve):
+        context.add_output_metadata(
+            {"gini": exploration.gini(curve), "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
+            output_name=OUTPUT,
+        )
+    picture(context, settings, "revenue_concentration", lambda: figures.concentration(curve, exploration.gini(curve)))
+    return curve
+
+
+@table(contracts.CATEGORY_MIX, group=GROUP, ins={"customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK)})
+def category_mix(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
+) -> pd.DataFrame:
+    """What is bought within the lookback, and by how many."""
+    mix = to_frame(order_patterns.category_mix(customer_category_activity, lookback(settings, snapshot_date(context))))
+    picture(context, settings, "categories", lambda: figures.categories(mix))
+    return mix
+
+
+@table(contracts.ATTRIBUTE_SPEND, group=GROUP, kinds=PANDAS)
+def attribute_spend(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """What each attribute says of spend."""
+    levels = exploration.attribute_spend(customer_features, declared(event_roles(settings)))
+    picture(context, settings, "attributes", lambda: figures.attributes(levels))
+    return levels

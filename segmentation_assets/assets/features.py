@@ -1,0 +1,53 @@
+"""Engineer features: mergeable activity per window, merged into one row per customer as of the snapshot."""
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from segmentation_assets.assets.table import snapshot_date, table
+from segmentation_assets.contracts import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES
+from segmentation_assets.core import activity, features
+from segmentation_assets.partitions import LOOKBACK
+from segmentation_assets.settings import Settings
+from segmentation_assets.spans import calendar, event_roles, lookback
+
+GROUP = "features"
+
+
+@table(CUSTOMER_ACTIVITY, group=GROUP)
+def customer_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+    """Sums that can be merged, so that a snapshot never goes back to the order lines of earlier windows."""
+    return activity.customer_activity(transactions, calendar(settings))
+
+
+@table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)
+def customer_category_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+    """Spend by category, for the breadth of what a customer buys."""
+    return activity.customer_category_activity(transactions, calendar(settings))
+
+
+@table(CUSTOMER_EVENT_ACTIVITY, group=GROUP)
+def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Table) -> ir.Table:
+    """Events by type, and by campaign where a response can be linked to one."""
+    return activity.customer_event_activity(events, calendar(settings), event_roles(settings).told_apart)
+
+
+@table(
+    CUSTOMER_FEATURES,
+    group=GROUP,
+    ins={
+        "customer_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_event_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+    },
+)
+def customer_features(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customers: ir.Table,
+    customer_activity: ir.Table,
+    customer_category_activity: ir.Table,
+    customer_event_activity: ir.Table,
+) -> ir.Table:
+    """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
+    windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity)
+    return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), event_roles(settings))

@@ -1,0 +1,87 @@
+"""Model: the choice of a model or the one carried forward, the clusterings that were tried, and the register."""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.assets.pictures import OUTPUT, picture
+from segmentation_assets.assets.table import at_and_before, snapshot_date, table
+from segmentation_assets.contracts import MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
+from segmentation_assets.core import candidates, model_figures, segment_model, validity
+from segmentation_assets.core.clustering import canonical_order
+from segmentation_assets.core.prototypes import PrototypeModel
+from segmentation_assets.core.segment_model import SegmentModel
+from segmentation_assets.lake import DATED
+from segmentation_assets.modelling import selection_settings, wanted
+from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.settings import Settings
+
+GROUP = "model"
+KINDS = {"scikitlearn", "parquet"}
+
+
+@table(
+    SEGMENTATION_MODEL,
+    group=GROUP,
+    kinds=KINDS,
+    ins={
+        "previous": dg.AssetIn("segmentation_model", partition_mapping=PREVIOUS),
+        "customer_features": dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True}),
+    },
+)
+def segmentation_model(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    customer_activity: pd.DataFrame,
+    previous: pd.DataFrame,
+) -> pd.DataFrame:
+    """Prototypes with their preprocessing, as rows: the previous model carried forward, or one chosen and trained anew."""
+    before = None if previous.empty else SegmentModel.from_frame(previous)
+    own, earlier = at_and_before(customer_features, snapshot_date(context))
+    active = earlier[earlier["status"] == "active"].reset_index(drop=True)
+    spend, _ = validity.window_outcomes(active["customer_id"], customer_activity)
+    past = segment_model.Past(active, np.log1p(spend)) if len(active) else None
+    model = segment_model.next_model(own, before, wanted(settings), snapshot_date(context), past)
+    about = model.provenance
+    context.add_asset_metadata({
+        "model version": about.model_version, "decision": about.decision, "reason": about.reason, "algorithm": about.algorithm,
+        "k": about.k, "tier": about.tier, "tier reason": about.tier_reason,
+    })  # fmt: skip
+    if isinstance(model.clusters, PrototypeModel):
+        clusters, names = model.clusters, [s.name for s in model.segments]
+        if model_figures.has_numeric_centres(clusters):
+            picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names))
+    return model.to_frame()
+
+
+@table(MODEL_CANDIDATES, group=GROUP, kinds=KINDS)
+def model_candidates(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers."""
+    model, ask = SegmentModel.from_frame(segmentation_model), selection_settings(settings)
+    active = customer_features[customer_features["status"] == "active"].reset_index(drop=True)
+    if model.provenance.decision == "carried forward":
+        return candidates.table((candidates.measured_again(model.clusters, active, ask),) if model.clusters and len(active) else ())
+    tried = model.candidates
+    context.add_output_metadata(
+        {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}, output_name=OUTPUT
+    )
+    if len(tried) > 2:  # else all customers are alike
+        placed = canonical_order(wanted(settings).preprocessor.fit_transform(active[list(settings.model.features)]))
+        points = candidates.Samples.of(placed, ask).stability
+        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried))
+        picture(context, settings, "dendrogram", lambda: model_figures.dendrogram_of(points, max(model.provenance.k, 2), ask.seed))
+        picture(context, settings, "k_distance_curve", lambda: model_figures.k_distance_of(points, ask))
+    return candidates.table(tried)
+
+
+@table(MODEL_REGISTRY, group=GROUP)
+def model_registry(segmentation_model: pd.DataFrame) -> pd.DataFrame:
+    """Which model is in force, whether it was trained or carried forward, its tier, and why."""
+    row = vars(SegmentModel.from_frame(segmentation_model).provenance)
+    return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None}])

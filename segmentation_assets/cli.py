@@ -1,0 +1,303 @@
+"""The command line: `segmentation run | show | sql | export | check | settings | ui | instance`.
+
+Belongs here: options, what is printed, and exit codes. Heavy imports are made inside the commands that need them, because
+`segmentation sql` should answer at once.
+"""
+
+import datetime as dt
+import difflib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from segmentation_assets.settings import SETTINGS_VARIABLE, Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from segmentation_assets.runs import Plan
+
+WIDTH_WITHOUT_TERMINAL = 132
+MOST_ROWS = 100
+
+settings_option = click.option(
+    "--settings", "settings_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file; default: segmentation.yaml."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="segmentation-assets")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
+    """Customer segments that a marketing team can trust, month after month."""
+    context.obj = debug
+
+
+@main.command()
+@click.option("--snapshot", metavar="DATE", help="Make this snapshot, whatever was made before.")
+@click.option("--all", "every", is_flag=True, help="Make every snapshot that is not up to date.")
+@click.option("--from", "start", metavar="DATE", help="Make the snapshots from this one on.")
+@click.option("--to", "end", metavar="DATE", help="... up to this one.")
+@click.option("--force", is_flag=True, help="Make them again even where they are up to date.")
+@settings_option
+def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, settings_path: Path | None) -> None:
+    """Make snapshots through Dagster, publish them, and print the segments of the last one."""
+    if sum((snapshot is not None, every, bool(start or end))) != 1:
+        raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import runs, summary
+
+        keys = runs.existing_keys()
+        wanted = [_known(snapshot, keys)] if snapshot else _between(keys, start, end)
+        planned = runs.plan(settings, wanted, again=force or snapshot is not None)
+        console = _console()
+        if planned.current:
+            console.print(f"{len(planned.current)} snapshots are up to date ({_span(planned.current)}).", highlight=False)
+        if planned.describe:
+            console.print(
+                f"Warning: {_span(planned.describe)} never ran. It is described first; without those snapshots' "
+                f"segments, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+            )  # fmt: skip
+        _run_all(planned, console, settings)
+        later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
+        if later:
+            console.print(
+                f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}",
+                highlight=False,
+            )
+        summary.show(summary.read(settings.data_dir, wanted[-1]), console)
+        _say_where(console, settings)
+
+
+@main.command()
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@settings_option
+def show(snapshot: str | None, settings_path: Path | None) -> None:
+    """Print the segments of a published snapshot, who moved, and what drifted."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import publish, summary
+
+        keys = sorted(publish.fingerprints(settings.data_dir))
+        if not keys:
+            raise publish.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        summary.show(summary.read(settings.data_dir, _known(snapshot, keys) if snapshot else keys[-1]), _console())
+
+
+@main.command()
+@click.argument("query")
+@click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table.")
+@settings_option
+def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
+    """Run a DuckDB QUERY on the published database, read-only; of long results the first and last rows.
+
+    Example: segmentation sql "from latest_segments"
+    """
+    with _plain_errors():
+        settings = _settings(settings_path)
+        import duckdb
+
+        from segmentation_assets import publish
+
+        with publish.reading(settings.data_dir) as database:
+            try:
+                result = database.sql(query)
+            except duckdb.Error as error:
+                raise publish.PublishError(f"The query failed: {error}") from error
+            if result is None:
+                return
+            if as_csv:
+                result.write_csv("/dev/stdout")
+            else:
+                result.show(max_rows=MOST_ROWS, max_width=_console().width)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@settings_option
+def export(target: Path, settings_path: Path | None) -> None:
+    """Copy every table, order lines too, as native tables into one new DuckDB file TARGET."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import publish
+
+        rows = publish.export(settings.data_dir, target)
+        _console().print(
+            f"{target}: {len(rows)} tables, {sum(rows.values()):,} rows, {target.stat().st_size / 1e6:,.0f} MB", highlight=False
+        )
+
+
+@main.command()
+@settings_option
+def check(settings_path: Path | None) -> None:
+    """Read the settings and look at the sources, before any run."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import inspection
+
+        console = _console()
+        findings = inspection.inspect(settings)
+        for line in findings.lines:
+            console.print(line, highlight=False, markup=False)
+        if findings.problems:
+            raise click.ClickException("\n".join(findings.problems))
+        console.print("Ready: segmentation run --all", highlight=False)
+
+
+@main.command()
+def settings() -> None:
+    """Print every setting, its default, what is allowed, and what it does, as a Markdown table."""
+    from segmentation_assets import settings_reference
+
+    click.echo(settings_reference.markdown())
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
+)
+def init(files: tuple[Path, ...], output: Path) -> None:
+    """Look at your FILES and write a first settings file, with every guess in a comment."""
+    with _plain_errors():
+        from segmentation_assets.sources import first_settings
+
+        if output.exists():
+            raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
+        text = first_settings.write([first_settings.look(file) for file in files], output.resolve().parent)
+        output.write_text(text, encoding="utf-8")
+        click.echo(text)
+        click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@settings_option
+def ui(port: int, settings_path: Path | None) -> None:
+    """Start Dagster's web page and daemon on 127.0.0.1, on the instance that the runs are recorded in."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets.instance import prepare_instance
+
+        prepare_instance(settings)
+        dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+        if dagster is None:
+            raise click.ClickException("The program `dagster` is not on the PATH. Install the package again: make install")
+        workspace = Path(__file__).resolve().parent.parent / "workspace.yaml"
+        location = ["--workspace", str(workspace)] if workspace.exists() else ["--module-name", "segmentation_assets.definitions"]
+        os.execv(dagster, [dagster, "dev", *location, "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606  # no shell, fixed arguments
+
+
+@main.command()
+@settings_option
+def instance(settings_path: Path | None) -> None:
+    """Prepare Dagster's instance where it is missing, and print its folder, for DAGSTER_HOME."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets.instance import prepare_instance
+
+        click.echo(prepare_instance(settings))
+
+
+def _settings(path: Path | None) -> Settings:
+    """The settings in force; definitions that are loaded after this use the same file."""
+    if path is not None:
+        os.environ[SETTINGS_VARIABLE] = str(path.resolve())
+    return load_settings()
+
+
+def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
+    import dagster as dg
+
+    from segmentation_assets import runs
+    from segmentation_assets.instance import prepare_instance
+
+    prepare_instance(settings)
+    with dg.DagsterInstance.get() as instance, _progress(console) as bar:
+        task = bar.add_task("", total=None, step="starting")
+        began, count = time.monotonic(), len(planned.run)
+
+        def stepped(step: str, ended: int, total: int) -> None:
+            bar.update(task, completed=ended, total=total, step=step)
+
+        if count:
+            bar.update(task, description=f"{planned.run[0]} (1 of {count})")
+        for number, outcome in enumerate(runs.carry_out(planned, instance, stepped), 1):
+            seconds, began = time.monotonic() - began, time.monotonic()
+            bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
+            if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
+                bar.console.print(f"  warnings: {', '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
+            for warning in outcome.warnings if number == count else []:
+                bar.console.print(f"  warning: {warning}", highlight=False, markup=False)
+            if number < count:
+                bar.update(
+                    task, description=f"{planned.run[number]} ({number + 1} of {count})", completed=0, step="waiting for its features"
+                )
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[step]}"))
+    return Progress(*columns, console=console, transient=True)
+
+
+def _say_where(console: Console, settings: Settings) -> None:
+    from segmentation_assets.publish import DATABASE
+
+    database = settings.data_dir / DATABASE
+    shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
+    console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)
+    console.print('Query it: segmentation sql "from latest_segments"      See it all: make ui', highlight=False)
+
+
+def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:
+    first, last = _known(start, keys) if start else keys[0], _known(end, keys) if end else keys[-1]
+    if first > last:
+        raise click.ClickException(f"--from {first} is after --to {last}; swap them.")
+    return [key for key in keys if first <= key <= last]
+
+
+def _known(key: str, keys: list[str]) -> str:
+    if key in keys:
+        return key
+    try:
+        day = dt.date.fromisoformat(key)
+        nearest = min(keys, key=lambda k: abs(dt.date.fromisoformat(k) - day))
+    except ValueError:
+        nearest = next(iter(difflib.get_close_matches(key, keys, 1, 0)), keys[-1])
+    raise click.ClickException(f"There is no snapshot {key}. They go from {keys[0]} to {keys[-1]}; the nearest is {nearest}.")
+
+
+def _span(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Any error as one message and exit code 1; its traceback only with --debug."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if click.get_current_context().find_root().obj:
+            raise
+        expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
+        message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
+        raise click.ClickException(message) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+"""Cleaning as Ibis expressions: which rows are fit for use, why the others are not, and what each rule touched.
+
+Every judgement gives all raw rows back, repaired, each with a `reason`: null for rows that are fit. Kept and rejected
+rows are cut from the same expression, so that together they are always all of them; so are the counts of the rules.
+"""
+
+import functools
+import operator
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.settings_cleaning import Cleaning, Impossible
+
+MONEY = "decimal(18, 4)"  # sums of decimals do not depend on the order of rows, so that re-runs give the same bytes
+LARGEST_AMOUNT = 1e12
+ORIGIN = ("row_number", "source_file")
+UNKNOWN = "unknown"
+RULES = Cleaning()
+NOT_ATTRIBUTES = frozenset({*ORIGIN, "customer_id", "unread", "problem", "record"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Raw rows, repaired and judged.
+
+    Attributes:
+        rows: the raw rows with their values repaired, their original `record` as JSON, and `reason` (null: fit for use).
+        columns: the columns that clean rows have.
+        touched: rule -> whether it changed something in a row, over `rows`. Rules that set rows aside are in `reason`.
+    """
+
+    rows: ir.Table
+    columns: tuple[str, ...]
+    touched: dict[str, ir.BooleanValue]
+
+    def kept(self) -> ir.Table:
+        """The rows that are fit for use."""
+        return self.rows.filter(self.rows.reason.isnull()).select(*self.columns)
+
+    def rejected(self, source: str) -> ir.Table:
+        """The other rows, with their origin, the reasons and the original record as JSON."""
+        bad = self.rows.filter(self.rows.reason.notnull())
+        return bad.select(*ORIGIN, "reason", source=ibis.literal(source), record=bad.record)
+
+    def counts(self) -> ir.Table:
+        """One row: `rows_in`, `rows_clean`, and for each rule in `touched` how many clean rows it changed."""
+        fit = self.rows.reason.isnull()
+        rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
+        return self.rows.agg(rows_in=self.rows.count(), rows_clean=fit.cast("int64").sum().fill_null(0), **rules)
+
+
+def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
+    """Customer records: one for each id, the first; impossible values missing, spellings merged."""
+    customer_id, id_changed = _identifier(raw.customer_id, rules)
+    sound = raw.problem.isnull() & ~_blank(customer_id)
+    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw))
+    base = base.mutate(__first=ibis.row_number().over(group_by=["customer_id", "__sound"], order_by=list(ORIGIN)) == 0)
+    values: dict[str, ir.Value] = {}
+    touched: dict[str, ir.BooleanValue] = {"ids written without decimals": base["__id_changed"]}
+    for name in raw.columns:
+        if name in NOT_ATTRIBUTES:
+            continue
+        values[name], changes = _attribute(base[name], name, rules)
+        touched |= changes
+    if "unread" in raw.columns:
+        touched["unreadable cells set to missing"] = base.unread.notnull()
+    flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
+    reason = _reason(
+        base,
+        {"customer id is missing": _blank(base.customer_id), "customer id repeats an earlier record": base["__sound"] & ~base["__first"]},
+    )
+    rows = base.mutate(**values, **flags, reason=reason)
+    return Judged(rows, (*ORIGIN, "customer_id", *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+
+
+def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
+    """Order lines: exact money, returns and cancellations netted, an order id and a category for each."""
+    customer_id, id_changed = _identifier(raw.customer_id, rules)
+    order_id, _ = _identifier(raw.order_id, rules)
+    product_id, _ = _identifier(raw.product_id, rules)
+    category, case_changed, merged = _level(raw.category, "category", rules.category_case, rules)
+    quantity = ibis.ifelse(_usable(raw.quantity, rules.largest_amount), raw.quantity, ibis.null("float64"))
+    cancelled = _matches(order_id, (rules.cancellation_pattern,)) if rules.cancellation_pattern else ibis.literal(False)
+    gives_back = (quantity < 0).fill_null(False) | cancelled
+    turned = gives_back & (raw.amount > 0).fill_null(False)
+    excluded = _matches(product_id, rules.product_exclusions) | _matches(category, rules.product_exclusions)
+    problems = {
+        "customer id is missing": _blank(customer_id),
+        "order time is missing or not a date": raw.ordered_at.isnull(),
+        "amount is not a number": raw.amount.isnull() & _unread(raw, "amount"),
+        "amount is missing": raw.amount.isnull() & ~_unread(raw, "amount"),
+        "amount is larger than possible": raw.amount.notnull() & ~_usable(raw.amount, rules.largest_amount),
+        "quantity is not a number": _unread(raw, "quantity"),
+        "quantity is larger than possible": raw.quantity.notnull() & ~_usable(raw.quantity, rules.largest_amount),
+        "line is not a product": excluded,
+    }
+    if rules.zero_amounts == "reject":
+        problems["amount is zero"] = raw.amount == 0
+    if rules.negative_prices == "reject":
+        problems["price is negative"] = (raw.amount < 0) & (quantity > 0) & ~cancelled
+    if rules.exact_duplicates == "drop":
+        problems["line repeats an earlier one exactly"] = _repeats(raw)
+    touched = {
+        "ids written without decimals": id_changed,
+        "cancellations netted as returns": cancelled,
+        "amounts turned negative because goods were given back": turned,
+        "negative prices netted as returns": (raw.amount < 0) & (quantity > 0) & ~cancelled,
+        "zero amounts kept": raw.amount == 0,
+        "categories cased": case_changed,
+        "categories merged": merged,
+        "categories missing, called unknown": _blank(raw.category),
+        "orders without an id, made of customer and day": _blank(raw.order_id),
+        "unreadable cells set to missing": raw.unread.notnull(),
+    }
+    flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
+    amount = ibis.ifelse(turned, -raw.amount, raw.amount)
+    by_day = customer_id + "@" + raw.ordered_at.date().cast("string")
+    rows = raw.mutate(
+        reason=_reason(raw, problems),
+        record=_record(raw),
+        customer_id=customer_id,
+        order_id=order_id.nullif("").fill_null(by_day),
+        amount=ibis.ifelse(_usable(amount, rules.largest_amount), amount, ibis.null("float64")).cast(MONEY),
+        quantity=ibis.ifelse(cancelled, -quantity.abs(), quantity).cast(MONEY),
+        product_id=product_id.nullif(""),
+        category=category.nullif("").fill_null(UNKNOWN),
+        discount=_money_or_zero(raw.discount),
+        coupon_discount=_money_or_zero(raw.coupon_discount),
+        is_return=(amount < 0).fill_null(False) | gives_back,
+        **flags,
+    )
+    columns = (
+        "customer_id",
+        "order_id",
+        "ordered_at",
+        "amount",
+        "quantity",
+        "product_id",
+        "category",
+        "discount",
+        "coupon_discount",
+        "is_return",
+    )
+    return Judged(rows, (*ORIGIN, *columns), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+
+
+def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
+    """Events with a customer, a type and a time."""
+    customer_id, id_changed = _identifier(raw.customer_id, rules)
+    event_type, case_changed, merged = _level(raw.event_type, "event_type", rules.category_case, rules)
+    problems = {
+        "customer id is missing": _blank(customer_id),
+        "event type is missing": _blank(event_type),
+        "event time is missing or not a date": raw.event_at.isnull(),
+    }
+    touched = {
+        "ids written without decimals": id_changed, "event types cased": case_changed, "event types merged": merged,
+        "unreadable cells set to missing": raw.unread.notnull(),
+    }  # fmt: skip
+    flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
+    rows = raw.mutate(
+        reason=_reason(raw, problems),
+        record=_record(raw),
+        customer_id=customer_id,
+        event_type=event_type,
+        subject=raw.subject.strip().nullif(""),
+        **flags,
+    )
+    return Judged(
+        rows,
+        (*ORIGIN, "customer_id", "event_type", "event_at", "subject"),
+        {name: rows[flag] for name, flag in zip(touched, flags, strict=True)},
+    )
+
+
+def known_customers(records: ir.Table, transactions: ir.Table, events: ir.Table, previous: ir.Table) -> ir.Table:
+    """Everyone known at the snapshot, with their attributes and their first and last order ever.
+
+    Args:
+        records: clean customer records of the snapshot.
+        transactions, events: cleaned rows of the snapshot's window.
+        previous: this table at the previous snapshot (no rows where there is none).
+    """
+    records = records.drop(*ORIGIN)
+    bought = transactions.filter(~transactions.is_return)
+    never = ibis.null("timestamp(6)")
+    sightings = ibis.union(
+        bought.select("customer_id", first_order_at="ordered_at", last_order_at="ordered_at", first_event_at=never),
+        transactions.filter(transactions.is_return).select("customer_id", first_order_at=never, last_order_at=never, first_event_at=never),
+        events.select("customer_id", first_order_at=never, last_order_at=never, first_event_at="event_at"),
+        previous.select("customer_id", "first_order_at", "last_order_at", "first_event_at"),
+        records.select("customer_id", first_order_at=never, last_order_at=never, first_event_at=never),
+    )
+    seen = sightings.group_by("customer_id").agg(
+        first_order_at=sightings.first_order_at.min(),
+        last_order_at=sightings.last_order_at.max(),
+        first_event_at=sightings.first_event_at.min(),
+    )
+    marked = records.mutate(on_record=True)
+    joined = seen.left_join(marked, "customer_id").drop("customer_id_right")
+    return joined.mutate(registered=joined.on_record.fill_null(False)).drop("on_record")
+
+
+def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringValue:
+    """The problems that hold, joined by a semicolon, null where none does. A row that cannot be read has that one only."""
+    texts = [ibis.ifelse(problem.fill_null(False), f"; {text}", "") for text, problem in problems.items()]
+    joined = functools.reduce(operator.add, texts).substr(2).nullif("")
+    return ibis.ifelse(raw.problem.notnull(), ibis.literal("row cannot be read: ") + raw.problem, joined)
+
+
+def _identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
+    """The id, trimmed and without the decimals that a spreadsheet gave it; and whether it had them."""
+    trimmed = value.strip()
+    if not rules.ids_without_decimals:
+        return trimmed, ibis.literal(False)
+    decimal = trimmed.re_search(r"^[0-9]+\.0+$").fill_null(False)
+    return ibis.ifelse(decimal, trimmed.re_extract(r"^([0-9]+)\.0+$", 1), trimmed), decimal
+
+
+def _level(value: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
+    """A category, trimmed, cased and merged with others; whether its case changed, and whether it was merged."""
+    trimmed = value.strip()
+    cased = trimmed.lower() if case == "lower" else trimmed.upper() if case == "upper" else trimmed
+    merges = rules.merge.get(column, {})
+    if not merges:
+        return cased, (cased != trimmed).fill_null(False), ibis.literal(False)
+    merged = ibis.cases(*((cased == found, ibis.literal(called)) for found, called in merges.items()), else_=cased)
+    return merged, (cased != trimmed).fill_null(False), (merged != cased).fill_null(False)
+
+
+def _attribute(value: ir.Value, name: str, rules: Cleaning) -> tuple[ir.Value, dict[str, ir.BooleanValue]]:
+    """A customer attribute without impossible values, and what changed."""
+    changes: dict[str, ir.BooleanValue] = {}
+    if value.type().is_string():
+        value, cased, merged = _level(value, name, rules.attribute_case, rules)
+        value = value.nullif("")
+        if rules.attribute_case != "as is":
+            changes[f"{name}: cased"] = cased
+        if name in rules.merge:
+            changes[f"{name}: merged"] = merged
+    if name in rules.impossible:
+        impossible = _impossible(value, rules.impossible[name])
+        changes[f"{name}: impossible, set to missing"] = impossible
+        value = ibis.ifelse(impossible, ibis.null(value.type()), value)
+    return value, changes
+
+
+def _impossible(value: ir.Value, limits: Impossible) -> ir.BooleanValue:
+    tests = [ibis.literal(False)]
+    number = value if value.type().is_numeric() else value.try_cast("float64")
+    if limits.minimum is not None:
+        tests.append(number < limits.minimum)
+    if limits.maximum is not None:
+        tests.append(number > limits.maximum)
+    for found in limits.values:
+        tests.append(number == found if isinstance(found, float) else value.cast("string") == found)
+    return functools.reduce(operator.or_, (test.fill_null(False) for test in tests))
+
+
+def _repeats(raw: ir.Table) -> ir.BooleanValue:
+    """Whether an earlier line has the same in every column."""
+    columns = [name for name in raw.columns if name not in {*ORIGIN, "unread", "problem", "record"}]
+    window = ibis.window(group_by=[raw[name] for name in columns], order_by=[raw[name] for name in ORIGIN])
+    return ibis.row_number().over(window) > 0
+
+
+def _matches(text: ir.StringValue, patterns: tuple[str | None, ...]) -> ir.BooleanValue:
+    tests = [text.re_search(pattern).fill_null(False) for pattern in patterns if pattern]
+    return functools.reduce(operator.or_, tests, ibis.literal(False))
+
+
+def _unread(raw: ir.Table, column: str) -> ir.BooleanValue:
+    """Whether the cell held something that the source could not read."""
+    return (ibis.literal(",") + raw.unread + ",").contains(f",{column},").fill_null(False)
+
+
+def _blank(text: ir.StringValue) -> ir.BooleanValue:
+    return text.isnull() | (text.strip() == "")
+
+
+def _usable(number: ir.NumericValue, largest: float = LARGEST_AMOUNT) -> ir.BooleanValue:
+    """Whether it is a finite number that fits the decimal type."""
+    return (number.abs() <= largest).fill_null(False)
+
+
+def _money_or_zero(number: ir.NumericValue) -> ir.NumericValue:
+    return ibis.ifelse(_usable(number), number, 0.0).cast(MONEY)
+
+
+def _record(raw: ir.Table) -> ir.StringValue:
+    """The original record: as the source kept it, else from the raw columns."""
+    values = {name: raw[name].cast("string") for name in raw.columns if name not in {*ORIGIN, "unread", "problem", "record"}}
+    return ibis.coalesce(raw.record, _json(values))
+
+
+def _json(values: dict[str, ir.StringValue]) -> ir.StringValue:
+    """A JSON object of the values that are not null, as text, written by string operations so that any engine can."""
+    parts = [
+        ibis.ifelse(value.isnull(), "", ibis.literal(f', "{_escaped_name(name)}": "') + _escaped(value) + '"')
+        for name, value in values.items()
+    ]
+    return ibis.literal("{") + functools.reduce(operator.add, parts).substr(2) + "}"
+
+
+def _escaped_name(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _escaped(text: ir.StringValue) -> ir.StringValue:
+    for found, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = text.replace(found, written)
+    return text.re_replace(r"[\x00-\x1f]", "\ufffd")  # the other control characters are not allowed in JSON

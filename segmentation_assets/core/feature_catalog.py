@@ -1,0 +1,289 @@
+"""Every feature, declared once: name, expression, unit, range, meaning, and how it may enter the clustering.
+
+The table's contract, the data dictionary and the pictures are made from these declarations. To add a feature, add a
+`Feature` here (docs/features.md). Its expression is given the merged activity of `features.merged`, one row per customer,
+and must keep to what all engines do alike: dates, sums, counts, conditionals; `ratio` instead of a bare division.
+
+Features of behaviour describe the lookback and are empty for customers without an order in it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+Expression = Callable[[ir.Table], ir.Value]
+Transform = Literal["log", "yeo-johnson", "none"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of `customer_features`.
+
+    Args:
+        expression: from the merged activity to the value; numbers are float64, as clustering needs them.
+        unit: of the value; "" for a number without one, and for text.
+        high, low: what a marketer says of a customer with a high or a low value; completes "this customer ...".
+        minimum, maximum: values outside are an error in the data or in us; None: no bound.
+        type: Ibis type; text features are categorical.
+        required: never empty, for any known customer.
+        clustering: whether it enters the clustering unless the settings say otherwise.
+        transform: what straightens its distribution, should it enter.
+        lineage: columns it is made from, where that is not seen at once.
+    """
+
+    name: str
+    group: str
+    expression: Expression
+    description: str
+    unit: str
+    high: str
+    low: str
+    minimum: float | None = None
+    maximum: float | None = None
+    type: str = "float64"
+    required: bool = False
+    clustering: bool = False
+    transform: Transform = "none"
+    lineage: tuple[str, ...] = ()
+
+
+def number(value: ir.NumericValue) -> ir.FloatingValue:
+    """The exact count or sum as a float, which clustering needs; the last step of a feature, so that sums stay exact."""
+    return value.cast("float64")
+
+
+def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
+    """part / whole; empty where the whole is zero, on which engines differ."""
+    return number(part) / number(whole).nullif(0.0)
+
+
+def days_between(earlier: ir.TimestampValue, later: ir.DateValue) -> ir.FloatingValue:
+    """Whole days from the day of `earlier`: differences of times differ between engines."""
+    return number(later.delta(earlier.date(), unit="day"))
+
+
+def mean_gap(m: ir.Table) -> ir.FloatingValue:
+    """Days from the first to the last day with an order, over the gaps between them."""
+    return ratio(m.gap_days, m.order_days - 1)
+
+
+def sd_gap(m: ir.Table) -> ir.FloatingValue:
+    """Standard deviation with n - 1, from exact integer sums, so that even gaps give zero and not a rounding error."""
+    gaps = m.order_days - 1
+    return ratio(gaps * m.gap_days_squared - m.gap_days * m.gap_days, (gaps * (gaps - 1)).nullif(0)).sqrt()
+
+
+def order_value_cv(m: ir.Table) -> ir.FloatingValue:
+    """Coefficient of variation with n - 1; the difference of squares is taken exactly, in decimals, for the same reason."""
+    total = m.purchases.cast("decimal(18, 4)")
+    orders = m.orders.cast("decimal(10, 0)")  # DuckDB counts in 128-bit integers, and makes a double of their product with a decimal
+    squares = number(m.purchases_squared * orders - total * total)
+    variance = squares / number(m.orders * (m.orders - 1)).nullif(0.0)
+    at_least_zero = ibis.ifelse(variance < 0, 0.0, variance)  # an engine may round; not `greatest`, which skips an empty value
+    return at_least_zero.sqrt() / ratio(m.purchases, m.orders).nullif(0.0)
+
+
+def change(recent: ir.NumericValue, earlier: ir.NumericValue, m: ir.Table) -> ir.FloatingValue:
+    """(r - e) / (r + e) of the rates per window: half the growth rate of Davis, Haltiwanger and Schuh (1996), in [-1, 1].
+
+    Unlike a percentage it is defined when either part is zero. Empty for customers who are too new to have a part before.
+    """
+    recent_rate = number(recent) / number(m.recent_windows)
+    earlier_rate = ratio(earlier, m.earlier_windows)
+    return ibis.ifelse(m.earlier_windows > 0, (recent_rate - earlier_rate) / (recent_rate + earlier_rate).nullif(0.0), ibis.null("float64"))
+
+
+def _share_of_orders(part: str) -> Expression:
+    return lambda m: ratio(m[f"{part}_orders"], m.timed_orders)
+
+
+def _count_of(event: str) -> Expression:
+    return lambda m: number(m[f"{event}_count"].fill_null(0))
+
+
+def _days_since(event: str) -> Expression:
+    return lambda m: days_between(m[f"{event}_last_at"], m.as_of)
+
+
+RECENCY, RHYTHM, TREND = "Recency, frequency, monetary value", "Rhythm", "Trend"
+BREADTH, PRICE, TIME, ENGAGEMENT, ATTRIBUTES = "Breadth", "Price behaviour", "When they buy", "Engagement", "Attributes"
+COUNT: dict[str, Any] = {"minimum": 0.0}
+SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
+MONEY = "currency of the source"
+
+FEATURES: tuple[Feature, ...] = (
+    Feature(
+        "recency_days", RECENCY, lambda m: days_between(m.last_order_at, m.as_of),
+        "Days from the last order ever to the snapshot.", "days", "has not bought for long", "bought just now",
+        minimum=0.0, clustering=True, transform="log", lineage=("customers.last_order_at",),
+    ),
+    Feature(
+        "frequency", RECENCY, lambda m: number(m.orders.fill_null(0)),
+        "Orders within the lookback.", "orders", "shops often", "shops rarely",
+        minimum=0.0, required=True, clustering=True, transform="log", lineage=("customer_activity.orders",),
+    ),
+    Feature(
+        "monetary", RECENCY, lambda m: number(m.spend).fill_null(0.0),
+        "Spend within the lookback, returns netted; negative where more was taken back than bought.", MONEY,
+        "spends much", "spends little", required=True, clustering=True, transform="log", lineage=("customer_activity.spend",),
+    ),
+    Feature(
+        "tenure_days", RECENCY, lambda m: days_between(m.first_order_at, m.as_of),
+        "Days from the first order ever to the snapshot.", "days", "has long been a customer", "is new",
+        minimum=0.0, lineage=("customers.first_order_at",),
+    ),
+    Feature(
+        "average_order_value", RECENCY, lambda m: ratio(m.purchases, m.orders),
+        "Mean value of an order; what was taken back later is not deducted.", f"{MONEY} per order",
+        "fills big baskets", "fills small baskets", minimum=0.0, transform="log", lineage=("customer_activity.purchases",),
+    ),
+    Feature(
+        "items_per_order", RECENCY, lambda m: ratio(m.units, m.orders),
+        "Units bought per order; empty where the source has no quantities.", "units per order",
+        "buys many items at once", "buys few items at once", minimum=0.0, transform="log", lineage=("customer_activity.units",),
+    ),
+    Feature(
+        "order_value_spread", RECENCY, order_value_cv,
+        "Standard deviation of the order value as a share of its mean; empty below two orders.", "share of the mean",
+        "mixes small and large orders", "spends about the same each time", minimum=0.0, transform="log",
+        lineage=("customer_activity.purchases_squared",),
+    ),
+    Feature(
+        "mean_gap_days", RHYTHM, mean_gap,
+        "Mean number of days from one day with an order to the next; empty below two such days.", "days",
+        "leaves long pauses between orders", "comes back quickly", minimum=1.0, transform="log",
+        lineage=("customer_activity.first_order_at", "customer_activity.last_order_at", "customer_activity.order_days"),
+    ),
+    Feature(
+        "sd_gap_days", RHYTHM, sd_gap,
+        "Standard deviation of these gaps; empty below three days with an order.", "days",
+        "shops irregularly", "shops like clockwork", minimum=0.0, transform="log", lineage=("customer_activity.gap_days_squared",),
+    ),
+    Feature(
+        "overdue_ratio", RHYTHM, lambda m: ratio(days_between(m.last_order_at, m.as_of), mean_gap(m)),
+        "Recency as a multiple of the mean gap: above 1, the customer is later than usual.", "mean gaps",
+        "is overdue by their own rhythm", "is within their own rhythm", minimum=0.0, transform="log",
+    ),
+    Feature(
+        "active_window_share", RHYTHM, lambda m: ratio(m.active_windows.fill_null(0), m.known_windows),
+        "Share of the lookback's windows with an order, counted from the window of the first order ever.", "share",
+        "buys in every period", "skips periods", **SHARE,
+    ),
+    Feature(
+        "spend_trend", TREND, lambda m: change(m.recent_purchases, m.purchases - m.recent_purchases, m),
+        "Purchases per window in the last part of the lookback (r) against the part before (e), as (r - e) / (r + e).",
+        "-1 stopped, 0 steady, 1 started", "spends more than before", "spends less than before", minimum=-1.0, maximum=1.0,
+    ),
+    Feature(
+        "order_trend", TREND, lambda m: change(m.recent_orders, m.orders - m.recent_orders, m),
+        "Orders per window in the last part of the lookback (r) against the part before (e), as (r - e) / (r + e).",
+        "-1 stopped, 0 steady, 1 started", "comes more often than before", "comes less often than before", minimum=-1.0, maximum=1.0,
+    ),
+    Feature(
+        "categories", BREADTH, lambda m: number(m.categories),
+        "Number of categories bought.", "categories", "buys across the range", "buys few categories", **COUNT, transform="log",
+        lineage=("customer_category_activity.category",),
+    ),
+    Feature(
+        "top_category_share", BREADTH, lambda m: m.top_category_share,
+        "Share of purchases in the category with the highest.", "share", "concentrates on one category", "spreads over categories",
+        **SHARE, lineage=("customer_category_activity.purchases",),
+    ),
+    Feature(
+        "category_entropy", BREADTH, lambda m: m.category_entropy,
+        "Shannon entropy of purchases over categories (Shannon 1948): 0 for one category, ln(n) for n in equal parts.", "nats",
+        "has varied tastes", "has narrow tastes", minimum=0.0, lineage=("customer_category_activity.purchases",),
+    ),
+    Feature(
+        "top_category", BREADTH, lambda m: m.top_category,
+        "Category with the highest purchases; of equals, the first by name.", "", "", "", type="string",
+        lineage=("customer_category_activity.category", "customer_category_activity.purchases"),
+    ),
+    Feature(
+        "discount_share", PRICE, lambda m: ratio(m.discount + m.coupon_discount, m.purchases + m.discount + m.coupon_discount),
+        "Discounts and coupons as a share of what the goods would have cost without them.", "share",
+        "buys on offer", "pays full price", **SHARE, lineage=("customer_activity.discount", "customer_activity.coupon_discount"),
+    ),
+    Feature(
+        "coupon_order_share", PRICE, lambda m: ratio(m.coupon_orders, m.orders),
+        "Share of orders in which a coupon was used.", "share", "uses coupons", "ignores coupons", **SHARE,
+        lineage=("customer_activity.coupon_orders",),
+    ),
+    Feature(
+        "return_share", PRICE, lambda m: ratio(m.returned_lines, m.lines),
+        "Share of lines that take goods back.", "share", "returns much", "returns little", **SHARE,
+        lineage=("customer_activity.returned_lines",),
+    ),
+    Feature(
+        "weekend_share", TIME, lambda m: ratio(m.weekend_orders, m.orders),
+        "Share of orders on a Saturday or Sunday (UTC).", "share", "shops at the weekend", "shops on weekdays", **SHARE,
+        lineage=("customer_activity.weekend_orders",),
+    ),
+    *(
+        Feature(
+            f"{part}_share", TIME, _share_of_orders(part),
+            f"Share of orders from {hours} (UTC), among those that have a time of day.", "share",
+            f"shops {when}", f"does not shop {when}", **SHARE, lineage=(f"customer_activity.{part}_orders",),
+        )
+        for part, hours, when in (
+            ("morning", "6 to 12 h", "in the morning"), ("afternoon", "12 to 18 h", "in the afternoon"),
+            ("evening", "18 to 22 h", "in the evening"), ("night", "22 to 6 h", "at night"),
+        )
+    ),
+    Feature(
+        "events", ENGAGEMENT, lambda m: number(m.events.fill_null(0)),
+        "Events of any type within the lookback.", "events", "is in touch with us", "is not in touch with us",
+        **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",),
+    ),
+    Feature(
+        "event_recency_days", ENGAGEMENT, lambda m: days_between(m.last_event_at, m.as_of),
+        "Days from the last event within the lookback to the snapshot; empty where there was none.", "days",
+        "has not been in touch for long", "was in touch just now", minimum=0.0, transform="log",
+        lineage=("customer_event_activity.last_event_at",),
+    ),
+    Feature(
+        "campaigns_received", ENGAGEMENT, lambda m: number(m.campaigns_received.fill_null(0)),
+        "Campaigns received within the lookback, told apart by the event's subject.", "campaigns",
+        "is written to often", "is hardly written to", **COUNT, required=True, transform="log", lineage=("customer_event_activity.subject",),
+    ),
+    Feature(
+        "campaign_response_share", ENGAGEMENT, lambda m: ratio(m.campaigns_answered, m.campaigns_received),
+        "Share of these campaigns that the customer responded to; empty where none was received.", "share",
+        "responds to campaigns", "ignores campaigns", **SHARE, lineage=("customer_event_activity.subject",),
+    ),
+    Feature(
+        "age_years", ATTRIBUTES, lambda m: number(m.age_years),
+        "Age at the snapshot in completed years, from the attribute `birth_date`; empty where the source has none.", "years",
+        "is older", "is younger", minimum=0.0, maximum=130.0, lineage=("customers.customer_id",),
+    ),
+)  # fmt: skip
+
+
+def slug(event_type: str) -> str:
+    """The event type as part of a column name: lower case, words joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", event_type.lower()).strip("_")
+
+
+def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
+    """Count and recency of each event type that the settings name."""
+    return tuple(
+        feature
+        for event_type in event_types
+        for feature in (
+            Feature(
+                f"{slug(event_type)}_count", ENGAGEMENT, _count_of(slug(event_type)),
+                f"Events `{event_type}` within the lookback.", "events", f"has many `{event_type}`", f"has few `{event_type}`",
+                **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",),
+            ),
+            Feature(
+                f"{slug(event_type)}_recency_days", ENGAGEMENT, _days_since(slug(event_type)),
+                f"Days from the last `{event_type}` within the lookback to the snapshot; empty where there was none.", "days",
+                f"had `{event_type}` long ago", f"had `{event_type}` just now",
+                minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",),
+            ),
+        )
+    )  # fmt: skip

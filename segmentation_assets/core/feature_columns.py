@@ -1,0 +1,191 @@
+"""One feature's way into and out of the geometry: what is learnt from its values, and the arithmetic both ways.
+
+Belongs here: encoding and decoding a single numeric or categorical feature. Choosing which features enter, and checking
+a whole frame, is `preprocessing.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+Transform = Literal["log", "yeo-johnson", "none"]
+Scaling = Literal["standard", "range", "robust"]
+
+# Spread below this share of the centre is rounding noise in float64, so the feature is a constant.
+_CONSTANT_TOLERANCE = 1e-12
+# The interquartile range of a Gaussian is 1.349 standard deviations, so "robust" and "standard" agree on Gaussian data.
+_GAUSSIAN_IQR = 1.349
+
+
+@dataclass(frozen=True)
+class NumericColumn:
+    """A fitted numeric feature. `low`, `high` and `median` are in customer units, `center` and `scale` after `transform`.
+
+    A `scale` of 0 marks a feature without spread (constant or never observed): it contributes nothing to a distance.
+    """
+
+    name: str
+    transform: Transform
+    power: float
+    low: float
+    high: float
+    median: float
+    center: float
+    scale: float
+    weight: float
+
+    @classmethod
+    def fit(
+        cls,
+        name: str,
+        values: NDArray[np.float64],
+        transform: Transform,
+        winsorize: tuple[float, float],
+        scaling: Scaling,
+        weight: float,
+    ) -> "NumericColumn":
+        """Learn from `values` (n,), NaN where missing. Sorted first, so that the sums do not depend on row order."""
+        seen = np.sort(values[np.isfinite(values)])
+        if seen.size == 0:
+            return cls(name, transform, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight)
+        # Quantiles round inwards to an observed value: a single extreme customer is always clipped, also in small samples.
+        low = float(np.quantile(seen, winsorize[0], method="higher"))
+        high = float(np.quantile(seen, winsorize[1], method="lower"))
+        if low > high:  # fewer rows than the two quantiles can tell apart
+            low, high = float(seen[0]), float(seen[-1])
+        clipped = np.clip(seen, low, high)
+        power = float(stats.yeojohnson_normmax(clipped)) if transform == "yeo-johnson" and low < high else 1.0
+        moved = _forward(clipped, transform, power)
+        center = float(moved.mean())
+        spread = _spread(moved, scaling)
+        if spread <= _CONSTANT_TOLERANCE * max(1.0, abs(center)):
+            spread = 0.0
+        return cls(name, transform, power, low, high, float(np.median(seen)), center, spread, weight)
+
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Customer units (n,) to geometry (n, 1): impute, winsorise, transform, scale, weigh."""
+        if self.scale == 0.0:
+            return np.zeros((len(values), 1))
+        known = np.clip(np.where(np.isnan(values), self.median, values), self.low, self.high)
+        scaled = (_forward(known, self.transform, self.power) - self.center) / self.scale
+        weighted: NDArray[np.float64] = scaled * np.sqrt(self.weight) + 0.0  # + 0.0 makes -0.0 0.0: equal rows, equal bytes
+        return weighted[:, None]
+
+    def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Geometry (m, 1) back to customer units (m,). A feature without spread or weight decodes to its median."""
+        if self.scale == 0.0 or self.weight == 0.0:
+            return np.full(len(coordinates), self.median)
+        moved = coordinates[:, 0] / np.sqrt(self.weight) * self.scale + self.center
+        back: NDArray[np.float64] = np.clip(_backward(moved, self.transform, self.power), self.low, self.high)
+        return back
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+@dataclass(frozen=True)
+class CategoricalColumn:
+    """A fitted categorical feature as one-hot columns, each scaled by 1/sqrt(share) as in FAMD (Pages, 2004).
+
+    `levels` are kept values; None stands for missing. `pooled` says whether a last column gathers every other level, the
+    rare ones and those never seen when fitting. One level alone separates nobody, so all its `scales` are 0.
+    """
+
+    name: str
+    levels: tuple[str | None, ...]
+    pooled: bool
+    scales: tuple[float, ...]
+    weight: float
+
+    @classmethod
+    def fit(cls, name: str, values: Sequence[str | None], min_share: float, max_levels: int, weight: float) -> "CategoricalColumn":
+        """Learn levels from `values` (n,). Levels rarer than `min_share`, or beyond the `max_levels` largest, are pooled."""
+        series = pd.Series(values, dtype=object)
+        n = max(len(series), 1)
+        counts = series.dropna().astype(str).value_counts()
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))  # ties by name, never by row order
+        kept = [level for level, count in ranked if count / n >= min_share][:max_levels]
+        rest = int(counts.sum() - counts.reindex(kept).sum())
+        missing = int(series.isna().sum())
+        levels: list[str | None] = sorted(kept)
+        sizes = [int(counts[level]) for level in levels]
+        if missing:
+            levels.append(None)
+            sizes.append(missing)
+        if rest:
+            sizes.append(rest)
+        # The share is floored: a level seen once in a million must not put its customer a thousand units from everyone.
+        scales = [1.0 / np.sqrt(max(size / n, min_share)) for size in sizes]
+        if len(sizes) < 2:
+            scales = [0.0] * len(sizes)
+        return cls(name, tuple(levels), rest > 0, tuple(float(s) for s in scales), weight)
+
+    def encode(self, values: Sequence[str | None]) -> NDArray[np.float64]:
+        """Levels (n,) to geometry (n, L). A level neither kept nor pooled gives a row of zeros: near no level in particular."""
+        series = pd.Series(values, dtype=object)
+        codes = np.full(len(series), len(self.levels) if self.pooled else -1)
+        text = series.astype(str)
+        for position, level in enumerate(self.levels):
+            mask = series.isna() if level is None else (text == level) & series.notna()
+            codes[mask.to_numpy()] = position
+        if None not in self.levels:
+            # Missing values where fitting saw none are unknown, not "some other level".
+            codes[series.isna().to_numpy()] = -1
+        width = len(self.scales)
+        one_hot = codes[:, None] == np.arange(width)[None, :]
+        return np.asarray(one_hot * (np.array(self.scales) * np.sqrt(self.weight))[None, :], dtype=np.float64)
+
+    def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Geometry (m, L) to the level (m,) with the largest share: the modal level of the customers a prototype averages."""
+        names: NDArray[np.object_] = np.array([*self.levels, *(["(other)"] if self.pooled else [])], dtype=object)
+        if len(names) == 0:
+            return np.full(len(coordinates), None, dtype=object)
+        scales = np.array(self.scales)
+        shares = np.divide(coordinates, scales[None, :], out=np.zeros_like(coordinates), where=scales[None, :] > 0)
+        modal: NDArray[np.object_] = names[np.argmax(shares, axis=1)]
+        return modal
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        names = ["(missing)" if level is None else level for level in self.levels]
+        return tuple(f"{self.name}={level}" for level in [*names, *(["(other)"] if self.pooled else [])])
+
+
+def _spread(values: NDArray[np.float64], scaling: Scaling) -> float:
+    """Standard deviation, range, or interquartile range in Gaussian units; a zero quartile range falls back to the first."""
+    if scaling == "range":
+        return float(values[-1] - values[0]) if values[-1] >= values[0] else float(np.ptp(values))
+    if scaling == "robust":
+        quartiles = np.quantile(values, [0.25, 0.75])
+        if quartiles[1] > quartiles[0]:
+            return float((quartiles[1] - quartiles[0]) / _GAUSSIAN_IQR)
+    return float(values.std())
+
+
+def _forward(values: NDArray[np.float64], transform: Transform, power: float) -> NDArray[np.float64]:
+    if transform == "log":
+        return np.sign(values) * np.log1p(np.abs(values))
+    if transform == "yeo-johnson":
+        return np.asarray(stats.yeojohnson(values, lmbda=power), dtype=np.float64)
+    return values
+
+
+def _backward(values: NDArray[np.float64], transform: Transform, power: float) -> NDArray[np.float64]:
+    """Inverse of `_forward`. Yeo and Johnson (2000) map [0, inf) and (-inf, 0) separately, with powers p and 2 - p."""
+    if transform == "log":
+        return np.sign(values) * np.expm1(np.abs(values))
+    if transform == "yeo-johnson":
+        positive = np.maximum(values, 0.0)
+        negative = np.minimum(values, 0.0)
+        # A coordinate outside the transform's range (possible for a mean) has no inverse: it goes to the nearest limit.
+        up = np.expm1(positive) if power == 0 else np.maximum(power * positive + 1, 0.0) ** (1 / power) - 1
+        mirrored = 2.0 - power
+        down = -np.expm1(-negative) if mirrored == 0 else 1 - np.maximum(1 - mirrored * negative, 0.0) ** (1 / mirrored)
+        return np.where(values >= 0, up, down)
+    return values

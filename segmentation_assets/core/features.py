@@ -1,0 +1,191 @@
+"""Customer features as of a snapshot: the windows of its lookback put together, one row per known customer.
+
+Belongs here: merging. What is kept of each window is in `activity`, what each feature means in `feature_catalog`.
+Keep to dates, sums, counts, conditionals, `lag`, joins and `nullif`: they agree between engines.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.core.activity import DAYPARTS, ORDER_SUMS
+from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_features, slug
+from segmentation_assets.core.windows import Lookback
+
+BOOKKEEPING = {"customer_id", "registered", "first_order_at", "last_order_at", "first_event_at", "birth_date"}
+ENTROPY_TERM = "decimal(18, 16)"  # -p ln p is at most 1/e; rounded terms add up to the same sum in whatever order
+
+
+@dataclass(frozen=True)
+class EventRoles:
+    """What the events mean.
+
+    Args:
+        types: event types that become features of their own.
+        campaign: the event of having received a campaign; its subject names the campaign.
+        responses: events of having responded to the campaign that their subject names.
+    """
+
+    types: tuple[str, ...] = ()
+    campaign: str = "campaign_received"
+    responses: tuple[str, ...] = ("coupon_redeemed",)
+
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """Event types whose subjects are kept in the activity."""
+        return (self.campaign, *self.responses)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The windows of at least the lookback; earlier and later ones are left out here."""
+
+    orders: ir.Table = field(repr=False)
+    categories: ir.Table = field(repr=False)
+    events: ir.Table = field(repr=False)
+
+    def within(self, lookback: Lookback) -> "Activity":
+        def cut(table: ir.Table) -> ir.Table:
+            start, end = ibis.date(lookback.start.isoformat()), ibis.date(lookback.as_of.isoformat())
+            return table.filter((table.window_start >= start) & (table.window_start < end))
+
+        return Activity(cut(self.orders), cut(self.categories), cut(self.events))
+
+
+def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+    """One row per known customer: id, status, every declared feature, and the attributes as given.
+
+    Args:
+        customers: everyone known at the snapshot, with first and last order ever (contract CUSTOMERS).
+    """
+    m = merged(customers, activity.within(lookback), lookback, roles)
+    status = ibis.cases((m.orders.fill_null(0) > 0, "active"), (m.first_order_at.notnull(), "lapsed"), else_="prospect")
+    computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(roles)}
+    # An attribute that is called like a feature keeps its values under another name, rather than replacing the feature.
+    attributes = {
+        f"attribute_{name}" if name in computed else name: m[_attribute(name)] for name in customers.columns if name not in BOOKKEEPING
+    }
+    return m.select("customer_id", **computed, **attributes)
+
+
+def declared(roles: EventRoles) -> tuple[Feature, ...]:
+    """Every feature that is computed under these settings."""
+    return (*FEATURES, *event_features(roles.types))
+
+
+def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+    """One row per known customer: the sums over the lookback that features are made of (empty: nothing happened)."""
+    known = customers.select(
+        *(BOOKKEEPING - {"birth_date", "registered"}),
+        age_years=_age(customers, lookback),
+        **{_attribute(name): customers[name] for name in customers.columns if name not in BOOKKEEPING},
+    )
+    for part in (
+        _orders(activity.orders, lookback),
+        _categories(activity.categories),
+        _events(activity.events, roles),
+        _campaigns(activity.events, roles),
+    ):
+        known = known.left_join(part, "customer_id").drop("customer_id_right")
+    since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
+    known = known.mutate(
+        as_of=ibis.date(lookback.as_of.isoformat()),
+        known_windows=ibis.ifelse(since_first > lookback.windows, lookback.windows, since_first),
+        recent_windows=ibis.literal(lookback.recent_windows),
+    )
+    return known.mutate(earlier_windows=known.known_windows - lookback.recent_windows)
+
+
+def _attribute(name: str) -> str:
+    """What an attribute is called while it travels beside the sums, so that none of their names is taken."""
+    return f"attribute of customer: {name}"
+
+
+def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
+    # Windows in which something was only returned form a partition of their own, so that they break no gap in two. Ordered
+    # by time and not by window, so that a window that was computed in parts is put together as well.
+    spans = {"group_by": [windows.customer_id, windows.orders > 0], "order_by": windows.first_order_at}
+    before = windows.last_order_at.date().lag().over(**spans)
+    windows = windows.mutate(
+        border_gap=windows.first_order_at.date().delta(before, unit="day").cast("int64"),
+        opens_window=(windows.orders > 0) & ~windows.window_start.lag().over(**spans).identical_to(windows.window_start),
+    )
+    recent = windows.window_start >= ibis.date(lookback.recent_start.isoformat())
+    totals = windows.group_by("customer_id").agg(
+        **{name: windows[name].sum() for name in (*ORDER_SUMS, "order_days")},
+        timed_orders=sum((windows[name] for name in DAYPARTS), ibis.literal(0)).sum(),
+        recent_purchases=ibis.ifelse(recent, windows.purchases, 0).sum(),
+        recent_orders=ibis.ifelse(recent, windows.orders, 0).sum(),
+        active_windows=windows.opens_window.cast("int64").sum(),
+        gap_days_squared=(windows.gap_days_squared + (windows.border_gap * windows.border_gap).fill_null(0)).sum(),
+        first_day=windows.first_order_at.min().date(),
+        last_day=windows.last_order_at.max().date(),
+    )
+    bought = totals.orders > 0
+
+    def if_bought(name: str) -> ir.Value:
+        """Empty for customers who only returned something: their behaviour as buyers is not known."""
+        return ibis.ifelse(bought, totals[name], ibis.null(totals[name].type()))
+
+    always = {"orders", "spend"}
+    kept = {
+        name: totals[name] if name in always else if_bought(name)
+        for name in totals.columns
+        if name not in {"customer_id", "first_day", "last_day"}
+    }
+    return totals.select("customer_id", **kept, gap_days=totals.last_day.delta(totals.first_day, unit="day").cast("int64"))
+
+
+def _categories(windows: ir.Table) -> ir.Table:
+    bought = windows.filter(windows.bought_lines > 0)
+    spent = bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
+    totals = spent.group_by("customer_id").agg(total=spent.purchases.sum(), highest=spent.purchases.max())
+    # Joined and compared, not ranked: a window function would sort every customer's categories.
+    parts = spent.join(totals, "customer_id")
+    share = parts.purchases.cast("float64") / parts.total.cast("float64").nullif(0.0)
+    term = (share * share.nullif(0.0).ln()).fill_null(0.0)
+    return parts.group_by("customer_id").agg(
+        categories=parts.count(),
+        top_category=ibis.ifelse(parts.purchases == parts.highest, parts.category, ibis.null("string")).min(),
+        top_category_share=share.max(),
+        # `0 -` and not unary minus, which would make minus zero of zero.
+        category_entropy=ibis.ifelse(parts.total.max() > 0, 0.0 - term.cast(ENTROPY_TERM).sum().cast("float64"), ibis.null("float64")),
+    )
+
+
+def _events(windows: ir.Table, roles: EventRoles) -> ir.Table:
+    of_type = {slug(name): windows.event_type == name for name in roles.types}
+    never = ibis.null("timestamp(6)")
+    return windows.group_by("customer_id").agg(
+        events=windows.events.sum(),
+        last_event_at=windows.last_event_at.max(),
+        **{f"{name}_count": ibis.ifelse(is_type, windows.events, 0).sum() for name, is_type in of_type.items()},
+        **{f"{name}_last_at": ibis.ifelse(is_type, windows.last_event_at, never).max() for name, is_type in of_type.items()},
+    )
+
+
+def _campaigns(windows: ir.Table, roles: EventRoles) -> ir.Table:
+    """Campaigns received in the lookback, and those of them that were answered; events without a subject tell of none."""
+    named = windows.filter(windows.subject.notnull())
+    campaigns = named.group_by("customer_id", "subject").agg(
+        received=(named.event_type == roles.campaign).cast("int64").max(),
+        answered=named.event_type.isin(_listed(roles.responses)).cast("int64").max(),
+    )
+    return campaigns.group_by("customer_id").agg(
+        campaigns_received=campaigns.received.sum(), campaigns_answered=(campaigns.received * campaigns.answered).sum()
+    )
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    return list(names) or [""]  # no engine takes an empty list; no event type is empty
+
+
+def _age(customers: ir.Table, lookback: Lookback) -> ir.Value:
+    """Completed years at the snapshot, where customers have a `birth_date` as a date or time; else empty."""
+    if "birth_date" not in customers.columns or not (customers.birth_date.type().is_date() or customers.birth_date.type().is_timestamp()):
+        return ibis.null("int64")
+    born = customers.birth_date.cast("date")
+    birthday_to_come = (born.month() * 100 + born.day()) > lookback.as_of.month * 100 + lookback.as_of.day
+    return lookback.as_of.year - born.year() - birthday_to_come.cast("int64")

@@ -1,0 +1,62 @@
+"""Windows of time as expressions: which window a day lies in, how many lie between two days, and what a lookback is.
+
+Belongs here: calendar arithmetic that runs in the engine. Partition keys and mappings are in `partitions`.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+DAYS_PER_WEEK, MONTHS_PER_YEAR = 7, 12
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Windows that meet at the as-of dates of a cadence.
+
+    Args:
+        cadence: monthly, weekly or daily.
+        first: any as-of date; windows start on its day of the month or of the week.
+    """
+
+    cadence: str
+    first: dt.date
+
+    def window_start(self, day: ir.DateValue) -> ir.DateValue:
+        """First day of the window that `day` lies in."""
+        if self.cadence == "daily":
+            return day
+        unit, shift = ("M", self.first.day - 1) if self.cadence == "monthly" else ("W", self.first.weekday())
+        if shift == 0:
+            return day.truncate(unit).cast("date")
+        offset = ibis.interval(days=shift)
+        return ((day - offset).cast("date").truncate(unit).cast("date") + offset).cast("date")
+
+    def windows_between(self, start: ir.DateValue, end: dt.date) -> ir.IntegerValue:
+        """Whole windows from `start` to `end`, both of them days on which windows meet."""
+        if self.cadence == "monthly":
+            return (end.year - start.year()).cast("int64") * MONTHS_PER_YEAR + (end.month - start.month())
+        days = ibis.date(end.isoformat()).delta(start, unit="day")
+        return (days // DAYS_PER_WEEK).cast("int64") if self.cadence == "weekly" else days.cast("int64")
+
+
+@dataclass(frozen=True)
+class Lookback:
+    """The time that describes a customer at a snapshot.
+
+    Args:
+        as_of: the snapshot's date; nothing from this day on is known.
+        start: first day of the lookback.
+        recent_start: first day of its last part, which trends compare with the part before; equal to `start` where the
+            lookback is one window long and there is no part before.
+        windows: length of the lookback; recent_windows: length of its last part.
+    """
+
+    calendar: Calendar
+    as_of: dt.date
+    start: dt.date
+    recent_start: dt.date
+    windows: int
+    recent_windows: int

@@ -1,0 +1,54 @@
+"""The table of contents: every asset, check, job and schedule, and the resources they share."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from segmentation_assets.assets import application, cleaned, evaluation, exploration, features, model, monitoring, profiles, raw, segments
+from segmentation_assets.assets.table import IO_MANAGER
+from segmentation_assets.automation import describe_job, newest_snapshot_schedule, segment_job, snapshot_job, source_changes_sensor
+from segmentation_assets.checks import ALL_CHECKS
+from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.lake import Lake, LakeIOManager
+from segmentation_assets.partitions import LOADED
+from segmentation_assets.settings import Settings
+from segmentation_assets.source_checks import SOURCE_CHECKS
+from segmentation_assets.sources import Source, open_source
+
+
+def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
+    """The definitions for the given settings, whose snapshots must be those the graph was loaded with.
+
+    Args:
+        rows: a source to read instead of the one that the settings name.
+    """
+
+    @dg.resource
+    def lake(_: dg.InitResourceContext) -> Iterator[Lake]:
+        engine = DuckDBEngine()
+        try:
+            yield Lake(settings.data_dir / "lake", engine)
+        finally:
+            engine.close()
+
+    @dg.resource
+    def source(_: dg.InitResourceContext) -> Source:
+        return rows or open_source(settings)
+
+    @dg.io_manager(required_resource_keys={"lake"})
+    def lake_io(context: dg.InitResourceContext) -> LakeIOManager:
+        return LakeIOManager(context.resources.lake)
+
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(
+            [raw, cleaned, features, exploration, model, segments, evaluation, profiles, monitoring, application]
+        ),
+        asset_checks=(*ALL_CHECKS, *SOURCE_CHECKS),
+        jobs=[snapshot_job, describe_job, segment_job],
+        schedules=[newest_snapshot_schedule(settings)],
+        sensors=[source_changes_sensor(settings)],
+        resources={"settings": dg.ResourceDefinition.hardcoded_resource(settings), "source": source, "lake": lake, IO_MANAGER: lake_io},
+    )
+
+
+defs = build(LOADED)

@@ -1,0 +1,56 @@
+"""How an engine connects, scans and writes Parquet. Assets hand it Ibis expressions and never name it.
+
+Belongs here: the few lines that differ between engines. SQL of our own does not, and neither do paths (see `lake`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ibis
+import ibis.expr.types as ir
+
+
+class Engine(Protocol):
+    """What the lake and the sources need from an engine."""
+
+    def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
+        """Lazily read Parquet files as one table, columns matched by name."""
+        ...
+
+    def write(self, table: ir.Table, file: Path) -> None:
+        """Compute `table` and write it, in its order, as one Parquet file."""
+        ...
+
+    def rows(self, table: ir.Table) -> list[dict[str, Any]]:
+        """Compute a small table, such as counts, as one dictionary per row."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
+
+class DuckDBEngine:
+    """DuckDB in this process. Times are UTC whatever the machine's zone; rows keep their order.
+
+    Args:
+        threads: most threads used at once; None leaves it to DuckDB (one per core).
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.backend = ibis.duckdb.connect(":memory:", **({"threads": threads} if threads else {}))
+        self.backend.raw_sql("SET TimeZone = 'UTC'").fetchall()  # drained: an open result breaks later table look-ups
+
+    def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
+        return self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
+
+    def write(self, table: ir.Table, file: Path) -> None:
+        self.backend.to_parquet(table, file, compression="zstd")
+
+    def rows(self, table: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.backend.to_pyarrow(table).to_pylist()
+        return found
+
+    def close(self) -> None:
+        self.backend.disconnect()

@@ -1,0 +1,130 @@
+"""A look at the settings and sources before any run: what is there, what would be rejected and why, and what was guessed."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+
+from segmentation_assets.core import cleaning
+from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.partitions import existing_keys, snapshots, window_of
+from segmentation_assets.settings import Settings, settings_file
+from segmentation_assets.sources import Source, Window, open_source
+from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.tables import TablesSource
+
+EXAMPLES = 3  # records shown of each reason
+LONGEST = 160  # characters of a record that are shown
+ENTITIES = {"customers": None, "transactions": "ordered_at", "events": "event_at"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found, a line each, and the problems that would stop a run."""
+
+    lines: list[str]
+    problems: list[str]
+
+
+def inspect(settings: Settings) -> Findings:
+    """Files and columns, rows, dates, customers and rejects of each source up to the last snapshot.
+
+    Raises:
+        SourceError: a source cannot be read.
+    """
+    keys = existing_keys(snapshots)
+    if not keys:
+        return Findings([], ["The first snapshot is still to come; set snapshots.first to an earlier date."])
+    everything = Window(start=None, end=window_of(keys[-1], settings.snapshots).end)
+    source, engine = open_source(settings), DuckDBEngine()
+    lines = [
+        f"Settings: {settings_file()}",
+        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows",
+        f"Written to: {settings.data_dir}",
+    ]
+    problems: list[str] = []
+    found = 0
+    try:
+        for name in ENTITIES:
+            facts = _look(source, engine, name, everything, settings)
+            found += facts.rows
+            lines += facts.lines
+            problems += facts.problems
+    finally:
+        engine.close()
+    if not found:
+        problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
+    return Findings(lines, problems)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    rows: int
+    lines: list[str]
+    problems: list[str]
+
+
+def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, settings: Settings) -> _Facts:
+    judge = {"customers": cleaning.judged_customers, "transactions": cleaning.judged_transactions, "events": cleaning.judged_events}[name]
+    time = ENTITIES[name]
+    judged = judge(getattr(source, name)(engine, window), settings.cleaning)
+    rows = judged.rows
+    dates = {"first": rows[time].min(), "last": rows[time].max()} if time else {}
+    row = engine.rows(rows.agg(n=rows.count(), ids=rows.customer_id.nunique(), bad=rows.reason.notnull().cast("int64").sum(), **dates))[0]
+    span = f", {row['first']:%Y-%m-%d} to {row['last']:%Y-%m-%d}" if time and row["first"] else ""
+    lines = [f"{name}: {row['n']:,} rows, {row['ids']:,} customers{span}; {row['bad'] or 0:,} would be rejected"]
+    if isinstance(source, TablesSource):
+        described = source.kept(name, window)
+        lines += [f"    {line}" for line in _described(described)]
+        later = _later(source, engine, name, time, window) if time else 0
+        if later:
+            lines.append(f"    {later:,} rows are dated {window.end} or later: they wait for later snapshots")
+    reasons = engine.rows(rows.filter(rows.reason.notnull()).group_by("reason").agg(n=ibis._.count()).order_by(ibis.desc("n"), "reason"))
+    for reason in reasons:
+        lines.append(f"    {reason['n']:,} rejected: {reason['reason']}")
+        chosen = rows.filter(rows.reason == reason["reason"]).order_by("source_file", "row_number").limit(EXAMPLES)
+        for example in engine.rows(chosen.select("source_file", "row_number", "record")):
+            lines.append(f"        {example['source_file']}, row {example['row_number']}: {_short(example['record'])}")
+    counts = engine.rows(judged.counts())[0]
+    lines += [f"    {number:,} rows: {rule}" for rule, number in counts.items() if number and not rule.startswith("rows_")]
+    share = (row["bad"] or 0) / row["n"] if row["n"] else 0.0
+    limit = settings.cleaning.largest_reject_share
+    problems = []
+    if share > limit:
+        problems.append(
+            f"{name}: {share:.1%} of the rows would be rejected, more than {limit:.1%}. Correct the mapping or the data, or "
+            "raise cleaning.largest_reject_share."
+        )
+    return _Facts(int(row["n"]), lines, problems)
+
+
+def _described(kept: list[Kept]) -> Iterator[str]:
+    """The files of an entity: what was found in each, said once for those that are alike."""
+    alike: dict[str, list[Kept]] = {}
+    for file in kept:
+        alike.setdefault(str((file.columns, file.mapped, file.date_formats, file.notes)), []).append(file)
+    for files in alike.values():
+        one = files[0]
+        names = one.source if len(files) == 1 else f"{one.source} and {len(files) - 1} more"
+        yield f"{names}: {sum(file.rows for file in files):,} rows" + "".join(f"; {what} {value}" for what, value in one.notes.items())
+        yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
+        unmapped = [column for column in one.columns if column not in one.mapped]
+        if unmapped:
+            yield "    not mapped: " + ", ".join(f"{column} ({one.columns[column]})" for column in unmapped)
+        if one.date_formats:
+            other = ambiguous(one.date_formats)
+            doubt = f"; if the day and month are the other way round, set date_format: '{other}'" if other else ""
+            yield f"    dates read as {' or '.join(one.date_formats)}{doubt}"
+
+
+def _later(source: TablesSource, engine: DuckDBEngine, name: str, time: str, window: Window) -> int:
+    table = getattr(source, name)(engine, Window(window.end, dt.date.max))
+    return int(engine.rows(table.agg(n=table.count()))[0]["n"])
+
+
+def _short(record: Any) -> str:
+    text = str(record)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

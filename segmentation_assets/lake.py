@@ -1,0 +1,148 @@
+"""The lake: one Parquet file per table and snapshot, written whole or not at all, and Dagster's way in and out of it.
+
+Belongs here: paths, atomic replacement, the IO manager. What the tables hold is in `contracts`.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segmentation_assets.contracts import BY_NAME, SNAPSHOT_DATE, Contract
+from segmentation_assets.engines import Engine
+
+PART = "part-0.parquet"
+PREVIEW_ROWS = 5
+DATED = "dated"  # on an input: keep the column snapshot_date, to tell several snapshots apart
+
+
+class LakeError(RuntimeError):
+    """A partition is missing or does not fit its contract; the message says which, and what to do."""
+
+
+class Lake:
+    """Tables as folders, snapshots as `snapshot_date=<key>` folders within, as DuckDB and Spark read them."""
+
+    def __init__(self, root: Path, engine: Engine) -> None:
+        self.root = root
+        self.engine = engine
+
+    def file(self, table: str, key: str) -> Path:
+        return self.root / table / f"snapshot_date={key}" / PART
+
+    def keys(self, table: str) -> list[str]:
+        return partition_keys(self.root, table)
+
+    def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame) -> "Staged":
+        """Compute a partition and write it, in the order of its key, beside where it will be.
+
+        Raises:
+            LakeError: the frame lacks columns that the contract names.
+        """
+        file = self.file(contract.name, key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
+        try:
+            self.engine.write(conformed(contract, frame).order_by(contract.key), unfinished)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        return Staged(unfinished, file)
+
+    def read_staged(self, staged: "Staged") -> ir.Table:
+        """The rows of a partition that is not in its place yet."""
+        return self.engine.scan([staged.unfinished], hive_partitioning=False)
+
+    def read(self, contract: Contract, keys: Sequence[str], dated: bool = False) -> ir.Table:
+        """The rows of the given snapshots, lazily; with snapshot_date where `dated`. No rows, typed, where none exist."""
+        files = [file for key in keys if (file := self.file(contract.name, key)).exists()]
+        if not files:
+            columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
+            return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
+        return self.engine.scan(files, hive_partitioning=dated)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A partition that is written but not in its place: `commit` puts it there at once, `discard` leaves the old one."""
+
+    unfinished: Path
+    file: Path
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.unfinished.read_bytes()).hexdigest()
+
+    def metadata(self) -> dict[str, Any]:
+        """Rows, columns, size and first rows, as Dagster shows them."""
+        footer, schema = pq.read_metadata(self.unfinished), pq.read_schema(self.unfinished)
+        first = pq.ParquetFile(self.unfinished).iter_batches(batch_size=PREVIEW_ROWS)
+        rows = next(first, pa.RecordBatch.from_pylist([], schema=schema)).to_pandas()
+        return {
+            "dagster/row_count": footer.num_rows,
+            "bytes": self.unfinished.stat().st_size,
+            "path": dg.MetadataValue.path(self.file),
+            "preview": dg.MetadataValue.md(rows.to_markdown(index=False)),
+        }
+
+    def commit(self) -> None:
+        self.unfinished.replace(self.file)
+
+    def discard(self) -> None:
+        self.unfinished.unlink(missing_ok=True)
+
+
+def partition_keys(root: Path, table: str) -> list[str]:
+    """Keys of the snapshots that a table of the lake at `root` has, oldest first."""
+    return sorted(file.parent.name.partition("=")[2] for file in (root / table).glob(f"snapshot_date=*/{PART}"))
+
+
+def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
+    """The frame with the contract's columns in order and of its types; further columns only where it is open."""
+    table = frame if isinstance(frame, ir.Table) else ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
+    missing = [c.name for c in contract.columns if c.name not in table.columns]
+    if missing:
+        raise LakeError(f"{contract.name}: the computed table lacks {', '.join(missing)}; compute them or change the contract.")
+    # Not `.cast`, which leaves out a cast to the type that Ibis expects: DuckDB's sum of integers is a 128-bit integer.
+    named = {c.name: ops.Cast(table[c.name], to=ibis.dtype(c.type)).to_expr() for c in contract.columns}
+    further = {name: table[name] for name in table.columns if contract.open and name not in named}
+    return table.select(**named, **further)
+
+
+def to_frame(table: ir.Table) -> pd.DataFrame:
+    """The table as a DataFrame in which money is float64, so that NumPy can compute with it."""
+    decimals = {name: table[name].cast("float64") for name, kind in table.schema().items() if kind.is_decimal()}
+    return (table.mutate(**decimals) if decimals else table).to_pandas()
+
+
+class LakeIOManager(dg.IOManager):
+    """Partitions in and out of the lake: lazily as `ibis.Table`, or as a DataFrame where the asset asks for one."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+
+    def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
+        obj.commit()
+
+    def load_input(self, context: dg.InputContext) -> ir.Table | pd.DataFrame:
+        contract = BY_NAME[context.asset_key.path[-1]]
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
+        absent = [key for key in keys if not self.lake.file(contract.name, key).exists()]
+        if absent and absent == [context.step_context.partition_key]:
+            raise LakeError(f"{contract.name} has no partition {absent[0]}. Materialise it first, or run the whole snapshot.")
+        if absent:
+            context.log.warning(
+                f"{contract.name}: snapshot {', '.join(absent)} was never run, so what it adds is missing here. "
+                f"Run it, then this snapshot again: segmentation run --from {absent[0]}"
+            )
+        table = self.lake.read(contract, keys, dated=bool((context.definition_metadata or {}).get(DATED)))
+        return to_frame(table) if context.dagster_type.typing_type is pd.DataFrame else table

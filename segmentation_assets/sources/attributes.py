@@ -1,0 +1,82 @@
+"""Customer attributes: what a text file says of customers, as numbers, dates, yes and no, or text."""
+
+import functools
+import operator
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.settings_source import SourceTable
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.kept import Kept
+
+OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+
+
+def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir.Table:
+    """The customer records of some files with their attributes read as what they are, on DuckDB.
+
+    An attribute of a text file is a number or a date if every value of it is one; `attribute_types` says otherwise. A
+    number that starts with 0, such as a postcode, is text.
+    """
+    parts = [backend.read_parquet(file.rows_file) for file in kept]
+    names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
+    types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
+    aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
+    rows = functools.reduce(lambda one, other: one.union(other), aligned)
+    cells = Cells(settings, kept[0].date_formats)
+    wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
+    wanted = {**wanted, **getattr(settings, "attribute_types", {})}
+    read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
+    unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
+    listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
+    broken = (listed != "") | rows.problem.notnull()
+    consent = {"consent": rows.consent} if "consent" in settings.columns else {}
+    return rows.select(
+        "row_number",
+        "source_file",
+        "customer_id",
+        "known_at",
+        "problem",
+        unread=listed.substr(1).nullif(""),
+        record=ibis.ifelse(broken, rows.record, ibis.null("string")),
+        **consent,
+        **read,
+    )
+
+
+def _as_one(part: ir.Table, name: str, types: set[str]) -> ir.Value:
+    if name not in part.columns:
+        return ibis.null(next(iter(types)) if len(types) == 1 else "string")
+    return part[name] if len(types) == 1 else part[name].cast("string")
+
+
+def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> dict[str, str]:
+    texts = [name for name in names if rows[name].type().is_string()]
+    if not texts:
+        return {}
+    counts: dict[str, Any] = {}
+    for position, name in enumerate(texts):
+        value = rows[name]
+        counts[f"some{position}"] = value.notnull().cast("int64").sum()
+        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(r"^\s*[+-]?0\d")).cast("int64").sum()
+        counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
+    found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
+    guesses = {}
+    for position, name in enumerate(texts):
+        some = found[f"some{position}"] or 0
+        kinds = [kind for kind in ("number", "date") if some and found[f"{kind}{position}"] == some]
+        if kinds:
+            guesses[name] = kinds[0]
+    return guesses
+
+
+def _read(value: ir.Value, kind: str | None, cells: Cells) -> ir.Value:
+    if kind == "number":
+        return cells.number(value)
+    if kind == "date":
+        return cells.time(value).date()
+    if kind == "boolean":
+        return cells.boolean(value)
+    return cells.text(value) if kind == "text" and not value.type().is_string() else value

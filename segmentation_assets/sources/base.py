@@ -1,0 +1,59 @@
+"""What every source shares: the protocol, its error, and how rows are cut to a window.
+
+A source maps, and never judges: rows that cannot be used are told apart in `core.cleaning`, so that none is lost here.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.engines import Engine
+
+
+class SourceError(RuntimeError):
+    """A source cannot be read; the message names the file or table, the problem and the remedy."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time that a snapshot adds: from `start` (None: the beginning of history) up to, not including, `end`."""
+
+    start: dt.date | None
+    end: dt.date
+
+
+class Source(Protocol):
+    """Rows with the columns of RAW_CUSTOMERS, RAW_TRANSACTIONS and RAW_EVENTS, lazily, on the given engine.
+
+    `transactions` and `events` give the rows dated within the window; where the window has no start, also the rows
+    without a usable date. `customers` gives the records known strictly before the window's end.
+    """
+
+    def customers(self, engine: Engine, window: Window) -> ir.Table: ...
+
+    def transactions(self, engine: Engine, window: Window) -> ir.Table: ...
+
+    def events(self, engine: Engine, window: Window) -> ir.Table: ...
+
+    def fingerprint(self) -> str:
+        """Changes whenever the source's rows may have changed; cheap, so names, sizes and times of files will do."""
+        ...
+
+
+def within(table: ir.Table, column: str, window: Window) -> ir.Table:
+    """Rows whose time lies in the window; where it has no start, also those before it and those without a time."""
+    time = table[column]
+    end = ibis.timestamp(f"{window.end.isoformat()} 00:00:00")
+    if window.start is None:
+        return table.filter((time < end) | time.isnull())
+    return table.filter((time >= ibis.timestamp(f"{window.start.isoformat()} 00:00:00")) & (time < end))
+
+
+def files_fingerprint(files: Iterable[Path]) -> str:
+    """Names, sizes and times of change of files, in any order."""
+    return "; ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files))

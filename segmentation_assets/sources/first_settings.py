@@ -1,0 +1,271 @@
+"""A first settings file for someone's own files: what each column seems to be, with every guess said in a comment."""
+
+import datetime as dt
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources import files, guessing
+from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources.intake import connect
+
+# Words in column names that tell what a column is, likelier ones first; compared without case, spaces and signs.
+HINTS: dict[str, tuple[str, ...]] = {
+    "customer_id": (
+        "customerid",
+        "custid",
+        "clientid",
+        "userid",
+        "householdid",
+        "memberid",
+        "customer",
+        "client",
+        "user",
+        "household",
+        "buyer",
+        "cust",
+    ),
+    "ordered_at": (
+        "orderdate",
+        "invoicedate",
+        "transactiontimestamp",
+        "transactiondate",
+        "purchasedate",
+        "orderedat",
+        "date",
+        "timestamp",
+        "datetime",
+        "day",
+        "time",
+        "at",
+    ),
+    "amount": ("amount", "salesvalue", "totalprice", "linetotal", "dollarvalue", "revenue", "total", "sales", "value", "paid", "spend"),
+    "price": ("unitprice", "price"),
+    "quantity": ("quantity", "qty", "units", "numberofcds", "count"),
+    "order_id": ("orderid", "invoiceno", "invoice", "basketid", "transactionid", "orderno", "ordernumber", "order", "basket", "receipt"),
+    "product_id": ("productid", "stockcode", "sku", "itemid", "articleid", "product", "item"),
+    "category": ("category", "department", "productgroup", "genre"),
+    "discount": ("discount", "retaildisc", "rebate"),
+    "consent": ("consent", "optin", "marketingconsent", "newsletter"),
+}
+NEEDED_TYPES = {"ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"}}
+ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file seems to hold."""
+
+    file: Path
+    columns: dict[str, str]
+    notes: dict[str, str]
+    found: dict[str, str]  # canonical column -> source column
+    formats: tuple[str, ...]
+    first: dt.date | None
+    last: dt.date | None
+    decimal: str
+
+    @property
+    def has_orders(self) -> bool:
+        return (
+            "customer_id" in self.found
+            and "ordered_at" in self.found
+            and ("amount" in self.found or {"price", "quantity"} <= set(self.found))
+        )
+
+
+def look(file: Path) -> Look:
+    """Read the first rows of a file and guess what its columns are.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    settings = Files(files=str(file))
+    backend = connect()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows = files.read_file(backend, file, settings, Path(scratch))
+            try:
+                types = guessing.column_types(backend, rows, Cells(settings))
+            except duckdb.Error:
+                rows = files.reread_carefully(backend, file, settings, Path(scratch)) or rows
+                types = guessing.column_types(backend, rows, Cells(settings))
+            with_comma = settings.model_copy(update={"decimal": ","})
+            gained = {
+                column
+                for column, kind in guessing.column_types(backend, rows, Cells(with_comma)).items()
+                if kind == "number" and types[column] == "text"
+            }
+            if gained:
+                settings, types = with_comma, {column: "number" if column in gained else kind for column, kind in types.items()}
+            formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in rows.columns}
+            dates = {column for column in rows.columns if _reads_dates(backend, rows, column, formats[column], settings)}
+            types = {
+                column: "date" if column in dates and (kind == "text" or _named_like(column, "ordered_at")) else kind
+                for column, kind in types.items()
+            }
+            found = _matched(types)
+            when = found.get("ordered_at")
+            span: dict[str, dt.datetime | None] = {"first": None, "last": None}
+            if when:
+                time = Cells(settings, formats[when]).time(rows.table[when])
+                span = backend.to_pyarrow(rows.table.agg(first=time.min(), last=time.max())).to_pylist()[0]
+    finally:
+        backend.disconnect()
+    first, last = span["first"], span["last"]
+    return Look(
+        file,
+        types,
+        rows.notes,
+        found,
+        formats[when] if when else (),
+        first.date() if first else None,
+        last.date() if last else None,
+        settings.decimal,
+    )
+
+
+def _reads_dates(backend: object, rows: files.SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
+    cells, value = Cells(settings, formats), rows.table[column]
+    sample = rows.table.limit(guessing.SAMPLE)
+    counts = sample.agg(
+        some=cells.text(sample[column]).notnull().cast("int64").sum(), dates=cells.time(sample[column]).notnull().cast("int64").sum()
+    )
+    facts = backend.to_pyarrow(counts).to_pylist()[0]  # type: ignore[attr-defined]
+    return bool(facts["some"]) and facts["dates"] == facts["some"] and (value.type().is_string() or not value.type().is_floating())
+
+
+def _matched(types: dict[str, str]) -> dict[str, str]:
+    """Canonical column -> source column, by name and type; each source column once."""
+    taken: dict[str, str] = {}
+    for canonical, words in HINTS.items():
+        free = [
+            column
+            for column in types
+            if column not in taken.values() and types[column] in NEEDED_TYPES.get(canonical, {"text", "number", "boolean"})
+        ]
+        ranked = [(position, column) for column in free for position, word in enumerate(words) if _fits(column, word)]
+        if ranked:
+            taken[canonical] = min(ranked)[1]
+    return taken
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _fits(column: str, word: str) -> bool:
+    bare = _bare(column)
+    return bare == word or (len(word) > 3 and word in bare) or (len(word) <= 3 and word in re.split(r"[^a-z0-9]+", column.lower()))
+
+
+def _named_like(column: str, canonical: str) -> bool:
+    return any(_fits(column, word) for word in HINTS[canonical])
+
+
+def write(looks: Sequence[Look], base: Path) -> str:
+    """The text of a first settings file, paths relative to `base`.
+
+    Raises:
+        SourceError: none of the files seems to hold orders.
+    """
+    orders = [one for one in looks if one.has_orders]
+    if not orders:
+        missing = "; ".join(f"{one.file.name} has {', '.join(one.columns)}" for one in looks)
+        raise SourceError(
+            f"None of the files seems to hold orders, with a customer, a date and an amount: {missing}. Name the file with "
+            "the orders, or write the settings by hand from examples/cdnow.yaml."
+        )
+    others = [one for one in looks if not one.has_orders and "customer_id" in one.found]
+    last = max((one.last for one in orders if one.last), default=None)
+    first = min((one.first for one in orders if one.first), default=None)
+    lines = [
+        "# A first settings file, guessed from your files. Read each line, correct what is wrong, then: segmentation check",
+        "", "data_dir: data", "", "snapshots:", *_snapshots(first, last), "", "source:", "  kind: tables", "  transactions:",
+    ]  # fmt: skip
+    for one in orders:
+        lines += [f"    - {line}" if position == 0 else f"      {line}" for position, line in enumerate(_table(one, base, ORDER_COLUMNS))]
+    if others:
+        lines.append("  customers:")
+        for one in others:
+            lines += [
+                f"    - {line}" if position == 0 else f"      {line}"
+                for position, line in enumerate(_table(one, base, ("customer_id", "consent")))
+            ]
+    left = [one.file.name for one in looks if one not in orders and one not in others]
+    if left:
+        lines.append(f"# Not used, because no column seems to be the customer's id: {', '.join(left)}")
+    lines += ["", "cleaning:", "  exact_duplicates: keep        # drop: set aside lines that are equal in every mapped column", ""]
+    return "\n".join(lines)
+
+
+def _snapshots(first: dt.date | None, last: dt.date | None) -> list[str]:
+    if first is None or last is None:
+        return ["  first: 2024-01-01             # no dates were found: set the date of the first snapshot", "  cadence: monthly"]
+    after = dt.date(last.year + last.month // 12, last.month % 12 + 1, 1)
+    months = (after.year - first.year) * 12 + after.month - first.month
+    back = min(max(months // 2, 1), 12)
+    start = after.year * 12 + after.month - 1 - (back - 1)
+    beginning = dt.date(start // 12, start % 12 + 1, 1)
+    return [
+        f"  first: {beginning}             # orders are dated {first} to {last}; the first snapshot takes in all earlier history",
+        f"  last: {after}              # leave out to go on up to today",
+        "  cadence: monthly              # monthly, weekly or daily",
+    ]
+
+
+def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
+    try:
+        path = one.file.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError:
+        path = str(one.file.resolve())
+    lines = [f"files: {_quoted(path)}"]
+    if "delimiter" in one.notes:
+        lines.append(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}")
+    ours = [written for written in one.formats if written != "ISO 8601"]
+    if ours and "ordered_at" in wanted:
+        other = ambiguous(ours)
+        doubt = f"    # guessed; if day and month are the other way round: {other}" if other else "    # guessed"
+        lines.append(f"date_format: {_list(ours)}{doubt}")
+    if one.decimal != ".":
+        lines.append(f"decimal: '{one.decimal}'    # guessed: read so, more columns are numbers")
+    lines.append("columns:")
+    for canonical in wanted:
+        if canonical == "amount" and "amount" not in one.found:
+            lines.append(
+                f"  amount: {_quoted(_identifier(one.found['quantity']) + ' * ' + _identifier(one.found['price']))}    # "
+                "guessed: no column is the line's total"
+            )
+        elif canonical in one.found:
+            column = one.found[canonical]
+            lines.append(f"  {canonical}: {_quoted(column)}    # guessed from its name; it holds {one.columns[column]}")
+    unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in one.found.values()]
+    if unused:
+        lines.append(f"# {'not mapped' if 'amount' in wanted else 'attributes'}: {', '.join(unused)}")
+    return lines
+
+
+def _identifier(column: str) -> str:
+    return column if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else '"' + column.replace('"', '""') + '"'
+
+
+def _list(formats: Sequence[str]) -> str:
+    quoted = [f'"{written}"' for written in formats]
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar that is this text whatever is in it."""
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./*-]*( \* [A-Za-z_][A-Za-z0-9_]*)?", text)
+        and text.lower() not in {"yes", "no", "true", "false", "null", "on", "off", "y", "n"}
+        else "'" + text.replace("'", "''") + "'"
+    )

@@ -1,0 +1,99 @@
+"""Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.settings_source import Reading
+from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
+from segmentation_assets.sources.files import PROBLEM, SourceRows
+
+SAMPLE = 10_000  # rows
+DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
+SEVERAL = 3  # formats that one column may mix
+
+
+def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, ...]:
+    """The formats that read the dates of a column: as the settings say, else those that read most of a sample.
+
+    Where a day-first and a month-first written read equally many, day first is taken, and the two are never mixed.
+    """
+    if reading.date_formats != ("auto",):
+        return (*reading.date_formats, *(() if set(reading.date_formats) & set(UNIX) else (ISO,)))
+    if not (value.type().is_string() or value.type().is_numeric()):
+        return (ISO,)
+    sample = value.name("value").as_table().filter(ibis._.value.notnull()).limit(SAMPLE)
+    text = Cells(reading).text(sample.value).strip()
+    sample = sample.select(text=text)
+    sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
+    candidates = (ISO, *DATE_FORMATS)
+    chosen: list[str] = []
+    remaining = sample
+    while len(chosen) < SEVERAL:
+        counts = backend.to_pyarrow(
+            remaining.agg(**{f"n{i}": _reads(remaining.text, written, reading) for i, written in enumerate(candidates)})
+        ).to_pylist()[0]
+        allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
+        best = max(allowed, key=lambda i: ((counts[f"n{i}"] or 0), -i))
+        if not counts[f"n{best}"]:
+            break
+        chosen.append(candidates[best])
+        remaining = remaining.filter(Cells(reading, (candidates[best],)).time(remaining.text).isnull())
+    return tuple(chosen) or (ISO,)
+
+
+def _reads(text: ir.StringValue, written: str, reading: Reading) -> ir.IntegerValue:
+    time = Cells(reading, (written,)).time(text)
+    return ((time >= ibis.timestamp(DATES_FROM)) & (time < ibis.timestamp(DATES_UNTIL))).cast("int64").sum()
+
+
+def _contradict(one: str, other: str) -> bool:
+    return {_day_first(one), _day_first(other)} == {True, False}
+
+
+def _day_first(written: str) -> bool | None:
+    day, month = written.find("%d"), written.find("%m")
+    return None if day < 0 or month < 0 or written.lower().startswith("%y") else day < month
+
+
+def ambiguous(formats: Sequence[str]) -> str | None:
+    """The other reading of a day-first or month-first written, for the person to look at."""
+    for written in formats:
+        if _day_first(written) is not None:
+            return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+    return None
+
+
+def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:
+    """What each source column holds in a sample: text, number, date, boolean, or empty."""
+    table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
+    counts: dict[str, ir.Value] = {}
+    for position, name in enumerate(rows.columns):
+        value = table[name]
+        text = cells.text(value)
+        counts[f"some{position}"] = text.notnull().cast("int64").sum()
+        if value.type().is_string():
+            counts[f"number{position}"] = (cells.number(value).notnull() & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
+            counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
+    found = backend.to_pyarrow(table.agg(**counts)).to_pylist()[0] if counts else {}
+    return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}
+
+
+def _type_of(value: ir.Value, position: int, counts: dict[str, int | None]) -> str:
+    some = counts[f"some{position}"] or 0
+    kind = value.type()
+    if not some:
+        return "empty"
+    if kind.is_boolean():
+        return "boolean"
+    if kind.is_numeric():
+        return "number"
+    if kind.is_timestamp() or kind.is_date():
+        return "date"
+    if kind.is_string():
+        for kind in ("date", "number"):
+            if counts[f"{kind}{position}"] == some:
+                return kind
+    return "text"

@@ -1,0 +1,182 @@
+"""Mapping: the cells of a source under canonical names, each read as the kind of value that its name calls for.
+
+A row in which a mapped cell could not be read, or which is a problem as a whole, carries its original record. What
+becomes of it is for `core.cleaning` to say.
+"""
+
+import datetime as dt
+import functools
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.contracts import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
+from segmentation_assets.settings_source import OPTIONAL, REQUIRED, Expression, SourceTable
+from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
+from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, plain, to_json
+
+KINDS = {
+    "customer_id": "text", "order_id": "text", "product_id": "text", "category": "text", "event_type": "text", "subject": "text",
+    "amount": "number", "quantity": "number", "discount": "number", "coupon_discount": "number",
+    "ordered_at": "time", "event_at": "time", "known_at": "time", "consent": "boolean",
+}  # fmt: skip
+TYPES = {"text": "string", "number": "float64", "time": "timestamp(6)", "boolean": "boolean"}
+TIMES = {"customers": "known_at", "transactions": "ordered_at", "events": "event_at"}
+RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS) for c in contract.columns} | {
+    "reason",
+    "snapshot_date",
+    "known_at",
+    "consent",
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Dates outside are taken for errors: from `first`, up to and not including `end`."""
+
+    first: dt.date
+    end: dt.date
+
+    def usable(self, time: ir.TimestampValue) -> ir.TimestampValue:
+        """The time, null where it is out of bounds."""
+        inside = (time >= ibis.timestamp(f"{self.first} 00:00:00")) & (time < ibis.timestamp(f"{self.end} 00:00:00"))
+        return ibis.ifelse(inside, time, ibis.null("timestamp(6)"))
+
+
+@dataclass(frozen=True)
+class MappedColumns:
+    """The mapped columns of a table of rows, and which source columns they used."""
+
+    values: Mapping[str, Mapped]
+    attributes: Mapping[str, Mapped]
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Source columns that the canonical columns are made of."""
+        return tuple(dict.fromkeys(column for value in self.values.values() for column in value.columns))
+
+    @property
+    def strict(self) -> tuple[str, ...]:
+        """Source columns that are read as numbers or times."""
+        return tuple(
+            dict.fromkeys(column for name, value in self.values.items() if KINDS[name] in {"number", "time"} for column in value.columns)
+        )
+
+
+def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, where: str) -> MappedColumns:
+    """Find what each canonical column is made of.
+
+    Args:
+        where: the file or table, for messages.
+
+    Raises:
+        SourceError: a mapping names a column that is not there, or is no scalar expression.
+    """
+
+    def one(key: str, expression: Expression) -> Mapped:
+        try:
+            return mapped(expression, rows.table, cells, rows.columns)
+        except ExpressionError as error:
+            raise SourceError(f"{where}: {entity}.{key}: {error}") from error
+
+    values = {name: one(f"columns.{name}", expression) for name, expression in settings.columns.items()}
+    wanted = getattr(settings, "attributes", "none")
+    used = {column for value in values.values() for column in value.columns}
+    if wanted == "none":
+        named: dict[str, Expression] = {}
+    elif wanted == "all":
+        named = {f"customer_{name}" if name.lower() in RESERVED else name: name for name in rows.columns if name not in used}
+    else:
+        named = wanted if isinstance(wanted, dict) else {name: name for name in wanted}
+        taken = sorted(name for name in named if name.lower() in RESERVED)
+        if taken:
+            raise SourceError(
+                f"{where}: {entity}.attributes: {', '.join(taken)} is the name of a column of ours. Give it another: attributes: "
+                f"{{customer_{taken[0]}: {taken[0]}}}."
+            )
+    return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
+
+
+def canonical(
+    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, source_file: str
+) -> ir.Table:
+    """The rows under canonical names. Customers also have their attributes (unread), and the record of every row.
+
+    It goes in four steps, each a view: within one expression a value that is used in several places would be computed
+    in each of them.
+    """
+    table, names = rows.table, (*REQUIRED[entity], *OPTIONAL[entity])
+    own = {
+        ROW: table[ROW],
+        PROBLEM: table[PROBLEM],
+        LINE: table[LINE],
+        **{f"__source{i}": table[name] for i, name in enumerate(rows.columns)},
+    }
+    values = {f"__value_{name}": cells.prepared(KINDS[name], found.values[name].value) for name in names if name in found.values}
+    attributes = {f"__attribute{i}": _staged(value.value, cells) for i, value in enumerate(found.attributes.values())}
+    first = _view(backend, table.select(**own, **values, **attributes))
+
+    read = {
+        name: cells.read(KINDS[name], first[f"__value_{name}"]) if name in found.values else ibis.null(TYPES[KINDS[name]]) for name in names
+    }
+    second = _view(backend, first.mutate(**{f"__read_{name}": value.cast(TYPES[KINDS[name]]) for name, value in read.items()}))
+
+    columns = {name: _sound(second[f"__read_{name}"], KINDS[name], second[PROBLEM], bounds) for name in names}
+    third = _view(backend, second.mutate(**{f"__column_{name}": value for name, value in columns.items()}))
+
+    place = {name: f"__source{i}" for i, name in enumerate(rows.columns)}
+    unread = {}
+    for name in names:
+        if name in found.values and found.values[name].columns:
+            # Looked at only where nothing was read, which is seldom.
+            something = functools.reduce(
+                operator.or_, (cells.text(third[place[column]]).notnull() for column in found.values[name].columns)
+            )
+            nothing = third[f"__column_{name}"].isnull() & third[PROBLEM].isnull()
+            unread[name] = ibis.ifelse(nothing, something, False)
+    fourth = _view(backend, third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()}))
+    third, unread = fourth, {name: fourth[f"__unread_{name}"] for name in unread}
+    broken = functools.reduce(operator.or_, unread.values())
+    absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
+    listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
+    record = _record(third, rows.columns)
+    kept = record if entity == "customers" else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
+    return third.select(
+        row_number=third[ROW], source_file=ibis.literal(source_file), **{name: third[f"__column_{name}"] for name in names},
+        unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,
+        **({name: third[f"__attribute{i}"] for i, name in enumerate(found.attributes)} if entity == "customers" else {}),
+    )  # fmt: skip
+
+
+def _view(backend: Any, table: ir.Table) -> ir.Table:
+    return backend.create_view(ibis.util.gen_name("step"), table)
+
+
+def _sound(read: ir.Value, kind: str, problem: ir.StringValue, bounds: Bounds) -> ir.Value:
+    """The value where there is one: a number that is one, a time within bounds, in a row that is no problem."""
+    usable = problem.isnull()
+    if kind == "time":
+        return ibis.ifelse(usable, bounds.usable(read), ibis.null(read.type()))
+    if kind == "number":
+        usable = usable & ~read.isnan()
+    return ibis.ifelse(usable, read, ibis.null(read.type()))
+
+
+def _record(third: ir.Table, columns: tuple[str, ...]) -> ir.StringValue:
+    """The original record as JSON."""
+    values = ibis.struct({name: plain(third[f"__source{i}"]) for i, name in enumerate(columns)})
+    return ibis.ifelse(third[PROBLEM].notnull(), to_json(ibis.struct({"line": third[LINE]})), to_json(values))
+
+
+def _staged(value: ir.Value, cells: Cells) -> ir.Value:
+    if value.type().is_numeric():
+        return value.cast("float64")
+    if value.type().is_boolean():
+        return value
+    return cells.text(value)

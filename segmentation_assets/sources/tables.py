@@ -1,0 +1,99 @@
+"""Your own data: the tables that the settings describe, as a source."""
+
+import functools
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, Contract
+from segmentation_assets.engines import Engine
+from segmentation_assets.settings_source import Database, Tables
+from segmentation_assets.sources.base import Window, within
+from segmentation_assets.sources.database import DatabaseRows
+from segmentation_assets.sources.intake import Intake
+from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.mapping import TIMES, Bounds
+
+CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}
+
+
+class TablesSource:
+    """Files and database tables, mapped to canonical columns.
+
+    Args:
+        settings: what the tables are, and which column means what; paths absolute.
+        folder: where files that were taken in are kept.
+    """
+
+    def __init__(self, settings: Tables, folder: Path) -> None:
+        self.settings = settings
+        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until))
+        self.databases = DatabaseRows(folder, self.intake.bounds)
+
+    def customers(self, engine: Engine, window: Window) -> ir.Table:
+        tables = []
+        end = ibis.timestamp(f"{window.end.isoformat()} 00:00:00")
+        for position, table in enumerate(self.settings.customers):
+            kept = (
+                [self.databases.fetch("customers", table, None, position)]
+                if isinstance(table, Database)
+                else self.intake.take("customers", table)
+            )
+            records = engine.scan([self.intake.with_attributes(kept, table)])
+            tables.append(records.filter((records.known_at < end) | records.known_at.isnull()).drop("known_at"))
+        return _union(tables, RAW_CUSTOMERS)
+
+    def transactions(self, engine: Engine, window: Window) -> ir.Table:
+        return self._dated("transactions", engine, window)
+
+    def events(self, engine: Engine, window: Window) -> ir.Table:
+        return self._dated("events", engine, window)
+
+    def fingerprint(self) -> str:
+        """Changes with the files; for a database, with the number of rows and the latest time."""
+        parts = []
+        for entity in CONTRACTS:
+            for table in self.settings.entity(entity):
+                parts.append(
+                    self.databases.fingerprint(entity, table)
+                    if isinstance(table, Database)
+                    else str(sorted(self.intake.fingerprints(table).items()))
+                )
+        return "; ".join(parts)
+
+    def has_databases(self, entity: str) -> bool:
+        """Whether a table of an entity is in a database."""
+        return any(isinstance(table, Database) for table in self.settings.entity(entity))
+
+    def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
+        """What was taken in for an entity, read now where it has changed."""
+        result: list[Kept] = []
+        for position, table in enumerate(self.settings.entity(entity)):
+            result += (
+                [self.databases.fetch(entity, table, window, position)] if isinstance(table, Database) else self.intake.take(entity, table)
+            )
+        return result
+
+    def _dated(self, entity: str, engine: Engine, window: Window) -> ir.Table:
+        contract, files = CONTRACTS[entity], [Path(kept.rows_file) for kept in self.kept(entity, window)]
+        if not files:
+            return _union([], contract)
+        rows = engine.scan(files)
+        return within(rows.select(*(column.name for column in contract.columns)), TIMES[entity], window)
+
+
+def _union(tables: list[ir.Table], contract: Contract) -> ir.Table:
+    """The tables one after the other, columns that one of them lacks being null; no rows where there is none."""
+    if not tables:
+        return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in contract.columns}).empty_table())
+    types: dict[str, str] = {}
+    for table in tables:
+        for name, kind in table.schema().items():
+            types[name] = str(kind) if types.get(name, str(kind)) == str(kind) else "string"
+    aligned = [
+        table.select(**{name: table[name].cast(kind) if name in table.columns else ibis.null(kind) for name, kind in types.items()})
+        for table in tables
+    ]
+    return functools.reduce(lambda one, other: one.union(other), aligned)

@@ -1,0 +1,30 @@
+"""The settings in the words of the core: its calendar, the lookback of a snapshot, and what events mean.
+
+Belongs here: translation only, so that assets that look at the same span agree. Partition mappings are in `partitions`.
+"""
+
+import datetime as dt
+import math
+
+from segmentation_assets.core.features import EventRoles
+from segmentation_assets.core.windows import Calendar, Lookback
+from segmentation_assets.partitions import following
+from segmentation_assets.settings import Settings
+
+
+def calendar(settings: Settings) -> Calendar:
+    """The windows of the settings' cadence."""
+    return Calendar(settings.snapshots.cadence, settings.snapshots.first)
+
+
+def lookback(settings: Settings, as_of: dt.date) -> Lookback:
+    """The lookback of the snapshot `as_of`; its last part, for trends, is a third unless the settings say otherwise."""
+    windows = settings.features.lookback
+    recent = settings.features.trend_windows or math.ceil(windows / 3)
+    start, recent_start = (following(as_of, settings.snapshots, -steps) for steps in (windows, recent))
+    return Lookback(calendar(settings), as_of, start, recent_start, windows, recent)
+
+
+def event_roles(settings: Settings) -> EventRoles:
+    """What the settings say the events mean."""
+    return EventRoles(settings.features.event_types, settings.features.campaign_event, settings.features.response_events)

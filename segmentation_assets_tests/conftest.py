@@ -1,0 +1,64 @@
+"""What tests share: settings of their own, a small lake, and one real run of the demo for all tests that only read it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import settings as hypothesis_settings
+
+ROOT = Path(__file__).parent.parent
+
+# Partitions are made when the graph is loaded, so the tests' settings must be in force before anything is imported.
+for name in [name for name in os.environ if name.startswith("SEGMENTATION_") or name == "DAGSTER_HOME"]:
+    del os.environ[name]
+os.environ["SEGMENTATION_SETTINGS"] = str(Path(__file__).with_name("settings.yaml"))
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+hypothesis_settings.register_profile("small", max_examples=50, deadline=None)
+hypothesis_settings.load_profile("small")
+
+from segmentation_assets.engines import DuckDBEngine  # noqa: E402
+from segmentation_assets.lake import Lake  # noqa: E402
+
+
+def environment(data_dir: Path, **further: str) -> dict[str, str]:
+    """The environment of a process that runs on the shipped settings and writes into `data_dir`."""
+    shipped = {"SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(ROOT / "segmentation.yaml")}
+    return {**os.environ, **shipped, **further}
+
+
+def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, on the shipped settings."""
+    return subprocess.run(  # our own program
+        [Path(sys.executable).parent / "segmentation", *arguments],
+        cwd=ROOT,
+        env=environment(data_dir, **further),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    engine = DuckDBEngine(threads=2)
+    yield Lake(tmp_path / "data" / "lake", engine)
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Data folder in which `segmentation run --all` was run on the demo data, as `make demo` does; once for all workers."""
+    parallel = worker_id != "master"
+    base = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    folder, output = base / "demo", base / "demo" / "output.txt"
+    with FileLock(base / "demo.lock"):
+        if not output.exists():
+            done = segmentation("run", "--all", data_dir=folder)
+            assert done.returncode == 0, done.stdout + done.stderr
+            output.write_text(done.stdout, encoding="utf-8")
+    return folder

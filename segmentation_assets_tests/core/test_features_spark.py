@@ -1,0 +1,83 @@
+"""The same expressions give the same features on Spark as on DuckDB: the road to a cluster stays open."""
+
+import datetime as dt
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from segmentation_assets.contracts import EVENTS, TRANSACTIONS
+from segmentation_assets.core import features
+from segmentation_assets_tests.core.history import ROLES, History, arrow, lookback, ordered
+from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="pyspark is an extra: pip install '.[spark]'"),
+    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs a Java runtime (17), and none is on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    """An Ibis backend on a Spark of two threads, whose times are UTC like ours."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.driver.memory": "2g",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield ibis.pyspark.connect(session)
+    session.stop()
+
+
+def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
+    """Features on the backend from the folder's files; the activity is kept, as in the lake, before it is merged."""
+    history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records"))).before(as_of)
+    span = lookback(as_of, windows)
+    parts = history.windows(span.calendar, [span.start, span.recent_start])
+    kept = features.Activity(parts.orders.cache(), parts.categories.cache(), parts.events.cache())
+    return ordered(features.customer_features(history.customers().cache(), kept, span, ROLES), backend)
+
+
+def read(backend: Any, file: Path) -> Any:
+    """The file with times to the microsecond: Spark has no other, and says so by giving no precision."""
+    table = backend.read_parquet(str(file))
+    return table.mutate(**{name: table[name].cast("timestamp(6)") for name, kind in table.schema().items() if kind.is_timestamp()})
+
+
+@pytest.fixture(scope="module")
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("awkward")
+    records = pa.table({"customer_id": ["single", "never seen"], "birth_date": [dt.date(1980, 7, 1), dt.date(1980, 7, 2)]})
+    for name, table in {"transactions": arrow(TRANSACTIONS, AWKWARD), "events": arrow(EVENTS, EVENTS_TOO), "records": records}.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return folder
+
+
+def test_awkward_histories(spark: Any, awkward: Path) -> None:
+    as_of = dt.date(2017, 7, 1)
+    on_duckdb = features_on(ibis.duckdb.connect(), awkward, as_of, 3)
+    assert on_duckdb.loc[["single", "never seen"], "age_years"].tolist() == [37, 36]  # one has a birthday on the day
+    assert_agree(features_on(spark, awkward, as_of, 3), on_duckdb)
+
+
+def test_demo_data(spark: Any, demo_history: Path) -> None:
+    as_of = dt.date(2018, 1, 1)
+    on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
+    assert len(on_duckdb) == 2469
+    assert_agree(features_on(spark, demo_history, as_of, 3), on_duckdb)

@@ -1,0 +1,95 @@
+"""Each picture shows the numbers it was given. That they please the eye was checked by looking."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_assets.core import model_figures
+from segmentation_assets.core.candidates import Candidate
+from segmentation_assets.core.clustering import canonical_order, fit_kmeans
+from segmentation_assets.core.density import elbow, k_distances
+from segmentation_assets.core.hierarchical import Ward
+from segmentation_assets.core.preprocessing import FeaturePreprocessor
+
+NAMES = ["small spenders", "big spenders"]
+CANDIDATES = [
+    Candidate("kmeans", 2, silhouette=0.5, jaccard=(0.9, 0.7), valley_p=0.01, chosen=True),
+    Candidate("kmeans", 3, silhouette=0.4, jaccard=(0.9, 0.7, 0.5), valley_p=0.5),
+    Candidate("ward", 2, silhouette=0.45, jaccard=(0.8, 0.6), valley_p=0.02),
+    Candidate("dbscan", 1, finds_k=True),
+    Candidate("hdbscan", 0, finds_k=True, reason="Could not be fitted."),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    frame = pd.DataFrame({"spend": [10.0] * 60 + [1000.0] * 60, "orders": np.tile([1.0, 2.0, 3.0], 40)})
+    model = fit_kmeans(frame, 2, seed=0, preprocessor=FeaturePreprocessor("none"))
+    return model, model.preprocessor.transform(frame), model.assign(frame).label
+
+
+def texts(axis):
+    return [text.get_text() for text in axis.texts]
+
+
+def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_the_chosen():
+    figure = model_figures.indices_over_k(CANDIDATES)
+    silhouette = figure.axes[0]
+    lines = {line.get_label(): line for line in silhouette.lines}
+    assert set(lines) == {"kmeans", "ward", "chosen"}
+    assert lines["kmeans"].get_ydata().tolist() == [0.5, 0.4]
+    assert (lines["chosen"].get_xdata().tolist(), lines["chosen"].get_ydata().tolist()) == ([2], [0.5])
+    assert len(figure.axes) == 8
+
+
+def test_silhouettes_are_sorted_within_their_segment(model):
+    _, points, labels = model
+    axis = model_figures.silhouette_plot(points, labels, NAMES, seed=0).axes[0]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == NAMES
+    assert len(axis.collections) == 2
+    one = model_figures.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], seed=0)
+    assert "no silhouette" in texts(one.axes[0])[0]
+
+
+def test_stability_bars_are_the_jaccards_over_hennigs_bands():
+    axis = model_figures.stability_per_cluster(CANDIDATES[0], NAMES).axes[0]
+    assert {"dissolved", "doubtful", "valid", "highly stable", "0.90", "0.70"} == set(texts(axis))
+    assert {0.9, 0.7} <= {round(patch.get_width(), 2) for patch in axis.patches}
+
+
+def test_the_map_shows_segments_noise_and_density(model):
+    _, points, labels = model
+    noisy = np.where(np.arange(len(labels)) % 10 == 0, -1, labels)
+    segments, density = model_figures.pca_map(points, noisy, NAMES, seed=0).axes
+    assert [text.get_text() for text in segments.get_legend().get_texts()] == [*NAMES, "noise"]
+    assert density.collections[0].get_array().sum() == len(points)
+    assert len(model_figures.pca_map(points[:, :1], labels, NAMES, seed=0).axes) == 2
+
+
+def test_the_dendrogram_is_cut_into_k_branches():
+    points = canonical_order(np.random.default_rng(0).normal(size=(60, 2)))
+    axis = model_figures.dendrogram(Ward().tree(points, seed=0), 3).axes[0]
+    (cut,) = [line.get_ydata()[0] for line in axis.lines]
+    merges = Ward().tree(points, seed=0).linkage[:, 2]
+    assert (merges > cut).sum() == 2
+    assert axis.get_title() == "Ward's tree, cut at k = 3"
+
+
+def test_the_k_distance_curve_marks_its_eps():
+    distances = k_distances(np.random.default_rng(0).normal(size=(200, 2)), 5)
+    eps = elbow(distances)
+    axis = model_figures.k_distance_curve(distances, 5, eps).axes[0]
+    assert axis.lines[1].get_ydata()[0] == eps
+    assert texts(axis) == [f"eps = {eps:.3g}: {(distances <= eps).mean():.1%} of customers are core"]
+
+
+def test_centres_are_written_in_customer_units_and_coloured_in_spreads(model):
+    axis = model_figures.centroid_heatmap(model[0], NAMES).axes[0]
+    assert texts(axis) == ["10", "2", "1,000", "2"]
+    np.testing.assert_allclose(np.ravel(axis.collections[0].get_array()), [-1, 0, 1, 0], atol=1e-9)
+
+
+def test_a_model_of_categories_alone_has_no_centre_to_colour():
+    frame = pd.DataFrame({"region": ["a", "b"] * 20})
+    with pytest.raises(ValueError, match="use segment profiles"):
+        model_figures.centroid_heatmap(fit_kmeans(frame, 2, seed=0), NAMES)

@@ -1,0 +1,117 @@
+"""A segment's name says who its customers are; no two segments share one."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segmentation_assets.core import naming
+from segmentation_assets.core.naming import LAPSED, NAMES, PROSPECT, Standing, character, description, marked_out_by, standing, unique_names
+from segmentation_assets_tests.builders import features
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (Standing(recency=0.9, frequency=0.9, monetary=0.9, tenure=0.5), "champions"),
+        (Standing(recency=0.1, frequency=0.9, monetary=0.9, tenure=0.5), "at_risk"),
+        (Standing(recency=0.1, frequency=0.1, monetary=0.1, tenure=0.5), "dormant"),
+        (Standing(recency=0.3, frequency=0.5, monetary=0.5, tenure=0.5), "slipping"),
+        (Standing(recency=0.7, frequency=0.2, monetary=0.2, tenure=0.1), "new"),
+        (Standing(recency=0.5, frequency=0.6, monetary=0.5, tenure=0.5), "loyal"),
+        (Standing(recency=0.5, frequency=0.4, monetary=0.7, tenure=0.5), "big_baskets"),
+        (Standing(recency=0.6, frequency=0.2, monetary=0.2, tenure=0.5), "promising"),
+        (Standing(recency=0.5, frequency=0.2, monetary=0.2, tenure=0.5), "occasional"),
+        (Standing(recency=0.5, frequency=0.5, monetary=0.5, tenure=0.5), "steady"),
+    ],
+)
+def test_character_of_each_kind_of_standing(at, expected):
+    assert character(at) == expected
+
+
+shares = st.floats(0, 1)
+
+
+@given(st.builds(Standing, shares, shares, shares, shares))
+def test_whatever_the_standing_there_is_a_name_for_it(at):
+    assert character(at) in NAMES
+
+
+def test_standing_is_the_share_of_active_customers_below_and_recent_is_high():
+    active = features((1, 1, 10), (2, 2, 20), (3, 3, 30), (4, 4, 40))
+    at = standing(active.iloc[[0]], active)
+    assert (at.recency, at.frequency, at.monetary) == (0.875, 0.125, 0.125)  # three of four below, and half of itself
+
+
+def test_where_all_are_alike_everyone_stands_in_the_middle():
+    active = features((1, 1, 1), (1, 1, 1))
+    assert standing(active.iloc[[0]], active) == Standing(0.5, 0.5, 0.5, 0.5)
+
+
+def test_one_of_a_kind_has_the_plain_name():
+    assert unique_names(["champions", "new"], [9.0, 1.0], set()) == ["Champions", "New customers"]
+
+
+def test_two_of_a_kind_are_told_apart_by_spend():
+    assert unique_names(["new", "new"], [1.0, 2.0], set()) == ["New customers, lower spend", "New customers, higher spend"]
+
+
+def test_three_of_a_kind_are_told_apart_by_spend():
+    assert [n.rpartition(", ")[2] for n in unique_names(["new"] * 3, [2.0, 3.0, 1.0], set())] == [
+        "medium spend",
+        "higher spend",
+        "lower spend",
+    ]
+
+
+def test_many_of_a_kind_are_ranked_by_spend():
+    assert unique_names(["new"] * 4, [1.0, 4.0, 3.0, 2.0], set())[1] == "New customers, spend rank 1"
+
+
+def test_a_name_in_use_is_not_given_again():
+    assert unique_names(["new"], [1.0], {"New customers", "New customers (2)"}) == ["New customers (3)"]
+
+
+kinds = st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.floats(0, 1e6)), max_size=12)
+
+
+@given(kinds, st.sets(st.sampled_from(sorted(NAMES.values()))))
+def test_names_are_always_unique(segments, taken):
+    names = unique_names([kind for kind, _ in segments], [spend for _, spend in segments], taken)
+    assert len(set(names)) == len(segments)
+    assert not set(names) & taken
+
+
+def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
+    active = features((1, 9, 900), (30, 1, 10), (30, 1, 10), (30, 1, 10))
+    sentence = description(active.iloc[[0]], active, 1)
+    assert sentence.startswith("Typically 9 orders worth 900 within the lookback, the last one 1 day ago; marked out by ")
+    assert "more spend (+1.7 sd)" in sentence
+    assert "a more recent last order (-1.7 sd)" in sentence
+
+
+def test_a_segment_like_everyone_is_called_average():
+    active = features((0, 1, 5), (0, 1, 5))
+    assert description(active, active, 1) == (
+        "Typically 1 order worth 5 within the lookback, the last one today; close to the average customer."
+    )
+
+
+def test_an_empty_segment_and_those_by_rule_have_sentences_of_their_own():
+    active = features((1, 1, 1))
+    nobody = active.iloc[:0]
+    assert description(nobody, active, 1) == "No customers at this snapshot."
+    assert description(nobody, active, LAPSED) == "Bought before, but not within the lookback."
+    assert "more than 200 days ago" in description(features((200, 0, 0), status="lapsed"), active, LAPSED)
+    assert "never bought" in description(features((None, 0, 0), status="prospect"), active, PROSPECT)
+
+
+def test_a_constant_feature_marks_nobody_out():
+    active = features((1, 1, 10), (1, 2, 20))
+    assert "longer since the last order" not in " ".join(marked_out_by(active.iloc[[0]], active))
+    assert pd.isna(naming.z_scores(active.iloc[[0]], active)["recency_days"])
+
+
+def test_what_lies_within_a_quarter_of_a_standard_deviation_marks_nobody_out():
+    active = features((5, 1, 1), (5, 1, 1))
+    assert marked_out_by(active.iloc[[0]], active) == []

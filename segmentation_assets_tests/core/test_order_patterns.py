@@ -1,0 +1,72 @@
+"""Seasonality, cohorts and categories, carried from snapshot to snapshot."""
+
+import datetime as dt
+from typing import Any
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+from segmentation_assets.contracts import COHORT_RETENTION, CUSTOMER_ACTIVITY, ORDER_SEASONALITY, Contract
+from segmentation_assets.core import activity, order_patterns
+from segmentation_assets.core.windows import Calendar
+from segmentation_assets.lake import conformed, to_frame
+from segmentation_assets_tests.core.history import History, events, line, lookback, transactions
+
+MONTHS = Calendar("monthly", dt.date(2017, 4, 1))
+LINES = [
+    line("a", "2017-04-03 09:30", "10.00"), line("a", "2017-05-07 09:00", "20.00", category="wine"), line("b", "2017-04-04", "5.00"),
+    line("b", "2017-06-04 10:00", "7.00"), line("b", "2017-06-05 10:00", "-7.00"), line("c", "2017-05-01 23:00", "1.00"),
+]  # fmt: skip
+
+
+def nothing(contract: Contract) -> Any:
+    return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in contract.columns}).empty_table())
+
+
+def snapshot(contract: Contract, as_of: dt.date, start: dt.date | None, previous: Any) -> Any:
+    """The contract's table at the snapshot, with `previous` carried along."""
+    first = pd.Timestamp(start or dt.date(2000, 1, 1))
+    window = transactions([row for row in LINES if first <= row["ordered_at"] < pd.Timestamp(as_of)])
+    if contract is ORDER_SEASONALITY:
+        made = order_patterns.order_seasonality(window, previous, MONTHS)
+    else:
+        people = History(transactions(LINES), events()).before(as_of).customers()
+        active = conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, MONTHS))
+        made = order_patterns.cohort_retention(people, active, previous, MONTHS, as_of)
+    return ibis.memtable(conformed(contract, made).order_by(contract.key).to_pyarrow())
+
+
+def month_by_month(contract: Contract) -> pd.DataFrame:
+    table, start = nothing(contract), None
+    for as_of in (dt.date(2017, 5, 1), dt.date(2017, 6, 1), dt.date(2017, 7, 1)):
+        table, start = snapshot(contract, as_of, start, table), as_of
+    return to_frame(table)
+
+
+def test_carrying_month_by_month_is_counting_at_once() -> None:
+    for contract in (ORDER_SEASONALITY, COHORT_RETENTION):
+        at_once = to_frame(snapshot(contract, dt.date(2017, 7, 1), None, nothing(contract)))
+        pd.testing.assert_frame_equal(month_by_month(contract), at_once, check_exact=True)
+
+
+def test_orders_are_counted_where_they_belong() -> None:
+    found = month_by_month(ORDER_SEASONALITY).set_index(["weekday", "hour"])["orders"]
+    assert found.to_dict() == {(0, 9): 1, (1, -1): 1, (0, 23): 1, (6, 9): 1, (6, 10): 1}  # a return is no order; -1: no time
+
+
+def test_cohorts() -> None:
+    found = month_by_month(COHORT_RETENTION)
+    found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
+    found = found.set_index(["cohort", "period"])
+    assert found.loc[4, "cohort_customers"].tolist() == [2, 2, 2]
+    assert found.loc[4, "retention"].tolist() == [1.0, 0.5, 0.5]
+    assert found.loc[4, "revenue_per_customer"].tolist() == [7.5, 10.0, 0.0]  # what was taken back is netted
+    assert found.loc[5, "cohort_customers"].tolist() == [1]
+
+
+def test_category_mix() -> None:
+    windows = activity.customer_category_activity(transactions(LINES), MONTHS)
+    found = to_frame(order_patterns.category_mix(windows, lookback(dt.date(2017, 7, 1)))).set_index("category")
+    assert found.loc["wine", ["share", "penetration"]].tolist() == [20 / 43, 1 / 3]
+    assert found["share"].sum() == 1.0

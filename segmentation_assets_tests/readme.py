@@ -1,0 +1,62 @@
+"""The README's commands, their output, and its generated tables: read for the tests, rewritten by running this file.
+
+SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites README.md from published demo data
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from segmentation_assets import settings_reference
+from segmentation_assets.contracts import CONTRACTS
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Each command shown with its output."""
+    return [(found["command"], found["output"]) for found in BLOCK.finditer(text)]
+
+
+def run(command: str, data_dir: Path) -> str:
+    """What the command prints on the data in `data_dir`, without trailing blanks; stderr too."""
+    program, *arguments = shlex.split(command)
+    script = Path(sys.executable).parent / program
+    environment = {**os.environ, "SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(README.parent / "segmentation.yaml")}
+    done = subprocess.run(  # commands of our own README
+        [script, *arguments], cwd=README.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        raise AssertionError(f"{command} failed with exit code {done.returncode}:\n{done.stdout}")
+    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+
+
+def generated() -> dict[str, str]:
+    """Parts that are made from the code, by the name of their markers."""
+    tables = "\n".join(["| table | one row per |", "|---|---|", *(f"| `{c.name}` | {c.row} |" for c in CONTRACTS)])
+    return {"settings": settings_reference.markdown(), "tables": tables}
+
+
+def part(text: str, name: str) -> str:
+    """What stands between the markers of a generated part."""
+    return text.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
+
+
+def rewritten(text: str, data_dir: Path) -> str:
+    """The README with every output and generated part as it is now."""
+    text = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{run(found['command'], data_dir)}```", text)
+    for name, content in generated().items():
+        text = (
+            text.replace(part(text, name), content)
+            if part(text, name)
+            else text.replace(f"<!-- {name} -->\n", f"<!-- {name} -->\n{content}")
+        )
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")

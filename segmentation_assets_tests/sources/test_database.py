@@ -1,0 +1,166 @@
+"""Databases: a real PostgreSQL, SQLite and DuckDB give the same rows, only the window's, and never show the password."""
+
+import datetime as dt
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets_tests.sources.conftest import PASSWORD
+
+ROWS = [
+    ("c1", "2024-01-05 10:00:00", "10.50"),
+    ("c2", "2024-01-31 23:59:59", "20"),
+    ("c1", "2024-02-01 00:00:00", "-3.25"),
+    (None, None, "7"),
+    ("c3", "2024-03-01 00:00:00", None),
+]
+COLUMNS = {"customer_id": "buyer", "ordered_at": "at", "amount": "paid * 1"}
+JANUARY, FEBRUARY = Window(None, dt.date(2024, 2, 1)), Window(dt.date(2024, 2, 1), dt.date(2024, 3, 1))
+
+
+@pytest.fixture
+def shop(postgres: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    postgres.run(
+        "drop table if exists orders; create table orders (buyer text, at timestamp, paid numeric(12, 2)); grant select on orders to shop"
+    )
+    for buyer, at, paid in ROWS:
+        values = ", ".join("null" if value is None else f"'{value}'" for value in (buyer, at, paid))
+        postgres.run(f"insert into orders values ({values})")
+    monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
+    return postgres
+
+
+def values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return sorted(((row["customer_id"], row["ordered_at"], row["amount"]) for row in rows), key=str)
+
+
+def test_postgres_gives_each_row_to_one_window(opened: Any, shop: Any) -> None:
+    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS})
+    january, february = values(source.rows(window=JANUARY)), values(source.rows(window=FEBRUARY))
+    assert january == [("c1", dt.datetime(2024, 1, 5, 10), 10.5), ("c2", dt.datetime(2024, 1, 31, 23, 59, 59), 20.0), (None, None, 7.0)]
+    assert february == [("c1", dt.datetime(2024, 2, 1), -3.25)]
+
+
+def test_only_the_windows_rows_are_fetched(opened: Any, shop: Any) -> None:
+    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}).source
+    february = source.kept("transactions", FEBRUARY)[0]
+    assert february.notes == {"fetched": "only the window's rows"}
+    assert february.rows == 3  # with a day on either side for time zones; the 5th of January is not fetched
+
+
+def test_a_query_is_a_source_too(opened: Any, shop: Any) -> None:
+    source = opened(
+        transactions={
+            "url": shop.url,
+            "password_variable": "SHOP_PASSWORD",
+            "query": "select buyer, at, paid from orders where paid > 0",
+            "columns": COLUMNS,
+        }
+    )
+    assert sorted(row["amount"] for row in source.rows()) == [7.0, 10.5, 20.0]
+
+
+def test_times_with_a_zone_become_utc(opened: Any, shop: Any) -> None:
+    shop.run(
+        "drop table if exists zoned; create table zoned as select 'c' buyer, timestamptz '2024-01-01 00:30+02' at, 1 "
+        "paid; grant select on zoned to shop"
+    )
+    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "zoned", "columns": COLUMNS})
+    assert source.rows()[0]["ordered_at"] == dt.datetime(2023, 12, 31, 22, 30)
+    assert len(source.rows(window=Window(None, dt.date(2024, 1, 1)))) == 1
+
+
+@pytest.mark.parametrize("problem", ["password", "table", "unset", "port"])
+def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, monkeypatch: pytest.MonkeyPatch, problem: str) -> None:
+    table, url, secret = "orders", shop.url, PASSWORD
+    if problem == "password":
+        secret = "wr@ng secret"  # noqa: S105
+        monkeypatch.setenv("SHOP_PASSWORD", secret)
+    elif problem == "table":
+        table = "no_such_table"
+    elif problem == "unset":
+        monkeypatch.delenv("SHOP_PASSWORD")
+    else:
+        url = "postgresql://shop@127.0.0.1:1/shop"
+    with pytest.raises(SourceError) as raised:
+        opened(transactions={"url": url, "password_variable": "SHOP_PASSWORD", "table": table, "columns": COLUMNS}).rows()
+    chain, error = "", raised.value
+    while error is not None:
+        chain, error = chain + str(error), error.__cause__
+    assert secret not in chain
+    assert "SHOP_PASSWORD" in chain if problem == "unset" else "Check the address" in chain
+
+
+def test_the_password_is_in_no_file(opened: Any, shop: Any, tmp_path: Path) -> None:
+    opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}).rows()
+    written = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(file.suffix == ".parquet" for file in written)
+    assert not any(b"p@ss" in file.read_bytes() or b"p%40ss" in file.read_bytes() for file in written)
+
+
+def _sqlite(folder: Path) -> str:
+    with sqlite3.connect(folder / "shop.db") as connection:
+        connection.execute("create table orders (buyer text, at text, paid numeric)")
+        connection.executemany("insert into orders values (?, ?, ?)", ROWS)
+    return "sqlite:///shop.db"
+
+
+def _duckdb(folder: Path) -> str:
+    with duckdb.connect(folder / "shop.duckdb") as connection:
+        connection.execute('create table orders (buyer text, "at" timestamp, paid decimal(12, 2))')
+        connection.executemany(
+            "insert into orders values (?, ?, ?)", [(buyer, at, None if paid is None else Decimal(paid)) for buyer, at, paid in ROWS]
+        )
+    return "duckdb:///shop.duckdb"
+
+
+@pytest.mark.parametrize("make", [_sqlite, _duckdb])
+def test_databases_in_a_file_give_the_same(opened: Any, tmp_path: Path, make: Any) -> None:
+    source = opened(transactions={"url": make(tmp_path), "table": "orders", "columns": COLUMNS})
+    assert values(source.rows(window=JANUARY)) == [
+        ("c1", dt.datetime(2024, 1, 5, 10), 10.5),
+        ("c2", dt.datetime(2024, 1, 31, 23, 59, 59), 20.0),
+        (None, None, 7.0),
+    ]
+    assert values(source.rows(window=FEBRUARY)) == [("c1", dt.datetime(2024, 2, 1), -3.25)]
+    assert len(source.rows()) == len(ROWS)
+
+
+def test_text_that_is_no_date_is_not_lost(opened: Any, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("create table orders (buyer text, at text, paid real)")
+        dates = [
+            "2024-01-05",
+            "garbage",
+            "05/02/2024",
+            "2024-02-30",
+            "2024-02-31 10:00:00",
+            "2024-99-99",
+            "2024-01-31",
+            "2023-12-30",
+            "2024-01-06",
+            "2024-01-02 10:00",
+            "",
+            "2024-02-10 25:00:00",
+        ]
+        connection.executemany("insert into orders values ('c', ?, 1)", [(date,) for date in dates])
+    source = opened(transactions={"url": "sqlite:///shop.db", "table": "orders", "columns": COLUMNS})
+    february = source.rows(window=FEBRUARY)
+    january = source.rows(window=JANUARY)
+    assert len(january) == len(dates) and len(february) == 0
+    assert [row["record"] is None for row in january].count(True) == 5  # the good dates; the others keep what they were
+
+
+def test_the_same_rows_have_the_same_numbers(opened: Any, shop: Any) -> None:
+    settings = {"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}
+    before = opened(transactions=settings).rows()
+    shop.run(
+        "create table shuffled as select * from orders order by random(); drop table orders; alter table shuffled "
+        "rename to orders; grant select on orders to shop"
+    )
+    assert opened(transactions=settings).rows() == before

@@ -1,0 +1,70 @@
+"""Mapping expressions: what a scalar expression gives, and that nothing else is let through."""
+
+import ibis
+import pytest
+
+from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.settings_source import Reading
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.expressions import ExpressionError, mapped
+
+ENGINE = DuckDBEngine(threads=1)
+TABLE = ibis.memtable(
+    {
+        "Quantity": ["2", "x", None],
+        "Unit Price": ["3.5", "1", "2"],
+        "status": ["paid", " Open ", ""],
+        "day": ["2024-01-05", "2024-02-30", None],
+    }
+)
+
+
+def values(expression: str) -> list[object]:
+    return [row["v"] for row in ENGINE.rows(TABLE.select(v=mapped(expression, TABLE, Cells(Reading())).value))]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("Quantity", ["2", "x", None]),
+        ("Unit Price", ["3.5", "1", "2"]),
+        ('Quantity * "Unit Price"', [7.0, None, None]),
+        ("quantity + 1", [3.0, None, None]),
+        ("-Quantity / 0", [None, None, None]),
+        ("CASE WHEN status = 'paid' THEN Quantity ELSE 0 END", [2.0, 0.0, 0.0]),
+        ("COALESCE(Quantity, 0)", [2.0, 0.0, 0.0]),
+        ("upper(trim(status)) || '!'", ["PAID!", "OPEN!", "!"]),
+        ("status IN ('paid', 'sent')", [True, False, False]),
+        ("split_part(day, '-', 2)", ["01", "02", None]),
+        ("'web'", ["web", "web", "web"]),
+    ],
+)
+def test_scalar_expressions(expression: str, expected: list[object]) -> None:
+    assert values(expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("SELECT 1", "a query"),
+        ("(SELECT max(Quantity) FROM other)", "a query"),
+        ("sum(Quantity)", "the aggregate SUM"),
+        ("row_number() OVER ()", "WINDOW"),
+        ("read_text('/etc/passwd')", "READ_TEXT"),
+        ("getenv('HOME')", "GETENV"),
+        ("Quantity; DROP TABLE t", "not one expression"),
+        ("t.Quantity", "names a table"),
+        ("*", "STAR"),
+        ("Quantity AS q", "ALIAS"),
+        ("Quantty", "Did you mean 'Quantity'"),
+        ("Quantity *", "neither a column nor"),
+        ("", "is empty"),
+        ("?", "PLACEHOLDER"),
+        ("Quantity + " * 2_000 + "1", "longer than"),
+        ("(" * 200 + "1" + ")" * 200, "nested too deeply|neither a column"),
+        ("round(1, Quantity)", "whole numbers written out"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(expression: str, why: str) -> None:
+    with pytest.raises(ExpressionError, match=why):
+        mapped(expression, TABLE, Cells(Reading()))

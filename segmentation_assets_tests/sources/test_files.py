@@ -1,0 +1,332 @@
+"""Files: each format, dialect and encoding gives the same rows; whatever is in a file, each row is loaded or is a problem."""
+
+import bz2
+import datetime as dt
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.settings_source import Tables
+from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets.sources.tables import TablesSource
+from segmentation_assets_tests.sources.conftest import FOREVER
+
+COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "category": "what"}
+EXPECTED = [
+    ("c1", dt.datetime(2024, 1, 5), 10.5, "Käse"),
+    ("c2", dt.datetime(2024, 1, 6), -3.0, 'a "b", c'),
+    ("c3", dt.datetime(2024, 2, 7), 1250.0, None),
+]
+TEXT = 'id,day,paid,what\nc1,2024-01-05,10.5,Käse\nc2,2024-01-06,-3,"a ""b"", c"\nc3,2024-02-07,1250.00,\n'
+
+
+def seen(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["customer_id"], row["ordered_at"], row["amount"], row["category"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (TEXT.encode(), {}),
+        (TEXT.encode("utf-8-sig"), {}),
+        (TEXT.encode("utf-16"), {}),
+        (TEXT.encode("latin-1"), {}),
+        (TEXT.encode("cp1252"), {"encoding": "cp1252"}),
+        (TEXT.replace("\n", "\r\n").encode(), {}),
+        (TEXT.replace("\n", "\r").encode(), {}),
+        (
+            TEXT.replace(",", ";").replace('a ""b""; c', 'a ""b"", c').replace("10.5", "10,5").replace("1250.00", "1.250,00").encode(),
+            {"decimal": ",", "thousands": "."},
+        ),
+        (TEXT.replace('"a ""b"", c"', "'a \"b\", c'").encode(), {"quote": "'"}),
+        (("# written by the till\n\n" + TEXT).encode(), {"skip_lines": 1}),
+        (TEXT.partition("\n")[2].encode(), {"header": False, "names": ["id", "day", "paid", "what"]}),
+        (gzip.compress(TEXT.encode()), {}),
+        (bz2.compress(TEXT.encode()), {}),
+        (TEXT.replace("1250.00", '"1,250.00"').replace("10.5", "$10.50").encode(), {"thousands": ","}),
+        ("\n\n".join(TEXT.split("\n")).encode(), {}),
+        (TEXT.replace("2024-01-05", "05.01.2024").replace("2024-01-06", "06.01.2024").replace("2024-02-07", "07.02.2024").encode(), {}),
+        (
+            TEXT.replace("2024-01-05", "1704412800").replace("2024-01-06", "1704499200").replace("2024-02-07", "1707264000").encode(),
+            {"date_format": "unix"},
+        ),
+        (
+            TEXT.replace("2024-01-05", "Jan 5 2024").replace("2024-01-06", "Jan 6 2024").replace("2024-02-07", "Feb 7 2024").encode(),
+            {"date_format": "%b %d %Y"},
+        ),
+    ],
+    ids=[
+        "utf-8",
+        "utf-8-bom",
+        "utf-16",
+        "latin-1",
+        "cp1252",
+        "crlf",
+        "cr",
+        "decimal-comma",
+        "single-quotes",
+        "preamble",
+        "no-header",
+        "gzip",
+        "bz2",
+        "thousands",
+        "blank-lines",
+        "day-first",
+        "unix",
+        "strptime",
+    ],
+)
+def test_text_files_however_they_are_written(opened: Any, tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
+    (tmp_path / "orders.csv").write_bytes(content)
+    rows = opened(transactions={"files": "orders.csv", "columns": COLUMNS, **options}).rows()
+    assert seen(rows) == EXPECTED
+    assert [row["row_number"] for row in rows] == [1, 2, 3]
+    assert all(row["record"] is None and row["problem"] is None for row in rows)
+
+
+def _tsv(file: Path) -> None:
+    file.write_text(
+        "id\tday\tpaid\twhat\n"
+        + "".join(
+            "\t".join("" if v is None else str(v) if not isinstance(v, str) or '"' not in v else '"a ""b"", c"' for v in row) + "\n"
+            for row in EXPECTED
+        )
+    )
+
+
+def _parquet(file: Path) -> None:
+    ids, days, paid, what = zip(*EXPECTED, strict=True)
+    pq.write_table(pa.table({"id": ids, "day": pa.array(days, pa.timestamp("ms")), "paid": paid, "what": what}), file)
+
+
+def _json_lines(file: Path) -> None:
+    file.write_text(
+        "".join(json.dumps({"id": i, "day": d.isoformat(), "paid": p, **({"what": w} if w else {})}) + "\n" for i, d, p, w in EXPECTED)
+    )
+
+
+def _workbook(file: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["id", "day", "paid", "what"])
+    for row in EXPECTED:
+        book.active.append(list(row))
+    book.save(file)
+
+
+@pytest.mark.parametrize(("name", "write"), [("o.tsv", _tsv), ("o.parquet", _parquet), ("o.jsonl", _json_lines), ("o.xlsx", _workbook)])
+def test_every_format_gives_the_same_rows(opened: Any, tmp_path: Path, name: str, write: Any) -> None:
+    write(tmp_path / name)
+    assert seen(opened(transactions={"files": name, "columns": COLUMNS}).rows()) == EXPECTED
+
+
+def test_numbers_and_ids_of_a_workbook(opened: Any, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["id", "day", "paid", "what"])
+    book.active.append([13085, dt.datetime(2024, 1, 5, 8, 30), 2, True])
+    book.save(tmp_path / "o.xlsx")
+    assert seen(opened(transactions={"files": "o.xlsx", "columns": COLUMNS}).rows()) == [
+        ("13085", dt.datetime(2024, 1, 5, 8, 30), 2.0, "true")
+    ]
+
+
+def test_times_become_utc(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text(
+        "id,day,paid,what\na,2024-01-01 00:30:00,1,\nb,2024-07-01 00:30:00,1,\nc,2024-01-01,1,\nd,2024-01-01T00:30:00-05:00,1,\n"
+    )
+    rows = opened(transactions={"files": "o.csv", "timezone": "Europe/Berlin", "columns": COLUMNS}).rows()
+    # Berlin is one hour ahead in winter and two in summer; a day without a time of day stays that day.
+    assert [row["ordered_at"] for row in rows] == [
+        dt.datetime(2023, 12, 31, 23, 30),
+        dt.datetime(2024, 6, 30, 22, 30),
+        dt.datetime(2024, 1, 1),
+        dt.datetime(2024, 1, 1, 5, 30),
+    ]
+
+
+def test_lines_that_cannot_be_split_are_problems_with_their_text(opened: Any, tmp_path: Path) -> None:
+    lines = [
+        "id,day,paid,what",
+        "c1,2024-01-05,1,ok",
+        "c2,2024-01-05",
+        "c3,2024-01-05,1,a,b",
+        'c4,2024-01-05,1,"open',
+        "c5,2024-01-05,2,ok",
+        "c6,2024-01-05,3,ok,,",
+    ]
+    (tmp_path / "o.csv").write_text("\n".join(lines) + "\n")
+    rows = opened(transactions={"files": "o.csv", "columns": COLUMNS}).rows()
+    assert [(row["customer_id"], row["problem"]) for row in rows] == [
+        ("c1", None),
+        (None, "it has 2 cells, its header 4"),
+        (None, "it has 5 cells, its header 4"),
+        (None, "its quotes do not pair up"),
+        ("c5", None),
+        ("c6", None),
+    ]
+    assert [json.loads(row["record"])["line"] for row in rows if row["record"]] == [lines[2], lines[3], lines[4]]
+
+
+def test_cells_that_cannot_be_read_are_named_and_the_record_is_kept(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text(
+        "id,day,paid,what,extra\nc1,2024-01-05,12 apples,x,e\nc2,soon,,x,e\nc3,2024-01-05,NA,x,e\nc4,2999-01-01,1,x,e\n"
+    )
+    rows = opened(transactions={"files": "o.csv", "columns": COLUMNS}).rows()
+    assert [row["unread"] for row in rows] == ["amount", "ordered_at", None, "ordered_at"]
+    assert json.loads(rows[0]["record"]) == {"id": "c1", "day": "2024-01-05", "paid": "12 apples", "what": "x", "extra": "e"}
+
+
+def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "2024-01.csv").write_text(TEXT)
+    (tmp_path / "in" / "notes.md").write_text("not data")
+    source = opened(transactions={"files": "in", "columns": COLUMNS})
+    assert len(source.rows()) == 3
+    before = source.source.fingerprint()
+    (tmp_path / "in" / "2024-02.csv").write_text("what,paid,day,id\nx,1,2024-02-09,c9\n")
+    assert [(row["source_file"], row["customer_id"]) for row in source.rows()] == [
+        *(("2024-01.csv", f"c{n}") for n in (1, 2, 3)),
+        ("2024-02.csv", "c9"),
+    ]
+    assert source.source.fingerprint() != before
+
+
+def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,2,B\nc3,2024-01-05,3,\n")
+    (tmp_path / "p.csv").write_text("sku,what\nA,Bread\n")
+    lookup = {"files": "p.csv", "on": "sku"}
+    table = {"files": "o.csv", "columns": COLUMNS, "lookups": [lookup]}
+    assert [row["category"] for row in opened(transactions=table).rows()] == ["Bread", None, None]
+    (tmp_path / "p.csv").write_text("sku,what\nA,Bread\nA,Cake\n")
+    with pytest.raises(SourceError, match=r"p\.csv: sku occurs more than once \(such as A\)"):
+        opened(transactions=table).rows()
+
+
+@pytest.mark.parametrize(
+    ("content", "change", "message"),
+    [
+        (b"", {}, "is empty"),
+        (TEXT.encode(), {"columns": {**COLUMNS, "amount": "payd"}}, "Did you mean 'paid'"),
+        (TEXT.encode(), {"columns": {**COLUMNS, "amount": "sum(paid)"}}, "aggregate SUM is not a scalar"),
+        (TEXT.encode("latin-1"), {"encoding": "utf-8"}, "is not utf-8: byte 0xe4"),
+        (b"\x1f\x8b\x08\x00garbage", {}, "damaged|cannot be read"),
+        (b"abc\n1\n2\n", {}, "no delimiter that can be guessed"),
+        (TEXT.encode(), {"files": "nowhere/*.csv"}, "no such file"),
+        (b"PAR1", {"format": "parquet"}, "not a readable Parquet file"),
+        (b"[1, 2]\n", {"format": "jsonl"}, "no line of it is a JSON object"),
+        (b"no workbook", {"format": "excel"}, "not a readable workbook"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_one_clear_error(
+    opened: Any, tmp_path: Path, content: bytes, change: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "orders.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        opened(transactions={"files": "orders.csv", "columns": COLUMNS, **change}).rows()
+
+
+CELL = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            "",
+            "2024-01-05",
+            "1e400",
+            "-9" * 40,
+            "nan",
+            "inf",
+            "NULL",
+            '"',
+            "a,b",
+            "\n",
+            "\0",
+            "id",
+            "'",
+            "05/06/2024",
+            "1,5",
+            "\ufeff",
+            "\r",
+            "0x10",
+        ]
+    ),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    rows=st.lists(st.lists(CELL, min_size=4, max_size=4), min_size=1, max_size=12),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_well_formed_files_with_any_cells_load_row_for_row(tmp_path_factory: Any, rows: list[list[str]], encoding: str) -> None:
+    import csv
+    import io
+
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["id", "day", "paid", "what"], *rows])
+    content = text.getvalue().encode(encoding, "replace")
+    found = _taken_in(tmp_path_factory.mktemp("any"), content, {"delimiter": ","})
+    assert len(found) == len(rows)
+    assert [row["row_number"] for row in found] == list(range(1, len(rows) + 1))
+    assert all(row["problem"] is None for row in found)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    body=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.text(max_size=30).map(str.encode),
+            st.sampled_from([b"c1,2024-01-05,1,x", b"id,day,paid,what", b'c2,"2024', b"a,b", b",,,", b'""', b"c,2024-01-05,1,x,y,z"]),
+        ),
+        max_size=14,
+    )
+)
+def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[bytes]) -> None:
+    """Lines go in as bytes; what comes out holds each non-blank line, as a row of its own or within one."""
+    lines = [line.replace(b"\n", b" ").replace(b"\r", b" ") for line in body]
+    content = b"id,day,paid,what\n" + b"\n".join(lines) + b"\n"
+    found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
+    text = content.decode() if _is_utf8(content) else content.decode("cp1252") if _is_cp1252(content) else content.decode("latin-1")
+    assert len(found) == sum(bool(line.replace("\0", "\u2400").strip()) for line in text.split("\n")[1:])
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_cp1252(content: bytes) -> bool:
+    try:
+        content.decode("cp1252")
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def _taken_in(folder: Path, content: bytes, options: dict[str, Any]) -> list[dict[str, Any]]:
+    (folder / "o.csv").write_bytes(content)
+    described = Tables.model_validate({"kind": "tables", "transactions": {"files": "o.csv", "columns": COLUMNS, **options}}).resolved(
+        folder
+    )
+    engine = DuckDBEngine(threads=1)
+    try:
+        source = TablesSource(described, folder / "intake")
+        table = source.transactions(engine, FOREVER)
+        rows = engine.rows(table.order_by("row_number"))
+        # Cut into windows, they are the same rows, each once.
+        first, second = Window(None, dt.date(2024, 1, 1)), Window(dt.date(2024, 1, 1), FOREVER.end)
+        assert sum(len(engine.rows(source.transactions(engine, window))) for window in (first, second)) == len(rows)
+        return rows
+    finally:
+        engine.close()

@@ -1,0 +1,36 @@
+"""The data dictionary in the docs is the one that the declarations give, and speaks of columns that are there."""
+
+import datetime as dt
+from pathlib import Path
+
+from segmentation_assets import data_dictionary
+from segmentation_assets.contracts import CUSTOMER_FEATURES
+from segmentation_assets.core.feature_catalog import FEATURES
+from segmentation_assets.core.features import declared
+from segmentation_assets.settings import Model
+from segmentation_assets_tests.core.history import ROLES, History, events, line, transactions
+
+PAGE = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == data_dictionary.page(), (
+        "python -m segmentation_assets.data_dictionary > docs/data-dictionary.md"
+    )
+
+
+def test_every_declared_feature_is_a_column_of_its_type() -> None:
+    schema = History(transactions([line("a", "2017-05-01")]), events()).features(dt.date(2017, 7, 1)).schema()
+    assert {feature.name: str(schema[feature.name]) for feature in declared(ROLES)} == {
+        feature.name: feature.type for feature in declared(ROLES)
+    }
+
+
+def test_a_feature_is_declared_once_and_for_a_marketer() -> None:
+    names = [column.name for column in CUSTOMER_FEATURES.columns]
+    assert len(names) == len(set(names))
+    assert all(feature.high and feature.low and feature.unit for feature in FEATURES if feature.type == "float64")
+
+
+def test_the_clustering_takes_the_declared_features_by_default() -> None:
+    assert set(Model().features) == {feature.name for feature in FEATURES if feature.clustering}

@@ -1,0 +1,154 @@
+"""The graph as people see it. A changed graph changes this file, so that it is seen in review."""
+
+import dagster as dg
+import pytest
+import yaml
+
+from segmentation_assets.contracts import BY_NAME
+from segmentation_assets.definitions import defs
+from segmentation_assets.instance import prepare_instance
+from segmentation_assets.partitions import LOADED, snapshots
+
+GRAPH = {
+    "raw_customers": set(),
+    "raw_transactions": set(),
+    "raw_events": set(),
+    "transactions": {"raw_transactions"},
+    "events": {"raw_events"},
+    "customers": {"raw_customers", "transactions", "events", "customers"},
+    "rejected_rows": {"raw_customers", "raw_transactions", "raw_events"},
+    "customer_activity": {"transactions"},
+    "customer_category_activity": {"transactions"},
+    "customer_event_activity": {"events"},
+    "customer_features": {"customers", "customer_activity", "customer_category_activity", "customer_event_activity"},
+    "feature_summary": {"customer_features"},
+    "feature_distributions": {"customer_features", "feature_summary"},
+    "feature_missingness": {"customer_features"},
+    "feature_outliers": {"customer_features"},
+    "feature_correlations": {"customer_features"},
+    "order_seasonality": {"transactions", "order_seasonality"},
+    "cohort_retention": {"customers", "customer_activity", "cohort_retention"},
+    "revenue_concentration": {"customer_features"},
+    "category_mix": {"customer_category_activity"},
+    "attribute_spend": {"customer_features"},
+    "model_candidates": {"customer_features", "segmentation_model"},
+    "segmentation_model": {"customer_features", "customer_activity", "segmentation_model"},
+    "model_registry": {"segmentation_model"},
+    "customer_segments": {"customer_features", "segmentation_model", "customer_segments"},
+    "segment_transitions": {"customer_segments", "customer_features"},
+    "evaluation_metrics": {"customer_features", "segmentation_model", "customer_segments", "customer_activity"},
+    "segments": {"customer_features", "customer_segments", "segmentation_model"},
+    "segment_profiles": {"customer_features", "customer_segments"},
+    "segment_actions": {"segments", "segmentation_model"},
+    "drift_report": {"customer_features", "customer_segments", "segmentation_model"},
+    "published_database": {
+        "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "evaluation_metrics", "segment_profiles",
+        "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
+        "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
+    },
+}  # fmt: skip
+ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}
+
+
+def test_the_assets_and_what_each_is_made_from():
+    assert {name: {key.path[-1] for key in node.parent_keys} for name, node in ASSETS.items()} == GRAPH
+
+
+def test_publishing_waits_for_every_table():
+    upstream, unseen = set(), {"published_database"}
+    while unseen:
+        upstream |= unseen
+        unseen = {key.path[-1] for name in unseen for key in ASSETS[name].parent_keys} - upstream
+    assert upstream == {*BY_NAME, "published_database"}
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_every_asset_is_in_a_group_and_says_what_it_is_made_with(name):
+    assert ASSETS[name].group_name != "default"
+    assert ASSETS[name].kinds
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_every_asset_has_one_partition_per_snapshot(name):
+    assert ASSETS[name].partitions_def == snapshots
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_table_says_what_a_row_is_and_how_it_came_about(name):
+    first, _, rest = ASSETS[name].description.partition("\n\n")
+    assert first == BY_NAME[name].description
+    assert rest.endswith(".")
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_table_shows_its_columns(name):
+    schema = ASSETS[name].metadata["dagster/column_schema"]
+    assert [column.name for column in schema.columns] == ["snapshot_date", *(c.name for c in BY_NAME[name].columns)]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_table_is_checked_against_its_contract_and_a_breach_blocks(name):
+    spec = next(spec for spec in ASSETS[name].assets_def.check_specs if spec.name == "contract")
+    assert spec.blocking
+
+
+def test_every_check_across_tables_is_there():
+    across = {key.name for key in defs.resolve_asset_graph().asset_check_keys if key.name != "contract"}
+    assert across == {
+        "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
+        "history_is_complete", "features_are_not_redundant", "features_have_not_drifted", "segment_mix_has_not_drifted",
+        "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
+    }  # fmt: skip
+
+
+def test_jobs_and_schedules():
+    repository = defs.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {"snapshot", "describe", "segment"}
+    assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {("newest_snapshot", "snapshot")}
+
+
+@pytest.mark.parametrize("job", ["snapshot", "describe", "segment"])
+def test_a_snapshot_is_made_in_one_process(job):
+    assert defs.resolve_job_def(job).executor_def is dg.in_process_executor
+
+
+def test_definitions_load_and_validate():
+    dg.Definitions.validate_loadable(defs)
+
+
+@pytest.fixture
+def configuration(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")  # put back afterwards, whatever is set meanwhile
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "")
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    return lambda: prepare_instance(LOADED.model_copy(update={"data_dir": tmp_path})) / "dagster.yaml"
+
+
+def test_the_instance_lives_in_the_data_folder(configuration, tmp_path):
+    assert configuration() == tmp_path / "dagster" / "dagster.yaml"
+
+
+def test_telemetry_is_off(configuration):
+    assert yaml.safe_load(configuration().read_text())["telemetry"] == {"enabled": False}
+
+
+def test_at_most_as_many_runs_at_once_as_there_are_cores(configuration):
+    assert yaml.safe_load(configuration().read_text())["concurrency"]["runs"]["max_concurrent_runs"] == 6
+
+
+def test_dagster_accepts_the_configuration(configuration):
+    configuration()
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 6
+        assert not instance.telemetry_enabled
+
+
+def test_a_configuration_that_was_edited_is_left_alone(configuration):
+    file = configuration()
+    file.write_text("telemetry: {enabled: false}\n")
+    assert configuration().read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_dagster_home_names_another_place(configuration, tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
+    assert configuration().parent == tmp_path / "elsewhere"

@@ -1,0 +1,129 @@
+"""The demo, end to end on the real data: what was published agrees with the source files, and a second run changes nothing."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from segmentation_assets.sources.complete_journey import CompleteJourneySource
+from segmentation_assets_tests.conftest import segmentation
+
+pytestmark = pytest.mark.slow
+KEYS = [f"2017-{month:02}-01" for month in range(4, 13)] + ["2018-01-01"]
+
+
+@pytest.fixture(scope="module")
+def database(demo: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(demo / "segmentation.duckdb"), read_only=True) as connection:
+        folder = CompleteJourneySource().folder
+        connection.execute("CREATE TEMP VIEW lines AS FROM read_parquet(" + repr(str(folder / "transactions.parquet")) + ")")
+        connection.execute("CREATE TEMP VIEW people AS FROM read_parquet(" + repr(str(folder / "demographics.parquet")) + ")")
+        yield connection
+
+
+def one(database: duckdb.DuckDBPyConnection, query: str, *values: object) -> object:
+    return database.execute(query, list(values)).fetchall()[0][0]
+
+
+def test_the_output_ends_with_segments_moves_drift_and_where_to_look(demo: Path) -> None:
+    output = (demo / "output.txt").read_text()
+    for expected in (
+        "Segments of 2018-01-01",
+        "customers moved and",
+        "since the model was trained",
+        "segmentation.duckdb",
+        "segmentation sql",
+        "make ui",
+    ):
+        assert expected in output
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_lines_before_the_snapshot_are_clean_or_rejected(database: duckdb.DuckDBPyConnection, key: str) -> None:
+    source = one(database, "SELECT count(*) FROM lines WHERE transaction_timestamp < ?::DATE", key)
+    clean = one(database, "SELECT count(*) FROM transactions WHERE snapshot_date <= ?::DATE", key)
+    rejected = one(database, "SELECT count(*) FROM rejected_rows WHERE source = 'transactions' AND snapshot_date <= ?::DATE", key)
+    assert source == clean + rejected
+    assert clean > 0
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_customer_known_is_in_one_segment(database: duckdb.DuckDBPyConnection, key: str) -> None:
+    known = one(
+        database,
+        "SELECT count(DISTINCT household_id) FROM (SELECT household_id FROM lines WHERE transaction_timestamp < $1::DATE"
+        " UNION SELECT household_id FROM people UNION SELECT customer_id::BIGINT FROM events WHERE snapshot_date <= $1::DATE)",
+        key,
+    )
+    assert one(database, "SELECT count(*) FROM customer_segments WHERE snapshot_date = ?::DATE", key) == known
+    assert one(database, "SELECT count(DISTINCT customer_id) FROM customer_segments WHERE snapshot_date = ?::DATE", key) == known
+    assert one(database, "SELECT sum(customers) FROM segments WHERE snapshot_date = ?::DATE", key) == known
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_revenue_agrees_with_the_source_file(database: duckdb.DuckDBPyConnection, key: str) -> None:
+    direct = one(
+        database,
+        "SELECT sum(sales_value::DECIMAL(18, 4)) FROM lines"
+        " WHERE transaction_timestamp >= $1::DATE - INTERVAL 3 MONTH AND transaction_timestamp < $1::DATE",
+        key,
+    )
+    revenue = one(database, "SELECT sum(revenue) FROM segments WHERE snapshot_date = ?::DATE", key)
+    assert revenue == pytest.approx(float(direct), rel=1e-12)
+    shares = database.execute("SELECT sum(share), sum(revenue_share) FROM segments WHERE snapshot_date = ?::DATE", [key]).fetchall()[0]
+    assert shares == pytest.approx((1, 1), abs=1e-9)
+
+
+def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.DuckDBPyConnection) -> None:
+    for side, segment_date in (("to", "t.snapshot_date"), ("from", "(t.snapshot_date - INTERVAL 1 MONTH)::DATE")):
+        differences = database.execute(f"""
+            WITH moved AS (
+                SELECT {segment_date} AS day, {side}_segment_id AS segment_id, sum(customers) AS customers,
+                       sum(revenue_{"after" if side == "to" else "before"}) AS revenue
+                FROM segment_transitions t WHERE {side}_segment_id IS NOT NULL GROUP BY ALL
+            )
+            SELECT * FROM moved FULL JOIN segments s ON s.snapshot_date = moved.day AND s.segment_id = moved.segment_id
+            WHERE coalesce(moved.customers, 0) <> coalesce(s.customers, 0) OR abs(coalesce(moved.revenue, 0) - s.revenue) > 1e-6
+        """).fetchall()  # names of our own
+        # The last snapshot has no successor to move to, so on the from side its segments stand alone.
+        assert [row for row in differences if side == "to" or row[0] is not None] == []
+
+
+def test_segments_keep_their_ids_and_names(database: duckdb.DuckDBPyConnection) -> None:
+    assert one(database, "SELECT max(n) FROM (SELECT count(DISTINCT segment_name) AS n FROM segments GROUP BY segment_id)") == 1
+    assert one(database, "SELECT count(DISTINCT model_version) FROM model_registry WHERE decision = 'trained'") == 1
+
+
+def test_running_again_is_quick_and_changes_nothing(demo: Path) -> None:
+    def content() -> dict[Path, str]:
+        files = [*(demo / "lake").rglob("*.parquet"), demo / "segmentation.duckdb"]
+        return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+    before = content()
+    done = segmentation("run", "--all", data_dir=demo)
+    assert done.returncode == 0, done.stderr
+    assert "10 snapshots are up to date" in done.stdout
+    assert content() == before
+
+
+def test_everything_was_recorded_for_the_ui(demo: Path) -> None:
+    import dagster as dg
+
+    from segmentation_assets.definitions import defs
+
+    with dg.DagsterInstance.from_config(str(demo / "dagster")) as instance:
+        for key in defs.resolve_asset_graph().get_all_asset_keys():
+            assert instance.get_materialized_partitions(key) == set(KEYS), key
+        assert not instance.telemetry_enabled
+
+
+def test_export_holds_every_table_natively(demo: Path, tmp_path: Path) -> None:
+    done = segmentation("export", str(tmp_path / "out.duckdb"), data_dir=demo)
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(tmp_path / "out.duckdb"), read_only=True) as copy:
+        views = {name for (name,) in copy.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        assert views == {"latest_segments", "latest_customer_segments"}
+        assert one(copy, "SELECT count(*) FROM transactions") == 1_468_773
+        assert one(copy, "SELECT count(*) FROM duckdb_tables() WHERE comment IS NULL AND NOT internal") == 0

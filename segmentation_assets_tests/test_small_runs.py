@@ -1,0 +1,169 @@
+"""Whole snapshots of a few rows through Dagster: what bad input does, and what a re-run does."""
+
+import datetime as dt
+
+import duckdb
+import pytest
+
+from segmentation_assets import publish
+from segmentation_assets.definitions import build
+from segmentation_assets.partitions import LOADED
+from segmentation_assets_tests.builders import D1, D2, RowsSource, line
+
+REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
+RARE = [line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz")]
+FEBRUARY = [line("a", "2024-02-10 12:00", 50.0), line("new", "2024-02-11 12:00", 20.0)]
+MARCH = [line("x", "2024-03-10 12:00", 500.0)]
+SHOP = RowsSource([{"customer_id": "a"}, {"customer_id": "prospect"}], [*REGULARS, *RARE, *FEBRUARY], version="shop")
+
+
+class Run:
+    """A data folder in which snapshots are made, and what came out."""
+
+    def __init__(self, data_dir):
+        self.data_dir = data_dir
+
+    def make(self, key, source, job="snapshot", **model):
+        settings = LOADED.model_copy(update={"data_dir": self.data_dir, "model": LOADED.model.model_copy(update=model)})
+        definition = build(settings, source).resolve_job_def(job)
+        self.result = definition.execute_in_process(partition_key=key, raise_on_error=False)
+        return self.result.success
+
+    def ask(self, query):
+        with duckdb.connect(str(self.data_dir / publish.DATABASE), read_only=True) as database:
+            return database.sql(query).fetchall()
+
+    def failed_checks(self):
+        return {e.check_name: e.description for e in self.result.get_asset_check_evaluations() if not e.passed}
+
+    def failure(self):
+        return {e.step_key: e.step_failure_data.error.to_string() for e in self.result.all_events if e.is_step_failure}
+
+    def lake(self):
+        return {str(file.relative_to(self.data_dir)): file.read_bytes() for file in (self.data_dir / "lake").rglob("*.parquet")}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Two snapshots that were made in order. Tests may make them again, as long as they come out the same."""
+    made = Run(tmp_path_factory.mktemp("shop"))
+    for key in (D1, D2):
+        assert made.make(key, SHOP), made.failure()
+    return made
+
+
+SEGMENT_OF = "SELECT segment_name FROM customer_segments WHERE snapshot_date = DATE '{}' AND customer_id = '{}'"
+BY_SEGMENT = "SELECT segment_id, customers FROM segments ORDER BY segment_id"
+
+
+def test_everyone_known_is_in_one_segment_and_nobody_from_the_future(shop):
+    known = "SELECT customer_id FROM customer_segments WHERE snapshot_date = DATE '{}' ORDER BY customer_id"
+    assert "".join(c for (c,) in shop.ask(known.format(D1)) if c != "prospect") == "abcxyz"
+    assert {c for (c,) in shop.ask(known.format(D2))} == {*"abcxyz", "new", "prospect"}
+
+
+def test_customers_move_from_the_segment_they_were_in(shop):
+    (previous,) = shop.ask(f"SELECT previous_segment_id FROM customer_segments WHERE snapshot_date = DATE '{D2}' AND customer_id = 'a'")
+    (then,) = shop.ask(f"SELECT segment_id FROM customer_segments WHERE snapshot_date = DATE '{D1}' AND customer_id = 'a'")
+    assert previous == then
+    assert shop.ask(SEGMENT_OF.format(D1, "prospect")) == [("Prospects",)]
+
+
+def test_revenue_agrees_with_the_source(shop):
+    expected = sum(row["amount"] for row in [*REGULARS, *RARE])
+    assert shop.ask(f"SELECT sum(revenue) FROM segments WHERE snapshot_date = DATE '{D1}'")[0][0] == pytest.approx(expected)
+
+
+def test_the_second_snapshot_carries_the_model_forward(shop):
+    assert [d for (d,) in shop.ask("SELECT decision FROM model_registry ORDER BY snapshot_date")] == ["trained", "carried forward"]
+
+
+def test_a_snapshot_made_again_is_the_same_to_the_byte(shop):
+    before = shop.lake()
+    assert shop.make(D2, SHOP)
+    assert shop.lake() == before
+
+
+def test_rows_added_in_the_future_change_no_earlier_snapshot(shop):
+    before, rows = shop.lake(), SHOP.rows["raw_transactions"]
+    future = RowsSource(SHOP.rows["raw_customers"], [*rows, *MARCH, line("later", f"{D2} 00:00", 9.0)], version="shop")
+    assert shop.make(D1, future)
+    assert shop.make(D2, future)
+    assert shop.lake() == before
+
+
+def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(shop):
+    database, lake = (shop.data_dir / publish.DATABASE).read_bytes(), shop.lake()
+    broken = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
+    assert not shop.make(D1, broken)
+    assert "key (source_file, row_number) is not unique (1 rows)" in shop.failure()["raw_transactions"]
+    assert "published_database" not in {e.step_key for e in shop.result.all_events}
+    assert (shop.data_dir / publish.DATABASE).read_bytes() == database
+    assert (
+        shop.lake()[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]
+        == lake[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]
+    )
+
+
+@pytest.mark.parametrize("source", [RowsSource(), RowsSource(transactions=MARCH)], ids=["empty source", "nobody known yet"])
+def test_without_customers_the_snapshot_is_empty(run, source):
+    assert run.make(D1, source), run.failure()
+    assert run.ask("SELECT (SELECT count(*) FROM customer_segments), (SELECT count(*) FROM segments)") == [(0, 0)]
+
+
+def test_one_customer_is_one_segment(run):
+    assert run.make(D1, RowsSource(transactions=[line("a", "2024-01-05", 10.0)])), run.failure()
+    assert run.ask(BY_SEGMENT) == [(1, 1)]
+
+
+def test_identical_customers_are_one_segment(run):
+    assert run.make(D1, RowsSource(transactions=[line(c, "2024-01-05", 10.0) for c in "abcd"])), run.failure()
+    assert run.ask(BY_SEGMENT) == [(1, 4)]
+
+
+def test_fewer_customers_than_clusters_are_as_many_segments_and_the_registry_says_why(run):
+    assert run.make(D1, RowsSource(transactions=[*REGULARS[:3], RARE[0]]), k=9, k_max=9), run.failure()
+    assert run.ask(BY_SEGMENT) == [(1, 1), (2, 1)]
+    assert "so there are 2 segments instead of 9" in run.ask("SELECT reason FROM model_registry")[0][0]
+
+
+def test_a_constant_and_a_wholly_missing_feature_stop_nothing(run):
+    people = [{"customer_id": c, "age": None, "shops": 1.0} for c in "abcxyz"]
+    source = RowsSource(people, [*REGULARS, *RARE])
+    assert run.make(D1, source, features=("monetary", "age", "shops"), k=2), run.failure()
+    assert sorted(n for _, n in run.ask(BY_SEGMENT)) == [3, 3]
+
+
+def test_rows_that_cannot_be_used_are_set_aside_and_nothing_is_lost(run):
+    bad = [line(None, "2024-01-05", 1.0), line("a", None, 1.0), line("a", "2024-01-05", None), line(" ", "2024-01-05", float("nan"))]
+    events = [{"customer_id": "a", "event_type": None, "event_at": dt.datetime(2024, 1, 2)}]
+    source = RowsSource([{"customer_id": "a"}, {"customer_id": "a"}, {"customer_id": None}], [*REGULARS, *bad], events)
+    assert run.make(D1, source), run.failure()
+    assert run.ask("SELECT source, row_number, reason FROM rejected_rows ORDER BY ALL") == [
+        ("customers", 2, "customer id repeats an earlier record"),
+        ("customers", 3, "customer id is missing"),
+        ("events", 1, "event type is missing"),
+        ("transactions", 10, "customer id is missing"),
+        ("transactions", 11, "order time is missing or not a date"),
+        ("transactions", 12, "amount is missing or not a number"),
+        ("transactions", 13, "customer id is missing; amount is missing or not a number"),
+    ]
+    assert run.ask("SELECT count(*) FROM transactions") == [(len(REGULARS),)]
+
+
+def test_a_snapshot_whose_predecessor_never_ran_works_with_a_warning(run):
+    assert run.make(D2, SHOP, k=2), run.failure()
+    assert run.failed_checks()["history_is_complete"].startswith(f"never run: {D1}. Run them first")
+    assert run.ask("SELECT reason FROM model_registry") == [("There is no model at the previous snapshot, so one is trained.",)]
+
+
+def test_describing_earlier_snapshots_completes_the_history_without_making_snapshots(run):
+    assert run.make(D1, SHOP, job="describe"), run.failure()
+    assert run.make(D2, SHOP), run.failure()
+    assert "history_is_complete" not in run.failed_checks()
+    assert run.ask("SELECT DISTINCT CAST(snapshot_date AS VARCHAR) FROM customer_segments") == [(D2,)]
