@@ -103,7 +103,7 @@ class Pipeline:
             self.engine.write(conformed(contract, table), self.folder / f"{contract.name}-{name}.parquet")
 
     def customers(self, starts: list[dt.date], previous: Any, name: str) -> None:
-        records, events = self.empty.read(RAW_CUSTOMERS, []), self.empty.read(EVENTS, [])
+        records, events = self.empty.read(RAW_CUSTOMERS, []).select("customer_id"), self.empty.read(EVENTS, [])
         known = cleaning.known_customers(records, self.lines(starts), events, previous)
         self.engine.write(conformed(CUSTOMERS, known), self.folder / f"customers-{name}.parquet")
 

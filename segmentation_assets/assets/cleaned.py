@@ -48,7 +48,7 @@ def customers(
     """Everyone on record or seen so far, with their attributes and their first and last order ever."""
     judged = cleaning.judged_customers(raw_customers, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
-    return cleaning.known_customers(judged.kept(), transactions, events, previous)
+    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), transactions, events, previous)
 
 
 @table(REJECTED_ROWS, group=GROUP)

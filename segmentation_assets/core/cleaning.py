@@ -89,11 +89,11 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     problems = {
         "customer id is missing": _blank(customer_id),
         "order time is missing or not a date": raw.ordered_at.isnull(),
-        "amount is not a number": raw.amount.isnull() & _unread(raw, "amount"),
+        "amount is not a number": (raw.amount.isnull() & _unread(raw, "amount")) | raw.amount.isnan(),
         "amount is missing": raw.amount.isnull() & ~_unread(raw, "amount"),
-        "amount is larger than possible": raw.amount.notnull() & ~_usable(raw.amount, rules.largest_amount),
-        "quantity is not a number": _unread(raw, "quantity"),
-        "quantity is larger than possible": raw.quantity.notnull() & ~_usable(raw.quantity, rules.largest_amount),
+        "amount is larger than possible": ~raw.amount.isnan() & ~_usable(raw.amount, rules.largest_amount),
+        "quantity is not a number": _unread(raw, "quantity") | raw.quantity.isnan(),
+        "quantity is larger than possible": ~raw.quantity.isnan() & ~_usable(raw.quantity, rules.largest_amount),
         "line is not a product": excluded,
     }
     if rules.zero_amounts == "reject":
@@ -179,11 +179,10 @@ def known_customers(records: ir.Table, transactions: ir.Table, events: ir.Table,
     """Everyone known at the snapshot, with their attributes and their first and last order ever.
 
     Args:
-        records: clean customer records of the snapshot.
+        records: clean customer records of the snapshot: an id and attributes, without their origin.
         transactions, events: cleaned rows of the snapshot's window.
         previous: this table at the previous snapshot (no rows where there is none).
     """
-    records = records.drop(*ORIGIN)
     bought = transactions.filter(~transactions.is_return)
     never = ibis.null("timestamp(6)")
     sightings = ibis.union(

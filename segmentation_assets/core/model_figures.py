@@ -69,8 +69,8 @@ def silhouette_plot(points: NDArray[np.float64], labels: NDArray[np.int64], name
     rows = np.sort(np.random.default_rng(seed).choice(own, min(2000, len(own)), replace=False))
     figure = Figure(figsize=(7, 5), layout="constrained")
     axis = figure.subplots()
-    if len(np.unique(labels[rows])) < 2:
-        axis.text(0.5, 0.5, "one segment: no silhouette", ha="center", transform=axis.transAxes)
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        axis.text(0.5, 0.5, "no silhouette: it takes two segments, and more customers than segments", ha="center", transform=axis.transAxes)
         return figure
     values = silhouette_samples(points[rows], labels[rows])
     ticks, low = [], 0
