@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from segmentation_assets.settings import SETTINGS_VARIABLE, Settings, SettingsError, load_settings
+from segmentation_assets.settings import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, Settings, SettingsError, load_settings, settings_file
 
 if TYPE_CHECKING:
     from segmentation_assets.runs import Plan
@@ -186,9 +186,17 @@ def ui(port: int, settings_path: Path | None) -> None:
     """Start Dagster's web page and daemon on 127.0.0.1, on the instance that the runs are recorded in."""
     with _plain_errors():
         settings = _settings(settings_path)
+        from dotenv import load_dotenv
+
         from segmentation_assets.instance import prepare_instance
 
-        prepare_instance(settings)
+        home = prepare_instance(settings)
+        load_dotenv(Path.cwd() / ".env")  # such as passwords; what is set already stays
+        os.environ[SETTINGS_VARIABLE] = str(settings_file().resolve())
+        if DATA_DIR_VARIABLE in os.environ:
+            os.environ[DATA_DIR_VARIABLE] = str(settings.data_dir)
+        # Dagster lets the `.env` of its working folder win over the environment, and with it another instance than this one.
+        os.chdir(home)
         dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
         if dagster is None:
             raise click.ClickException("The program `dagster` is not on the PATH. Install the package again: make install")

@@ -23,6 +23,7 @@ from segmentation_assets.settings_source import SourceSettings, Tables
 
 SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
+DATA_DIR_VARIABLE = "SEGMENTATION_DATA_DIR"
 DEFAULT_SETTINGS_FILE = Path("segmentation.yaml")
 
 
@@ -256,7 +257,7 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
-    base = Path.cwd() if "SEGMENTATION_DATA_DIR" in os.environ else path.resolve().parent
+    base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else path.resolve().parent
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
     if isinstance(settings.source, Tables):
         update["source"] = settings.source.resolved(path.resolve().parent)

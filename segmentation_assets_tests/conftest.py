@@ -43,6 +43,14 @@ def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, and all that read the demo in one worker, so that no other waits for its run."""
+    for item in items:
+        if "demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("demo"))
+    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, item.get_closest_marker("slow") is None))
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     engine = DuckDBEngine(threads=2)

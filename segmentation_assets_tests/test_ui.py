@@ -101,8 +101,9 @@ def test_a_person_finds_every_table_its_columns_and_its_checks(demo: Path, page:
             page.get_by_text(contract.name).first.wait_for()
 
 
+@pytest.mark.xdist_group("daemon")
 def test_the_daemon_launches_the_scheduled_run_and_publishes(tmp_path: Path) -> None:
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=75)
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
     today = soon.date()
     settings = tmp_path / "daily.yaml"
     settings.write_text(f"""
@@ -110,6 +111,8 @@ data_dir: out
 snapshots: {{first: {today - dt.timedelta(days=1)}, cadence: daily}}
 source: {{kind: complete_journey}}
 features: {{lookback: 3}}
+exploration: {{pictures: false}}
+model: {{algorithms: [kmeans], resamples: 10, splits: 1}}
 schedule: {{enabled: true, hour: {soon.hour}, minute: {soon.minute}}}
 """)
     out = tmp_path / "out"
