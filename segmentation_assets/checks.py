@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.contracts import BY_NAME
+from segmentation_assets.core import lifecycle
 from segmentation_assets.core.exploration import redundancy_warnings
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
@@ -134,18 +135,30 @@ def drift_check(kind: str, name: str, description: str) -> dg.AssetChecksDefinit
     @dg.asset_check(asset="drift_report", name=name, description=description, partitions_def=snapshots)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         report = to_frame(_partition(lake, "drift_report", context.partition_key))
-        flagged = report[report["flagged"] & (report["kind"] == kind)]
+        flagged = report[report["flagged"] & (report["kind"] == kind)].sort_values("value", ascending=False)
+        text = ", ".join(f"{row.subject} ({row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g})" for row in flagged.itertuples())
         values = {row.subject: float(row.value) for row in flagged.itertuples()}
-        text = ", ".join(f"{subject} (PSI {value:.2f})" for subject, value in sorted(values.items(), key=lambda item: -item[1]))
         return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)
 
     return check
 
 
+@dg.asset_check(
+    asset="model_registry", name="no_decision_to_look_at", partitions_def=snapshots,
+    description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
+)  # fmt: skip
+def no_decision_to_look_at(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    """Warn with the reason, as a sentence."""
+    registered = to_frame(_partition(lake, "model_registry", context.partition_key))
+    decided = registered[registered["decision"].isin([lifecycle.PROMOTED, lifecycle.REFUSED, lifecycle.ROLLED_BACK])]
+    values = {f"{row.decision}: {row.model_version}": row.reason for row in decided.itertuples()}
+    return _result(decided.empty, " ".join(decided["reason"]), values, dg.AssetCheckSeverity.WARN)
+
+
 def _result(
     passed: bool,
     problem: str,
-    figures: dict[str, object] | dict[str, int] | dict[str, float],
+    figures: dict[str, object] | dict[str, int] | dict[str, float] | dict[str, str],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     shown = {name: value if isinstance(value, int | float | str) else str(value) for name, value in figures.items()}
@@ -161,4 +174,7 @@ ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
     features_are_not_redundant,
     drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),
     drift_check("segment_mix", "segment_mix_has_not_drifted", "The segment mix has not changed materially since the model was trained."),
+    drift_check("distance", "customers_lie_as_near", "Customers lie as near to the model's prototypes as when it was trained."),
+    drift_check("joint", "training_is_not_told_apart", "No classifier can tell today's customers from those of training."),
+    no_decision_to_look_at,
 )

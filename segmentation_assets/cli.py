@@ -1,4 +1,4 @@
-"""The command line: `segmentation run | show | sql | export | check | settings | ui | instance`.
+"""The command line: `segmentation run | show | models | rollback | sql | export | init | check | settings | ui | instance`.
 
 Belongs here: options, what is printed, and exit codes. Heavy imports are made inside the commands that need them, because
 `segmentation sql` should answer at once.
@@ -54,7 +54,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     with _plain_errors():
         settings = _settings(settings_path)
-        from segmentation_assets import runs, summary
+        from segmentation_assets import runs
 
         keys = runs.existing_keys()
         wanted = [_known(snapshot, keys)] if snapshot else _between(keys, start, end)
@@ -74,8 +74,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
                 f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}",
                 highlight=False,
             )
-        summary.show(summary.read(settings.data_dir, wanted[-1]), console)
-        _say_where(console, settings)
+        _show_last(settings, wanted[-1], console)
 
 
 @main.command()
@@ -91,6 +90,49 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
         if not keys:
             raise publish.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
         summary.show(summary.read(settings.data_dir, _known(snapshot, keys) if snapshot else keys[-1]), _console())
+
+
+@main.command()
+@settings_option
+def models(settings_path: Path | None) -> None:
+    """List the models: which were in force when, which were refused, and why."""
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import summary
+
+        summary.show_models(settings.data_dir, _console())
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--snapshot", metavar="DATE", help="From this snapshot on; default: the latest published.")
+@click.option("--withdraw", is_flag=True, help="Take back what was asked for at that snapshot.")
+@settings_option
+def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings_path: Path | None) -> None:
+    """Put the model VERSION in force again from a snapshot on, and make the published snapshots from there again.
+
+    `segmentation models` lists the versions.
+    """
+    if (version is None) != withdraw:
+        raise click.UsageError("Say which model: rollback VERSION, or rollback --withdraw.")
+    with _plain_errors():
+        settings = _settings(settings_path)
+        from segmentation_assets import archive, publish, runs
+
+        made = runs.made_before(settings)
+        if not made:
+            raise publish.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        key, console = _known(snapshot, made) if snapshot else made[-1], _console()
+        before = archive.rollbacks(settings.data_dir).get(key)
+        if withdraw and before is None:
+            raise click.ClickException(f"Nobody has pointed back at {key}; there is nothing to take back.")
+        archive.roll_back(settings.data_dir, key, version)
+        try:
+            _run_all(runs.plan(settings, [k for k in made if k >= key], again=False), console, settings)
+        except BaseException:
+            archive.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
+            raise
+        _show_last(settings, key, console)
 
 
 @main.command()
@@ -257,9 +299,11 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _say_where(console: Console, settings: Settings) -> None:
+def _show_last(settings: Settings, key: str, console: Console) -> None:
+    from segmentation_assets import summary
     from segmentation_assets.publish import DATABASE
 
+    summary.show(summary.read(settings.data_dir, key), console)
     database = settings.data_dir / DATABASE
     shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
     console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)

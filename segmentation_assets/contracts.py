@@ -435,10 +435,11 @@ SEGMENTATION_MODEL = Contract(
     ),
     key=("component", "position", "name", "field"),
 )  # fmt: skip
-DECISIONS = ("trained", "carried forward")
+DECISIONS = ("trained", "carried forward", "promoted", "refused", "rolled back")
+EVENTS_OF_SEGMENTS = ("born", "survived", "split", "merged", "died", "restored", "changed character")
 TIERS = ("distinct", "convenient", "grid")
 MODEL_REGISTRY = Contract(
-    "model_registry", "snapshot: the model in force and how it came to be",
+    "model_registry", "snapshot and model: the one in force and how it came to be, and a challenger that was refused",
     (
         MODEL_VERSION,
         required("fitted_snapshot", "date", "Snapshot on whose customers the model was fitted."),
@@ -451,7 +452,8 @@ MODEL_REGISTRY = Contract(
         required("seed", "int64", "Seed of every random choice."),
         required("settings_digest", "string", "Digest of the settings that the model depends on."),
         required("customers", "int64", "Active customers the model was fitted on.", minimum=0),
-        Column("decision", "string", "Whether the model was trained at this snapshot or carried forward.", False, allowed=DECISIONS),
+        required("in_force", "boolean", "Whether the snapshot's customers are placed by it; one model of a snapshot is."),
+        Column("decision", "string", "What became of the model at this snapshot; a challenger is promoted or refused.", False, allowed=DECISIONS),
         required("reason", "string", "Why, as a sentence."),
     ),
     key=("model_version",),
@@ -487,6 +489,18 @@ SEGMENT_TRANSITIONS = Contract(
         required("revenue_after", "float64", "Their spend within the lookback at this snapshot."),
     ),
     key=("from_segment_id", "to_segment_id"),
+)  # fmt: skip
+SEGMENT_EVENTS = Contract(
+    "segment_events", "event in the life of segments: what a change of model made of them, or a changed character",
+    (
+        Column("event", "string", "What happened.", False, allowed=EVENTS_OF_SEGMENTS),
+        required("from_segment_ids", "string", "Segments before, such as `1, 4`; empty for a birth."),
+        required("to_segment_ids", "string", "Segments after; empty for a death."),
+        Column("overlap", "float64", "Share of customers that says so (docs/segments-over-time.md); empty for a changed character.", **SHARE),
+        required("sentence", "string", "The same in words, with names."),
+    ),
+    key=("event", "from_segment_ids", "to_segment_ids"),
+    lineage={"from_segment_ids": ("segmentation_model.value",), "to_segment_ids": ("segmentation_model.value",)},
 )  # fmt: skip
 EVALUATION_METRICS = Contract(
     "evaluation_metrics", "metric of the model in force",
@@ -543,16 +557,20 @@ SEGMENT_ACTIONS = Contract(
     key=("segment_id", "action"),
 )  # fmt: skip
 DRIFT_REPORT = Contract(
-    "drift_report", "feature, or the segment mix, compared with the model's training snapshot",
+    "drift_report", "subject, compared with the training snapshot of the model that came into this snapshot",
     (
-        Column("kind", "string", "`feature` or `segment_mix`.", False, allowed=("feature", "segment_mix")),
-        required("subject", "string", "Which feature."),
-        required("statistic", "string", "Which statistic: `psi` is the population stability index."),
+        Column(
+            "kind", "string", "`feature`, `segment_mix`, `distance` to the nearest prototype, or `joint`: all coordinates together.", False,
+            allowed=("feature", "segment_mix", "distance", "joint"),
+        ),
+        required("subject", "string", "Which feature, or what else."),
+        required("statistic", "string", "`psi`, the population stability index, or `auc`, how well a classifier tells training from now."),
         Column("value", "float64", "Its value; empty where it cannot be computed.", minimum=0),
         Column("p_value", "float64", "Probability of as large a value without drift.", **SHARE),
-        Column("q_value", "float64", "p-value corrected for the number of features (Benjamini-Hochberg 1995).", **SHARE),
-        required("threshold", "float64", "Value above which it is flagged.", minimum=0),
-        required("flagged", "boolean", "Whether it is flagged as drift."),
+        Column("q_value", "float64", "p-value corrected for the number of subjects (Benjamini-Hochberg 1995).", **SHARE),
+        required("threshold", "float64", "Value below which a change is too small to matter.", minimum=0),
+        required("flagged", "boolean", "Whether it has drifted: its q-value is at most drift.alpha and its value above the threshold."),
+        required("in_model", "boolean", "Whether the model depends on it, so that a flag asks for a challenger."),
     ),
     key=("kind", "subject", "statistic"),
 )  # fmt: skip
@@ -561,6 +579,6 @@ CONTRACTS: tuple[Contract, ...] = (
     RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES, FEATURE_SUMMARY, FEATURE_DISTRIBUTIONS, FEATURE_MISSINGNESS, FEATURE_OUTLIERS,
     FEATURE_CORRELATIONS, ORDER_SEASONALITY, COHORT_RETENTION, REVENUE_CONCENTRATION, CATEGORY_MIX, ATTRIBUTE_SPEND, MODEL_CANDIDATES, SEGMENTATION_MODEL, MODEL_REGISTRY, CUSTOMER_SEGMENTS,
-    SEGMENT_TRANSITIONS, EVALUATION_METRICS, SEGMENTS, SEGMENT_PROFILES, SEGMENT_ACTIONS, DRIFT_REPORT,
+    SEGMENT_TRANSITIONS, SEGMENT_EVENTS, EVALUATION_METRICS, SEGMENTS, SEGMENT_PROFILES, SEGMENT_ACTIONS, DRIFT_REPORT,
 )  # fmt: skip
 BY_NAME = {contract.name: contract for contract in CONTRACTS}

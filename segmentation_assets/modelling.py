@@ -3,9 +3,11 @@
 Belongs here: translation only, so that the assets that choose and judge a model ask for the same.
 """
 
+from segmentation_assets.core.drift import DriftRule
 from segmentation_assets.core.families import SelectionSettings
+from segmentation_assets.core.lifecycle import Retraining
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.segment_model import Wanted
+from segmentation_assets.core.training import Wanted
 from segmentation_assets.settings import Settings
 
 
@@ -32,3 +34,19 @@ def wanted(settings: Settings) -> Wanted:
         categorical=model.categorical,
     )
     return Wanted(model.features, selection_settings(settings), settings.model_digest(), preprocessor)
+
+
+def retraining(settings: Settings) -> Retraining:
+    """When a challenger is trained, and its gates."""
+    retrain = settings.retrain
+    return Retraining(
+        policy=retrain.policy, max_age=retrain.max_age, trusted_jaccard=settings.model.dissolved_jaccard,
+        largest_reassigned=retrain.largest_reassigned, least_fit_gain=retrain.least_fit_gain,
+        largest_forward_loss=retrain.largest_forward_loss,
+    )  # fmt: skip
+
+
+def drift_rule(settings: Settings) -> DriftRule:
+    """What is an alarm."""
+    drift = settings.drift
+    return DriftRule(drift.alpha, drift.psi_threshold, drift.auc_threshold, seed=settings.model.seed)

@@ -52,6 +52,11 @@ def window_of(key: str, snapshots: Snapshots) -> Window:
     return Window(start=None if end <= snapshots.first else following(end, snapshots, -1), end=end)
 
 
+def snapshots_between(earlier: str, later: str) -> int:
+    """How many snapshots after `earlier` there are up to `later`."""
+    return sum(earlier < key <= later for key in snapshots.get_partition_keys())
+
+
 LOADED = load_settings()  # partitions are part of the graph, so the settings must be known when it is loaded
 snapshots = snapshot_partitions(LOADED.snapshots)
 

@@ -16,7 +16,7 @@ from segmentation_assets import partitions, publish
 from segmentation_assets.definitions import defs
 from segmentation_assets.lake import partition_keys
 from segmentation_assets.settings import Settings
-from segmentation_assets.sources import fingerprint, open_source
+from segmentation_assets.sources import fingerprints, open_source
 
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
@@ -62,10 +62,10 @@ def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     is not are made again, because each builds on the one before.
     """
     made = {} if again else publish.fingerprints(settings.data_dir)
-    now = fingerprint(settings, open_source(settings))
+    now = fingerprints(settings, open_source(settings), wanted)
     current: list[str] = []
     for key in wanted:
-        if made.get(key) != now:
+        if made.get(key) != now[key]:
             break
         current.append(key)
     run = wanted[len(current) :]

@@ -171,10 +171,36 @@ PLAYBOOK: dict[Character, Play] = {
 
 
 class Drift(Section):
-    """When a change since the model was trained is worth a warning."""
+    """When a change since the model was trained is an alarm: it must be significant, and large enough to matter."""
 
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="Chance of any false alarm in a snapshot where nothing changed (Benjamini-Hochberg over subjects)."
+    )
     psi_threshold: float = Field(
-        0.10, gt=0, le=10, description="Population stability index above which a feature or the segment mix is flagged."
+        0.10, gt=0, le=10, description="Population stability index below which a change is too small to matter, however significant."
+    )
+    auc_threshold: float = Field(
+        0.60, gt=0.5, lt=1,
+        description="Area under the curve of the classifier that tells training from now, below which a change is too small to matter.",
+    )  # fmt: skip
+
+
+class Retrain(Section):
+    """When a challenger is trained, and the gates that it must pass to take the champion's place."""
+
+    policy: Literal["on_drift", "always", "never", "max_age"] = Field(
+        "on_drift",
+        description="When a challenger is trained: on drift of what the model depends on, at every snapshot, never, or at an age.",
+    )
+    max_age: int = Field(12, ge=1, le=520, description="Age in snapshots at which a challenger is trained, where the policy is max_age.")
+    largest_reassigned: float = Field(
+        0.50, ge=0, le=1, description="Share of active customers whom a promotion may put into another segment."
+    )
+    least_fit_gain: float = Field(
+        0.01, ge=0, le=1, description="Share of how customers differ that a challenger must explain more than the champion."
+    )
+    largest_forward_loss: float = Field(
+        0.02, ge=0, le=1, description="Share of the spend that followed that a challenger may explain less than the champion."
     )
 
 
@@ -205,6 +231,7 @@ class Settings(BaseSettings):
     model: Model = Field(Model(), description="How active customers are clustered.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: Drift = Field(Drift(), description="When change is flagged.")
+    retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""What a run ends with: the segments, who moved, and what drifted, read back from the published database."""
+"""What a run ends with: the segments, who moved, and what drifted; and the models there were. Read from the published database."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Summary:
     stayed: int
     drift: pd.DataFrame
     model: str
+    standing: str
 
 
 def read(data_dir: Path, key: str) -> Summary:
@@ -43,22 +44,27 @@ def read(data_dir: Path, key: str) -> Summary:
             raise publish.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
-            "SELECT kind, subject, value, threshold FROM drift_report WHERE snapshot_date = CAST(? AS DATE) AND flagged ORDER BY value DESC"
+            "SELECT subject, statistic, value, q_value, in_model FROM drift_report"
+            " WHERE snapshot_date = CAST(? AS DATE) AND flagged ORDER BY in_model DESC, value DESC"
         )
         before = database.execute(
             "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
         ).fetchone()
         registered = rows(
             "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
-        ).iloc[0]
+            " ORDER BY in_force DESC"
+        )
     known = moves[(moves["came_from"] != ENTERED)]
     same = known["came_from"] == known["went_to"]
     return Summary(
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()), drift=drift,
-        model=f"Model {registered['model_version']}, {registered['decision']}. {registered['reason']}\n"
-        f"{registered['tier_reason'] if isinstance(registered['tier_reason'], str) else ''}".strip(),
+        model="\n".join(
+            f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
+            for place, row in enumerate(registered.itertuples())
+        ),
+        standing=registered["tier_reason"].iloc[0] if isinstance(registered["tier_reason"].iloc[0], str) else "",
     )  # fmt: skip
 
 
@@ -85,6 +91,8 @@ def show(summary: Summary, console: Console) -> None:
         segments.add_row(row.segment_name, f"{row.customers:,}", f"{row.share:.1%}", f"{row.revenue_share:.1%}", row.description)
     console.print(segments)
     console.print(summary.model, highlight=False)
+    if summary.standing:
+        console.print(summary.standing, highlight=False)
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
@@ -99,15 +107,43 @@ def show(summary: Summary, console: Console) -> None:
     if summary.drift.empty:
         console.print("\nNothing has drifted since the model was trained.")
         return
-    console.print("\nDrifted since the model was trained (population stability index, PSI):")
+    console.print("\nDrifted since the model was trained:")
     for row in summary.drift.itertuples():
-        what = "the segment mix" if row.kind == "segment_mix" else row.subject
-        console.print(f"  {what}: PSI {row.value:.2f}, above {row.threshold:.2f}", highlight=False)
+        concern = "" if row.in_model else ", which the model does not use"
+        console.print(f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}", highlight=False)
+
+
+def show_models(data_dir: Path, console: Console) -> None:
+    """Print every model that was in force or refused, oldest first, with the sentence that says why.
+
+    Raises:
+        PublishError: nothing was published yet.
+    """
+    with publish.reading(data_dir) as database:
+        found = database.execute(_MODELS).df()
+    models = _table("", ("Model", "k", "Tier", "In force", "Decision", "Why"))
+    for row in found.itertuples():
+        span = "never" if pd.isna(row.since) else f"{row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}"
+        models.add_row(row.model_version, str(row.k), row.tier or "", span, f"{row.decision}\n{row.decided:%Y-%m-%d}", row.reason)
+    console.print(models)
+
+
+# Of each model the decision that a person asks about: the latest that was not merely to carry it on.
+_MODELS = """
+    SELECT model_version, any_value(k) AS k, any_value(tier) AS tier,
+           min(snapshot_date) FILTER (in_force) AS since, max(snapshot_date) FILTER (in_force) AS until,
+           arg_max(decision, snapshot_date) FILTER (decision <> 'carried forward') AS decision,
+           arg_max(reason, snapshot_date) FILTER (decision <> 'carried forward') AS reason,
+           max(snapshot_date) FILTER (decision <> 'carried forward') AS decided
+    FROM model_registry GROUP BY model_version ORDER BY min(fitted_snapshot), model_version
+"""
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
     table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
         numeric = column in {"Customers", "Share", "Revenue share", "Revenue before", "Revenue after"}
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric or column in {"Segment", "From", "To"})
+        table.add_column(
+            column, justify="right" if numeric else "left", no_wrap=numeric or column in {"Segment", "From", "To", "Model", "Decision"}
+        )
     return table

@@ -12,7 +12,7 @@ from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import snapshots
 from segmentation_assets.settings import Settings
-from segmentation_assets.sources import Source, fingerprint
+from segmentation_assets.sources import Source, fingerprints
 
 
 @table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
@@ -33,9 +33,9 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
 
 # Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
 LAST_TABLES = (
-    "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "evaluation_metrics", "segment_profiles",
-    "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
-    "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
+    "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_events", "evaluation_metrics",
+    "segment_profiles", "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers",
+    "feature_correlations", "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
 )  # fmt: skip
 
 
@@ -47,7 +47,8 @@ def published_database(
 
     Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
-    published = publish.publish_snapshot(lake, settings.data_dir, context.partition_key, fingerprint(settings, source))
+    key = context.partition_key
+    published = publish.publish_snapshot(lake, settings.data_dir, key, fingerprints(settings, source, [key])[key])
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),

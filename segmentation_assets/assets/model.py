@@ -4,16 +4,17 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from segmentation_assets import archive
 from segmentation_assets.assets.pictures import OUTPUT, picture
 from segmentation_assets.assets.table import at_and_before, snapshot_date, table
 from segmentation_assets.contracts import MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
-from segmentation_assets.core import candidates, model_figures, segment_model, validity
+from segmentation_assets.core import candidates, lifecycle, model_figures, training, validity
 from segmentation_assets.core.clustering import canonical_order
 from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
-from segmentation_assets.modelling import selection_settings, wanted
-from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.modelling import drift_rule, retraining, selection_settings, wanted
+from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
 from segmentation_assets.settings import Settings
 
 GROUP = "model"
@@ -36,17 +37,24 @@ def segmentation_model(
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Prototypes with their preprocessing, as rows: the previous model carried forward, or one chosen and trained anew."""
+    """Prototypes with their preprocessing, as rows: the champion carried forward, or a model trained anew that took its place."""
     before = None if previous.empty else SegmentModel.from_frame(previous)
     own, earlier = at_and_before(customer_features, snapshot_date(context))
     active = earlier[earlier["status"] == "active"].reset_index(drop=True)
     spend, _ = validity.window_outcomes(active["customer_id"], customer_activity)
-    past = segment_model.Past(active, np.log1p(spend)) if len(active) else None
-    model = segment_model.next_model(own, before, wanted(settings), snapshot_date(context), past)
+    now = lifecycle.Circumstances(
+        past=training.Past(active, np.log1p(spend)) if len(active) else None,
+        age=snapshots_between(before.provenance.fitted_snapshot, context.partition_key) if before else 0,
+        pointed_back=archive.pointed_back(settings.data_dir, context.partition_key),
+    )
+    model = lifecycle.next_model(own, before, wanted(settings), snapshot_date(context), retraining(settings), now, drift_rule(settings))
     about = model.provenance
+    if about.decision in (lifecycle.TRAINED, lifecycle.PROMOTED):
+        archive.keep(settings.data_dir, model)
     context.add_asset_metadata({
         "model version": about.model_version, "decision": about.decision, "reason": about.reason, "algorithm": about.algorithm,
         "k": about.k, "tier": about.tier, "tier reason": about.tier_reason,
+        **({"refused challenger": model.refused.reason} if model.refused else {}),
     })  # fmt: skip
     if isinstance(model.clusters, PrototypeModel):
         clusters, names = model.clusters, [s.name for s in model.segments]
@@ -65,7 +73,7 @@ def model_candidates(
     """Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers."""
     model, ask = SegmentModel.from_frame(segmentation_model), selection_settings(settings)
     active = customer_features[customer_features["status"] == "active"].reset_index(drop=True)
-    if model.provenance.decision == "carried forward":
+    if not model.candidates:
         return candidates.table((candidates.measured_again(model.clusters, active, ask),) if model.clusters and len(active) else ())
     tried = model.candidates
     context.add_output_metadata(
@@ -82,6 +90,8 @@ def model_candidates(
 
 @table(MODEL_REGISTRY, group=GROUP)
 def model_registry(segmentation_model: pd.DataFrame) -> pd.DataFrame:
-    """Which model is in force, whether it was trained or carried forward, its tier, and why."""
-    row = vars(SegmentModel.from_frame(segmentation_model).provenance)
-    return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None}])
+    """Which model is in force, how that came about and why; and the challenger that was refused, if one was."""
+    model = SegmentModel.from_frame(segmentation_model)
+    known = [model.provenance, *([model.refused] if model.refused else [])]
+    rows = [vars(about) | {"in_force": about is model.provenance} for about in known]
+    return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None} for row in rows])

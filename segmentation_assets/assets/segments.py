@@ -3,9 +3,9 @@
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.assets.table import snapshot_date, table
-from segmentation_assets.contracts import CUSTOMER_SEGMENTS, SEGMENT_TRANSITIONS
-from segmentation_assets.core import identity
+from segmentation_assets.assets.table import at_and_before, snapshot_date, table
+from segmentation_assets.contracts import CUSTOMER_SEGMENTS, SEGMENT_EVENTS, SEGMENT_TRANSITIONS
+from segmentation_assets.core import identity, life_of_segments
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
 from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS
@@ -52,3 +52,19 @@ def segment_transitions(
     customers = customers[["snapshot_date", "customer_id", "segment_id", "monetary"]].rename(columns={"monetary": "revenue"})
     now = pd.to_datetime(customers["snapshot_date"]).dt.date == snapshot_date(context)
     return identity.transitions(customers[~now], customers[now])
+
+
+@table(
+    SEGMENT_EVENTS,
+    group=GROUP,
+    kinds={"pandas", "parquet"},
+    ins={"segmentation_model": BOTH_SNAPSHOTS},
+)
+def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
+    """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
+    active = customer_features[customer_features["status"] == "active"]
+    own, earlier = at_and_before(segmentation_model, snapshot_date(context))
+    before = None if earlier.empty else SegmentModel.from_frame(earlier)
+    happened = life_of_segments.events(before, SegmentModel.from_frame(own), active)
+    context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
+    return happened

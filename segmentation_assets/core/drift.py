@@ -1,63 +1,179 @@
-"""Has the population changed since the model was trained? The population stability index against a kept reference."""
+"""Has the population changed since the model was trained? Kept references, and alarms whose rate is known.
 
+A reference says how training's customers were spread over bins. The population stability index (PSI) of later customers
+gets its null distribution by simulation, q-values over all subjects, and a floor below which a change is of no
+account however certain it is. What no single subject shows is looked for by a classifier two-sample test.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+Kind = Literal["feature", "segment_mix", "distance", "joint"]
 BINS = 10
 # Customers who stay get older with every snapshot, so tenure always drifts; that says nothing about them.
 GROWS_WITH_TIME = {"tenure_days"}
 # A share of zero would make the index infinite: no bin counts less than half a customer.
 HALF_A_CUSTOMER = 0.5
+RAREST_LEVEL = 0.01  # share of customers from which a level is a bin of its own; names and addresses are not kept so
+FEWEST_COMPARED = 20  # customers on either side, below which a classifier is not asked
+SAMPLE = 1000  # training customers whose place in the geometry is kept
+TOGETHER = "model features together"
+COLUMNS = ("kind", "subject", "statistic", "value", "p_value", "q_value", "threshold", "flagged", "in_model")
+
+
+@dataclass(frozen=True)
+class DriftRule:
+    """What is an alarm: q-value at most `alpha`, and PSI above `psi_floor` or area under the curve above `auc_floor`.
+
+    `draws` simulated populations make the null distribution of each PSI; `seed` makes them the same each time.
+    """
+
+    alpha: float = 0.05
+    psi_floor: float = 0.10
+    auc_floor: float = 0.60
+    draws: int = 2000
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How one feature was spread over customers at training: `edges` (b-1,) between bins, `shares` (b+1,), missing last."""
+    """How `customers` at training were spread over the bins of one subject.
 
+    A numeric subject has `edges` (b,) and b + 1 bins; a categorical one has `levels` (b,), and a bin for any other. In both
+    the last share is that of missing values. `shares` add up to 1, or to 0 where there were no customers.
+    """
+
+    kind: Kind
     subject: str
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
     customers: int
+    shares: tuple[float, ...]
+    edges: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+    categorical: bool = False
+
+    def counts(self, values: pd.Series) -> NDArray[np.int64]:
+        """Customers in each bin; upper edges belong to the bin below."""
+        present = values.dropna()
+        if self.categorical:
+            codes = pd.Index(self.levels).get_indexer(pd.Index(present.astype(str)))
+            bins = np.where(codes < 0, len(self.levels), codes)
+        else:
+            bins = np.searchsorted(np.array(self.edges), present.to_numpy(dtype=np.float64), side="left")
+        return np.append(np.bincount(bins, minlength=len(self.shares) - 1), len(values) - len(present))
 
 
-def reference_of(subject: str, values: pd.Series) -> Reference:
+def numeric_reference(subject: str, values: pd.Series, kind: Kind = "feature") -> Reference:
     """Deciles of `values` as bins (fewer where values repeat), and the share of customers in each; missing is a bin."""
     present = values.dropna().to_numpy(dtype=np.float64)
     quantiles = np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1], method="lower") if len(present) else np.array([])
     edges = np.unique(quantiles[quantiles < present.max()]) if len(present) else quantiles
     if len(present) and present.min() == present.max():  # a constant: any other value, above or below, is a change
         edges = np.array([np.nextafter(present[0], -np.inf), present[0]])
-    return Reference(subject, tuple(edges.tolist()), tuple(_shares(values, edges).tolist()), len(values))
+    return _filled(Reference(kind, subject, len(values), (0.0,) * (len(edges) + 2), edges=tuple(edges.tolist())), values)
 
 
-def feature_psi(reference: Reference, values: pd.Series) -> float:
-    """PSI of `values` against the reference; NaN where either side has no customers."""
-    return psi(np.array(reference.shares), _shares(values, np.array(reference.edges)), reference.customers, len(values))
+def categorical_reference(subject: str, values: pd.Series, kind: Kind = "feature") -> Reference:
+    """The levels of `values` that at least 1% of customers have as bins, all others as one, and missing as one."""
+    counts = values.dropna().astype(str).value_counts()
+    levels = tuple(sorted(str(level) for level in counts.index[counts >= RAREST_LEVEL * len(values)]))
+    return _filled(Reference(kind, subject, len(values), (0.0,) * (len(levels) + 2), levels=levels, categorical=True), values)
 
 
-def psi(expected: NDArray[np.float64], actual: NDArray[np.float64], expected_customers: int, actual_customers: int) -> float:
-    """Population stability index of shares (b,): sum of (actual - expected) * ln(actual / expected). NaN if either is empty."""
-    if not expected_customers or not actual_customers:
-        return float("nan")
-    used = (expected > 0) | (actual > 0)
-    e = np.maximum(expected[used], HALF_A_CUSTOMER / expected_customers)
-    a = np.maximum(actual[used], HALF_A_CUSTOMER / actual_customers)
-    return float(np.sum((a - e) * np.log(a / e)))
+def reference_of(subject: str, values: pd.Series) -> Reference:
+    """The reference of a feature: numbers by deciles, anything else by levels."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return numeric_reference(subject, values) if numeric else categorical_reference(subject, values)
 
 
-def mix_psi(expected: dict[int, float], expected_customers: int, segment_ids: pd.Series) -> float:
-    """PSI of the segment mix: shares by segment id at training against those of `segment_ids` now."""
-    now = segment_ids.value_counts(normalize=True)
-    ids = sorted({*expected, *now.index})
-    before, after = (np.array([float(shares.get(i, 0.0)) for i in ids]) for shares in (expected, now))
-    return psi(before, after, expected_customers, len(segment_ids))
+def psi(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Population stability index, sum of (actual - expected) * ln(actual / expected) over the last axis; all shares above 0."""
+    return np.asarray(((actual - expected) * np.log(actual / expected)).sum(axis=-1), dtype=np.float64)
 
 
-def _shares(values: pd.Series, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of customers in each bin (upper edges belong to the bin below), missing last; zeros where there are none."""
-    present = values.dropna().to_numpy(dtype=np.float64)
-    counts = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)
-    return np.append(counts, len(values) - len(present)) / max(len(values), 1)
+@dataclass(frozen=True)
+class Shift:
+    """One statistic with its p-value; both NaN where either side has no customers."""
+
+    value: float
+    p_value: float
+
+
+def psi_shift(reference: Reference, values: pd.Series, draws: int, seed: int) -> Shift:
+    """PSI of `values` (n,) against the reference, and the probability of as large a one had nothing changed.
+
+    The null distribution is simulated: the bins' true masses given training's counts are Dirichlet (exactly so for
+    deciles of a continuous feature, where they are spacings of uniform order statistics), the counts now multinomial. For
+    large samples it is (1/n + 1/m) times chi-square (Yurdakul and Naranjo, 2020), which at 200 customers alarms in 6.4% at
+    a level of 5%.
+    """
+    m = len(values)
+    if not reference.customers or not m:
+        return Shift(np.nan, np.nan)
+    before, now = np.array(reference.shares) * reference.customers, reference.counts(values)
+    used = (before > 0) | (now > 0)
+    before, now = before[used], now[used]
+    expected = np.maximum(before, HALF_A_CUSTOMER) / reference.customers
+
+    def index(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        return psi(expected, np.maximum(counts, HALF_A_CUSTOMER) / m)
+
+    rng = np.random.default_rng([seed, zlib.crc32(reference.subject.encode())])
+    masses = rng.standard_gamma(np.maximum(before, HALF_A_CUSTOMER), size=(draws, len(before)))
+    null = index(rng.multinomial(m, masses / masses.sum(axis=1, keepdims=True)))
+    value = float(index(now))
+    return Shift(value, float((1 + (null >= value - 1e-12).sum()) / (draws + 1)))  # a simulated p-value is never 0
+
+
+def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int) -> Shift:
+    """Classifier two-sample test (Lopez-Paz and Oquab, 2017) of points (n, d) against points (m, d): the area under the curve
+    of a logistic regression on the coordinates, their squares and products, and its p-value (Mann and Whitney, 1947).
+
+    It learns on one half and is tested on the other, whose order under no change is random whatever was learnt. Of the
+    longer side as many are drawn as the shorter has. NaN where either has fewer than 20.
+    """
+    size = min(len(before), len(now))
+    if size < FEWEST_COMPARED or not before.shape[1]:
+        return Shift(np.nan, np.nan)
+    rng = np.random.default_rng([seed, size])
+    sides = [points[rng.permutation(len(points))[:size]] for points in (before, now)]
+    learn, test = ([side[half] for side in sides] for half in (slice(None, size // 2), slice(size // 2, None)))
+    classifier = make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=0.1))
+    classifier.fit(np.vstack(learn), np.repeat([0, 1], [len(side) for side in learn]))
+    scores = [classifier.decision_function(side) for side in test]
+    found = stats.mannwhitneyu(scores[1], scores[0], alternative="greater", method="asymptotic")
+    return Shift(float(found.statistic / (len(scores[0]) * len(scores[1]))), float(found.pvalue))
+
+
+def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], rule: DriftRule) -> pd.DataFrame:
+    """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
+    and whether it is flagged. `in_model` are the features that the model uses; all that is not a feature concerns the model.
+    """
+    rows = pd.DataFrame(
+        [(kind, subject, s.value, s.p_value) for kind, subject, s in shifts], columns=["kind", "subject", "value", "p_value"]
+    )
+    rows = rows.astype({"value": "float64", "p_value": "float64"})
+    known = rows["p_value"].notna()
+    rows["q_value"] = np.nan
+    if known.any():
+        rows.loc[known, "q_value"] = stats.false_discovery_control(rows.loc[known, "p_value"])
+    joint = rows["kind"] == "joint"
+    rows["statistic"] = np.where(joint, "auc", "psi")
+    rows["threshold"] = np.where(joint, rule.auc_floor, rule.psi_floor)
+    rows["flagged"] = (rows["q_value"] <= rule.alpha) & (rows["value"] > rows["threshold"])
+    rows["in_model"] = (rows["kind"] != "feature") | rows["subject"].isin(in_model)
+    return rows[list(COLUMNS)]
+
+
+def _filled(reference: Reference, values: pd.Series) -> Reference:
+    shares = reference.counts(values) / max(len(values), 1)
+    return Reference(**{**vars(reference), "shares": tuple(shares.tolist())})

@@ -1,10 +1,18 @@
 """Segments keep their identity when a model is retrained: old and new label the same customers, and are matched."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 SURVIVES_FROM = 0.5  # Jaccard overlap above which a segment is the same as before (MONIC; Spiliopoulou et al. 2006)
+MOST, PART = 0.5, 0.25  # MONIC's thresholds: of whom most went to one place, and what counts as a part of a split or merger
+
+Event = Literal["born", "survived", "split", "merged", "died", "restored", "changed character"]
 
 
 def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
@@ -30,6 +38,70 @@ def segment_ids(clusters: int, matched: dict[int, int], highest_ever: int) -> li
     """The id of each cluster: its predecessor's where it survives, else one that was never used."""
     fresh = iter(range(highest_ever + 1, highest_ever + 1 + clusters))
     return [int(matched[c]) if c in matched else next(fresh) for c in range(clusters)]
+
+
+@dataclass(frozen=True)
+class SegmentEvent:
+    """What became of segments: their ids before and after, and the share of customers that says so.
+
+    `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
+    merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
+    to) any one segment. Empty for a change of character.
+    """
+
+    event: Event
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    overlap: float = float("nan")
+
+
+def segment_events(
+    labels_before: pd.Series, labels_after: pd.Series, old: Sequence[int], new: Sequence[int], highest: int
+) -> list[SegmentEvent]:
+    """What became of the segments `old` in the model with segments `new`, after MONIC (Spiliopoulou et al. 2006).
+
+    Args:
+        labels_before, labels_after: segment id of the same customers (n,) by the model before and by the one now.
+        old, new: all segment ids of either model, those without customers too. An id that both have is the same segment.
+        highest: the highest id given before; one up to it that is new here comes back with an earlier model.
+
+    A segment that keeps most of itself in a split, or makes up most of a merger, keeps its id and is among the parts.
+    """
+    counts = pd.crosstab(labels_before.to_numpy(), labels_after.to_numpy()) if len(labels_before) else pd.DataFrame()
+    shared = counts.reindex(index=list(old), columns=list(new), fill_value=0).to_numpy(dtype=np.float64)
+    went, came = _shares(shared, axis=1), _shares(shared, axis=0)  # of each old segment, and of each new one
+    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
+    jaccard = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    found: list[SegmentEvent] = []
+    for row, segment in enumerate(old):
+        parts = np.flatnonzero((came[row] >= MOST) & (went[row] >= PART)).tolist()
+        if len(parts) > 1:
+            found.append(SegmentEvent("split", (segment,), tuple(new[c] for c in parts), float(went[row, parts].sum())))
+    for column, segment in enumerate(new):
+        parts = np.flatnonzero((went[:, column] >= MOST) & (came[:, column] >= PART)).tolist()
+        if len(parts) > 1:
+            found.append(SegmentEvent("merged", tuple(old[r] for r in parts), (segment,), float(came[parts, column].sum())))
+    gone, made = {i for e in found for i in e.before}, {i for e in found for i in e.after}
+    for row, segment in enumerate(old):
+        if segment in new and not {segment} & (gone | made):
+            found.append(SegmentEvent("survived", (segment,), (segment,), float(jaccard[row, list(new).index(segment)])))
+        elif segment not in new and segment not in gone:
+            found.append(SegmentEvent("died", (segment,), (), float(went[row].max(initial=0.0))))
+    for column, segment in enumerate(new):
+        if segment not in old and segment not in made:
+            event: Event = "born" if segment > highest else "restored"
+            found.append(SegmentEvent(event, (), (segment,), float(came[:, column].max(initial=0.0))))
+    return sorted(found, key=lambda e: (e.event, e.before, e.after))
+
+
+def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
+    """Segments that are there before and now, and whose typical customer has become another."""
+    return [SegmentEvent("changed character", (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
+
+
+def _shares(shared: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    totals = shared.sum(axis=axis, keepdims=True)
+    return np.divide(shared, totals, out=np.zeros_like(shared), where=totals > 0)
 
 
 def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

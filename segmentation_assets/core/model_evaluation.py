@@ -43,7 +43,7 @@ def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: Sele
     jaccard = bootstrap_jaccard(rows, family.resample, {model.k: fixed}, settings.seed, settings.bootstraps)
     return ModelEvaluation(
         indices=internal_indices(points, labels, settings.seed),
-        explained=_explained(points[labels >= 0], labels[labels >= 0]),
+        explained=explained(points[labels >= 0], labels[labels >= 0]),
         noise_share=float((labels < 0).mean()),
         customers=np.bincount(labels[labels >= 0], minlength=model.k),
         silhouette=silhouette_by_cluster(points, labels, model.k, settings.seed),
@@ -93,7 +93,8 @@ def silhouette_by_cluster(
     return np.asarray(np.divide(sums, sizes, out=np.full(k, np.nan), where=sizes > 0), dtype=np.float64)
 
 
-def _explained(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+def explained(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Share of the squared distance of points (n, d) to their centre that lies between labels (n,); NaN where all are alike."""
     total = float(((points - points.mean(axis=0)) ** 2).sum()) if len(points) else 0.0
     if total <= 0:
         return np.nan

@@ -4,6 +4,7 @@ A character is read from where the segment's typical customer stands among the a
 are less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,7 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
         f"the last one {_days_ago(typical['recency_days'])}"
     )
     marks = marked_out_by(segment, population, top)
-    return f"{sentence}; marked out by {_listed(marks)}." if marks else f"{sentence}; close to the average customer."
+    return f"{sentence}; marked out by {listed(marks)}." if marks else f"{sentence}; close to the average customer."
 
 
 def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, top: int = 3) -> list[str]:
@@ -131,5 +132,6 @@ def _days_ago(days: float) -> str:
     return "today" if days < 0.5 else "1 day ago" if days < 1.5 else f"{days:,.0f} days ago"
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """Words as a person lists them: `a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

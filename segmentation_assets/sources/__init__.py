@@ -1,15 +1,17 @@
 """Sources: whatever a company has, as rows under canonical names."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 
+from segmentation_assets import archive
 from segmentation_assets.settings import Settings
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.sources.base import Source, SourceError, Window
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
 from segmentation_assets.sources.tables import TablesSource
 
-__all__ = ["Source", "SourceError", "Window", "fingerprint", "open_source"]
+__all__ = ["Source", "SourceError", "Window", "fingerprints", "open_source"]
 
 
 def open_source(settings: Settings) -> Source:
@@ -23,7 +25,11 @@ def open_source(settings: Settings) -> Source:
     return CompleteJourneySource()
 
 
-def fingerprint(settings: Settings, source: Source) -> str:
-    """Changes whenever a snapshot may come out differently: with the settings, the source, or this package's version."""
+def fingerprints(settings: Settings, source: Source, keys: Sequence[str]) -> dict[str, str]:
+    """By snapshot, what changes whenever it may come out differently: with the settings, the source, this package's version, and
+    where a person pointed back to an earlier model up to then."""
     relevant = settings.model_dump_json(exclude={"data_dir", "schedule"})
-    return hashlib.sha256("\n".join((relevant, source.fingerprint(), version("segmentation-assets"))).encode()).hexdigest()
+    shared = "\n".join((relevant, source.fingerprint(), version("segmentation-assets")))
+    rollbacks = sorted(archive.rollbacks(settings.data_dir).items())
+    stamps = {key: "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key) for key in keys}
+    return {key: hashlib.sha256((shared + stamp).encode()).hexdigest() for key, stamp in stamps.items()}

@@ -8,7 +8,8 @@ import pytest
 
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.profiles import segment_profiles, segments
-from segmentation_assets.core.segment_model import Wanted, next_model
+from segmentation_assets.core.lifecycle import next_model
+from segmentation_assets.core.training import Wanted
 from segmentation_assets_tests.builders import features
 
 ASK = SelectionSettings(("kmeans",), k_max=2, business_k=2, fallback_k=2, bootstraps=5, splits=1, seed=1, diagnostics=False)
