@@ -5,7 +5,7 @@ import pandas as pd
 
 from segmentation_assets.assets.table import at_and_before, snapshot_date, table
 from segmentation_assets.contracts import CUSTOMER_SEGMENTS, SEGMENT_EVENTS, SEGMENT_TRANSITIONS
-from segmentation_assets.core import identity, life_of_segments
+from segmentation_assets.core import life_of_segments, movement
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
 from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS
@@ -51,7 +51,7 @@ def segment_transitions(
     customers = customer_segments.merge(customer_features, on=["snapshot_date", "customer_id"], validate="1:1")
     customers = customers[["snapshot_date", "customer_id", "segment_id", "monetary"]].rename(columns={"monetary": "revenue"})
     now = pd.to_datetime(customers["snapshot_date"]).dt.date == snapshot_date(context)
-    return identity.transitions(customers[~now], customers[now])
+    return movement.transitions(customers[~now], customers[now])
 
 
 @table(

@@ -25,6 +25,7 @@ LEAST_SHARE = 0.005  # rounds to 1%
 LINE = 165  # letters of a subtitle that fit across
 LONG_NAME = 24  # letters that fit above a small panel
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SEGMENT_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#F0E442", "#000000", "#999999", "#7B4B94")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WIDTH = 11.0  # inches; at 100 dots each, what fits the side panel of the Dagster UI without scrolling sideways
 STYLE: dict[Any, Any] = {
@@ -50,7 +51,8 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _figure(height: float, title: str, subtitle: str) -> "Figure":
+def titled(height: float, title: str, subtitle: str) -> "Figure":
+    """A figure `height` inches high with its heading; what is drawn is laid out below it."""
     from matplotlib.figure import Figure  # not pyplot, which keeps every figure alive and wants a screen
 
     subtitle = "\n".join(line for part in subtitle.split("\n") for line in textwrap.wrap(part, LINE))
@@ -64,7 +66,7 @@ def _figure(height: float, title: str, subtitle: str) -> "Figure":
 
 def _empty(title: str, why: str) -> "Figure":
     """A picture that says why there is nothing to see."""
-    return _figure(1.6, title, why)
+    return titled(1.6, title, why)
 
 
 def drawn(title: str) -> Callable[[Callable[..., "Figure"]], Callable[..., "Figure"]]:
@@ -101,10 +103,10 @@ def distributions(
         "transformed": "Active customers by value on the scale on which the feature would enter the clustering: sign(x) * log(1 + |x|); ticks in the feature's unit.",
     }[scale]
     if alike and scale == "raw":
-        subtitle += "\nThe same for all who have a value, and not drawn: " + ", ".join(f"{n} {_short(constant[n])}" for n in alike) + "."
+        subtitle += "\nThe same for all who have a value, and not drawn: " + ", ".join(f"{n} {short(constant[n])}" for n in alike) + "."
     if not names:
         return _empty(title, "No feature varies.")
-    figure = _figure(0.8 + 1.45 * down, title + ("" if scale == "raw" else ", straightened"), subtitle)
+    figure = titled(0.8 + 1.45 * down, title + ("" if scale == "raw" else ", straightened"), subtitle)
     grid = figure.subplots(down, across, squeeze=False)
     histograms = dict(list(bins[bins["scale"] == scale].groupby("feature", sort=False)))
     for ax, name in zip(grid.flat, names, strict=False):
@@ -118,10 +120,10 @@ def distributions(
         ax.tick_params(labelsize=7, length=2, pad=1.5)
         if scale == "transformed":
             ticks = _log_ticks(edges[0], edges[-1])
-            ax.set_xticks([np.sign(t) * np.log1p(abs(t)) for t in ticks], [_short(t) for t in ticks])
+            ax.set_xticks([np.sign(t) * np.log1p(abs(t)) for t in ticks], [short(t) for t in ticks])
         else:
             ax.locator_params(axis="x", nbins=4)
-            ax.xaxis.set_major_formatter(lambda value, _: _short(value))
+            ax.xaxis.set_major_formatter(lambda value, _: short(value))
         ax.set_xlabel(units[name], fontsize=7, color=MUTED, labelpad=1)
         if missing[name] > 0:
             ax.text(
@@ -148,7 +150,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     said = f"{whole.sum()} further ones are there for everyone, {by_nature.sum()} for all active customers and, as they describe orders, for no others."
     if shown.empty:
         return _empty(title, f"Nothing that should be there. Of {len(shares)} features and attributes, {said.replace('further ones', '')}")
-    figure = _figure(1.7 + 0.26 * len(shown), title, f"Share of customers without a value, by status. {said}")
+    figure = titled(1.7 + 0.26 * len(shown), title, f"Share of customers without a value, by status. {said}")
     text = shown.map(lambda share: _percent(share) if share > 0 else "none").to_numpy()
     ax = figure.subplots()
     sns.heatmap(shown, ax=ax, cmap="cividis_r", vmin=0, vmax=1, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
@@ -165,7 +167,7 @@ def outliers(title: str, summary: pd.DataFrame) -> "Figure":
     shown = summary[summary["outliers"] > 0].sort_values("outlier_share")
     if shown.empty:
         return _empty(title, "There are none: no customer lies beyond a modified z-score of 3.5 on the transformed scale.")
-    figure = _figure(
+    figure = titled(
         1.5 + 0.27 * len(shown),
         title,
         "Active customers beyond a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993). Before clustering they are moved in to fitted quantiles.",
@@ -176,7 +178,7 @@ def outliers(title: str, summary: pd.DataFrame) -> "Figure":
     ax.plot(shown["outlier_share"] * 100, positions, "o", color=VERMILION, ms=7)
     for y, row in zip(positions, shown.itertuples(), strict=True):
         ax.annotate(
-            f"{row.outliers:,} customers; median {_short(row.median)}, 99% below {_short(row.p99)}, most {_short(row.maximum)}{'' if row.unit == 'share' else ' ' + row.unit}",
+            f"{row.outliers:,} customers; median {short(row.median)}, 99% below {short(row.p99)}, most {short(row.maximum)}{'' if row.unit == 'share' else ' ' + row.unit}",
             (row.outlier_share * 100, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7.5, color=MUTED,
         )  # fmt: skip
     ax.set_yticks(positions, shown["feature"])
@@ -213,7 +215,7 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
         if len(redundant)
         else "No pair is beyond 0.95."
     )
-    figure = _figure(9.6, title, f"Spearman rank correlation of active customers' features, in %; similar features stand together. {said}")
+    figure = titled(9.6, title, f"Spearman rank correlation of active customers' features, in %; similar features stand together. {said}")
     ax = figure.subplots()
     text = (matrix * 100).round().astype(int).astype(str).to_numpy()
     text[np.abs(matrix.to_numpy()) < 0.2] = ""
@@ -242,7 +244,7 @@ def seasonality(title: str, table: pd.DataFrame) -> "Figure":
     timed = table[table["hour"] >= 0]
     untimed = 1 - timed["orders"].sum() / table["orders"].sum()
     said = f" {untimed:.0%} of orders have no time of day." if untimed >= LEAST_SHARE else ""
-    figure = _figure(
+    figure = titled(
         6.4, title, f"Orders by weekday and hour over all windows so far; orders and revenue by window, returns not netted.{said}"
     )
     panels = figure.subplot_mosaic([["week", "week"], ["orders", "revenue"]], height_ratios=[1.25, 1])
@@ -291,7 +293,7 @@ def cohorts(title: str, table: pd.DataFrame) -> "Figure":
     note = (
         "Each row: customers who first ordered in that window. The first cohort also holds whoever was a customer before the data begins."
     )
-    figure = _figure(2.2 + 0.34 * len(retention), title, note)
+    figure = titled(2.2 + 0.34 * len(retention), title, note)
     size = 7 if len(retention) > 14 else 8
     for ax, grid, heading in zip(
         figure.subplots(1, 2, sharey=True), (retention, revenue), ("Share that orders, %", "Revenue per customer of the cohort, currency of the source"), strict=True
@@ -315,7 +317,7 @@ def cohorts(title: str, table: pd.DataFrame) -> "Figure":
 @drawn("How few customers bring how much")
 def concentration(title: str, table: pd.DataFrame, gini: float) -> "Figure":
     """Pareto curve: share of revenue brought by the best x% of buyers."""
-    figure = _figure(
+    figure = titled(
         5.4,
         title,
         f"Revenue within the lookback, brought by the best share of {int(table['customers'].iloc[-1]):,} buyers. Gini coefficient {gini:.2f}: 0 all alike, 1 one customer brings everything.",
@@ -349,7 +351,7 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
     shown = ranked.head(15).iloc[::-1]
     rest = ranked.iloc[15:]
     said = f" {len(rest)} smaller categories together: {rest['share'].sum():.1%} of purchases." if len(rest) else ""
-    figure = _figure(1.5 + 0.3 * len(shown), title, f"Purchases within the lookback, returns not netted.{said}")
+    figure = titled(1.5 + 0.3 * len(shown), title, f"Purchases within the lookback, returns not netted.{said}")
     left, right = figure.subplots(1, 2, sharey=True)
     positions = np.arange(len(shown))
     for ax, column, colour, label in (
@@ -377,7 +379,7 @@ def attributes(title: str, table: pd.DataFrame) -> "Figure":
     said = (
         "Spend of active customers within the lookback, currency of the source: median (dot), middle half (line), customers (in brackets)."
     )
-    figure = _figure(
+    figure = titled(
         0.9 + sum(heights),
         title,
         f"{said}\nAfter the attribute: share of the variance of log spend it explains among customers for whom it is known.",
@@ -436,7 +438,7 @@ def _percent(share: float) -> str:
     return "<1%" if 0 < share < LEAST_SHARE else f"{share:.0%}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """A number as short as its size allows: 0.25, 12, 3.4k, 1.2M."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:

@@ -102,24 +102,3 @@ def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> lis
 def _shares(shared: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     totals = shared.sum(axis=axis, keepdims=True)
     return np.divide(shared, totals, out=np.zeros_like(shared), where=totals > 0)
-
-
-def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Customers who moved between segments, with their revenue on both sides.
-
-    Args:
-        before, after: one row per customer: customer_id, segment_id, revenue.
-
-    Returns:
-        from_segment_id, to_segment_id (missing for entering and leaving), customers, revenue_before, revenue_after.
-        Sums over rows and columns equal the segments' sizes and revenues on both sides.
-    """
-    sides = ["customer_id", "segment_id", "revenue"]
-    both = before[sides].merge(after[sides], on="customer_id", how="outer", suffixes=("_before", "_after"))
-    both = both.rename(columns={"segment_id_before": "from_segment_id", "segment_id_after": "to_segment_id"})
-    pairs = ["from_segment_id", "to_segment_id"]
-    both[pairs] = both[pairs].astype("Int64")
-    moved = both.groupby(pairs, dropna=False, sort=True).agg(
-        customers=("customer_id", "size"), revenue_before=("revenue_before", "sum"), revenue_after=("revenue_after", "sum")
-    )
-    return moved.reset_index().astype({"customers": np.int64, "revenue_before": float, "revenue_after": float})

@@ -21,11 +21,10 @@ from segmentation_assets.core.candidates import Candidate
 from segmentation_assets.core.density import elbow, k_distances
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.feature_columns import NumericColumn
+from segmentation_assets.core.figures import SEGMENT_COLOURS
 from segmentation_assets.core.hierarchical import Ward, WardTree
 from segmentation_assets.core.prototypes import NOISE, PrototypeModel
 
-# Okabe and Ito (2008): told apart by colour-blind readers and in grey.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999", "#7B4B94")
 _GREY = "#9a9a9a"
 # figure of a candidate, its title, the mark that its authors set
 _PANELS: tuple[tuple[str, str, float | None], ...] = (
@@ -46,7 +45,7 @@ def indices_over_k(candidates: Sequence[Candidate]) -> Figure:
     axes = figure.subplots(2, 4).ravel()
     names = list(dict.fromkeys(c.algorithm for c in candidates if not c.finds_k and c.k > 0 and c.algorithm != "rfm_grid"))
     for axis, (field, title, mark) in zip(axes, _PANELS, strict=True):
-        for colour, name in zip(_COLOURS, names, strict=False):
+        for colour, name in zip(SEGMENT_COLOURS, names, strict=False):
             own = sorted((c for c in candidates if c.algorithm == name and c.k > 0), key=lambda c: c.k)
             values = [getattr(c, field) for c in own]
             axis.plot([c.k for c in own], values, marker="o", markersize=3, color=colour, label=name.replace("_", " "))
@@ -143,7 +142,7 @@ def dendrogram(tree: WardTree, k: int) -> Figure:
     merges = tree.linkage
     k = min(k, len(tree.leaves))
     height = float((merges[-k, 2] + merges[-k + 1, 2]) / 2) if 1 < k < len(tree.leaves) else float(merges[-1, 2])
-    hierarchy.set_link_color_palette(list(_COLOURS))
+    hierarchy.set_link_color_palette(list(SEGMENT_COLOURS))
     hierarchy.dendrogram(
         merges, p=40, truncate_mode="lastp", ax=axis, color_threshold=height, above_threshold_color=_GREY, leaf_rotation=90
     )
@@ -171,7 +170,7 @@ def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: floa
     """Distance to the `min_samples`-th neighbour in rising order (n,), and the eps read off it."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axis = figure.subplots()
-    axis.plot(np.linspace(0, 1, len(distances)), distances, color=_COLOURS[0])
+    axis.plot(np.linspace(0, 1, len(distances)), distances, color=SEGMENT_COLOURS[0])
     axis.axhline(eps, linestyle="--", color="black", linewidth=1)
     share = float((distances <= eps).mean())
     axis.annotate(f"eps = {eps:.3g}: {share:.1%} of customers are core", (0.02, eps), va="bottom")
@@ -221,7 +220,7 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str]) -> Figure:
 
 
 def _colour(cluster: int) -> str:
-    return _GREY if cluster == NOISE else _COLOURS[cluster % len(_COLOURS)]
+    return _GREY if cluster == NOISE else SEGMENT_COLOURS[cluster % len(SEGMENT_COLOURS)]
 
 
 def _unique_legend(axes: NDArray[np.object_]) -> tuple[list[Artist], list[str]]:

@@ -1,0 +1,198 @@
+"""Who moved between segments, why, what it did to revenue, and along which paths.
+
+Belongs here: comparing segments of customers at two or more snapshots. Which segment is the same as before after a retraining is
+decided in `identity`; pictures are in `movement_figures`.
+
+Two snapshots come as `before` and `after`, a row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by it,
+-1 lapsed, -2 prospect) and revenue (spend within the lookback; missing counts as 0). `after` may have `segment_id_unchanged`: where the
+model in force at the previous snapshot would put the customer now. Where that differs from segment_id, the model changed and not the
+customer. Without the column, or where it is missing, the model did not change.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
+NEW, AWAY = "(new)", "(away)"
+_ABSENT, _UNBORN, _END = -(2**31), -(2**31) + 1, -(2**31) + 2  # in place of a segment id, below all of them
+
+
+def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Customers who moved between segments, with their revenue on both sides.
+
+    Args:
+        before, after: as the module describes.
+
+    Returns:
+        from_segment_id, to_segment_id (missing for entering and leaving), customers, revenue_before, revenue_after, and
+        customers_by_model: how many of the customers are in to_segment_id only because the model changed.
+        Sums over rows and columns equal the segments' sizes and revenues on both sides.
+
+    Raises:
+        pandas.errors.MergeError: a customer occurs twice in one snapshot.
+    """
+    both = _matched(before, after)
+    both["by_model"] = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])
+    moved = both.groupby(["from_segment_id", "to_segment_id"], dropna=False, sort=True).agg(
+        customers=("customer_id", "size"),
+        revenue_before=("revenue_before", "sum"),
+        revenue_after=("revenue_after", "sum"),
+        customers_by_model=("by_model", "sum"),
+    )
+    types = {"customers": np.int64, "revenue_before": float, "revenue_after": float, "customers_by_model": np.int64}
+    return moved.reset_index().astype(types)
+
+
+def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """What changed the revenue of each segment of the model between two snapshots; the changes sum to it exactly.
+
+    Args:
+        before, after: as the module describes.
+
+    Returns:
+        segment_id, component, customers, revenue: eight rows for each segment above 0 that exists on either side, in the order of
+        `COMPONENTS`, with 0 where nothing happened:
+
+        before   revenue of its customers at the previous snapshot
+        stayed   change of revenue of those in it both times
+        came     + revenue now of those who came by themselves from another segment of the model, or from the unassigned
+        left     - revenue before of those who went by themselves to another segment of the model, or to the unassigned
+        entered  + revenue now of those who are new, or were lapsed or prospects
+        lapsed   - revenue before of those who are lapsed, prospects again or no longer known
+        model    + revenue now of those put in, - revenue before of those put out, by the change of model; customers counts both
+        after    revenue of its customers at this snapshot
+
+    Leaving and coming are judged apart, so that whoever moved and was also put elsewhere is counted once where they left and once
+    where they came. Let P be the segment before, U the one under the unchanged model, S the one now. From P, S <> P: `model` where
+    U = P, for by themselves they would have stayed; else `lapsed` or `left` by where U is. To S, S <> P: `came` or `entered` by
+    where P is where U = S; else `model`. S = P is `stayed` whatever U is. So P=1, U=2, S=3 has `left` 1 and came to 3 by the
+    `model`; segment 2 never had the customer and shows nothing. For a customer put elsewhere, the change of spend is in `model`.
+
+    Raises:
+        pandas.errors.MergeError: a customer occurs twice in one snapshot.
+    """
+    both = _matched(before, after)
+    was, own, now = (both[side].fillna(_ABSENT).to_numpy(np.int64) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
+    spent, spends = (both[side].fillna(0).to_numpy(np.float64) for side in ("revenue_before", "revenue_after"))
+    moved = was != now
+    put_out, put_in = moved & (own == was), moved & (own != now)
+    went, arrived = moved & (own != was), moved & (own == now)
+    everyone = np.ones(len(both), dtype=bool)
+    parts: tuple[tuple[str, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]], ...] = (
+        ("before", was, everyone, spent),
+        ("stayed", now, ~moved, spends - spent),
+        ("came", now, arrived & (was >= 0), spends),
+        ("left", was, went & (own >= 0), -spent),
+        ("entered", now, arrived & (was < 0), spends),
+        ("lapsed", was, went & (own < 0), -spent),
+        ("model", now, put_in, spends),
+        ("model", was, put_out, -spent),
+        ("after", now, everyone, spends),
+    )
+    segments = np.unique(np.concatenate([was, now]))
+    segments = segments[segments > 0]
+    customers = np.zeros((len(segments), len(COMPONENTS)), dtype=np.int64)
+    revenue = np.zeros(customers.shape)
+    for component, side, counted, amount in parts:
+        counted = counted & (side > 0)
+        row, column = np.searchsorted(segments, side[counted]), COMPONENTS.index(component)
+        customers[:, column] += np.bincount(row, minlength=len(segments))
+        revenue[:, column] += np.bincount(row, weights=amount[counted], minlength=len(segments))
+    return pd.DataFrame({
+        "segment_id": np.repeat(segments, len(COMPONENTS)), "component": np.tile(np.array(COMPONENTS, dtype=object), len(segments)),
+        "customers": customers.ravel(), "revenue": revenue.ravel(),
+    })  # fmt: skip
+
+
+def journeys(history: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> pd.DataFrame:
+    """The most common paths through the segments of customers known at the last snapshot.
+
+    Args:
+        history: snapshot_date, customer_id, segment_id at consecutive snapshots.
+        names: name of each segment id, for `path_names`.
+        top: how many paths to return.
+
+    Returns:
+        rank (from 1), path (segment ids, such as "3 > 1"), path_names, customers, share (of those known at the last snapshot).
+        Most customers first, then by segment ids.
+
+    A path says where somebody went, not when: repeats are one step, however long they lasted (`stays` has the lengths), and whoever
+    never moved is "3", by name "Champions throughout". Who was not known at the first snapshot starts with "(new)"; who was known,
+    then not, then again, has "(away)" between.
+    """
+    grid = _grid(history)
+    grid = grid[grid[:, -1] != _ABSENT]
+    began = np.maximum.accumulate(grid != _ABSENT, axis=1)
+    grid = np.where(began, grid, _UNBORN)
+    steps = np.ones(grid.shape, dtype=bool)
+    steps[:, 1:] = grid[:, 1:] != grid[:, :-1]
+    packed = np.take_along_axis(np.where(steps, grid, _END), np.argsort(~steps, axis=1, kind="stable"), axis=1)
+    columns = list(range(grid.shape[1]))
+    best = pd.DataFrame({"customers": 1} | {i: packed[:, i] for i in columns}).groupby(columns, as_index=False)["customers"].sum()
+    best = best.sort_values("customers", ascending=False, kind="stable").head(top)
+    paths = [[step for step in path if step != _END] for path in best[columns].itertuples(index=False)]
+    marks = {_UNBORN: NEW, _ABSENT: AWAY}
+    spoken = [" > ".join(marks.get(step) or names.get(step, f"segment {step}") for step in path) for path in paths]
+    throughout = [" throughout" if len(path) == 1 < len(columns) else "" for path in paths]
+    return pd.DataFrame({
+        "rank": np.arange(1, len(paths) + 1, dtype=np.int64),
+        "path": pd.Series([" > ".join(marks.get(step) or str(step) for step in path) for path in paths], dtype=object),
+        "path_names": pd.Series([name + end for name, end in zip(spoken, throughout, strict=True)], dtype=object),
+        "customers": best["customers"].to_numpy(np.int64), "share": best["customers"].to_numpy(np.float64) / max(len(grid), 1),
+    })  # fmt: skip
+
+
+def stays(history: pd.DataFrame) -> pd.DataFrame:
+    """How long customers have been in their segment, and where they are likely to go next.
+
+    Args:
+        history: snapshot_date, customer_id, segment_id at consecutive snapshots.
+
+    Returns:
+        One row per segment at the last snapshot, by id: segment_id, customers, and
+        mean_snapshots, median_snapshots: length of the present stay, this snapshot included. It is counted within the history, so
+            it is at most the history's length, and too short for whoever was there before.
+        chance_to_move: of all that were in the segment at a snapshot and known at the next, the share then in another; a rate per
+            snapshot over the whole history, NaN where there was nobody to count.
+        next_segment_id: where most of those who moved went, the lowest id among equals; missing where nobody moved.
+        next_share: its share of those who moved; NaN where nobody did.
+    """
+    grid = _grid(history)
+    here = grid[grid[:, -1] != _ABSENT]
+    length = np.logical_and.accumulate((here == here[:, -1:])[:, ::-1], axis=1).sum(axis=1)
+    table = pd.Series(length, dtype=np.int64).groupby(here[:, -1]).agg(["size", "mean", "median"]).rename_axis("segment_id")
+    table.columns = ["customers", "mean_snapshots", "median_snapshots"]
+
+    pairs = pd.DataFrame({"from": grid[:, :-1].ravel(), "to": grid[:, 1:].ravel()})
+    counts = pairs[(pairs != _ABSENT).all(axis=1)].groupby(["from", "to"]).size().rename("customers").reset_index()
+    moves = counts[counts["from"] != counts["to"]]
+    likely = moves.sort_values(["from", "customers", "to"], ascending=[True, False, True]).drop_duplicates("from").set_index("from")
+    movers, seen = (rows.groupby("from")["customers"].sum() for rows in (moves, counts))
+    table["chance_to_move"] = (movers.reindex(seen.index, fill_value=0) / seen).reindex(table.index).astype(np.float64)
+    table["next_segment_id"] = likely["to"].reindex(table.index).astype("Int64")
+    table["next_share"] = (likely["customers"] / movers).reindex(table.index).astype(np.float64)
+    return table.reset_index().astype(
+        {"segment_id": np.int64, "customers": np.int64, "mean_snapshots": np.float64, "median_snapshots": np.float64}
+    )
+
+
+def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """One row per customer of either side: from_, to_ and own_segment_id (to_, had the model not changed), revenue_before and _after."""
+    own = after["segment_id_unchanged"].astype("Int64") if "segment_id_unchanged" in after else after["segment_id"].astype("Int64")
+    sides = ["customer_id", "segment_id", "revenue"]
+    now = after[sides].assign(own_segment_id=own.fillna(after["segment_id"].astype("Int64")))
+    both = before[sides].merge(now, on="customer_id", how="outer", suffixes=("_before", "_after"), validate="1:1")
+    both = both.rename(columns={"segment_id_before": "from_segment_id", "segment_id_after": "to_segment_id"})
+    return both.astype({"from_segment_id": "Int64", "to_segment_id": "Int64", "own_segment_id": "Int64"})
+
+
+def _grid(history: pd.DataFrame) -> NDArray[np.int64]:
+    """Segment id of each customer at each snapshot, oldest first (customers, snapshots); `_ABSENT` where not known."""
+    days, dates = pd.factorize(history["snapshot_date"], sort=True)
+    rows, customers = pd.factorize(history["customer_id"])
+    grid = np.full((len(customers), max(len(dates), 1)), _ABSENT, dtype=np.int64)
+    grid[rows, days] = history["segment_id"].to_numpy(np.int64)
+    return grid
