@@ -25,5 +25,5 @@ def open_source(settings: Settings) -> Source:
 
 def fingerprint(settings: Settings, source: Source) -> str:
     """Changes whenever a snapshot may come out differently: with the settings, the source, or this package's version."""
-    relevant = settings.model_dump_json(exclude={"data_dir", "schedule"})
+    relevant = settings.model_dump_json(exclude={"data_dir", "schedule", "alerts"})
     return hashlib.sha256("\n".join((relevant, source.fingerprint(), version("segmentation-assets"))).encode()).hexdigest()
