@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_section import Section
 from segmentation_assets.settings_source import SourceSettings, Tables
@@ -216,8 +217,9 @@ class Settings(BaseSettings):
     """Everything a person may set, in `segmentation.yaml` or as `SEGMENTATION_<SECTION>__<KEY>` in the environment."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="SEGMENTATION_", env_nested_delimiter="__", nested_model_default_partial_update=True
-    )
+        extra="forbid", frozen=True, env_prefix="SEGMENTATION_", env_nested_delimiter="__", nested_model_default_partial_update=True,
+        hide_input_in_errors=True,  # an address with its secrets may stand in the wrong place
+    )  # fmt: skip
 
     data_dir: Path = Field(
         Path("data"),
@@ -233,6 +235,7 @@ class Settings(BaseSettings):
     drift: Drift = Field(Drift(), description="When change is flagged.")
     retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
+    alerts: Alerts = Field(Alerts(), description="Who is told of drift, failures and promoted models.")
 
     @model_validator(mode="before")
     @classmethod
@@ -312,6 +315,8 @@ def _explain(problem: Any) -> str:
         return f"{key}: is required and missing."
     secretless = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", repr(problem["input"]))
     secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
+    if where[:1] == ["alerts"] and "://" in secretless:
+        secretless = "an address, which is not repeated here"  # of a webhook, all of it is a secret
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     message = re.sub(r"^Value error, ", "", problem["msg"])
     hint = _nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""

@@ -28,7 +28,7 @@ def open_source(settings: Settings) -> Source:
 def fingerprints(settings: Settings, source: Source, keys: Sequence[str]) -> dict[str, str]:
     """By snapshot, what changes whenever it may come out differently: with the settings, the source, this package's version, and
     where a person pointed back to an earlier model up to then."""
-    relevant = settings.model_dump_json(exclude={"data_dir", "schedule"})
+    relevant = settings.model_dump_json(exclude={"data_dir", "schedule", "alerts"})
     shared = "\n".join((relevant, source.fingerprint(), version("segmentation-assets")))
     rollbacks = sorted(archive.rollbacks(settings.data_dir).items())
     stamps = {key: "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key) for key in keys}

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.core.families import SelectionSettings
-from segmentation_assets.core.profiles import segment_profiles, segments
 from segmentation_assets.core.lifecycle import next_model
+from segmentation_assets.core.profiles import segment_profiles, segments
 from segmentation_assets.core.training import Wanted
 from segmentation_assets_tests.builders import features
 

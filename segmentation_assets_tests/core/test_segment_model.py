@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
+from segmentation_assets.core.lifecycle import next_model
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
 from segmentation_assets.core.rfm_grid import rfm_grid
-from segmentation_assets.core.lifecycle import Circumstances, Retraining, next_model
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.core.training import Past, Wanted
 from segmentation_assets_tests.builders import features
