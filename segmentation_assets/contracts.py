@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.core.feature_catalog import FEATURES, Feature
+from segmentation_assets.core.movement import COMPONENTS
 
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 
@@ -487,8 +488,52 @@ SEGMENT_TRANSITIONS = Contract(
         required("customers", "int64", "Customers who moved (or stayed, where both are the same).", minimum=1),
         required("revenue_before", "float64", "Their spend within the lookback at the previous snapshot."),
         required("revenue_after", "float64", "Their spend within the lookback at this snapshot."),
+        required("customers_by_model", "int64", "Those of them whom the model before would have put elsewhere: the model moved them.", minimum=0),
     ),
     key=("from_segment_id", "to_segment_id"),
+)  # fmt: skip
+SEGMENT_BRIDGE = Contract(
+    "segment_bridge", "segment and cause of the change of its revenue since the previous snapshot",
+    (
+        SEGMENT_ID,
+        Column(
+            "component", "string", "`before` and `after` are the revenue; what lies between adds up to the difference: `stayed` (they spend "
+            "more or less), `came`, `left`, `entered` (new, or back), `lapsed`, `model` (put elsewhere by a changed model).", False,
+            allowed=COMPONENTS,
+        ),
+        required("customers", "int64", "Customers concerned.", minimum=0),
+        required("revenue", "float64", "Revenue, or its change, within the lookback; in the source's currency."),
+    ),
+    key=("segment_id", "component"),
+    lineage={"revenue": ("customer_features.monetary",), "customers": ("customer_segments.customer_id",)},
+)  # fmt: skip
+SEGMENT_JOURNEYS = Contract(
+    "segment_journeys", "path through the segments over the last snapshots, most common first",
+    (
+        required("rank", "int64", "1 is the most common.", minimum=1),
+        required("path", "string", "Segment ids in order, such as `3 > 1`; a repeat is one step."),
+        required("path_names", "string", "The same by name."),
+        required("customers", "int64", "Customers who went this way.", minimum=1),
+        required("share", "float64", "Their share of all who are known at the snapshot.", **SHARE),
+    ),
+    key=("rank",),
+    lineage={"path": ("customer_segments.segment_id",)},
+)  # fmt: skip
+SEGMENT_STAYS = Contract(
+    "segment_stays", "segment: how long customers stay, and where they go",
+    (
+        SEGMENT_ID,
+        required("segment_name", "string", "Name of the segment."),
+        required("customers", "int64", "Customers in it now.", minimum=1),
+        required("mean_snapshots", "float64", "Mean length of their present stay, in snapshots, within movement.history.", minimum=1),
+        required("median_snapshots", "float64", "Median length of their present stay.", minimum=1),
+        Column("chance_to_move", "float64", "Share of those in it who were in another segment at the next snapshot.", **SHARE),
+        Column("next_segment_id", "int64", "Where most of those who moved went."),
+        Column("next_segment_name", "string", "Its name."),
+        Column("next_share", "float64", "Its share of those who moved.", **SHARE),
+    ),
+    key=("segment_id",),
+    lineage={"chance_to_move": ("customer_segments.segment_id",)},
 )  # fmt: skip
 SEGMENT_EVENTS = Contract(
     "segment_events", "event in the life of segments: what a change of model made of them, or a changed character",
@@ -579,6 +624,7 @@ CONTRACTS: tuple[Contract, ...] = (
     RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES, FEATURE_SUMMARY, FEATURE_DISTRIBUTIONS, FEATURE_MISSINGNESS, FEATURE_OUTLIERS,
     FEATURE_CORRELATIONS, ORDER_SEASONALITY, COHORT_RETENTION, REVENUE_CONCENTRATION, CATEGORY_MIX, ATTRIBUTE_SPEND, MODEL_CANDIDATES, SEGMENTATION_MODEL, MODEL_REGISTRY, CUSTOMER_SEGMENTS,
-    SEGMENT_TRANSITIONS, SEGMENT_EVENTS, EVALUATION_METRICS, SEGMENTS, SEGMENT_PROFILES, SEGMENT_ACTIONS, DRIFT_REPORT,
+    SEGMENT_TRANSITIONS, SEGMENT_BRIDGE, SEGMENT_JOURNEYS, SEGMENT_STAYS, SEGMENT_EVENTS,
+    EVALUATION_METRICS, SEGMENTS, SEGMENT_PROFILES, SEGMENT_ACTIONS, DRIFT_REPORT,
 )  # fmt: skip
 BY_NAME = {contract.name: contract for contract in CONTRACTS}

@@ -149,6 +149,12 @@ class Play(Section):
     priority: int = Field(ge=1, le=9, description="1 is done first.")
 
 
+class Movement(Section):
+    """How far back the paths of customers through the segments are followed."""
+
+    history: int = Field(6, ge=2, le=60, description="Snapshots over which paths, stays and chances to move are counted.")
+
+
 Character = Literal[
     "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
     "lapsed", "prospect",
@@ -231,6 +237,7 @@ class Settings(BaseSettings):
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What is drawn.")
     model: Model = Field(Model(), description="How active customers are clustered.")
+    movement: Movement = Field(Movement(), description="How movement between segments is followed.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: Drift = Field(Drift(), description="When change is flagged.")
     retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")

@@ -1,14 +1,25 @@
 """Segment: who belongs where at the snapshot, and who moved since the one before."""
 
+import datetime as dt
+
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.assets.table import at_and_before, snapshot_date, table
-from segmentation_assets.contracts import CUSTOMER_SEGMENTS, SEGMENT_EVENTS, SEGMENT_TRANSITIONS
-from segmentation_assets.core import life_of_segments, movement
+from segmentation_assets.assets.pictures import picture
+from segmentation_assets.assets.table import at_and_before, previous_date, snapshot_date, table
+from segmentation_assets.contracts import (
+    CUSTOMER_SEGMENTS,
+    SEGMENT_BRIDGE,
+    SEGMENT_EVENTS,
+    SEGMENT_JOURNEYS,
+    SEGMENT_STAYS,
+    SEGMENT_TRANSITIONS,
+)
+from segmentation_assets.core import life_of_segments, movement, movement_figures
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
-from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.settings import Settings
 
 GROUP = "segments"
 
@@ -36,22 +47,61 @@ def customer_segments(
 
 
 BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
+PANDAS = {"pandas", "parquet"}
+
+
+@table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+def segment_transitions(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: pd.DataFrame,
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Customers and revenue that moved since the previous snapshot, with those who entered or left, and whom the model moved."""
+    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    moved = movement.transitions(before, now)
+    if len(before):
+        dates = {"from_date": previous_date(customer_segments, snapshot_date(context)), "to_date": snapshot_date(context)}
+        picture(
+            context, settings, "flow", lambda: movement_figures.flow(moved.assign(**dates), _names(customer_segments), _best_first(now))
+        )
+    return moved
+
+
+@table(SEGMENT_BRIDGE, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+def segment_bridge(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: pd.DataFrame,
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Why each segment's revenue is another than before: stayed, came, left, entered, lapsed, or the model changed."""
+    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    if before.empty:
+        return movement.bridge(before, before)  # there is nothing to compare with
+    causes = movement.bridge(before, now)
+    names = _names(customer_segments)
+    picture(context, settings, "bridge", lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now)))
+    return causes
 
 
 @table(
-    SEGMENT_TRANSITIONS,
-    group=GROUP,
-    kinds={"pandas", "parquet"},
-    ins={"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS},
+    SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins={"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
 )
-def segment_transitions(
-    context: dg.AssetExecutionContext, customer_segments: pd.DataFrame, customer_features: pd.DataFrame
-) -> pd.DataFrame:
-    """Customers and revenue that moved between segments since the previous snapshot, with those who entered or left."""
-    customers = customer_segments.merge(customer_features, on=["snapshot_date", "customer_id"], validate="1:1")
-    customers = customers[["snapshot_date", "customer_id", "segment_id", "monetary"]].rename(columns={"monetary": "revenue"})
-    now = pd.to_datetime(customers["snapshot_date"]).dt.date == snapshot_date(context)
-    return movement.transitions(customers[~now], customers[now])
+def segment_journeys(customer_segments: pd.DataFrame) -> pd.DataFrame:
+    """The most common paths through the segments over the last snapshots."""
+    return movement.journeys(customer_segments, _names(customer_segments))
+
+
+@table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins={"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})})
+def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
+    """How long customers have been in their segment, how likely they are to move, and where to."""
+    names = _names(customer_segments)
+    stays = movement.stays(customer_segments)
+    return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
 @table(
@@ -68,3 +118,31 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
     happened = life_of_segments.events(before, SegmentModel.from_frame(own), active)
     context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
     return happened
+
+
+def _sides(
+    customer_segments: pd.DataFrame, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, as_of: dt.date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Customers before and now as `movement` wants them; those now with the segment that the model before would give them."""
+    placed, placed_before = at_and_before(customer_segments, as_of)
+    features, features_before = at_and_before(customer_features, as_of)
+    model, model_before = at_and_before(segmentation_model, as_of)
+    sides = [
+        found[["customer_id", "segment_id"]].merge(known[["customer_id", "monetary"]], on="customer_id", validate="1:1")
+        for found, known in ((placed_before, features_before), (placed, features))
+    ]
+    before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
+    if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
+        unchanged = SegmentModel.from_frame(model_before).assign(features).set_index("customer_id")["segment_id"]
+        now = now.assign(segment_id_unchanged=now["customer_id"].map(unchanged))
+    return before, now
+
+
+def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
+    return dict(zip(customer_segments["segment_id"], customer_segments["segment_name"], strict=True))
+
+
+def _best_first(now: pd.DataFrame) -> list[int]:
+    """Ids of the segments by model, best revenue first."""
+    revenue = now[now["segment_id"] > 0].groupby("segment_id")["revenue"].sum()
+    return [int(i) for i in revenue.sort_values(ascending=False, kind="stable").index]

@@ -92,3 +92,10 @@ def at_and_before(dated: pd.DataFrame, as_of: dt.date) -> tuple[pd.DataFrame, pd
     now = pd.to_datetime(dated["snapshot_date"]).dt.date == as_of
     own, earlier = (dated[rows].drop(columns="snapshot_date").reset_index(drop=True) for rows in (now, ~now))
     return own, earlier
+
+
+def previous_date(dated: pd.DataFrame, as_of: dt.date) -> dt.date:
+    """The last date before `as_of` in an input that was read with its dates."""
+    dates = pd.to_datetime(dated["snapshot_date"]).dt.date
+    found: dt.date = dates[dates < as_of].max()
+    return found
