@@ -28,6 +28,8 @@ import duckdb
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from segmentation_assets.contracts import (
     CUSTOMER_ACTIVITY,
@@ -135,9 +137,9 @@ class Pipeline:
 def with_pandas(folder: Path) -> Path:
     """The same features from all order lines, as a careful analyst would in pandas: codes, masks and group-bys."""
     columns = ["customer_id", "order_id", "ordered_at", "amount", "quantity", "category", "discount", "coupon_discount", "is_return"]
-    lines = pd.concat([pd.read_parquet(folder / f"transactions-{start}.parquet", columns=columns) for start in STARTS], ignore_index=True)
-    for name in ("amount", "quantity", "discount", "coupon_discount"):
-        lines[name] = lines[name].astype("float64")
+    table = pa.concat_tables(pq.read_table(folder / f"transactions-{start}.parquet", columns=columns) for start in STARTS)
+    money = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in table.schema]
+    lines = table.cast(pa.schema(money)).to_pandas()  # cast in Arrow: as pandas objects, decimals alone took half of the time
     codes, ids = pd.factorize(lines["customer_id"])
     lines["c"], lines["order"] = codes, pd.factorize(lines["order_id"])[0]
     lines["category"] = lines["category"].astype("category")

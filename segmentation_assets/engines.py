@@ -46,7 +46,7 @@ class DuckDBEngine:
         return self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
 
     def write(self, table: ir.Table, file: Path) -> None:
-        self.backend.to_parquet(table, file, compression="zstd")
+        self.backend.to_parquet(table, file, compression="zstd", compression_level=1)
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.backend.to_pyarrow(table).to_pylist()

@@ -64,7 +64,7 @@ def _orders(transactions: ir.Table) -> ir.Table:
     nothing = ibis.literal(0).cast(MONEY)
     return lines.group_by("customer_id", "day", "order_id").agg(
         lines=lines.count(),
-        bought_lines=lines.bought.cast("int64").sum(),
+        bought_lines=_count(lines.bought),
         spend=lines.amount.sum(),
         purchases=of_purchases("amount", nothing).sum(),
         units=of_purchases("quantity", ibis.null(MONEY)).sum(),
@@ -94,7 +94,7 @@ def customer_category_activity(transactions: ir.Table, calendar: Calendar) -> ir
         spend=lines.amount.sum(),
         purchases=ibis.ifelse(lines.bought, lines.amount, ibis.literal(0).cast(MONEY)).sum(),
         lines=lines.count(),
-        bought_lines=lines.bought.cast("int64").sum(),
+        bought_lines=_count(lines.bought),
     )
 
 
@@ -120,4 +120,5 @@ def _between(hour: ir.IntegerValue, first: int, end: int) -> ir.BooleanValue:
 
 
 def _count(condition: ir.BooleanValue) -> ir.IntegerScalar:
-    return condition.fill_null(False).cast("int64").sum()
+    """How often the condition holds. Counted and not summed: DuckDB sums integers in 128 bits, four times the room."""
+    return ibis.ifelse(condition, 1, ibis.null("int64")).count()

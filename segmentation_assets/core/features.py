@@ -82,13 +82,16 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: E
         age_years=_age(customers, lookback),
         **{_attribute(name): customers[name] for name in customers.columns if name not in BOOKKEEPING},
     )
-    for part in (
+    parts = (
         _orders(activity.orders, lookback),
         _categories(activity.categories),
         _events(activity.events, roles),
         _campaigns(activity.events, roles),
-    ):
-        known = known.left_join(part, "customer_id").drop("customer_id_right")
+    )
+    joined = known
+    for position, part in enumerate(parts):  # one chain of joins: a join of joins takes Ibis longer to compile
+        joined = joined.left_join(part, known.customer_id == part.customer_id, rname=f"{{name}}_{position}")
+    known = joined.drop(*(f"customer_id_{position}" for position in range(len(parts))))
     since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
     known = known.mutate(
         as_of=ibis.date(lookback.as_of.isoformat()),
@@ -104,25 +107,23 @@ def _attribute(name: str) -> str:
 
 
 def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
-    # Windows in which something was only returned form a partition of their own, so that they break no gap in two. Ordered
-    # by time and not by window, so that a window that was computed in parts is put together as well.
-    spans = {"group_by": [windows.customer_id, windows.orders > 0], "order_by": windows.first_order_at}
-    before = windows.last_order_at.date().lag().over(**spans)
-    windows = windows.mutate(
-        border_gap=windows.first_order_at.date().delta(before, unit="day").cast("int64"),
-        opens_window=(windows.orders > 0) & ~windows.window_start.lag().over(**spans).identical_to(windows.window_start),
-    )
+    # Ordered by time and not by window, so that a window that was computed in parts is put together as well. Windows in
+    # which something was only returned have no time of order: they come last, and break no gap in two.
+    in_time = {"group_by": windows.customer_id, "order_by": windows.first_order_at.asc(nulls_first=False)}
+    windows = windows.mutate(before=windows.last_order_at.date().lag().over(**in_time))
+    border_gap = windows.first_order_at.date().delta(windows.before, unit="day").cast("int64")
+    opens_window = (windows.orders > 0) & (windows.before.isnull() | (windows.before < windows.window_start))
     recent = windows.window_start >= ibis.date(lookback.recent_start.isoformat())
     totals = windows.group_by("customer_id").agg(
         **{name: windows[name].sum() for name in (*ORDER_SUMS, "order_days")},
-        timed_orders=sum((windows[name] for name in DAYPARTS), ibis.literal(0)).sum(),
         recent_purchases=ibis.ifelse(recent, windows.purchases, 0).sum(),
         recent_orders=ibis.ifelse(recent, windows.orders, 0).sum(),
-        active_windows=windows.opens_window.cast("int64").sum(),
-        gap_days_squared=(windows.gap_days_squared + (windows.border_gap * windows.border_gap).fill_null(0)).sum(),
+        active_windows=opens_window.cast("int64").sum(),
+        gap_days_squared=(windows.gap_days_squared + (border_gap * border_gap).fill_null(0)).sum(),
         first_day=windows.first_order_at.min().date(),
         last_day=windows.last_order_at.max().date(),
     )
+    totals = totals.mutate(timed_orders=sum((totals[name] for name in DAYPARTS), ibis.literal(0)))
     bought = totals.orders > 0
 
     def if_bought(name: str) -> ir.Value:
