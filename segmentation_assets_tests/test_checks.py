@@ -152,22 +152,38 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
 
 
 def drift_row(kind, subject, value, flagged):
-    return {"kind": kind, "subject": subject, "value": value, "flagged": flagged}
+    return {"kind": kind, "subject": subject, "statistic": "psi", "value": value, "q_value": 0.002, "flagged": flagged}
 
 
-@pytest.mark.parametrize(("kind", "name"), [("feature", "features_have_not_drifted"), ("segment_mix", "segment_mix_has_not_drifted")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("feature", "features_have_not_drifted"), ("segment_mix", "segment_mix_has_not_drifted"), ("distance", "customers_lie_as_near"),
+        ("joint", "training_is_not_told_apart"),
+    ],
+)  # fmt: skip
 def test_drift_is_a_warning_that_names_what_drifted_most_first(lake, kind, name):
     check = next(c for c in checks.ALL_CHECKS if c.check_key.name == name)
     put(lake, "drift_report", D1, drift_row(kind, "a", 0.2, True), drift_row(kind, "b", 0.3, True), drift_row(kind, "c", 0.9, False))
     found = outcome(check, lake)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert found.description == "changed since training: b (PSI 0.30), a (PSI 0.20)"
+    assert found.description == "changed since training: b (PSI 0.30, q = 0.002), a (PSI 0.20, q = 0.002)"
 
 
 def test_drift_of_the_mix_is_no_drift_of_a_feature(lake):
     features = next(c for c in checks.ALL_CHECKS if c.check_key.name == "features_have_not_drifted")
     put(lake, "drift_report", D1, drift_row("segment_mix", "segments", 0.2, True), drift_row("feature", "a", 0.01, False))
     assert verdict(features, lake) == (True, None)
+
+
+@pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])
+def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
+    (check,) = (c for c in checks.ALL_CHECKS if c.check_key.name == "no_decision_to_look_at")
+    put(lake, "model_registry", D1, {"model_version": "m", "decision": decision, "reason": "It was better."})
+    found = outcome(check, lake)
+    assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, "It was better.")
+    put(lake, "model_registry", D1, {"model_version": "m", "decision": "carried forward", "reason": "Nothing drifted."})
+    assert verdict(check, lake) == (True, None)
 
 
 def test_sums_stop_what_is_downstream_and_warnings_do_not():

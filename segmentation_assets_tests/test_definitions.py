@@ -35,15 +35,20 @@ GRAPH = {
     "segmentation_model": {"customer_features", "customer_activity", "segmentation_model"},
     "model_registry": {"segmentation_model"},
     "customer_segments": {"customer_features", "segmentation_model", "customer_segments"},
-    "segment_transitions": {"customer_segments", "customer_features"},
+    "segment_transitions": {"customer_segments", "customer_features", "segmentation_model"},
+    "segment_bridge": {"customer_segments", "customer_features", "segmentation_model"},
+    "segment_journeys": {"customer_segments"},
+    "segment_stays": {"customer_segments"},
+    "segment_events": {"customer_features", "segmentation_model"},
     "evaluation_metrics": {"customer_features", "segmentation_model", "customer_segments", "customer_activity"},
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
     "segment_actions": {"segments", "segmentation_model"},
-    "drift_report": {"customer_features", "customer_segments", "segmentation_model"},
+    "drift_report": {"segmentation_model"},
     "published_database": {
-        "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "evaluation_metrics", "segment_profiles",
-        "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
+        "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
+        "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
+        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
     },
 }  # fmt: skip
@@ -97,6 +102,7 @@ def test_every_check_across_tables_is_there():
     assert across == {
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
         "history_is_complete", "features_are_not_redundant", "features_have_not_drifted", "segment_mix_has_not_drifted",
+        "customers_lie_as_near", "training_is_not_told_apart", "no_decision_to_look_at",
         "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
     }  # fmt: skip
 

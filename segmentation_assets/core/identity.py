@@ -67,8 +67,9 @@ def segment_events(
 
     A segment that keeps most of itself in a split, or makes up most of a merger, keeps its id and is among the parts.
     """
+    old, new = sorted(old), sorted(new)
     counts = pd.crosstab(labels_before.to_numpy(), labels_after.to_numpy()) if len(labels_before) else pd.DataFrame()
-    shared = counts.reindex(index=list(old), columns=list(new), fill_value=0).to_numpy(dtype=np.float64)
+    shared = counts.reindex(index=old, columns=new, fill_value=0).to_numpy(dtype=np.float64)
     went, came = _shares(shared, axis=1), _shares(shared, axis=0)  # of each old segment, and of each new one
     union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
     jaccard = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
@@ -84,7 +85,7 @@ def segment_events(
     gone, made = {i for e in found for i in e.before}, {i for e in found for i in e.after}
     for row, segment in enumerate(old):
         if segment in new and not {segment} & (gone | made):
-            found.append(SegmentEvent("survived", (segment,), (segment,), float(jaccard[row, list(new).index(segment)])))
+            found.append(SegmentEvent("survived", (segment,), (segment,), float(jaccard[row, new.index(segment)])))
         elif segment not in new and segment not in gone:
             found.append(SegmentEvent("died", (segment,), (), float(went[row].max(initial=0.0))))
     for column, segment in enumerate(new):

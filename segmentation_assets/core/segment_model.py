@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core import drift, naming
 from segmentation_assets.core.candidates import Candidate
+from segmentation_assets.core.clustering import canonical_order
 from segmentation_assets.core.grid_model import GridModel
 from segmentation_assets.core.prototypes import PrototypeModel
 
@@ -108,7 +109,7 @@ class SegmentModel:
             if values is not None:
                 found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, rule.draws, rule.seed)))
         if len(self.sample) and isinstance(self.clusters, PrototypeModel):
-            points = self.clusters.preprocessor.transform(active)
+            points = canonical_order(self.clusters.preprocessor.transform(active))
             found.append(("joint", drift.TOGETHER, drift.joint_shift(self.sample, points, rule.seed)))
         return found
 

@@ -4,7 +4,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.identity import matched_clusters, segment_ids
+from segmentation_assets.core.identity import changed_characters, matched_clusters, segment_events, segment_ids
 
 labelled = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -63,3 +63,49 @@ def test_an_id_is_never_used_again(retrainings):
         assert not set(born) & ever
         assert len(set(ids)) == len(ids)
         ever, highest = ever | set(ids), max(highest, *ids)
+
+
+def events(pairs, old, new, highest=9):
+    before, after = (pd.Series([p[side] for p in pairs], dtype="int64") for side in (0, 1))
+    return [(e.event, e.before, e.after, round(e.overlap, 2)) for e in segment_events(before, after, old, new, highest)]
+
+
+def test_a_planted_split_is_one_and_the_larger_part_keeps_the_id():
+    assert events([(1, 1)] * 6 + [(1, 10)] * 4 + [(2, 2)] * 9, [1, 2], [1, 2, 10]) == [
+        ("split", (1,), (1, 10), 1.0), ("survived", (2,), (2,), 1.0),
+    ]  # fmt: skip
+
+
+def test_a_planted_merger_is_one():
+    assert events([(1, 10)] * 5 + [(2, 10)] * 5 + [(3, 3)] * 9, [1, 2, 3], [3, 10]) == [
+        ("merged", (1, 2), (10,), 1.0), ("survived", (3,), (3,), 1.0),
+    ]  # fmt: skip
+
+
+def test_a_planted_birth_and_a_planted_death():
+    pairs = [(1, 10)] * 3 + [(2, 10)] * 3 + [(3, 10)] * 3 + [(4, 1)] * 3 + [(4, 2)] * 3 + [(4, 3)] * 3 + [(i, i) for i in (1, 2, 3)] * 9
+    assert [e[:3] for e in events(pairs, [1, 2, 3, 4], [1, 2, 3, 10]) if e[0] != "survived"] == [("born", (), (10,)), ("died", (4,), ())]
+
+
+def test_an_id_that_was_given_before_is_restored_and_not_born():
+    assert ("restored", (), (2,), 0.0) in events([(1, 1)] * 5, [1], [1, 2], highest=3)
+    assert ("born", (), (4,), 0.0) in events([(1, 1)] * 5, [1], [1, 4], highest=3)
+
+
+def test_a_segment_without_customers_survives_where_its_id_does():
+    assert events([(1, 1)] * 5, [1, 2], [1, 2]) == [("survived", (1,), (1,), 1.0), ("survived", (2,), (2,), 0.0)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 10, 11])), max_size=40), st.randoms(use_true_random=False))
+def test_every_segment_of_either_model_is_in_an_event_whatever_the_order_of_customers(pairs, random):
+    found = events(pairs, [1, 2, 3, 4], [1, 2, 10, 11])
+    assert {i for e in found for i in e[1]} >= {3, 4}
+    assert {i for e in found for i in e[2]} >= {10, 11}
+    assert {i for e in found for i in (*e[1], *e[2])} == {1, 2, 3, 4, 10, 11}
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert events(shuffled, [4, 3, 2, 1], [11, 10, 2, 1]) == found
+
+
+def test_a_changed_character_is_an_event():
+    assert [e.before for e in changed_characters({1: "loyal", 2: "new", 3: "new"}, {1: "champions", 2: "new", 4: "new"})] == [(1,)]

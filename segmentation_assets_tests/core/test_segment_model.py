@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
-from segmentation_assets.core.lifecycle import next_model
+from segmentation_assets.core.lifecycle import Circumstances, next_model
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
 from segmentation_assets.core.rfm_grid import rfm_grid
 from segmentation_assets.core.segment_model import SegmentModel
@@ -28,7 +28,7 @@ SHOP = features(*GOOD, *POOR)
 
 def train(frame=SHOP, previous=None, day=DAY, features=COLUMNS, k=2, seed=1, settings_digest="digest", past=None):
     ask = replace(ASK, business_k=k, fallback_k=k, seed=seed)
-    return next_model(frame, previous, Wanted(features, ask, settings_digest), day, past)
+    return next_model(frame, previous, Wanted(features, ask, settings_digest), day, now=Circumstances(past=past))
 
 
 def read_back(model):
@@ -51,9 +51,15 @@ def test_a_model_read_back_assigns_everyone_the_same_to_the_last_bit():
 def test_a_model_read_back_knows_all_that_was_written():
     model = train()
     read = read_back(model)
-    assert (read.segments, read.provenance, read.features) == (model.segments, model.provenance, model.features)
+    assert (read.segments, read.provenance, read.references) == (model.segments, model.provenance, model.references)
+    np.testing.assert_array_equal(read.sample, model.sample)
     assert (repr(read.candidates), len(read.candidates) > 1) == (repr(model.candidates), True)  # NaN is not equal to itself
-    assert (read.mix, read.mix_customers) == (model.mix, model.mix_customers)
+
+
+def test_what_had_drifted_is_read_back_with_the_model_it_led_to():
+    model = train(features(*POOR), previous=train(SHOP.assign(region=["n", "s"] * 3)), day=LATER)
+    assert set(model.drifted["kind"]) == {"feature", "segment_mix", "distance", "joint"}
+    pd.testing.assert_frame_equal(read_back(model).drifted, model.drifted, check_exact=True)
 
 
 @settings(max_examples=15)
@@ -125,7 +131,8 @@ def test_a_model_is_carried_forward_with_all_it_has():
     same = replace(carried.provenance, decision=model.provenance.decision, reason=model.provenance.reason)
     assert same == model.provenance
     pd.testing.assert_frame_equal(carried.assign(SHOP), model.assign(SHOP), check_exact=True)
-    assert (carried.segments, carried.features, carried.mix) == (model.segments, model.features, model.mix)
+    assert [(s.segment_id, s.name) for s in carried.segments] == [(s.segment_id, s.name) for s in model.segments]
+    assert carried.references == model.references
 
 
 def test_carried_forward_twice_is_carried_forward_once():
@@ -174,11 +181,12 @@ def test_versions_differ_with_the_settings_and_with_the_customers():
 
 
 def test_tenure_grows_with_time_and_is_no_reference_for_drift():
-    assert {reference.subject for reference in train().features} == set(COLUMNS)
+    assert {reference.subject for reference in train().references if reference.kind == "feature"} == set(COLUMNS)
 
 
 def test_the_mix_at_training_is_kept():
-    assert train().mix == {1: 0.5, 2: 0.5}
+    (mix,) = (reference for reference in train().references if reference.kind == "segment_mix")
+    assert (mix.levels, mix.shares, mix.customers) == (("1", "2"), (0.5, 0.5, 0.0, 0.0), 6)
 
 
 def test_a_model_says_its_tier_and_keeps_what_was_tried():

@@ -1,0 +1,131 @@
+"""Champion and challenger: when one is trained, which gate it fails at, and what is said."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_assets.core.families import SelectionSettings
+from segmentation_assets.core.lifecycle import Circumstances, Retraining, next_model
+from segmentation_assets.core.training import Past, Wanted
+from segmentation_assets_tests.builders import features
+
+ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, business_k=3, fallback_k=2, bootstraps=10, splits=1, seed=1, diagnostics=False)
+WANTED = Wanted(("recency_days", "frequency", "monetary"), ASK, "digest")
+DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
+
+
+def customers(seed: int, scale: float = 1.0, n: int = 400) -> pd.DataFrame:
+    """Three groups whose orders and spend are all multiplied by `scale`."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(n) % 3
+    recency = np.array([3.0, 20.0, 70.0])[group] * rng.lognormal(0, 0.2, n)
+    frequency = np.array([30.0, 10.0, 2.0])[group] * rng.lognormal(0, 0.2, n) * scale
+    monetary = np.array([900.0, 200.0, 30.0])[group] * rng.lognormal(0, 0.2, n) * scale
+    return features(*zip(recency, frequency, monetary, strict=True))
+
+
+CHAMPION = next_model(customers(1), None, WANTED, DAY)
+SHIFTED = customers(2, scale=4.0)
+
+
+def after(frame, champion=CHAMPION, retraining=None, **now):
+    return next_model(frame, champion, WANTED, LATER, retraining or Retraining(), Circumstances(**now))
+
+
+def test_without_drift_the_champion_is_carried_forward():
+    model = after(customers(3))
+    assert (model.provenance.decision, model.refused) == ("carried forward", None)
+    assert model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
+
+
+def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_keeps_ids_and_names():
+    model = after(SHIFTED)
+    assert model.provenance.decision == "promoted"
+    assert model.provenance.fitted_snapshot == "2024-03-01"
+    assert model.provenance.reason.startswith("Drift was flagged (frequency, monetary, ")
+    assert "was promoted over the model of 2024-02-01" in model.provenance.reason
+    assert model.drifted["flagged"].any()
+    before, now = (m.assign(SHIFTED)["segment_id"] for m in (CHAMPION, model))
+    kept = {s.segment_id: s.name for s in model.segments}.items() & {s.segment_id: s.name for s in CHAMPION.segments}.items()
+    assert len(kept) >= 2
+    assert (before == now).mean() > 0.5
+
+
+def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
+    told = customers(1).assign(visits=np.arange(400.0))
+    champion = next_model(told, None, WANTED, DAY)
+    model = after(customers(3).assign(visits=np.arange(400.0) + 1000), champion)
+    assert model.drifted.set_index("subject").loc["visits", ["flagged", "in_model"]].tolist() == [True, False]
+    assert model.provenance.decision == "carried forward"
+
+
+@pytest.mark.parametrize(
+    ("retraining", "words"),
+    [
+        (Retraining(trusted_jaccard=1.01), "its least stable segment has a bootstrap Jaccard of"),
+        (Retraining(largest_reassigned=0.0), "of active customers into another segment (at most 0%)"),
+        (Retraining(least_fit_gain=0.9), "(at least 90.0% more)"),
+    ],
+)
+def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retraining, words):
+    model = after(SHIFTED, retraining=retraining)
+    assert (model.provenance.decision, model.provenance.model_version) == ("carried forward", CHAMPION.provenance.model_version)
+    assert model.refused is not None
+    assert model.refused.decision == "refused"
+    assert "It was refused, and the model of 2024-02-01 stays: " in model.refused.reason
+    assert words in model.refused.reason
+    assert not any(c.chosen for c in model.candidates)
+    assert any(c.reason.endswith("The challenger was refused.") for c in model.candidates)
+
+
+def test_a_challenger_that_foretells_less_is_refused():
+    tells = CHAMPION.assign(SHIFTED)["segment_id"].to_numpy(dtype=float)  # what followed is just what the champion says
+    model = after(SHIFTED, past=Past(SHIFTED, tells))
+    assert model.refused is not None
+    assert "of the spend that followed the snapshot before" in model.refused.reason
+
+
+def test_policies():
+    never, always, old = (Retraining(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
+    assert after(SHIFTED, retraining=never).provenance.reason.endswith("the policy is never to train again.")
+    assert after(SHIFTED, retraining=old, age=2).provenance.reason.endswith("it is 2 snapshots old, and a challenger is trained at 3.")
+    assert after(SHIFTED, retraining=old, age=3).provenance.reason.startswith("The model in force is 3 snapshots old, 3 or more, so")
+    assert after(SHIFTED, retraining=always).provenance.reason.startswith("The policy asks for a challenger at every snapshot, so")
+
+
+def test_a_rollback_labels_as_before_and_gives_no_id_again():
+    promoted = after(SHIFTED)
+    higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
+    back = after(SHIFTED, higher, pointed_back=CHAMPION)
+    assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
+    assert back.provenance.reason == (
+        "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
+    )
+    assert back.provenance.highest_segment_id == 9
+    pd.testing.assert_frame_equal(back.assign(SHIFTED), CHAMPION.assign(SHIFTED), check_exact=True)
+
+
+def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
+    model = after(SHIFTED, pointed_back=CHAMPION)
+    assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
+
+
+def test_the_order_of_customers_is_of_no_account():
+    shuffled = SHIFTED.sample(frac=1, random_state=4).reset_index(drop=True)
+    pd.testing.assert_frame_equal(after(shuffled).to_frame(), after(SHIFTED).to_frame(), check_exact=True)
+
+
+def test_another_seed_changes_no_id_and_no_name():
+    other = next_model(SHIFTED, CHAMPION, replace(WANTED, selection=replace(ASK, seed=99)), LATER)
+    same = after(SHIFTED)
+    assert {(s.segment_id, s.name) for s in other.segments} == {(s.segment_id, s.name) for s in same.segments}
+    assert (other.assign(SHIFTED)["segment_id"] == same.assign(SHIFTED)["segment_id"]).mean() > 0.95
+
+
+def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character():
+    model = after(customers(3).assign(recency_days=50.0), retraining=Retraining(policy="never"))
+    assert [s.name for s in model.segments] == [s.name for s in CHAMPION.segments]
+    assert [s.character for s in model.segments] != [s.character for s in CHAMPION.segments]
