@@ -1,20 +1,24 @@
-"""What runs when: the job that makes a snapshot, its two halves, and the schedule."""
+"""What runs when: the job that makes a snapshot, its two halves, the schedule, and what makes up for missed or failed ticks."""
 
+import datetime as dt
 import hashlib
 
 import dagster as dg
 
+from segmentation_assets import publish
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.instance import ONE_AT_A_TIME
 from segmentation_assets.lake import Lake, partition_keys
 from segmentation_assets.partitions import existing_keys, snapshots, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import SourceError, arrivals, open_source
 
+IN_ORDER = {ONE_AT_A_TIME: "one after the other"}
 DESCRIBING = ("collect", "clean", "features", "exploration")  # groups that need no model
 
 snapshot_job = dg.define_asset_job(
-    "snapshot", selection=dg.AssetSelection.all(), executor_def=dg.in_process_executor,
+    "snapshot", selection=dg.AssetSelection.all(), executor_def=dg.in_process_executor, tags=IN_ORDER,
     description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 describe_job = dg.define_asset_job(
@@ -22,7 +26,7 @@ describe_job = dg.define_asset_job(
     description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
-    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*DESCRIBING), executor_def=dg.in_process_executor,
+    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*DESCRIBING), executor_def=dg.in_process_executor, tags=IN_ORDER,
     description="The second half of a snapshot that was described: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 
@@ -51,9 +55,66 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
         keys = existing_keys(snapshots, context.scheduled_execution_time)
         if not keys:
             return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is still to come.")
+        earlier = [key for key in missing(settings, context.scheduled_execution_time) if key < keys[-1]]
+        if earlier:
+            return dg.SkipReason(f"{earlier[0]} was missed or failed; the sensor catch_up makes it and those after it, in order.")
         return dg.RunRequest(partition_key=keys[-1])
 
     return newest_snapshot
+
+
+def missing(settings: Settings, now: dt.datetime) -> list[str]:
+    """Snapshots that should have been made by `now` and were not: after the latest published one, oldest first. None before the
+    first was published, since nobody has asked for history then."""
+    published = publish.fingerprints(settings.data_dir)
+    return [key for key in existing_keys(snapshots, now) if published and key > max(published)]
+
+
+CATCH_UP_INTERVAL = 30  # seconds between two looks at what is missing
+ATTEMPTS = 3
+GRACE, PATIENCE = dt.timedelta(minutes=5), dt.timedelta(minutes=10)  # after the tick, and after each failure (doubled every time)
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
+]  # fmt: skip
+
+
+def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Makes up for ticks that were missed or whose runs failed: the oldest missing snapshot first, a few times, ever more patiently."""
+
+    @dg.sensor(
+        name="catch_up", job=snapshot_job, minimum_interval_seconds=CATCH_UP_INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED,
+        description="Makes snapshots whose tick was missed or whose run failed: oldest first, each up to three times.",
+    )  # fmt: skip
+    def catch_up(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return next_to_catch_up(settings, context.instance, dt.datetime.now(dt.UTC))
+
+    return catch_up
+
+
+def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> dg.RunRequest | dg.SkipReason:
+    """The request for the oldest missing snapshot, or why there is none at the moment `now`."""
+    due = [key for key in missing(settings, now) if now >= _tick(key, settings) + GRACE]
+    if not due:
+        return dg.SkipReason("Nothing was missed.")
+    if instance.get_runs(dg.RunsFilter(tags=IN_ORDER, statuses=UNFINISHED), limit=1):
+        return dg.SkipReason("A snapshot is being made.")
+    key = due[0]
+    failed = instance.get_run_records(
+        dg.RunsFilter(job_name=snapshot_job.name, tags={"dagster/partition": key}, statuses=[dg.DagsterRunStatus.FAILURE])
+    )
+    if len(failed) >= ATTEMPTS:
+        return dg.SkipReason(f"{key} failed {len(failed)} times. Remove the cause, then: segmentation run --snapshot {key}")
+    if failed:
+        again = max(record.update_timestamp for record in failed).astimezone(dt.UTC) + PATIENCE * 2 ** (len(failed) - 1)
+        if now < again:
+            return dg.SkipReason(f"{key} failed; it is tried again from {again:%Y-%m-%d %H:%M} UTC on.")
+    return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key)
+
+
+def _tick(key: str, settings: Settings) -> dt.datetime:
+    """When the schedule ticks for the snapshot."""
+    return dt.datetime.combine(dt.date.fromisoformat(key), dt.time(settings.schedule.hour, settings.schedule.minute), dt.UTC)
 
 
 CHANGES_INTERVAL = 60  # seconds between two looks at the files

@@ -7,7 +7,14 @@ import dagster as dg
 from segmentation_assets.alerts import alert_sensors
 from segmentation_assets.assets import application, cleaned, evaluation, exploration, features, model, monitoring, profiles, raw, segments
 from segmentation_assets.assets.table import IO_MANAGER
-from segmentation_assets.automation import describe_job, newest_snapshot_schedule, segment_job, snapshot_job, source_changes_sensor
+from segmentation_assets.automation import (
+    catch_up_sensor,
+    describe_job,
+    newest_snapshot_schedule,
+    segment_job,
+    snapshot_job,
+    source_changes_sensor,
+)
 from segmentation_assets.checks import ALL_CHECKS
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.lake import Lake, LakeIOManager
@@ -47,7 +54,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
         asset_checks=(*ALL_CHECKS, *SOURCE_CHECKS),
         jobs=[snapshot_job, describe_job, segment_job],
         schedules=[newest_snapshot_schedule(settings)],
-        sensors=[source_changes_sensor(settings), *alert_sensors(settings)],
+        sensors=[catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
         resources={"settings": dg.ResourceDefinition.hardcoded_resource(settings), "source": source, "lake": lake, IO_MANAGER: lake_io},
     )
 
