@@ -97,7 +97,10 @@ alerts: {{url_variables: [STORY_ALERTS]}}
             time.sleep(75)  # for alerts of the last run, and for more than there should be
         finally:
             os.killpg(daemon.pid, signal.SIGINT)
-            daemon.wait(60)
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:  # Dagster's code server may take longer than anyone wants to wait
+                os.killpg(daemon.pid, signal.SIGKILL)
     with duckdb.connect(str(out / "segmentation.duckdb"), read_only=True) as database:
         for question in QUESTIONS:
             database.sql(question).show(max_rows=60, max_width=200)
