@@ -221,7 +221,7 @@ def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Prove
         labels = model.clusters.assign(active).label
         members = [active[labels == c] for c in range(len(segments))]
         segments = tuple(
-            replace(segment, character=naming.character(naming.standing(own, active))) if len(own) else segment
+            segment.judged(naming.character(naming.standing(own, active))) if len(own) else segment
             for segment, own in zip(segments, members, strict=True)
         )
     return replace(model, segments=segments, provenance=provenance, candidates=(), refused=None)
