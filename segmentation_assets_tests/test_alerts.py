@@ -86,6 +86,13 @@ def test_many_flagged_features_are_cut_short():
     assert "\n- f5: PSI 6.00 (flagged above 0.10)\n- and 5 more\n\n" in message.body
 
 
+def test_what_is_no_feature_is_not_called_one():
+    rows = [("distance", "d", "psi", 0.6, 0.01, 0.1, True), ("joint", "j", "auc", 0.7, 0.01, 0.6, True), REPORT[0]]
+    (message,) = alert_messages.of_drift(drift(*rows), D2, LINK)
+    expected = "1 feature, the distance to the nearest prototype and how features go together drifted"
+    assert message.title == f"Customer segments {D2}: {expected}"
+
+
 @pytest.mark.parametrize("report", [drift(), drift(REPORT[1])], ids=["no partition", "nothing flagged"])
 def test_without_drift_there_is_no_message(report):
     assert alert_messages.of_drift(report, D2, LINK) == []
