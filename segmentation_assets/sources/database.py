@@ -191,7 +191,7 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     if not isinstance(column, str) or column not in table.columns:
         return table, f"all rows, because {TIMES[entity]} is an expression; map it to a column to fetch only the snapshot's"
     time = table[column]
-    end = window.end + ZONES
+    end = min(window.end, dt.date.max - ZONES) + ZONES
     start = None if window.start is None else window.start - ZONES
     if time.type().is_timestamp() or time.type().is_date():
         cut = time < ibis.date(end) if time.type().is_date() else time < ibis.timestamp(f"{end} 00:00:00")

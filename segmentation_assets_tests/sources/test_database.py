@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from segmentation_assets.inspection import inspect
+from segmentation_assets.settings import Settings
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets_tests.sources.conftest import PASSWORD
 
@@ -164,3 +166,15 @@ def test_the_same_rows_have_the_same_numbers(opened: Any, shop: Any) -> None:
         "rename to orders; grant select on orders to shop"
     )
     assert opened(transactions=settings).rows() == before
+
+
+def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("create table orders (buyer text, at timestamp, paid real)")
+        database.executemany("insert into orders values (?, ?, ?)", [("c1", "2024-01-05 10:00:00", 1.5), ("c2", "2024-09-01 00:00:00", 2)])
+    table = {"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}
+    snapshots = {"first": "2024-02-01", "last": "2024-05-01"}
+    settings = Settings(**{"data_dir": str(tmp_path / "data"), "snapshots": snapshots, "source": {"kind": "tables", "transactions": table}})
+    found = inspect(settings)
+    assert found.problems == []
+    assert "    1 rows are dated 2024-05-01 or later: they wait for later snapshots" in found.lines
