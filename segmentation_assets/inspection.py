@@ -113,7 +113,9 @@ def _unreadable(engine: DuckDBEngine, rows: ir.Table, name: str, settings: Setti
     first = cells.record.argmin(cells.row_number)
     for found in engine.rows(cells.group_by("column").agg(n=cells.count(), record=first).order_by(ibis.desc("n"), "column")):
         cell = _cell(found["column"], found["record"], name, settings)
-        yield f"{found['column']}: {found['n']:,} cell{'' if found['n'] == 1 else 's'} unreadable" + (f", such as {cell!r}" if cell is not None else "")
+        yield f"{found['column']}: {found['n']:,} cell{'' if found['n'] == 1 else 's'} unreadable" + (
+            f", such as {cell!r}" if cell is not None else ""
+        )
 
 
 def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:

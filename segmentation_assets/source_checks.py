@@ -80,7 +80,8 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         stops = [column for column in no_longer_read(before, now) if column in mapped]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
         if stops:
-            text += f". {', '.join(stops)} {'is' if len(stops) == 1 else 'are'} mapped: correct the source, or the mapping, then run the snapshot again."
+            verb = "is" if len(stops) == 1 else "are"
+            text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}

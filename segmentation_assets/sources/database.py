@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis.common.exceptions import TableNotFound
 
 from segmentation_assets.settings_source import Database
 from segmentation_assets.sources import guessing
@@ -123,6 +124,10 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
         raise SourceError(
             f"{shown}: the driver for {scheme} is not installed ({error}). Install it: pip install "
             f"'{DRIVERS.get(scheme, f'ibis-framework[{scheme}]')}'"
+        ) from None
+    except TableNotFound:
+        raise SourceError(
+            f"{shown}: no such table. Correct `table` in the settings, or have the user granted the right to see it."
         ) from None
     except Exception as error:
         raise SourceError(

@@ -95,7 +95,7 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
     while error is not None:
         chain, error = chain + str(error), error.__cause__
     assert secret not in chain
-    assert "SHOP_PASSWORD" in chain if problem == "unset" else "Check the address" in chain
+    assert {"unset": "SHOP_PASSWORD", "table": "(no_such_table): no such table"}.get(problem, "Check the address") in chain
 
 
 def test_the_password_is_in_no_file(opened: Any, shop: Any, tmp_path: Path) -> None:
@@ -178,3 +178,9 @@ def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
     found = inspect(settings)
     assert found.problems == []
     assert "    1 rows are dated 2024-05-01 or later: they wait for later snapshots" in found.lines
+
+
+def test_a_table_that_is_not_there_is_named(opened: Any, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "shop.db").close()
+    with pytest.raises(SourceError, match=r"\(orders\): no such table"):
+        opened(transactions={"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}).rows()
