@@ -217,20 +217,22 @@ def settings() -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
 )
 def init(files: tuple[Path, ...], output: Path) -> None:
-    """Look at your FILES and write a first settings file, with every guess in a comment."""
+    """Look at your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     with _plain_errors():
         from segmentation_assets.sources import first_settings
 
         if output.exists():
             raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
-        text = first_settings.write([first_settings.look(file) for file in files], output.resolve().parent)
+        text = first_settings.write(first_settings.look_at(files), output.resolve().parent)
         output.write_text(text, encoding="utf-8")
         click.echo(text)
+        if "TODO" in text:
+            click.echo("No file seems to hold orders, with a customer, a date and an amount: fill in the lines with TODO.", err=True)
         click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
 
 
