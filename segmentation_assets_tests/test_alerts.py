@@ -15,7 +15,7 @@ from segmentation_assets.definitions import build
 from segmentation_assets.partitions import LOADED
 from segmentation_assets.settings import Settings, SettingsError, load_settings
 from segmentation_assets.settings_alerts import EVENTS, Alerts
-from segmentation_assets.sources import fingerprint
+from segmentation_assets.sources import fingerprints
 from segmentation_assets_tests.builders import D1, D2, RowsSource, line
 from segmentation_assets_tests.conftest import ROOT
 
@@ -277,7 +277,7 @@ def test_the_remedy_is_named(tmp_path):
 
 def test_alerts_make_no_snapshot_out_of_date():
     changed = LOADED.model_copy(update={"alerts": Alerts(url_variables=("ALERT_URL",))})
-    assert fingerprint(changed, DRIFTING) == fingerprint(LOADED, DRIFTING)
+    assert fingerprints(changed, DRIFTING, [D1]) == fingerprints(LOADED, DRIFTING, [D1])
 
 
 # The sensors

@@ -26,7 +26,7 @@ from segmentation_assets.sources.files import SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 5  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 6  # of what is kept; raise it when reading changes, so that files are read anew
 
 
 def connect() -> Any:
