@@ -55,7 +55,7 @@ def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
                 [_drift_line(kind, subject, rows) for (kind, subject), rows in subjects],
                 " ".join(meaning),
                 "First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, look at "
-                "the segments' profiles before the next campaign, and consider training a new model.",
+                "the segments' profiles before the next campaign. What became of the model: segmentation models",
                 link,
             ),
         )
