@@ -96,7 +96,7 @@ def nearest(
         return Assignment(np.empty(0, np.int64), np.empty(0), np.empty(0))
     to_cluster = np.empty((n, k))
     for cluster in range(k):
-        to_cluster[:, cluster] = _distance_to_nearest(points, prototypes[labels == cluster])
+        to_cluster[:, cluster] = nearest_distance(points, prototypes[labels == cluster])
     label = np.argmin(to_cluster, axis=1).astype(np.int64)
     distance = to_cluster[np.arange(n), label]
     if k == 1:
@@ -111,7 +111,8 @@ def nearest(
     return Assignment(label, distance, confidence)
 
 
-def _distance_to_nearest(points: NDArray[np.float64], prototypes: NDArray[np.float64]) -> NDArray[np.float64]:
+def nearest_distance(points: NDArray[np.float64], prototypes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance (n,) of each of `points` (n, d) to the nearest of `prototypes` (m, d)."""
     if len(prototypes) >= _TREE_FROM:
         return np.asarray(cKDTree(prototypes).query(points, k=1)[0], dtype=np.float64)
     best = np.full(len(points), np.inf)

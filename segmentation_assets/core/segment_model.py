@@ -14,7 +14,7 @@ from segmentation_assets.core import drift, naming
 from segmentation_assets.core.candidates import Candidate
 from segmentation_assets.core.clustering import canonical_order
 from segmentation_assets.core.grid_model import GridModel
-from segmentation_assets.core.prototypes import PrototypeModel
+from segmentation_assets.core.prototypes import PrototypeModel, nearest_distance
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ def no_sample() -> NDArray[np.float64]:
 class SegmentModel:
     """`clusters` (None: no active customers at training) with `segments[c]` for cluster c, and what training looked like.
 
-    `references` are of features, the segment mix and the distance to the nearest prototype; `sample` (s, d) are training
-    customers in the model's geometry. `candidates` are what was tried at this snapshot, `refused` the challenger that was
-    not promoted at it; a model carried forward leaves both to the snapshot they belong to. `drifted` is the report (columns
+    `references` are of features, the segment mix and the distance to the nearest prototype. For the last, training's customers
+    are measured from a `yardstick` (m, d): prototypes that were found without them. `sample` (s, d) are training customers in
+    the model's geometry. `candidates` are what was tried at this snapshot, `refused` the challenger that was not promoted at
+    it; a model carried forward leaves both to the snapshot they belong to. `drifted` is the report (columns
     `drift.COLUMNS`) on the model that came into this snapshot, on which the decision rests.
     """
 
@@ -79,6 +80,7 @@ class SegmentModel:
     segments: tuple[Segment, ...]
     provenance: Provenance
     references: tuple[drift.Reference, ...] = ()
+    yardstick: NDArray[np.float64] = field(default_factory=no_sample)
     sample: NDArray[np.float64] = field(default_factory=no_sample)
     candidates: tuple[Candidate, ...] = ()
     refused: Provenance | None = None
@@ -111,16 +113,19 @@ class SegmentModel:
 
     def shifts(self, active: pd.DataFrame, rule: drift.DriftRule) -> list[tuple[drift.Kind, str, drift.Shift]]:
         """How far `active` (n rows of customer_features) lie from training: each reference, and all coordinates together."""
-        placed = self.assign(active)
+        draws = rule.draws_for(len(self.references))
+        now: dict[str, pd.Series] = {"segment_mix": self.assign(active)["segment_id"]}
+        points = no_sample()
+        if isinstance(self.clusters, PrototypeModel):
+            points = canonical_order(self.clusters.preprocessor.transform(active))  # the order of customers is of no account
+        if len(self.yardstick):
+            now["distance"] = pd.Series(nearest_distance(points, self.yardstick))
         found: list[tuple[drift.Kind, str, drift.Shift]] = []
         for reference in self.references:
-            values = {"segment_mix": placed["segment_id"], "distance": placed["distance"]}.get(
-                reference.kind, active.get(reference.subject)
-            )
+            values = now.get(reference.kind, active.get(reference.subject))
             if values is not None:
-                found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, rule.draws, rule.seed)))
-        if len(self.sample) and isinstance(self.clusters, PrototypeModel):
-            points = canonical_order(self.clusters.preprocessor.transform(active))
+                found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, rule.seed)))
+        if len(self.sample):
             found.append(("joint", drift.TOGETHER, drift.joint_shift(self.sample, points, rule.seed)))
         return found
 

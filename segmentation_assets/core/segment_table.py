@@ -31,8 +31,7 @@ def write(model: SegmentModel) -> pd.DataFrame:
         rows.append(("segment", position, segment.name, "leaning", math.nan, segment.leaning))
     for position, reference in enumerate(model.references):
         rows += _reference_rows(position, reference)
-    for position, point in enumerate(model.sample.tolist()):
-        rows += [("training sample", position, "", f"coordinate {d}", value, None) for d, value in enumerate(point)]
+    rows += [*_point_rows("yardstick", model.yardstick), *_point_rows("training sample", model.sample)]
     for position, candidate in enumerate(model.candidates):
         rows += _candidate_rows(position, candidate)
     for position, found in enumerate(model.drifted.to_dict("records")):
@@ -59,7 +58,8 @@ def read(frame: pd.DataFrame) -> SegmentModel:
         segments=tuple(map(_segment, each("segment"))),
         provenance=_provenance(parts["provenance"]),
         references=tuple(map(_reference, each("training"))),
-        sample=_sample(parts["training sample"]) if "training sample" in parts else no_sample(),
+        yardstick=_points(parts["yardstick"]) if "yardstick" in parts else no_sample(),
+        sample=_points(parts["training sample"]) if "training sample" in parts else no_sample(),
         candidates=tuple(map(_candidate, each("candidate"))),
         refused=_provenance(parts["refused challenger"]) if "refused challenger" in parts else None,
         drifted=pd.DataFrame(list(map(_drifted, each("drift"))), columns=list(drift.COLUMNS)),
@@ -81,6 +81,14 @@ def _reference_rows(position: int, reference: drift.Reference) -> list[Row]:
         *(row(f"edge {i}", edge) for i, edge in enumerate(reference.edges)),
         *(row(f"level {i}", math.nan, level) for i, level in enumerate(reference.levels)),
         *(row(f"share {i}", share) for i, share in enumerate(reference.shares)),
+    ]
+
+
+def _point_rows(component: str, points: NDArray[np.float64]) -> list[Row]:
+    return [
+        (component, position, "", f"coordinate {d}", value, None)
+        for position, point in enumerate(points.tolist())
+        for d, value in enumerate(point)
     ]
 
 
@@ -129,7 +137,7 @@ def _reference(rows: pd.DataFrame) -> drift.Reference:
     )  # fmt: skip
 
 
-def _sample(rows: pd.DataFrame) -> NDArray[np.float64]:
+def _points(rows: pd.DataFrame) -> NDArray[np.float64]:
     dimension = rows["field"].str.removeprefix("coordinate ").astype(int)
     points = np.empty((int(rows["position"].max()) + 1, int(dimension.max()) + 1))
     points[rows["position"].to_numpy(), dimension.to_numpy()] = rows["value"].to_numpy()

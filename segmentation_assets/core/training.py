@@ -15,10 +15,10 @@ from sklearn.base import clone
 from segmentation_assets.core import drift, identity, naming
 from segmentation_assets.core.candidates import Candidate
 from segmentation_assets.core.clustering import canonical_order, count_distinct, fit_kmeans, subsample
-from segmentation_assets.core.families import SelectionSettings
+from segmentation_assets.core.families import FAMILIES, SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.prototypes import PrototypeModel
+from segmentation_assets.core.prototypes import PrototypeModel, nearest_distance
 from segmentation_assets.core.rfm_grid import NAMES
 from segmentation_assets.core.segment_model import Provenance, Segment, SegmentModel, no_sample
 from segmentation_assets.core.selection import PastSnapshot, choose
@@ -85,18 +85,45 @@ def train(
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
     model = SegmentModel(clusters, segments, provenance, candidates=candidates)
-    return replace(model, references=_references(active, model), sample=_sample(active, clusters, wanted))
+    return remembering(model, active, wanted)
 
 
-def _references(active: pd.DataFrame, model: SegmentModel) -> tuple[drift.Reference, ...]:
+def remembering(model: SegmentModel, active: pd.DataFrame, wanted: Wanted) -> SegmentModel:
+    """`model` with what the customers it was trained on (n rows of customer_features) looked like, for drift to compare with."""
+    yardstick, distances = _honest_distances(active, model.clusters, wanted)
+    references = _references(active, model, distances)
+    return replace(model, references=references, yardstick=yardstick, sample=_sample(active, model.clusters, wanted))
+
+
+def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
     """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
-    placed = model.assign(active)
     subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NO_DRIFT_REFERENCE)
     references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference("segments", placed["segment_id"], "segment_mix"))
-    if isinstance(model.clusters, PrototypeModel):
-        references.append(drift.numeric_reference("distance to the nearest prototype", placed["distance"], "distance"))
+    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], "segment_mix"))
+    if len(distances):
+        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), "distance"))
     return tuple(references)
+
+
+def _honest_distances(
+    active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
+
+    Prototypes lie nearer to those they were found on than to anyone new. Distances in sample would look like drift at the next
+    snapshot: for k-means among 200 customers in one of nine, for Ward's many prototypes always. None where customers are too few.
+    """
+    if not isinstance(clusters, PrototypeModel):
+        return no_sample(), np.empty(0)
+    points = canonical_order(clusters.preprocessor.transform(active))
+    half = np.random.default_rng(wanted.selection.seed).permutation(len(points)) < len(points) // 2
+    if count_distinct(points[half]) < clusters.k:
+        return no_sample(), np.empty(0)
+    # Learnt weights are part of the preprocessing by now.
+    name = "kmeans" if clusters.algorithm == "weighted_kmeans" else clusters.algorithm
+    found = FAMILIES[name](wanted.selection).sweep.fit(points[half], (clusters.k,), wanted.selection.seed)
+    yardstick = found[clusters.k].prototypes
+    return yardstick, nearest_distance(points[~half], yardstick)
 
 
 def _sample(active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> NDArray[np.float64]:

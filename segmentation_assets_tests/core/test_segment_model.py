@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.core.drift import DriftRule
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
 from segmentation_assets.core.lifecycle import Circumstances, next_model
@@ -53,6 +54,7 @@ def test_a_model_read_back_knows_all_that_was_written():
     read = read_back(model)
     assert (read.segments, read.provenance, read.references) == (model.segments, model.provenance, model.references)
     np.testing.assert_array_equal(read.sample, model.sample)
+    np.testing.assert_array_equal(read.yardstick, model.yardstick)
     assert (repr(read.candidates), len(read.candidates) > 1) == (repr(model.candidates), True)  # NaN is not equal to itself
 
 
@@ -187,6 +189,25 @@ def test_tenure_grows_with_time_and_is_no_reference_for_drift():
 def test_the_mix_at_training_is_kept():
     (mix,) = (reference for reference in train().references if reference.kind == "segment_mix")
     assert (mix.levels, mix.shares, mix.customers) == (("1", "2"), (0.5, 0.5, 0.0, 0.0), 6)
+
+
+def test_distances_at_training_are_of_customers_whom_their_prototypes_have_not_seen():
+    model = train()
+    (distance,) = (reference for reference in model.references if reference.kind == "distance")
+    assert distance.customers == 3
+    assert len(model.yardstick) == 2
+
+
+def test_too_few_customers_have_no_honest_distances():
+    model = train(features(*GOOD[:2]))
+    assert {reference.kind for reference in model.references} == {"feature", "segment_mix"}
+    assert "distance" not in {kind for kind, _, _ in model.shifts(SHOP, DriftRule())}
+
+
+def test_the_order_of_customers_is_of_no_account_to_drift():
+    model, later = train(features(*GOOD * 10, *POOR * 10)), features(*((3 * i, 1 + i % 7, 10.0 * i) for i in range(40)))
+    shuffled = later.sample(frac=1, random_state=3).reset_index(drop=True)
+    assert repr(model.shifts(shuffled, DriftRule())) == repr(model.shifts(later, DriftRule()))
 
 
 def test_a_model_says_its_tier_and_keeps_what_was_tried():
