@@ -8,7 +8,7 @@ account however certain it is. What no single subject shows is looked for by a c
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ HALF_A_CUSTOMER = 0.5
 RAREST_LEVEL = 0.01  # share of customers from which a level is a bin of its own; names and addresses are not kept so
 FEWEST_COMPARED = 20  # customers on either side, below which a classifier is not asked
 ENOUGH = 100  # simulated populations with as large a PSI, after which the p-value is known to a tenth of itself
+FEW_LEVELS = 20  # up to which all levels are as good as known beforehand
 SAMPLE = 1000  # training customers whose place in the geometry is kept
 TOGETHER = "model features together"
 COLUMNS = ("kind", "subject", "statistic", "value", "p_value", "q_value", "threshold", "flagged", "in_model")
@@ -87,14 +88,29 @@ def numeric_reference(subject: str, values: pd.Series, kind: Kind = "feature") -
     edges = np.unique(quantiles[quantiles < present.max()]) if len(present) else quantiles
     if len(present) and present.min() == present.max():  # a constant: any other value, above or below, is a change
         edges = np.array([np.nextafter(present[0], -np.inf), present[0]])
-    return _filled(Reference(kind, subject, len(values), (0.0,) * (len(edges) + 2), edges=tuple(edges.tolist())), values)
+    empty = Reference(kind, subject, len(values), (0.0,) * (len(edges) + 2), edges=tuple(edges.tolist()))
+    return replace(empty, shares=tuple((empty.counts(values) / max(len(values), 1)).tolist()))
 
 
 def categorical_reference(subject: str, values: pd.Series, kind: Kind = "feature") -> Reference:
-    """The levels of `values` that at least 1% of customers have as bins, all others as one, and missing as one."""
-    counts = values.dropna().astype(str).value_counts()
-    levels = tuple(sorted(str(level) for level in counts.index[counts >= RAREST_LEVEL * len(values)]))
-    return _filled(Reference(kind, subject, len(values), (0.0,) * (len(levels) + 2), levels=levels, categorical=True), values)
+    """The levels of `values` that at least 1% of customers have as bins, all others as one, and missing as one.
+
+    Of many levels, those that pass 1% are often those that happened to be frequent, and would seem to have become rarer at the
+    next snapshot. With more than `FEW_LEVELS` they are chosen on half of the customers and counted on the other half.
+    """
+    seen = values.dropna().astype(str).value_counts().sort_index()
+    names, counts, missing = [str(level) for level in seen.index], seen.to_numpy(dtype=np.int64), len(values) - int(seen.sum())
+    choosing, counted = counts, np.append(counts, missing)
+    if len(names) > FEW_LEVELS:
+        rng = np.random.default_rng(zlib.crc32(subject.encode()))
+        half = rng.multivariate_hypergeometric(counted, len(values) // 2, method="marginals")
+        choosing, counted = half[:-1], counted - half
+    kept = choosing >= RAREST_LEVEL * (len(values) // 2 if len(names) > FEW_LEVELS else len(values))
+    bins = [*counted[:-1][kept], counted[:-1][~kept].sum(), counted[-1]]
+    customers = int(counted.sum())
+    shares = tuple(float(count) / max(customers, 1) for count in bins)
+    levels = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
+    return Reference(kind, subject, customers, shares, levels=levels, categorical=True)
 
 
 def reference_of(subject: str, values: pd.Series) -> Reference:
@@ -119,27 +135,36 @@ class Shift:
 def psi_shift(reference: Reference, values: pd.Series, draws: int, seed: int) -> Shift:
     """PSI of `values` (n,) against the reference, and the probability of as large a one had nothing changed.
 
-    The null distribution is simulated: the bins' true masses given training's counts are Dirichlet (for quantiles of a
-    continuous feature they are spacings of uniform order statistics, so all but exactly), the counts now multinomial. For
-    large samples it is (1/n + 1/m) times chi-square (Yurdakul and Naranjo, 2020), which at 200 customers alarms too often.
-    Drawing ends early where `ENOUGH` were as large, which leaves the p-value exact (Besag and Clifford, 1991).
+    The null distribution is simulated. Levels: which customers are training's and which are now's is dealt anew, as in a
+    permutation test. Quantiles of training: its counts are given, the bins' true masses are spacings of uniform order
+    statistics, so Dirichlet, and the counts now multinomial. For large samples both are (1/n + 1/m) times chi-square (Yurdakul
+    and Naranjo, 2020). Drawing ends early where `ENOUGH` were as large, which leaves the p-value exact (Besag and Clifford, 1991).
     """
-    m = len(values)
-    if not reference.customers or not m:
+    n, m = reference.customers, len(values)
+    if not n or not m:
         return Shift(np.nan, np.nan)
-    before, now = np.array(reference.shares) * reference.customers, reference.counts(values)
+    before = np.rint(np.array(reference.shares) * n).astype(np.int64)
+    now = reference.counts(values)
     used = (before > 0) | (now > 0)
-    before, now = np.maximum(before[used], HALF_A_CUSTOMER), now[used]
-
-    def index(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        return psi(before / reference.customers, np.maximum(counts, HALF_A_CUSTOMER) / m)
-
-    value = float(index(now))
+    above = len(before) - 2  # the bin above the last quantile has one spacing more than customers
+    spacings = (np.maximum(before, HALF_A_CUSTOMER) + (np.arange(len(before)) == above))[used]
+    before, now = before[used], now[used]
     rng = np.random.default_rng([seed, zlib.crc32(reference.subject.encode())])
+
+    def index(old: NDArray[np.int64], new: NDArray[np.int64]) -> NDArray[np.float64]:
+        return psi(np.maximum(old, HALF_A_CUSTOMER) / n, np.maximum(new, HALF_A_CUSTOMER) / m)
+
+    def unchanged(size: int) -> NDArray[np.float64]:
+        if reference.categorical:
+            new = rng.multivariate_hypergeometric(before + now, m, size=size, method="marginals")
+            return index(before + now - new, new)
+        masses = rng.standard_gamma(spacings, size=(size, len(spacings)))
+        return index(before, rng.multinomial(m, masses / masses.sum(axis=1, keepdims=True)))
+
+    value = float(index(before, now))
     larger = drawn = 0
     while drawn < draws:
-        masses = rng.standard_gamma(before, size=(min(max(drawn, 2 * ENOUGH), draws - drawn), len(before)))
-        null = index(rng.multinomial(m, masses / masses.sum(axis=1, keepdims=True)))
+        null = unchanged(min(max(drawn, 2 * ENOUGH), draws - drawn))
         reached = larger + np.cumsum(null >= value - 1e-12)
         if reached[-1] >= ENOUGH:
             return Shift(value, ENOUGH / (drawn + 1 + int(np.argmax(reached >= ENOUGH))))
@@ -185,8 +210,3 @@ def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], r
     rows["flagged"] = (rows["q_value"] <= rule.alpha) & (rows["value"] > rows["threshold"])
     rows["in_model"] = (rows["kind"] != "feature") | rows["subject"].isin(in_model)
     return rows[list(COLUMNS)]
-
-
-def _filled(reference: Reference, values: pd.Series) -> Reference:
-    shares = reference.counts(values) / max(len(values), 1)
-    return Reference(**{**vars(reference), "shares": tuple(shares.tolist())})

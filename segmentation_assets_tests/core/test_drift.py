@@ -163,16 +163,22 @@ def test_the_same_mix_of_more_customers_has_not_drifted():
     assert psi_shift(mix, pd.Series([1] * 50 + [-1] * 50), 300, 0) == Shift(0.0, 1.0)
 
 
-def test_the_p_value_of_two_levels_is_that_of_the_beta_binomial():
-    # 40 of 100 before, 55 of 100 now. Under no change the count is beta-binomial(100, 40, 60).
+def test_the_p_value_of_two_levels_is_that_of_dealing_the_customers_anew():
     before, now = (pd.Series(["a"] * k + ["b"] * (100 - k)) for k in (40, 55))
-    null = stats.betabinom(100, 40, 60)
-    counts = np.arange(101)
-    shares = np.maximum(np.column_stack([counts, 100 - counts]), 0.5) / 100
-    as_large = psi(np.array([0.4, 0.6]), shares) >= psi(np.array([0.4, 0.6]), np.array([0.55, 0.45])) - 1e-12
-    exact = null.pmf(counts)[as_large].sum()
+    counts = np.arange(101)  # of level a among the 100 now; 95 of all 200 have it
+    dealt = psi(*(np.maximum(np.column_stack([c, 100 - c]), 0.5) / 100 for c in (np.clip(95 - counts, 0, 100), counts)))
+    as_large = dealt >= psi(np.array([0.4, 0.6]), np.array([0.55, 0.45])) - 1e-12
+    exact = stats.hypergeom(200, 95, 100).pmf(counts)[as_large].sum()
     found = np.mean([shift(before, now, 20_000, seed).p_value for seed in range(10)])
-    assert found == pytest.approx(exact, rel=0.12)
+    assert found == pytest.approx(exact, rel=0.1)
+
+
+def test_many_levels_are_counted_on_other_customers_than_they_were_chosen_on():
+    values = pd.Series([f"level {i % 40}" for i in range(2_000)])
+    reference = categorical_reference("x", values)
+    assert reference.customers == 1_000
+    assert sum(reference.shares) == pytest.approx(1)
+    assert categorical_reference("x", values.sample(frac=1, random_state=1)) == reference
 
 
 def test_the_p_value_is_the_same_each_time_and_differs_with_the_seed():
