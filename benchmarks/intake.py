@@ -56,7 +56,9 @@ def engines_own(file: Path, folder: Path) -> int:
 
 def measured(what: str, file: Path) -> dict[str, float]:
     """Seconds and peak memory of one of the two in a process of its own."""
-    done = subprocess.run([sys.executable, "-W", "ignore", __file__, "--one", what, str(file)], check=True, capture_output=True, text=True)  # noqa: S603  # ourselves, fixed arguments
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__, "--one", what, str(file)], check=True, capture_output=True, text=True
+    )  # ourselves, fixed arguments
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 

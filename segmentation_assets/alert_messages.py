@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 import pandas as pd
 
+from segmentation_assets.core import naming
 from segmentation_assets.settings_alerts import Event
 
 MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
@@ -54,7 +55,7 @@ def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
                 [_drift_line(kind, subject, rows) for (kind, subject), rows in subjects],
                 " ".join(meaning),
                 "First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, look at "
-                "the segments' profiles before the next campaign, and consider training a new model.",
+                "the segments' profiles before the next campaign. What became of the model: segmentation models",
                 link,
             ),
         )
@@ -141,10 +142,13 @@ def _drift_line(kind: str, subject: str, rows: pd.DataFrame) -> str:
     return f"{what}: {figures}" + ("" if kind == "segment_mix" or rows["used"].any() else ", not used by the model")
 
 
+OTHERS = {"segment_mix": "the segment mix", "distance": "the distance to the nearest prototype", "joint": "how features go together"}
+
+
 def _changed(subjects: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> str:
-    features = sum(kind == "feature" for (kind, _), _ in subjects)
-    parts = [_counted(features, "feature")] if features else []
-    return " and ".join([*parts, *(["the segment mix"] if features < len(subjects) else [])])
+    kinds = [kind for (kind, _), _ in subjects]
+    features = [_counted(kinds.count("feature"), "feature")] if "feature" in kinds else []
+    return naming.listed([*features, *(words for kind, words in OTHERS.items() if kind in kinds)])
 
 
 def _figure(row: dict[str, object]) -> str:

@@ -26,7 +26,8 @@ describe_job = dg.define_asset_job(
     description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
-    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*DESCRIBING), executor_def=dg.in_process_executor, tags=IN_ORDER,
+    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*DESCRIBING), tags=IN_ORDER,
+    executor_def=dg.in_process_executor,
     description="The second half of a snapshot that was described: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 

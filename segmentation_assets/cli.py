@@ -5,8 +5,9 @@ Belongs here: options, what is printed, and exit codes. Heavy imports are made i
 """
 
 import datetime as dt
-import difflib
 import os
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -19,13 +20,24 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from segmentation_assets.settings import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, Settings, SettingsError, load_settings, settings_file
+from segmentation_assets.settings import (
+    DATA_DIR_VARIABLE,
+    DEFAULT_SETTINGS_FILE,
+    SETTINGS_VARIABLE,
+    Settings,
+    SettingsError,
+    load_settings,
+    settings_file,
+)
 
 if TYPE_CHECKING:
+    import duckdb
+
     from segmentation_assets.runs import Plan
 
 WIDTH_WITHOUT_TERMINAL = 132
 MOST_ROWS = 100
+COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)|\bmake ui\b")
 
 settings_option = click.option(
     "--settings", "settings_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file; default: segmentation.yaml."
@@ -71,7 +83,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
         if later:
             console.print(
-                f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}",
+                _commands(f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
                 highlight=False,
             )
         _show_last(settings, wanted[-1], console)
@@ -158,9 +170,10 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
             if result is None:
                 return
             if as_csv:
-                result.write_csv("/dev/stdout")
+                _write_csv(result)
             else:
                 result.show(max_rows=MOST_ROWS, max_width=_console().width)
+                sys.stdout.flush()
 
 
 @main.command()
@@ -192,7 +205,7 @@ def check(settings_path: Path | None) -> None:
             console.print(line, highlight=False, markup=False)
         if findings.problems:
             raise click.ClickException("\n".join(findings.problems))
-        console.print("Ready: segmentation run --all", highlight=False)
+        console.print(_commands("Ready: segmentation run --all"), highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -204,20 +217,22 @@ def settings() -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
 )
 def init(files: tuple[Path, ...], output: Path) -> None:
-    """Look at your FILES and write a first settings file, with every guess in a comment."""
+    """Look at your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     with _plain_errors():
         from segmentation_assets.sources import first_settings
 
         if output.exists():
             raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
-        text = first_settings.write([first_settings.look(file) for file in files], output.resolve().parent)
+        text = first_settings.write(first_settings.look_at(files), output.resolve().parent)
         output.write_text(text, encoding="utf-8")
         click.echo(text)
+        if "TODO" in text:
+            click.echo("No file seems to hold orders, with a customer, a date and an amount: fill in the lines with TODO.", err=True)
         click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
 
 
@@ -262,7 +277,27 @@ def _settings(path: Path | None) -> Settings:
     """The settings in force; definitions that are loaded after this use the same file."""
     if path is not None:
         os.environ[SETTINGS_VARIABLE] = str(path.resolve())
+    elif not os.environ.get(SETTINGS_VARIABLE) and settings_file() != DEFAULT_SETTINGS_FILE:  # the project's, so that Dagster finds some
+        click.echo(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Say which with --settings FILE.", err=True)
     return load_settings()
+
+
+def _commands(text: str) -> str:
+    """Commands to type next, with the settings file that this one was given."""
+    context = click.get_current_context(silent=True)
+    path = context.params.get("settings_path") if context else None
+    if path is None:
+        return text
+    return COMMAND.sub(lambda found: f"segmentation {found[1] or 'ui'} --settings {shlex.quote(str(path))}", text)
+
+
+def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
+    try:
+        result.write_csv("/dev/stdout")
+    except Exception as error:
+        if "Broken pipe" in str(error):
+            raise BrokenPipeError from error
+        raise
 
 
 def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
@@ -287,7 +322,7 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
                 bar.console.print(f"  warnings: {', '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
             for warning in outcome.warnings if number == count else []:
-                bar.console.print(f"  warning: {warning}", highlight=False, markup=False)
+                bar.console.print(f"  warning: {_commands(warning)}", highlight=False, markup=False)
             if number < count:
                 bar.update(
                     task, description=f"{planned.run[number]} ({number + 1} of {count})", completed=0, step="waiting for its features"
@@ -307,7 +342,7 @@ def _show_last(settings: Settings, key: str, console: Console) -> None:
     database = settings.data_dir / DATABASE
     shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
     console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)
-    console.print('Query it: segmentation sql "from latest_segments"      See it all: make ui', highlight=False)
+    console.print(_commands('Query it: segmentation sql "from latest_segments"      See it all: make ui'), highlight=False, soft_wrap=True)
 
 
 def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:
@@ -322,9 +357,9 @@ def _known(key: str, keys: list[str]) -> str:
         return key
     try:
         day = dt.date.fromisoformat(key)
-        nearest = min(keys, key=lambda k: abs(dt.date.fromisoformat(k) - day))
     except ValueError:
-        nearest = next(iter(difflib.get_close_matches(key, keys, 1, 0)), keys[-1])
+        raise click.ClickException(f"{key} is not a date; write it as {keys[-1]}. Snapshots go from {keys[0]} to {keys[-1]}.") from None
+    nearest = min(keys, key=lambda k: abs(dt.date.fromisoformat(k) - day))
     raise click.ClickException(f"There is no snapshot {key}. They go from {keys[0]} to {keys[-1]}; the nearest is {nearest}.")
 
 
@@ -341,14 +376,20 @@ def _plain_errors() -> Iterator[None]:
     """Any error as one message and exit code 1; its traceback only with --debug."""
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except click.UsageError:
         raise
+    except click.ClickException as error:
+        raise click.ClickException(_commands(error.message)) from error
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if click.get_current_context().find_root().obj:
             raise
         expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
         message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
-        raise click.ClickException(message) from error
+        raise click.ClickException(_commands(message)) from error
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """A look at the settings and sources before any run: what is there, what would be rejected and why, and what was guessed."""
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from segmentation_assets.core import cleaning
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.partitions import existing_keys, snapshots, window_of
 from segmentation_assets.settings import Settings, settings_file
+from segmentation_assets.settings_source import Tables
 from segmentation_assets.sources import Source, Window, open_source
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.kept import Kept
@@ -90,6 +93,7 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
             lines.append(f"        {example['source_file']}, row {example['row_number']}: {_short(example['record'])}")
     counts = engine.rows(judged.counts())[0]
     lines += [f"    {number:,} rows: {rule}" for rule, number in counts.items() if number and not rule.startswith("rows_")]
+    lines += [f"    {line}" for line in _unreadable(engine, rows, name, settings)]
     share = (row["bad"] or 0) / row["n"] if row["n"] else 0.0
     limit = settings.cleaning.largest_reject_share
     problems = []
@@ -99,6 +103,35 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
             "raise cleaning.largest_reject_share."
         )
     return _Facts(int(row["n"]), lines, problems)
+
+
+def _unreadable(engine: DuckDBEngine, rows: ir.Table, name: str, settings: Settings) -> Iterator[str]:
+    """The columns with cells that hold something and were read as missing, each with an example."""
+    if "unread" not in rows.columns:
+        return
+    cells = rows.filter(rows.unread.notnull()).mutate(column=rows.unread.split(",").unnest())
+    first = cells.record.argmin(cells.row_number)
+    for found in engine.rows(cells.group_by("column").agg(n=cells.count(), record=first).order_by(ibis.desc("n"), "column")):
+        cell = _cell(found["column"], found["record"], name, settings)
+        yield f"{found['column']}: {found['n']:,} cell{'' if found['n'] == 1 else 's'} unreadable" + (
+            f", such as {cell!r}" if cell is not None else ""
+        )
+
+
+def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:
+    """What stood in the source's column that a column of ours is mapped to; of an expression, all columns that it could name."""
+    values = json.loads(record or "{}")
+    tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
+    for table in tables:
+        named = getattr(table, "attributes", {})
+        mapping = {**(named if isinstance(named, dict) else {}), **table.columns}
+        source = mapping.get(column, column)
+        if source in values:
+            return str(values[source])
+        used = [value for key, value in values.items() if key in str(source)]
+        if used:
+            return ", ".join(map(str, used))
+    return None
 
 
 def _described(kept: list[Kept]) -> Iterator[str]:

@@ -24,6 +24,7 @@ def prepare_instance(settings: Settings) -> Path:
         log = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventLogStorage"}
         content = {
             "telemetry": {"enabled": False},
+            "nux": {"enabled": False},  # no invitation to sign up over the first page
             "concurrency": {
                 "runs": {"max_concurrent_runs": os.cpu_count() or 1, "tag_concurrency_limits": [{"key": ONE_AT_A_TIME, "limit": 1}]}
             },

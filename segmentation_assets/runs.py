@@ -5,6 +5,7 @@ Belongs here: the order of runs and their outcome. What a person sees of it is i
 
 import logging
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from segmentation_assets.lake import partition_keys
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import fingerprints, open_source
 
+CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -134,7 +136,7 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
             error = event.step_failure_data.error
             while error.cause:
                 error = error.cause
-            return f"{event.step_key}: {error.message.strip()}"
+            return f"{event.step_key}: {CLASS_PATH.sub('', error.message.strip())}"
     return "The run failed before its first step."
 
 

@@ -320,6 +320,11 @@ def _explain(problem: Any) -> str:
         return f"{key}: no such key.{_nearest(where[-1], allowed)} Allowed here: {', '.join(allowed)}."
     if problem["type"] == "missing":
         return f"{key}: is required and missing."
+    if problem["type"] == "union_tag_invalid":
+        facts = problem["ctx"]
+        tag, allowed = facts["tag"], re.findall(r"'([^']+)'", facts["expected_tags"])
+        key += "." + facts["discriminator"].strip("'")
+        return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{_nearest(tag, allowed)}"
     secretless = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", repr(problem["input"]))
     secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
     if where[:1] == ["alerts"] and "://" in secretless:

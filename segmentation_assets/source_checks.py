@@ -16,6 +16,7 @@ from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import Source, Window
+from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.tables import TablesSource
 
 ENTITIES = ("customers", "transactions", "events")
@@ -54,7 +55,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=f"raw_{entity}", name="columns_are_as_before", blocking=True, partitions_def=snapshots,
         description="No column of the source appeared, vanished or changed its type since the previous snapshot; an error where a "
-        "mapped one changed its type.",
+        "mapped one was read as numbers or dates and no longer is.",
     )  # fmt: skip
     def check(
         context: dg.AssetCheckExecutionContext,
@@ -68,17 +69,19 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
         used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
         kept = [file for file in source.kept(entity, None if entity == "customers" else window) if file.source in used]
-        now = {column: kind for file in kept for column, kind in file.columns.items()}
+        now = combined_types(kept)
         mapped = {column for file in kept for column in file.strict}
         folder = settings.data_dir / "intake" / entity / "columns"
-        changes = changed_columns(_remembered(folder, following(window.end, settings.snapshots, -1).isoformat()), now) if now else {}
+        before = _remembered(folder, following(window.end, settings.snapshots, -1).isoformat()) if now else None
+        changes = changed_columns(before, now)
         if now:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
-        stops = [column for column, change in changes.items() if column in mapped and change.startswith("was ")]
+        stops = [column for column in no_longer_read(before, now) if column in mapped]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
         if stops:
-            text += f". {', '.join(stops)} is mapped: correct the source, or its mapping, then run the snapshot again."
+            verb = "is" if len(stops) == 1 else "are"
+            text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
@@ -99,6 +102,15 @@ def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[
         if column in before and before[column] != kind and "empty" not in {before[column], kind}
     }
     return changes
+
+
+def no_longer_read(before: dict[str, str] | None, now: dict[str, str]) -> list[str]:
+    """Columns that held numbers or dates and hold something else now; what is empty is not told."""
+    return [
+        column
+        for column, kind in now.items()
+        if before is not None and before.get(column) in {"number", "date"} and kind not in {before[column], "empty"}
+    ]
 
 
 def _remembered(folder: Path, key: str) -> dict[str, str] | None:

@@ -40,7 +40,7 @@ def read(data_dir: Path, key: str) -> Summary:
             return database.execute(query, [key] * query.count("?")).df()
 
         found = rows("FROM segments WHERE snapshot_date = CAST(? AS DATE) ORDER BY revenue DESC, segment_id")
-        if found.empty:
+        if found.empty and database.execute("FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key]).fetchone() is None:
             raise publish.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
@@ -64,7 +64,7 @@ def read(data_dir: Path, key: str) -> Summary:
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
             for place, row in enumerate(registered.itertuples())
         ),
-        standing=registered["tier_reason"].iloc[0] if isinstance(registered["tier_reason"].iloc[0], str) else "",
+        standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
     )  # fmt: skip
 
 
@@ -86,6 +86,9 @@ _MOVES = """
 
 def show(summary: Summary, console: Console) -> None:
     """Print the summary as tables."""
+    if summary.segments.empty:
+        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
+        return
     segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
     for row in summary.segments.itertuples():
         segments.add_row(row.segment_name, f"{row.customers:,}", f"{row.share:.1%}", f"{row.revenue_share:.1%}", row.description)

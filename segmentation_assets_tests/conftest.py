@@ -43,6 +43,7 @@ def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, and all that read the demo in one worker, so that no other waits for its run."""
     for item in items:

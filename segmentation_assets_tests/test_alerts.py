@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import logging
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,7 +16,7 @@ from segmentation_assets.definitions import build
 from segmentation_assets.partitions import LOADED
 from segmentation_assets.settings import Settings, SettingsError, load_settings
 from segmentation_assets.settings_alerts import EVENTS, Alerts
-from segmentation_assets.sources import fingerprint
+from segmentation_assets.sources import fingerprints
 from segmentation_assets_tests.builders import D1, D2, RowsSource, line
 from segmentation_assets_tests.conftest import ROOT
 
@@ -55,7 +56,7 @@ def test_drift_is_one_message_with_the_largest_change_first():
         "at training, so campaigns reach other numbers of customers. Where the model places customers by what has changed, segments may "
         "fit less well.\n\n"
         "What to do: First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, "
-        "look at the segments' profiles before the next campaign, and consider training a new model.\n\n"
+        "look at the segments' profiles before the next campaign. What became of the model: segmentation models\n\n"
         "Details: http://dagster.example/runs/42"
     )
 
@@ -84,6 +85,13 @@ def test_two_statistics_of_a_feature_are_one_line():
 def test_many_flagged_features_are_cut_short():
     (message,) = alert_messages.of_drift(drift(*(("feature", f"f{i}", "psi", 1 + i, NONE, 0.1, True) for i in range(11))), D2, LINK)
     assert "\n- f5: PSI 6.00 (flagged above 0.10)\n- and 5 more\n\n" in message.body
+
+
+def test_what_is_no_feature_is_not_called_one():
+    rows = [("distance", "d", "psi", 0.6, 0.01, 0.1, True), ("joint", "j", "auc", 0.7, 0.01, 0.6, True), REPORT[0]]
+    (message,) = alert_messages.of_drift(drift(*rows), D2, LINK)
+    expected = "1 feature, the distance to the nearest prototype and how features go together drifted"
+    assert message.title == f"Customer segments {D2}: {expected}"
 
 
 @pytest.mark.parametrize("report", [drift(), drift(REPORT[1])], ids=["no partition", "nothing flagged"])
@@ -270,7 +278,7 @@ def test_the_remedy_is_named(tmp_path):
 
 def test_alerts_make_no_snapshot_out_of_date():
     changed = LOADED.model_copy(update={"alerts": Alerts(url_variables=("ALERT_URL",))})
-    assert fingerprint(changed, DRIFTING) == fingerprint(LOADED, DRIFTING)
+    assert fingerprints(changed, DRIFTING, [D1]) == fingerprints(LOADED, DRIFTING, [D1])
 
 
 # The sensors
@@ -326,7 +334,7 @@ def test_a_snapshot_that_drifted_is_told_once(platform, receiver, caplog):
     assert [daemon.tick(), daemon.tick()] == [[], []]
     (post,) = receiver.posts
     assert post["title"].startswith("Customer segments 2024-03-01: ")
-    assert "- segment mix: PSI " in post["message"]
+    assert re.search(r"- \w+: PSI \d\.\d\d \(flagged above 0\.10, q = 0\.0", post["message"])
     assert f"Details: http://dagster.example/runs/{result.run_id}" in post["message"]
     events = " ".join(str(entry.to_json()) for entry in daemon.instance.all_logs(result.run_id))
     assert SECRET not in caplog.text + events + str(daemon.cursors)

@@ -5,7 +5,8 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from segmentation_assets.automation import cron, newest_snapshot_schedule
+from segmentation_assets import publish
+from segmentation_assets.automation import IN_ORDER, cron, newest_snapshot_schedule, next_to_catch_up
 from segmentation_assets.definitions import defs
 from segmentation_assets.partitions import LOADED
 from segmentation_assets.settings import Schedule, Snapshots
@@ -64,3 +65,71 @@ def test_the_two_halves_make_a_snapshot_and_the_first_needs_nothing_of_the_secon
 def test_a_snapshot_is_made_of_every_asset():
     made = defs.resolve_job_def("snapshot").asset_layer.executable_asset_keys
     assert set(made) == set(defs.resolve_asset_graph().get_all_asset_keys())
+
+
+MARCH, APRIL = (dt.datetime(2024, month, 1, 7, tzinfo=dt.UTC) for month in (3, 4))  # an hour after the ticks
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """The published snapshots are what the test says."""
+
+    def say(*keys):
+        monkeypatch.setattr(publish, "fingerprints", lambda _: dict.fromkeys(keys, "x"))
+
+    return say
+
+
+def failed_run(instance, key):
+    run = dg.DagsterRun(job_name="snapshot", tags={"dagster/partition": key, **IN_ORDER}, status=dg.DagsterRunStatus.NOT_STARTED)
+    instance.add_run(run)
+    instance.report_run_failed(run)
+
+
+def asked(instance, now):
+    found = next_to_catch_up(settings(), instance, now)
+    return found.partition_key if isinstance(found, dg.RunRequest) else found.skip_message
+
+
+def test_the_oldest_missed_snapshot_is_made_up_for_first(published):
+    published("2024-02-01")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(instance, APRIL) == "2024-03-01"
+    published("2024-02-01", "2024-03-01")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(instance, APRIL) == "2024-04-01"
+
+
+def test_nothing_is_made_up_for_before_its_tick_or_where_nothing_was_published_yet(published):
+    with dg.DagsterInstance.ephemeral() as instance:
+        published("2024-02-01")
+        assert asked(instance, MARCH.replace(hour=5)) == "Nothing was missed."
+        published()
+        assert asked(instance, APRIL) == "Nothing was missed."
+
+
+def test_while_a_snapshot_is_being_made_none_is_asked_for(published):
+    published("2024-02-01")
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_run(dg.DagsterRun(job_name="segment", tags=IN_ORDER, status=dg.DagsterRunStatus.STARTED))
+        assert asked(instance, APRIL) == "A snapshot is being made."
+
+
+def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(published):
+    published("2024-02-01")
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed_run(instance, "2024-03-01")
+        now = dt.datetime.now(dt.UTC)
+        assert "2024-03-01 failed; it is tried again from" in asked(instance, now)
+        assert asked(instance, now + dt.timedelta(minutes=11)) == "2024-03-01"
+        failed_run(instance, "2024-03-01")
+        assert "it is tried again from" in asked(instance, now + dt.timedelta(minutes=15))
+        failed_run(instance, "2024-03-01")
+        later = now + dt.timedelta(days=1)
+        assert asked(instance, later) == "2024-03-01 failed 3 times. Remove the cause, then: segmentation run --snapshot 2024-03-01"
+
+
+def test_a_tick_leaves_missed_snapshots_to_be_made_in_order(published):
+    published("2024-02-01")
+    assert tick("2024-04-01 06:00").skip_message.startswith("2024-03-01 was missed or failed; the sensor catch_up makes it")
+    assert [request.partition_key for request in tick("2024-03-01 06:00").run_requests] == ["2024-03-01"]

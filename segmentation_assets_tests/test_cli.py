@@ -1,10 +1,20 @@
 """The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import click
+import duckdb
 import pytest
+from click.testing import CliRunner
+from rich.console import Console
 
-from segmentation_assets_tests.conftest import ROOT, segmentation
+from segmentation_assets import cli, summary
+from segmentation_assets.publish import DATABASE, PublishError
+from segmentation_assets.runs import CLASS_PATH
+from segmentation_assets.settings import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
+from segmentation_assets_tests.conftest import ROOT, environment, segmentation
 
 
 def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
@@ -77,3 +87,57 @@ def test_csv_has_a_header_and_every_row(demo: Path) -> None:
     done = segmentation("sql", "--csv", "select segment_id, customers from latest_segments order by segment_id", data_dir=demo)
     assert done.stdout.splitlines()[0] == "segment_id,customers"
     assert len(done.stdout.splitlines()) == 7
+
+
+def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SETTINGS_VARIABLE, raising=False)
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli.main, ["models"]).stderr
+    assert f"No segmentation.yaml here: using {ROOT / 'segmentation.yaml'}. Say which with --settings FILE.\n" in said
+    monkeypatch.chdir(ROOT)
+    assert "here: using" not in CliRunner().invoke(cli.main, ["models"]).stderr
+
+
+def test_what_to_type_next_names_the_settings_that_were_given() -> None:
+    with click.Context(cli.run) as context:
+        assert cli._commands("Ready: segmentation run --all, make ui") == "Ready: segmentation run --all, make ui"
+        context.params["settings_path"] = Path("my shop.yaml")
+        said = cli._commands("Ready: segmentation run --all, make ui")
+    assert said == "Ready: segmentation run --settings 'my shop.yaml' --all, segmentation ui --settings 'my shop.yaml'"
+
+
+def test_what_is_no_date_is_said_to_be_none() -> None:
+    with pytest.raises(click.ClickException, match="junk is not a date; write it as 2024-03-01"):
+        cli._known("junk", ["2024-02-01", "2024-03-01"])
+
+
+@pytest.mark.parametrize("option", ["", "--csv"])
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, option: str) -> None:
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    command = f"{sys.executable} -m segmentation_assets.cli sql {option} 'from range(1000000)' | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)  # noqa: S607
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(str(tmp_path / DATABASE)) as database:
+        day = "snapshot_date DATE"
+        for table in (
+            f"segments ({day}, segment_id INT, segment_name TEXT, revenue INT)",
+            f"segment_transitions ({day}, from_segment_id INT, to_segment_id INT, customers INT, revenue_before INT, revenue_after INT)",
+            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, q_value INT, in_model BOOL, flagged BOOL)",
+            f"model_registry ({day}, model_version TEXT, decision TEXT, reason TEXT, tier_reason TEXT, in_force BOOL)",
+            f"published_snapshots ({day}, fingerprint TEXT)",
+        ):
+            database.execute(f"CREATE TABLE {table}")
+        database.execute("INSERT INTO published_snapshots VALUES ('2024-02-01', '')")
+    summary.show(summary.read(tmp_path, "2024-02-01"), Console(width=100))
+    assert capsys.readouterr().out == "No customers are known at 2024-02-01: the source has no rows before it.\n"
+    with pytest.raises(PublishError, match="2024-03-01 is not in the database"):
+        summary.read(tmp_path, "2024-03-01")
+
+
+def test_an_error_of_a_run_shows_no_class_path() -> None:
+    assert CLASS_PATH.sub("", "segmentation_assets.sources.base.SourceError: o.csv: no such file: x") == "o.csv: no such file: x"
+    assert CLASS_PATH.sub("", "o.csv: No such file") == "o.csv: No such file"

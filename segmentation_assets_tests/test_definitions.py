@@ -6,7 +6,7 @@ import yaml
 
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.definitions import defs
-from segmentation_assets.instance import prepare_instance
+from segmentation_assets.instance import ONE_AT_A_TIME, prepare_instance
 from segmentation_assets.partitions import LOADED, snapshots
 
 GRAPH = {
@@ -140,6 +140,12 @@ def test_telemetry_is_off(configuration):
 
 def test_at_most_as_many_runs_at_once_as_there_are_cores(configuration):
     assert yaml.safe_load(configuration().read_text())["concurrency"]["runs"]["max_concurrent_runs"] == 6
+
+
+def test_of_snapshots_one_goes_on_at_a_time(configuration):
+    runs = yaml.safe_load(configuration().read_text())["concurrency"]["runs"]
+    assert runs["tag_concurrency_limits"] == [{"key": ONE_AT_A_TIME, "limit": 1}]
+    assert all(ONE_AT_A_TIME in defs.resolve_job_def(job).tags for job in ("snapshot", "segment"))
 
 
 def test_dagster_accepts_the_configuration(configuration):

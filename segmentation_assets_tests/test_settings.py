@@ -62,6 +62,11 @@ def test_a_wrong_word_is_named_with_the_words_allowed_and_the_nearest(written):
     assert "snapshots.cadence: found 'montly'; input should be 'monthly', 'weekly' or 'daily'. Did you mean monthly?" in message
 
 
+def test_an_unknown_kind_of_source_is_named_with_the_nearest(written):
+    said = refusal(written("snapshots: {first: 2017-04-01}\nsource: {kind: table}\n"))
+    assert "source.kind: found 'table'; allowed are complete_journey, tables. Did you mean tables?" in said
+
+
 def test_each_wrong_key_has_a_line_that_names_the_file(written):
     file = written(SMALLEST + "model: {k: 0, seed: -1}")
     assert [line.startswith(f"{file}: model.") for line in refusal(file).splitlines()] == [True, True]

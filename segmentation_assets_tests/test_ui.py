@@ -17,7 +17,6 @@ import duckdb
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from segmentation_assets.contracts import CONTRACTS
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow
@@ -95,10 +94,9 @@ def test_a_person_finds_every_table_its_columns_and_its_checks(demo: Path, page:
         page.get_by_text("sizes_and_revenue_tie_out").first.wait_for()
         page.goto(f"{address}/automation")
         page.get_by_text("newest_snapshot").first.wait_for()
-        page.goto(f"{address}/asset-groups")
-        page.keyboard.press("Alt+e")
-        for contract in CONTRACTS[-3:]:
-            page.get_by_text(contract.name).first.wait_for()
+        page.goto(f"{address}/assets/segment_profiles?view=lineage")
+        for name in ("customer_segments", "segment_profiles", "published_database"):
+            page.get_by_text(name).first.wait_for()
 
 
 @pytest.mark.xdist_group("daemon")

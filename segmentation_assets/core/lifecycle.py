@@ -15,6 +15,7 @@ from segmentation_assets.core.drift import DriftRule, report
 from segmentation_assets.core.model_evaluation import explained
 from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.segment_model import Provenance, SegmentModel
+from segmentation_assets.core.selection import labels_one_snapshot_back
 from segmentation_assets.core.training import Past, Wanted, train
 from segmentation_assets.core.validity import forward_validity
 
@@ -183,14 +184,18 @@ def _gates(
         bool(fit - before >= retraining.least_fit_gain),  # NaN where all customers are alike: nothing is gained
         f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retraining.least_fit_gain:.1%} more)",
     ))  # fmt: skip
-    if past is not None and len(past.active) and past.outcome.any():
-        theirs, ours = (model.assign(past.active)["segment_id"] for model in (challenger, champion))
-        said = forward_validity(past.outcome, theirs, ours, wanted.selection.seed)
-        gates.append(Gate(
-            said.gain >= -retraining.largest_forward_loss,
-            f"it explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
-            f"{said.baseline_eta_squared:.1%} (at most {retraining.largest_forward_loss:.1%} less)",
-        ))  # fmt: skip
+    back = past.of(wanted) if past is not None else None
+    if past is not None and back is not None and past.outcome.any():
+        # Fitted there, as the champion may be: borders drawn after a shift say nothing of customers before it.
+        about = challenger.provenance
+        labels = labels_one_snapshot_back(back, about.algorithm, about.k, wanted.selection, wanted.preprocessor)
+        if labels is not None:
+            said = forward_validity(past.outcome, labels, champion.assign(past.active)["segment_id"], wanted.selection.seed)
+            gates.append(Gate(
+                said.gain >= -retraining.largest_forward_loss,
+                f"its kind explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
+                f"{said.baseline_eta_squared:.1%} (at most {retraining.largest_forward_loss:.1%} less)",
+            ))  # fmt: skip
     return gates
 
 
@@ -216,7 +221,7 @@ def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Prove
         labels = model.clusters.assign(active).label
         members = [active[labels == c] for c in range(len(segments))]
         segments = tuple(
-            replace(segment, character=naming.character(naming.standing(own, active))) if len(own) else segment
+            segment.judged(naming.character(naming.standing(own, active))) if len(own) else segment
             for segment, own in zip(segments, members, strict=True)
         )
     return replace(model, segments=segments, provenance=provenance, candidates=(), refused=None)

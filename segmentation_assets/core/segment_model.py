@@ -4,7 +4,7 @@ Belongs here: what a model is and whom it places where. How it is trained is `tr
 of the one before, is `lifecycle`; how it is kept as rows is `segment_table`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,22 @@ from segmentation_assets.core.prototypes import PrototypeModel, nearest_distance
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment by model: its id and name, given at its birth, and its character, judged anew at each snapshot."""
+    """A segment by model: its id and name, given at its birth, and its character, judged anew at each snapshot.
+
+    `leaning` is another character that its customers showed at this snapshot; shown twice in a row, it becomes the character, so
+    that a segment on the border between two does not change every month.
+    """
 
     segment_id: int
     name: str
     character: str
+    leaning: str = ""
+
+    def judged(self, character: str) -> "Segment":
+        """The segment after a snapshot at which its customers showed this character."""
+        if character == self.character:
+            return replace(self, leaning="")
+        return replace(self, character=character, leaning="") if character == self.leaning else replace(self, leaning=character)
 
 
 @dataclass(frozen=True)

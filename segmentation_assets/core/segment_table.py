@@ -28,6 +28,7 @@ def write(model: SegmentModel) -> pd.DataFrame:
     for position, segment in enumerate(model.segments):
         rows.append(("segment", position, segment.name, "segment_id", float(segment.segment_id), segment.name))
         rows.append(("segment", position, segment.name, "character", math.nan, segment.character))
+        rows.append(("segment", position, segment.name, "leaning", math.nan, segment.leaning))
     for position, reference in enumerate(model.references):
         rows += _reference_rows(position, reference)
     rows += [*_point_rows("yardstick", model.yardstick), *_point_rows("training sample", model.sample)]
@@ -117,7 +118,8 @@ def _clusters(frame: pd.DataFrame, components: set[str]) -> PrototypeModel | Gri
 
 def _segment(rows: pd.DataFrame) -> Segment:
     by_field = rows.set_index("field")
-    return Segment(int(by_field.at["segment_id", "value"]), str(by_field.at["segment_id", "text"]), str(by_field.at["character", "text"]))
+    texts = by_field["text"]
+    return Segment(int(by_field.at["segment_id", "value"]), texts["segment_id"], texts["character"], texts["leaning"])
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:

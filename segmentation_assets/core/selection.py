@@ -22,7 +22,17 @@ from segmentation_assets.core.rfm_grid import rfm_grid
 from segmentation_assets.core.stability import Gap, gap_choice
 from segmentation_assets.core.validity import ForwardValidity, forward_validity
 
-__all__ = ["Candidate", "Decision", "PastSnapshot", "Selection", "SelectionSettings", "choose", "decide", "judge"]
+__all__ = [
+    "Candidate",
+    "Decision",
+    "PastSnapshot",
+    "Selection",
+    "SelectionSettings",
+    "choose",
+    "decide",
+    "judge",
+    "labels_one_snapshot_back",
+]
 
 Tier = Literal["distinct", "convenient", "grid"]
 
@@ -134,14 +144,26 @@ def judge(
     past: PastSnapshot, taken: Candidate, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
 ) -> ForwardValidity | None:
     """The same algorithm and k fitted one snapshot back, against the grid there, on the outcome since. None where it cannot be."""
-    grid = _grid(past.features if past.rfm is None else past.rfm, settings)
-    if grid is None or len(grid) == 0:
+    grid = labels_one_snapshot_back(past, "rfm_grid", 0, settings, preprocessor)
+    labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
+    if grid is None or labels is None:
         return None
+    return forward_validity(past.outcome, labels, grid, settings.seed)
+
+
+def labels_one_snapshot_back(
+    past: PastSnapshot, algorithm: str, k: int, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
+) -> pd.Series | None:
+    """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None where too
+    few customers were there, or their last order is unknown to the grid."""
+    if algorithm == "rfm_grid":
+        grid = _grid(past.features if past.rfm is None else past.rfm, settings)
+        return None if grid is None or grid.empty else grid["segment"]
     try:
-        model = fit_model(past.features, FAMILIES[taken.algorithm](settings).sweep, taken.k, settings.seed, preprocessor)
+        model = fit_model(past.features, FAMILIES[algorithm](settings).sweep, k, settings.seed, preprocessor)
     except ClusteringError:
-        return None  # too few customers then to fit what is chosen now
-    return forward_validity(past.outcome, model.assign(past.features).label, grid["segment"], settings.seed)
+        return None
+    return pd.Series(model.assign(past.features).label)
 
 
 def _grid(rfm: pd.DataFrame, settings: SelectionSettings) -> pd.DataFrame | None:

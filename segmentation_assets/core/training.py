@@ -49,6 +49,13 @@ class Past:
     active: pd.DataFrame
     outcome: NDArray[np.float64]
 
+    def of(self, wanted: Wanted) -> PastSnapshot | None:
+        """What a choice may look back on; None where nobody was active, or a feature was not known yet."""
+        if self.active.empty or not set(wanted.features) <= set(self.active.columns):
+            return None
+        rfm = self.active[[wanted.selection.recency, wanted.selection.frequency]]
+        return PastSnapshot(self.active[list(wanted.features)], self.outcome, rfm)
+
 
 def train(
     active: pd.DataFrame, previous: SegmentModel | None, wanted: Wanted, as_of: dt.date, reason: str, past: Past | None = None
@@ -141,9 +148,7 @@ def _chosen(
         only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)
         return fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor), (only,), "convenient", alike, remark
     rfm = [ask.recency, ask.frequency]
-    before = None
-    if past is not None and len(past.active) and set(wanted.features) <= set(past.active.columns):
-        before = PastSnapshot(past.active[list(wanted.features)], past.outcome, past.active[rfm])
+    before = past.of(wanted) if past is not None else None
     found = choose(inputs, ask, wanted.preprocessor, active[rfm], before)
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)

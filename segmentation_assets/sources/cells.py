@@ -59,8 +59,9 @@ DATE_FORMATS = (
 """Formats that are tried when the settings say `auto`, likelier ones first: day first where nothing tells."""
 ISO = "ISO 8601"
 UNIX = {"unix": "s", "unix_ms": "ms"}
-TRUE = ("true", "t", "yes", "y", "1", "1.0", "on")
-FALSE = ("false", "f", "no", "n", "0", "0.0", "off")
+TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "verdadero", "vero", "waar")
+FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso", "nee", "onwaar")
+"""Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
 OFFSET = r"(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"  # after the day
 
 

@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis.common.exceptions import TableNotFound
 
 from segmentation_assets.settings_source import Database
 from segmentation_assets.sources import guessing
@@ -124,6 +125,10 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
             f"{shown}: the driver for {scheme} is not installed ({error}). Install it: pip install "
             f"'{DRIVERS.get(scheme, f'ibis-framework[{scheme}]')}'"
         ) from None
+    except TableNotFound:
+        raise SourceError(
+            f"{shown}: no such table. Correct `table` in the settings, or have the user granted the right to see it."
+        ) from None
     except Exception as error:
         raise SourceError(
             f"{shown}: {_without(secret, error)}. Check the address, the table and the user's rights, and that the database is running."
@@ -191,7 +196,7 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     if not isinstance(column, str) or column not in table.columns:
         return table, f"all rows, because {TIMES[entity]} is an expression; map it to a column to fetch only the snapshot's"
     time = table[column]
-    end = window.end + ZONES
+    end = min(window.end, dt.date.max - ZONES) + ZONES
     start = None if window.start is None else window.start - ZONES
     if time.type().is_timestamp() or time.type().is_date():
         cut = time < ibis.date(end) if time.type().is_date() else time < ibis.timestamp(f"{end} 00:00:00")

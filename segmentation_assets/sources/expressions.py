@@ -29,8 +29,10 @@ COMPARISON: dict[type, Callable[[Any, Any], Any]] = {
     sql.EQ: lambda a, b: a == b, sql.NEQ: lambda a, b: a != b, sql.GT: lambda a, b: a > b,
     sql.GTE: lambda a, b: a >= b, sql.LT: lambda a, b: a < b, sql.LTE: lambda a, b: a <= b,
 }  # fmt: skip
-ALLOWED = "arithmetic, comparisons, AND, OR, NOT, CASE, IN, BETWEEN, LIKE, IS NULL, ||, CAST, COALESCE, NULLIF, ABS, "
-"ROUND, FLOOR, CEIL, GREATEST, LEAST, UPPER, LOWER, TRIM, LENGTH, LEFT, RIGHT, SUBSTRING, REPLACE, SPLIT_PART, CONCAT"
+ALLOWED = (
+    "arithmetic, comparisons, AND, OR, NOT, CASE, IN, BETWEEN, LIKE, IS NULL, ||, CAST, COALESCE, NULLIF, ABS, "
+    "ROUND, FLOOR, CEIL, GREATEST, LEAST, UPPER, LOWER, TRIM, LENGTH, LEFT, RIGHT, SUBSTRING, REPLACE, SPLIT_PART, CONCAT"
+)
 
 
 class ExpressionError(ValueError):

@@ -4,14 +4,15 @@ import datetime as dt
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Files
 from segmentation_assets.sources import files, guessing
-from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.intake import connect
@@ -54,8 +55,15 @@ HINTS: dict[str, tuple[str, ...]] = {
     "category": ("category", "department", "productgroup", "genre"),
     "discount": ("discount", "retaildisc", "rebate"),
     "consent": ("consent", "optin", "marketingconsent", "newsletter"),
+    "event_type": ("eventtype", "eventname", "event", "action", "activity", "type", "kind", "what"),
+    "subject": ("subject", "campaign", "coupon", "page"),
 }
-NEEDED_TYPES = {"ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"}}
+NEEDED_TYPES = {
+    "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
+    "event_type": {"text"},
+}  # fmt: skip
+EVENT_COLUMNS = ("customer_id", "event_type", "event_at", "subject")
+NEEDED = {"customer_id": "the customer's id", "ordered_at": "when it was bought", "amount": "what was paid: a column or quantity * price"}
 ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
 
 
@@ -71,6 +79,11 @@ class Look:
     first: dt.date | None
     last: dt.date | None
     decimal: str
+    ids_repeat: bool  # so that it has no customer records, which are one for each id
+
+    @property
+    def has_events(self) -> bool:
+        return not self.has_orders and self.ids_repeat and {"customer_id", "ordered_at", "event_type"} <= set(self.found)
 
     @property
     def has_orders(self) -> bool:
@@ -79,6 +92,30 @@ class Look:
             and "ordered_at" in self.found
             and ("amount" in self.found or {"price", "quantity"} <= set(self.found))
         )
+
+
+def look_at(paths: Sequence[Path]) -> list[Look]:
+    """A look at each file, and one at each folder whose files have the same columns.
+
+    Raises:
+        SourceError: one cannot be read, or a folder has no data files.
+    """
+    found: list[Look] = []
+    for path in paths:
+        looks = [look(file) for file, _ in files.matching_files(Files(files=str(path)))] if path.is_dir() else [look(path)]
+        alike = path.is_dir() and all(set(one.columns) == set(looks[0].columns) for one in looks)
+        found += [_together(path, looks)] if alike else looks
+    return found
+
+
+def _together(folder: Path, looks: Sequence[Look]) -> Look:
+    return replace(
+        looks[0],
+        file=folder,
+        first=min((one.first for one in looks if one.first), default=None),
+        last=max((one.last for one in looks if one.last), default=None),
+        ids_repeat=any(one.ids_repeat for one in looks),
+    )
 
 
 def look(file: Path) -> Look:
@@ -112,6 +149,8 @@ def look(file: Path) -> Look:
                 for column, kind in types.items()
             }
             found = _matched(types)
+            ids = found.get("customer_id")
+            repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
             span: dict[str, dt.datetime | None] = {"first": None, "last": None}
             if when:
@@ -129,17 +168,28 @@ def look(file: Path) -> Look:
         first.date() if first else None,
         last.date() if last else None,
         settings.decimal,
+        repeat,
     )
 
 
-def _reads_dates(backend: object, rows: files.SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
+def _repeat(backend: Any, ids: ir.Value) -> bool:
+    """Whether more than a few ids occur again: a few are customers recorded twice."""
+    facts = backend.to_pyarrow(ids.as_table().agg(n=ids.count(), different=ids.nunique())).to_pylist()[0]
+    return bool(facts["different"] < guessing.READABLE * facts["n"])
+
+
+def _reads_dates(backend: Any, rows: files.SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
     cells, value = Cells(settings, formats), rows.table[column]
     sample = rows.table.limit(guessing.SAMPLE)
     counts = sample.agg(
         some=cells.text(sample[column]).notnull().cast("int64").sum(), dates=cells.time(sample[column]).notnull().cast("int64").sum()
     )
-    facts = backend.to_pyarrow(counts).to_pylist()[0]  # type: ignore[attr-defined]
-    return bool(facts["some"]) and facts["dates"] == facts["some"] and (value.type().is_string() or not value.type().is_floating())
+    facts = backend.to_pyarrow(counts).to_pylist()[0]
+    return (
+        bool(facts["some"])
+        and facts["dates"] >= guessing.READABLE * facts["some"]
+        and (value.type().is_string() or not value.type().is_floating())
+    )
 
 
 def _matched(types: dict[str, str]) -> dict[str, str]:
@@ -171,19 +221,11 @@ def _named_like(column: str, canonical: str) -> bool:
 
 
 def write(looks: Sequence[Look], base: Path) -> str:
-    """The text of a first settings file, paths relative to `base`.
-
-    Raises:
-        SourceError: none of the files seems to hold orders.
-    """
-    orders = [one for one in looks if one.has_orders]
-    if not orders:
-        missing = "; ".join(f"{one.file.name} has {', '.join(one.columns)}" for one in looks)
-        raise SourceError(
-            f"None of the files seems to hold orders, with a customer, a date and an amount: {missing}. Name the file with "
-            "the orders, or write the settings by hand from examples/cdnow.yaml."
-        )
-    others = [one for one in looks if not one.has_orders and "customer_id" in one.found]
+    """The text of a first settings file, paths relative to `base`; with TODO where no file seems to hold orders."""
+    orders = [one for one in looks if one.has_orders] or [max(looks, key=lambda one: len(NEEDED.keys() & one.found.keys()))]
+    others = [one for one in looks if one not in orders]
+    events = [one for one in others if one.has_events]
+    customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat]
     last = max((one.last for one in orders if one.last), default=None)
     first = min((one.first for one in orders if one.first), default=None)
     lines = [
@@ -191,19 +233,27 @@ def write(looks: Sequence[Look], base: Path) -> str:
         "", "data_dir: data", "", "snapshots:", *_snapshots(first, last), "", "source:", "  kind: tables", "  transactions:",
     ]  # fmt: skip
     for one in orders:
-        lines += [f"    - {line}" if position == 0 else f"      {line}" for position, line in enumerate(_table(one, base, ORDER_COLUMNS))]
-    if others:
-        lines.append("  customers:")
-        for one in others:
-            lines += [
-                f"    - {line}" if position == 0 else f"      {line}"
-                for position, line in enumerate(_table(one, base, ("customer_id", "consent")))
-            ]
-    left = [one.file.name for one in looks if one not in orders and one not in others]
-    if left:
-        lines.append(f"# Not used, because no column seems to be the customer's id: {', '.join(left)}")
+        lines += _item(_table(one, base, ORDER_COLUMNS))
+    for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):
+        lines += [f"  {entity}:"] if these else []
+        for one in these:
+            named = {**one.found, "event_at": one.found["ordered_at"]} if entity == "events" else one.found
+            lines += _item(_table(replace(one, found=named), base, wanted))
+    for one in others:
+        if one not in events and one not in customers:
+            lines.append(f"# Not used: {one.file.name}, because {_unused_because(one)}")
     lines += ["", "cleaning:", "  exact_duplicates: keep        # drop: set aside lines that are equal in every mapped column", ""]
     return "\n".join(lines)
+
+
+def _item(table: list[str]) -> list[str]:
+    return [f"    - {line}" if position == 0 else f"      {line}" for position, line in enumerate(table)]
+
+
+def _unused_because(one: Look) -> str:
+    if "customer_id" not in one.found:
+        return "no column seems to be the customer's id"
+    return "the customer's ids repeat, and no column seems to say what happened when. If it holds events, write it under `events:`"
 
 
 def _snapshots(first: dt.date | None, last: dt.date | None) -> list[str]:
@@ -230,25 +280,28 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
     if "delimiter" in one.notes:
         lines.append(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}")
     ours = [written for written in one.formats if written != "ISO 8601"]
-    if ours and "ordered_at" in wanted:
+    if ours and {"ordered_at", "event_at"} & set(wanted):
         other = ambiguous(ours)
         doubt = f"    # guessed; if day and month are the other way round: {other}" if other else "    # guessed"
         lines.append(f"date_format: {_list(ours)}{doubt}")
     if one.decimal != ".":
         lines.append(f"decimal: '{one.decimal}'    # guessed: read so, more columns are numbers")
     lines.append("columns:")
+    used = set()
     for canonical in wanted:
-        if canonical == "amount" and "amount" not in one.found:
-            lines.append(
-                f"  amount: {_quoted(_identifier(one.found['quantity']) + ' * ' + _identifier(one.found['price']))}    # "
-                "guessed: no column is the line's total"
-            )
-        elif canonical in one.found:
+        if canonical in one.found:
             column = one.found[canonical]
+            used.add(column)
             lines.append(f"  {canonical}: {_quoted(column)}    # guessed from its name; it holds {one.columns[column]}")
-    unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in one.found.values()]
+        elif canonical == "amount" and {"price", "quantity"} <= set(one.found):
+            used |= {one.found["price"], one.found["quantity"]}
+            product = f"{_identifier(one.found['quantity'])} * {_identifier(one.found['price'])}"
+            lines.append(f"  amount: {_quoted(product)}    # guessed: no column is the line's total")
+        elif "amount" in wanted and canonical in NEEDED:
+            lines.append(f"  {canonical}: TODO    # TODO: no column was recognised as {NEEDED[canonical]}; name it")
+    unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in used]
     if unused:
-        lines.append(f"# {'not mapped' if 'amount' in wanted else 'attributes'}: {', '.join(unused)}")
+        lines.append(f"# {'attributes' if 'consent' in wanted else 'not mapped'}: {', '.join(unused)}")
     return lines
 
 

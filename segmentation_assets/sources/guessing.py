@@ -9,10 +9,12 @@ import ibis.expr.types as ir
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
 from segmentation_assets.sources.files import PROBLEM, SourceRows
+from segmentation_assets.sources.kept import Kept
 
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
 SEVERAL = 3  # formats that one column may mix
+READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
 
 
 def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, ...]:
@@ -81,6 +83,24 @@ def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]
     return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}
 
 
+def combined_types(files: Sequence[Kept]) -> dict[str, str]:
+    """What each column holds over all files: what nearly all rows are in files of, else text."""
+    rows: dict[str, dict[str, int]] = {}
+    for file in files:
+        for column, kind in file.columns.items():
+            kinds = rows.setdefault(column, {})
+            kinds[kind] = kinds.get(kind, 0) + file.rows
+    return {column: _prevailing(kinds) for column, kinds in rows.items()}
+
+
+def _prevailing(kinds: dict[str, int]) -> str:
+    known = {kind: n for kind, n in kinds.items() if kind != "empty"}
+    if not known:
+        return "empty"
+    kind = max(known, key=lambda k: known[k])
+    return kind if known[kind] >= READABLE * sum(known.values()) else "text"
+
+
 def _type_of(value: ir.Value, position: int, counts: dict[str, int | None]) -> str:
     some = counts[f"some{position}"] or 0
     kind = value.type()
@@ -94,6 +114,6 @@ def _type_of(value: ir.Value, position: int, counts: dict[str, int | None]) -> s
         return "date"
     if kind.is_string():
         for kind in ("date", "number"):
-            if counts[f"{kind}{position}"] == some:
+            if (counts[f"{kind}{position}"] or 0) >= READABLE * some:
                 return kind
     return "text"

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import filelock
 import ibis
+from sqlglot import exp
 
 from segmentation_assets.settings_source import FileLookup, Files, SourceTable
 from segmentation_assets.sources import files, guessing
@@ -26,7 +27,10 @@ from segmentation_assets.sources.files import SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 5  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 6  # of what is kept; raise it when reading changes, so that files are read anew
+
+
+MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 
 
 def connect() -> Any:
@@ -34,6 +38,8 @@ def connect() -> Any:
     backend = ibis.duckdb.connect(":memory:")
     backend.raw_sql("SET TimeZone = 'UTC'").fetchall()
     backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
+    backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB goes to disk
+    backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
     return backend
 
 

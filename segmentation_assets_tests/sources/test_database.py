@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from segmentation_assets.inspection import inspect
+from segmentation_assets.settings import Settings
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets_tests.sources.conftest import PASSWORD
 
@@ -93,7 +95,7 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
     while error is not None:
         chain, error = chain + str(error), error.__cause__
     assert secret not in chain
-    assert "SHOP_PASSWORD" in chain if problem == "unset" else "Check the address" in chain
+    assert {"unset": "SHOP_PASSWORD", "table": "(no_such_table): no such table"}.get(problem, "Check the address") in chain
 
 
 def test_the_password_is_in_no_file(opened: Any, shop: Any, tmp_path: Path) -> None:
@@ -164,3 +166,21 @@ def test_the_same_rows_have_the_same_numbers(opened: Any, shop: Any) -> None:
         "rename to orders; grant select on orders to shop"
     )
     assert opened(transactions=settings).rows() == before
+
+
+def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("create table orders (buyer text, at timestamp, paid real)")
+        database.executemany("insert into orders values (?, ?, ?)", [("c1", "2024-01-05 10:00:00", 1.5), ("c2", "2024-09-01 00:00:00", 2)])
+    table = {"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}
+    snapshots = {"first": "2024-02-01", "last": "2024-05-01"}
+    settings = Settings(**{"data_dir": str(tmp_path / "data"), "snapshots": snapshots, "source": {"kind": "tables", "transactions": table}})
+    found = inspect(settings)
+    assert found.problems == []
+    assert "    1 rows are dated 2024-05-01 or later: they wait for later snapshots" in found.lines
+
+
+def test_a_table_that_is_not_there_is_named(opened: Any, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "shop.db").close()
+    with pytest.raises(SourceError, match=r"\(orders\): no such table"):
+        opened(transactions={"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}).rows()

@@ -1,0 +1,73 @@
+"""Checks of what a source delivers: a wrong cell passes, a column that can no longer be read stops the snapshot."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from segmentation_assets.settings import Settings
+from segmentation_assets.source_checks import changed_columns, columns_check, no_longer_read
+from segmentation_assets.sources.guessing import combined_types
+from segmentation_assets_tests.builders import put
+
+COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
+
+
+def write(folder: Path, name: str, month: int, prices: list[str]) -> None:
+    rows = "".join(f"c{i},2024-{month:02d}-{i % 28 + 1:02d},{price}\n" for i, price in enumerate(prices))
+    (folder / name).write_text("id,day,paid\n" + rows)
+
+
+def checked(opened: Any, lake: Any, tmp_path: Path, files: dict[str, tuple[int, list[str]]]) -> dg.AssetCheckResult:
+    """The check of the columns of the snapshot of March, after that of February."""
+    (tmp_path / "orders").mkdir()
+    for name, (month, prices) in files.items():
+        write(tmp_path / "orders", name, month, prices)
+    snapshots = {"first": "2024-02-01", "last": "2024-03-01", "cadence": "monthly"}
+    source = {"kind": "tables", "transactions": {"files": str(tmp_path / "orders"), "columns": COLUMNS}}
+    settings = Settings(**{"data_dir": str(tmp_path), "snapshots": snapshots, "source": source})
+    check = columns_check("transactions").node_def.compute_fn.decorated_fn
+    tables = opened(transactions=source["transactions"]).source
+    for key, month in (("2024-02-01", 1), ("2024-03-01", 2)):
+        put(lake, "raw_transactions", key, *[{"source_file": name} for name, (its, _) in files.items() if its == month])
+        result = check(dg.build_op_context(partition_key=key), settings, tables, lake)
+    return result
+
+
+GOOD = ["1.5"] * 100
+
+
+def test_one_unreadable_cell_stops_nothing(opened: Any, lake: Any, tmp_path: Path) -> None:
+    found = checked(opened, lake, tmp_path, {"1.csv": (1, GOOD), "2.csv": (2, [*GOOD, "ask"])})
+    assert (found.passed, found.metadata["columns"].value["paid"]) == (True, "number")
+
+
+def test_a_column_that_can_no_longer_be_read_stops_the_snapshot(opened: Any, lake: Any, tmp_path: Path) -> None:
+    found = checked(opened, lake, tmp_path, {"1.csv": (1, GOOD), "2.csv": (2, ["ask", "1"] * 50)})
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "paid was number, is text. paid is mapped" in (found.description or "")
+
+
+def test_a_column_that_can_be_read_again_is_a_warning(opened: Any, lake: Any, tmp_path: Path) -> None:
+    found = checked(opened, lake, tmp_path, {"1.csv": (1, ["ask", "1"] * 50), "2.csv": (2, GOOD)})
+    assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, "paid was text, is number")
+
+
+@pytest.mark.parametrize(("last", "kind"), [(2, "number"), (50, "text")])
+def test_types_are_those_of_all_files_and_not_of_the_last(opened: Any, tmp_path: Path, last: int, kind: str) -> None:
+    (tmp_path / "orders").mkdir()
+    write(tmp_path / "orders", "1.csv", 1, GOOD)
+    write(tmp_path / "orders", "2.csv", 1, ["ask"] * last)
+    kept = opened(transactions={"files": "orders", "columns": COLUMNS}).source.kept("transactions")
+    assert combined_types(kept)["paid"] == kind
+    assert combined_types([dataclasses.replace(file, columns={"paid": "empty"}) for file in kept]) == {"paid": "empty"}
+
+
+def test_changes_that_stop() -> None:
+    before = {"a": "number", "b": "date", "c": "text", "d": "number", "e": "number"}
+    now = {"a": "text", "b": "number", "c": "number", "d": "empty", "e": "number"}
+    assert no_longer_read(before, now) == ["a", "b"]
+    assert no_longer_read(None, now) == []
+    assert sorted(changed_columns(before, now)) == ["a", "b", "c"]

@@ -1,0 +1,32 @@
+"""What `segmentation check` says of a source before any run."""
+
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.inspection import inspect
+from segmentation_assets.settings import Settings
+
+ORDERS = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": "day", "amount": "paid", "discount": "off"}}
+CUSTOMERS = {"files": "people.csv", "columns": {"customer_id": "id", "consent": "OptIn"}}
+
+
+def lines(folder: Path, people: str, orders: str = "c1,2024-01-05,3,\n") -> list[str]:
+    (folder / "orders.csv").write_text("id,day,paid,off\n" + orders, encoding="utf-8")
+    (folder / "people.csv").write_text("id,OptIn\n" + people, encoding="utf-8")
+    source: dict[str, Any] = {"kind": "tables"} | {
+        entity: {**table, "files": str(folder / table["files"])} for entity, table in (("transactions", ORDERS), ("customers", CUSTOMERS))
+    }
+    snapshots = {"first": "2024-02-01", "last": "2024-05-01"}
+    return inspect(Settings(**{"data_dir": str(folder / "data"), "snapshots": snapshots, "source": source})).lines
+
+
+def test_unreadable_cells_are_counted_by_column_with_an_example(tmp_path: Path) -> None:
+    found = lines(tmp_path, "c1,jawohl\nc2,ja\nc3,eh\nc4,\n", "c1,2024-01-05,3,half\n")
+    assert "    consent: 2 cells unreadable, such as 'jawohl'" in found
+    assert "    discount: 1 cell unreadable, such as 'half'" in found
+
+
+def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
+    words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
+    found = lines(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)))
+    assert not [line for line in found if "unreadable" in line]
