@@ -123,17 +123,19 @@ def _segment(rows: pd.DataFrame) -> Segment:
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:
-    by_field = rows.set_index("field")
-
-    def numbered(prefix: str, column: str) -> list[Any]:
-        found = rows[rows["field"].str.startswith(prefix)]
-        places = found["field"].str.removeprefix(prefix).astype(int)
-        return [value for _, value in sorted(zip(places, found[column], strict=True))]
-
+    """In one pass: a model has forty of them, and every asset downstream reads the model."""
+    single: dict[str, Any] = {}
+    numbered: dict[str, dict[int, Any]] = {"edge": {}, "level": {}, "share": {}}
+    for name, value, text in zip(rows["field"].tolist(), rows["value"].tolist(), rows["text"].tolist(), strict=True):
+        kind, _, place = name.partition(" ")
+        if place:
+            numbered[kind][int(place)] = text if kind == "level" else value
+        else:
+            single[name] = text if name == "kind" else value
+    edges, levels, shares = (tuple(found[place] for place in sorted(found)) for found in numbered.values())
     return drift.Reference(
-        kind=by_field.at["kind", "text"], subject=str(rows["name"].iloc[0]), customers=int(by_field.at["customers", "value"]),
-        shares=tuple(map(float, numbered("share ", "value"))), edges=tuple(map(float, numbered("edge ", "value"))),
-        levels=tuple(map(str, numbered("level ", "text"))), categorical=bool(by_field.at["categorical", "value"]),
+        kind=single["kind"], subject=str(rows["name"].iloc[0]), customers=int(single["customers"]), shares=shares, edges=edges,
+        levels=levels, categorical=bool(single["categorical"]),
     )  # fmt: skip
 
 
