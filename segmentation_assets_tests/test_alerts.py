@@ -23,8 +23,9 @@ from segmentation_assets_tests.conftest import ROOT
 LINK = "http://dagster.example/runs/42"
 SECRET = "s3cr3t-of-the-webhook"  # noqa: S105
 OTHER_DAY = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
-JANUARY = [*OTHER_DAY, *(line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz"))]
-FEBRUARY = [line(c, f"2024-02-{day:02} 12:00", 900.0) for c in "xyz" for day in range(10, 20)]
+MANY = "klmnopqrstuvwxyz"  # of three customers whatever they do may be chance
+JANUARY = [*OTHER_DAY, *(line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate(MANY))]
+FEBRUARY = [line(c, f"2024-02-{day:02} 12:00", 900.0) for c in MANY for day in range(10, 20)]
 DRIFTING = RowsSource(transactions=[*JANUARY, *FEBRUARY])
 BROKEN = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
 
