@@ -71,6 +71,11 @@ def missing(settings: Settings, now: dt.datetime) -> list[str]:
     return [key for key in existing_keys(snapshots, now) if published and key > max(published)]
 
 
+def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
+    """Sensors that make snapshots run by themselves where the schedule does."""
+    return dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED
+
+
 CATCH_UP_INTERVAL = 30  # seconds between two looks at what is missing
 ATTEMPTS = 3
 GRACE, PATIENCE = dt.timedelta(minutes=5), dt.timedelta(minutes=10)  # after the tick, and after each failure (doubled every time)
@@ -84,7 +89,7 @@ def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="catch_up", job=snapshot_job, minimum_interval_seconds=CATCH_UP_INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED,
+        default_status=_sensor_status(settings),
         description="Makes snapshots whose tick was missed or whose run failed: oldest first, each up to three times.",
     )  # fmt: skip
     def catch_up(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -126,7 +131,7 @@ def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="source_changes", job=snapshot_job, minimum_interval_seconds=CHANGES_INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED,
+        default_status=_sensor_status(settings),
         description="Runs snapshots again whose rows changed at the source after they were made, and those that build on them.",
     )  # fmt: skip
     def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -48,6 +48,7 @@ def customer_segments(
 
 BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
 BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
+LAST_SNAPSHOTS = {"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
 PANDAS = {"pandas", "parquet"}
 
 
@@ -88,15 +89,13 @@ def segment_bridge(
     return causes
 
 
-@table(
-    SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins={"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
-)
+@table(SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
 def segment_journeys(customer_segments: pd.DataFrame) -> pd.DataFrame:
     """The most common paths through the segments over the last snapshots."""
     return movement.journeys(customer_segments, _names(customer_segments))
 
 
-@table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins={"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})})
+@table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
 def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
     """How long customers have been in their segment, how likely they are to move, and where to."""
     names = _names(customer_segments)
@@ -104,12 +103,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
-@table(
-    SEGMENT_EVENTS,
-    group=GROUP,
-    kinds={"pandas", "parquet"},
-    ins={"segmentation_model": BOTH_SNAPSHOTS},
-)
+@table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
 def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
     """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
     active = customer_features[customer_features["status"] == "active"]
