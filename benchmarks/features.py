@@ -2,7 +2,7 @@
 
     python -m benchmarks.features --customers 100000 --repeats 3
 
-Each customer has 20 order lines over 24 monthly windows; the lookback is 12 windows. Data is generated into a temporary
+Customers have 20 order lines on average over 24 monthly windows; the lookback is 12 windows. Data is generated into a temporary
 folder, one Parquet file per window, as the lake has it. Timed from files to a file of features:
 
 - steady: the activity of the newest window, the customers known, and the merge of the lookback's windows;
@@ -55,34 +55,44 @@ SPAN = Lookback(CALENDAR, AS_OF, STARTS[-LOOKBACK], STARTS[-4], LOOKBACK, 4)
 ROLES = features.EventRoles()
 
 
-def generate(folder: Path, customers: int, threads: int) -> None:
-    """Order lines of every window: orders of about three lines, a skewed rate per customer, five percent returns."""
+def generate(folder: Path, customers: int, lines_per_order: int, threads: int) -> int:
+    """Lines of every window, and how many: a skewed rate of orders per customer, 1 to 2n - 1 lines each, five percent returned."""
+    orders = customers * LINES_PER_CUSTOMER // lines_per_order
     with duckdb.connect(config={"threads": threads}) as connection:
         connection.execute("SELECT setseed(0.42)")
         connection.execute(
             """
+            CREATE TABLE orders AS
+            SELECT i AS order_number, CAST(floor(? * pow(random(), 1.3)) AS BIGINT) AS customer, floor(random() * 731) AS day,
+                   random() AS time_of_day, random() AS coupon, 1 + CAST(floor(random() * (2 * ? - 1)) AS BIGINT) AS size
+            FROM range(?) t(i)
+            """,
+            [customers, lines_per_order, orders],
+        )
+        connection.execute(
+            """
             CREATE TABLE lines AS
             WITH rows AS (
-                SELECT i, CAST(floor(? * pow(random(), 1.3)) AS BIGINT) AS customer, random() AS when_, random() AS price, random() AS r, i // 3 AS o
-                FROM range(? * ?) t(i)
+                SELECT customer, order_number, coupon, TIMESTAMP '2016-01-01' + to_seconds(CAST(day * 86400 + 21600 + floor(time_of_day * 61200) AS BIGINT)) AS ordered_at,
+                       random() AS price, random() AS r, random() AS reduced, random() AS a, random() AS b
+                FROM orders, range(size)
             )
-            SELECT i AS row_number, 'generated' AS source_file, 'c' || customer AS customer_id,
-                   'o' || customer || '-' || CAST(floor(when_ * 731 / 4) AS INTEGER) AS order_id,
-                   TIMESTAMP '2016-01-01' + to_seconds(CAST(floor(floor(when_ * 731 / 4) * 4 * 86400 + (customer * 7919) % 43200 + 30000) AS BIGINT)) AS ordered_at,
+            SELECT row_number() OVER () AS row_number, 'generated' AS source_file, 'c' || customer AS customer_id, 'o' || order_number AS order_id, ordered_at,
                    CAST(CASE WHEN r < 0.05 THEN -1 ELSE 1 END * (1 + 60 * price * price) AS DECIMAL(18, 4)) AS amount,
                    CAST(CASE WHEN r < 0.05 THEN -1 ELSE 1 + floor(4 * price) END AS DECIMAL(18, 4)) AS quantity,
-                   'p' || CAST(floor(1000 * price) AS INTEGER) AS product_id, 'category ' || CAST(floor(12 * random() * random()) AS INTEGER) AS category,
-                   CAST(CASE WHEN random() < 0.3 THEN price ELSE 0 END AS DECIMAL(18, 4)) AS discount,
-                   CAST(CASE WHEN random() < 0.05 THEN 1 ELSE 0 END AS DECIMAL(18, 4)) AS coupon_discount, r < 0.05 AS is_return
+                   'p' || CAST(floor(1000 * price) AS INTEGER) AS product_id, 'category ' || CAST(floor(12 * a * b) AS INTEGER) AS category,
+                   CAST(CASE WHEN reduced < 0.3 THEN price ELSE 0 END AS DECIMAL(18, 4)) AS discount,
+                   CAST(CASE WHEN coupon < 0.1 AND a < 0.5 THEN 1 ELSE 0 END AS DECIMAL(18, 4)) AS coupon_discount, r < 0.05 AS is_return
             FROM rows
-            """,
-            [customers, customers, LINES_PER_CUSTOMER],
+            """
         )
         for start in STARTS:
             connection.execute(
                 f"COPY (SELECT * FROM lines WHERE ordered_at >= DATE '{start}' AND ordered_at < DATE '{following(start, SNAPSHOTS)}') "
                 f"TO '{folder}/transactions-{start}.parquet' (COMPRESSION zstd)"
             )
+        counted = connection.execute("SELECT count(*) FROM lines").fetchone()
+    return int(counted[0]) if counted else 0
 
 
 class Pipeline:
@@ -158,7 +168,7 @@ def with_pandas(folder: Path) -> Path:
     )
     hour = orders["at"].dt.hour
     flags = {
-        "coupon_order_share": orders["coupon"] > 0, "weekend_share": orders["day"].dt.dayofweek >= 5, "morning_share": hour.between(6, 11),
+        "coupon_order_share": orders["coupon"] > 0, "weekend_share": orders["day"].dt.day_of_week >= 5, "morning_share": hour.between(6, 11),
         "afternoon_share": hour.between(12, 17), "evening_share": hour.between(18, 21), "night_share": (hour >= 22) | (hour < 6),
     }  # fmt: skip
     orders = orders.assign(**flags, recent=orders["day"] >= recent, month=orders["day"].dt.year * 12 + orders["day"].dt.month)
@@ -222,12 +232,13 @@ def main() -> None:
     """Generate, compare, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--lines-per-order", type=int, default=3, help="on average; 1: every line is an order of its own")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generate(folder, options.customers, options.threads)
+        lines = generate(folder, options.customers, options.lines_per_order, options.threads)
         pipeline = Pipeline(folder, options.threads)
         pipeline.history()
         ways: dict[str, Callable[[], Path]] = {
@@ -247,7 +258,7 @@ def main() -> None:
     median = {way: statistics.median(values) for way, values in seconds.items()}
     median_cpu = {way: statistics.median(values) for way, values in cpu.items()}
     print(json.dumps({
-        "customers": options.customers, "lines": options.customers * LINES_PER_CUSTOMER, "columns_compared": columns, "repeats": options.repeats,
+        "customers": options.customers, "lines": lines, "lines_per_order": options.lines_per_order, "columns_compared": columns, "repeats": options.repeats,
         "seconds": {way: round(value, 2) for way, value in median.items()}, "cpu_seconds": {way: round(value, 2) for way, value in median_cpu.items()},
         "pandas_over_steady": round(median["pandas"] / median["steady"], 1), "pandas_over_scratch": round(median["pandas"] / median["scratch"], 1),
         "pandas_over_steady_cpu": round(median_cpu["pandas"] / median_cpu["steady"], 1), "pandas_over_scratch_cpu": round(median_cpu["pandas"] / median_cpu["scratch"], 1),

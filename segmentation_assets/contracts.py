@@ -470,6 +470,7 @@ CUSTOMER_SEGMENTS = Contract(
         required("segment_name", "string", "Name of the segment."),
         Column("distance", "float64", "Distance to the nearest prototype, in scaled units; empty for segments by rule.", minimum=0),
         Column("confidence", "float64", "0: on the border between two segments; 1: at the prototype. Empty for segments by rule.", **SHARE),
+        Column("imputed_features", "string", "Features missing for the customer, for which the model took the median of training; empty: none."),
         Column("previous_segment_id", "int64", "Segment at the previous snapshot; empty for a customer who is new."),
         MODEL_VERSION,
     ),

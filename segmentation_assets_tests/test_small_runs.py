@@ -139,6 +139,15 @@ def test_a_constant_and_a_wholly_missing_feature_stop_nothing(run):
     assert sorted(n for _, n in run.ask(BY_SEGMENT)) == [3, 3]
 
 
+def test_what_is_imputed_is_told_for_each_customer_and_counted(run):
+    people = [{"customer_id": c, "age": age} for c, age in zip("abcxyz", (20.0, 30.0, None, None, 50.0, 60.0), strict=True)]
+    assert run.make(D1, RowsSource(people, [*REGULARS, *RARE]), features=("monetary", "age"), k=2), run.failure()
+    assert run.ask("SELECT customer_id FROM customer_segments WHERE imputed_features = 'age' ORDER BY ALL") == [("c",), ("x",)]
+    assert run.ask("SELECT count(*) FROM customer_features WHERE age IS NULL") == [(2,)]
+    told = next(e for e in run.result.get_asset_materialization_events() if e.asset_key.path[-1] == "customer_segments")
+    assert told.materialization.metadata["customers with imputed age"].value == 2
+
+
 def test_rows_that_cannot_be_used_are_set_aside_and_nothing_is_lost(run):
     bad = [line(None, "2024-01-05", 1.0), line("a", None, 1.0), line("a", "2024-01-05", None), line(" ", "2024-01-05", float("nan"))]
     events = [{"customer_id": "a", "event_type": None, "event_at": dt.datetime(2024, 1, 2)}]

@@ -38,8 +38,10 @@ def customer_segments(
     before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
     with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
     moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
+    imputed = assigned["imputed_features"].dropna().str.split(", ").explode()
     context.add_asset_metadata({
         **{f"customers: {name}": int(n) for name, n in assigned["segment_name"].value_counts().sort_index().items()},
+        **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
         "customers who moved": int(moved.sum()),
         "mean confidence": float(assigned["confidence"].mean()) if assigned["confidence"].notna().any() else 0.0,
     })  # fmt: skip

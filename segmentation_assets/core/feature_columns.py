@@ -5,7 +5,7 @@ a whole frame, is `preprocessing.py`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,9 @@ _GAUSSIAN_IQR = 1.349
 class NumericColumn:
     """A fitted numeric feature. `low`, `high` and `median` are in customer units, `center` and `scale` after `transform`.
 
-    A `scale` of 0 marks a feature without spread (constant or never observed): it contributes nothing to a distance.
+    A `scale` of 0 marks a feature without spread (constant or never observed): its values contribute nothing to a distance.
+    `indicator` is the coordinate of a missing value in a dimension of its own, where values that are there have 0; 0 without
+    such a dimension, because when fitted the feature was there for everyone or for nobody.
     """
 
     name: str
@@ -38,6 +40,7 @@ class NumericColumn:
     center: float
     scale: float
     weight: float
+    indicator: float = 0.0
 
     @classmethod
     def fit(
@@ -65,28 +68,43 @@ class NumericColumn:
         spread = _spread(moved, scaling)
         if spread <= _CONSTANT_TOLERANCE * max(1.0, abs(center)):
             spread = 0.0
-        return cls(name, transform, power, low, high, float(np.median(seen)), center, spread, weight)
+        # A standard deviation apart: seen by the clustering, but not enough to make segments of missing values by itself.
+        indicator = float(np.sqrt(weight)) if np.isnan(values).any() else 0.0
+        return cls(name, transform, power, low, high, float(np.median(seen)), center, spread, weight, indicator)
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Customer units (n,) to geometry (n, 1): impute, winsorise, transform, scale, weigh."""
+        """Customer units (n,) to geometry (n, 1 or 2): impute, winsorise, transform, scale, weigh; and say what is missing."""
+        missing = np.isnan(values)
         if self.scale == 0.0:
-            return np.zeros((len(values), 1))
-        known = np.clip(np.where(np.isnan(values), self.median, values), self.low, self.high)
-        scaled = (_forward(known, self.transform, self.power) - self.center) / self.scale
-        weighted: NDArray[np.float64] = scaled * np.sqrt(self.weight) + 0.0  # + 0.0 makes -0.0 0.0: equal rows, equal bytes
-        return weighted[:, None]
+            weighted = np.zeros(len(values))
+        else:
+            known = np.clip(np.where(missing, self.median, values), self.low, self.high)
+            scaled = (_forward(known, self.transform, self.power) - self.center) / self.scale
+            weighted = scaled * np.sqrt(self.weight) + 0.0  # + 0.0 makes -0.0 0.0: equal rows, equal bytes
+        return np.column_stack([weighted, missing * self.indicator] if self.indicator else [weighted])
 
     def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Geometry (m, 1) back to customer units (m,). A feature without spread or weight decodes to its median."""
+        """Geometry (m, 1 or 2) back to customer units (m,): NaN where most of the customers averaged have no value.
+
+        A feature without spread or weight decodes to its median.
+        """
         if self.scale == 0.0 or self.weight == 0.0:
-            return np.full(len(coordinates), self.median)
-        moved = coordinates[:, 0] / np.sqrt(self.weight) * self.scale + self.center
-        back: NDArray[np.float64] = np.clip(_backward(moved, self.transform, self.power), self.low, self.high)
+            back = np.full(len(coordinates), self.median)
+        else:
+            moved = coordinates[:, 0] / np.sqrt(self.weight) * self.scale + self.center
+            back = np.clip(_backward(moved, self.transform, self.power), self.low, self.high)
+        if self.indicator:
+            back = np.where(coordinates[:, 1] / self.indicator > 0.5, np.nan, back)
         return back
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        return (self.name,)
+        return (self.name, f"{self.name}=(missing)") if self.indicator else (self.name,)
+
+    def stretched(self, stretch: NDArray[np.float64]) -> "NumericColumn":
+        """A copy whose dimensions are multiplied by `stretch` (one per dimension)."""
+        indicator = self.indicator * float(stretch[1]) if self.indicator else 0.0
+        return replace(self, weight=float(self.weight * stretch[0] ** 2), indicator=indicator)
 
 
 @dataclass(frozen=True)
@@ -150,6 +168,10 @@ class CategoricalColumn:
         shares = np.divide(coordinates, scales[None, :], out=np.zeros_like(coordinates), where=scales[None, :] > 0)
         modal: NDArray[np.object_] = names[np.argmax(shares, axis=1)]
         return modal
+
+    def stretched(self, stretch: NDArray[np.float64]) -> "CategoricalColumn":
+        """A copy whose dimensions are multiplied by `stretch` (one per dimension)."""
+        return replace(self, scales=tuple(float(s) for s in np.array(self.scales) * stretch))
 
     @property
     def dimensions(self) -> tuple[str, ...]:

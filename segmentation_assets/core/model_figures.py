@@ -201,7 +201,7 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str]) -> Figure:
     axis = figure.subplots()
     reach = max(1.0, float(np.abs(spreads).max()))
     table = pd.DataFrame(spreads, index=list(names), columns=units.columns)
-    text = units.map(lambda value: f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").to_numpy()
+    text = units.map(lambda value: "missing" if np.isnan(value) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").to_numpy()
     sns.heatmap(
         table,
         annot=text,

@@ -5,7 +5,6 @@ Belongs here: choosing each feature's treatment and checking a whole frame. The 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -35,8 +34,9 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
     min_share : share of customers below which a level is pooled with the other rare ones.
     max_levels : largest number of levels kept per categorical feature.
 
-    Missing numbers become the fitted median, missing categories a level of their own. A constant or wholly missing feature
-    contributes nothing. Fitted attributes: `columns_`, `feature_names_in_`.
+    Missing numbers become the fitted median, with an indicator in a dimension of its own where some were missing when fitted;
+    missing categories are a level of their own. A constant or wholly missing feature contributes nothing. Fitted attributes:
+    `columns_`, `feature_names_in_`.
 
     Examples
     --------
@@ -102,9 +102,20 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return pd.DataFrame(decoded)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Name of each of the d dimensions: the feature, or `feature=level`."""
+        """Name of each of the d dimensions: the feature, `feature=level`, or `feature=(missing)`."""
         check_is_fitted(self)
         return np.array([name for column in self.columns_ for name in column.dimensions], dtype=object)
+
+    def imputed(self, features: pd.DataFrame) -> pd.Series:
+        """Per customer (n,) the names of the numeric features that the median stands in for, joined by commas; None for none.
+
+        A feature that was never seen in fitting, or is kept out of the geometry, stands in for nothing.
+        """
+        check_is_fitted(self)
+        names = [c.name for c in self.columns_ if isinstance(c, NumericColumn) and c.weight > 0 and (c.scale > 0 or c.indicator > 0)]
+        missing = np.array([np.isnan(_numbers(features[name])) for name in names]).reshape(len(names), len(features))
+        joined = [", ".join(name for name, absent in zip(names, row, strict=True) if absent) or None for row in missing.T]
+        return pd.Series(joined, index=features.index, dtype=object)
 
     @classmethod
     def from_columns(cls, columns: Sequence[Column]) -> "FeaturePreprocessor":
@@ -121,12 +132,9 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         columns: list[Column] = []
         start = 0
         for column in self.columns_:
-            own = stretch[start : start + len(column.dimensions)]
-            start += len(column.dimensions)
-            if isinstance(column, NumericColumn):
-                columns.append(replace(column, weight=float(column.weight * own[0] ** 2)))
-            else:
-                columns.append(replace(column, scales=tuple(float(s) for s in np.array(column.scales) * own)))
+            stop = start + len(column.dimensions)
+            columns.append(column.stretched(stretch[start:stop]))
+            start = stop
         return FeaturePreprocessor.from_columns(columns)
 
     def _fit_column(self, name: str, values: pd.Series, weight: float) -> Column:

@@ -87,13 +87,14 @@ class SegmentModel:
     drifted: pd.DataFrame = field(default_factory=no_drift)
 
     def assign(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Segment of every known customer: customer_id, segment_id, segment_name, distance, confidence, model_version.
+        """Segment of every known customer: customer_id, segment_id, segment_name, distance, confidence, imputed_features, model_version.
 
         Active customers get the segment of the nearest prototype; the others theirs by rule, without a distance.
         """
         active = (features["status"] == "active").to_numpy()
         ids = np.where(features["status"] == "lapsed", naming.LAPSED, naming.PROSPECT).astype(np.int64)
         distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
+        imputed = np.full(len(features), None, dtype=object)
         if active.any():
             if self.clusters is None:
                 ids[active] = naming.NOISE
@@ -101,10 +102,12 @@ class SegmentModel:
                 found = self.clusters.assign(features[active])
                 own = np.array([s.segment_id for s in self.segments] + [naming.NOISE])  # label -1, noise, is the last
                 ids[active], distance[active], confidence[active] = own[found.label], found.distance, found.confidence
+                if isinstance(self.clusters, PrototypeModel):
+                    imputed[active] = self.clusters.preprocessor.imputed(features[active])
         names = {s.segment_id: s.name for s in self.segments} | {i: name for i, (name, _) in naming.RULE_SEGMENTS.items()}
         return pd.DataFrame({
             "customer_id": features["customer_id"], "segment_id": ids, "segment_name": pd.Series(ids).map(names).to_numpy(),
-            "distance": distance, "confidence": confidence, "model_version": self.provenance.model_version,
+            "distance": distance, "confidence": confidence, "imputed_features": imputed, "model_version": self.provenance.model_version,
         })  # fmt: skip
 
     def characters(self) -> dict[int, str]:

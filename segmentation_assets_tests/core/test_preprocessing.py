@@ -32,13 +32,37 @@ def test_a_category_is_scaled_by_the_root_of_its_share_and_comes_back():
     assert fitted.inverse_transform(fitted.transform(frame))["region"].tolist() == frame["region"].tolist()
 
 
-def test_missing_is_the_median_for_numbers_and_a_level_for_categories():
+def test_missing_is_the_median_with_an_indicator_for_numbers_and_a_level_for_categories():
     frame = pd.DataFrame({"spend": [1.0, 2.0, 9.0, np.nan], "region": ["a", "a", "b", None]})
-    fitted = FeaturePreprocessor().fit(frame)
+    fitted = FeaturePreprocessor(weights={"spend": 9}).fit(frame)
     points = fitted.transform(frame)
+    assert list(fitted.get_feature_names_out()) == ["spend", "spend=(missing)", "region=a", "region=b", "region=(missing)"]
     assert points[3, 0] == points[1, 0]
-    assert list(fitted.get_feature_names_out()) == ["spend", "region=a", "region=b", "region=(missing)"]
-    assert points[3, 1:].tolist() == [0, 0, 2]
+    assert points[:, 1].tolist() == [0, 0, 0, 3]  # a standard deviation, times the root of the weight
+    assert points[3, 2:].tolist() == [0, 0, 2]
+
+
+def test_what_the_median_stands_in_for_is_named_for_each_customer():
+    frame = pd.DataFrame({"age": [1.0, 2, 3], "kids": [0.0, 1, 2], "muted": [1.0, 2, 3]})
+    fitted = FeaturePreprocessor(winsorize=(0, 1), weights={"muted": 0}).fit(frame)
+    later = pd.DataFrame({"age": [np.nan, 2, np.nan], "kids": [np.nan, 1, 5], "muted": [np.nan] * 3}, index=[7, 8, 9])
+    assert fitted.transform(later).shape == (3, 3)  # nobody was missing when fitted: no indicator, but it is told
+    assert fitted.imputed(later).to_dict() == {7: "age, kids", 8: None, 9: "age"}
+
+
+def test_a_prototype_of_customers_without_a_value_reads_back_as_missing():
+    frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan]})
+    fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(frame)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame))["age"], frame["age"])
+    mostly_known = fitted.transform(frame)[1:].mean(axis=0, keepdims=True)
+    assert 30 < fitted.inverse_transform(mostly_known)["age"][0] < 40
+
+
+def test_stretching_multiplies_every_dimension():
+    frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan], "region": ["a", "b", "a", None]})
+    fitted = FeaturePreprocessor(weights={"age": 2}).fit(frame)
+    stretch = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
+    np.testing.assert_allclose(fitted.stretched(stretch).transform(frame), fitted.transform(frame) * stretch)
 
 
 def test_a_thousand_levels_are_pooled_and_a_level_never_seen_joins_them():

@@ -21,6 +21,7 @@ def customers(n=400, seed=0):
             "recency_days": rng.integers(0, 365, n).astype(float),
             "frequency": rng.geometric(0.2, n),
             "monetary": rng.lognormal(4, 1, n),
+            "age_years": np.where(rng.random(n) < 0.2, np.nan, rng.normal(40, 9, n)),
             "region": rng.choice(["north", "south", None, "(missing)"], n, p=[0.5, 0.3, 0.1, 0.1]),
         }
     )

@@ -111,6 +111,13 @@ def test_a_constant_feature_and_one_that_is_missing_for_all_change_no_segment():
     assert with_them.assign(frame)["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
 
 
+def test_customers_with_a_missing_feature_are_placed_and_it_is_told_for_whom():
+    frame = SHOP.assign(age=[20.0, np.nan, 24, 60, 62, 64])
+    placed = train(frame, features=(*COLUMNS, "age")).assign(frame)
+    assert placed["imputed_features"].fillna("").tolist() == ["", "age", "", "", "", ""]
+    assert placed["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
+
+
 def test_features_that_are_all_constant_give_one_segment():
     assert train(SHOP.assign(same=1.0), features=("same",)).provenance.k == 1
 
