@@ -6,7 +6,7 @@ Customers have 20 order lines on average over 24 monthly windows; the lookback i
 folder, one Parquet file per window, as the lake has it. Timed from files to a file of features:
 
 - steady: the activity of the newest window, the customers known, and the merge of the lookback's windows;
-- scratch: the activity of all windows from all order lines, then the same merge;
+- scratch: the activity of the lookback and the customers known, from all order lines they need, then the same merge;
 - pandas: everything from all order lines, with group-bys on integer codes and no Python loop over rows.
 
 Before anything is timed, the three are compared on every column that pandas computes.
@@ -105,42 +105,46 @@ class Pipeline:
     def lines(self, starts: list[dt.date]) -> Any:
         return self.engine.scan([self.folder / f"transactions-{start}.parquet" for start in starts])
 
-    def activity(self, starts: list[dt.date], name: str) -> None:
+    def known(self, name: str | None) -> Any:
+        """Customers as a snapshot left them behind; nobody where none did."""
+        return self.engine.scan([self.folder / f"customers-{name}.parquet"]) if name else self.empty.read(CUSTOMERS, [])
+
+    def activity(self, starts: list[dt.date], before: str | None, name: str) -> None:
         lines, events = self.lines(starts), self.empty.read(EVENTS, [])
         for contract, table in (
-            (CUSTOMER_ACTIVITY, activity.customer_activity(lines, CALENDAR)),
+            (CUSTOMER_ACTIVITY, activity.customer_activity(lines, CALENDAR, self.known(before))),
             (CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(lines, CALENDAR)),
             (CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.told_apart)),
         ):
             self.engine.write(conformed(contract, table), self.folder / f"{contract.name}-{name}.parquet")
 
-    def customers(self, starts: list[dt.date], previous: Any, name: str) -> None:
+    def customers(self, starts: list[dt.date], before: str | None, name: str) -> None:
         records, events = self.empty.read(RAW_CUSTOMERS, []).select("customer_id"), self.empty.read(EVENTS, [])
-        known = cleaning.known_customers(records, self.lines(starts), events, previous)
+        known = cleaning.known_customers(records, self.lines(starts), events, self.known(before))
         self.engine.write(conformed(CUSTOMERS, known), self.folder / f"customers-{name}.parquet")
 
     def merge(self, names: list[str], customers: str, out: str) -> Path:
         contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY)
         windows = features.Activity(*(self.engine.scan([self.folder / f"{c.name}-{name}.parquet" for name in names]) for c in contracts))
-        known = self.engine.scan([self.folder / f"customers-{customers}.parquet"])
         file = self.folder / f"{out}.parquet"
-        self.engine.write(features.customer_features(known, windows, SPAN, ROLES).order_by("customer_id"), file)
+        self.engine.write(features.customer_features(self.known(customers), windows, SPAN, ROLES).order_by("customer_id"), file)
         return file
 
     def history(self) -> None:
         """What earlier snapshots have left behind when the newest one begins."""
-        for start in STARTS[:-1]:
-            self.activity([start], str(start))
-        self.customers(STARTS[:-1], self.empty.read(CUSTOMERS, []), "before")
+        for before, start in zip([None, *STARTS], STARTS[:-1], strict=False):
+            self.activity([start], before and str(before), str(start))
+            self.customers([start], before and str(before), str(start))
 
     def steady(self) -> Path:
-        self.activity([STARTS[-1]], str(STARTS[-1]))
-        self.customers([STARTS[-1]], self.engine.scan([self.folder / "customers-before.parquet"]), "now")
-        return self.merge([str(start) for start in STARTS[-LOOKBACK:]], "now", "steady")
+        before, newest = map(str, STARTS[-2:])
+        self.activity([STARTS[-1]], before, newest)
+        self.customers([STARTS[-1]], before, newest)
+        return self.merge([str(start) for start in STARTS[-LOOKBACK:]], newest, "steady")
 
     def scratch(self) -> Path:
-        self.activity(STARTS, "all")
-        self.customers(STARTS, self.empty.read(CUSTOMERS, []), "all")
+        self.activity(STARTS[-LOOKBACK:], None, "all")  # gaps that began before the lookback are none of it
+        self.customers(STARTS, None, "all")
         return self.merge(["all"], "all", "scratch")
 
 

@@ -204,6 +204,7 @@ CUSTOMER_ACTIVITY = Contract(
         required("gap_days_squared", "int64", "Sum of squares of the days from one day with an order to the next, within the window.", minimum=0),
         Column("first_order_at", "timestamp(6)", "First order in the window, UTC."),
         Column("last_order_at", "timestamp(6)", "Last order in the window, UTC."),
+        Column("previous_order_day", "date", "Last day with an order before the window's first; empty where there was none."),
     ),
     key=("customer_id", "window_start"),
     lineage={"spend": ("transactions.amount",), "units": ("transactions.quantity",), "orders": ("transactions.order_id",)},

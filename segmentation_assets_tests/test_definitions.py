@@ -17,7 +17,7 @@ GRAPH = {
     "events": {"raw_events"},
     "customers": {"raw_customers", "transactions", "events", "customers"},
     "rejected_rows": {"raw_customers", "raw_transactions", "raw_events"},
-    "customer_activity": {"transactions"},
+    "customer_activity": {"transactions", "customers"},
     "customer_category_activity": {"transactions"},
     "customer_event_activity": {"events"},
     "customer_features": {"customers", "customer_activity", "customer_category_activity", "customer_event_activity"},

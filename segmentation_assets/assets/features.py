@@ -6,17 +6,17 @@ import ibis.expr.types as ir
 from segmentation_assets.assets.table import snapshot_date, table
 from segmentation_assets.contracts import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES
 from segmentation_assets.core import activity, features
-from segmentation_assets.partitions import LOOKBACK
+from segmentation_assets.partitions import LOOKBACK, PREVIOUS
 from segmentation_assets.settings import Settings
 from segmentation_assets.spans import calendar, event_roles, lookback
 
 GROUP = "features"
 
 
-@table(CUSTOMER_ACTIVITY, group=GROUP)
-def customer_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+def customer_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table, known_before: ir.Table) -> ir.Table:
     """Sums that can be merged, so that a snapshot never goes back to the order lines of earlier windows."""
-    return activity.customer_activity(transactions, calendar(settings))
+    return activity.customer_activity(transactions, calendar(settings), known_before)
 
 
 @table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)

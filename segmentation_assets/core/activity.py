@@ -4,7 +4,8 @@ Everything here is *mergeable*: counts, exact sums, sums of squares and extremes
 together later and no snapshot goes back to order lines. Sums are integers or decimals, which come out the same in
 whatever order rows arrive. What is made of them is in `features`.
 
-An order is a customer, an order id and a day: windows meet between days, so no order lies in two of them.
+An order is a customer, an order id and a day: windows meet between days, so no order lies in two of them. The gap before a
+window's first order begins in an earlier window, so that each window also says when the customer had ordered before it.
 """
 
 from collections.abc import Sequence
@@ -23,20 +24,17 @@ ORDER_SUMS = (
 )  # fmt: skip
 
 
-def customer_activity(transactions: ir.Table, calendar: Calendar) -> ir.Table:
+def customer_activity(transactions: ir.Table, calendar: Calendar, before: ir.Table) -> ir.Table:
     """One row per customer and window in which they ordered or returned something.
 
     Args:
         transactions: cleaned order lines (contract TRANSACTIONS), of any span of whole days.
+        before: when each customer last ordered before these lines: `customer_id` and `last_order_at`, as in the contract
+            CUSTOMERS of the snapshot before.
     """
     orders = _judged_orders(_orders(transactions)).mutate(window_start=lambda t: calendar.window_start(t.day))
-    # Returns form a partition of their own, so that they break no gap in two. A second order of a day has a gap of zero,
-    # which adds nothing to the squares and is not counted as a day.
-    earlier = orders.day.lag().over(group_by=[orders.customer_id, orders.window_start, orders.is_order], order_by=orders.day)
-    orders = orders.mutate(gap=ibis.ifelse(orders.is_order, orders.day.delta(earlier, unit="day"), ibis.null("int64")).cast("int64"))
-    return orders.group_by("customer_id", "window_start").agg(
-        orders=_count(orders.is_order),
-        order_days=_count(orders.is_order & (orders.gap.fill_null(1) > 0)),
+    sums = orders.group_by("customer_id", "window_start").agg(
+        orders=count_where(orders.is_order),
         lines=orders.lines.sum(),
         spend=orders.spend.sum(),
         purchases=orders.purchases.sum(),
@@ -44,13 +42,43 @@ def customer_activity(transactions: ir.Table, calendar: Calendar) -> ir.Table:
         units=orders.units.sum(),
         discount=orders.discount.sum(),
         coupon_discount=orders.coupon_discount.sum(),
-        coupon_orders=_count(orders.is_order & (orders.coupon_discount > 0)),
+        coupon_orders=count_where(orders.is_order & (orders.coupon_discount > 0)),
         returned_lines=(orders.lines - orders.bought_lines).sum(),
-        weekend_orders=_count(orders.is_order & (orders.day.day_of_week.index() >= SATURDAY)),
-        **{name: _count(_between(orders.hour, *hours)) for name, hours in DAYPARTS.items()},
-        gap_days_squared=(orders.gap * orders.gap).sum().fill_null(0),
+        weekend_orders=count_where(orders.is_order & (orders.day.day_of_week.index() >= SATURDAY)),
+        **{name: count_where(_between(orders.hour, *hours)) for name, hours in DAYPARTS.items()},
         first_order_at=orders.ordered_at.min(),
         last_order_at=orders.ordered_at.max(),
+    )
+    gaps = _gaps(transactions, calendar)
+    joined = sums.left_join(gaps, ["customer_id", "window_start"]).left_join(
+        before.select("customer_id", before_day=before.last_order_at.date()), "customer_id"
+    )
+    # Without an order in the window there is no gap, whatever was before.
+    earlier = ibis.ifelse(joined.first_order_at.notnull(), ibis.coalesce(joined.previous_day, joined.before_day), ibis.null("date"))
+    return joined.select(
+        *sums.columns,
+        order_days=joined.order_days.fill_null(0),
+        gap_days_squared=joined.gap_days_squared.fill_null(0),
+        previous_order_day=earlier,
+    )
+
+
+def _gaps(transactions: ir.Table, calendar: Calendar) -> ir.Table:
+    """Days with an order by customer and window, squares of the days between them, and the last day before the window's first.
+
+    Made of days alone and apart from the sums, because a `lag` sorts all that it is given, and orders are wide.
+    """
+    bought = transactions.filter(~transactions.is_return)
+    days = bought.select("customer_id", day=bought.ordered_at.date()).distinct()
+    days = days.mutate(
+        window_start=calendar.window_start(days.day), previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day)
+    )
+    within = days.previous >= days.window_start
+    gap = days.day.delta(days.previous, unit="day").cast("int64")
+    return days.group_by("customer_id", "window_start").agg(
+        order_days=days.count(),
+        gap_days_squared=ibis.ifelse(within, gap * gap, 0).sum(),
+        previous_day=ibis.ifelse(within, ibis.null("date"), days.previous).max(),
     )
 
 
@@ -64,7 +92,7 @@ def _orders(transactions: ir.Table) -> ir.Table:
     nothing = ibis.literal(0).cast(MONEY)
     return lines.group_by("customer_id", "day", "order_id").agg(
         lines=lines.count(),
-        bought_lines=_count(lines.bought),
+        bought_lines=count_where(lines.bought),
         spend=lines.amount.sum(),
         purchases=of_purchases("amount", nothing).sum(),
         units=of_purchases("quantity", ibis.null(MONEY)).sum(),
@@ -94,7 +122,7 @@ def customer_category_activity(transactions: ir.Table, calendar: Calendar) -> ir
         spend=lines.amount.sum(),
         purchases=ibis.ifelse(lines.bought, lines.amount, ibis.literal(0).cast(MONEY)).sum(),
         lines=lines.count(),
-        bought_lines=_count(lines.bought),
+        bought_lines=count_where(lines.bought),
     )
 
 
@@ -119,6 +147,6 @@ def _between(hour: ir.IntegerValue, first: int, end: int) -> ir.BooleanValue:
     return (hour >= first) & (hour < end) if first < end else (hour >= first) | (hour < end)
 
 
-def _count(condition: ir.BooleanValue) -> ir.IntegerScalar:
+def count_where(condition: ir.BooleanValue) -> ir.IntegerScalar:
     """How often the condition holds. Counted and not summed: DuckDB sums integers in 128 bits, four times the room."""
     return ibis.ifelse(condition, 1, ibis.null("int64")).count()

@@ -1,7 +1,7 @@
 """Customer features as of a snapshot: the windows of its lookback put together, one row per known customer.
 
 Belongs here: merging. What is kept of each window is in `activity`, what each feature means in `feature_catalog`.
-Keep to dates, sums, counts, conditionals, `lag`, joins and `nullif`: they agree between engines.
+Keep to dates, sums, counts, conditionals, joins and `nullif`: they agree between engines.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.activity import DAYPARTS, ORDER_SUMS
+from segmentation_assets.core.activity import DAYPARTS, ORDER_SUMS, count_where
 from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_features, slug
 from segmentation_assets.core.windows import Lookback
 
@@ -107,19 +107,19 @@ def _attribute(name: str) -> str:
 
 
 def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
-    # Ordered by time and not by window, so that a window that was computed in parts is put together as well. Windows in
-    # which something was only returned have no time of order: they come last, and break no gap in two.
-    in_time = {"group_by": windows.customer_id, "order_by": windows.first_order_at.asc(nulls_first=False)}
-    windows = windows.mutate(before=windows.last_order_at.date().lag().over(**in_time))
-    border_gap = windows.first_order_at.date().delta(windows.before, unit="day").cast("int64")
-    opens_window = (windows.orders > 0) & (windows.before.isnull() | (windows.before < windows.window_start))
+    before = windows.previous_order_day
+    # A gap that began before the lookback is none of it.
+    known = before >= ibis.date(lookback.start.isoformat())
+    gap = windows.first_order_at.date().delta(before, unit="day").cast("int64")
+    # A window may come in parts; the first of them opens it.
+    opens_window = (windows.orders > 0) & (before.isnull() | (before < windows.window_start))
     recent = windows.window_start >= ibis.date(lookback.recent_start.isoformat())
     totals = windows.group_by("customer_id").agg(
         **{name: windows[name].sum() for name in (*ORDER_SUMS, "order_days")},
         recent_purchases=ibis.ifelse(recent, windows.purchases, 0).sum(),
         recent_orders=ibis.ifelse(recent, windows.orders, 0).sum(),
-        active_windows=opens_window.cast("int64").sum(),
-        gap_days_squared=(windows.gap_days_squared + (border_gap * border_gap).fill_null(0)).sum(),
+        active_windows=count_where(opens_window),
+        gap_days_squared=(windows.gap_days_squared + ibis.ifelse(known, gap * gap, 0)).sum(),
         first_day=windows.first_order_at.min().date(),
         last_day=windows.last_order_at.max().date(),
     )

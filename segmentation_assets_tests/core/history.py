@@ -98,7 +98,12 @@ class History:
         edges = [None, *sorted(set(splits)), None]
         stretches = [self._between(start, end) for start, end in itertools.pairwise(edges)]
         return features.Activity(
-            ibis.union(*(conformed(CUSTOMER_ACTIVITY, activity.customer_activity(s.transactions, calendar)) for s in stretches)),
+            ibis.union(
+                *(
+                    conformed(CUSTOMER_ACTIVITY, activity.customer_activity(s.transactions, calendar, self._last_orders(start)))
+                    for s, start in zip(stretches, edges[:-1], strict=True)
+                )
+            ),
             ibis.union(
                 *(conformed(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(s.transactions, calendar)) for s in stretches)
             ),
@@ -109,6 +114,12 @@ class History:
                 )
             ),
         )
+
+    def _last_orders(self, day: dt.date | None) -> ir.Table:
+        """When each customer last ordered before the day."""
+        bought = self.transactions.filter(~self.transactions.is_return & ibis.literal(day is not None))
+        earlier = bought.filter(bought.ordered_at.date() < ibis.date(day.isoformat())) if day else bought
+        return earlier.group_by("customer_id").agg(last_order_at=earlier.ordered_at.max())
 
     def _between(self, start: dt.date | None, end: dt.date | None) -> "History":
         def cut(table: ir.Table, column: str) -> ir.Table:

@@ -34,8 +34,9 @@ DAILY = Snapshots(first=dt.date(2017, 4, 1), cadence="daily")
 MID_MONTH = Snapshots(first=dt.date(2017, 3, 15), cadence="monthly")
 AS_OF = {MONTHLY: dt.date(2017, 7, 1), WEEKLY: dt.date(2017, 7, 1), DAILY: dt.date(2017, 7, 1), MID_MONTH: dt.date(2017, 6, 15)}
 CONNECTION = duckdb.connect(config={"threads": 1})
+LAST_ORDERS = ibis.table({"customer_id": "string", "last_order_at": "timestamp(6)"}, name="last_orders")
 ACTIVITY: tuple[tuple[Contract, Callable[[Calendar], Any]], ...] = (
-    (CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(_unbound(TRANSACTIONS), calendar)),
+    (CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(_unbound(TRANSACTIONS), calendar, LAST_ORDERS)),
     (CUSTOMER_CATEGORY_ACTIVITY, lambda calendar: activity.customer_category_activity(_unbound(TRANSACTIONS), calendar)),
     (CUSTOMER_EVENT_ACTIVITY, lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart)),
 )
@@ -66,6 +67,7 @@ def features_of(lines: Rows, happened: Rows, snapshots: Snapshots, windows: int 
         for start, end in pairwise(edges):
             connection.register("transactions", arrow(TRANSACTIONS, [row for row in lines if start <= row["ordered_at"].date() < end]))
             connection.register("events", arrow(EVENTS, [row for row in happened if start <= row["event_at"].date() < end]))
+            connection.register("last_orders", _last_orders([row for row in lines if row["ordered_at"].date() < start]))
             for name, statement in parts.items():
                 computed[name].append(connection.execute(statement).to_arrow_table())
         for name, tables in computed.items():
@@ -73,6 +75,16 @@ def features_of(lines: Rows, happened: Rows, snapshots: Snapshots, windows: int 
         connection.register("transactions", arrow(TRANSACTIONS, lines))
         connection.register("events", arrow(EVENTS, happened))
         return connection.execute(merged).df()
+
+
+def _last_orders(lines: Rows) -> pa.Table:
+    """When each customer last ordered, as the snapshot before knows it."""
+    bought = [row for row in lines if not row["is_return"]]
+    last = {
+        customer: max(row["ordered_at"] for row in bought if row["customer_id"] == customer)
+        for customer in {row["customer_id"] for row in bought}
+    }
+    return pa.table({"customer_id": list(last), "last_order_at": list(last.values())}, schema=LAST_ORDERS.schema().to_pyarrow())
 
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)

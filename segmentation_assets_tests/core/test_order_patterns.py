@@ -7,7 +7,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.contracts import COHORT_RETENTION, CUSTOMER_ACTIVITY, ORDER_SEASONALITY, Contract
+from segmentation_assets.contracts import COHORT_RETENTION, CUSTOMER_ACTIVITY, CUSTOMERS, ORDER_SEASONALITY, Contract
 from segmentation_assets.core import activity, order_patterns
 from segmentation_assets.core.windows import Calendar
 from segmentation_assets.lake import conformed, to_frame
@@ -32,7 +32,7 @@ def snapshot(contract: Contract, as_of: dt.date, start: dt.date | None, previous
         made = order_patterns.order_seasonality(window, previous, MONTHS)
     else:
         people = History(transactions(LINES), events()).before(as_of).customers()
-        active = conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, MONTHS))
+        active = conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, MONTHS, nothing(CUSTOMERS)))
         made = order_patterns.cohort_retention(people, active, previous, MONTHS, as_of)
     return ibis.memtable(conformed(contract, made).order_by(contract.key).to_pyarrow())
 
