@@ -5,10 +5,12 @@ Belongs here: translation only, so that the assets that choose and judge a model
 
 from segmentation_assets.core.drift import DriftRule
 from segmentation_assets.core.families import SelectionSettings
+from segmentation_assets.core.features import declared
 from segmentation_assets.core.lifecycle import Retraining
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.training import Wanted
 from segmentation_assets.settings import Settings
+from segmentation_assets.spans import event_roles
 
 
 def selection_settings(settings: Settings) -> SelectionSettings:
@@ -27,7 +29,9 @@ def wanted(settings: Settings) -> Wanted:
     """What the settings ask of a model."""
     model = settings.model
     preprocessor = FeaturePreprocessor(
-        numeric_transform=model.transform,
+        numeric_transform={feature.name: feature.transform for feature in declared(event_roles(settings))}
+        if model.transform == "declared"
+        else model.transform,
         scaling=model.scaling,
         winsorize=(model.winsorize, 1 - model.winsorize),
         weights=dict(model.weights),

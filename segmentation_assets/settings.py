@@ -96,7 +96,11 @@ class Model(Section):
     weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
         {}, description="Weight of a feature in the squared distance, such as `monetary: 2`; 1 where not named."
     )
-    transform: Literal["log", "yeo-johnson", "none"] = Field("log", description="Transform of numeric features; log is signed log1p.")
+    transform: Literal["declared", "log", "yeo-johnson", "none"] = Field(
+        "declared",
+        description="Transform of numeric features: each its own, as the data dictionary has it (attributes: log), or one for all; "
+        "log is signed log1p.",
+    )
     scaling: Literal["standard", "range", "robust"] = Field(
         "standard", description="Unit of a numeric feature: standard deviation, range, or interquartile range."
     )

@@ -1,14 +1,19 @@
 """The data dictionary in the docs is the one that the declarations give, and speaks of columns that are there."""
 
 import datetime as dt
+import textwrap
 from pathlib import Path
+
+import pytest
 
 from segmentation_assets import data_dictionary
 from segmentation_assets.contracts import CUSTOMER_FEATURES
+from segmentation_assets.core import feature_catalog, features
 from segmentation_assets.core.feature_catalog import FEATURES
 from segmentation_assets.core.features import declared
 from segmentation_assets.settings import Model
-from segmentation_assets_tests.core.history import ROLES, History, events, line, transactions
+from segmentation_assets_tests import readme
+from segmentation_assets_tests.core.history import ROLES, History, events, line, ordered, transactions
 
 PAGE = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
 
@@ -24,6 +29,15 @@ def test_every_declared_feature_is_a_column_of_its_type() -> None:
     assert {feature.name: str(schema[feature.name]) for feature in declared(ROLES)} == {
         feature.name: feature.type for feature in declared(ROLES)
     }
+
+
+def test_the_feature_that_the_readme_adds_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = readme.README.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    (added,) = eval(textwrap.dedent(shown), vars(feature_catalog))  # noqa: S307  # our own README
+    monkeypatch.setattr(features, "FEATURES", (*FEATURES, added))
+    lines = [line("a", "2017-05-01 08:00"), line("a", "2017-05-01 20:00"), line("a", "2017-05-02"), line("b", "2017-05-01")]
+    found = ordered(History(transactions(lines), events()).features(dt.date(2017, 7, 1)))
+    assert found["repeat_visit_share"].round(6).to_dict() == {"a": 0.333333, "b": 0.0}
 
 
 def test_a_feature_is_declared_once_and_for_a_marketer() -> None:
