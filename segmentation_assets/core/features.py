@@ -15,7 +15,7 @@ from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_fe
 from segmentation_assets.core.windows import Lookback
 
 BOOKKEEPING = {"customer_id", "registered", "first_order_at", "last_order_at", "first_event_at", "birth_date"}
-ENTROPY_TERM = "decimal(18, 16)"  # -p ln p is at most 1/e; rounded terms add up to the same sum in whatever order
+ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same sum in whatever order
 
 
 @dataclass(frozen=True)
@@ -142,17 +142,23 @@ def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
 def _categories(windows: ir.Table) -> ir.Table:
     bought = windows.filter(windows.bought_lines > 0)
     spent = bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
-    totals = spent.group_by("customer_id").agg(total=spent.purchases.sum(), highest=spent.purchases.max())
-    # Joined and compared, not ranked: a window function would sort every customer's categories.
-    parts = spent.join(totals, "customer_id")
-    share = parts.purchases.cast("float64") / parts.total.cast("float64").nullif(0.0)
-    term = (share * share.nullif(0.0).ln()).fill_null(0.0)
-    return parts.group_by("customer_id").agg(
-        categories=parts.count(),
-        top_category=ibis.ifelse(parts.purchases == parts.highest, parts.category, ibis.null("string")).min(),
-        top_category_share=share.max(),
-        # `0 -` and not unary minus, which would make minus zero of zero.
-        category_entropy=ibis.ifelse(parts.total.max() > 0, 0.0 - term.cast(ENTROPY_TERM).sum().cast("float64"), ibis.null("float64")),
+    spent = spent.mutate(value=spent.purchases.cast("float64"))
+    found = spent.group_by("customer_id").agg(
+        categories=spent.count(),
+        total=spent.purchases.sum(),
+        # The least of pairs, which every engine compares part by part: the highest purchases, and of equals the first name.
+        top=ibis.struct({"taken_away": -spent.purchases, "category": spent.category}).min(),
+        x_ln_x=(spent.value * spent.value.nullif(0.0).ln()).fill_null(0.0).cast(ENTROPY_TERM).sum(),
+    )
+    highest, total = -found.top["taken_away"], found.total.cast("float64").nullif(0.0)
+    # -sum(p ln p) with p = x / T is ln T - sum(x ln x) / T, which needs no second look at the categories.
+    entropy = ibis.greatest(total.ln() - found.x_ln_x.cast("float64") / total, 0.0)
+    return found.select(
+        "customer_id",
+        "categories",
+        top_category=found.top["category"],
+        top_category_share=highest.cast("float64") / total,
+        category_entropy=ibis.ifelse(total.isnull(), ibis.null("float64"), ibis.ifelse(highest == found.total, 0.0, entropy)),
     )
 
 
