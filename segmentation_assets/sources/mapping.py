@@ -20,6 +20,7 @@ from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, plain, to_json
+from segmentation_assets.sources.kept import PLACE
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "product_id": "text", "category": "text", "event_type": "text", "subject": "text",
@@ -33,6 +34,7 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     "snapshot_date",
     "known_at",
     "consent",
+    PLACE,
 }
 
 
