@@ -145,7 +145,7 @@ class Intake:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds, name), unfinished, **WRITING)
+            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, **WRITING)
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
