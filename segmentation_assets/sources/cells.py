@@ -189,13 +189,9 @@ class Cells:
         return ibis.coalesce(*attempts)
 
     def _time_of_seconds(self, number: ir.FloatingValue) -> ir.TimestampValue:
-        milliseconds = (number * (1_000 if "unix" in self.formats else 1)).round()
-        return (
-            ibis.ifelse(milliseconds.abs() < 1e14, milliseconds, ibis.null("float64"))
-            .try_cast("int64")
-            .as_timestamp("ms")
-            .cast("timestamp")
-        )
+        milliseconds = number * (1_000 if "unix" in self.formats else 1)
+        likely = ibis.ifelse(milliseconds.abs() < 1e14, milliseconds, ibis.null("float64"))  # infinity cannot be rounded
+        return likely.round().as_timestamp("ms").cast("timestamp")
 
     def _iso_time(self, text: ir.StringValue) -> ir.TimestampValue:
         dated = ibis.ifelse((text >= "0") & (text < ":"), text, ibis.null("string"))  # not "infinity" or "epoch"
