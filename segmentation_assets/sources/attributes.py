@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.kept import PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
 
@@ -20,7 +20,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir
     An attribute of a text file is a number or a date if every value of it is one; `attribute_types` says otherwise. A
     number that starts with 0, such as a postcode, is text.
     """
-    parts = [backend.read_parquet(file.rows_file) for file in kept]
+    parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]

@@ -66,7 +66,7 @@ class DatabaseRows:
             formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
             cells = Cells(settings, formats)
             found = resolve(entity, settings, rows, cells, name)
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds, name), unfinished, compression="zstd")
+            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
             count = int(backend.read_parquet(str(unfinished)).count().execute())
             unfinished.replace(target)

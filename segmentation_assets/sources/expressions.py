@@ -20,6 +20,7 @@ from segmentation_assets.sources.cells import Cells
 
 LONGEST = 2_000  # characters; a mapping is a line, not a program
 DEEPEST = 60
+LARGEST_WHOLE = 9e18  # an int64 goes no further
 
 ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     sql.Add: lambda a, b: a + b, sql.Sub: lambda a, b: a - b, sql.Mul: lambda a, b: a * b,
@@ -168,6 +169,11 @@ class _Walker:
         value = self.value(node)
         return value if value.type().is_numeric() else self.cells.number(value)
 
+    def countable(self, node: sql.Expression) -> ir.NumericValue:
+        """A number that a whole one can be made of; null where it is too large, as infinity is."""
+        value = self.number(node)
+        return value if value.type().is_integer() else ibis.ifelse(value.abs() < LARGEST_WHOLE, value, ibis.null(value.type()))
+
     def condition(self, node: sql.Expression) -> ir.BooleanValue:
         value = self.value(node)
         if not value.type().is_boolean():
@@ -262,13 +268,14 @@ class _Walker:
 
     def _round(self, node: sql.Round) -> ir.Value:
         digits = node.args.get("decimals")
-        return self.number(node.this).round(self.whole(digits) if digits is not None else 0)
+        places = self.whole(digits) if digits is not None else 0
+        return self.number(node.this).round(places) if places else self.countable(node.this).round()
 
     def _floor(self, node: sql.Floor) -> ir.Value:
-        return self.number(node.this).floor()
+        return self.countable(node.this).floor()
 
     def _ceil(self, node: sql.Ceil) -> ir.Value:
-        return self.number(node.this).ceil()
+        return self.countable(node.this).ceil()
 
     def _upper(self, node: sql.Upper) -> ir.Value:
         return self.string(node.this).upper()
@@ -341,7 +348,7 @@ class _Walker:
         if target in sql.DataType.TEXT_TYPES:
             return self.string(node.this)
         if target in sql.DataType.INTEGER_TYPES:
-            return self.number(node.this).round().try_cast("int64")
+            return self.countable(node.this).round()
         if target in sql.DataType.NUMERIC_TYPES:
             return self.number(node.this)
         if target in sql.DataType.TEMPORAL_TYPES:

@@ -45,11 +45,15 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 ROW, PROBLEM, LINE = "__row", "__problem", "__line"
 BATCH_ROWS = 50_000
 LONGEST_LINE = 1 << 25  # bytes of a line that the engine's reader holds
+BUFFER = 1 << 25  # bytes that it reads at once; else 16 longest lines, of which a look at the first rows reads one too
 
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows of one file or query: its columns, and ROW (from 1), PROBLEM and LINE (where it cannot be split)."""
+    """The rows of one file or query: its columns, and ROW, PROBLEM and LINE (where it cannot be split).
+
+    ROW counts from 1. It is null where the rows come in their order, so that their place tells it.
+    """
 
     table: ir.Table
     columns: tuple[str, ...]
@@ -176,12 +180,14 @@ def _engine_csv(backend: Any, file: Path, dialect: text_files.Dialect) -> ir.Tab
             strict_mode=True,
             null_padding=False,
             max_line_size=LONGEST_LINE,
+            buffer_size=BUFFER,
             compression=text_files.compression_of(file) or "none",
         )
     except Exception:  # not only duckdb.Error: the careful reader says what is wrong, line by line
         return None
     named = {name: table[f"c{position}"] for position, name in enumerate(dialect.names)}
-    return table.select(**named, **{ROW: ibis.row_number() + 1, PROBLEM: ibis.null("string"), LINE: ibis.null("string")})
+    # Counting the rows here would keep the engine from reading parts of the file at the same time.
+    return table.select(**named, **{ROW: ibis.null("int64"), PROBLEM: ibis.null("string"), LINE: ibis.null("string")})
 
 
 def _careful_csv(backend: Any, file: Path, dialect: text_files.Dialect, scratch: Path) -> ir.Table:

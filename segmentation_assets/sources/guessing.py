@@ -30,25 +30,31 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     text = Cells(reading).text(sample.value).strip()
     sample = sample.select(text=text)
     sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
+    some, iso = _counts(backend, sample, (ISO,), reading)
+    if iso == some:  # as with most columns; to try all the others takes far longer
+        return (ISO,)
     candidates = (ISO, *DATE_FORMATS)
     chosen: list[str] = []
     remaining = sample
     while len(chosen) < SEVERAL:
-        counts = backend.to_pyarrow(
-            remaining.agg(**{f"n{i}": _reads(remaining.text, written, reading) for i, written in enumerate(candidates)})
-        ).to_pylist()[0]
+        some, *counts = _counts(backend, remaining, candidates, reading)
         allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
-        best = max(allowed, key=lambda i: ((counts[f"n{i}"] or 0), -i))
-        if not counts[f"n{best}"]:
+        best = max(allowed, key=lambda i: (counts[i], -i))
+        if not counts[best]:
             break
         chosen.append(candidates[best])
-        remaining = remaining.filter(Cells(reading, (candidates[best],)).time(remaining.text).isnull())
+        if counts[best] == some:
+            break
+        remaining = remaining.filter(Cells(reading, (candidates[best],)).read("time", remaining.text).isnull())
     return tuple(chosen) or (ISO,)
 
 
-def _reads(text: ir.StringValue, written: str, reading: Reading) -> ir.IntegerValue:
-    time = Cells(reading, (written,)).time(text)
-    return ((time >= ibis.timestamp(DATES_FROM)) & (time < ibis.timestamp(DATES_UNTIL))).cast("int64").sum()
+def _counts(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> list[int]:
+    """How many texts there are, and how many of them each format reads as a likely time."""
+    first, end = ibis.timestamp(DATES_FROM), ibis.timestamp(DATES_UNTIL)
+    times = [Cells(reading, (written,)).read("time", rows.text) for written in candidates]
+    counts = rows.agg(some=rows.text.count(), **{f"n{i}": ((time >= first) & (time < end)).sum() for i, time in enumerate(times)})
+    return [int(count or 0) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
 
 
 def _contradict(one: str, other: str) -> bool:
@@ -71,15 +77,16 @@ def ambiguous(formats: Sequence[str]) -> str | None:
 def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:
     """What each source column holds in a sample: text, number, date, boolean, or empty."""
     table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
+    texts = {f"text{position}": cells.text(table[name]) for position, name in enumerate(rows.columns)}
+    sample = backend.create_table(ibis.util.gen_name("sample"), table.select(**texts), temp=True)
     counts: dict[str, ir.Value] = {}
     for position, name in enumerate(rows.columns):
-        value = table[name]
-        text = cells.text(value)
-        counts[f"some{position}"] = text.notnull().cast("int64").sum()
-        if value.type().is_string():
-            counts[f"number{position}"] = (cells.number(value).notnull() & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
-            counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
-    found = backend.to_pyarrow(table.agg(**counts)).to_pylist()[0] if counts else {}
+        text = sample[f"text{position}"]
+        counts[f"some{position}"] = text.count()
+        if table[name].type().is_string():
+            counts[f"number{position}"] = (cells.number(text).notnull() & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
+            counts[f"date{position}"] = cells.read("time", text.strip()).count()
+    found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0] if counts else {}
     return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}
 
 

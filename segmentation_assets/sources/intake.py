@@ -23,14 +23,14 @@ from segmentation_assets.sources import files, guessing
 from segmentation_assets.sources.attributes import read_attributes
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import ISO, Cells
-from segmentation_assets.sources.files import SourceRows
+from segmentation_assets.sources.files import ROW, SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 6  # of what is kept; raise it when reading changes, so that files are read anew
-
+VERSION = 7  # of what is kept; raise it when reading changes, so that files are read anew
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
+WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # rows are looked up by time only
 
 
 def connect() -> Any:
@@ -145,7 +145,7 @@ class Intake:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds, name), unfinished, compression="zstd")
+            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, **WRITING)
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -218,7 +218,8 @@ def joined(backend: Any, rows: SourceRows, settings: Any, scratch: Path, where: 
 
 
 def _with_lookup(backend: Any, rows: SourceRows, lookup: FileLookup, scratch: Path, where: Path | str) -> SourceRows:
-    cells, left = Cells(lookup), rows.table
+    cells = Cells(lookup)
+    left = rows.table.mutate(**{ROW: ibis.coalesce(rows.table[ROW], ibis.row_number() + 1)})  # a join keeps no order
     tables = []
     for file, _ in files.matching_files(lookup):
         other = files.read_file(backend, file, lookup, scratch)

@@ -1,6 +1,16 @@
-"""What was taken in from one file or query, as a record of facts."""
+"""What was taken in from one file or query: a record of facts, and its rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from segmentation_assets.engines import Engine
+
+FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of a row, and its place in it from 0
 
 
 @dataclass(frozen=True)
@@ -16,3 +26,15 @@ class Kept:
     typed: bool  # whether the file itself has types
     date_formats: tuple[str, ...]
     notes: dict[str, str]
+
+
+def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:
+    """The rows of some files, each with its source and its row number, which are told by where it is kept."""
+    sources = pa.table({FILE: [file.rows_file for file in kept], "source_file": [file.source for file in kept]})
+    rows = numbered(engine.scan([Path(file.rows_file) for file in kept], **{FILE: True, PLACE: True}))
+    return rows.left_join(ibis.memtable(sources), FILE).drop(FILE, f"{FILE}_right")
+
+
+def numbered(rows: ir.Table) -> ir.Table:
+    """Kept rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
+    return rows.mutate(row_number=ibis.coalesce(rows.row_number, rows[PLACE] + 1)).drop(PLACE)

@@ -20,6 +20,7 @@ from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, plain, to_json
+from segmentation_assets.sources.kept import PLACE
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "product_id": "text", "category": "text", "event_type": "text", "subject": "text",
@@ -33,6 +34,7 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     "snapshot_date",
     "known_at",
     "consent",
+    PLACE,
 }
 
 
@@ -103,9 +105,7 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
 
 
-def canonical(
-    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, source_file: str
-) -> ir.Table:
+def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds) -> ir.Table:
     """The rows under canonical names. Customers also have their attributes (unread), and the record of every row.
 
     It goes in four steps, each a view: within one expression a value that is used in several places would be computed
@@ -148,7 +148,7 @@ def canonical(
     record = _record(third, rows.columns)
     kept = record if entity == "customers" else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
     return third.select(
-        row_number=third[ROW], source_file=ibis.literal(source_file), **{name: third[f"__column_{name}"] for name in names},
+        row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
         unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,
         **({name: third[f"__attribute{i}"] for i, name in enumerate(found.attributes)} if entity == "customers" else {}),
     )  # fmt: skip

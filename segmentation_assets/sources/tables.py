@@ -13,7 +13,7 @@ from segmentation_assets.settings_source import Database, Tables
 from segmentation_assets.sources.base import Window, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.kept import Kept, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
 
 CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}
@@ -77,10 +77,10 @@ class TablesSource:
         return result
 
     def _dated(self, entity: str, engine: Engine, window: Window) -> ir.Table:
-        contract, files = CONTRACTS[entity], [Path(kept.rows_file) for kept in self.kept(entity, window)]
-        if not files:
+        contract, kept = CONTRACTS[entity], self.kept(entity, window)
+        if not kept:
             return _union([], contract)
-        rows = engine.scan(files)
+        rows = scanned(engine, kept)
         return within(rows.select(*(column.name for column in contract.columns)), TIMES[entity], window)
 
 

@@ -184,6 +184,53 @@ def test_cells_that_cannot_be_read_are_named_and_the_record_is_kept(opened: Any,
     assert json.loads(rows[0]["record"]) == {"id": "c1", "day": "2024-01-05", "paid": "12 apples", "what": "x", "extra": "e"}
 
 
+def test_rows_are_numbered_as_in_the_file_however_many_parts_it_is_read_in(opened: Any, tmp_path: Path) -> None:
+    """Some 40 MB, which the engine reads in parts at the same time; taken in twice, it is kept as the same bytes."""
+    count, wrong = 160_000, 123_456
+    with (tmp_path / "o.csv").open("w") as out:
+        out.write("id,day,paid,what\n")
+        for number in range(1, count + 1):
+            out.write(f"c{number},2024-01-05,{number if number != wrong else 'ask'},{'x' * 220}\n")
+    source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
+    rows = source.source.transactions(source.engine, FOREVER)
+    right = (rows.amount == rows.row_number) & (rows.customer_id == "c" + rows.row_number.cast("string"))
+    found = source.engine.rows(rows.agg(n=rows.count(), numbers=rows.row_number.nunique(), right=right.sum()))
+    assert found == [{"n": count, "numbers": count, "right": count - 1}]
+    unread = source.engine.rows(rows.filter(rows.unread.notnull()).select("row_number", "source_file", "record"))
+    assert [(row["row_number"], row["source_file"], json.loads(row["record"])["paid"]) for row in unread] == [(wrong, "o.csv", "ask")]
+    kept = Path(source.source.kept("transactions")[0].rows_file)
+    first = kept.read_bytes()
+    kept.unlink()
+    assert Path(source.source.kept("transactions")[0].rows_file).read_bytes() == first
+
+
+def test_texts_that_begin_as_missing_values_do(opened: Any, tmp_path: Path) -> None:
+    cells = ["Nora", "NA", " NA", "NA ", "nobody", "n", "N/A", "", " ", "x "]
+    (tmp_path / "o.csv").write_text("id,day,paid,what\n" + "".join(f"c,2024-01-05,1,{cell}\n" for cell in cells))
+    rows = opened(transactions={"files": "o.csv", "columns": COLUMNS}).rows()
+    assert [row["category"] for row in rows] == ["Nora", None, None, None, "nobody", "n", None, None, None, "x "]
+
+
+def test_iso_times_however_they_are_written(opened: Any, tmp_path: Path) -> None:
+    at = {
+        "2024-01-05 10:00:00": 10, "2024-01-05 10:00:00 ": 10, "2024-01-05T10:00:00": 10, "2024-01-05 10:00": 10, "2024-01-05": 0,
+        "2024-01-05 10:00+02": 8, "2024-1-5 1:00:00+01": 0, "2024-01-05T10:00:00Z": 10, "2024-01-05 10:00:00-05": 15,
+    }  # fmt: skip
+    cells = [*at, "infinity", "epoch", "2024-02-30 10:00:00", "2024-01-05 10:00:61"]
+    (tmp_path / "o.csv").write_text("id,day,paid,what\n" + "".join(f"c,{cell},1,x\n" for cell in cells))
+    rows = opened(transactions={"files": "o.csv", "date_format": "auto", "columns": COLUMNS}).rows()
+    assert [row["ordered_at"] for row in rows] == [*(dt.datetime(2024, 1, 5, hour) for hour in at.values()), *[None] * 4]
+    assert [row["unread"] for row in rows] == [*[None] * len(at), *["ordered_at"] * 4]
+
+
+def test_infinite_numbers_stop_no_file(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid,what\na,inf,1.5,x\nb,1704412800,inf,y\n")
+    for whole in ("CAST(paid AS INTEGER)", "ROUND(paid)", "FLOOR(paid)", "CEIL(paid)"):
+        columns = {**COLUMNS, "quantity": whole}
+        rows = opened(transactions={"files": "o.csv", "date_format": "unix", "columns": columns}).rows()
+        assert [(row["ordered_at"], row["quantity"] is None) for row in rows] == [(None, False), (dt.datetime(2024, 1, 5), True)]
+
+
 def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "2024-01.csv").write_text(TEXT)
