@@ -20,6 +20,8 @@ MOST_EXTREME = 20
 PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
+MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
+LEAST_RANKED = 10  # customers; of fewer, ranks may agree by chance alone
 
 
 def transformed(values: NDArray[np.float64], transform: str) -> NDArray[np.float64]:
@@ -115,9 +117,11 @@ def feature_distributions(features: pd.DataFrame, declared: Sequence[Feature], b
 
 
 def _edges(values: NDArray[np.float64], low: float, high: float, bins: int) -> NDArray[np.float64]:
-    """Bins of equal width; one for each number where these are few and whole, or combs would appear that are not in the data."""
-    if high - low < bins and np.all(values == np.round(values)):
-        return np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+    """Bins of equal width; as many whole numbers in each, where all are whole, or combs would appear that are not in the data."""
+    if np.all(values == np.round(values)):
+        first, numbers = np.floor(low), int(np.ceil(high) - np.floor(low)) + 1
+        width = -(-numbers // bins)
+        return first - 0.5 + width * np.arange(-(-numbers // width) + 1)
     return np.linspace(low, high, bins + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
@@ -136,12 +140,22 @@ def feature_missingness(features: pd.DataFrame, declared: Sequence[Feature]) -> 
     ]
 
 
-def feature_correlations(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
+def feature_correlations(
+    features: pd.DataFrame, declared: Sequence[Feature], in_model: Sequence[str] = (), seed: int = 0, most: int = MOST_RANKED
+) -> pd.DataFrame:
     """Spearman's rank correlation (1904) of each pair of numeric features, over active customers who have both.
 
-    A constant feature correlates with nothing and its pairs are left out.
+    A constant feature correlates with nothing and its pairs are left out. Of a redundant pair, `take_out` is the one that does not
+    enter the clustering, else the one that goes more with all the others, so that the one kept adds more; of equals, the one declared
+    later. Who takes out all of these is left with no redundant pair.
+
+    Args:
+        in_model: features that enter the clustering.
+        most: customers to rank; of more, a sample drawn with `seed`.
     """
     active = active_only(features)
+    if len(active) > most:
+        active = active.sample(most, random_state=seed)
     names = [f.name for f in numeric(declared, features) if active[f.name].nunique() > 1]
     present = active[names].notna().to_numpy("float64")
     both = present.T @ present
@@ -152,22 +166,44 @@ def feature_correlations(features: pd.DataFrame, declared: Sequence[Feature]) ->
             "feature_b": names[j],
             "spearman": rho[i, j],
             "customers": int(both[i, j]),
-            "redundant": bool(abs(rho[i, j]) > REDUNDANT_RHO),
+            "redundant": bool(abs(rho[i, j]) > REDUNDANT_RHO and both[i, j] >= LEAST_RANKED),
+            "both_in_model": {names[i], names[j]} <= set(in_model),
         }
         for i in range(len(names))
         for j in range(i + 1, len(names))
         if not np.isnan(rho[i, j])
     ]
-    return pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant"])
+    pairs = pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant", "both_in_model"])
+    return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
 
 
-def redundancy_warnings(correlations: pd.DataFrame) -> list[str]:
-    """A sentence with its remedy for each redundant pair."""
-    return [
-        f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f}): together they would count twice in the "
-        f"clustering. Keep one of them in model.features."
-        for pair in correlations[correlations["redundant"]].itertuples()
-    ]
+def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:
+    """For each pair the feature to take out, where it is redundant: the strongest pairs first, so that one feature serves many pairs."""
+    ends = pd.concat([pairs[["feature_a", "spearman"]], pairs[["feature_b", "spearman"]].rename(columns={"feature_b": "feature_a"})])
+    likeness = ends["spearman"].astype("float64").abs().groupby(ends["feature_a"]).mean()
+    found: dict[int, str] = {}
+    redundant = pairs[pairs["redundant"]]
+    for pair in redundant.loc[redundant["spearman"].abs().sort_values(ascending=False, kind="stable").index].itertuples():
+        either = (pair.feature_a, pair.feature_b)
+        out = [name for name in either if name in found.values()]
+        found[pair.Index] = out[0] if out else max(either, key=lambda name: (name not in in_model, round(likeness[name], 9), names.index(name)))
+    return [found.get(row) for row in pairs.index]
+
+
+def redundancies(correlations: pd.DataFrame) -> dict[str, str]:
+    """A sentence with its remedy for each redundant pair, by the pair; those that enter the clustering together come first."""
+    sentences = {}
+    redundant = correlations[correlations["redundant"].astype("bool")]
+    for pair in redundant.sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable").itertuples():
+        keep = pair.feature_a if pair.take_out == pair.feature_b else pair.feature_b
+        said = f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f})"
+        remedy = f"take out {pair.take_out} and keep {keep}."
+        sentences[f"{pair.feature_a}, {pair.feature_b}"] = (
+            f"{said} and count twice in the clustering: of model.features, {remedy}"
+            if pair.both_in_model
+            else f"{said}. They are not both in model.features now; should they ever be, {remedy}"
+        )
+    return sentences
 
 
 def revenue_concentration(features: pd.DataFrame) -> pd.DataFrame:
