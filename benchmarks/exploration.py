@@ -29,9 +29,7 @@ def features(customers: int) -> pd.DataFrame:
             values[random.random(customers) < 0.1] = np.nan
         columns[feature.name] = np.round(values) if feature.unit in {"days", "orders", "events", "categories"} else values
     columns["age_years"] = np.nan
-    attributes = {
-        f"attribute_{n}": pd.Series(random.choice([f"level {i}" for i in range(n)], customers), dtype="str") for n in (4, 12, 30)
-    }
+    attributes = {f"attribute_{n}": pd.Series(random.choice([f"level {i}" for i in range(n)], customers), dtype="str") for n in (4, 12, 30)}
     status = pd.Series(random.choice(["active", "lapsed"], customers, p=[0.75, 0.25]), dtype="str")
     ids = pd.Series(np.arange(customers).astype(str), dtype="str")
     return pd.DataFrame({"customer_id": ids, "status": status} | columns | attributes)

@@ -174,26 +174,29 @@ def feature_correlations(
         if not np.isnan(rho[i, j])
     ]
     pairs = pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant", "both_in_model"])
+    pairs = pairs.astype({"spearman": "float64", "redundant": "bool", "both_in_model": "bool"})  # also where there is none
     return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
 
 
 def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:
     """For each pair the feature to take out, where it is redundant: the strongest pairs first, so that one feature serves many pairs."""
     ends = pd.concat([pairs[["feature_a", "spearman"]], pairs[["feature_b", "spearman"]].rename(columns={"feature_b": "feature_a"})])
-    likeness = ends["spearman"].astype("float64").abs().groupby(ends["feature_a"]).mean()
+    likeness = ends["spearman"].abs().groupby(ends["feature_a"]).mean()
     found: dict[int, str] = {}
     redundant = pairs[pairs["redundant"]]
     for pair in redundant.loc[redundant["spearman"].abs().sort_values(ascending=False, kind="stable").index].itertuples():
         either = (pair.feature_a, pair.feature_b)
         out = [name for name in either if name in found.values()]
-        found[pair.Index] = out[0] if out else max(either, key=lambda name: (name not in in_model, round(likeness[name], 9), names.index(name)))
+        found[pair.Index] = (
+            out[0] if out else max(either, key=lambda name: (name not in in_model, round(likeness[name], 9), names.index(name)))
+        )
     return [found.get(row) for row in pairs.index]
 
 
 def redundancies(correlations: pd.DataFrame) -> dict[str, str]:
     """A sentence with its remedy for each redundant pair, by the pair; those that enter the clustering together come first."""
     sentences = {}
-    redundant = correlations[correlations["redundant"].astype("bool")]
+    redundant = correlations[correlations["redundant"]]
     for pair in redundant.sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable").itertuples():
         keep = pair.feature_a if pair.take_out == pair.feature_b else pair.feature_b
         said = f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f})"

@@ -37,6 +37,7 @@ LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution high
 STATUSES = ("active", "lapsed", "prospect")
 ACROSS = 5  # small panels in a row
 LEAST_WRITTEN = 0.2  # weaker correlations are coloured, and have no number
+LEAST_CELL = 0.21  # inches of a cell that can hold a number
 MOST_NAMED = 8  # redundant pairs named beside the heatmap
 
 
@@ -67,7 +68,11 @@ def distributions(
         said += f" Without a value for anyone: {', '.join(without)}." if without else ""
     else:
         straight = (facts.loc[names, "skewness_transformed"].abs() <= LONG_TAIL) & tailed
-        title = f"A log scale straightens {straight.sum()} of {tailed.sum()} long-tailed features" if tailed.any() else f"{title}, on a log scale"
+        title = (
+            f"A log scale straightens {straight.sum()} of {tailed.sum()} long-tailed features"
+            if tailed.any()
+            else f"{title}, on a log scale"
+        )
         said = (
             "Height: active customers. Scale on which the feature would enter the clustering, sign(x) * log(1 + |x|); numbers are in its unit. "
             f"Orange: share without a value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
@@ -167,7 +172,13 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     positions, shares = np.arange(len(shown)), shown["outlier_share"].to_numpy() * 100
     ax.barh(positions, shares, color=VERMILION, height=0.55)
     for y, share, customers in zip(positions, shares, shown["outliers"], strict=True):
-        ax.text(share + 0.015 * shares.max(), y, f" {share:.1f}%  ({customers:,})" if share >= 0.05 else f" <0.1%  ({customers:,})", va="center", fontsize=8)
+        ax.text(
+            share + 0.015 * shares.max(),
+            y,
+            f" {share:.1f}%  ({customers:,})" if share >= 0.05 else f" <0.1%  ({customers:,})",
+            va="center",
+            fontsize=8,
+        )
     ax.set_yticks(positions, [cut(name, 40) for name in shown["feature"]])
     ax.set(xlim=(0, shares.max() * 1.55), ylim=(-0.6, len(shown) + 0.2))
     ax.set_xlabel("share of customers with a value, % (and how many)")
@@ -190,29 +201,31 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
     import seaborn as sns
+    from matplotlib.colors import ListedColormap
     from matplotlib.patches import Rectangle
 
     matrix = _clustered(pairs)
-    redundant = pairs[pairs["redundant"].astype("bool")].sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable")
-    title, said = _finding(pairs, redundant), "Spearman's rank correlation of the features of active customers; similar features stand together."
+    redundant = pairs[pairs["redundant"]].sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable")
+    said = "Spearman's rank correlation of the features of active customers; similar features stand together."
     said += " Framed: beyond ±0.95." if len(redundant) else ""
     said += " Grey: too few customers have both." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
-    rows = len(matrix) - 1
+    title, rows = _finding(pairs, redundant), len(matrix) - 1
     names = 0.068 * max(len(name) for name in matrix) + 0.12  # inches that the longest name takes
     cell = min((WIDTH - names - 0.2) / rows, 0.42)
     head = heading_height(title, said) + 0.1
-    height = max(head + cell * rows + names + 0.1, head + 2.4)
+    height = head + max(cell * rows + names + 0.1, 0.8 + 0.36 * min(len(redundant), MOST_NAMED + 1))
     figure = titled(height, title, said)
     figure.set_layout_engine("none")  # cells are squares, so where they go is known
     ax = figure.add_axes((names / WIDTH, 1 - (head + cell * rows) / height, cell * rows / WIDTH, cell * rows / height))
-    text = matrix.map(lambda rho: "" if np.isnan(rho) or abs(rho) < LEAST_WRITTEN else _rho(rho)).to_numpy() if cell > 0.21 else False
-    hidden = np.triu(np.ones_like(matrix, dtype=bool))
-    ax.pcolormesh(np.where(hidden[1:, :-1] | matrix.notna().to_numpy()[1:, :-1], np.nan, 1), cmap=_one_colour(UNKNOWN))
     scale = figure.add_axes(((WIDTH - 3.3) / WIDTH, 1 - (head + 0.22) / height, 3.1 / WIDTH, 0.13 / height))
+    lower = np.tril(np.ones((rows, rows), dtype=bool))
+    shown = matrix.iloc[1:, :-1]
+    unknown = shown.isna().to_numpy() & lower
+    text = shown.map(lambda rho: "" if np.isnan(rho) or abs(rho) < LEAST_WRITTEN or cell < LEAST_CELL else _rho(rho)).to_numpy()
+    ax.pcolormesh(np.where(unknown, 1.0, np.nan), cmap=ListedColormap([UNKNOWN]))
     sns.heatmap(
-        matrix.iloc[1:, :-1], ax=ax, mask=hidden[1:, :-1] | matrix.isna().to_numpy()[1:, :-1], cmap="vlag", vmin=-1, vmax=1, center=0,
-        annot=text[1:, :-1] if text is not False else False, fmt="", annot_kws={"size": 7}, linewidths=0.5, cbar_ax=scale,
-        cbar_kws={"orientation": "horizontal", "ticks": [-1, -0.5, 0, 0.5, 1]},
+        shown, ax=ax, mask=~lower | unknown, cmap="vlag", vmin=-1, vmax=1, center=0, annot=text, fmt="", annot_kws={"size": 7},
+        linewidths=0.5, cbar_ax=scale, cbar_kws={"orientation": "horizontal", "ticks": [-1, -0.5, 0, 0.5, 1]},
     )  # fmt: skip
     scale.set_title("opposite   –   unrelated   –   together", fontsize=7.5, fontweight="normal", color=MUTED, loc="center", pad=3)
     scale.tick_params(labelsize=7.5, length=2)
@@ -224,20 +237,26 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     ax.set_xticks(np.arange(rows) + 0.5, matrix.columns[:-1], rotation=90, fontsize=8)
     ax.set_yticks(np.arange(rows) + 0.5, matrix.columns[1:], rotation=0, fontsize=8)
     ax.tick_params(length=0)
-    lines = [
-        f"{pair.feature_a} and {pair.feature_b}  {_rho(pair.spearman)}\n{'take out' if pair.both_in_model else 'should both enter, take out'} {pair.take_out}"
-        for pair in redundant.head(MOST_NAMED).itertuples()
-    ]
-    lines += [f"and {len(redundant) - MOST_NAMED} more pairs"] if len(redundant) > MOST_NAMED else []
-    for i, (line, pair) in enumerate(zip(lines, [*redundant.head(MOST_NAMED).itertuples(), None], strict=False)):
-        weight = "bold" if pair is not None and pair.both_in_model else "normal"
-        figure.text(1 - 0.2 / WIDTH, 1 - (head + 0.6 + 0.36 * i) / height, line, ha="right", va="top", fontsize=8, fontweight=weight)
+    _name_pairs(figure, redundant, head + 0.6)
     return figure
+
+
+def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None:
+    """The redundant pairs with their remedy, in the free corner, from `below` inches on; bold those that count twice now."""
+    height = figure.get_figheight()
+    lines = [
+        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
+        for p in redundant.head(MOST_NAMED).itertuples()
+    ]  # fmt: skip
+    lines += [(f"and {count(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
+    for i, (line, now) in enumerate(lines):
+        weight = "bold" if now else "normal"
+        figure.text(1 - 0.2 / WIDTH, 1 - (below + 0.36 * i) / height, line, ha="right", va="top", fontsize=8, fontweight=weight)
 
 
 def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     """What the correlations say about the clustering, in a line."""
-    counted = redundant[redundant["both_in_model"].astype("bool")]
+    counted = redundant[redundant["both_in_model"]]
     if len(counted) == 1:
         pair = counted.iloc[0]
         return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: take out {pair['take_out']}"
@@ -270,12 +289,6 @@ def _rho(rho: float) -> str:
     """A correlation as statisticians write it: .83, -.47; 1 only where it is exact."""
     shown = f"{rho:.2f}" if abs(rho) < 0.995 or abs(rho) == 1 else f"{np.sign(rho) * 0.99:.2f}"
     return shown.replace("0.", ".").replace(".00", "")
-
-
-def _one_colour(colour: str) -> object:
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap([colour])
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

@@ -76,7 +76,9 @@ def empty(title: str, why: str) -> "Figure":
     return titled(0.85 + 0.17 * len(_lines(why, LINE)), title, why)
 
 
-def drawn(title: str, nothing: str = "Nothing to show: the table has no rows.") -> Callable[[Callable[..., "Figure"]], Callable[..., "Figure"]]:
+def drawn(
+    title: str, nothing: str = "Nothing to show: the table has no rows."
+) -> Callable[[Callable[..., "Figure"]], Callable[..., "Figure"]]:
     """Decorate a drawing function: style, title where the table has no finding, and a sentence in place of a picture where it has no rows."""
 
     def decorate(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:

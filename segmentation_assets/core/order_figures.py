@@ -62,7 +62,13 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
         hour = int(by_hour.idxmax())
         busiest = busiest.replace(" of orders)", f"), {hour} to {hour + 1} h the busiest hour ({percent(by_hour.max())} of orders)")
     said = f"All {count(orders, 'order')} so far, returns not netted."
-    said += " No order has a time of day." if timed.empty else f" {percent(untimed)} of orders have no time of day." if untimed >= LEAST_SHARE else ""
+    said += (
+        " No order has a time of day."
+        if timed.empty
+        else f" {percent(untimed)} of orders have no time of day."
+        if untimed >= LEAST_SHARE
+        else ""
+    )
     by_month = table.groupby("month")[["orders", "revenue"]].sum().astype("float64")
     by_month.index = pd.DatetimeIndex(by_month.index)
     by_month = by_month.reindex(pd.date_range(by_month.index[0], by_month.index[-1], freq="MS"), fill_value=0.0)
@@ -119,7 +125,15 @@ def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, c
         for year in sorted(set(whole.index.year)):
             own = whole[whole.index.year == year]
             newest = year == whole.index[-1].year
-            ax.plot(own.index.month, own, color=colour if newest else MUTED, lw=2.5 if newest else 1, alpha=1 if newest else 0.7, marker="o", ms=3)
+            ax.plot(
+                own.index.month,
+                own,
+                color=colour if newest else MUTED,
+                lw=2.5 if newest else 1,
+                alpha=1 if newest else 0.7,
+                marker="o",
+                ms=3,
+            )
             ax.annotate(str(year), (own.index.month[-1], own.iloc[-1]), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
         ax.set_xticks(range(1, 13), MONTHS)
     ax.set_ylabel(unit)
@@ -184,7 +198,19 @@ def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
     # Grey within a row: nothing is known of that window. White after it: not yet happened.
     ax.pcolormesh(np.where(_gaps(values), 1.0, np.nan), cmap=ListedColormap([UNKNOWN]), edgecolors="white")
     coloured = np.isnan(values) | (grid.columns.to_numpy() == 0)[None, :]
-    sns.heatmap(grid, ax=ax, cmap="cividis", vmin=0, vmax=top, mask=coloured, annot=text, fmt="", annot_kws={"size": 7.5}, linewidths=0.5, cbar=False)
+    sns.heatmap(
+        grid,
+        ax=ax,
+        cmap="cividis",
+        vmin=0,
+        vmax=top,
+        mask=coloured,
+        annot=text,
+        fmt="",
+        annot_kws={"size": 7.5},
+        linewidths=0.5,
+        cbar=False,
+    )
     for column in np.flatnonzero(grid.columns.to_numpy() == 0):
         for row, said in enumerate(text[:, column]):
             ax.text(column + 0.5, row + 0.5, said, ha="center", va="center", fontsize=7.5, color=MUTED)
@@ -263,10 +289,17 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
     bars = [*zip(map(_name, shown["category"]), shown["share"], shown["penetration"], strict=True)]
     if len(rest):
         bars.append((f"{count(len(rest), 'smaller category', 'smaller categories')}", rest["share"].sum(), np.nan))
-    figure = titled(1.15 + 0.29 * len(bars), title, "What was paid within the lookback by category, returns not netted, and the share of buyers who bought it.")
+    figure = titled(
+        1.15 + 0.29 * len(bars),
+        title,
+        "What was paid within the lookback by category, returns not netted, and the share of buyers who bought it.",
+    )
     panels = figure.subplots(1, 2, sharey=True)
     positions = np.arange(len(bars))[::-1]
-    for ax, column, colour, label in ((panels[0], 1, BLUE, "Share of purchases"), (panels[1], 2, GREEN, "Share of customers who bought it")):
+    for ax, column, colour, label in (
+        (panels[0], 1, BLUE, "Share of purchases"),
+        (panels[1], 2, GREEN, "Share of customers who bought it"),
+    ):
         values = np.array([float(bar[column]) for bar in bars]) * 100
         of_rest = [len(rest) > 0 and i == len(bars) - 1 for i in range(len(bars))]
         ax.barh(positions, np.nan_to_num(values), color=[UNKNOWN if other else colour for other in of_rest], height=0.7)

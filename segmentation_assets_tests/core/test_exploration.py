@@ -41,9 +41,46 @@ def test_redundant_pairs_are_named_with_the_remedy() -> None:
     assert pairs.loc[("frequency", "monetary"), "spearman"] == pytest.approx(1.0)  # monotone, though not linear
     assert pairs["redundant"].sum() == 1
     assert not any("tenure_days" in pair for pair in pairs.index)  # constant
-    (warning,) = exploration.redundancy_warnings(pairs.reset_index())
-    assert "frequency and monetary" in warning
-    assert "model.features" in warning
+    assert pairs.loc[("frequency", "monetary"), "take_out"] == "monetary"  # alike in all: the one declared later
+    assert exploration.redundancies(pairs.reset_index()) == {
+        "frequency, monetary": "frequency and monetary say the same (Spearman +1.00). They are not both in model.features now; "
+        "should they ever be, take out monetary and keep frequency."
+    }
+    both = exploration.feature_correlations(frame, FEATURES, in_model=("frequency", "monetary"))
+    assert list(exploration.redundancies(both).values()) == [
+        "frequency and monetary say the same (Spearman +1.00) and count twice in the clustering: "
+        "of model.features, take out monetary and keep frequency."
+    ]
+
+
+def test_of_a_redundant_pair_the_one_in_the_model_is_kept_else_the_one_that_goes_less_with_the_others() -> None:
+    x = np.arange(100.0)
+    swapped = np.where(x < 10, 9 - x, x)  # the first ten in reverse: nearly x, and less like the trend
+    frame = customers(100, frequency=x, monetary=swapped, tenure_days=x + 5 * np.sin(x))
+    found = exploration.feature_correlations(frame, FEATURES)
+    assert found["redundant"].all()
+    assert set(found["take_out"]) == {"frequency", "monetary"}  # two out of three, so that no pair is left
+    only = exploration.feature_correlations(frame, FEATURES, in_model=("frequency",)).set_index(["feature_a", "feature_b"])
+    assert only.loc[("frequency", "monetary"), "take_out"] == "monetary"
+
+
+def test_ranks_of_few_customers_are_not_called_redundant() -> None:
+    few = exploration.feature_correlations(customers(9, frequency=np.arange(9.0), tenure_days=np.arange(9.0)), FEATURES)
+    assert few[["spearman", "redundant"]].to_numpy().tolist() == [[pytest.approx(1.0), False]]
+
+
+def test_many_customers_are_ranked_in_a_sample_that_is_the_same_each_time() -> None:
+    frame = customers(2_000, frequency=np.random.default_rng(1).random(2_000), tenure_days=np.random.default_rng(2).random(2_000))
+    first, again = (exploration.feature_correlations(frame, FEATURES, seed=7, most=500) for _ in range(2))
+    assert first["customers"].tolist() == [500]
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_whole_numbers_lie_as_many_in_each_bin() -> None:
+    bins = exploration.feature_distributions(customers(91, tenure_days=np.arange(91.0)), FEATURES)
+    own = bins[(bins["feature"] == "tenure_days") & (bins["scale"] == "raw")]
+    assert set(own["bin_to"] - own["bin_from"]) == {3.0}
+    assert own["customers"].iloc[1:-1].eq(3).all()
 
 
 def test_concentration_of_revenue() -> None:

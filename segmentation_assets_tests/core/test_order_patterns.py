@@ -65,6 +65,26 @@ def test_cohorts() -> None:
     assert found.loc[5, "cohort_customers"].tolist() == [1]
 
 
+def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_what_is_not_known_has_no_row() -> None:
+    found = month_by_month(COHORT_RETENTION)
+    found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
+    assert found[["cohort", "period"]].to_numpy().tolist() == [[4, 0], [4, 1], [4, 2], [5, 0], [5, 1]]
+    assert found.set_index(["cohort", "period"]).loc[(5, 1), ["active_customers", "revenue", "retention"]].tolist() == [0, 0.0, 0.0]
+    alone = to_frame(
+        snapshot(COHORT_RETENTION, dt.date(2017, 7, 1), dt.date(2017, 6, 1), nothing(COHORT_RETENTION))
+    )  # as if never run before
+    assert alone["period"].tolist() == [2, 1]
+
+
+def test_a_window_that_lies_in_two_months_is_two_rows() -> None:
+    weeks = Calendar("weekly", dt.date(2017, 4, 3))
+    window = transactions(
+        [line("a", "2017-04-29 09:00", "1.00"), line("a", "2017-05-01 09:00", "2.00"), line("b", "2017-04-30 09:00", "4.00")]
+    )
+    found = to_frame(order_patterns.order_seasonality(window, nothing(ORDER_SEASONALITY), weeks)).sort_values("month")
+    assert [str(day)[:10] for day in found["month"]] == ["2017-04-01", "2017-04-01", "2017-05-01"]
+
+
 def test_category_mix() -> None:
     windows = activity.customer_category_activity(transactions(LINES), MONTHS)
     found = to_frame(order_patterns.category_mix(windows, lookback(dt.date(2017, 7, 1)))).set_index("category")
