@@ -122,7 +122,7 @@ def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.Resourc
     name="features_are_not_redundant",
     partitions_def=snapshots,
     description="No two features of model.features say the same (Spearman beyond 0.95): in the clustering they would count twice. "
-    "Of two, the one to take out is that which goes more with all the others.",
+    "`take_out` in the table says which one to leave out.",
 )
 def features_are_not_redundant(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]

@@ -328,7 +328,7 @@ FEATURE_CORRELATIONS = Contract(
         required("customers", "int64", "Active customers who have both; of more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
         required("redundant", "boolean", "Whether it is beyond 0.95 either way, of at least 10 customers: keep one of the two in the clustering."),
         required("both_in_model", "boolean", "Whether both are in model.features, so that a redundant pair counts twice."),
-        Column("take_out", "string", "Of a redundant pair, the one to take out: not in model.features, else the one that goes more with the other features. Empty for other pairs."),
+        Column("take_out", "string", "Of a redundant pair, the one to take out: not in model.features, else of more such pairs, else more like the other features. Empty for other pairs."),
     ),
     key=("feature_a", "feature_b"),
 )  # fmt: skip
@@ -395,6 +395,7 @@ ATTRIBUTE_SPEND = Contract(
         required("median_spend", "float64", "Median spend."),
         required("p75_spend", "float64", "Third quartile of spend."),
         Column("eta_squared", "float64", "Share of the variance of log spend between the attribute's levels, where known (Pearson 1905).", minimum=0.0, maximum=1.0000001),
+        Column("epsilon_squared", "float64", "The same without what many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
     ),
     key=("attribute", "level"),
     lineage={"mean_spend": ("customer_features.monetary",)},

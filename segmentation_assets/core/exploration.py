@@ -4,6 +4,7 @@ Belongs here: what is computed from the features of customers, in NumPy and pand
 windows, in the engine, is in `order_patterns`; drawing is in `figures`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -146,8 +147,8 @@ def feature_correlations(
     """Spearman's rank correlation (1904) of each pair of numeric features, over active customers who have both.
 
     A constant feature correlates with nothing and its pairs are left out. Of a redundant pair, `take_out` is the one that does not
-    enter the clustering, else the one that goes more with all the others, so that the one kept adds more; of equals, the one declared
-    later. Who takes out all of these is left with no redundant pair.
+    enter the clustering; else the one of more such pairs; else the one that goes more with all the others, so that the one kept adds
+    more; else the one declared later. Who takes out all of these is left with no redundant pair.
 
     Args:
         in_model: features that enter the clustering.
@@ -179,17 +180,16 @@ def feature_correlations(
 
 
 def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:
-    """For each pair the feature to take out, where it is redundant: the strongest pairs first, so that one feature serves many pairs."""
+    """For each redundant pair the feature to take out, and nothing for the others."""
     ends = pd.concat([pairs[["feature_a", "spearman"]], pairs[["feature_b", "spearman"]].rename(columns={"feature_b": "feature_a"})])
     likeness = ends["spearman"].abs().groupby(ends["feature_a"]).mean()
     found: dict[int, str] = {}
-    redundant = pairs[pairs["redundant"]]
-    for pair in redundant.loc[redundant["spearman"].abs().sort_values(ascending=False, kind="stable").index].itertuples():
-        either = (pair.feature_a, pair.feature_b)
-        out = [name for name in either if name in found.values()]
-        found[pair.Index] = (
-            out[0] if out else max(either, key=lambda name: (name not in in_model, round(likeness[name], 9), names.index(name)))
-        )
+    left = {pair.Index: (pair.feature_a, pair.feature_b) for pair in pairs[pairs["redundant"]].itertuples()}
+    while left:
+        times = Counter(name for pair in left.values() for name in pair)
+        out = max(times, key=lambda name: (name not in in_model, times[name], round(likeness[name], 9), names.index(name)))
+        found |= {row: out for row, pair in left.items() if out in pair}
+        left = {row: pair for row, pair in left.items() if out not in pair}
     return [found.get(row) for row in pairs.index]
 
 
@@ -240,13 +240,14 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
     """Spend within the lookback by each level of each attribute, over active customers, missing as a level of its own.
 
     `eta_squared` is the share of the variance of log spend that lies between the attribute's levels (Pearson 1905), among
-    customers for whom it is known: those of whom nothing is known mostly differ in being known less.
+    customers for whom it is known: those of whom nothing is known mostly differ in being known less. Many levels of few customers
+    differ by chance alone; `epsilon_squared` (Kelley 1935) is what is left of it without that, and 0 where nothing is.
     """
     known = {"customer_id", "status", *(feature.name for feature in declared)}
     active = active_only(features)
     found = []
     for name in (name for name in features.columns if name not in known):
-        levels = active[name].astype("string").fillna(MISSING_LEVEL)
+        levels = _as_text(active[name]).fillna(MISSING_LEVEL)
         if not 1 < levels.nunique() <= MOST_LEVELS:
             continue
         groups = active["monetary"].groupby(levels)
@@ -254,19 +255,37 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
         rows = pd.DataFrame(
             {"customers": groups.size(), "mean_spend": groups.mean(), "p25_spend": quartiles[0.25], "median_spend": quartiles[0.5], "p75_spend": quartiles[0.75]}
         ).rename_axis("level").reset_index()  # fmt: skip
-        found.append(
-            rows.assign(attribute=name, share=rows["customers"] / len(active), eta_squared=_eta_squared(active["monetary"], levels))
-        )
-    columns = ["attribute", "level", "customers", "share", "mean_spend", "p25_spend", "median_spend", "p75_spend", "eta_squared"]
+        found.append(rows.assign(attribute=name, share=rows["customers"] / len(active), **_explained(active["monetary"], levels)))
+    columns = [
+        "attribute",
+        "level",
+        "customers",
+        "share",
+        "mean_spend",
+        "p25_spend",
+        "median_spend",
+        "p75_spend",
+        "eta_squared",
+        "epsilon_squared",
+    ]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
-def _eta_squared(spend: pd.Series, levels: pd.Series) -> float:
+def _as_text(values: pd.Series) -> pd.Series:
+    """Levels as people write them: a count that is stored as a float, because it may be missing, has no decimals."""
+    whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
+    return (values.astype("Int64") if whole else values).astype("string")
+
+
+def _explained(spend: pd.Series, levels: pd.Series) -> dict[str, float]:
     known = levels != MISSING_LEVEL
     log, levels = np.log1p(spend[known].clip(lower=0)), levels[known]
     total = ((log - log.mean()) ** 2).sum()
     between = ((log.groupby(levels).transform("mean") - log.mean()) ** 2).sum()
-    return float(between / total) if total > 0 else float("nan")
+    if not total > 0:
+        return {"eta_squared": float("nan"), "epsilon_squared": float("nan")}
+    eta, free = float(between / total), len(log) - levels.nunique()
+    return {"eta_squared": eta, "epsilon_squared": max(0.0, 1 - (1 - eta) * (len(log) - 1) / free) if free > 0 else float("nan")}
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

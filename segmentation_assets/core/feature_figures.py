@@ -141,7 +141,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     title = (
         f"{half} of {len(shares) - never.sum()} features and attributes are missing for at least half of the {whom}"
         if half
-        else f"Little is missing: {shown.index[0]} most often, for {percent(shown[group].iloc[0])} of the {whom}"
+        else f"{cut(shown.index[0], 40)} is missing most often: for {percent(shown[group].iloc[0])} of the {whom}"
     )
     figure = titled(1.7 + 0.26 * len(shown), title, f"Share of customers without a value, by status. Of the others, {said}")
     text = shown.map(lambda share: percent(share) if share > 0 else "none").to_numpy()

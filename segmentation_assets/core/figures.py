@@ -120,6 +120,6 @@ def count(n: int, one: str, many: str = "") -> str:
 
 
 def cut(name: object, letters: int) -> str:
-    """A name that fits, its end left out where it is too long."""
-    text = str(name)
-    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+    """A name that fits: its middle is left out where it is too long, because long names often differ at their end."""
+    text, end = str(name), letters // 3
+    return text if len(text) <= letters else f"{text[: letters - end - 1].rstrip()}…{text[-end:].lstrip()}"

@@ -44,6 +44,8 @@ FORETOLD = 6  # windows after the first order that the title speaks of, where th
 MOST_CATEGORIES = 15
 NO_CATEGORY = "unknown"
 MOST_ATTRIBUTES, MOST_LEVELS = 9, 12
+SHORT_LEVEL = 24  # letters of a level up to which three attributes stand beside each other
+PALE = 0.35  # opacity of what counts less
 FEW = 30  # customers; quartiles of fewer are drawn pale
 
 
@@ -111,7 +113,7 @@ def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, c
     from matplotlib.ticker import EngFormatter
 
     if len(values) <= MOST_BARS:
-        colours = [UNKNOWN if part else colour for part in partial]
+        colours = [(colour, PALE if part else 1.0) for part in partial]
         ax.bar(np.arange(len(values)), values, color=colours, width=0.7)
         step = max(1, -(-len(values) // 12))
         labels = [f"{MONTHS[m.month - 1]}\n{m.year}" if i == 0 or m.month == 1 else MONTHS[m.month - 1] for i, m in enumerate(values.index)]
@@ -249,7 +251,7 @@ def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -
     ax.fill_between(x, x, y, color=BLUE, alpha=0.12, lw=0)
     ax.plot(x, y, color=BLUE, lw=2.5)
     ax.plot([0, 100], [0, 100], color=MUTED, lw=1, ls="--")
-    ax.text(70, 66, "if all spent alike", color=MUTED, fontsize=8.5, ha="left", va="top")
+    ax.text(84, 79, "if all spent alike", color=MUTED, fontsize=8.5, ha="left", va="top")
     written: set[int] = set()
     for part, point in points.items():
         if int(point["customers"]) in written:  # of very few customers, shares are the same ones
@@ -302,7 +304,7 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
     ):
         values = np.array([float(bar[column]) for bar in bars]) * 100
         of_rest = [len(rest) > 0 and i == len(bars) - 1 for i in range(len(bars))]
-        ax.barh(positions, np.nan_to_num(values), color=[UNKNOWN if other else colour for other in of_rest], height=0.7)
+        ax.barh(positions, np.nan_to_num(values), color=[(colour, PALE if other else 1.0) for other in of_rest], height=0.7)
         reach = np.nanmax(values)
         for y, value in zip(positions, values, strict=True):
             if not np.isnan(value):
@@ -326,35 +328,39 @@ def _name(category: object) -> str:
 @drawn("Who spends how much", f"No attribute to compare: the source has none of two to {MOST_LEVELS_COUNTED} levels.")
 def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     """Median and middle half of spend by level of each attribute; attributes that tell most about spend come first."""
-    telling = table.groupby("attribute")["eta_squared"].first().sort_values(ascending=False, kind="stable")
+    telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
-        title = f"{cut(order[0], 40)} says most about spend: it explains {telling.iloc[0]:.1%} of how customers differ"
+        said = f"{cut(order[0], 40)} says most about spend: it explains {telling.iloc[0]:.1%} of how customers differ"
+        title = said if telling.iloc[0] > 0 else "No attribute says more about spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
-    across, down = min(3, len(order)), -(-len(order) // 3)
-    heights = [0.6 + 0.22 * max(len(levels[name]) for name in order[3 * row : 3 * row + 3]) for row in range(down)]
+    longest = max(len(str(level)) for own in levels.values() for level in own["level"])
+    most = 3 if longest <= SHORT_LEVEL else 2
+    across, down = min(most, len(order)), -(-len(order) // most)
+    heights = [0.6 + 0.22 * max(len(levels[name]) for name in order[most * row : most * row + most]) for row in range(down)]
     said = (
         f"Spend of active customers within the lookback, {currency}: median (dot), middle half (line), customers (in brackets); pale: fewer than "
-        f"{FEW}. In the headings: share of the variance of log spend between levels, among those with a value."
+        f"{FEW}. In the headings: share of the variance of log spend that levels explain beyond chance (Kelley's epsilon squared), among those with a value."
     )
     left_out = sum(len(table[table["attribute"] == name]) > len(levels[name]) for name in order)
     said += f" The {MOST_LEVELS} most common levels." if left_out else ""
     said += f" {len(telling) - len(order)} further attributes say less." if len(telling) > len(order) else ""
     figure = titled(1.1 + sum(heights), title, said)
     grid = figure.subplots(down, across, squeeze=False, sharex=True, height_ratios=heights)
-    letters = {1: 60, 2: 36}.get(across, 24)
+    letters = SHORT_LEVEL if most == 3 else 46
     for i, (ax, name) in enumerate(zip(grid.flat, order, strict=False)):
         rows = levels[name]
-        room = max(len(levels[other]) for other in order[3 * (i // 3) : 3 * (i // 3) + 3])  # rows are equally high across
+        first = most * (i // most)
+        room = max(len(levels[other]) for other in order[first : first + most])  # rows are equally high across
         positions = room - 1 - np.arange(len(rows))
         pale = (rows["customers"] < FEW).to_numpy()
-        for few, strength in ((False, 1.0), (True, 0.4)):
+        for few, strength in ((False, 1.0), (True, PALE)):
             at = pale == few
             ax.hlines(positions[at], rows["p25_spend"][at], rows["p75_spend"][at], color=BLUE, lw=4, alpha=0.35 * strength)
             ax.plot(rows["median_spend"][at], positions[at], "o", color=BLUE, ms=6, alpha=strength, mew=0)
         ax.set_yticks(positions, [f"{cut(row.level, letters)} ({row.customers:,})" for row in rows.itertuples()], fontsize=8)
-        explained = rows["eta_squared"].iloc[0]
-        ax.set_title(cut(name, 34) + ("" if np.isnan(explained) else f"  {explained:.1%}"))
+        explained = rows["epsilon_squared"].iloc[0]
+        ax.set_title(cut(name, 22 if most == 3 else 32) + ("" if np.isnan(explained) else f"  {explained:.1%}"))
         ax.set_ylim(-0.7, room - 0.3)
         ax.grid(axis="x")
         ax.locator_params(axis="x", nbins=5)

@@ -64,6 +64,13 @@ def test_of_a_redundant_pair_the_one_in_the_model_is_kept_else_the_one_that_goes
     assert only.loc[("frequency", "monetary"), "take_out"] == "monetary"
 
 
+def test_one_feature_that_says_the_same_as_two_others_is_taken_out_rather_than_these() -> None:
+    pairs = pd.DataFrame([("a", "b", 0.99), ("b", "c", 0.97), ("a", "c", 0.94)], columns=["feature_a", "feature_b", "spearman"]).assign(
+        redundant=[True, True, False]
+    )
+    assert exploration._to_take_out(pairs, ["a", "b", "c"], []) == ["b", "b", None]
+
+
 def test_ranks_of_few_customers_are_not_called_redundant() -> None:
     few = exploration.feature_correlations(customers(9, frequency=np.arange(9.0), tenure_days=np.arange(9.0)), FEATURES)
     assert few[["spearman", "redundant"]].to_numpy().tolist() == [[pytest.approx(1.0), False]]
@@ -97,8 +104,18 @@ def test_attributes_are_judged_among_customers_for_whom_they_are_known() -> None
     )
     found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
     assert found.loc[("region", "(missing)"), "customers"] == 10
-    assert found.loc[("region", "south"), ["median_spend", "eta_squared"]].tolist() == pytest.approx([1000.0, 1.0])
+    assert found.loc[("region", "south"), ["median_spend", "eta_squared", "epsilon_squared"]].tolist() == pytest.approx([1000.0, 1.0, 1.0])
     assert exploration.attribute_spend(customers(40, number=range(40)), FEATURES).empty  # as many levels as customers
+
+
+def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
+    spend = np.random.default_rng(6).lognormal(3, 1, 40)
+    frame = customers(40, monetary=spend, region=[f"r{i % 20}" for i in range(40)], children=[float(i % 2) for i in range(40)])
+    found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
+    row = found.loc[("region", "r0")]
+    assert row["eta_squared"] > 0.4
+    assert row["epsilon_squared"] == max(0.0, 1 - (1 - row["eta_squared"]) * 39 / 20)
+    assert list(found.loc["children"].index) == ["0", "1"]  # as a person writes a count
 
 
 def test_missing_values_by_status() -> None:
