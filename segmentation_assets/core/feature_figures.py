@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.exploration import LEAST_RANKED
 from segmentation_assets.core.figures import (
     BLUE,
     INK,
@@ -132,7 +133,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
     said = f"{whole.sum()} are there for everyone"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
-    said += f"\nWithout a value for anyone, as the source lacks what it takes: {', '.join(shares.index[never])}." if never.any() else ""
+    said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
     if shown.empty:
         return empty("No value is missing that should be there", f"Of {len(shares)} features and attributes, {said}")
     group = shown.columns[0]
@@ -264,7 +265,10 @@ def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
         return f"{len(counted)} pairs of features count twice in the clustering: take one of each out"
     if len(redundant):
         return f"{count(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
-    nearest = pairs.loc[pairs["spearman"].abs().idxmax()]
+    told = pairs[pairs["customers"] >= LEAST_RANKED]
+    if told.empty:
+        return "There are too few customers to tell which features say the same"
+    nearest = told.loc[told["spearman"].abs().idxmax()]
     return f"No two features say the same; nearest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
 
 

@@ -115,6 +115,7 @@ def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, c
     if len(values) <= MOST_BARS:
         colours = [(colour, PALE if part else 1.0) for part in partial]
         ax.bar(np.arange(len(values)), values, color=colours, width=0.7)
+        ax.set_xlim(-0.6, max(len(values), 6) - 0.4)
         step = max(1, -(-len(values) // 12))
         labels = [f"{MONTHS[m.month - 1]}\n{m.year}" if i == 0 or m.month == 1 else MONTHS[m.month - 1] for i, m in enumerate(values.index)]
         ax.set_xticks(np.arange(len(values))[::step], [label if step == 1 else label.split("\n")[0] for label in labels][::step])
@@ -182,7 +183,7 @@ def _returning(table: pd.DataFrame, every: list[Any], window: str) -> str:
     later = int(share.index[share.index <= FORETOLD].max()) if len(share) else 0
     if later < 1:
         return ""
-    text = f"{percent(share.loc[1])} of new customers order again in the {window} after their first"
+    text = f"{percent(share.loc[1])} of new customers order again {'on' if window == 'day' else 'in'} the {window} after their first"
     return text + (f"; {later} {window}s after it, {percent(share.loc[later])} do" if later > 1 else "")
 
 
@@ -360,7 +361,8 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
             ax.plot(rows["median_spend"][at], positions[at], "o", color=BLUE, ms=6, alpha=strength, mew=0)
         ax.set_yticks(positions, [f"{cut(row.level, letters)} ({row.customers:,})" for row in rows.itertuples()], fontsize=8)
         explained = rows["epsilon_squared"].iloc[0]
-        ax.set_title(cut(name, 22 if most == 3 else 32) + ("" if np.isnan(explained) else f"  {explained:.1%}"))
+        heading = cut(name, 32) + ("" if np.isnan(explained) else f"  {explained:.1%}")
+        ax.set_title(heading, loc="left" if len(heading) <= SHORT_LEVEL else "right")  # a long one over the names of levels
         ax.set_ylim(-0.7, room - 0.3)
         ax.grid(axis="x")
         ax.locator_params(axis="x", nbins=5)

@@ -84,7 +84,7 @@ def test_many_customers_are_ranked_in_a_sample_that_is_the_same_each_time() -> N
 
 
 def test_whole_numbers_lie_as_many_in_each_bin() -> None:
-    bins = exploration.feature_distributions(customers(91, tenure_days=np.arange(91.0)), FEATURES)
+    bins = exploration.feature_distributions(customers(90, tenure_days=np.arange(90.0)), FEATURES)
     own = bins[(bins["feature"] == "tenure_days") & (bins["scale"] == "raw")]
     assert set(own["bin_to"] - own["bin_from"]) == {3.0}
     assert own["customers"].iloc[1:-1].eq(3).all()
@@ -112,9 +112,7 @@ def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
     spend = np.random.default_rng(6).lognormal(3, 1, 40)
     frame = customers(40, monetary=spend, region=[f"r{i % 20}" for i in range(40)], children=[float(i % 2) for i in range(40)])
     found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
-    row = found.loc[("region", "r0")]
-    assert row["eta_squared"] > 0.4
-    assert row["epsilon_squared"] == max(0.0, 1 - (1 - row["eta_squared"]) * 39 / 20)
+    assert found.loc[("region", "r0"), ["eta_squared", "epsilon_squared"]].tolist() == [pytest.approx(0.19, abs=0.01), 0.0]
     assert list(found.loc["children"].index) == ["0", "1"]  # as a person writes a count
 
 

@@ -104,6 +104,7 @@ def pair(a: str, b: str, rho: float, **values: Any) -> dict[str, Any]:
         ([pair("a", "b", 0.97), pair("a", "c", 0.1)], "1 pair of features says the same; none counts twice in the clustering"),
         ([pair("a", "b", -0.97), pair("b", "c", 0.99)], "2 pairs of features say the same; none counts twice in the clustering"),
         ([pair("a", "b", 0.97, both_in_model=True)], "a and b count twice in the clustering: take out b"),
+        ([pair("a", "b", 0.9, customers=9)], "There are too few customers to tell which features say the same"),
         ([pair("a", "b", 0.2), pair("a", "c", -0.4)], "No two features say the same; nearest are a and c (-.40)"),
     ],
 )

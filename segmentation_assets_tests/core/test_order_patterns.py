@@ -62,7 +62,7 @@ def test_cohorts() -> None:
     assert found.loc[4, "cohort_customers"].tolist() == [2, 2, 2]
     assert found.loc[4, "retention"].tolist() == [1.0, 0.5, 0.5]
     assert found.loc[4, "revenue_per_customer"].tolist() == [7.5, 10.0, 0.0]  # what was taken back is netted
-    assert found.loc[5, "cohort_customers"].tolist() == [1]
+    assert found.loc[5, "cohort_customers"].tolist() == [1, 1]
 
 
 def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_what_is_not_known_has_no_row() -> None:
