@@ -98,7 +98,8 @@ def test_segments_keep_their_ids_and_names(database: duckdb.DuckDBPyConnection) 
 
 
 SPEND = """
-    SELECT household_id, count(DISTINCT (basket_id, transaction_timestamp::DATE)) AS orders, sum(sales_value::DECIMAL(18, 4))::DOUBLE AS spend
+    SELECT household_id, count(DISTINCT (basket_id, transaction_timestamp::DATE)) AS orders,
+           sum(sales_value::DECIMAL(18, 4))::DOUBLE AS spend
     FROM lines WHERE transaction_timestamp >= '2017-10-01' AND transaction_timestamp < '2018-01-01' GROUP BY ALL
 """
 FROM_THE_SOURCE = {
@@ -108,15 +109,17 @@ FROM_THE_SOURCE = {
         WITH firsts AS (SELECT household_id, min(transaction_timestamp) AS first FROM lines GROUP BY ALL),
              cohort AS (FROM firsts WHERE first >= '2017-02-01' AND first < '2017-03-01')
         SELECT count(DISTINCT household_id), (SELECT count(*) FROM cohort), sum(sales_value)
-        FROM lines SEMI JOIN cohort USING (household_id) WHERE transaction_timestamp >= '2017-04-01' AND transaction_timestamp < '2017-05-01'
+        FROM lines SEMI JOIN cohort USING (household_id)
+        WHERE transaction_timestamp >= '2017-04-01' AND transaction_timestamp < '2017-05-01'
         """,
     ),
     "orders and revenue on the Sundays of February from 21 to 22 h": (
         "SELECT sum(orders), sum(revenue) FROM order_seasonality WHERE month = '2017-02-01' AND weekday = 6 AND hour = 21",
         """
         WITH orders AS (
-            SELECT basket_id, transaction_timestamp::DATE AS day, min(transaction_timestamp) AS at, sum(sales_value) AS revenue FROM lines
-            WHERE transaction_timestamp >= '2017-02-01' AND transaction_timestamp < '2017-03-01' GROUP BY household_id, basket_id, day
+            SELECT basket_id, transaction_timestamp::DATE AS day, min(transaction_timestamp) AS at, sum(sales_value) AS revenue
+            FROM lines WHERE transaction_timestamp >= '2017-02-01' AND transaction_timestamp < '2017-03-01'
+            GROUP BY household_id, basket_id, day
         ) SELECT count(*), sum(revenue) FROM orders WHERE isodow(day) = 7 AND hour(at) = 21
         """,
     ),

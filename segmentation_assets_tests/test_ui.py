@@ -1,4 +1,4 @@
-"""What a person sees in a browser: Dagster's pages, started as `make ui` does, and the report; and a schedule that really launches a run."""
+"""What people see in a browser: Dagster's pages, started as `make ui` does, and the report; and a schedule that launches a run."""
 
 import datetime as dt
 import os
