@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+GROUP = 0.1  # share of customers beyond which these are no outliers
 LONG_NAME = 24  # letters that fit above a small panel
 LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution highly skewed
 STATUSES = ("active", "lapsed", "prospect")
@@ -168,6 +169,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     most = shown.iloc[-1]
     title = f"{most['feature']} has the most outliers: {most['outlier_share']:.1%} of customers"
     said = f"Active customers beyond {rule}."
+    said += " A large share is a second group of customers rather than outliers." if most["outlier_share"] > GROUP else ""
     figure = titled(1.65 + 0.27 * len(shown), title, said)
     ax, beside = figure.subplots(1, 2, sharey=True, width_ratios=[1, 1.75])
     positions, shares = np.arange(len(shown)), shown["outlier_share"].to_numpy() * 100
