@@ -117,10 +117,10 @@ FROM_THE_SOURCE = {
         "SELECT sum(orders), sum(revenue) FROM order_seasonality WHERE month = '2017-02-01' AND weekday = 6 AND hour = 21",
         """
         WITH orders AS (
-            SELECT basket_id, transaction_timestamp::DATE AS day, min(transaction_timestamp) AS at, sum(sales_value) AS revenue
+            SELECT basket_id, transaction_timestamp::DATE AS day, min(transaction_timestamp) AS began, sum(sales_value) AS revenue
             FROM lines WHERE transaction_timestamp >= '2017-02-01' AND transaction_timestamp < '2017-03-01'
             GROUP BY household_id, basket_id, day
-        ) SELECT count(*), sum(revenue) FROM orders WHERE isodow(day) = 7 AND hour(at) = 21
+        ) SELECT count(*), sum(revenue) FROM orders WHERE isodow(day) = 7 AND hour(began) = 21
         """,
     ),
     "Spearman's correlation of frequency and monetary": (
