@@ -211,7 +211,7 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     redundant = pairs[pairs["redundant"]].sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable")
     said = "Spearman's rank correlation of the features of active customers; similar features stand together."
     said += " Framed: beyond ±0.95." if len(redundant) else ""
-    said += " Grey: too few customers have both." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
+    said += " Grey: cannot be told." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
     title, rows = _finding(pairs, redundant), len(matrix) - 1
     names = 0.068 * max(len(name) for name in matrix) + 0.12  # inches that the longest name takes
     cell = min((WIDTH - names - 0.2) / rows, 0.42)

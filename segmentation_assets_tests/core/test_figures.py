@@ -117,7 +117,7 @@ def test_the_title_says_which_redundant_pairs_matter(pairs: list[dict[str, Any]]
 
 def test_a_pair_without_a_correlation_is_grey_and_not_zero() -> None:
     figure = feature_figures.correlations(pd.DataFrame([pair("a", "b", 0.3), pair("b", "c", 0.3)]))
-    assert "Grey: too few customers have both." in words(figure)
+    assert "Grey: cannot be told." in words(figure)
     grey, coloured = (mesh.get_array() for mesh in figure.axes[0].collections[:2])
     assert np.ma.count(np.ma.masked_invalid(grey)) == 1
     assert np.ma.count(np.ma.masked_invalid(coloured)) == 2
