@@ -120,7 +120,7 @@ def test_the_report_is_read_from_the_file_alone(demo: Path, page: Page, tmp_path
 
 @pytest.mark.xdist_group("daemon")
 def test_the_daemon_launches_the_scheduled_run_and_publishes(tmp_path: Path) -> None:
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)  # services that start later than this tick never see it
     today = soon.date()
     settings = tmp_path / "daily.yaml"
     settings.write_text(f"""
