@@ -11,9 +11,10 @@ import ibis.expr.types as ir
 
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.core import lifecycle
-from segmentation_assets.core.exploration import redundancy_warnings
+from segmentation_assets.core.exploration import redundancies
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
+from segmentation_assets.settings import Settings
 
 SHARE_TOLERANCE = 1e-9
 
@@ -120,13 +121,18 @@ def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.Resourc
     asset="feature_correlations",
     name="features_are_not_redundant",
     partitions_def=snapshots,
-    description="No two features say the same (Spearman beyond 0.95): in the clustering they would count twice.",
+    description="No two features of model.features say the same (Spearman beyond 0.95): in the clustering they would count twice. "
+    "`take_out` in the table says which one to leave out.",
 )
-def features_are_not_redundant(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """A pair is a warning whether or not both enter the clustering, because the settings may let them in at any time."""
+def features_are_not_redundant(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Pairs that do not both enter the clustering harm nothing: they are named with the result, and are no warning."""
     pairs = to_frame(_partition(lake, "feature_correlations", context.partition_key))
-    found = {f"{pair.feature_a}, {pair.feature_b}": float(pair.spearman) for pair in pairs[pairs["redundant"]].itertuples()}
-    return _result(not found, " ".join(redundancy_warnings(pairs)), found, dg.AssetCheckSeverity.WARN)
+    both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
+    named = redundancies(pairs.assign(both_in_model=both))
+    harmful = redundancies(pairs[both].assign(both_in_model=True))
+    return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
 def drift_check(kind: str, name: str, description: str) -> dg.AssetChecksDefinition:

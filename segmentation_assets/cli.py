@@ -335,13 +335,17 @@ def _progress(console: Console) -> Progress:
 
 
 def _show_last(settings: Settings, key: str, console: Console) -> None:
-    from segmentation_assets import summary
+    from segmentation_assets import report, summary
     from segmentation_assets.publish import DATABASE
 
     summary.show(summary.read(settings.data_dir, key), console)
     database = settings.data_dir / DATABASE
     shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
     console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)
+    if (page := report.file(settings.data_dir, key)).exists():
+        console.print(
+            f"Report:   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}", highlight=False, soft_wrap=True
+        )
     console.print(_commands('Query it: segmentation sql "from latest_segments"      See it all: make ui'), highlight=False, soft_wrap=True)
 
 

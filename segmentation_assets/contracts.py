@@ -326,25 +326,28 @@ FEATURE_CORRELATIONS = Contract(
         required("feature_a", "string", "One of the two."),
         required("feature_b", "string", "The other."),
         required("spearman", "float64", "Rank correlation over active customers who have both (Spearman 1904).", minimum=-1.0000001, maximum=1.0000001),
-        required("customers", "int64", "Active customers who have both.", minimum=0),
-        required("redundant", "boolean", "Whether it is beyond 0.95 either way: keep one of the two in the clustering."),
+        required("customers", "int64", "Active customers who have both; of more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
+        required("redundant", "boolean", "Whether it is beyond 0.95 either way, of at least 10 customers: keep one of the two in the clustering."),
+        required("both_in_model", "boolean", "Whether both are in model.features, so that a redundant pair counts twice."),
+        Column("take_out", "string", "Of a redundant pair, the one to take out: not in model.features, else of more such pairs, else more like the other features. Empty for other pairs."),
     ),
     key=("feature_a", "feature_b"),
 )  # fmt: skip
 ORDER_SEASONALITY = Contract(
-    "order_seasonality", "window so far, weekday and hour of the day",
+    "order_seasonality", "window so far, month, weekday and hour of the day",
     (
         required("window_start", "date", "First day of the window."),
+        required("month", "date", "First day of the month; a window may lie in two."),
         required("weekday", "int64", "0 is Monday, 6 Sunday (UTC).", minimum=0, maximum=6),
         required("hour", "int64", "Hour of the day (UTC); -1 where the order has no time.", minimum=-1, maximum=23),
         required("orders", "int64", "Orders.", minimum=1),
         required("revenue", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
     ),
-    key=("window_start", "weekday", "hour"),
+    key=("window_start", "month", "weekday", "hour"),
     lineage={"orders": ("transactions.order_id",), "revenue": ("transactions.amount",)},
 )  # fmt: skip
 COHORT_RETENTION = Contract(
-    "cohort_retention", "cohort (customers who first ordered in the same window) and windows since",
+    "cohort_retention", "cohort (customers who first ordered in the same window) and window since, zeros where none of it ordered",
     (
         required("cohort", "date", "First day of the window of their first order."),
         required("period", "int64", "Windows since; 0 is the window of the first order.", minimum=0),
@@ -382,7 +385,7 @@ CATEGORY_MIX = Contract(
     lineage={"purchases": ("customer_category_activity.purchases",)},
 )  # fmt: skip
 ATTRIBUTE_SPEND = Contract(
-    "attribute_spend", "level of an attribute, among active customers",
+    "attribute_spend", "level of an attribute that has at most thirty, among active customers",
     (
         required("attribute", "string", "Attribute of customers, such as their income."),
         required("level", "string", "Its value; `(missing)` where there is none."),
@@ -393,6 +396,7 @@ ATTRIBUTE_SPEND = Contract(
         required("median_spend", "float64", "Median spend."),
         required("p75_spend", "float64", "Third quartile of spend."),
         Column("eta_squared", "float64", "Share of the variance of log spend between the attribute's levels, where known (Pearson 1905).", minimum=0.0, maximum=1.0000001),
+        Column("epsilon_squared", "float64", "The same without what many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
     ),
     key=("attribute", "level"),
     lineage={"mean_spend": ("customer_features.monetary",)},

@@ -79,6 +79,7 @@ class Exploration(Section):
     """What is drawn at each snapshot."""
 
     pictures: bool = Field(True, description="Whether pictures are drawn; the tables with their numbers are always made.")
+    currency: str = Field("", max_length=20, description="What pictures call the currency of amounts, such as EUR; empty: currency units.")
 
 
 Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]

@@ -1,4 +1,4 @@
-"""The settings in the words of the core: its calendar, the lookback of a snapshot, and what events mean.
+"""The settings in the words of the core: its calendar, the lookback of a snapshot, what events mean, and what amounts are in.
 
 Belongs here: translation only, so that assets that look at the same span agree. Partition mappings are in `partitions`.
 """
@@ -6,6 +6,7 @@ Belongs here: translation only, so that assets that look at the same span agree.
 import datetime as dt
 import math
 
+from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.features import EventRoles
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.partitions import following
@@ -28,3 +29,8 @@ def lookback(settings: Settings, as_of: dt.date) -> Lookback:
 def event_roles(settings: Settings) -> EventRoles:
     """What the settings say the events mean."""
     return EventRoles(settings.features.event_types, settings.features.campaign_event, settings.features.response_events)
+
+
+def currency(settings: Settings) -> str:
+    """What amounts are in, as pictures write it."""
+    return settings.exploration.currency or MONEY

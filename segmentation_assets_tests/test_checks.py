@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from segmentation_assets import checks
+from segmentation_assets.partitions import LOADED
 from segmentation_assets_tests.builders import D1, D2, D3, put
 
 CUSTOMERS = ("raw_customers", "raw_transactions", "raw_events", "customers", "transactions", "events", "rejected_rows")
@@ -149,6 +150,27 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
     found = outcome(checks.history_is_complete, lake, D3)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.description == f"never run: {D2}. Run them first: segmentation run --from {D2} --to {D3}"
+
+
+@pytest.mark.parametrize(
+    ("features", "problem"),
+    [
+        (("frequency", "monetary"), None),
+        (
+            ("events", "campaigns_received"),
+            "events and campaigns_received say the same (Spearman +0.98) and count twice in the clustering: of model.features, take out "
+            "campaigns_received and keep events.",
+        ),
+    ],
+)
+def test_a_redundant_pair_is_a_warning_only_where_both_enter_the_clustering(lake, features, problem):
+    same = {"feature_a": "events", "feature_b": "campaigns_received", "spearman": 0.98, "redundant": True, "take_out": "campaigns_received"}
+    put(lake, "feature_correlations", D1, same, {"feature_a": "frequency", "feature_b": "monetary", "spearman": 0.8, "redundant": False})
+    settings = LOADED.model_copy(update={"model": LOADED.model.model_copy(update={"features": features})})
+    function = checks.features_are_not_redundant.node_def.compute_fn.decorated_fn
+    found = function(dg.build_op_context(partition_key=D1), lake, settings)
+    assert (found.passed, found.description, found.severity) == (problem is None, problem, dg.AssetCheckSeverity.WARN)
+    assert set(found.metadata) == {"events, campaigns_received"}  # named in any case
 
 
 def drift_row(kind, subject, value, flagged):

@@ -45,6 +45,7 @@ GRAPH = {
     "segment_profiles": {"customer_features", "customer_segments"},
     "segment_actions": {"segments", "segmentation_model"},
     "drift_report": {"segmentation_model"},
+    "snapshot_report": {"published_database"},
     "published_database": {
         "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",

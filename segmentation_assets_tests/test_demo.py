@@ -34,6 +34,7 @@ def test_the_output_ends_with_segments_moves_drift_and_where_to_look(demo: Path)
         "customers moved and",
         "since the model was trained",
         "segmentation.duckdb",
+        "2018-01-01/index.html",
         "segmentation sql",
         "make ui",
     ):
@@ -94,6 +95,58 @@ def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.
 def test_segments_keep_their_ids_and_names(database: duckdb.DuckDBPyConnection) -> None:
     assert one(database, "SELECT max(n) FROM (SELECT count(DISTINCT segment_name) AS n FROM segments GROUP BY segment_id)") == 1
     assert one(database, "SELECT count(DISTINCT model_version) FROM model_registry WHERE decision = 'trained'") == 1
+
+
+SPEND = """
+    SELECT household_id, count(DISTINCT (basket_id, transaction_timestamp::DATE)) AS orders,
+           sum(sales_value::DECIMAL(18, 4))::DOUBLE AS spend
+    FROM lines WHERE transaction_timestamp >= '2017-10-01' AND transaction_timestamp < '2018-01-01' GROUP BY ALL
+"""
+FROM_THE_SOURCE = {
+    "customers of February's cohort who ordered in April, and their revenue": (
+        "SELECT active_customers, cohort_customers, revenue FROM cohort_retention WHERE cohort = '2017-02-01' AND period = 2",
+        """
+        WITH firsts AS (SELECT household_id, min(transaction_timestamp) AS first FROM lines GROUP BY ALL),
+             cohort AS (FROM firsts WHERE first >= '2017-02-01' AND first < '2017-03-01')
+        SELECT count(DISTINCT household_id), (SELECT count(*) FROM cohort), sum(sales_value)
+        FROM lines SEMI JOIN cohort USING (household_id)
+        WHERE transaction_timestamp >= '2017-04-01' AND transaction_timestamp < '2017-05-01'
+        """,
+    ),
+    "orders and revenue on the Sundays of February from 21 to 22 h": (
+        "SELECT sum(orders), sum(revenue) FROM order_seasonality WHERE month = '2017-02-01' AND weekday = 6 AND hour = 21",
+        """
+        WITH orders AS (
+            SELECT basket_id, transaction_timestamp::DATE AS day, min(transaction_timestamp) AS began, sum(sales_value) AS revenue
+            FROM lines WHERE transaction_timestamp >= '2017-02-01' AND transaction_timestamp < '2017-03-01'
+            GROUP BY household_id, basket_id, day
+        ) SELECT count(*), sum(revenue) FROM orders WHERE isodow(day) = 7 AND hour(began) = 21
+        """,
+    ),
+    "Spearman's correlation of frequency and monetary": (
+        "SELECT spearman, customers FROM feature_correlations WHERE feature_a = 'frequency' AND feature_b = 'monetary'",
+        f"""
+        WITH ranked AS (
+            SELECT rank() OVER (ORDER BY orders) + (count(*) OVER (PARTITION BY orders) - 1) / 2 AS a,
+                   rank() OVER (ORDER BY spend) + (count(*) OVER (PARTITION BY spend) - 1) / 2 AS b FROM ({SPEND})
+        ) SELECT corr(a, b), count(*) FROM ranked
+        """,
+    ),
+    "what the best fifth bring": (
+        "SELECT customers, revenue_share FROM revenue_concentration WHERE percentile = 20",
+        f"""
+        WITH ranked AS (SELECT spend, row_number() OVER (ORDER BY spend DESC) AS i, count(*) OVER () AS n FROM ({SPEND}) WHERE spend > 0)
+        SELECT count(*), sum(spend) / (SELECT sum(spend) FROM ranked) FROM ranked WHERE i <= ceil(n * 20 / 100)
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "source"), FROM_THE_SOURCE.values(), ids=FROM_THE_SOURCE.keys())
+def test_numbers_behind_the_pictures_agree_with_the_source_files(database: duckdb.DuckDBPyConnection, table: str, source: str) -> None:
+    (found,) = database.execute(f"{table} AND snapshot_date = '2018-01-01'").fetchall()
+    (expected,) = database.execute(source).fetchall()
+    assert [float(value) for value in found] == pytest.approx([float(value) for value in expected], rel=1e-9)
 
 
 def test_running_again_is_quick_and_changes_nothing(demo: Path) -> None:

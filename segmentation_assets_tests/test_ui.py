@@ -1,4 +1,4 @@
-"""Dagster's pages and daemon, started as `make ui` does: what a person sees, and a schedule that really launches a run."""
+"""What people see in a browser: Dagster's pages, started as `make ui` does, and the report; and a schedule that launches a run."""
 
 import datetime as dt
 import os
@@ -17,6 +17,7 @@ import duckdb
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from segmentation_assets import report
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow
@@ -99,9 +100,27 @@ def test_a_person_finds_every_table_its_columns_and_its_checks(demo: Path, page:
             page.get_by_text(name).first.wait_for()
 
 
+@pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
+def test_the_report_is_read_from_the_file_alone(demo: Path, page: Page, tmp_path: Path, width: int) -> None:
+    mailed = tmp_path / "report.html"
+    mailed.write_bytes(report.file(demo, "2018-01-01").read_bytes())
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+    page.unroute("**/*")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(mailed.as_uri())
+    page.get_by_role("link", name="Orders and revenue").click()
+    page.get_by_role("img", name="Who comes back").wait_for()
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 500)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures move within their frame
+    assert page.evaluate("Math.min(...[...document.images].map(image => image.width / image.naturalWidth))") > 0.5  # and stay readable
+    assert wrong == []
+
+
 @pytest.mark.xdist_group("daemon")
 def test_the_daemon_launches_the_scheduled_run_and_publishes(tmp_path: Path) -> None:
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)  # services that start later than this tick never see it
     today = soon.date()
     settings = tmp_path / "daily.yaml"
     settings.write_text(f"""

@@ -1,13 +1,14 @@
-"""Apply: what marketing does with each segment, and the database that people query."""
+"""Apply: what marketing does with each segment, the database that people query, and the report that they read."""
 
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets import publish
+from segmentation_assets import publish, report
+from segmentation_assets.assets.pictures import pictures_of
 from segmentation_assets.assets.table import table
-from segmentation_assets.contracts import SEGMENT_ACTIONS
+from segmentation_assets.contracts import CONTRACTS, SEGMENT_ACTIONS
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import snapshots
@@ -59,3 +60,19 @@ def published_database(
             **({"kept": dg.MetadataValue.path(published.kept)} if published.kept else {}),
         }
     )
+
+
+@dg.asset(group_name="publish", kinds={"html"}, partitions_def=snapshots, deps=["published_database"])
+def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to be opened or mailed.
+
+    It shows what its numbers in the database show, so it is made of a snapshot that was published.
+    """
+    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, dg.AssetKey(contract.name)).items()}
+    page = report.write(settings.data_dir, context.partition_key, pictures)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(pictures),
+            "bytes": page.stat().st_size,
+        }
+    )  # fmt: skip

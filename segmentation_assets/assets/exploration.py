@@ -1,5 +1,6 @@
 """Explore the customers of a snapshot: tables that SQL can query, each with its picture."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -9,15 +10,21 @@ import pandas as pd
 from segmentation_assets import contracts
 from segmentation_assets.assets.pictures import OUTPUT, picture
 from segmentation_assets.assets.table import snapshot_date, table
-from segmentation_assets.core import exploration, figures, order_patterns
+from segmentation_assets.core import exploration, feature_figures, order_figures, order_patterns
+from segmentation_assets.core.feature_catalog import MONEY, Feature
 from segmentation_assets.core.features import declared
 from segmentation_assets.lake import to_frame
 from segmentation_assets.partitions import LOOKBACK, PREVIOUS
 from segmentation_assets.settings import Settings
-from segmentation_assets.spans import calendar, event_roles, lookback
+from segmentation_assets.spans import calendar, currency, event_roles, lookback
 
 GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
+
+
+def units_of(known: Sequence[Feature], settings: Settings) -> dict[str, str]:
+    """The unit of each feature, as pictures write it."""
+    return {feature.name: feature.unit.replace(MONEY, currency(settings)) for feature in known}
 
 
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
@@ -25,8 +32,9 @@ def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
-    summary = exploration.feature_summary(customer_features, declared(event_roles(settings)))
-    picture(context, settings, "outliers", lambda: figures.outliers(summary))
+    known = declared(event_roles(settings))
+    summary = exploration.feature_summary(customer_features, known)
+    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units_of(known, settings)))
     return summary
 
 
@@ -36,14 +44,14 @@ def feature_distributions(
 ) -> pd.DataFrame:
     """Histograms of each feature as it is, and as it would enter the clustering."""
     known = declared(event_roles(settings))
-    bins, units = exploration.feature_distributions(customer_features, known), {f.name: f.unit for f in known}
+    bins = exploration.feature_distributions(customer_features, known)
     changed = [f.name for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
         picture(
             context,
             settings,
             f"distributions_{scale}",
-            partial(figures.distributions, bins, feature_summary, units, scale, changed),
+            partial(feature_figures.distributions, bins, feature_summary, units_of(known, settings), scale, changed),
         )
     return bins
 
@@ -54,7 +62,7 @@ def feature_missingness(
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
     missing = exploration.feature_missingness(customer_features, declared(event_roles(settings)))
-    picture(context, settings, "missingness", lambda: figures.missingness(missing))
+    picture(context, settings, "missingness", lambda: feature_figures.missingness(missing))
     return missing
 
 
@@ -68,11 +76,16 @@ def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd
 def feature_correlations(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
-    """Which features move together, and which say the same twice."""
-    pairs = exploration.feature_correlations(customer_features, declared(event_roles(settings)))
-    for warning in exploration.redundancy_warnings(pairs):
-        context.log.warning(warning)
-    picture(context, settings, "correlations", lambda: figures.correlations(pairs))
+    """Which features move together, and which say the same twice. Only a pair that enters the clustering is a warning."""
+    ask = settings.model
+    pairs = exploration.feature_correlations(customer_features, declared(event_roles(settings)), ask.features, ask.seed)
+    harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
+    named = exploration.redundancies(pairs)
+    for pair, sentence in named.items():
+        (context.log.warning if pair in harmful else context.log.info)(sentence)
+    said = "\n".join(f"- {sentence}" for sentence in named.values()) or "No two features say the same."
+    context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
+    picture(context, settings, "correlations", lambda: feature_figures.correlations(pairs))
     return pairs
 
 
@@ -80,9 +93,9 @@ def feature_correlations(
 def order_seasonality(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], transactions: ir.Table, previous: ir.Table
 ) -> pd.DataFrame:
-    """Orders and revenue by weekday and hour, in every window so far."""
+    """Orders and revenue by month, weekday and hour, in every window so far."""
     slots = to_frame(order_patterns.order_seasonality(transactions, previous, calendar(settings)))
-    picture(context, settings, "seasonality", lambda: figures.seasonality(slots))
+    picture(context, settings, "seasonality", lambda: order_figures.seasonality(slots, snapshot_date(context), currency(settings)))
     return slots
 
 
@@ -96,7 +109,7 @@ def cohort_retention(
 ) -> pd.DataFrame:
     """How many of those who came together come back, and what they spend."""
     cohorts = to_frame(order_patterns.cohort_retention(customers, customer_activity, previous, calendar(settings), snapshot_date(context)))
-    picture(context, settings, "cohorts", lambda: figures.cohorts(cohorts))
+    picture(context, settings, "cohorts", lambda: order_figures.cohorts(cohorts, settings.snapshots.cadence, currency(settings)))
     return cohorts
 
 
@@ -106,12 +119,13 @@ def revenue_concentration(
 ) -> pd.DataFrame:
     """How much of the revenue the best customers bring (Pareto)."""
     curve = exploration.revenue_concentration(customer_features)
+    gini = exploration.gini(curve)
     if len(curve):
         context.add_output_metadata(
-            {"gini": exploration.gini(curve), "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
+            {"gini": gini, "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
             output_name=OUTPUT,
         )
-    picture(context, settings, "revenue_concentration", lambda: figures.concentration(curve, exploration.gini(curve)))
+    picture(context, settings, "revenue_concentration", lambda: order_figures.concentration(curve, gini, currency(settings)))
     return curve
 
 
@@ -121,7 +135,7 @@ def category_mix(
 ) -> pd.DataFrame:
     """What is bought within the lookback, and by how many."""
     mix = to_frame(order_patterns.category_mix(customer_category_activity, lookback(settings, snapshot_date(context))))
-    picture(context, settings, "categories", lambda: figures.categories(mix))
+    picture(context, settings, "categories", lambda: order_figures.categories(mix))
     return mix
 
 
@@ -131,5 +145,5 @@ def attribute_spend(
 ) -> pd.DataFrame:
     """What each attribute says of spend."""
     levels = exploration.attribute_spend(customer_features, declared(event_roles(settings)))
-    picture(context, settings, "attributes", lambda: figures.attributes(levels))
+    picture(context, settings, "attributes", lambda: order_figures.attributes(levels, currency(settings)))
     return levels

@@ -1,4 +1,4 @@
-"""Pictures on the pages of assets. What is drawn belongs to the core's `figures` and `model_figures`.
+"""Pictures on the pages of assets. What is drawn belongs to the core's modules of figures.
 
 A picture is shown in the UI with the asset ("Show Markdown") and kept as `reports/<snapshot>/<name>.png` in the data folder.
 """
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from segmentation_assets import report
 from segmentation_assets.core import figures
 from segmentation_assets.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FILE = "file: "  # before the name of a picture, in metadata
 OUTPUT = "result"  # Dagster's name for what an asset returns; asked for where a check shares the asset's step
 
 
@@ -24,10 +26,20 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
     if not settings.exploration.pictures:
         return
     content = figures.png(draw())
-    file = Path(settings.data_dir) / "reports" / context.partition_key / f"{name}.png"
+    file = report.folder(settings.data_dir, context.partition_key) / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     shown = f"![{name}](data:image/png;base64,{base64.b64encode(content).decode()})"
     context.add_output_metadata(
-        {f"picture: {name}": dg.MetadataValue.md(shown), f"file: {name}": dg.MetadataValue.path(file)}, output_name=OUTPUT
+        {f"picture: {name}": dg.MetadataValue.md(shown), f"{FILE}{name}": dg.MetadataValue.path(file)}, output_name=OUTPUT
     )
+
+
+def pictures_of(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, Path]:
+    """Files of the pictures that were drawn when the partition was last made; older ones may still lie beside them."""
+    records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[context.partition_key])
+    last = context.instance.fetch_materializations(records, limit=1).records
+    made = last[0].asset_materialization if last else None
+    known = made.metadata if made else {}
+    files = {name.removeprefix(FILE): Path(str(value.value)) for name, value in known.items() if name.startswith(FILE)}
+    return {name: file for name, file in files.items() if file.exists()}

@@ -20,6 +20,7 @@ from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
 from segmentation_assets.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS
 from segmentation_assets.settings import Settings
+from segmentation_assets.spans import currency
 
 GROUP = "segments"
 
@@ -87,7 +88,7 @@ def segment_bridge(
         return movement.bridge(before, before)  # there is nothing to compare with
     causes = movement.bridge(before, now)
     names = _names(customer_segments)
-    picture(context, settings, "bridge", lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now)))
+    picture(context, settings, "bridge", lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now), currency(settings)))
     return causes
 
 

@@ -4,6 +4,7 @@ Belongs here: what is computed from the features of customers, in NumPy and pand
 windows, in the engine, is in `order_patterns`; drawing is in `figures`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,8 @@ MOST_EXTREME = 20
 PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
+MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
+LEAST_RANKED = 10  # customers; of fewer, ranks may agree by chance alone
 
 
 def transformed(values: NDArray[np.float64], transform: str) -> NDArray[np.float64]:
@@ -115,9 +118,11 @@ def feature_distributions(features: pd.DataFrame, declared: Sequence[Feature], b
 
 
 def _edges(values: NDArray[np.float64], low: float, high: float, bins: int) -> NDArray[np.float64]:
-    """Bins of equal width; one for each number where these are few and whole, or combs would appear that are not in the data."""
-    if high - low < bins and np.all(values == np.round(values)):
-        return np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+    """Bins of equal width; as many whole numbers in each, where all are whole, or combs would appear that are not in the data."""
+    if np.all(values == np.round(values)):
+        first, numbers = np.floor(low), int(np.ceil(high) - np.floor(low)) + 1
+        width = -(-numbers // bins)
+        return first - 0.5 + width * np.arange(-(-numbers // width) + 1)
     return np.linspace(low, high, bins + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
@@ -136,12 +141,22 @@ def feature_missingness(features: pd.DataFrame, declared: Sequence[Feature]) -> 
     ]
 
 
-def feature_correlations(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
+def feature_correlations(
+    features: pd.DataFrame, declared: Sequence[Feature], in_model: Sequence[str] = (), seed: int = 0, most: int = MOST_RANKED
+) -> pd.DataFrame:
     """Spearman's rank correlation (1904) of each pair of numeric features, over active customers who have both.
 
-    A constant feature correlates with nothing and its pairs are left out.
+    A constant feature correlates with nothing and its pairs are left out. Of a redundant pair, `take_out` is the one that does not
+    enter the clustering; else the one of more such pairs; else the one that goes more with all the others, so that the one kept adds
+    more; else the one declared later. Who takes out all of these is left with no redundant pair.
+
+    Args:
+        in_model: features that enter the clustering.
+        most: customers to rank; of more, a sample drawn with `seed`.
     """
     active = active_only(features)
+    if len(active) > most:
+        active = active.sample(most, random_state=seed)
     names = [f.name for f in numeric(declared, features) if active[f.name].nunique() > 1]
     present = active[names].notna().to_numpy("float64")
     both = present.T @ present
@@ -152,22 +167,46 @@ def feature_correlations(features: pd.DataFrame, declared: Sequence[Feature]) ->
             "feature_b": names[j],
             "spearman": rho[i, j],
             "customers": int(both[i, j]),
-            "redundant": bool(abs(rho[i, j]) > REDUNDANT_RHO),
+            "redundant": bool(abs(rho[i, j]) > REDUNDANT_RHO and both[i, j] >= LEAST_RANKED),
+            "both_in_model": {names[i], names[j]} <= set(in_model),
         }
         for i in range(len(names))
         for j in range(i + 1, len(names))
         if not np.isnan(rho[i, j])
     ]
-    return pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant"])
+    pairs = pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant", "both_in_model"])
+    pairs = pairs.astype({"spearman": "float64", "redundant": "bool", "both_in_model": "bool"})  # also where there is none
+    return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
 
 
-def redundancy_warnings(correlations: pd.DataFrame) -> list[str]:
-    """A sentence with its remedy for each redundant pair."""
-    return [
-        f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f}): together they would count twice in the "
-        f"clustering. Keep one of them in model.features."
-        for pair in correlations[correlations["redundant"]].itertuples()
-    ]
+def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:
+    """For each redundant pair the feature to take out, and nothing for the others."""
+    ends = pd.concat([pairs[["feature_a", "spearman"]], pairs[["feature_b", "spearman"]].rename(columns={"feature_b": "feature_a"})])
+    likeness = ends["spearman"].abs().groupby(ends["feature_a"]).mean()
+    found: dict[int, str] = {}
+    left = {pair.Index: (pair.feature_a, pair.feature_b) for pair in pairs[pairs["redundant"]].itertuples()}
+    while left:
+        times = Counter(name for pair in left.values() for name in pair)
+        out = max(times, key=lambda name: (name not in in_model, times[name], round(likeness[name], 9), names.index(name)))
+        found |= {row: out for row, pair in left.items() if out in pair}
+        left = {row: pair for row, pair in left.items() if out not in pair}
+    return [found.get(row) for row in pairs.index]
+
+
+def redundancies(correlations: pd.DataFrame) -> dict[str, str]:
+    """A sentence with its remedy for each redundant pair, by the pair; those that enter the clustering together come first."""
+    sentences = {}
+    redundant = correlations[correlations["redundant"]]
+    for pair in redundant.sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable").itertuples():
+        keep = pair.feature_a if pair.take_out == pair.feature_b else pair.feature_b
+        said = f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f})"
+        remedy = f"take out {pair.take_out} and keep {keep}."
+        sentences[f"{pair.feature_a}, {pair.feature_b}"] = (
+            f"{said} and count twice in the clustering: of model.features, {remedy}"
+            if pair.both_in_model
+            else f"{said}. They are not both in model.features now; should they ever be, {remedy}"
+        )
+    return sentences
 
 
 def revenue_concentration(features: pd.DataFrame) -> pd.DataFrame:
@@ -201,13 +240,14 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
     """Spend within the lookback by each level of each attribute, over active customers, missing as a level of its own.
 
     `eta_squared` is the share of the variance of log spend that lies between the attribute's levels (Pearson 1905), among
-    customers for whom it is known: those of whom nothing is known mostly differ in being known less.
+    customers for whom it is known: those of whom nothing is known mostly differ in being known less. Many levels of few customers
+    differ by chance alone; `epsilon_squared` (Kelley 1935) is what is left of it without that, and 0 where nothing is.
     """
     known = {"customer_id", "status", *(feature.name for feature in declared)}
     active = active_only(features)
     found = []
     for name in (name for name in features.columns if name not in known):
-        levels = active[name].astype("string").fillna(MISSING_LEVEL)
+        levels = _as_text(active[name]).fillna(MISSING_LEVEL)
         if not 1 < levels.nunique() <= MOST_LEVELS:
             continue
         groups = active["monetary"].groupby(levels)
@@ -215,19 +255,37 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
         rows = pd.DataFrame(
             {"customers": groups.size(), "mean_spend": groups.mean(), "p25_spend": quartiles[0.25], "median_spend": quartiles[0.5], "p75_spend": quartiles[0.75]}
         ).rename_axis("level").reset_index()  # fmt: skip
-        found.append(
-            rows.assign(attribute=name, share=rows["customers"] / len(active), eta_squared=_eta_squared(active["monetary"], levels))
-        )
-    columns = ["attribute", "level", "customers", "share", "mean_spend", "p25_spend", "median_spend", "p75_spend", "eta_squared"]
+        found.append(rows.assign(attribute=name, share=rows["customers"] / len(active), **_explained(active["monetary"], levels)))
+    columns = [
+        "attribute",
+        "level",
+        "customers",
+        "share",
+        "mean_spend",
+        "p25_spend",
+        "median_spend",
+        "p75_spend",
+        "eta_squared",
+        "epsilon_squared",
+    ]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
-def _eta_squared(spend: pd.Series, levels: pd.Series) -> float:
+def _as_text(values: pd.Series) -> pd.Series:
+    """Levels as people write them: a count that is stored as a float, because it may be missing, has no decimals."""
+    whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
+    return (values.astype("Int64") if whole else values).astype("string")
+
+
+def _explained(spend: pd.Series, levels: pd.Series) -> dict[str, float]:
     known = levels != MISSING_LEVEL
     log, levels = np.log1p(spend[known].clip(lower=0)), levels[known]
     total = ((log - log.mean()) ** 2).sum()
     between = ((log.groupby(levels).transform("mean") - log.mean()) ** 2).sum()
-    return float(between / total) if total > 0 else float("nan")
+    if not total > 0:
+        return {"eta_squared": float("nan"), "epsilon_squared": float("nan")}
+    eta, free = float(between / total), len(log) - levels.nunique()
+    return {"eta_squared": eta, "epsilon_squared": max(0.0, 1 - (1 - eta) * (len(log) - 1) / free) if free > 0 else float("nan")}
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

@@ -113,7 +113,7 @@ RECENCY, RHYTHM, TREND = "Recency, frequency, monetary value", "Rhythm", "Trend"
 BREADTH, PRICE, TIME, ENGAGEMENT, ATTRIBUTES = "Breadth", "Price behaviour", "When they buy", "Engagement", "Attributes"
 COUNT: dict[str, Any] = {"minimum": 0.0}
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
-MONEY = "currency of the source"
+MONEY = "currency units"
 
 FEATURES: tuple[Feature, ...] = (
     Feature(

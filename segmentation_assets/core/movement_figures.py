@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, SEGMENT_COLOURS, VERMILION, WIDTH, drawn, short, titled
 from segmentation_assets.core.movement import COMPONENTS, NEW
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
@@ -210,19 +211,22 @@ def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour
 
 
 @drawn("What changed the revenue of each segment")
-def bridge_waterfalls(title: str, bridge: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = ()) -> "Figure":
+def bridge_waterfalls(
+    title: str, bridge: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = (), currency: str = MONEY
+) -> "Figure":
     """Small multiples: from the revenue before to the revenue now, by cause, one waterfall per segment.
 
     Args:
         bridge: segment_id, component, customers, revenue, as `movement.bridge` gives them.
         names: name of each segment id.
         order: segment ids, best revenue first; others follow by id.
+        currency: what amounts are in.
     """
     ranked = _ranked(set(bridge["segment_id"].tolist()), order)
     across = min(3, len(ranked))
     rows = -(-len(ranked) // across)
     said = (
-        "Spend within the lookback, currency of the source; below each cause its customers. Bars with a slit do not start at 0.\n"
+        f"Spend within the lookback, {currency}; below each cause its customers. Bars with a slit do not start at 0.\n"
         "Stayed: change of those in it both times. Came, left: from or to other segments. Entered: new or back. Lapsed: buy no more. "
         "Model: put elsewhere by its change alone."
     )

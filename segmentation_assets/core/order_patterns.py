@@ -12,11 +12,11 @@ import ibis.expr.types as ir
 from segmentation_assets.core.windows import Calendar, Lookback
 
 UNKNOWN_HOUR = -1
-SEASONALITY = ("window_start", "weekday", "hour")
+SEASONALITY = ("window_start", "month", "weekday", "hour")
 
 
 def order_seasonality(transactions: ir.Table, previous: ir.Table, calendar: Calendar) -> ir.Table:
-    """Orders and revenue by window, weekday (Monday = 0) and hour of the day.
+    """Orders and revenue by window, month, weekday (Monday = 0) and hour of the day.
 
     Args:
         transactions: cleaned order lines of the snapshot's window; previous: this table one snapshot earlier.
@@ -27,6 +27,7 @@ def order_seasonality(transactions: ir.Table, previous: ir.Table, calendar: Cale
     timed = (hour + orders["at"].minute() + orders["at"].second()) > 0  # midnight sharp marks a date without a time
     slots = orders.mutate(
         window_start=calendar.window_start(orders.day),
+        month=orders.day.truncate("M").cast("date"),
         weekday=orders.day.day_of_week.index().cast("int64"),
         hour=ibis.ifelse(timed, hour.cast("int64"), UNKNOWN_HOUR).cast("int64"),
     )
@@ -36,6 +37,9 @@ def order_seasonality(transactions: ir.Table, previous: ir.Table, calendar: Cale
 
 def cohort_retention(customers: ir.Table, activity: ir.Table, previous: ir.Table, calendar: Calendar, as_of: dt.date) -> ir.Table:
     """Customers who first ordered in the same window, and how many of them order, and spend, 0, 1, 2 ... windows later.
+
+    A window in which nobody of the cohort ordered is a row of zeros, or means over the rows would leave it out. Windows before
+    the first of which anything is known have no rows.
 
     Args:
         customers: everyone known; activity: the snapshot's window(s); previous: this table one snapshot earlier.
@@ -51,7 +55,16 @@ def cohort_retention(customers: ir.Table, activity: ir.Table, previous: ir.Table
         active_customers=(met.orders > 0).cast("int64").sum(), revenue=met.spend.sum().cast("decimal(38, 4)")
     )
     carried = _carried(counted, previous.select(*counted.columns), ("cohort", "period"))
-    sized = carried.join(sizes, "cohort")
+    # Windows are told apart by how many lie between them and the snapshot: 1 is the newest.
+    known = carried.agg(oldest=(calendar.windows_between(carried.cohort, as_of) - carried.period).max())
+    ages = sizes.cross_join(known).mutate(age=lambda t: calendar.windows_between(t.cohort, as_of))
+    every = ages.mutate(period=ibis.range(0, ages.age, 1).unnest()).filter(lambda t: t.age - t.period <= t.oldest)
+    every = every.select("cohort", "cohort_customers", period=every.period.cast("int64"))
+    sized = every.left_join(carried, ["cohort", "period"]).select(
+        "cohort", "period", "cohort_customers",
+        active_customers=carried.active_customers.fill_null(0),
+        revenue=carried.revenue.fill_null(0).cast("decimal(38, 4)"),
+    )  # fmt: skip
     people_in = sized.cohort_customers.cast("float64").nullif(0.0)
     return sized.select(
         "cohort", "period", "cohort_customers", "active_customers", "revenue",

@@ -41,9 +41,53 @@ def test_redundant_pairs_are_named_with_the_remedy() -> None:
     assert pairs.loc[("frequency", "monetary"), "spearman"] == pytest.approx(1.0)  # monotone, though not linear
     assert pairs["redundant"].sum() == 1
     assert not any("tenure_days" in pair for pair in pairs.index)  # constant
-    (warning,) = exploration.redundancy_warnings(pairs.reset_index())
-    assert "frequency and monetary" in warning
-    assert "model.features" in warning
+    assert pairs.loc[("frequency", "monetary"), "take_out"] == "monetary"  # alike in all: the one declared later
+    assert exploration.redundancies(pairs.reset_index()) == {
+        "frequency, monetary": "frequency and monetary say the same (Spearman +1.00). They are not both in model.features now; "
+        "should they ever be, take out monetary and keep frequency."
+    }
+    both = exploration.feature_correlations(frame, FEATURES, in_model=("frequency", "monetary"))
+    assert list(exploration.redundancies(both).values()) == [
+        "frequency and monetary say the same (Spearman +1.00) and count twice in the clustering: "
+        "of model.features, take out monetary and keep frequency."
+    ]
+
+
+def test_of_a_redundant_pair_the_one_in_the_model_is_kept_else_the_one_that_goes_less_with_the_others() -> None:
+    x = np.arange(100.0)
+    swapped = np.where(x < 10, 9 - x, x)  # the first ten in reverse: nearly x, and less like the trend
+    frame = customers(100, frequency=x, monetary=swapped, tenure_days=x + 5 * np.sin(x))
+    found = exploration.feature_correlations(frame, FEATURES)
+    assert found["redundant"].all()
+    assert set(found["take_out"]) == {"frequency", "monetary"}  # two out of three, so that no pair is left
+    only = exploration.feature_correlations(frame, FEATURES, in_model=("frequency",)).set_index(["feature_a", "feature_b"])
+    assert only.loc[("frequency", "monetary"), "take_out"] == "monetary"
+
+
+def test_one_feature_that_says_the_same_as_two_others_is_taken_out_rather_than_these() -> None:
+    pairs = pd.DataFrame([("a", "b", 0.99), ("b", "c", 0.97), ("a", "c", 0.94)], columns=["feature_a", "feature_b", "spearman"]).assign(
+        redundant=[True, True, False]
+    )
+    assert exploration._to_take_out(pairs, ["a", "b", "c"], []) == ["b", "b", None]
+
+
+def test_ranks_of_few_customers_are_not_called_redundant() -> None:
+    few = exploration.feature_correlations(customers(9, frequency=np.arange(9.0), tenure_days=np.arange(9.0)), FEATURES)
+    assert few[["spearman", "redundant"]].to_numpy().tolist() == [[pytest.approx(1.0), False]]
+
+
+def test_many_customers_are_ranked_in_a_sample_that_is_the_same_each_time() -> None:
+    frame = customers(2_000, frequency=np.random.default_rng(1).random(2_000), tenure_days=np.random.default_rng(2).random(2_000))
+    first, again = (exploration.feature_correlations(frame, FEATURES, seed=7, most=500) for _ in range(2))
+    assert first["customers"].tolist() == [500]
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_whole_numbers_lie_as_many_in_each_bin() -> None:
+    bins = exploration.feature_distributions(customers(90, tenure_days=np.arange(90.0)), FEATURES)
+    own = bins[(bins["feature"] == "tenure_days") & (bins["scale"] == "raw")]
+    assert set(own["bin_to"] - own["bin_from"]) == {3.0}
+    assert own["customers"].iloc[1:-1].eq(3).all()
 
 
 def test_concentration_of_revenue() -> None:
@@ -60,8 +104,16 @@ def test_attributes_are_judged_among_customers_for_whom_they_are_known() -> None
     )
     found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
     assert found.loc[("region", "(missing)"), "customers"] == 10
-    assert found.loc[("region", "south"), ["median_spend", "eta_squared"]].tolist() == pytest.approx([1000.0, 1.0])
+    assert found.loc[("region", "south"), ["median_spend", "eta_squared", "epsilon_squared"]].tolist() == pytest.approx([1000.0, 1.0, 1.0])
     assert exploration.attribute_spend(customers(40, number=range(40)), FEATURES).empty  # as many levels as customers
+
+
+def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
+    spend = np.random.default_rng(6).lognormal(3, 1, 40)
+    frame = customers(40, monetary=spend, region=[f"r{i % 20}" for i in range(40)], children=[float(i % 2) for i in range(40)])
+    found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
+    assert found.loc[("region", "r0"), ["eta_squared", "epsilon_squared"]].tolist() == [pytest.approx(0.19, abs=0.01), 0.0]
+    assert list(found.loc["children"].index) == ["0", "1"]  # as a person writes a count
 
 
 def test_missing_values_by_status() -> None:

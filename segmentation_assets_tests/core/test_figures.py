@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core import exploration, figures
+from segmentation_assets.core import exploration, feature_figures, figures, order_figures
 from segmentation_assets.core.feature_catalog import FEATURES
 
 UNITS = {feature.name: feature.unit for feature in FEATURES}
@@ -25,8 +25,8 @@ def customers(n: int = 300) -> pd.DataFrame:
 
 def slots() -> pd.DataFrame:
     return pd.DataFrame(
-        [(dt.date(2017, m, 1), d, h, 10 + h, 100.0 * h) for m in (1, 2) for d in range(7) for h in range(-1, 24)],
-        columns=["window_start", "weekday", "hour", "orders", "revenue"],
+        [(dt.date(2017, m, 1), dt.date(2017, m, 1), d, h, 10 + h, 100.0 * h) for m in (1, 2) for d in range(7) for h in range(-1, 24)],
+        columns=["window_start", "month", "weekday", "hour", "orders", "revenue"],
     )
 
 
@@ -46,16 +46,16 @@ def pictures(frame: pd.DataFrame) -> dict[str, Callable[[], Any]]:
     curve = exploration.revenue_concentration(frame)
     keep = len(frame) > 0
     return {
-        "raw": lambda: figures.distributions(bins, summary, UNITS, "raw", STRAIGHTENED),
-        "transformed": lambda: figures.distributions(bins, summary, UNITS, "transformed", STRAIGHTENED),
-        "missingness": lambda: figures.missingness(exploration.feature_missingness(frame, FEATURES)),
-        "outliers": lambda: figures.outliers(summary),
-        "correlations": lambda: figures.correlations(exploration.feature_correlations(frame, FEATURES)),
-        "seasonality": lambda: figures.seasonality(slots() if keep else slots().head(0)),
-        "cohorts": lambda: figures.cohorts(cohort_rows() if keep else cohort_rows().head(0)),
-        "concentration": lambda: figures.concentration(curve, exploration.gini(curve)),
-        "categories": lambda: figures.categories(mix() if keep else mix().head(0)),
-        "attributes": lambda: figures.attributes(exploration.attribute_spend(frame, FEATURES)),
+        "raw": lambda: feature_figures.distributions(bins, summary, UNITS, "raw", STRAIGHTENED),
+        "transformed": lambda: feature_figures.distributions(bins, summary, UNITS, "transformed", STRAIGHTENED),
+        "missingness": lambda: feature_figures.missingness(exploration.feature_missingness(frame, FEATURES)),
+        "outliers": lambda: feature_figures.outliers(summary, UNITS),
+        "correlations": lambda: feature_figures.correlations(exploration.feature_correlations(frame, FEATURES)),
+        "seasonality": lambda: order_figures.seasonality(slots() if keep else slots().head(0), dt.date(2017, 3, 1), "EUR"),
+        "cohorts": lambda: order_figures.cohorts(cohort_rows() if keep else cohort_rows().head(0), "monthly", "EUR"),
+        "concentration": lambda: order_figures.concentration(curve, exploration.gini(curve), "EUR"),
+        "categories": lambda: order_figures.categories(mix() if keep else mix().head(0)),
+        "attributes": lambda: order_figures.attributes(exploration.attribute_spend(frame, FEATURES), "EUR"),
     }
 
 
@@ -69,8 +69,9 @@ def words(figure: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("raw", "return_share 0"), ("transformed", "currency of the source"), ("missingness", "further ones"), ("outliers", "z-score"),
-        ("correlations", "Spearman"), ("seasonality", "have no time of day"), ("cohorts", "windows since the first order"),
+        ("raw", "The same for all who have a value: return_share 0%. Without a value for anyone: age_years."),
+        ("transformed", "currency units"), ("missingness", "without a value, by status"), ("outliers", "z-score"),
+        ("correlations", "Spearman"), ("seasonality", "have no time of day"), ("cohorts", "months after the first order"),
         ("concentration", "top 20% of customers bring"), ("categories", "5 smaller categories"), ("attributes", "(missing)"),
     ],
 )  # fmt: skip
@@ -88,19 +89,92 @@ def test_each_picture_can_be_drawn_of_no_and_of_one_customer(name: str, n: int) 
     assert len(words(pictures(customers().head(n))[name]()).split()) > 3
 
 
-def test_redundant_pairs_are_framed() -> None:
-    from matplotlib.patches import Rectangle
+def title(figure: Any) -> str:
+    return str(figure.texts[0].get_text())
 
-    x = np.arange(50.0)
-    frame = pd.DataFrame({"customer_id": x.astype(str), "status": "active", "monetary": x, "frequency": x, "tenure_days": x % 7})
-    framed = [
-        patch
-        for patch in figures.correlations(exploration.feature_correlations(frame, FEATURES)).axes[0].patches
-        if isinstance(patch, Rectangle)
-    ]
-    assert len(framed) == 1
+
+def pair(a: str, b: str, rho: float, **values: Any) -> dict[str, Any]:
+    plain = {"customers": 50, "redundant": abs(rho) > 0.95, "both_in_model": False, "take_out": b if abs(rho) > 0.95 else None}
+    return {"feature_a": a, "feature_b": b, "spearman": rho, **plain, **values}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([pair("a", "b", 0.97), pair("a", "c", 0.1)], "1 pair of features says the same; none counts twice in the clustering"),
+        ([pair("a", "b", -0.97), pair("b", "c", 0.99)], "2 pairs of features say the same; none counts twice in the clustering"),
+        ([pair("a", "b", 0.97, both_in_model=True)], "a and b count twice in the clustering: take out b"),
+        ([pair("a", "b", 0.9, customers=9)], "There are too few customers to tell which features say the same"),
+        ([pair("a", "b", 0.2), pair("a", "c", -0.4)], "No two features say the same; nearest are a and c (-.40)"),
+    ],
+)
+def test_the_title_says_which_redundant_pairs_matter(pairs: list[dict[str, Any]], expected: str) -> None:
+    figure = feature_figures.correlations(pd.DataFrame(pairs))
+    assert title(figure) == expected
+    framed = [patch for patch in figure.axes[0].patches if patch.get_linewidth() > 1]
+    assert len(framed) == sum(row["redundant"] for row in pairs)
+
+
+def test_a_pair_without_a_correlation_is_grey_and_not_zero() -> None:
+    figure = feature_figures.correlations(pd.DataFrame([pair("a", "b", 0.3), pair("b", "c", 0.3)]))
+    assert "Grey: cannot be told." in words(figure)
+    grey, coloured = (mesh.get_array() for mesh in figure.axes[0].collections[:2])
+    assert np.ma.count(np.ma.masked_invalid(grey)) == 1
+    assert np.ma.count(np.ma.masked_invalid(coloured)) == 2
+
+
+def test_the_title_says_who_comes_back() -> None:
+    # Of the cohorts after the first: 50 of 100 a month later, in February's; the first cohort's second month is not theirs.
+    assert (
+        title(order_figures.cohorts(cohort_rows(), "monthly", "EUR")) == "50% of new customers order again in the month after their first"
+    )
+    assert title(order_figures.cohorts(cohort_rows().head(1), "weekly", "EUR")) == "Who comes back"
+
+
+def test_many_cohorts_stand_below_each_other_and_the_newest_are_kept() -> None:
+    starts = pd.date_range("2015-01-01", periods=30, freq="MS").date
+    rows = [(c, p, 100, 5, 50.0, 0.05, 0.5) for i, c in enumerate(starts) for p in range(30 - i)]
+    figure = order_figures.cohorts(pd.DataFrame(rows, columns=cohort_rows().columns), "monthly", "EUR")
+    retention, revenue = figure.axes
+    assert retention.get_position().y0 > revenue.get_position().y0
+    assert len(retention.get_yticklabels()) == order_figures.MOST_COHORTS
+    assert "The newest 24 of 30 cohorts." in words(figure)
+
+
+def test_a_window_of_which_nothing_is_known_is_grey() -> None:
+    known = np.array([[1.0, np.nan, 3.0], [1.0, np.nan, np.nan]])
+    assert order_figures._gaps(known).tolist() == [[False, True, False], [False, False, False]]  # after the end: not yet happened
+
+
+@pytest.mark.parametrize(
+    ("first", "as_of", "expected"), [("2017-01-01", "2017-03-01", [False, False]), ("2017-01-05", "2017-02-20", [True, True])]
+)
+def test_months_that_the_data_cover_in_part_are_told(first: str, as_of: str, expected: list[bool]) -> None:
+    months = pd.DatetimeIndex(["2017-01-01", "2017-02-01"])
+    assert order_figures._partial(months, pd.Timestamp(first), pd.Timestamp(as_of)).tolist() == expected
+
+
+def test_more_than_two_years_are_lines_over_the_months() -> None:
+    months = pd.date_range("2014-06-01", "2016-12-01", freq="MS").date
+    rows = [(month, month, 0, 9, 10, 100.0) for month in months]
+    figure = order_figures.seasonality(pd.DataFrame(rows, columns=slots().columns), dt.date(2017, 1, 1), "EUR")
+    assert [text.get_text() for text in figure.axes[1].texts] == ["2014", "2015", "2016"]
+
+
+def test_of_few_customers_the_title_says_how_many_the_best_are() -> None:
+    curve = exploration.revenue_concentration(pd.DataFrame({"monetary": [30.0, 20.0, 10.0, 10.0, 10.0, 20.0]}))
+    assert title(order_figures.concentration(curve, 0.2, "EUR")) == "The top 2 of 6 customers bring 50% of revenue"
+
+
+def test_a_source_without_categories_says_so() -> None:
+    assert "has no categories" in words(order_figures.categories(mix().head(1).assign(category="unknown")))
 
 
 def test_levels_are_ordered_as_a_person_would() -> None:
-    levels = ["100-124K", "Under 15K", "15-24K", "250K+"]
-    assert sorted(levels, key=figures._level_order) == ["Under 15K", "15-24K", "100-124K", "250K+"]
+    levels = ["100-124K", "Under 15K", "15-24K", "250K+", "unter 1.500"]
+    assert sorted(levels, key=order_figures._level_order) == ["Under 15K", "15-24K", "100-124K", "250K+", "unter 1.500"]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.001, "<1%"), (0.124, "12%"), (0.999, ">99%"), (1.0, "100%")])
+def test_a_share_never_rounds_to_nothing_or_all(share: float, text: str) -> None:
+    assert figures.percent(share) == text

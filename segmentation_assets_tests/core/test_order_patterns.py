@@ -62,7 +62,27 @@ def test_cohorts() -> None:
     assert found.loc[4, "cohort_customers"].tolist() == [2, 2, 2]
     assert found.loc[4, "retention"].tolist() == [1.0, 0.5, 0.5]
     assert found.loc[4, "revenue_per_customer"].tolist() == [7.5, 10.0, 0.0]  # what was taken back is netted
-    assert found.loc[5, "cohort_customers"].tolist() == [1]
+    assert found.loc[5, "cohort_customers"].tolist() == [1, 1]
+
+
+def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_what_is_not_known_has_no_row() -> None:
+    found = month_by_month(COHORT_RETENTION)
+    found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
+    assert found[["cohort", "period"]].to_numpy().tolist() == [[4, 0], [4, 1], [4, 2], [5, 0], [5, 1]]
+    assert found.set_index(["cohort", "period"]).loc[(5, 1), ["active_customers", "revenue", "retention"]].tolist() == [0, 0.0, 0.0]
+    alone = to_frame(
+        snapshot(COHORT_RETENTION, dt.date(2017, 7, 1), dt.date(2017, 6, 1), nothing(COHORT_RETENTION))
+    )  # as if never run before
+    assert alone["period"].tolist() == [2, 1]
+
+
+def test_a_window_that_lies_in_two_months_is_two_rows() -> None:
+    weeks = Calendar("weekly", dt.date(2017, 4, 3))
+    window = transactions(
+        [line("a", "2017-04-29 09:00", "1.00"), line("a", "2017-05-01 09:00", "2.00"), line("b", "2017-04-30 09:00", "4.00")]
+    )
+    found = to_frame(order_patterns.order_seasonality(window, nothing(ORDER_SEASONALITY), weeks)).sort_values("month")
+    assert [str(day)[:10] for day in found["month"]] == ["2017-04-01", "2017-04-01", "2017-05-01"]
 
 
 def test_category_mix() -> None:
