@@ -26,6 +26,7 @@ class Summary:
     drift: pd.DataFrame
     model: str
     standing: str
+    foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
 
 
 def read(data_dir: Path, key: str) -> Summary:
@@ -54,6 +55,10 @@ def read(data_dir: Path, key: str) -> Summary:
             "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
             " ORDER BY in_force DESC"
         )
+        foretold = rows(
+            "SELECT metric, value FROM evaluation_metrics WHERE snapshot_date = CAST(? AS DATE) AND metric LIKE 'forward_spend%'"
+            " AND isfinite(value)"
+        )
     known = moves[(moves["came_from"] != ENTERED)]
     same = known["came_from"] == known["went_to"]
     return Summary(
@@ -65,6 +70,7 @@ def read(data_dir: Path, key: str) -> Summary:
             for place, row in enumerate(registered.itertuples())
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
+        foretold=dict(zip(foretold["metric"], foretold["value"], strict=True)),
     )  # fmt: skip
 
 
@@ -96,6 +102,8 @@ def show(summary: Summary, console: Console) -> None:
     console.print(summary.model, highlight=False)
     if summary.standing:
         console.print(summary.standing, highlight=False)
+    if "forward_spend_gain_low" in summary.foretold:
+        console.print(_foretold(summary), highlight=False)
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
@@ -114,6 +122,16 @@ def show(summary: Summary, console: Console) -> None:
     for row in summary.drift.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
         console.print(f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}", highlight=False)
+
+
+def _foretold(summary: Summary) -> str:
+    """What came true of the segments, as a sentence."""
+    of = summary.foretold
+    return (
+        f"What the segments of {summary.before} foretold of the spend since: {of['forward_spend_eta_squared']:.0%} of how customers differ, "
+        f"the RFM grid {of['forward_spend_eta_squared_rfm_grid']:.0%} (gain {of['forward_spend_gain'] * 100:+.1f} points, 95% interval "
+        f"{of['forward_spend_gain_low'] * 100:+.1f} to {of['forward_spend_gain_high'] * 100:+.1f})."
+    )
 
 
 def show_models(data_dir: Path, console: Console) -> None:

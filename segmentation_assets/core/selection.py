@@ -176,7 +176,7 @@ def _grid(rfm: pd.DataFrame, settings: SelectionSettings) -> pd.DataFrame | None
 
 def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, bool]:
     if validity is None:
-        return f"{reason} Not yet validated: the window that would show its use has not happened.", True
+        return f"{reason} Not yet validated when it was chosen: the window that would show its use had not happened.", True
     figures = (
         f"{validity.eta_squared:.3f} against {validity.baseline_eta_squared:.3f} of the outcome's variance, gain "
         f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
