@@ -128,7 +128,8 @@ def _foretold(summary: Summary) -> str:
     """What came true of the segments, as a sentence."""
     of = summary.foretold
     return (
-        f"What the segments of {summary.before} foretold of the spend since: {of['forward_spend_eta_squared']:.0%} of how customers differ, "
+        f"What the segments of {summary.before} foretold of the spend since: "
+        f"{of['forward_spend_eta_squared']:.0%} of how customers differ, "
         f"the RFM grid {of['forward_spend_eta_squared_rfm_grid']:.0%} (gain {of['forward_spend_gain'] * 100:+.1f} points, 95% interval "
         f"{of['forward_spend_gain_low'] * 100:+.1f} to {of['forward_spend_gain_high'] * 100:+.1f})."
     )
