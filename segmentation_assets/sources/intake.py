@@ -27,7 +27,7 @@ from segmentation_assets.sources.files import SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 6  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 7  # of what is kept; raise it when reading changes, so that files are read anew
 
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file

@@ -177,6 +177,6 @@ def _record(third: ir.Table, columns: tuple[str, ...]) -> ir.StringValue:
 def _staged(value: ir.Value, cells: Cells) -> ir.Value:
     if value.type().is_numeric():
         return value.cast("float64")
-    if value.type().is_boolean():
+    if value.type().is_boolean() or value.type().is_date():
         return value
-    return cells.text(value)
+    return cells.time(value).date() if value.type().is_timestamp() else cells.text(value)
