@@ -19,6 +19,7 @@ import ibis
 from filelock import FileLock
 from sqlglot import exp
 
+from segmentation_assets import collected
 from segmentation_assets.contracts import CONTRACTS, SNAPSHOT_DATE, Contract
 from segmentation_assets.lake import Lake
 
@@ -77,6 +78,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
             snapshots = connection.execute("SELECT count(*) FROM published_snapshots").fetchone()
             connection.execute("CHECKPOINT")
         kept = _replace(master, data_dir / DATABASE)
+        collected.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
     return Published(data_dir / DATABASE, rows, snapshots[0] if snapshots else 0, kept)
 
 

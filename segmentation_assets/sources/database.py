@@ -11,10 +11,11 @@ import re
 import urllib.parse
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -24,7 +25,7 @@ from ibis.common.exceptions import TableNotFound
 
 from segmentation_assets.settings_source import Database
 from segmentation_assets.sources import guessing
-from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets.sources.base import SourceError, Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows
 from segmentation_assets.sources.intake import connect, joined
@@ -84,6 +85,27 @@ class DatabaseRows:
             latest = {"latest": table[column].max().cast("string")} if column in table.columns else {}
             facts = remote.to_pyarrow(table.agg(rows=table.count(), **latest)).to_pylist()[0]
         return f"{source_name(settings)} {facts}"
+
+    def counts(self, entity: str, settings: Any, windows: Mapping[str, Window]) -> dict[str, int] | None:
+        """How many rows each window has, asked of the database; None where only reading them would tell: the time is text, or computed.
+
+        Raises:
+            SourceError: the database cannot be reached or read.
+        """
+        column = settings.columns.get(TIMES[entity])
+        with connected(settings) as (remote, table):
+            if column is None:
+                total = int(remote.to_pyarrow(table.agg(n=table.count())).to_pylist()[0]["n"])
+                return dict.fromkeys(windows, total)
+            time = table[column] if isinstance(column, str) and column in table.columns else None
+            if time is None or not (time.type().is_timestamp() or time.type().is_date()):
+                return None
+
+            def moment(day: dt.date) -> ir.Value:
+                return _moment(day, time, settings.timezone)
+
+            counts = counted(table, time, windows, moment, (self.bounds.first, self.bounds.end))
+            return {name: int(number) for name, number in remote.to_pyarrow(counts).to_pylist()[0].items()}
 
     def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> dict[str, str]:
         with connected(settings) as (remote, table):
@@ -168,7 +190,9 @@ def _with_password(url: str, secret: str | None) -> str:
 def _connect(url: str, secret: str | None) -> Any:
     address = _with_password(url, secret)
     if url.startswith("duckdb://"):
-        return ibis.connect(address, read_only=True)
+        local = ibis.connect(address, read_only=True)
+        local.raw_sql("SET TimeZone = 'UTC'").fetchall()
+        return local
     if not url.startswith(("mysql://", "mariadb://")):
         return ibis.connect(address)
     with warnings.catch_warnings():  # Ibis asks for the zone by its name, which a server need not know, and then only warns
@@ -227,8 +251,13 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
 
 
-def _moment(day: dt.date, time: ir.Column) -> ir.Value:
-    return ibis.date(day) if time.type().is_date() else ibis.timestamp(f"{day} 00:00:00")
+def _moment(day: dt.date, time: ir.Column, zone: str = "UTC") -> ir.Value:
+    """The beginning of a day in UTC, as a column of times has it that carry no offset and are in a zone; of dates, the day."""
+    if time.type().is_date():
+        return ibis.date(day)
+    begun = dt.datetime.combine(day, dt.time(), dt.UTC)
+    written = begun if time.type().timezone else begun.astimezone(ZoneInfo(zone))
+    return ibis.timestamp(written.strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _with_finite_times(table: ir.Table) -> ir.Table:

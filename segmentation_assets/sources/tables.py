@@ -1,6 +1,7 @@
 """Your own data: the tables that the settings describe, as a source."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import ibis
@@ -10,7 +11,7 @@ import pyarrow as pa
 from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, Contract
 from segmentation_assets.engines import Engine
 from segmentation_assets.settings_source import Database, Tables
-from segmentation_assets.sources.base import Window, within
+from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.kept import Kept
@@ -34,7 +35,7 @@ class TablesSource:
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
-        end = ibis.timestamp(f"{window.end.isoformat()} 00:00:00")
+        end = midnight(window.end)
         for position, table in enumerate(self.settings.customers):
             kept = (
                 [self.databases.fetch("customers", table, None, position)]
@@ -66,6 +67,24 @@ class TablesSource:
     def has_databases(self, entity: str) -> bool:
         """Whether a table of an entity is in a database."""
         return any(isinstance(table, Database) for table in self.settings.entity(entity))
+
+    def is_dated(self, entity: str) -> bool:
+        """Whether it is known when the rows of an entity came to be; customers need not say since when they are known."""
+        return all(TIMES[entity] in table.columns for table in self.settings.entity(entity))
+
+    def counts(self, entity: str, engine: Engine, windows: Mapping[str, Window]) -> dict[str, int] | None:
+        """How many rows the entity has in each window now; None where a database would have to be read whole to tell."""
+        totals = dict.fromkeys(windows, 0)
+        for table in self.settings.entity(entity):
+            if isinstance(table, Database):
+                found = self.databases.counts(entity, table, windows)
+            else:
+                rows = engine.scan([Path(kept.rows_file) for kept in self.intake.take(entity, table)])
+                found = engine.rows(counted(rows, rows[TIMES[entity]], windows))[0]
+            if found is None:
+                return None
+            totals = {name: total + int(found[name]) for name, total in totals.items()}
+        return totals
 
     def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
         """What was taken in for an entity, read now where it has changed."""

@@ -237,3 +237,35 @@ def test_a_time_out_of_bounds_comes_with_the_first_window(opened: Any, shop: Any
     source = opened(transactions=at(shop, table="orders"))
     assert [row["ordered_at"] for row in source.rows(window=JANUARY) if row["customer_id"] == "c9"] == [None, None]
     assert not [row for row in source.rows(window=FEBRUARY) if row["customer_id"] == "c9"]
+
+
+WRITTEN = [
+    "2023-12-31 23:30:00",
+    "2024-01-31 22:30:00",
+    "2024-01-31 23:30:00",
+    "2024-02-01 00:30:00",
+    "2024-02-29 23:30:00",
+    "1850-01-01",
+    "2150-01-01",
+]
+
+
+@pytest.mark.parametrize("kind", ["{time}", "date", "timestamp with time zone"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Berlin"])
+def test_the_server_counts_the_rows_that_each_window_has(opened: Any, shop: Any, kind: str, zone: str) -> None:
+    if shop.name == "mariadb" and "zone" in kind:
+        kind = "timestamp null"
+    times = [f"'{time}'" for time in WRITTEN if kind != "timestamp null" or "1900" < time < "2038"]
+    shop.make(f"drop table if exists counted; create table counted (buyer text, at {kind}, paid int)")
+    shop.run("insert into counted values " + ", ".join(f"('c', {time}, 1)" for time in [*times, "null"]))
+    source = opened(transactions=at(shop, table="counted", timezone=zone))
+    windows = {"one": JANUARY, "two": FEBRUARY}
+    assert source.source.counts("transactions", source.engine, windows) == {
+        name: len(source.rows(window=window)) for name, window in windows.items()
+    }
+
+
+def test_text_dates_cannot_be_counted_by_the_server(opened: Any, shop: Any) -> None:
+    shop.run("drop table if exists texts; create table texts (buyer text, at text, paid int)")
+    source = opened(transactions=at(shop, table="texts"))
+    assert source.source.counts("transactions", source.engine, {"one": JANUARY}) is None
