@@ -4,16 +4,19 @@ Belongs here: comparing a snapshot's collected rows with its source and with the
 within a snapshot are in `checks`.
 """
 
+import datetime
 import json
 from pathlib import Path
 
 import dagster as dg
 import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
 
 from segmentation_assets import collected, publish
 from segmentation_assets.collected import ENTITIES
 from segmentation_assets.contracts import BY_NAME
-from segmentation_assets.lake import Lake
+from segmentation_assets.lake import PART, Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import Source, arrivals
@@ -76,16 +79,43 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
         stops = [column for column in no_longer_read(before, now) if column in mapped]
+        if entity == "customers":
+            read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
+            changes |= changed_columns(read_before, read)
+            chosen = {name for table in source.settings.customers for name in table.attribute_types}
+            stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
         if stops:
             verb = "is" if len(stops) == 1 else "are"
             text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
+            if entity == "customers":
+                text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
         )
 
     return check
+
+
+def attribute_types(rows: ir.Table) -> dict[str, str]:
+    """What each customer attribute was read as."""
+    ours = {column.name for column in BY_NAME["raw_customers"].columns} | {"consent"}
+    return {name: _kind(kind) for name, kind in rows.schema().items() if name not in ours}
+
+
+def _kind(kind: dt.DataType) -> str:
+    if kind.is_boolean():
+        return "boolean"
+    return "number" if kind.is_numeric() else "date" if kind.is_date() or kind.is_timestamp() else "text"
+
+
+def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, str] | None:
+    """What the attributes were read as when the snapshot was published; if it never was, in the one before."""
+    published = settings.data_dir / publish.PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
+    before = following(datetime.date.fromisoformat(key), settings.snapshots, -1).isoformat()
+    files = [file for file in (published, lake.file("raw_customers", before)) if file.exists()]
+    return attribute_types(lake.engine.scan(files[:1], hive_partitioning=False)) if files else None
 
 
 def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[str, str]:

@@ -38,17 +38,24 @@ class Opened:
         return self.engine.rows(table.order_by("source_file", "row_number"))
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Open the source that some settings describe; files are relative to the test's folder."""
+@contextmanager
+def opened_in(folder: Path) -> Iterator[Callable[..., Opened]]:
+    """Open the source that some settings describe; files are relative to the folder."""
     engine = DuckDBEngine(threads=1)
 
     def open_tables(**tables: Any) -> Opened:
-        settings = Tables.model_validate({"kind": "tables", **tables}).resolved(tmp_path)
-        return Opened(TablesSource(settings, tmp_path / "intake"), engine)
+        settings = Tables.model_validate({"kind": "tables", **tables}).resolved(folder)
+        return Opened(TablesSource(settings, folder / "intake"), engine)
 
     yield open_tables
     engine.close()
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    """Open the source that some settings describe; files are relative to the test's folder."""
+    with opened_in(tmp_path) as open_tables:
+        yield open_tables
 
 
 @dataclass(frozen=True)
