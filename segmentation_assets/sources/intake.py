@@ -145,7 +145,9 @@ class Intake:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds, name), unfinished, compression="zstd")
+            backend.to_parquet(
+                canonical(backend, entity, found, rows, cells, self.bounds.of_file(entity, file), name), unfinished, compression="zstd"
+            )
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import functools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -38,10 +39,18 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
 
 @dataclass(frozen=True)
 class Bounds:
-    """Dates outside are taken for errors: from `first`, up to and not including `end`."""
+    """Dates outside are taken for errors: from `first`, up to and not including `end`, which a person may have `given`."""
 
     first: dt.date
     end: dt.date
+    given: bool = True
+
+    def of_file(self, entity: str, file: Path) -> "Bounds":
+        """What was ordered or happened was so before the file was written, give or take the zones; customers may be known from later on."""
+        if self.given or entity == "customers":
+            return self
+        written = dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).date()
+        return Bounds(self.first, min(self.end, written + dt.timedelta(days=2)))
 
     def usable(self, time: ir.TimestampValue) -> ir.TimestampValue:
         """The time, null where it is out of bounds."""

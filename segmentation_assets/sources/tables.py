@@ -1,5 +1,6 @@
 """Your own data: the tables that the settings describe, as a source."""
 
+import datetime as dt
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds
 
+LAST = dt.date(2100, 1, 1)  # no date is later, whatever the settings leave open
 CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}
 
 
@@ -30,7 +32,7 @@ class TablesSource:
 
     def __init__(self, settings: Tables, folder: Path) -> None:
         self.settings = settings
-        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until))
+        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None))
         self.databases = DatabaseRows(folder, self.intake.bounds)
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
