@@ -2,17 +2,20 @@
 
 import datetime as dt
 import hashlib
+import os
+import socket
 
 import dagster as dg
 
-from segmentation_assets import publish
+from segmentation_assets import collected, publish
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.instance import ONE_AT_A_TIME
-from segmentation_assets.lake import Lake, partition_keys
+from segmentation_assets.instance import ONE_AT_A_TIME, PROCESS
+from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import existing_keys, snapshots, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import SourceError, arrivals, open_source
+from segmentation_assets.sources.tables import TablesSource
 
 IN_ORDER = {ONE_AT_A_TIME: "one after the other"}
 DESCRIBING = ("collect", "clean", "features", "exploration")  # groups that need no model
@@ -103,7 +106,7 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
     due = [key for key in missing(settings, now) if now >= _tick(key, settings) + GRACE]
     if not due:
         return dg.SkipReason("Nothing was missed.")
-    if instance.get_runs(dg.RunsFilter(tags=IN_ORDER, statuses=UNFINISHED), limit=1):
+    if is_being_made(instance):
         return dg.SkipReason("A snapshot is being made.")
     key = due[0]
     failed = instance.get_run_records(
@@ -118,56 +121,112 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
     return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key)
 
 
+def is_being_made(instance: dg.DagsterInstance) -> bool:
+    """Whether a run of a snapshot goes on or waits. A run of the command line whose process has ended is recorded as failed."""
+    goes_on = False
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        if run.job_name not in {snapshot_job.name, describe_job.name, segment_job.name}:
+            continue
+        host, _, process = run.tags.get(PROCESS, "").rpartition(" ")
+        if host == socket.gethostname() and not _is_alive(int(process)):
+            instance.report_run_failed(run, "The process that made it has ended.")
+        else:
+            goes_on = True
+    return goes_on
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another person's
+        return True
+    return True
+
+
 def _tick(key: str, settings: Settings) -> dt.datetime:
     """When the schedule ticks for the snapshot."""
     return dt.datetime.combine(dt.date.fromisoformat(key), dt.time(settings.schedule.hour, settings.schedule.minute), dt.UTC)
 
 
-CHANGES_INTERVAL = 60  # seconds between two looks at the files
+CHANGES_INTERVAL = 60  # seconds between two looks at the source
 
 
 def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
     """Notices new and changed source data, and requests the snapshots whose windows changed and those that build on them."""
 
     @dg.sensor(
-        name="source_changes", job=snapshot_job, minimum_interval_seconds=CHANGES_INTERVAL,
+        name="source_changes", jobs=[snapshot_job, describe_job], minimum_interval_seconds=CHANGES_INTERVAL,
         default_status=_sensor_status(settings),
-        description="Runs snapshots again whose rows changed at the source after they were made, and those that build on them.",
+        description="Runs snapshots again whose rows changed at the source after they were made, whose runs were stopped after they "
+        "had collected, and those that build on them.",
     )  # fmt: skip
     def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        try:
-            source = open_source(settings)
-            now = source.fingerprint()
-            if now == context.cursor:
-                return dg.SkipReason("The source has not changed.")
-            found = changed_snapshots(settings)
-        except SourceError as error:
-            return dg.SkipReason(f"The source cannot be read now: {error}")  # such as a file that is still being written
-        again = arrivals.to_run_again(found, partition_keys(settings.data_dir / "lake", "customer_segments"))
-        if not again:
-            return dg.SensorResult(skip_reason="The source has changed, but no snapshot that was made.", cursor=now)
-        digest = hashlib.sha256(now.encode()).hexdigest()[:12]
-        context.log.info("; ".join(f"{one.key}: {one.entity}, {one.came:,} rows came and {one.gone:,} went" for one in found))
-        tags = {"segmentation/late_rows": f"{sum(one.came for one in found)} came, {sum(one.gone for one in found)} went"}
-        return dg.SensorResult([dg.RunRequest(run_key=f"{key} {digest}", partition_key=key, tags=tags) for key in again], cursor=now)
+        return look_for_changes(settings, context.instance, context.cursor)
 
     return source_changes
 
 
-def changed_snapshots(settings: Settings) -> list[arrivals.Arrival]:
+def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+    """The requests for what has to be made again, in order, or why there are none. The cursor is what was looked at last."""
+    lake_root, private = settings.data_dir / "lake", settings.data_dir / publish.PRIVATE
+    try:
+        source_then, _, lake_then = (cursor or "").rpartition("\n")
+        source_now, lake_now = open_source(settings).fingerprint(), collected.state(lake_root, private)
+        if (source_then, lake_then) == (source_now, lake_now):
+            return dg.SkipReason("The source has not changed.")
+        if is_being_made(instance):
+            return dg.SkipReason("A snapshot is being made.")
+        engine = DuckDBEngine()
+        try:
+            lake = Lake(lake_root, engine)
+            # Where only the lake changed, its rows were collected from the source as it was looked at.
+            found = changed_snapshots(settings, lake) if source_now != source_then else []
+            stopped = collected.outdated(lake, private)
+            digest = hashlib.sha256(f"{source_now}\n{collected.contents(lake, private)}".encode()).hexdigest()[:12]
+        finally:
+            engine.close()
+    except SourceError as error:
+        return dg.SkipReason(f"The source cannot be read now: {error}")  # such as a file that is still being written
+    published = sorted(publish.fingerprints(settings.data_dir))
+    counting = {key for key in (*published, *collected.recorded(private)) if published and key <= published[-1]}
+    changed = sorted(counting & {*(one.key for one in found), *stopped})
+    cursor = f"{source_now}\n{lake_now}"
+    if not changed:
+        return dg.SensorResult(skip_reason="The source has changed, but no snapshot that was made.", cursor=cursor)
+    tags = {"segmentation/late_rows": f"{sum(one.came for one in found)} came, {sum(one.gone for one in found)} went"}
+    requests = [
+        # Each snapshot knows all that came before it, so those after the earliest that changed are made again too; those that
+        # were only described, so that others could look back on them, are described again.
+        dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=snapshot_job.name, tags=tags)
+        if key in published
+        else dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=describe_job.name, tags=tags | IN_ORDER)
+        for key in sorted(counting)
+        if key >= changed[0]
+    ]
+    return dg.SensorResult(requests, cursor=cursor)
+
+
+def changed_snapshots(settings: Settings, lake: Lake) -> list[arrivals.Arrival]:
     """The snapshots that were collected and whose windows have other rows at the source now.
+
+    Rows of files are compared by their content; those of a database by their number, where it can be asked for that.
 
     Raises:
         SourceError: the source cannot be read.
     """
-    engine = DuckDBEngine()
-    try:
-        lake, source = Lake(settings.data_dir / "lake", engine), open_source(settings)
-        found: list[arrivals.Arrival] = []
-        for entity in ("customers", "transactions", "events"):
-            keys = lake.keys(f"raw_{entity}")
-            collected = {key: lake.read(BY_NAME[f"raw_{entity}"], [key]) for key in keys}
-            found += arrivals.changed(source, engine, entity, [(key, window_of(key, settings.snapshots)) for key in keys], collected)
-        return found
-    finally:
-        engine.close()
+    source = open_source(settings)
+    found: list[arrivals.Arrival] = []
+    for entity in collected.ENTITIES:
+        windows = {key: window_of(key, settings.snapshots) for key in lake.keys(f"raw_{entity}")}
+        before = {key: lake.read(BY_NAME[f"raw_{entity}"], [key]) for key in windows}
+        in_database = isinstance(source, TablesSource) and source.has_databases(entity)
+        counts = arrivals.counts(source, lake.engine, entity, windows) if in_database else None
+        if counts is None:
+            found += arrivals.changed(source, lake.engine, entity, list(windows.items()), before)
+        else:
+            sizes = {key: lake.engine.rows(rows.agg(n=rows.count()))[0]["n"] for key, rows in before.items()}
+            more = {key: counts[key] - size for key, size in sizes.items()}
+            found += [arrivals.Arrival(key, entity, max(n, 0), max(-n, 0)) for key, n in more.items() if n]
+    return found

@@ -14,6 +14,7 @@ from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.partitions import existing_keys, snapshots, window_of
 from segmentation_assets.settings import Settings, settings_file
 from segmentation_assets.settings_source import Tables
+from segmentation_assets.source_checks import attribute_types
 from segmentation_assets.sources import Source, Window, open_source
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.kept import Kept
@@ -82,6 +83,9 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
     if isinstance(source, TablesSource):
         described = source.kept(name, window)
         lines += [f"    {line}" for line in _described(described)]
+        if name == "customers":
+            kinds = [f"{attribute} ({kind})" for attribute, kind in attribute_types(rows.select(*judged.columns)).items()]
+            lines += [f"    attributes: {', '.join(kinds)}"] if kinds else []
         later = _later(source, engine, name, time, window) if time else 0
         if later:
             lines.append(f"    {later:,} rows are dated {window.end} or later: they wait for later snapshots")

@@ -8,6 +8,7 @@ import yaml
 from segmentation_assets.settings import Settings
 
 ONE_AT_A_TIME = "segmentation/order"  # each snapshot builds on the one before: of runs with this tag, one goes on at a time
+PROCESS = "segmentation/process"  # host and number of the process that makes a run of the command line
 
 
 def prepare_instance(settings: Settings) -> Path:

@@ -19,6 +19,7 @@ import ibis
 from filelock import FileLock
 from sqlglot import exp
 
+from segmentation_assets import collected
 from segmentation_assets.contracts import CONTRACTS, SNAPSHOT_DATE, Contract
 from segmentation_assets.lake import Lake
 
@@ -77,6 +78,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
             snapshots = connection.execute("SELECT count(*) FROM published_snapshots").fetchone()
             connection.execute("CHECKPOINT")
         kept = _replace(master, data_dir / DATABASE)
+        collected.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
     return Published(data_dir / DATABASE, rows, snapshots[0] if snapshots else 0, kept)
 
 
@@ -148,6 +150,8 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
     partition = connection.read_parquet(str(file), hive_partitioning=False)
     for column, kind in zip(partition.columns, partition.types, strict=True):
         connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {_name(column)} {kind}")
+        if contract.open:
+            _fit(connection, contract.name, column, str(kind), key)
     _comment(connection, contract)
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
     connection.execute(
@@ -155,6 +159,23 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
         [key, str(file)],
     )
     return len(partition)
+
+
+def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, key: str) -> None:
+    """Give a column the type that the snapshot's rows have now, where those of the others fit it; else text, which all fit."""
+    found = connection.execute(
+        "SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal", [table, column]
+    ).fetchall()[0][0]
+    if found == kind:
+        return
+    unfit = connection.execute(
+        f"SELECT count(*) FROM {table} WHERE snapshot_date <> CAST(? AS DATE) AND {_name(column)} IS NOT NULL "
+        f"AND TRY_CAST({_name(column)} AS {kind}) IS NULL", [key],
+    ).fetchall()[0][0]  # fmt: skip
+    type_for_all = "VARCHAR" if unfit else kind
+    if type_for_all != found:
+        expression = f"TRY_CAST({_name(column)} AS {type_for_all})"  # what is lost is of this snapshot, whose rows are replaced
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {_name(column)} SET DATA TYPE {type_for_all} USING {expression}")
 
 
 def _show(connection: duckdb.DuckDBPyConnection, contract: Contract, folder: Path) -> None:

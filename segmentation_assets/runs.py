@@ -5,7 +5,9 @@ Belongs here: the order of runs and their outcome. What a person sees of it is i
 
 import logging
 import multiprocessing
+import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import dagster as dg
 
 from segmentation_assets import partitions, publish
 from segmentation_assets.definitions import defs
+from segmentation_assets.instance import PROCESS
 from segmentation_assets.lake import partition_keys
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import fingerprints, open_source
@@ -113,7 +116,11 @@ def run_partition(job: str, key: str, instance: dg.DagsterInstance, progress: Pr
     """
     with _watched(defs.resolve_job_def(job), progress) as watched:
         result = watched.execute_in_process(
-            partition_key=key, instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+            partition_key=key,
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={PROCESS: f"{socket.gethostname()} {os.getpid()}"},
         )
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:

@@ -264,8 +264,10 @@ class Tables(Section):
     transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
     events: tuple[Events, ...] = Field((), description="What else customers did or received: one table or a list.")
     orders_from: dt.date = Field(dt.date(1900, 1, 1), description="A date before this is taken for an error: the row has no usable date.")
-    orders_until: dt.date = Field(
-        dt.date(2100, 1, 1), description="A date on or after this is taken for an error: the row has no usable date."
+    orders_until: dt.date | None = Field(
+        None,
+        description="A date on or after this is taken for an error: the row has no usable date. Empty: what is dated in the future "
+        "of its file, two days after the file was written or later; in databases 2100-01-01.",
     )
 
     @field_validator("customers", "transactions", "events", mode="before")

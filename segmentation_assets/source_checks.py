@@ -4,23 +4,24 @@ Belongs here: comparing a snapshot's collected rows with its source and with the
 within a snapshot are in `checks`.
 """
 
+import datetime
 import json
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
 
+from segmentation_assets import collected, publish
+from segmentation_assets.collected import ENTITIES
 from segmentation_assets.contracts import BY_NAME
-from segmentation_assets.lake import Lake
+from segmentation_assets.lake import PART, Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
-from segmentation_assets.sources import Source, Window
+from segmentation_assets.sources import Source, arrivals
 from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.tables import TablesSource
-
-ENTITIES = ("customers", "transactions", "events")
-TIMES = {"transactions": "ordered_at", "events": "event_at"}
 
 
 @dg.asset_check(
@@ -78,16 +79,43 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
         stops = [column for column in no_longer_read(before, now) if column in mapped]
+        if entity == "customers":
+            read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
+            changes |= changed_columns(read_before, read)
+            chosen = {name for table in source.settings.customers for name in table.attribute_types}
+            stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
         if stops:
             verb = "is" if len(stops) == 1 else "are"
             text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
+            if entity == "customers":
+                text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
         )
 
     return check
+
+
+def attribute_types(rows: ir.Table) -> dict[str, str]:
+    """What each customer attribute was read as."""
+    ours = {column.name for column in BY_NAME["raw_customers"].columns} | {"consent"}
+    return {name: _kind(kind) for name, kind in rows.schema().items() if name not in ours}
+
+
+def _kind(kind: dt.DataType) -> str:
+    if kind.is_boolean():
+        return "boolean"
+    return "number" if kind.is_numeric() else "date" if kind.is_date() or kind.is_timestamp() else "text"
+
+
+def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, str] | None:
+    """What the attributes were read as when the snapshot was published; if it never was, in the one before."""
+    published = settings.data_dir / publish.PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
+    before = following(datetime.date.fromisoformat(key), settings.snapshots, -1).isoformat()
+    files = [file for file in (published, lake.file("raw_customers", before)) if file.exists()]
+    return attribute_types(lake.engine.scan(files[:1], hive_partitioning=False)) if files else None
 
 
 def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[str, str]:
@@ -119,49 +147,51 @@ def _remembered(folder: Path, key: str) -> dict[str, str] | None:
     return found
 
 
-def late_rows_check(entity: str) -> dg.AssetChecksDefinition:
-    """The warning that earlier windows have other rows at the source than were collected."""
+@dg.asset_check(
+    asset="published_database", name="no_rows_came_late", partitions_def=snapshots,
+    description="The published snapshots up to this one have as many rows as their windows have at the source, and each was made "
+    "from what was collected last.",
+)  # fmt: skip
+def no_rows_came_late(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    source: dg.ResourceParam[Source],
+    lake: dg.ResourceParam[Lake],
+) -> dg.AssetCheckResult:
+    """Warn with the rows of each window, and with what to run again."""
+    folder, key = settings.data_dir / publish.PRIVATE, context.partition_key
+    made = {k: one for k, one in collected.recorded(folder).items() if k <= key}
+    late: dict[str, str] = {}
+    not_compared = {}
+    for entity in ENTITIES:
+        if isinstance(source, TablesSource) and not source.is_dated(entity):
+            not_compared[entity] = "known_at is not mapped, so a record that came may always have been there"
+            continue
+        now = arrivals.counts(source, lake.engine, entity, {k: window_of(k, settings.snapshots) for k in made})
+        if now is None:
+            not_compared[entity] = "it would have to be read whole"
+            continue
+        for k, number in late_rows(now, made, entity).items():
+            late[k] = f"{late[k]}, {number:+,} {entity}" if k in late else f"{number:+,} {entity}"
+    found = late | {k: "made from rows that have been replaced" for k in collected.outdated(lake, folder) if k in made and k not in late}
+    text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
+    remedy = f". Make them and what builds on them again: segmentation run --from {min(found)} --force" if found else ""
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=text + remedy or None,
+        metadata=found | {f"{entity}, not compared": why for entity, why in not_compared.items()},
+    )
 
-    @dg.asset_check(
-        asset=f"raw_{entity}", name="no_rows_came_late", partitions_def=snapshots,
-        description="The windows of earlier snapshots still have as many rows at the source as were collected (files only).",
-    )  # fmt: skip
-    def check(
-        context: dg.AssetCheckExecutionContext,
-        settings: dg.ResourceParam[Settings],
-        source: dg.ResourceParam[Source],
-        lake: dg.ResourceParam[Lake],
-    ) -> dg.AssetCheckResult:
-        if isinstance(source, TablesSource) and source.has_databases(entity):
-            return dg.AssetCheckResult(passed=True, metadata={"not compared": "a database would have to be read whole"})
-        earlier = [key for key in lake.keys(f"raw_{entity}") if key < context.partition_key]
-        late = late_rows(source, lake, entity, {key: window_of(key, settings.snapshots) for key in earlier})
-        text = "; ".join(f"{key}: {number:+,} rows" for key, number in late.items())
-        remedy = f". Run them and what builds on them again: segmentation run --from {min(late)} --force" if late else ""
-        return dg.AssetCheckResult(passed=not late, severity=dg.AssetCheckSeverity.WARN, description=text + remedy or None, metadata=late)
 
-    return check
-
-
-def late_rows(source: Source, lake: Lake, entity: str, windows: dict[str, Window]) -> dict[str, int]:
-    """Snapshot -> rows that its window has at the source now beyond those collected (fewer: negative); only where they differ."""
-    if not windows:
-        return {}
-    rows = getattr(source, entity)(lake.engine, Window(None, max(window.end for window in windows.values())))
-    time = rows[TIMES[entity]]
-    tests: dict[str, Any] = {}
-    for key, window in windows.items():
-        inside = time < ibis.timestamp(f"{window.end} 00:00:00")
-        inside = inside | time.isnull() if window.start is None else inside & (time >= ibis.timestamp(f"{window.start} 00:00:00"))
-        tests[key] = inside.fill_null(False).cast("int64").sum().fill_null(0)
-    now = lake.engine.rows(rows.agg(**tests))[0]
-    collected = {key: lake.read(BY_NAME[f"raw_{entity}"], [key]) for key in windows}
-    before = {key: lake.engine.rows(table.agg(n=table.count()))[0]["n"] for key, table in collected.items()}
-    return {key: int(now[key] - before[key]) for key in windows if now[key] != before[key]}
+def late_rows(now: dict[str, int], made: dict[str, collected.Made], entity: str) -> dict[str, int]:
+    """Snapshot -> rows that its window has at the source now beyond those it was made from (fewer: negative); only where they differ."""
+    before = {key: one.own[entity].rows for key, one in made.items() if entity in one.own}
+    return {key: now[key] - rows for key, rows in before.items() if now[key] != rows}
 
 
 SOURCE_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
     rejects_are_few,
     *(columns_check(entity) for entity in ENTITIES),
-    *(late_rows_check(entity) for entity in TIMES),
+    no_rows_came_late,
 )

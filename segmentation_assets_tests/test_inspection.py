@@ -10,9 +10,9 @@ ORDERS = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": 
 CUSTOMERS = {"files": "people.csv", "columns": {"customer_id": "id", "consent": "OptIn"}}
 
 
-def lines(folder: Path, people: str, orders: str = "c1,2024-01-05,3,\n") -> list[str]:
+def lines(folder: Path, people: str, orders: str = "c1,2024-01-05,3,\n", header: str = "id,OptIn") -> list[str]:
     (folder / "orders.csv").write_text("id,day,paid,off\n" + orders, encoding="utf-8")
-    (folder / "people.csv").write_text("id,OptIn\n" + people, encoding="utf-8")
+    (folder / "people.csv").write_text(f"{header}\n{people}", encoding="utf-8")
     source: dict[str, Any] = {"kind": "tables"} | {
         entity: {**table, "files": str(folder / table["files"])} for entity, table in (("transactions", ORDERS), ("customers", CUSTOMERS))
     }
@@ -30,3 +30,10 @@ def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
     words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
     found = lines(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)))
     assert not [line for line in found if "unreadable" in line]
+
+
+def test_attributes_are_shown_as_they_are_read_with_what_could_not_be(tmp_path: Path) -> None:
+    people = "".join(f"c{i},ja,{i + 20},5{i}\n" for i in range(30)) + "c30,ja,old,01234\n"
+    found = lines(tmp_path, people, header="id,OptIn,age,plz")
+    assert "    attributes: age (number), plz (text)" in found
+    assert "    age: 1 cell unreadable, such as 'old'" in found

@@ -285,3 +285,20 @@ def test_an_export_of_nothing_says_what_to_run_and_leaves_no_file(data_dir, tmp_
     with pytest.raises(PublishError, match="segmentation run --all"):
         export(data_dir, tmp_path / "out.duckdb")
     assert list(tmp_path.glob("*out.duckdb*")) == []
+
+
+def attribute(lake, key, value, kind):
+    put_snapshot(lake, key)
+    put(lake, "customers", key, {"customer_id": "c", "age": value}, age=kind)
+    publish_snapshot(lake, lake.root.parent, key, "f")
+
+
+AGES = "SELECT CAST(snapshot_date AS VARCHAR), age, typeof(age) FROM customers ORDER BY 1"
+
+
+def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake, data_dir):
+    attribute(lake, D1, 40.0, pa.float64())
+    attribute(lake, D2, "about 40", pa.string())
+    assert ask(data_dir, AGES) == [(D1, "40.0", "VARCHAR"), (D2, "about 40", "VARCHAR")]
+    attribute(lake, D2, 41.0, pa.float64())
+    assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]

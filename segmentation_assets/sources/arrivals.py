@@ -1,15 +1,44 @@
 """Rows that came late: what the source has in a snapshot's window now, against what was collected when it was made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.engines import Engine
-from segmentation_assets.sources.base import Source, Window
+from segmentation_assets.sources.base import Source, Window, counted
+from segmentation_assets.sources.mapping import TIMES
+from segmentation_assets.sources.tables import TablesSource
 
+WINDOWS_AT_ONCE = 200  # counted in one query: databases allow some 1,600 columns
 NOT_CONTENT = frozenset({"row_number", "source_file", "record", "problem", "unread"})
+
+
+def counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, Window]) -> dict[str, int] | None:
+    """How many rows the source has in each window now; None where it would have to be read whole to tell.
+
+    Args:
+        windows: by the snapshot that adds them.
+    """
+    found: dict[str, int] = {}
+    # Customers are not of one window only: a snapshot has all who are known at it.
+    asked = {key: Window(None, window.end) if entity == "customers" else window for key, window in windows.items()}
+    keys = list(asked)
+    for first in range(0, len(keys), WINDOWS_AT_ONCE):
+        part = {key: asked[key] for key in keys[first : first + WINDOWS_AT_ONCE]}
+        some = source.counts(entity, engine, part) if isinstance(source, TablesSource) else _counts(source, engine, entity, part)
+        if some is None:
+            return None
+        found |= some
+    return found
+
+
+def _counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, Window]) -> dict[str, int] | None:
+    if entity == "customers":  # a source of any kind does not say since when they are known
+        return None
+    rows = getattr(source, entity)(engine, Window(None, max(window.end for window in windows.values())))
+    return {key: int(number) for key, number in engine.rows(counted(rows, rows[TIMES[entity]], windows))[0].items()}
 
 
 @dataclass(frozen=True)
@@ -60,8 +89,3 @@ def _occurrences(rows: ir.Table, sign: int) -> ir.Table:
     # A row that cannot be read has no content of its own but its record.
     told = ibis.ifelse(rows.problem.notnull(), rows.record, ibis.null("string"))
     return rows.select(**{name: rows[name] for name in content}, told=told, times=ibis.literal(sign, "int64"))
-
-
-def to_run_again(arrivals: Sequence[Arrival], made: Sequence[str]) -> list[str]:
-    """The snapshots to run again: from the earliest that changed, because each one knows all that came before it."""
-    return sorted(key for key in made if arrivals and key >= min(arrival.key for arrival in arrivals))

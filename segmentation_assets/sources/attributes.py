@@ -9,16 +9,19 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+CODE = r"^\s*0\d+\s*$"  # not 0 itself
 
 
 def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir.Table:
     """The customer records of some files with their attributes read as what they are, on DuckDB.
 
-    An attribute of a text file is a number or a date if every value of it is one; `attribute_types` says otherwise. A
-    number that starts with 0, such as a postcode, is text.
+    An attribute of a text file is a number or a date where nearly all of its values over all files are; the others are set to
+    missing and listed in `unread`. It is text where any value is a whole number that starts with 0: a code, such as a
+    postcode, would lose it. `attribute_types` says otherwise.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
@@ -60,15 +63,18 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
-        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(r"^\s*[+-]?0\d")).cast("int64").sum()
+        counts[f"code{position}"] = (cells.number(value).notnull() & value.re_search(CODE)).cast("int64").sum()
+        counts[f"number{position}"] = cells.number(value).notnull().cast("int64").sum()
         counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}
     for position, name in enumerate(texts):
         some = found[f"some{position}"] or 0
-        kinds = [kind for kind in ("number", "date") if some and found[f"{kind}{position}"] == some]
-        if kinds:
-            guesses[name] = kinds[0]
+        number, date, code = (found[f"{kind}{position}"] or 0 for kind in ("number", "date", "code"))
+        if some and number >= READABLE * some and not code:
+            guesses[name] = "number"
+        elif some and date >= READABLE * some:
+            guesses[name] = "date"
     return guesses
 
 

@@ -4,7 +4,7 @@ A source maps, and never judges: rows that cannot be used are told apart in `cor
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,10 +48,40 @@ class Source(Protocol):
 def within(table: ir.Table, column: str, window: Window) -> ir.Table:
     """Rows whose time lies in the window; where it has no start, also those before it and those without a time."""
     time = table[column]
-    end = ibis.timestamp(f"{window.end.isoformat()} 00:00:00")
+    end = midnight(window.end)
     if window.start is None:
         return table.filter((time < end) | time.isnull())
-    return table.filter((time >= ibis.timestamp(f"{window.start.isoformat()} 00:00:00")) & (time < end))
+    return table.filter((time >= midnight(window.start)) & (time < end))
+
+
+def midnight(day: dt.date) -> ir.TimestampScalar:
+    """The beginning of a day, in UTC."""
+    return ibis.timestamp(f"{day.isoformat()} 00:00:00")
+
+
+def counted(
+    rows: ir.Table,
+    time: ir.Value,
+    windows: Mapping[str, Window],
+    moment: Callable[[dt.date], ir.Value] = midnight,
+    bounds: tuple[dt.date, dt.date] | None = None,
+) -> ir.Table:
+    """One row: how many rows lie in each window, as `within` cuts them.
+
+    Args:
+        windows: by the name that its number has.
+        moment: the beginning of a day, as `time` is written.
+        bounds: times before the first day, or from the second on, are none.
+    """
+    known = time.notnull()
+    if bounds is not None:
+        known = known & (time >= moment(bounds[0])) & (time < moment(bounds[1]))
+    tests = {}
+    for name, window in windows.items():
+        inside = time < moment(window.end)
+        inside = ~known | inside if window.start is None else known & inside & (time >= moment(window.start))
+        tests[name] = ibis.ifelse(inside, 1, 0).sum().fill_null(0)
+    return rows.agg(**tests)
 
 
 def files_fingerprint(files: Iterable[Path]) -> str:

@@ -10,10 +10,12 @@ import os
 import re
 import urllib.parse
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -23,7 +25,7 @@ from ibis.common.exceptions import TableNotFound
 
 from segmentation_assets.settings_source import Database
 from segmentation_assets.sources import guessing
-from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets.sources.base import SourceError, Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows
 from segmentation_assets.sources.intake import connect, joined
@@ -84,16 +86,39 @@ class DatabaseRows:
             facts = remote.to_pyarrow(table.agg(rows=table.count(), **latest)).to_pylist()[0]
         return f"{source_name(settings)} {facts}"
 
+    def counts(self, entity: str, settings: Any, windows: Mapping[str, Window]) -> dict[str, int] | None:
+        """How many rows each window has, asked of the database; None where only reading them would tell: the time is text, or computed.
+
+        Raises:
+            SourceError: the database cannot be reached or read.
+        """
+        column = settings.columns.get(TIMES[entity])
+        with connected(settings) as (remote, table):
+            if column is None:
+                total = int(remote.to_pyarrow(table.agg(n=table.count())).to_pylist()[0]["n"])
+                return dict.fromkeys(windows, total)
+            time = table[column] if isinstance(column, str) and column in table.columns else None
+            if time is None or not (time.type().is_timestamp() or time.type().is_date()):
+                return None
+
+            def moment(day: dt.date) -> ir.Value:
+                return _moment(day, time, settings.timezone)
+
+            counts = counted(table, time, windows, moment, (self.bounds.first, self.bounds.end))
+            return {name: int(number) for name, number in remote.to_pyarrow(counts).to_pylist()[0].items()}
+
     def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> dict[str, str]:
         with connected(settings) as (remote, table):
-            wanted, note = _windowed(remote, table, entity, settings, window)
+            wanted, note = _windowed(remote, table, entity, settings, window, self.bounds)
+            wanted = _with_finite_times(wanted) if remote.name == "postgres" else wanted
             if remote.name == "duckdb":  # writes it itself; Ibis's batches do not go with DuckDB 2
                 remote.to_parquet(wanted.cast({name: "float64" for name, kind in wanted.schema().items() if kind.is_decimal()}), target)
                 return {"fetched": note}
             schema = pa.schema([(name, _arrow(kind)) for name, kind in wanted.schema().items()])
+            batches = _mysql_batches(remote, wanted, schema) if remote.name == "mysql" else _batches(remote, wanted, schema)
             with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-                for batch in remote.to_pyarrow_batches(wanted, chunk_size=BATCH_ROWS):
-                    writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+                for batch in batches:
+                    writer.write_table(batch)
         return {"fetched": note}
 
 
@@ -115,7 +140,7 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
     shown = f"{settings.url} ({source_name(settings)})"
     remote = None
     try:
-        remote = ibis.connect(_with_password(settings.url, secret), **_read_only(settings.url))
+        remote = _connect(settings.url, secret)
         yield remote, _table(remote, settings)
     except SourceError:
         raise
@@ -162,8 +187,20 @@ def _with_password(url: str, secret: str | None) -> str:
     return urllib.parse.urlunsplit(parts._replace(netloc=f"{user}:{urllib.parse.quote(secret, safe='')}@{host}"))
 
 
-def _read_only(url: str) -> dict[str, Any]:
-    return {"read_only": True} if url.startswith("duckdb://") else {}
+def _connect(url: str, secret: str | None) -> Any:
+    address = _with_password(url, secret)
+    if url.startswith("duckdb://"):
+        local = ibis.connect(address, read_only=True)
+        local.raw_sql("SET TimeZone = 'UTC'").fetchall()
+        return local
+    if not url.startswith(("mysql://", "mariadb://")):
+        return ibis.connect(address)
+    with warnings.catch_warnings():  # Ibis asks for the zone by its name, which a server need not know, and then only warns
+        warnings.simplefilter("ignore")
+        remote = ibis.connect(re.sub("^mariadb", "mysql", address), charset="utf8mb4")
+    with closing(remote.con.cursor()) as cursor:
+        cursor.execute("SET time_zone = '+00:00'")  # so that a TIMESTAMP is given in UTC
+    return remote
 
 
 def _without(secret: str | None, error: Exception) -> str:
@@ -183,15 +220,18 @@ def _table(remote: Any, settings: Database) -> ir.Table:
 
 def _mostly_iso(remote: Any, time: ir.StringColumn) -> bool:
     """Whether at least half of the column is ISO dates, over the whole table, so that every window has the same answer."""
-    counts = time.as_table().agg(some=time.count(), iso=time.re_search(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}").cast("int64").sum())
+    counts = time.as_table().agg(some=time.count(), iso=ibis.ifelse(time.re_search(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"), 1, 0).sum())
     facts = remote.to_pyarrow(counts).to_pylist()[0]
     return bool(facts["some"]) and 2 * int(facts["iso"] or 0) >= int(facts["some"])
 
 
-def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None) -> tuple[ir.Table, str]:
-    """The rows that may lie in the window (a day more on either side, for time zones), and in words how they were cut."""
+def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None, bounds: Bounds) -> tuple[ir.Table, str]:
+    """The rows that may lie in the window (a day more on either side, for time zones), and in words how they were cut.
+
+    With the first window come those without a usable time, so that none is lost.
+    """
     column = settings.columns.get(TIMES[entity])
-    if window is None:
+    if window is None or column is None:
         return table, "all rows"
     if not isinstance(column, str) or column not in table.columns:
         return table, f"all rows, because {TIMES[entity]} is an expression; map it to a column to fetch only the snapshot's"
@@ -199,26 +239,81 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     end = min(window.end, dt.date.max - ZONES) + ZONES
     start = None if window.start is None else window.start - ZONES
     if time.type().is_timestamp() or time.type().is_date():
-        cut = time < ibis.date(end) if time.type().is_date() else time < ibis.timestamp(f"{end} 00:00:00")
+        cut = time < _moment(end, time)
         if start is None:
-            return table.filter(cut | time.isnull()), WINDOW_ROWS
-        begun = time >= ibis.date(start) if time.type().is_date() else time >= ibis.timestamp(f"{start} 00:00:00")
-        return table.filter(cut & begun), WINDOW_ROWS
+            return table.filter(cut | time.isnull() | (time >= _moment(bounds.end, time))), WINDOW_ROWS
+        return table.filter(cut & (time >= _moment(start, time))), WINDOW_ROWS
     if time.type().is_string() and settings.date_formats == ("auto",) and _mostly_iso(remote, time):
         cut = time < end.isoformat()
-        if start is None:  # what is not surely a date comes with the first window, so that it is not lost
-            return table.filter(cut | time.isnull() | ~time.re_search(SAFE_ISO)), ISO_ROWS
+        if start is None:  # also what is not surely a date
+            return table.filter(cut | time.isnull() | ~time.re_search(SAFE_ISO) | (time >= bounds.end.isoformat())), ISO_ROWS
         return table.filter(cut & (time >= start.isoformat())), ISO_ROWS
     return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
+
+
+def _moment(day: dt.date, time: ir.Column, zone: str = "UTC") -> ir.Value:
+    """The beginning of a day in UTC, as a column of times has it that carry no offset and are in a zone; of dates, the day."""
+    if time.type().is_date():
+        return ibis.date(day)
+    begun = dt.datetime.combine(day, dt.time(), dt.UTC)
+    written = begun if time.type().timezone else begun.astimezone(ZoneInfo(zone))
+    return ibis.timestamp(written.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _with_finite_times(table: ir.Table) -> ir.Table:
+    """Without the times that PostgreSQL knows and Python does not, such as infinity: they are missing."""
+    first, last = dt.date(1, 1, 1), dt.date(9999, 12, 31)
+    times = [name for name, kind in table.schema().items() if kind.is_timestamp() or kind.is_date()]
+    known = {name: table[name].between(_moment(first, table[name]), _moment(last, table[name])) for name in times}
+    return table.mutate(**{name: ibis.ifelse(fits, table[name], ibis.null(table[name].type())) for name, fits in known.items()})
 
 
 def _arrow(kind: Any) -> pa.DataType:
     """What a column of a database is kept as."""
     if kind.is_timestamp():
         return pa.timestamp("us", tz="UTC" if kind.timezone else None)
+    if kind.is_integer():
+        return pa.uint64() if kind.is_uint64() else pa.int64()  # Ibis takes a YEAR of MySQL for a byte
     if kind.is_numeric() or kind.is_boolean() or kind.is_date():
         return pa.float64() if kind.is_decimal() else kind.to_pyarrow()
     return pa.string()
+
+
+def _batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+    for batch in remote.to_pyarrow_batches(wanted, chunk_size=BATCH_ROWS):
+        table = pa.Table.from_batches([batch])
+        for position, field in enumerate(batch.schema):
+            if pa.types.is_string(schema.field(position).type) and not pa.types.is_string(field.type):  # such as bytes, or a list
+                texts = [None if value is None else _text_of(value) for value in table[position].to_pylist()]
+                table = table.set_column(position, field.name, pa.array(texts, pa.string()))
+        yield table.cast(schema)
+
+
+def _mysql_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows as the server sends them. Ibis holds all of them at once, and makes numbers beside a NULL floats: long ids change."""
+    from MySQLdb.cursors import SSCursor  # only where there is such a database
+
+    with closing(remote.con.cursor(SSCursor)) as cursor:
+        cursor.execute(remote.compile(wanted))
+        while rows := cursor.fetchmany(BATCH_ROWS):
+            columns = zip(*rows, strict=True)
+            yield pa.table([_mysql_column(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema)
+
+
+def _mysql_column(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return pa.array([None if value is None else _text_of(value) for value in values], kind)
+    if pa.types.is_floating(kind):
+        return pa.array([None if value is None else float(value) for value in values], kind)  # a decimal
+    if pa.types.is_integer(kind):
+        return pa.array([int.from_bytes(value) if isinstance(value, bytes) else value for value in values], kind)  # bits
+    return pa.array(values, kind)
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return ",".join(sorted(value)) if isinstance(value, set) else str(value)
 
 
 def _numbered(table: ir.Table) -> SourceRows:

@@ -1,6 +1,8 @@
 """A first settings file for someone's own files: what each column seems to be, with every guess said in a comment."""
 
 import datetime as dt
+import functools
+import operator
 import re
 import tempfile
 from collections.abc import Sequence
@@ -9,55 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Files
-from segmentation_assets.sources import files, guessing
+from segmentation_assets.sources import column_names, files, guessing
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.intake import connect
 
-# Words in column names that tell what a column is, likelier ones first; compared without case, spaces and signs.
-HINTS: dict[str, tuple[str, ...]] = {
-    "customer_id": (
-        "customerid",
-        "custid",
-        "clientid",
-        "userid",
-        "householdid",
-        "memberid",
-        "customer",
-        "client",
-        "user",
-        "household",
-        "buyer",
-        "cust",
-    ),
-    "ordered_at": (
-        "orderdate",
-        "invoicedate",
-        "transactiontimestamp",
-        "transactiondate",
-        "purchasedate",
-        "orderedat",
-        "date",
-        "timestamp",
-        "datetime",
-        "day",
-        "time",
-        "at",
-    ),
-    "amount": ("amount", "salesvalue", "totalprice", "linetotal", "dollarvalue", "revenue", "total", "sales", "value", "paid", "spend"),
-    "price": ("unitprice", "price"),
-    "quantity": ("quantity", "qty", "units", "numberofcds", "count"),
-    "order_id": ("orderid", "invoiceno", "invoice", "basketid", "transactionid", "orderno", "ordernumber", "order", "basket", "receipt"),
-    "product_id": ("productid", "stockcode", "sku", "itemid", "articleid", "product", "item"),
-    "category": ("category", "department", "productgroup", "genre"),
-    "discount": ("discount", "retaildisc", "rebate"),
-    "consent": ("consent", "optin", "marketingconsent", "newsletter"),
-    "event_type": ("eventtype", "eventname", "event", "action", "activity", "type", "kind", "what"),
-    "subject": ("subject", "campaign", "coupon", "page"),
-}
 NEEDED_TYPES = {
     "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
     "event_type": {"text"},
@@ -79,6 +41,7 @@ class Look:
     first: dt.date | None
     last: dt.date | None
     decimal: str
+    thousands: str
     ids_repeat: bool  # so that it has no customer records, which are one for each id
 
     @property
@@ -134,16 +97,23 @@ def look(file: Path) -> Look:
             except duckdb.Error:
                 rows = files.reread_carefully(backend, file, settings, Path(scratch)) or rows
                 types = guessing.column_types(backend, rows, Cells(settings))
-            with_comma = settings.model_copy(update={"decimal": ","})
+            with_comma = settings.model_copy(update={"decimal": ",", "thousands": "."})
             gained = {
                 column
                 for column, kind in guessing.column_types(backend, rows, Cells(with_comma)).items()
                 if kind == "number" and types[column] == "text"
             }
             if gained:
-                settings, types = with_comma, {column: "number" if column in gained else kind for column, kind in types.items()}
-            formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in rows.columns}
-            dates = {column for column in rows.columns if _reads_dates(backend, rows, column, formats[column], settings)}
+                settings = settings.model_copy(update={"decimal": ","})
+                types = {column: "number" if column in gained else kind for column, kind in types.items()}
+            thousands = {",": ".", ".": ","}[settings.decimal]
+            if _are_grouped(backend, rows, thousands, settings.decimal):
+                settings = settings.model_copy(update={"thousands": thousands})
+                grouped = guessing.column_types(backend, rows, Cells(settings))
+                types = {column: "number" if grouped[column] == "number" and kind == "text" else kind for column, kind in types.items()}
+            likely = _perhaps_dates(backend, rows, types)
+            formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
+            dates = {column for column in likely if _reads_dates(backend, rows, column, formats[column], settings)}
             types = {
                 column: "date" if column in dates and (kind == "text" or _named_like(column, "ordered_at")) else kind
                 for column, kind in types.items()
@@ -152,6 +122,7 @@ def look(file: Path) -> Look:
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
+            dated = when or next((column for column in likely if types[column] == "date"), None)  # such as a date of birth
             span: dict[str, dt.datetime | None] = {"first": None, "last": None}
             if when:
                 time = Cells(settings, formats[when]).time(rows.table[when])
@@ -164,12 +135,40 @@ def look(file: Path) -> Look:
         types,
         rows.notes,
         found,
-        formats[when] if when else (),
+        formats[dated] if dated else (),
         first.date() if first else None,
         last.date() if last else None,
         settings.decimal,
+        settings.thousands,
         repeat,
     )
+
+
+def _perhaps_dates(backend: Any, rows: files.SourceRows, types: dict[str, str]) -> list[str]:
+    """The columns worth a look for how dates are written, which takes a second for each: not numbers, nor text without digits."""
+    columns = [
+        column for column, kind in types.items() if kind in {"text", "date"} or (kind != "empty" and _named_like(column, "ordered_at"))
+    ]
+    if not columns:
+        return []
+    sample = rows.table.limit(guessing.SAMPLE)
+    counts = {}
+    for position, column in enumerate(columns):
+        text = Cells(Files(files="")).text(sample[column])
+        counts[f"some{position}"] = text.count()
+        counts[f"digits{position}"] = ibis.ifelse(text.re_search(r"\d.*\d"), 1, 0).sum().fill_null(0)
+    found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0]
+    return [column for position, column in enumerate(columns) if found[f"digits{position}"] >= guessing.READABLE * found[f"some{position}"]]
+
+
+def _are_grouped(backend: Any, rows: files.SourceRows, thousands: str, decimal: str) -> bool:
+    """Whether a cell is written as 1,234.50 is, with a mark between thousands."""
+    texts = [rows.table[column] for column in rows.columns if rows.table[column].type().is_string()]
+    if not texts:
+        return False
+    written = rf"^[$€£]?\s*[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+{re.escape(decimal)}\d+\s*[$€£]?$"
+    some = functools.reduce(operator.or_, (text.re_search(written).fill_null(False) for text in texts))
+    return bool(backend.to_pyarrow(rows.table.limit(guessing.SAMPLE).filter(some).count()).as_py())
 
 
 def _repeat(backend: Any, ids: ir.Value) -> bool:
@@ -195,29 +194,20 @@ def _reads_dates(backend: Any, rows: files.SourceRows, column: str, formats: tup
 def _matched(types: dict[str, str]) -> dict[str, str]:
     """Canonical column -> source column, by name and type; each source column once."""
     taken: dict[str, str] = {}
-    for canonical, words in HINTS.items():
+    for canonical in column_names.ENGLISH:
         free = [
             column
             for column in types
             if column not in taken.values() and types[column] in NEEDED_TYPES.get(canonical, {"text", "number", "boolean"})
         ]
-        ranked = [(position, column) for column in free for position, word in enumerate(words) if _fits(column, word)]
+        ranked = [(fit, place, column) for place, column in enumerate(free) if (fit := column_names.rank(column, canonical)) is not None]
         if ranked:
-            taken[canonical] = min(ranked)[1]
+            taken[canonical] = min(ranked)[2]
     return taken
 
 
-def _bare(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _fits(column: str, word: str) -> bool:
-    bare = _bare(column)
-    return bare == word or (len(word) > 3 and word in bare) or (len(word) <= 3 and word in re.split(r"[^a-z0-9]+", column.lower()))
-
-
 def _named_like(column: str, canonical: str) -> bool:
-    return any(_fits(column, word) for word in HINTS[canonical])
+    return column_names.rank(column, canonical) is not None
 
 
 def write(looks: Sequence[Look], base: Path) -> str:
@@ -241,7 +231,7 @@ def write(looks: Sequence[Look], base: Path) -> str:
             lines += _item(_table(replace(one, found=named), base, wanted))
     for one in others:
         if one not in events and one not in customers:
-            lines.append(f"# Not used: {one.file.name}, because {_unused_because(one)}")
+            lines.append(f"# Not used: {_shown(one.file.name)}, because {_unused_because(one)}")
     lines += ["", "cleaning:", "  exact_duplicates: keep        # drop: set aside lines that are equal in every mapped column", ""]
     return "\n".join(lines)
 
@@ -280,12 +270,14 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
     if "delimiter" in one.notes:
         lines.append(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}")
     ours = [written for written in one.formats if written != "ISO 8601"]
-    if ours and {"ordered_at", "event_at"} & set(wanted):
+    if ours:
         other = ambiguous(ours)
         doubt = f"    # guessed; if day and month are the other way round: {other}" if other else "    # guessed"
         lines.append(f"date_format: {_list(ours)}{doubt}")
     if one.decimal != ".":
         lines.append(f"decimal: '{one.decimal}'    # guessed: read so, more columns are numbers")
+    if one.thousands:
+        lines.append(f"thousands: '{one.thousands}'    # guessed: some numbers are written with it")
     lines.append("columns:")
     used = set()
     for canonical in wanted:
@@ -301,7 +293,7 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
             lines.append(f"  {canonical}: TODO    # TODO: no column was recognised as {NEEDED[canonical]}; name it")
     unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in used]
     if unused:
-        lines.append(f"# {'attributes' if 'consent' in wanted else 'not mapped'}: {', '.join(unused)}")
+        lines.append(f"# {'attributes' if 'consent' in wanted else 'not mapped'}: {_shown(', '.join(unused))}")
     return lines
 
 
@@ -314,8 +306,16 @@ def _list(formats: Sequence[str]) -> str:
     return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
+def _shown(text: str) -> str:
+    """The text as a comment may hold it."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def _quoted(text: str) -> str:
     """A YAML scalar that is this text whatever is in it."""
+    if not text.isprintable():  # YAML takes control characters only as escapes
+        escaped = "".join(f"\\U{ord(c):08x}" if not c.isprintable() or c in '"\\' else c for c in text)
+        return f'"{escaped}"'
     return (
         text
         if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./*-]*( \* [A-Za-z_][A-Za-z0-9_]*)?", text)

@@ -27,7 +27,7 @@ from segmentation_assets.sources.files import ROW, SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 7  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 8  # of what is kept; raise it when reading changes, so that files are read anew
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # rows are looked up by time only
@@ -145,7 +145,8 @@ class Intake:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, **WRITING)
+            written = canonical(backend, entity, found, rows, cells, self.bounds.of_file(entity, file))
+            backend.to_parquet(written, unfinished, **WRITING)
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import functools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -36,14 +37,25 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     "consent",
     PLACE,
 }
+EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which tells nothing
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Dates outside are taken for errors: from `first`, up to and not including `end`."""
+    """Dates outside are taken for errors: from `first`, up to and not including `end`, which a person may have `given`."""
 
     first: dt.date
     end: dt.date
+    given: bool = True
+
+    def of_file(self, entity: str, file: Path) -> "Bounds":
+        """What was ordered or happened was so before the file was written, give or take the zones; customers may be known from later on."""
+        if self.given or entity == "customers":
+            return self
+        written = dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).date()
+        if written < EARLIEST_WRITTEN:
+            return self
+        return Bounds(self.first, min(self.end, written + dt.timedelta(days=2)))
 
     def usable(self, time: ir.TimestampValue) -> ir.TimestampValue:
         """The time, null where it is out of bounds."""
@@ -177,6 +189,6 @@ def _record(third: ir.Table, columns: tuple[str, ...]) -> ir.StringValue:
 def _staged(value: ir.Value, cells: Cells) -> ir.Value:
     if value.type().is_numeric():
         return value.cast("float64")
-    if value.type().is_boolean():
+    if value.type().is_boolean() or value.type().is_date():
         return value
-    return cells.text(value)
+    return cells.time(value).date() if value.type().is_timestamp() else cells.text(value)

@@ -1,6 +1,8 @@
 """Your own data: the tables that the settings describe, as a source."""
 
+import datetime as dt
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import ibis
@@ -10,12 +12,13 @@ import pyarrow as pa
 from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, Contract
 from segmentation_assets.engines import Engine
 from segmentation_assets.settings_source import Database, Tables
-from segmentation_assets.sources.base import Window, within
+from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.kept import Kept, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
 
+LAST = dt.date(2100, 1, 1)  # no date is later, whatever the settings leave open
 CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}
 
 
@@ -29,12 +32,12 @@ class TablesSource:
 
     def __init__(self, settings: Tables, folder: Path) -> None:
         self.settings = settings
-        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until))
+        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None))
         self.databases = DatabaseRows(folder, self.intake.bounds)
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
-        end = ibis.timestamp(f"{window.end.isoformat()} 00:00:00")
+        end = midnight(window.end)
         for position, table in enumerate(self.settings.customers):
             kept = (
                 [self.databases.fetch("customers", table, None, position)]
@@ -66,6 +69,24 @@ class TablesSource:
     def has_databases(self, entity: str) -> bool:
         """Whether a table of an entity is in a database."""
         return any(isinstance(table, Database) for table in self.settings.entity(entity))
+
+    def is_dated(self, entity: str) -> bool:
+        """Whether it is known when the rows of an entity came to be; customers need not say since when they are known."""
+        return all(TIMES[entity] in table.columns for table in self.settings.entity(entity))
+
+    def counts(self, entity: str, engine: Engine, windows: Mapping[str, Window]) -> dict[str, int] | None:
+        """How many rows the entity has in each window now; None where a database would have to be read whole to tell."""
+        totals = dict.fromkeys(windows, 0)
+        for table in self.settings.entity(entity):
+            if isinstance(table, Database):
+                found = self.databases.counts(entity, table, windows)
+            else:
+                rows = engine.scan([Path(kept.rows_file) for kept in self.intake.take(entity, table)])
+                found = engine.rows(counted(rows, rows[TIMES[entity]], windows))[0]
+            if found is None:
+                return None
+            totals = {name: total + int(found[name]) for name, total in totals.items()}
+        return totals
 
     def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
         """What was taken in for an entity, read now where it has changed."""

@@ -1,4 +1,4 @@
-"""Databases: a real PostgreSQL, SQLite and DuckDB give the same rows, only the window's, and never show the password."""
+"""Databases: real PostgreSQL and MariaDB servers, SQLite and DuckDB give the same rows, only the window's, and never show the password."""
 
 import datetime as dt
 import sqlite3
@@ -25,54 +25,53 @@ COLUMNS = {"customer_id": "buyer", "ordered_at": "at", "amount": "paid * 1"}
 JANUARY, FEBRUARY = Window(None, dt.date(2024, 2, 1)), Window(dt.date(2024, 2, 1), dt.date(2024, 3, 1))
 
 
-@pytest.fixture
-def shop(postgres: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    postgres.run(
-        "drop table if exists orders; create table orders (buyer text, at timestamp, paid numeric(12, 2)); grant select on orders to shop"
-    )
+@pytest.fixture(params=["postgres", "mariadb"])
+def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    server = request.getfixturevalue(request.param)
+    server.make("drop table if exists orders; create table orders (buyer text, at {time}, paid numeric(12, 2))")
     for buyer, at, paid in ROWS:
-        values = ", ".join("null" if value is None else f"'{value}'" for value in (buyer, at, paid))
-        postgres.run(f"insert into orders values ({values})")
+        cells = ", ".join("null" if value is None else f"'{value}'" for value in (buyer, at, paid))
+        server.run(f"insert into orders values ({cells})")
     monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
-    return postgres
+    return server
+
+
+def at(server: Any, **table: Any) -> dict[str, Any]:
+    """A table of the server, as the settings describe it."""
+    return {"url": server.url, "password_variable": "SHOP_PASSWORD", "columns": COLUMNS, **table}
 
 
 def values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(((row["customer_id"], row["ordered_at"], row["amount"]) for row in rows), key=str)
 
 
-def test_postgres_gives_each_row_to_one_window(opened: Any, shop: Any) -> None:
-    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS})
+def test_a_server_gives_each_row_to_one_window(opened: Any, shop: Any) -> None:
+    source = opened(transactions=at(shop, table="orders"))
     january, february = values(source.rows(window=JANUARY)), values(source.rows(window=FEBRUARY))
     assert january == [("c1", dt.datetime(2024, 1, 5, 10), 10.5), ("c2", dt.datetime(2024, 1, 31, 23, 59, 59), 20.0), (None, None, 7.0)]
     assert february == [("c1", dt.datetime(2024, 2, 1), -3.25)]
 
 
 def test_only_the_windows_rows_are_fetched(opened: Any, shop: Any) -> None:
-    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}).source
+    source = opened(transactions=at(shop, table="orders")).source
     february = source.kept("transactions", FEBRUARY)[0]
     assert february.notes == {"fetched": "only the window's rows"}
     assert february.rows == 3  # with a day on either side for time zones; the 5th of January is not fetched
 
 
 def test_a_query_is_a_source_too(opened: Any, shop: Any) -> None:
-    source = opened(
-        transactions={
-            "url": shop.url,
-            "password_variable": "SHOP_PASSWORD",
-            "query": "select buyer, at, paid from orders where paid > 0",
-            "columns": COLUMNS,
-        }
-    )
+    source = opened(transactions=at(shop, query="select buyer, at, paid from orders where paid > 0"))
     assert sorted(row["amount"] for row in source.rows()) == [7.0, 10.5, 20.0]
 
 
 def test_times_with_a_zone_become_utc(opened: Any, shop: Any) -> None:
-    shop.run(
-        "drop table if exists zoned; create table zoned as select 'c' buyer, timestamptz '2024-01-01 00:30+02' at, 1 "
-        "paid; grant select on zoned to shop"
-    )
-    source = opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "zoned", "columns": COLUMNS})
+    zoned = {
+        "postgres": "create table zoned as select 'c' buyer, timestamptz '2024-01-01 00:30+02' at, 1 paid",
+        "mariadb": "set time_zone = '+02:00'; create table zoned (buyer text, at timestamp, paid int); "
+        "insert into zoned values ('c', '2024-01-01 00:30:00', 1)",
+    }
+    shop.run(f"drop table if exists zoned; {zoned[shop.name]}")
+    source = opened(transactions=at(shop, table="zoned"))
     assert source.rows()[0]["ordered_at"] == dt.datetime(2023, 12, 31, 22, 30)
     assert len(source.rows(window=Window(None, dt.date(2024, 1, 1)))) == 1
 
@@ -88,7 +87,7 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
     elif problem == "unset":
         monkeypatch.delenv("SHOP_PASSWORD")
     else:
-        url = "postgresql://shop@127.0.0.1:1/shop"
+        url = f"{shop.url.partition('://')[0]}://shop@127.0.0.1:1/shop"
     with pytest.raises(SourceError) as raised:
         opened(transactions={"url": url, "password_variable": "SHOP_PASSWORD", "table": table, "columns": COLUMNS}).rows()
     chain, error = "", raised.value
@@ -99,7 +98,7 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
 
 
 def test_the_password_is_in_no_file(opened: Any, shop: Any, tmp_path: Path) -> None:
-    opened(transactions={"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}).rows()
+    opened(transactions=at(shop, table="orders")).rows()
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert any(file.suffix == ".parquet" for file in written)
     assert not any(b"p@ss" in file.read_bytes() or b"p%40ss" in file.read_bytes() for file in written)
@@ -159,12 +158,9 @@ def test_text_that_is_no_date_is_not_lost(opened: Any, tmp_path: Path) -> None:
 
 
 def test_the_same_rows_have_the_same_numbers(opened: Any, shop: Any) -> None:
-    settings = {"url": shop.url, "password_variable": "SHOP_PASSWORD", "table": "orders", "columns": COLUMNS}
+    settings = at(shop, table="orders")
     before = opened(transactions=settings).rows()
-    shop.run(
-        "create table shuffled as select * from orders order by random(); drop table orders; alter table shuffled "
-        "rename to orders; grant select on orders to shop"
-    )
+    shop.make("create table shuffled as select * from orders order by {random}; drop table orders; alter table shuffled rename to orders")
     assert opened(transactions=settings).rows() == before
 
 
@@ -184,3 +180,92 @@ def test_a_table_that_is_not_there_is_named(opened: Any, tmp_path: Path) -> None
     sqlite3.connect(tmp_path / "shop.db").close()
     with pytest.raises(SourceError, match=r"\(orders\): no such table"):
         opened(transactions={"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}).rows()
+
+
+def test_long_ids_beside_missing_ones_are_not_rounded(opened: Any, shop: Any) -> None:
+    long = 9_007_199_254_740_993  # one more than a float can tell
+    shop.make(
+        "drop table if exists ids; create table ids (buyer bigint, at {time}, paid int); "
+        f"insert into ids values ({long}, '2024-01-05', 1), (null, '2024-01-05', 2)"
+    )
+    assert [row["customer_id"] for row in opened(transactions=at(shop, table="ids")).rows()] in ([str(long), None], [None, str(long)])
+
+
+def test_columns_of_unusual_names_and_kinds(opened: Any, shop: Any) -> None:
+    flag, true, others = {
+        "postgres": ("boolean", "true", "'\\xff00'::bytea, interval '1 day', '{1,2}'::int[], '{\"a\": 1}'::json, 'infinity'::timestamp"),
+        "mariadb": ("tinyint(1)", "1", "x'ff00', b'101', year('2024-01-01'), time('10:00:00'), json_object('a', 1)"),
+    }[shop.name]
+    shop.make(
+        "drop table if exists clients; create table clients ({quote}Kunden-Nr. 100%s{quote} bigint, {quote}Größe{quote} text, born date, "
+        f"agreed {flag}); insert into clients values (1, 'käse', '1980-02-03', {true}), (2, null, null, not {true}), (3, '', null, null)"
+    )
+    columns = {"customer_id": "Kunden-Nr. 100%s", "consent": "agreed"}
+    orders = at(shop, table="orders")
+    rows = opened(transactions=orders, customers=at(shop, table="clients", columns=columns)).rows("customers")
+    assert [(row["customer_id"], row["consent"], row["Größe"], row["born"]) for row in rows] == [
+        ("1", True, "käse", dt.date(1980, 2, 3)),
+        ("2", False, None, None),
+        ("3", None, None, None),
+    ]
+    query = f"select buyer, at, paid, {others} from orders"
+    assert len(opened(transactions=at(shop, query=query)).rows()) == len(ROWS)
+
+
+def test_text_dates_are_cut_by_the_server_and_none_is_lost(opened: Any, shop: Any) -> None:
+    dates = ["2024-01-05", "soon", "2024-02-30", "2024-02-10 08:30:00", "05.02.2024", "2024-03-05"]
+    lines = ", ".join(f"('c', '{date}', 1)" for date in [*dates, ""])
+    shop.run("drop table if exists written; create table written (buyer text, at varchar(30), paid double precision)")
+    shop.run(f"insert into written values {lines}, ('c', null, 1)")
+    source = opened(transactions=at(shop, table="written"))
+    january, february = source.rows(window=JANUARY), source.rows(window=FEBRUARY)
+    assert sorted(str(row["ordered_at"]) for row in january) == ["2024-01-05 00:00:00", *["None"] * 5]
+    assert [row["ordered_at"] for row in february] == [dt.datetime(2024, 2, 10, 8, 30)]
+    assert source.source.kept("transactions", FEBRUARY)[0].notes == {"fetched": "only the window's rows, by ISO text"}
+
+
+def test_mariadb_may_be_called_so_in_the_address(opened: Any, mariadb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
+    mariadb.run("drop table if exists one; create table one as select 'c' buyer, date '2024-01-05' at, 1 paid")
+    table = {**at(mariadb, table="shop.one"), "url": mariadb.url.replace("mysql:", "mariadb:")}
+    assert values(opened(transactions=table).rows()) == [("c", dt.datetime(2024, 1, 5), 1.0)]
+
+
+def test_a_time_out_of_bounds_comes_with_the_first_window(opened: Any, shop: Any) -> None:
+    never = {"postgres": "infinity", "mariadb": "9999-12-31"}[shop.name]
+    shop.run(f"insert into orders values ('c9', '2150-01-01', 1), ('c9', '{never}', 2)")
+    source = opened(transactions=at(shop, table="orders"))
+    assert [row["ordered_at"] for row in source.rows(window=JANUARY) if row["customer_id"] == "c9"] == [None, None]
+    assert not [row for row in source.rows(window=FEBRUARY) if row["customer_id"] == "c9"]
+
+
+WRITTEN = [
+    "2023-12-31 23:30:00",
+    "2024-01-31 22:30:00",
+    "2024-01-31 23:30:00",
+    "2024-02-01 00:30:00",
+    "2024-02-29 23:30:00",
+    "1850-01-01",
+    "2150-01-01",
+]
+
+
+@pytest.mark.parametrize("kind", ["{time}", "date", "timestamp with time zone"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Berlin"])
+def test_the_server_counts_the_rows_that_each_window_has(opened: Any, shop: Any, kind: str, zone: str) -> None:
+    if shop.name == "mariadb" and "zone" in kind:
+        kind = "timestamp null"
+    times = [f"'{time}'" for time in WRITTEN if kind != "timestamp null" or "1900" < time < "2038"]
+    shop.make(f"drop table if exists counted; create table counted (buyer text, at {kind}, paid int)")
+    shop.run("insert into counted values " + ", ".join(f"('c', {time}, 1)" for time in [*times, "null"]))
+    source = opened(transactions=at(shop, table="counted", timezone=zone))
+    windows = {"one": JANUARY, "two": FEBRUARY}
+    assert source.source.counts("transactions", source.engine, windows) == {
+        name: len(source.rows(window=window)) for name, window in windows.items()
+    }
+
+
+def test_text_dates_cannot_be_counted_by_the_server(opened: Any, shop: Any) -> None:
+    shop.run("drop table if exists texts; create table texts (buyer text, at text, paid int)")
+    source = opened(transactions=at(shop, table="texts"))
+    assert source.source.counts("transactions", source.engine, {"one": JANUARY}) is None

@@ -1,9 +1,12 @@
 """Files: each format, dialect and encoding gives the same rows; whatever is in a file, each row is loaded or is a problem."""
 
 import bz2
+import csv
 import datetime as dt
 import gzip
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.core.cleaning import judged_events
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets.sources.tables import TablesSource
-from segmentation_assets_tests.sources.conftest import FOREVER
+from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "category": "what"}
 EXPECTED = [
@@ -231,6 +235,18 @@ def test_infinite_numbers_stop_no_file(opened: Any, tmp_path: Path) -> None:
         assert [(row["ordered_at"], row["quantity"] is None) for row in rows] == [(None, False), (dt.datetime(2024, 1, 5), True)]
 
 
+def test_an_order_in_the_future_of_its_file_has_no_usable_date(opened: Any, tmp_path: Path) -> None:
+    file = tmp_path / "o.csv"
+    file.write_text("id,day,paid,what\nc1,2024-03-01,1,x\nc2,2024-03-02 23:59,1,x\nc3,2024-03-03,1,x\nc4,2099-01-01,1,x\n")
+    written = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC).timestamp()
+    os.utime(file, (written, written))
+    table = {"files": "o.csv", "columns": COLUMNS}
+    assert [row["unread"] for row in opened(transactions=table).rows()] == [None, None, "ordered_at", "ordered_at"]
+    assert [row["unread"] for row in opened(transactions=table, orders_until="2099-01-01").rows()] == [None, None, None, "ordered_at"]
+    os.utime(file, (315532800, 315532800))  # 1980, as of an archive made without times
+    assert [row["unread"] for row in opened(transactions=table).rows()] == [None] * 4
+
+
 def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "2024-01.csv").write_text(TEXT)
@@ -307,15 +323,47 @@ CELL = st.one_of(
 )
 
 
+JSON_LINE = st.one_of(
+    st.dictionaries(
+        st.sampled_from(["id", "day", "paid", "what", "ID", "", "a.b", '"', "$", "é"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+            max_leaves=4,
+        ),
+        max_size=4,
+    ).map(lambda value: json.dumps(value, allow_nan=False, default=str) if _finite(value) else '{"paid": 1e999}'),
+    st.sampled_from(["[1]", "null", '"text"', "{", '{"id": 1} {"id": 2}', '{"id": "\\u0000"}', '{"id": 1, "id": 2}', "7", "nul", "{}"]),
+)
+
+
+def _finite(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+SHEET_CELL = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**15), 10**15),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2050, 1, 1)),
+    st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=8).filter(
+        lambda text: not text.startswith("=")
+    ),
+    st.sampled_from(["NA", "id", "2024-01-05", " ", "#N/A", "'", '"']),
+)
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=st.lists(st.lists(CELL, min_size=4, max_size=4), min_size=1, max_size=12),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
 def test_well_formed_files_with_any_cells_load_row_for_row(tmp_path_factory: Any, rows: list[list[str]], encoding: str) -> None:
-    import csv
-    import io
-
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["id", "day", "paid", "what"], *rows])
     content = text.getvalue().encode(encoding, "replace")
@@ -345,6 +393,51 @@ def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[byt
     assert len(found) == sum(bool(line.replace("\0", "\u2400").strip()) for line in text.split("\n")[1:])
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(lines=st.lists(JSON_LINE, max_size=10))
+def test_whatever_the_lines_of_json_each_is_a_row(tmp_path_factory: Any, lines: list[str]) -> None:
+    lines = ['{"id": "c", "day": "2024-01-05", "paid": 1, "what": "x"}', *lines]
+    content = "".join(line + "\n" for line in lines).encode("utf-8", "replace")
+    found = _taken_in(tmp_path_factory.mktemp("json"), content, {}, "o.jsonl")
+    assert len(found) == len(lines)
+    for line, row in zip(lines, found, strict=True):
+        assert (row["problem"] is None) == _is_object(line)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(rows=st.lists(st.lists(SHEET_CELL, min_size=1, max_size=5), min_size=1, max_size=8))
+def test_whatever_the_cells_of_a_workbook_each_row_that_holds_something_is_a_row(tmp_path_factory: Any, rows: list[list[Any]]) -> None:
+    book = openpyxl.Workbook()
+    for row in [["id", "day", "paid", "what"], *rows]:
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    found = _taken_in(tmp_path_factory.mktemp("book"), content.getvalue(), {}, "o.xlsx")
+    assert len(found) == sum(any(str(cell).strip() for cell in row if cell is not None) for row in rows)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(rows=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=8))
+def test_whatever_the_cells_of_events_each_is_clean_or_rejected(tmp_path_factory: Any, rows: list[list[str]]) -> None:
+    folder = tmp_path_factory.mktemp("events")
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["id", "day", "what"], *rows])
+    (folder / "e.csv").write_bytes(text.getvalue().encode("utf-8", "replace"))
+    events = {"files": "e.csv", "delimiter": ",", "columns": {"customer_id": "id", "event_at": "day", "event_type": "what"}}
+    with opened_in(folder) as opened:
+        source = opened(transactions={"files": "none.csv", "columns": COLUMNS}, events=events)
+        judged = judged_events(source.source.events(source.engine, FOREVER))
+        sizes = [source.engine.rows(part.agg(n=part.count()))[0]["n"] for part in (judged.kept(), judged.rejected("events"))]
+    assert sum(sizes) == len(rows)
+
+
 def _is_utf8(content: bytes) -> bool:
     try:
         content.decode()
@@ -361,11 +454,9 @@ def _is_cp1252(content: bytes) -> bool:
         return False
 
 
-def _taken_in(folder: Path, content: bytes, options: dict[str, Any]) -> list[dict[str, Any]]:
-    (folder / "o.csv").write_bytes(content)
-    described = Tables.model_validate({"kind": "tables", "transactions": {"files": "o.csv", "columns": COLUMNS, **options}}).resolved(
-        folder
-    )
+def _taken_in(folder: Path, content: bytes, options: dict[str, Any], name: str = "o.csv") -> list[dict[str, Any]]:
+    (folder / name).write_bytes(content)
+    described = Tables.model_validate({"kind": "tables", "transactions": {"files": name, "columns": COLUMNS, **options}}).resolved(folder)
     engine = DuckDBEngine(threads=1)
     try:
         source = TablesSource(described, folder / "intake")

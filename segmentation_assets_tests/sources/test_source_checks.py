@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from segmentation_assets.settings import Settings
@@ -71,3 +72,30 @@ def test_changes_that_stop() -> None:
     assert no_longer_read(before, now) == ["a", "b"]
     assert no_longer_read(None, now) == []
     assert sorted(changed_columns(before, now)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "types", "severity"),
+    [
+        (pa.float64(), pa.string(), {}, dg.AssetCheckSeverity.ERROR),
+        (pa.date32(), pa.string(), {}, dg.AssetCheckSeverity.ERROR),
+        (pa.float64(), pa.string(), {"x": "text"}, dg.AssetCheckSeverity.WARN),
+        (pa.string(), pa.float64(), {}, dg.AssetCheckSeverity.WARN),
+    ],
+)
+def test_an_attribute_never_changes_its_type_without_a_word(
+    opened: Any, lake: Any, tmp_path: Path, before: pa.DataType, now: pa.DataType, types: dict[str, str], severity: dg.AssetCheckSeverity
+) -> None:
+    (tmp_path / "p.csv").write_text("id,x\nc,1\n")
+    customers = {"files": str(tmp_path / "p.csv"), "columns": {"customer_id": "id"}, "attribute_types": types}
+    source = {"kind": "tables", "customers": customers, "transactions": {"files": "none.csv", "columns": COLUMNS}}
+    snapshots = {"first": "2024-02-01", "last": "2024-03-01", "cadence": "monthly"}
+    settings = Settings(**{"data_dir": str(tmp_path), "snapshots": snapshots, "source": source})
+    check = columns_check("customers").node_def.compute_fn.decorated_fn
+    tables = opened(transactions=source["transactions"], customers=customers).source
+    put(lake, "raw_customers", "2024-02-01", {"x": None}, x=before)
+    put(lake, "raw_customers", "2024-03-01", {"x": None}, x=now)
+    found = check(dg.build_op_context(partition_key="2024-03-01"), settings, tables, lake)
+    assert (found.passed, found.severity) == (False, severity)
+    assert found.description.startswith("x was")
+    assert ("attribute_types: {x: number}" in found.description) == (severity == dg.AssetCheckSeverity.ERROR)

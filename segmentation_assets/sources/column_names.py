@@ -1,0 +1,129 @@
+"""What columns are usually called, in English, German, French, Spanish, Italian and Dutch, and what a name seems to be.
+
+Names are compared without case, accents, spaces and signs: `Kunden-Nr.` is `kundennr`, `Prix unitaire` is `prixunitaire`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# Canonical column -> names that say it all, and names that may mean something else too; likelier ones first.
+ENGLISH: dict[str, tuple[str, str]] = {
+    "customer_id": ("customerid custid clientid userid householdid memberid", "customer client user household buyer cust"),
+    "ordered_at": (
+        "orderdate invoicedate transactiontimestamp transactiondate purchasedate orderedat",
+        "date timestamp datetime day time at",
+    ),
+    "amount": ("amount salesvalue totalprice linetotal dollarvalue revenue", "total sales value paid spend"),
+    "price": ("unitprice", "price"),
+    "quantity": ("quantity qty units numberofcds", "count"),
+    "order_id": (
+        "orderid invoiceno basketid transactionid orderno ordernumber invoicenumber",
+        "invoice order basket receipt",
+    ),
+    "product_id": ("productid stockcode sku itemid articleid", "product item"),
+    "category": ("category department productgroup genre", ""),
+    "discount": ("discount retaildisc rebate", ""),
+    "consent": ("consent optin marketingconsent newsletter", ""),
+    "event_type": ("eventtype eventname", "event action activity type kind what"),
+    "subject": ("subject campaign coupon page", ""),
+}
+ABROAD: dict[str, tuple[str, str]] = {
+    "customer_id": (
+        "kundennummer kundennr kundenid kundeid kdnr kdnummer debitorennummer mitgliedsnummer "
+        "numeroclient numerodeclient numclient noclient nclient idclient codeclient refclient "
+        "idcliente clienteid numerocliente numerodecliente codigocliente codicecliente codcliente nrocliente "
+        "klantnummer klantnr klantid klantcode",
+        "kunde kunden kaufer kaeufer mitglied acheteur membre cliente klant koper",
+    ),
+    "ordered_at": (
+        "bestelldatum rechnungsdatum kaufdatum auftragsdatum belegdatum transaktionsdatum verkaufsdatum buchungsdatum bestelltam "
+        "datecommande datedecommande datedelacommande datefacture datedefacture datedelafacture dateachat datedachat datevente "
+        "datedevente fechapedido fechadepedido fechadelpedido fechacompra fechadecompra fechafactura fechadefactura fechaventa "
+        "fechadeventa dataordine datadordine datadellordine dataacquisto datadacquisto datafattura datavendita "
+        "besteldatum orderdatum factuurdatum aankoopdatum verkoopdatum transactiedatum",
+        "datum zeitpunkt tag zeit fecha data dia dag tijdstip",
+    ),
+    "amount": (
+        "gesamtbetrag rechnungsbetrag zeilenbetrag gesamtpreis zeilensumme warenwert umsatz betrag "
+        "montanttotal montantttc montantht prixtotal montant chiffredaffaires "
+        "importetotal preciototal importe monto importototale prezzototale importo fatturato "
+        "totaalbedrag totaalprijs bedrag omzet",
+        "summe wert somme ventas totale",
+    ),
+    "price": (
+        "einzelpreis stuckpreis stueckpreis verkaufspreis prixunitaire preciounitario prezzounitario stukprijs eenheidsprijs",
+        "preis prix precio prezzo prijs",
+    ),
+    "quantity": (
+        "menge anzahl stuckzahl stueckzahl quantite qte cantidad unidades quantita aantal hoeveelheid",
+        "stuck stueck nombre pezzi stuks",
+    ),
+    "order_id": (
+        "bestellnummer bestellnr bestellid auftragsnummer auftragsnr rechnungsnummer rechnungsnr belegnummer belegnr bonnummer "
+        "numerocommande numerodecommande nocommande ncommande ndecommande idcommande numerofacture numerodefacture nofacture "
+        "numeropedido numerodepedido idpedido numerofactura numerodefactura numeroordine idordine numerofattura "
+        "ordernummer bestelnummer factuurnummer",
+        "bestellung auftrag rechnung beleg commande facture panier pedido factura ordine fattura bestelling factuur",
+    ),
+    "product_id": (
+        "artikelnummer artikelnr artikelid artikelcode artnr produktnummer produktnr produktid refarticle referencearticle codearticle "
+        "refproduit codeproduit idproduit referenceproduit codigoproducto codigoarticulo idproducto idarticulo "
+        "codiceprodotto codicearticolo idprodotto productcode productnummer",
+        "artikel produkt article produit producto articulo prodotto articolo",
+    ),
+    "category": (
+        "warengruppe produktgruppe artikelgruppe kategorie abteilung categorie rayon famille familia categoria departamento reparto "
+        "famiglia productgroep artikelgroep afdeling",
+        "sparte gamme seccion",
+    ),
+    "discount": ("rabatt rabattbetrag nachlass skonto remise descuento sconto korting", "reduction"),
+    "consent": (
+        "einwilligung werbeeinwilligung zustimmung werbeerlaubnis consentement consentimiento consenso toestemming akkoord",
+        "",
+    ),
+    "event_type": (
+        "ereignistyp ereignis typeevenement evenement tipoevento evento gebeurtenis",
+        "aktion vorgang accion azione actie typ tipo",
+    ),
+    "subject": ("kampagne gutschein campagne campana campagna", "seite pagina"),
+}
+# Words in a name that say that it is something else, such as the date of birth.
+NOT: dict[str, str] = {
+    "customer_id": "name nom prenom nombre apellido nome cognome naam vorname nachname kundenname customername clientname klantnaam",
+    "ordered_at": "birth birthdate birthday update updated geburt naissance nacimiento nascita geboorte",
+    "amount": "tax vat mwst ust tva iva btw steuer discount rabatt remise descuento sconto korting",
+    "quantity": "discount account country",
+    "product_id": "category group gruppe kategorie categorie famille familia categoria gruppo groep",
+}
+WITHIN_ENGLISH, WITHIN_ABROAD, WITHIN_NOT = 4, 7, 5  # letters from which on a word also counts within a longer one
+
+
+def rank(column: str, canonical: str) -> tuple[int, ...] | None:
+    """How well a column's name fits a canonical column, less being better; None where it does not."""
+    bare, words = _folded(column)
+    if any(other in words or (len(other) >= WITHIN_NOT and other in bare) for other in NOT.get(canonical, "").split()):
+        return None
+    fits = [
+        (tier, abroad, position, bare != word) for tier, abroad, position, word in _hints(canonical) if _says(word, bare, words, abroad)
+    ]
+    return min(fits, default=None)
+
+
+def _hints(canonical: str) -> Iterator[tuple[int, bool, int, str]]:
+    for abroad, hints in ((False, ENGLISH), (True, ABROAD)):
+        for tier, words in enumerate(hints[canonical]):
+            for position, word in enumerate(words.split()):
+                yield tier, abroad, position, word
+
+
+def _says(word: str, bare: str, words: set[str], abroad: bool) -> bool:
+    return bare == word or word in words or (len(word) >= (WITHIN_ABROAD if abroad else WITHIN_ENGLISH) and word in bare)
+
+
+def _folded(column: str) -> tuple[str, set[str]]:
+    """The name without case, accents and signs, and its words."""
+    spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", column)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(c)).casefold()
+    words = re.findall(r"[a-z0-9]+", plain)
+    return "".join(words), set(words)

@@ -1,0 +1,87 @@
+"""Customer attributes: each is what nearly all of its cells are, over all files, and what cannot be read is listed."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from segmentation_assets_tests.sources.conftest import opened_in
+
+CUSTOMERS = {"files": "people", "columns": {"customer_id": "id"}}
+ORDERS = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": "day", "amount": "paid"}}
+
+
+def read(opened: Any, folder: Path, *files: list[str], **further: Any) -> list[dict[str, Any]]:
+    """The customers of files that have one attribute `x`, of the given cells."""
+    (folder / "people").mkdir()
+    for number, cells in enumerate(files):
+        rows = "".join(f"c{number}-{i:03},{cell}\n" for i, cell in enumerate(cells))
+        (folder / "people" / f"{number}.csv").write_text("id,x\n" + rows)
+    return opened(transactions=ORDERS, customers={**CUSTOMERS, **further}).rows("customers")
+
+
+NUMBERS = [str(i) for i in range(1, 20)]
+
+
+def test_one_bad_cell_is_missing_and_listed(opened: Any, tmp_path: Path) -> None:
+    rows = read(opened, tmp_path, [*NUMBERS, "ask"])
+    assert [row["x"] for row in rows] == [*map(float, NUMBERS), None]
+    assert [(row["unread"], row["record"]) for row in rows if row["unread"]] == [("x", '{"id":"c0-019","x":"ask"}')]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([*NUMBERS, "ask", "ask"], str),  # 19 of 21
+        ([*NUMBERS, "01234"], str),
+        ([*NUMBERS, "0"], float),
+        ([*NUMBERS, "0.5"], float),
+        ([*NUMBERS, "", "NA"], float),
+        (["2024-01-05"] * 19 + ["soon"], dt.date),
+        (["2024-01-05"] * 10 + ["soon"] * 10, str),
+    ],
+)
+def test_an_attribute_is_what_nearly_all_of_its_cells_are(opened: Any, tmp_path: Path, cells: list[str], kind: type) -> None:
+    assert {type(row["x"]) for row in read(opened, tmp_path, cells) if row["x"] is not None} == {kind}
+
+
+def test_the_type_is_that_of_all_files(opened: Any, tmp_path: Path) -> None:
+    rows = read(opened, tmp_path, ["ask"], NUMBERS)
+    assert [row["x"] for row in rows] == [None, *map(float, NUMBERS)]
+
+
+def test_a_type_that_is_given_holds(opened: Any, tmp_path: Path) -> None:
+    rows = read(opened, tmp_path, [*NUMBERS, "01234"], attribute_types={"x": "number"})
+    assert rows[-1]["x"] == 1234.0
+
+
+def test_dates_of_a_typed_file_are_dates(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    when = dt.datetime(1980, 2, 3, 4, 5)
+    pq.write_table(pa.table({"id": ["c"], "born": [when.date()], "seen": [when]}), tmp_path / "people" / "1.parquet")
+    (row,) = opened(transactions=ORDERS, customers=CUSTOMERS).rows("customers")
+    assert (row["born"], row["seen"]) == (when.date(), when.date())
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    cells=st.lists(
+        st.one_of(st.text(max_size=8), st.sampled_from(["1", "2.5", "01", "1e999", "nan", "NA", "2024-01-05", "-0", "9" * 400])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_whatever_the_cells_each_customer_is_there(tmp_path_factory: Any, cells: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "people").mkdir()
+    quoted = (cell.encode("utf-8", "replace").decode().replace('"', '""') for cell in cells)
+    text = "".join(f'"{i}","{cell}"\n' for i, cell in enumerate(quoted))
+    (folder / "people" / "1.csv").write_bytes(('"id","x"\n' + text).encode())
+    with opened_in(folder) as opened:
+        rows = opened(transactions=ORDERS, customers={**CUSTOMERS, "delimiter": ","}).rows("customers")
+    assert [row["customer_id"] for row in rows] == [str(i) for i in range(len(cells))]
