@@ -88,7 +88,8 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     excluded = _matches(product_id, rules.product_exclusions) | _matches(category, rules.product_exclusions)
     problems = {
         "customer id is missing": _blank(customer_id),
-        "order time is missing or not a date": raw.ordered_at.isnull(),
+        "order time is missing": raw.ordered_at.isnull() & ~_unread(raw, "ordered_at"),
+        "order time is not a date, or is out of bounds": _unread(raw, "ordered_at"),
         "amount is not a number": (raw.amount.isnull() & _unread(raw, "amount")) | raw.amount.isnan(),
         "amount is missing": raw.amount.isnull() & ~_unread(raw, "amount"),
         "amount is larger than possible": ~raw.amount.isnan() & ~_usable(raw.amount, rules.largest_amount),
@@ -153,7 +154,8 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     problems = {
         "customer id is missing": _blank(customer_id),
         "event type is missing": _blank(event_type),
-        "event time is missing or not a date": raw.event_at.isnull(),
+        "event time is missing": raw.event_at.isnull() & ~_unread(raw, "event_at"),
+        "event time is not a date, or is out of bounds": _unread(raw, "event_at"),
     }
     touched = {
         "ids written without decimals": id_changed, "event types cased": case_changed, "event types merged": merged,

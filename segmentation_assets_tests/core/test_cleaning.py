@@ -52,7 +52,8 @@ def reasons(judged: cleaning.Judged) -> dict[int, str]:
     [
         ({"customer_id": "  "}, {}, "customer id is missing"),
         ({"customer_id": None}, {}, "customer id is missing"),
-        ({"ordered_at": None}, {}, "order time is missing or not a date"),
+        ({"ordered_at": None}, {}, "order time is missing"),
+        ({"ordered_at": None, "unread": "ordered_at"}, {}, "order time is not a date, or is out of bounds"),
         ({"amount": None}, {}, "amount is missing"),
         ({"amount": None, "unread": "amount"}, {}, "amount is not a number"),
         ({"quantity": None, "unread": "quantity"}, {}, "quantity is not a number"),
