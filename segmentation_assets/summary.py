@@ -55,10 +55,8 @@ def read(data_dir: Path, key: str) -> Summary:
             "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
             " ORDER BY in_force DESC"
         )
-        foretold = rows(
-            "SELECT metric, value FROM evaluation_metrics WHERE snapshot_date = CAST(? AS DATE) AND metric LIKE 'forward_spend%'"
-            " AND isfinite(value)"
-        )
+        # Where nobody is known, nothing was evaluated.
+        foretold = {} if found.empty else dict(database.execute(_FORETOLD, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
     same = known["came_from"] == known["went_to"]
     return Summary(
@@ -70,11 +68,15 @@ def read(data_dir: Path, key: str) -> Summary:
             for place, row in enumerate(registered.itertuples())
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
-        foretold=dict(zip(foretold["metric"], foretold["value"], strict=True)),
+        foretold=foretold,
     )  # fmt: skip
 
 
 ENTERED = "(entered)"
+_FORETOLD = """
+    SELECT metric, value FROM evaluation_metrics
+    WHERE snapshot_date = CAST(? AS DATE) AND metric LIKE 'forward_spend%' AND isfinite(value)
+"""
 _MOVES = """
     WITH names AS (
         SELECT segment_id, arg_max(segment_name, snapshot_date) AS segment_name
