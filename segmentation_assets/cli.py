@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 132
 MOST_ROWS = 100
-COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)|\bmake ui\b")
+COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)")
 
 settings_option = click.option(
     "--settings", "settings_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file; default: segmentation.yaml."
@@ -288,7 +288,7 @@ def _commands(text: str) -> str:
     path = context.params.get("settings_path") if context else None
     if path is None:
         return text
-    return COMMAND.sub(lambda found: f"segmentation {found[1] or 'ui'} --settings {shlex.quote(str(path))}", text)
+    return COMMAND.sub(lambda found: f"segmentation {found[1]} --settings {shlex.quote(str(path))}", text)
 
 
 def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
@@ -346,7 +346,7 @@ def _show_last(settings: Settings, key: str, console: Console) -> None:
         console.print(
             f"Report:   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}", highlight=False, soft_wrap=True
         )
-    console.print(_commands('Query it: segmentation sql "from latest_segments"      See it all: make ui'), highlight=False, soft_wrap=True)
+    console.print(_commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui'), highlight=False, soft_wrap=True)
 
 
 def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:

@@ -127,7 +127,8 @@ def run_partition(job: str, key: str, instance: dg.DagsterInstance, progress: Pr
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
         problem = "\n".join(blocking) if blocking else _root_cause(result)
         raise RunError(
-            f"Snapshot {key} was not published; the database is as it was.\n{problem}\nDetails: run {result.run_id} in the UI (make ui)."
+            f"Snapshot {key} was not published; the database is as it was.\n{problem}\n"
+            f"Details: run {result.run_id} in the UI (segmentation ui)."
         )
     return Outcome(key, result.run_id, [_sentence(e) for e in failed])
 

@@ -101,9 +101,9 @@ def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: 
 
 def test_what_to_type_next_names_the_settings_that_were_given() -> None:
     with click.Context(cli.run) as context:
-        assert cli._commands("Ready: segmentation run --all, make ui") == "Ready: segmentation run --all, make ui"
+        assert cli._commands("Ready: segmentation run --all, segmentation ui") == "Ready: segmentation run --all, segmentation ui"
         context.params["settings_path"] = Path("my shop.yaml")
-        said = cli._commands("Ready: segmentation run --all, make ui")
+        said = cli._commands("Ready: segmentation run --all, segmentation ui")
     assert said == "Ready: segmentation run --settings 'my shop.yaml' --all, segmentation ui --settings 'my shop.yaml'"
 
 

@@ -36,7 +36,7 @@ def test_the_output_ends_with_segments_moves_drift_and_where_to_look(demo: Path)
         "segmentation.duckdb",
         "2018-01-01/index.html",
         "segmentation sql",
-        "make ui",
+        "segmentation ui",
     ):
         assert expected in output
 
