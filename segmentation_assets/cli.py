@@ -62,6 +62,8 @@ def main(context: click.Context, debug: bool) -> None:
 @settings_option
 def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, settings_path: Path | None) -> None:
     """Make snapshots through Dagster, publish them, and print the segments of the last one."""
+    if every and (start or end):
+        raise click.UsageError("--all is every snapshot, and --from and --to are some of them: leave one out.")
     if sum((snapshot is not None, every, bool(start or end))) != 1:
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     with _plain_errors():
