@@ -348,7 +348,9 @@ def _show_last(settings: Settings, key: str, console: Console) -> None:
         console.print(
             f"Report:   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}", highlight=False, soft_wrap=True
         )
-    console.print(_commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui'), highlight=False, soft_wrap=True)
+    console.print(
+        _commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui'), highlight=False, soft_wrap=True
+    )
 
 
 def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:
