@@ -128,7 +128,7 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
             name, colour = ("noise", _GREY) if cluster == NOISE else (names[cluster], colours[cluster])
             segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=colour, label=name)
     segments.legend(markerscale=3, frameon=False, fontsize=8)
-    density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1)
+    density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
     shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])  # of customers who are all alike, nothing varies
     for axis, title in ((segments, "segments"), (density, "density of customers")):
         axis.set_title(title)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import LogNorm, to_hex
 
 from segmentation_assets.core import model_figures
 from segmentation_assets.core.candidates import Candidate
@@ -66,6 +66,7 @@ def test_the_map_shows_segments_noise_and_density(model):
     assert [to_hex(dots.get_facecolor()[0]) for dots in segments.collections[:2]] == COLOURS
     assert [text.get_text() for text in segments.get_legend().get_texts()] == [*NAMES, "noise"]
     assert density.collections[0].get_array().sum() == len(points)
+    assert isinstance(density.collections[0].norm, LogNorm)
     assert len(model_figures.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0).axes) == 2
 
 
