@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core import cleaning
 from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.partitions import existing_keys, snapshots, window_of
+from segmentation_assets.partitions import existing_keys, following, snapshots, window_of
 from segmentation_assets.settings import Settings, settings_file
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.source_checks import attribute_types
@@ -51,14 +51,17 @@ def inspect(settings: Settings) -> Findings:
     ]
     problems: list[str] = []
     found = 0
+    young: list[str] = []
     try:
         for name in ENTITIES:
             facts = _look(source, engine, name, everything, settings)
             found += facts.rows
             lines += facts.lines
             problems += facts.problems
+            young += _young(facts.first, keys, settings) if name == "transactions" else []
     finally:
         engine.close()
+    lines += young
     if not found:
         problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
     return Findings(lines, problems)
@@ -69,6 +72,7 @@ class _Facts:
     rows: int
     lines: list[str]
     problems: list[str]
+    first: dt.datetime | None = None
 
 
 def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, settings: Settings) -> _Facts:
@@ -106,7 +110,26 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
             f"{name}: {share:.1%} of the rows would be rejected, more than {limit:.1%}. Correct the mapping or the data, or "
             "raise cleaning.largest_reject_share."
         )
-    return _Facts(int(row["n"]), lines, problems)
+    return _Facts(int(row["n"]), lines, problems, row.get("first"))
+
+
+def _young(first: dt.datetime | None, keys: list[str], settings: Settings) -> list[str]:
+    """That the first snapshots know less history than the lookback: their features grow with it, which looks like drift."""
+    day, windows = dt.date.fromisoformat(keys[0]), settings.features.lookback
+    if first is None or (known := _whole_windows(first.date(), day, settings)) >= windows:
+        return []
+    grown = following(day, settings.snapshots, windows - known)
+    return [
+        f"Before the first snapshot lie {known} of the {windows} windows of the lookback: until {grown} history grows, which is reported as drift. To avoid it, set features.lookback: {max(known, 1)}, or a later snapshots.first."
+    ]
+
+
+def _whole_windows(first: dt.date, day: dt.date, settings: Settings) -> int:
+    """How many windows before a day are there from the first order on; the first few days of one may lack."""
+    known = 0
+    while known < settings.features.lookback and following(day, settings.snapshots, -(known + 1)) + dt.timedelta(days=3) >= first:
+        known += 1
+    return known
 
 
 def _unreadable(engine: DuckDBEngine, rows: ir.Table, name: str, settings: Settings) -> Iterator[str]:

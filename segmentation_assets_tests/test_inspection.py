@@ -26,6 +26,12 @@ def test_unreadable_cells_are_counted_by_column_with_an_example(tmp_path: Path) 
     assert "    discount: 1 cell unreadable, such as 'half'" in found
 
 
+def test_less_history_than_the_lookback_is_told_before_it_looks_like_drift(tmp_path: Path) -> None:
+    told = "Before the first snapshot lie 1 of the 12 windows of the lookback: until 2025-01-01 history grows, which is reported as drift. "
+    assert told + "To avoid it, set features.lookback: 1, or a later snapshots.first." in lines(tmp_path, "c1,ja\n", "c1,2024-01-02,3,\n")
+    assert not [line for line in lines(tmp_path, "c1,ja\n", "c1,2023-02-01,3,\n") if "lookback: " in line]
+
+
 def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
     words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
     found = lines(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)))

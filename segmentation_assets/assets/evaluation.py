@@ -9,6 +9,7 @@ from segmentation_assets.assets.table import at_and_before, snapshot_date, table
 from segmentation_assets.contracts import EVALUATION_METRICS
 from segmentation_assets.core import model_evaluation, model_figures
 from segmentation_assets.core.candidates import Candidate
+from segmentation_assets.core.figures import segment_colours
 from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.core.validity import foretold
@@ -41,6 +42,8 @@ def evaluation_metrics(
     active = features[features["status"] == "active"].reset_index(drop=True)
     metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
     names = [segment.name for segment in model.segments]
+    by_id = segment_colours([segment.segment_id for segment in model.segments])
+    colours = [by_id[segment.segment_id] for segment in model.segments]
     if model.clusters is not None and len(active):
         found = model.clusters.assign(active)
         metrics |= model_evaluation.sizes(found, model.clusters.k)
@@ -49,9 +52,9 @@ def evaluation_metrics(
             metrics |= model_evaluation.named_metrics(judged, names)
             points = model.clusters.preprocessor.transform(active)
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(judged.jaccard.tolist()))
-            picture(context, settings, "silhouettes", lambda: model_figures.silhouette_plot(points, found.label, names, ask.seed))
-            picture(context, settings, "stability", lambda: model_figures.stability_per_cluster(measured, names))
-            picture(context, settings, "segment_map", lambda: model_figures.pca_map(points, found.label, names, ask.seed))
+            picture(context, settings, "silhouettes", lambda: model_figures.silhouette_plot(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "stability", lambda: model_figures.stability_per_cluster(measured, names, colours))
+            picture(context, settings, "segment_map", lambda: model_figures.pca_map(points, found.label, names, colours, ask.seed))
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())

@@ -10,7 +10,7 @@ matplotlib and seaborn are imported where they are used: they take a second that
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,16 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True, "axes.grid": False, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 100,
 }  # fmt: skip
+
+
+def segment_colours(ids: Iterable[int]) -> dict[int, str]:
+    """Each segment keeps its colour from month to month, as it is that of its id; where two ids would share one, the newer yields."""
+    colours: dict[int, str] = {}
+    for segment in sorted(ids):
+        start = (segment - 1) % len(SEGMENT_COLOURS)
+        wanted = SEGMENT_COLOURS[start:] + SEGMENT_COLOURS[:start]
+        colours[segment] = next((colour for colour in wanted if colour not in colours.values()), wanted[0])
+    return colours
 
 
 def png(figure: "Figure") -> bytes:

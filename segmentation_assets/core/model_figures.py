@@ -62,7 +62,9 @@ def indices_over_k(candidates: Sequence[Candidate]) -> Figure:
     return figure
 
 
-def silhouette_plot(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], seed: int) -> Figure:
+def silhouette_plot(
+    points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int
+) -> Figure:
     """Silhouette of up to 2,000 customers, sorted within their segment (Rousseeuw, 1987). Left of 0 lies nearer to another."""
     own = np.flatnonzero(labels >= 0)
     rows = np.sort(np.random.default_rng(seed).choice(own, min(2000, len(own)), replace=False))
@@ -75,7 +77,7 @@ def silhouette_plot(points: NDArray[np.float64], labels: NDArray[np.int64], name
     ticks, low = [], 0
     for cluster in range(len(names)):
         bar = np.sort(values[labels[rows] == cluster])
-        axis.fill_betweenx(np.arange(low, low + len(bar)), 0, bar, color=_colour(cluster))
+        axis.fill_betweenx(np.arange(low, low + len(bar)), 0, bar, color=colours[cluster])
         ticks.append(low + len(bar) / 2)
         low += len(bar) + 20
     axis.axvline(float(values.mean()), linestyle="--", color="black", linewidth=1)
@@ -86,7 +88,7 @@ def silhouette_plot(points: NDArray[np.float64], labels: NDArray[np.int64], name
     return figure
 
 
-def stability_per_cluster(candidate: Candidate, names: Sequence[str]) -> Figure:
+def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> Figure:
     """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
     figure = Figure(figsize=(7, 0.5 * len(names) + 1.8), layout="constrained")
     axis = figure.subplots()
@@ -99,7 +101,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str]) -> Figure:
     for low, high, word, depth in bands:
         axis.axvspan(low, high, color="black", alpha=depth, linewidth=0)
         axis.text((low + high) / 2, -0.4, word, ha="center", va="bottom", fontsize=8)
-    axis.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=[_colour(i) for i in range(len(names))])
+    axis.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
     for position, value in enumerate(candidate.jaccard):
         axis.text(value - 0.01, position, f"{value:.2f}", ha="right", va="center", color="white", fontsize=9, fontweight="bold")
     axis.set_yticks(np.arange(len(names)), names)
@@ -109,7 +111,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str]) -> Figure:
     return figure
 
 
-def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], seed: int) -> Figure:
+def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> Figure:
     """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(points), min(3000, len(points)), replace=False))
@@ -123,10 +125,10 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
     for cluster in (*range(len(names)), NOISE):
         own = labels[rows] == cluster
         if own.any():
-            name = "noise" if cluster == NOISE else names[cluster]
-            segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=_colour(cluster), label=name)
+            name, colour = ("noise", _GREY) if cluster == NOISE else (names[cluster], colours[cluster])
+            segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=colour, label=name)
     segments.legend(markerscale=3, frameon=False, fontsize=8)
-    density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1)
+    density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
     shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])  # of customers who are all alike, nothing varies
     for axis, title in ((segments, "segments"), (density, "density of customers")):
         axis.set_title(title)
@@ -217,10 +219,6 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str]) -> Figure:
     axis.tick_params(axis="y", rotation=0)
     axis.set_title("Segment centres in customer units")
     return figure
-
-
-def _colour(cluster: int) -> str:
-    return _GREY if cluster == NOISE else SEGMENT_COLOURS[cluster % len(SEGMENT_COLOURS)]
 
 
 def _unique_legend(axes: NDArray[np.object_]) -> tuple[list[Artist], list[str]]:

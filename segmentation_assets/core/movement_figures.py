@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.feature_catalog import MONEY
-from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, SEGMENT_COLOURS, VERMILION, WIDTH, drawn, short, titled
+from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, segment_colours, short, titled
 from segmentation_assets.core.movement import COMPONENTS, NEW
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
 
@@ -135,13 +135,8 @@ def _placed(flows: pd.DataFrame, blocks: pd.DataFrame, ranked: Sequence[Block], 
 
 
 def _colours(ranked: Sequence[Block]) -> dict[Block, str]:
-    """Each segment keeps its colour from month to month, as it is that of its id; where two ids would share one, the newer yields."""
     colours: dict[Block, str] = {NEW: NOWHERE_COLOUR, LEFT: NOWHERE_COLOUR, **RULE_COLOURS}
-    for segment in sorted(block for block in ranked if isinstance(block, int) and block > 0):
-        start = (segment - 1) % len(SEGMENT_COLOURS)
-        wanted = SEGMENT_COLOURS[start:] + SEGMENT_COLOURS[:start]
-        colours[segment] = next((colour for colour in wanted if colour not in colours.values()), wanted[0])
-    return colours
+    return colours | segment_colours([block for block in ranked if isinstance(block, int) and block > 0])
 
 
 def _moved(flows: pd.DataFrame) -> Iterator[str]:

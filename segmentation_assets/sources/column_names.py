@@ -42,7 +42,7 @@ ABROAD: dict[str, tuple[str, str]] = {
         "datedevente fechapedido fechadepedido fechadelpedido fechacompra fechadecompra fechafactura fechadefactura fechaventa "
         "fechadeventa dataordine datadordine datadellordine dataacquisto datadacquisto datafattura datavendita "
         "besteldatum orderdatum factuurdatum aankoopdatum verkoopdatum transactiedatum",
-        "datum zeitpunkt tag zeit fecha data dia dag tijdstip",
+        "datum zeitpunkt zeitstempel tag zeit horodatage fecha data dia dag tijdstip",
     ),
     "amount": (
         "gesamtbetrag rechnungsbetrag zeilenbetrag gesamtpreis zeilensumme warenwert umsatz betrag "
@@ -70,7 +70,7 @@ ABROAD: dict[str, tuple[str, str]] = {
         "artikelnummer artikelnr artikelid artikelcode artnr produktnummer produktnr produktid refarticle referencearticle codearticle "
         "refproduit codeproduit idproduit referenceproduit codigoproducto codigoarticulo idproducto idarticulo "
         "codiceprodotto codicearticolo idprodotto productcode productnummer",
-        "artikel produkt article produit producto articulo prodotto articolo",
+        "artikel produkt article produit reference producto articulo prodotto articolo",
     ),
     "category": (
         "warengruppe produktgruppe artikelgruppe kategorie abteilung categorie rayon famille familia categoria departamento reparto "

@@ -76,7 +76,7 @@ class DatabaseRows:
             backend.disconnect()
             fetched.unlink(missing_ok=True)
             unfinished.unlink(missing_ok=True)
-        return Kept(str(target), name, count, types, found.used, found.strict, True, formats, notes)
+        return Kept(str(target), name, count, types, found.read, found.strict, True, formats, notes)
 
     def fingerprint(self, entity: str, settings: Any) -> str:
         """Number of rows and latest time: what tells cheaply that rows came. A changed row is not noticed by it."""

@@ -153,10 +153,7 @@ class Intake:
         types = guessing.column_types(backend, rows, cells)
         count = int(backend.read_parquet(str(target)).count().execute())
         typed = files.format_of(file, settings) == "parquet"
-        mapped = tuple(dict.fromkeys((*found.used, *(column for value in found.attributes.values() for column in value.columns))))
-        return Kept(
-            str(target), name, count, types, found.used if entity != "customers" else mapped, found.strict, typed, formats, rows.notes
-        )
+        return Kept(str(target), name, count, types, found.read, found.strict, typed, formats, rows.notes)
 
     def _date_formats(self, entity: str, settings: Any, first: Path) -> tuple[str, ...]:
         """The date formats in force. A guess is made from the first file, and holds for all of them."""

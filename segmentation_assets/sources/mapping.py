@@ -76,6 +76,11 @@ class MappedColumns:
         return tuple(dict.fromkeys(column for value in self.values.values() for column in value.columns))
 
     @property
+    def read(self) -> tuple[str, ...]:
+        """Source columns that canonical columns or attributes are made of."""
+        return tuple(dict.fromkeys((*self.used, *(column for value in self.attributes.values() for column in value.columns))))
+
+    @property
     def strict(self) -> tuple[str, ...]:
         """Source columns that are read as numbers or times."""
         return tuple(

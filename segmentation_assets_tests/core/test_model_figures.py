@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import LogNorm, to_hex
 
 from segmentation_assets.core import model_figures
 from segmentation_assets.core.candidates import Candidate
@@ -12,6 +13,7 @@ from segmentation_assets.core.hierarchical import Ward
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
 
 NAMES = ["small spenders", "big spenders"]
+COLOURS = ["#123456", "#654321"]
 CANDIDATES = [
     Candidate("kmeans", 2, silhouette=0.5, jaccard=(0.9, 0.7), valley_p=0.01, chosen=True),
     Candidate("kmeans", 3, silhouette=0.4, jaccard=(0.9, 0.7, 0.5), valley_p=0.5),
@@ -44,15 +46,15 @@ def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_th
 
 def test_silhouettes_are_sorted_within_their_segment(model):
     _, points, labels = model
-    axis = model_figures.silhouette_plot(points, labels, NAMES, seed=0).axes[0]
+    axis = model_figures.silhouette_plot(points, labels, NAMES, COLOURS, seed=0).axes[0]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == NAMES
     assert len(axis.collections) == 2
-    one = model_figures.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], seed=0)
+    one = model_figures.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], COLOURS, seed=0)
     assert "no silhouette" in texts(one.axes[0])[0]
 
 
 def test_stability_bars_are_the_jaccards_over_hennigs_bands():
-    axis = model_figures.stability_per_cluster(CANDIDATES[0], NAMES).axes[0]
+    axis = model_figures.stability_per_cluster(CANDIDATES[0], NAMES, COLOURS).axes[0]
     assert {"dissolved", "doubtful", "valid", "highly stable", "0.90", "0.70"} == set(texts(axis))
     assert {0.9, 0.7} <= {round(patch.get_width(), 2) for patch in axis.patches}
 
@@ -60,10 +62,12 @@ def test_stability_bars_are_the_jaccards_over_hennigs_bands():
 def test_the_map_shows_segments_noise_and_density(model):
     _, points, labels = model
     noisy = np.where(np.arange(len(labels)) % 10 == 0, -1, labels)
-    segments, density = model_figures.pca_map(points, noisy, NAMES, seed=0).axes
+    segments, density = model_figures.pca_map(points, noisy, NAMES, COLOURS, seed=0).axes
+    assert [to_hex(dots.get_facecolor()[0]) for dots in segments.collections[:2]] == COLOURS
     assert [text.get_text() for text in segments.get_legend().get_texts()] == [*NAMES, "noise"]
     assert density.collections[0].get_array().sum() == len(points)
-    assert len(model_figures.pca_map(points[:, :1], labels, NAMES, seed=0).axes) == 2
+    assert isinstance(density.collections[0].norm, LogNorm)
+    assert len(model_figures.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0).axes) == 2
 
 
 def test_the_dendrogram_is_cut_into_k_branches():

@@ -176,6 +176,24 @@ def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
     assert "    1 rows are dated 2024-05-01 or later: they wait for later snapshots" in found.lines
 
 
+def test_a_look_at_a_database_counts_attributes_among_what_is_mapped(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("create table orders (buyer text, at timestamp, paid real)")
+        database.execute("create table clients (id text, land text, phone text)")
+        database.execute("insert into clients values ('c1', 'NL', 'none')")
+        database.execute("insert into orders values ('c1', '2024-01-05 10:00:00', 2)")
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    source = {
+        "kind": "tables",
+        "transactions": {"url": url, "table": "orders", "columns": COLUMNS},
+        "customers": {"url": url, "table": "clients", "columns": {"customer_id": "id"}, "attributes": {"country": "land"}},
+    }
+    snapshots = {"first": "2024-02-01", "last": "2024-02-01"}
+    found = inspect(Settings(**{"data_dir": str(tmp_path / "data"), "snapshots": snapshots, "source": source}))
+    assert "        mapped: id (text), land (text)" in found.lines
+    assert "        not mapped: phone (text)" in found.lines
+
+
 def test_a_table_that_is_not_there_is_named(opened: Any, tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "shop.db").close()
     with pytest.raises(SourceError, match=r"\(orders\): no such table"):

@@ -87,6 +87,7 @@ def test_where_nothing_fits_a_skeleton_says_what_to_fill_in(tmp_path: Path) -> N
             "Numéro client;Date de commande;Montant;Quantité;Réf. article;Catégorie",
             "customer_id ordered_at amount quantity product_id category",
         ),
+        ("Code client;Horodatage;Montant;Quantité;Référence;Rayon", "customer_id ordered_at amount quantity product_id category"),
         (
             "ID cliente;Fecha de compra;Importe;Cantidad;Código producto;Categoría",
             "customer_id ordered_at amount quantity product_id category",
@@ -97,7 +98,7 @@ def test_where_nothing_fits_a_skeleton_says_what_to_fill_in(tmp_path: Path) -> N
         ),
         ("Klantnummer;Datum;Bedrag;Aantal;Artikelcode;Productgroep", "customer_id ordered_at amount quantity product_id category"),
     ],
-    ids=["de", "de-2", "fr", "es", "it", "nl"],
+    ids=["de", "de-2", "fr", "fr-2", "es", "it", "nl"],
 )
 def test_names_of_other_languages(tmp_path: Path, header: str, expected: str) -> None:
     text = {"customer_id": "k{i}", "ordered_at": "2024-01-{d:02}", "product_id": "a{i}", "category": "x"}
