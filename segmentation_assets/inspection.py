@@ -121,7 +121,7 @@ def _young(first: dt.datetime | None, keys: list[str], settings: Settings) -> li
     grown = following(day, settings.snapshots, windows - known)
     return [
         f"Before the first snapshot lie {known} of the {windows} windows of the lookback: until "
-        f"{following(day, settings.snapshots, windows - known)} history grows, which is reported as drift. To avoid it, set "
+        f"{grown} history grows, which is reported as drift. To avoid it, set "
         f"features.lookback: {max(known, 1)}, or a later snapshots.first."
     ]
 
