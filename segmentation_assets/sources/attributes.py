@@ -34,7 +34,10 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
     unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
     listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
-    broken = (listed != "") | rows.problem.notnull()
+    # Records that cleaning may set aside go with what they were: without an id, or with one that occurs again, however it is written.
+    same_id = rows.customer_id.strip().re_replace(r"\.0+$", "")
+    occurs_again = rows.count().over(group_by=same_id) > 1
+    broken = (listed != "") | rows.problem.notnull() | rows.customer_id.isnull() | occurs_again
     consent = {"consent": rows.consent} if "consent" in settings.columns else {}
     return rows.select(
         "row_number",

@@ -27,7 +27,7 @@ from segmentation_assets.sources.files import ROW, SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 8  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 9  # of what is kept; raise it when reading changes, so that files are read anew
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # rows are looked up by time only

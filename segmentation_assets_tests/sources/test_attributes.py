@@ -34,6 +34,15 @@ def test_one_bad_cell_is_missing_and_listed(opened: Any, tmp_path: Path) -> None
     assert [(row["unread"], row["record"]) for row in rows if row["unread"]] == [("x", '{"id":"c0-019","x":"ask"}')]
 
 
+def test_a_customer_who_may_be_set_aside_keeps_the_original_record(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,x,name\n,07,Ann\nc1,08,Bo\n5.0,1,Cy\n5,2,Di\n")
+    table = {"files": "people.csv", "columns": {"customer_id": "id"}, "attributes": ["x"]}
+    rows = opened(transactions=ORDERS, customers=table).rows("customers")
+    assert [row["record"] for row in rows] == [
+        '{"id":null,"x":"07","name":"Ann"}', None, '{"id":"5.0","x":"1","name":"Cy"}', '{"id":"5","x":"2","name":"Di"}',
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("cells", "kind"),
     [
