@@ -14,6 +14,7 @@ import pytest
 
 from segmentation_assets.contracts import EVENTS, TRANSACTIONS
 from segmentation_assets.core import features
+from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets_tests.core.history import ROLES, History, arrow, lookback, ordered
 from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 
@@ -81,3 +82,24 @@ def test_demo_data(spark: Any, demo_history: Path) -> None:
     on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
     assert len(on_duckdb) == 2469
     assert_agree(features_on(spark, demo_history, as_of, 3), on_duckdb)
+
+
+@pytest.mark.parametrize("left_out", [[], ["number"]], ids=["with floats", "without floats"])
+def test_reads_the_files_that_the_engine_writes(spark: Any, tmp_path: Path, left_out: list[str]) -> None:
+    """Numbers, words and days, of many rows and with missing ones, for these are encoded each in its own way."""
+    rows = 5_000
+    kinds = pa.table(
+        {
+            "id": [f"c{i:05}" for i in range(rows)],
+            "word": [None if i % 7 == 0 else f"category {i % 12}" for i in range(rows)],
+            "number": [None if i % 5 == 0 else 1 / (i + 1) for i in range(rows)],
+            "whole": pa.array([i * i for i in range(rows)], pa.int64()),
+            "flag": [i % 3 == 0 for i in range(rows)],
+            "money": pa.array([i - rows // 2 for i in range(rows)], pa.decimal128(18, 4)),
+            "day": [dt.date(2017, 1, 1) + dt.timedelta(days=i) for i in range(rows)],
+        }
+    ).drop_columns(left_out)
+    engine = DuckDBEngine()
+    engine.write(ibis.memtable(kinds), tmp_path / "kinds.parquet")
+    engine.close()
+    assert spark.read_parquet(str(tmp_path / "kinds.parquet")).order_by("id").to_pyarrow().to_pylist() == kinds.to_pylist()
