@@ -1,6 +1,5 @@
 """Explore the customers of a snapshot: tables that SQL can query, each with its picture."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -11,7 +10,7 @@ from segmentation_assets import contracts
 from segmentation_assets.assets.pictures import OUTPUT, picture
 from segmentation_assets.assets.table import snapshot_date, table
 from segmentation_assets.core import exploration, feature_figures, order_figures, order_patterns
-from segmentation_assets.core.feature_catalog import MONEY, Feature
+from segmentation_assets.core.feature_catalog import units
 from segmentation_assets.core.features import declared
 from segmentation_assets.lake import to_frame
 from segmentation_assets.partitions import LOOKBACK, PREVIOUS
@@ -22,11 +21,6 @@ GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
 
 
-def units_of(known: Sequence[Feature], settings: Settings) -> dict[str, str]:
-    """The unit of each feature, as pictures write it."""
-    return {feature.name: feature.unit.replace(MONEY, currency(settings)) for feature in known}
-
-
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
 def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
@@ -34,7 +28,7 @@ def feature_summary(
     """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
     known = declared(event_roles(settings))
     summary = exploration.feature_summary(customer_features, known)
-    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units_of(known, settings)))
+    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, currency(settings))))
     return summary
 
 
@@ -51,7 +45,7 @@ def feature_distributions(
             context,
             settings,
             f"distributions_{scale}",
-            partial(feature_figures.distributions, bins, feature_summary, units_of(known, settings), scale, changed),
+            partial(feature_figures.distributions, bins, feature_summary, units(known, currency(settings)), scale, changed),
         )
     return bins
 

@@ -10,12 +10,15 @@ from segmentation_assets.assets.table import at_and_before, snapshot_date, table
 from segmentation_assets.contracts import MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
 from segmentation_assets.core import candidates, lifecycle, model_figures, training, validity
 from segmentation_assets.core.clustering import canonical_order
+from segmentation_assets.core.feature_catalog import units
+from segmentation_assets.core.features import declared
 from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.segment_model import SegmentModel
 from segmentation_assets.lake import DATED
 from segmentation_assets.modelling import drift_rule, retraining, selection_settings, wanted
 from segmentation_assets.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
 from segmentation_assets.settings import Settings
+from segmentation_assets.spans import currency, event_roles
 
 GROUP = "model"
 KINDS = {"scikitlearn", "parquet"}
@@ -59,7 +62,8 @@ def segmentation_model(
     if isinstance(model.clusters, PrototypeModel):
         clusters, names = model.clusters, [s.name for s in model.segments]
         if model_figures.has_numeric_centres(clusters):
-            picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names))
+            of_features = units(declared(event_roles(settings)), currency(settings))
+            picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names, of_features))
     return model.to_frame()
 
 

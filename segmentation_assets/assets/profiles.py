@@ -6,18 +6,26 @@ import pandas as pd
 from segmentation_assets.assets.table import table
 from segmentation_assets.contracts import SEGMENT_PROFILES, SEGMENTS
 from segmentation_assets.core import profiles
+from segmentation_assets.core.features import declared
 from segmentation_assets.core.segment_model import SegmentModel
+from segmentation_assets.settings import Settings
+from segmentation_assets.spans import event_roles
 
 GROUP = "interpret"
 
 
 @table(SEGMENTS, group=GROUP, kinds={"pandas", "parquet"})
 def segments(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, customer_segments: pd.DataFrame, segmentation_model: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    customer_segments: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
     """Name, size, revenue and one sentence on what marks the segment out. Shares sum to one over all segments."""
-    about = SegmentModel.from_frame(segmentation_model).provenance
-    found = profiles.segments(customer_features, customer_segments, SegmentModel.from_frame(segmentation_model))
+    model = SegmentModel.from_frame(segmentation_model)
+    about = model.provenance
+    found = profiles.segments(customer_features, customer_segments, model, declared(event_roles(settings)))
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {

@@ -263,6 +263,11 @@ FEATURES: tuple[Feature, ...] = (
 )  # fmt: skip
 
 
+def units(declared: Sequence[Feature], currency: str) -> dict[str, str]:
+    """The unit of each feature by its name, as pictures write it."""
+    return {feature.name: feature.unit.replace(MONEY, currency) for feature in declared}
+
+
 def slug(event_type: str) -> str:
     """The event type as part of a column name: lower case, words joined by underscores."""
     return re.sub(r"[^a-z0-9]+", "_", event_type.lower()).strip("_")

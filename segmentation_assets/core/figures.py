@@ -52,7 +52,8 @@ def png(figure: "Figure") -> bytes:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
+    """The style of all pictures, as a context or as the decorator of a drawing function."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
@@ -93,7 +94,7 @@ def drawn(
 
     def decorate(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
         def wrapped(table: pd.DataFrame, *args: Any, **named: Any) -> "Figure":
-            with _style():
+            with styled():
                 return draw(title, table, *args, **named) if len(table) else empty(title, nothing)
 
         wrapped.__doc__, wrapped.__name__ = draw.__doc__, draw.__name__

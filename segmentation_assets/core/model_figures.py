@@ -1,184 +1,244 @@
-"""Pictures of the choice and of the chosen model. Each function returns a Figure and draws on nothing else.
+"""Pictures of the choice and of the chosen model, in the style of `figures`: what a person looks at before trusting a model.
 
-Belongs here: what a person looks at before trusting a model. Figures are made without pyplot, so nothing is kept open.
+Belongs here: drawing candidates, segments and what their trust rests on. How these are computed is in the modules that do it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
-from scipy.cluster import hierarchy
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_samples
 
 from segmentation_assets.core.candidates import Candidate
 from segmentation_assets.core.density import elbow, k_distances
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.feature_columns import NumericColumn
-from segmentation_assets.core.figures import SEGMENT_COLOURS
+from segmentation_assets.core.figures import (
+    BLUE,
+    INK,
+    MUTED,
+    SEGMENT_COLOURS,
+    amount,
+    count,
+    empty,
+    heading_height,
+    percent,
+    styled,
+    titled,
+)
 from segmentation_assets.core.hierarchical import Ward, WardTree
 from segmentation_assets.core.prototypes import NOISE, PrototypeModel
 
-_GREY = "#9a9a9a"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DISTINCT, STABLE = 0.05, 0.75  # p-value of the valley gate, and bootstrap Jaccard, that its authors ask for
 # figure of a candidate, its title, the mark that its authors set
 _PANELS: tuple[tuple[str, str, float | None], ...] = (
-    ("silhouette", "silhouette (higher is better)", None),
+    ("silhouette", "Silhouette (higher is better)", None),
     ("calinski_harabasz", "Calinski-Harabasz (higher)", None),
     ("davies_bouldin", "Davies-Bouldin (lower)", None),
-    ("weakest_jaccard", "weakest bootstrap Jaccard", 0.75),
-    ("prediction_strength", "prediction strength", 0.8),
-    ("gap", "gap statistic", None),
-    ("seed_agreement", "agreement of seeds (ARI)", None),
-    ("valley_p", "valley gate p (below the line: distinct)", 0.05),
+    ("weakest_jaccard", "Weakest bootstrap Jaccard", STABLE),
+    ("prediction_strength", "Prediction strength (higher)", 0.8),
+    ("gap", "Gap statistic (higher)", None),
+    ("seed_agreement", "Agreement of seeds (ARI)", None),
+    ("valley_p", "Valley gate, p (below: distinct)", DISTINCT),
 )
+_BANDS = ((0, 0.6, "dissolved", 0.18), (0.6, STABLE, "doubtful", 0.12), (STABLE, 0.85, "valid", 0.06), (0.85, 1, "highly stable", 0.02))
+_WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k-means", "rfm_grid": "the RFM grid", "ward": "Ward"}
+MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
+_SPREADS = "Colour: standard deviations from the average customer, on the scale of the model."
 
 
-def indices_over_k(candidates: Sequence[Candidate]) -> Figure:
+@styled()
+def indices_over_k(candidates: Sequence[Candidate]) -> "Figure":
     """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the usual marks."""
-    figure = Figure(figsize=(13, 6), layout="constrained")
+    from matplotlib.ticker import MaxNLocator
+
+    judged = [c for c in candidates if c.k > 1 and np.isfinite(c.valley_p)]
+    apart = sum(c.valley_p < DISTINCT for c in judged)
+    taken = next((c for c in candidates if c.chosen), None)
+    title = f"{_capital(_word(taken))} with k = {taken.k} was taken; " if taken else ""
+    title += f"{_so_many(apart, len(judged), 'clustering')} {'have' if apart > 1 else 'has'} a valley between all segments"
+    figure = titled(
+        6.0,
+        title if taken else _capital(title),
+        "Each index over the number of segments k, with a line for each algorithm. Ringed: what was taken. Dashed: the mark its "
+        "authors set.",
+    )
     axes = figure.subplots(2, 4).ravel()
     names = list(dict.fromkeys(c.algorithm for c in candidates if not c.finds_k and c.k > 0 and c.algorithm != "rfm_grid"))
-    for axis, (field, title, mark) in zip(axes, _PANELS, strict=True):
+    for ax, (field, heading, mark) in zip(axes, _PANELS, strict=True):
         for colour, name in zip(SEGMENT_COLOURS, names, strict=False):
             own = sorted((c for c in candidates if c.algorithm == name and c.k > 0), key=lambda c: c.k)
             values = [getattr(c, field) for c in own]
-            axis.plot([c.k for c in own], values, marker="o", markersize=3, color=colour, label=name.replace("_", " "))
+            ax.plot([c.k for c in own], values, marker="o", markersize=3, lw=1.3, color=colour, label=_WORDS.get(name, name))
             for c, value in zip(own, values, strict=True):
                 if c.chosen:
-                    axis.plot(c.k, value, "o", markersize=12, fillstyle="none", color="black", label="chosen")
+                    ax.plot(c.k, value, "o", markersize=11, fillstyle="none", color=INK, label="taken")
         if mark is not None:
-            axis.axhline(mark, linestyle="--", linewidth=1, color=_GREY)
-        axis.set_title(title, fontsize=10)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_xlabel("k")
-    handles, labels = _unique_legend(axes)
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+            ax.axhline(mark, linestyle="--", linewidth=1, color=MUTED)
+        ax.set_title(heading, fontsize=9)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("k")
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label == "taken")  # the ring after the lines
+    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=max(len(labels), 1), frameon=False)
     return figure
 
 
+@styled()
 def silhouette_plot(
     points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int
-) -> Figure:
+) -> "Figure":
     """Silhouette of up to 2,000 customers, sorted within their segment (Rousseeuw, 1987). Left of 0 lies nearer to another."""
+    from sklearn.metrics import silhouette_samples
+
     own = np.flatnonzero(labels >= 0)
-    rows = np.sort(np.random.default_rng(seed).choice(own, min(2000, len(own)), replace=False))
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axis = figure.subplots()
+    rows = np.sort(np.random.default_rng(seed).choice(own, min(MOST_SILHOUETTES, len(own)), replace=False))
     if not 2 <= len(np.unique(labels[rows])) < len(rows):
-        axis.text(0.5, 0.5, "no silhouette: it takes two segments, and more customers than segments", ha="center", transform=axis.transAxes)
-        return figure
+        return empty("How well customers sit in their segment", "No silhouette: it takes two segments, and more customers than segments.")
     values = silhouette_samples(points[rows], labels[rows])
-    ticks, low = [], 0
-    for cluster in range(len(names)):
-        bar = np.sort(values[labels[rows] == cluster])
-        axis.fill_betweenx(np.arange(low, low + len(bar)), 0, bar, color=colours[cluster])
-        ticks.append(low + len(bar) / 2)
-        low += len(bar) + 20
-    axis.axvline(float(values.mean()), linestyle="--", color="black", linewidth=1)
-    axis.set_yticks(ticks, names)
-    axis.invert_yaxis()
-    axis.set_xlabel(f"silhouette (mean {values.mean():.2f}, dashed)")
-    axis.set_title("How well customers sit in their segment")
-    return figure
-
-
-def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> Figure:
-    """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
-    figure = Figure(figsize=(7, 0.5 * len(names) + 1.8), layout="constrained")
-    axis = figure.subplots()
-    bands = (
-        (0, 0.6, "dissolved", 0.30),
-        (0.6, 0.75, "doubtful", 0.20),
-        (0.75, 0.85, "valid", 0.11),
-        (0.85, 1, "highly stable", 0.04),
+    figure = titled(
+        1.6 + 0.65 * len(names),
+        f"{percent(float((values < 0).mean()))} of customers lie nearer to another segment than to their own",
+        f"Silhouette (Rousseeuw 1987) of {count(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
+        f"another. Dashed: the mean, {values.mean():.2f}.",
     )
-    for low, high, word, depth in bands:
-        axis.axvspan(low, high, color="black", alpha=depth, linewidth=0)
-        axis.text((low + high) / 2, -0.4, word, ha="center", va="bottom", fontsize=8)
-    axis.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
-    for position, value in enumerate(candidate.jaccard):
-        axis.text(value - 0.01, position, f"{value:.2f}", ha="right", va="center", color="white", fontsize=9, fontweight="bold")
-    axis.set_yticks(np.arange(len(names)), names)
-    axis.set_ylim(len(names) - 0.5, -0.8)
-    axis.set_xlim(0, 1)
-    axis.set_xlabel(f"mean bootstrap Jaccard ({candidate.algorithm.replace('_', ' ')}, k = {candidate.k})")
+    ax = figure.subplots()
+    ticks, low = [], 0.0
+    for cluster in range(len(names)):
+        bar = np.sort(values[labels[rows] == cluster])[::-1]
+        ax.fill_betweenx(low + np.arange(len(bar)), 0, bar, color=colours[cluster], lw=0)
+        ticks.append(low + len(bar) / 2)
+        low += len(bar) + 0.02 * len(rows)
+    ax.axvline(float(values.mean()), linestyle="--", color=INK, linewidth=1)
+    ax.axvline(0, color=MUTED, linewidth=0.8)
+    ax.set_yticks(ticks, names)
+    ax.set_ylim(low, -0.02 * len(rows))
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("silhouette")
     return figure
 
 
-def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> Figure:
+@styled()
+def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> "Figure":
+    """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
+    stable, every = sum(value >= STABLE for value in candidate.jaccard), len(candidate.jaccard)
+    figure = titled(
+        1.75 + 0.36 * len(names),
+        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are drawn anew",
+        f"Mean bootstrap Jaccard of each segment on the customers of this snapshot ({_word(candidate)}, k = {candidate.k}), over the bands "
+        f"of Hennig (2007); found again: {STABLE} or more.",
+    )
+    ax = figure.subplots()
+    for low, high, word, depth in _BANDS:
+        ax.axvspan(low, high, color=INK, alpha=depth, linewidth=0)
+        ax.text((low + high) / 2, -0.62, word, ha="center", va="bottom", fontsize=8, color=MUTED)
+    ax.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
+    for position, value in enumerate(candidate.jaccard):
+        ax.text(value + 0.008, position, f"{value:.2f}", va="center", fontsize=9, fontweight="bold")
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.set(ylim=(len(names) - 0.5, -1.0), xlim=(0, 1.04), xlabel="mean bootstrap Jaccard")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return figure
+
+
+@styled()
+def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
     """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
+    from sklearn.decomposition import PCA
+
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(points), min(3000, len(points)), replace=False))
+    rows = np.sort(rng.choice(len(points), min(MOST_DOTS, len(points)), replace=False))
     components = min(2, *points.shape)
     pca = PCA(components).fit(points)
     placed = pca.transform(points[rows])
     if components == 1:  # a map of one feature: height says nothing, it only keeps customers apart
         placed = np.column_stack([placed, rng.uniform(-0.5, 0.5, len(placed))])
-    figure = Figure(figsize=(12, 5.2), layout="constrained")
+    shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])  # of customers who are all alike, nothing varies
+    figure = titled(
+        5.8,
+        f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
+        f"{count(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the density "
+        "cut through a continuum.",
+    )
     segments, density = figure.subplots(1, 2, sharex=True, sharey=True)
     for cluster in (*range(len(names)), NOISE):
         own = labels[rows] == cluster
         if own.any():
-            name, colour = ("noise", _GREY) if cluster == NOISE else (names[cluster], colours[cluster])
+            name, colour = ("noise", MUTED) if cluster == NOISE else (names[cluster], colours[cluster])
             segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=colour, label=name)
-    segments.legend(markerscale=3, frameon=False, fontsize=8)
-    density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
-    shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])  # of customers who are all alike, nothing varies
-    for axis, title in ((segments, "segments"), (density, "density of customers")):
-        axis.set_title(title)
-        axis.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")
-    segments.set_ylabel(f"component 2 ({shares[1]:.0%})" if components == 2 else "scatter")
+    drawn = density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
+    figure.colorbar(drawn, ax=density, label="customers in a cell", pad=0.01, format="%d")
+    for ax, heading in ((segments, "Segments"), (density, "Density of customers")):
+        ax.set_title(heading)
+        ax.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")
+    figure.legend(loc="outside lower center", ncols=5, markerscale=3, frameon=False)
+    segments.set_ylabel(f"component 2 ({shares[1]:.0%} of the variance)" if components == 2 else "scatter, without meaning")
     return figure
 
 
-def dendrogram(tree: WardTree, k: int) -> Figure:
+@styled()
+def dendrogram(tree: WardTree, k: int) -> "Figure":
     """The last 40 merges of Ward's tree, with the cut that leaves k clusters; counts are sampled customers."""
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    axis = figure.subplots()
+    from scipy.cluster import hierarchy
+
     merges = tree.linkage
     k = min(k, len(tree.leaves))
     height = float((merges[-k, 2] + merges[-k + 1, 2]) / 2) if 1 < k < len(tree.leaves) else float(merges[-1, 2])
+    figure = titled(
+        4.9,
+        f"Ward's tree, cut at k = {k}",
+        f"The last {min(LAST_MERGES, len(merges))} merges of a sample of customers (Ward 1963). A cut through long lines parts what is far "
+        "apart, one through short lines does not.",
+    )
+    ax = figure.subplots()
     hierarchy.set_link_color_palette(list(SEGMENT_COLOURS))
     hierarchy.dendrogram(
-        merges, p=40, truncate_mode="lastp", ax=axis, color_threshold=height, above_threshold_color=_GREY, leaf_rotation=90
+        merges, p=LAST_MERGES, truncate_mode="lastp", ax=ax, color_threshold=height, above_threshold_color=MUTED, leaf_rotation=90
     )
     hierarchy.set_link_color_palette(None)
-    axis.axhline(height, linestyle="--", color="black", linewidth=1)
-    axis.set_title(f"Ward's tree, cut at k = {k}")
-    axis.set_ylabel("height of the merge (Ward)")
-    axis.set_xlabel("customers in the branch, or (customer)")
+    ax.axhline(height, linestyle="--", color=INK, linewidth=1)
+    ax.tick_params(axis="x", labelsize=8, length=0)
+    ax.set_ylabel("height of the merge")
+    ax.set_xlabel("in brackets: sampled customers in the branch")
     return figure
 
 
-def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> Figure:
+def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
     """Ward's tree of `points` (n, d), with its cut at k."""
     return dendrogram(Ward().tree(points, seed), k)
 
 
-def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> Figure:
+def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> "Figure":
     """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
     min_samples = settings.min_samples or max(5, 2 * points.shape[1])
     distances = k_distances(points, min_samples)
     return k_distance_curve(distances, min_samples, settings.eps or elbow(distances))
 
 
-def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: float) -> Figure:
+@styled()
+def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: float) -> "Figure":
     """Distance to the `min_samples`-th neighbour in rising order (n,), and the eps read off it."""
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(np.linspace(0, 1, len(distances)), distances, color=SEGMENT_COLOURS[0])
-    axis.axhline(eps, linestyle="--", color="black", linewidth=1)
+    from matplotlib.ticker import PercentFormatter
+
     share = float((distances <= eps).mean())
-    axis.annotate(f"eps = {eps:.3g}: {share:.1%} of customers are core", (0.02, eps), va="bottom")
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.set_xlabel("customers, from dense to sparse surroundings")
-    axis.set_ylabel(f"distance to neighbour {min_samples} (standardised)")
+    figure = titled(
+        4.4,
+        f"With a radius of {eps:.3g}, DBSCAN would call {percent(share)} of customers core",
+        f"Distance of {count(len(distances), 'customer')} to their neighbour number {min_samples}, from dense to sparse surroundings "
+        "(Ester et al. 1996). Dashed: the radius, eps.",
+    )
+    ax = figure.subplots()
+    ax.plot(np.linspace(0, 1, len(distances)), distances, color=BLUE, lw=2)
+    ax.axhline(eps, linestyle="--", color=INK, linewidth=1)
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.set(xlim=(0, 1), ylim=(0, None), xlabel="customers, densest surroundings first")
+    ax.set_ylabel(f"distance to neighbour {min_samples}, on the scale of the model")
     return figure
 
 
@@ -187,45 +247,59 @@ def has_numeric_centres(model: PrototypeModel) -> bool:
     return any(isinstance(column, NumericColumn) and column.scale > 0 for column in model.preprocessor.columns_)
 
 
-def centroid_heatmap(model: PrototypeModel, names: Sequence[str]) -> Figure:
-    """Cluster centres: colour in spreads from the average customer, text in customer units."""
+@styled()
+def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
+    """Cluster centres: colour in spreads from the average customer, text in customer units.
+
+    Args:
+        units: of each feature; attributes have none.
+    """
+    import seaborn as sns
+
     centers = model.centers()
     numeric = [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
     if not numeric:
         raise ValueError("the model has no numeric feature that varies, so there is no centre to colour; use segment profiles")
-    units = centers[[column.name for column in numeric]]
+    values = centers[[column.name for column in numeric]]
     unweighted = model.preprocessor.transform(centers)
     position = {name: i for i, name in enumerate(model.preprocessor.get_feature_names_out())}
     spreads = np.column_stack(
-        [unweighted[:, position[c.name]] / np.sqrt(c.weight) if c.weight > 0 else np.zeros(len(units)) for c in numeric]
+        [unweighted[:, position[c.name]] / np.sqrt(c.weight) if c.weight > 0 else np.zeros(len(values)) for c in numeric]
     )
-    figure = Figure(figsize=(1.6 * len(numeric) + 3, 0.55 * len(names) + 1.6), layout="constrained")
-    axis = figure.subplots()
+    row, column = divmod(int(np.abs(spreads).argmax()), spreads.shape[1])
+    written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in values.to_numpy()]
+    what = numeric[column].name
+    title = f"{names[row]} are furthest from the average customer, in {what}: {written[row][column]} {units.get(what, '')}"
+    said = f"The typical customer of each segment, in the units of the features. {_SPREADS}"
+    height = heading_height(title, said) + 0.75 + 0.42 * len(names)
+    figure = titled(height, title.strip(), said)
+    # A column is never wider than a fifth, so that its numbers stand near the names.
+    ax, *_ = figure.subplots(1, 2, width_ratios=[len(numeric), max(5 - len(numeric), 0.01)])
+    figure.axes[1].set_visible(False)
     reach = max(1.0, float(np.abs(spreads).max()))
-    table = pd.DataFrame(spreads, index=list(names), columns=units.columns)
-    text = units.map(lambda value: "missing" if np.isnan(value) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").to_numpy()
-    sns.heatmap(
-        table,
-        annot=text,
-        fmt="",
-        cmap="vlag",
-        center=0,
-        vmin=-reach,
-        vmax=reach,
-        ax=axis,
-        linewidths=1,
-        cbar_kws={"label": "spreads"},
-    )
-    axis.tick_params(axis="y", rotation=0)
-    axis.set_title("Segment centres in customer units")
+    table = pd.DataFrame(spreads, index=list(names), columns=values.columns)
+    text = np.array(written, dtype=object)
+    scale = {"label": "standard deviations", "pad": 0.02}
+    sns.heatmap(table, ax=ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
+    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{c.name}\n{units.get(c.name, '')}".strip() for c in numeric])
+    ax.tick_params(length=0, labelrotation=0)
+    ax.xaxis.tick_top()
     return figure
 
 
-def _unique_legend(axes: NDArray[np.object_]) -> tuple[list[Artist], list[str]]:
-    found: dict[str, Artist] = {}
-    for axis in axes:
-        assert isinstance(axis, Axes)  # noqa: S101  # tells mypy
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    order = sorted(found, key=lambda label: label == "chosen")  # the ring after the lines
-    return [found[label] for label in order], order
+def _written(value: float, unit: str) -> str:
+    return "missing" if np.isnan(value) else amount(value, unit)
+
+
+def _so_many(n: int, every: int, what: str) -> str:
+    """none of 5 segments, 2 of 5 segments, all 5 segments."""
+    return f"all {count(every, what)}" if n == every > 1 else f"{n or 'none'} of {count(every, what)}"
+
+
+def _word(candidate: Candidate | None) -> str:
+    return _WORDS.get(candidate.algorithm, candidate.algorithm) if candidate else ""
+
+
+def _capital(text: str) -> str:
+    """The first letter large, but k-means stays as it is written."""
+    return text if text.startswith("k-means") else text[:1].upper() + text[1:]

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.feature_catalog import MONEY
-from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, segment_colours, short, titled
+from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, percent, segment_colours, short, titled
 from segmentation_assets.core.movement import COMPONENTS, NEW
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
 
@@ -45,6 +45,7 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
     said = {block: names.get(block, f"segment {block}") if isinstance(block, int) else block for block in ranked}
     blocks = _blocks(flows, ranked)
     dates = list(blocks.index.get_level_values("date").unique())
+    title = _largest_move(flows[flows["to_date"] == dates[-1]], said) or title
     most = int(blocks.groupby("date").size().max())
     height = max(6.4, 3.4 + 2 * LINE * most)
     figure = titled(
@@ -91,6 +92,17 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
                     color=(INK, MUTED)[line],
                 )
     return figure
+
+
+def _largest_move(flows: pd.DataFrame, said: Mapping[Block, str]) -> str:
+    """How many moved between the last two dates, and which way most of them went; empty where nobody did."""
+    known = flows[(flows["origin"] != NEW) & (flows["goal"] != LEFT)]
+    moved = known[known["origin"] != known["goal"]]
+    if moved.empty:
+        return ""
+    most = moved.loc[moved["customers"].idxmax()]
+    share = percent(moved["customers"].sum() / known["customers"].sum())
+    return f"{share} of customers moved; the largest group went from {said[most['origin']]} to {said[most['goal']]} ({most['customers']:,})"
 
 
 def _flows(layers: pd.DataFrame) -> pd.DataFrame:
@@ -225,7 +237,7 @@ def bridge_waterfalls(
         "Stayed: change of those in it both times. Came, left: from or to other segments. Entered: new or back. Lapsed: buy no more. "
         "Model: put elsewhere by its change alone."
     )
-    figure = titled(1.1 + 2.5 * rows, title, said)
+    figure = titled(1.1 + 2.5 * rows, _largest_changes(bridge, names) or title, said)
     figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
     panels = figure.subplots(rows, across, squeeze=False).ravel()
     for ax, segment in zip(panels, ranked, strict=False):
@@ -235,6 +247,19 @@ def bridge_waterfalls(
     for ax in panels[len(ranked) :]:
         ax.set_visible(False)
     return figure
+
+
+def _largest_changes(bridge: pd.DataFrame, names: Mapping[int, str]) -> str:
+    """Which segment's revenue rose and which one's fell most; empty where none changed."""
+    causes = bridge[~bridge["component"].isin([COMPONENTS[0], COMPONENTS[-1]])]
+    changes = causes.groupby("segment_id")["revenue"].sum()
+    ends = {"rose": changes.idxmax(), "fell": changes.idxmin()} if len(changes) else {}
+    told = [
+        f"that of {names.get(int(segment), f'segment {segment}')} {verb} most ({changes[segment]:+,.0f})"
+        for verb, segment in ends.items()
+        if (changes[segment] > 0) == (verb == "rose") and changes[segment] != 0
+    ]
+    return ", ".join(told).replace("that of", "Revenue of", 1)
 
 
 def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], customers: NDArray[np.int64]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.feature_catalog import FEATURES, RECENCY, Feature
+
 LAPSED, PROSPECT, NOISE = -1, -2, 0
 RULE_SEGMENTS = {LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), NOISE: ("Unassigned", "steady")}
 
@@ -19,22 +21,8 @@ NAMES = {
     "dormant": "Dormant", "occasional": "Occasional shoppers",
 }  # fmt: skip
 
-# What more and less of a feature mean to a marketer.
-PHRASES = {
-    "recency_days": ("longer since the last order", "a more recent last order"),
-    "frequency": ("more orders", "fewer orders"),
-    "monetary": ("more spend", "less spend"),
-    "tenure_days": ("longer with us", "newer to us"),
-    "average_order_value": ("larger orders", "smaller orders"),
-    "items_per_order": ("more items per order", "fewer items per order"),
-    "discount_share": ("more bought at a discount", "less bought at a discount"),
-    "coupon_order_share": ("more orders with a coupon", "fewer orders with a coupon"),
-    "return_share": ("more returns", "fewer returns"),
-    "weekend_share": ("more weekend shopping", "less weekend shopping"),
-    "active_window_share": ("more regular orders", "less regular orders"),
-    "categories": ("a wider choice of categories", "a narrower choice of categories"),
-    "top_category_share": ("more spend in one category", "spend spread over categories"),
-}
+LEAST_MARK = 0.25  # standard deviations from the average customer below which a feature marks nobody out
+LEAST_KNOWN = 0.5  # share of a segment's customers who have a value; of fewer, it says nothing of the typical one
 
 
 @dataclass(frozen=True)
@@ -95,8 +83,12 @@ def unique_names(characters: list[str], monetary: list[float], taken: set[str]) 
     return names
 
 
-def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, top: int = 3) -> str:
-    """One sentence on who the customers are and what marks them out against all active customers."""
+def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+    """One sentence on who the customers are and what marks them out against all active customers.
+
+    Args:
+        segment, population: rows of customer_features; declared: its features, which say in words what a high value means.
+    """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
     if segment_id == LAPSED:
@@ -110,15 +102,25 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
         f"Typically {typical['frequency']:,.0f} {orders} worth {typical['monetary']:,.0f} within the lookback, "
         f"the last one {_days_ago(typical['recency_days'])}"
     )
-    marks = marked_out_by(segment, population, top)
-    return f"{sentence}; marked out by {listed(marks)}." if marks else f"{sentence}; close to the average customer."
+    marks = marked_out_by(segment, population, declared)
+    return (
+        f"{sentence}; against the average customer, the typical one {listed(marks)}."
+        if marks
+        else f"{sentence}; close to the average customer."
+    )
 
 
-def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, top: int = 3) -> list[str]:
-    """The features in which the segment's mean lies furthest from the population's, in words; at least 0.25 sd away."""
-    z = z_scores(segment, population).reindex(list(PHRASES)).dropna()
-    furthest = z[z.abs() >= 0.25].abs().sort_values(ascending=False, kind="stable").index[:top]
-    return [f"{PHRASES[str(f)][0 if z[f] > 0 else 1]} ({z[f]:+.1f} sd)" for f in furthest]
+def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Sequence[Feature], top: int = 3) -> list[str]:
+    """In words, the features in which the segment's mean lies furthest from the population's; they complete "this customer ...".
+
+    One of each group of features, because those of a group say much the same; of recency, frequency and monetary value each.
+    """
+    z = z_scores(segment, population)
+    far = [f for f in declared if abs(z.get(f.name, 0.0)) >= LEAST_MARK and segment[f.name].notna().mean() >= LEAST_KNOWN]
+    furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # of equals, the one declared first
+    of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
+    marks = [feature for feature in furthest if feature in of_group.values()][:top]
+    return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
 
 
 def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:

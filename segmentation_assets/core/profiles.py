@@ -1,8 +1,11 @@
 """Segments in numbers: sizes, revenue, and every feature against the population."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from segmentation_assets.core import naming
+from segmentation_assets.core.feature_catalog import FEATURES, Feature
 from segmentation_assets.core.segment_model import SegmentModel
 
 SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "share", "revenue", "revenue_share"]
@@ -15,11 +18,12 @@ STANDINGS = {
 PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
 
 
-def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel) -> pd.DataFrame:
+def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel, declared: Sequence[Feature] = FEATURES) -> pd.DataFrame:
     """One row per segment: those of the model, even where empty now, and those by rule that have customers.
 
     Args:
         features: rows of customer_features; `assigned`: rows of customer_segments, one per customer in both.
+        declared: the features that may say what marks a segment out.
     """
     joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
     active = joined[joined["status"] == "active"]
@@ -31,7 +35,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
         spent = float(members["monetary"].sum())
         rows.append({
             "segment_id": segment_id, "segment_name": name,
-            "description": " ".join([naming.description(members, active, segment_id), *standing(segment_id, model)]),
+            "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),
             "customers": len(members), "share": len(members) / max(len(joined), 1),
             "revenue": spent, "revenue_share": spent / revenue if revenue > 0 else 0.0,
         })  # fmt: skip

@@ -47,6 +47,13 @@ def test_blocks_have_names_and_customers_and_the_share_that_moved_is_above():
     assert {"1 Mar 2024", "1 Apr 2024", "105 customers", "107 customers", "20.0% moved", "15.0% by the model", "20"} <= set(texts(axis))
 
 
+def test_the_title_says_how_many_moved_at_last_and_which_way_the_largest_group_went():
+    rows = pd.concat([layer((1, 1, 60, 0)), layer((1, 1, 50, 0), (1, 2, 7, 0), (1, 3, 3, 0), (None, 1, 90, 0), start=APRIL, end=MAY)])
+    title = movement_figures.flow(rows, NAMES).texts[0].get_text()
+    assert title == "17% of customers moved; the largest group went from Champions to Regulars (7)"
+    assert movement_figures.flow(layer((1, 1, 60, 0)), NAMES).texts[0].get_text() == "Where customers went"
+
+
 def test_a_small_flow_is_drawn_and_has_no_number():
     rows = layer((1, 1, 996, 0), (1, 2, 4, 0))
     axis = movement_figures.flow(rows, NAMES).axes[0]
@@ -111,6 +118,13 @@ def test_a_waterfall_says_every_change_and_its_customers():
     heights = [bar.get_height() for bar in first.patches]
     assert heights == pytest.approx([50_000, 2_300, 0, -40_000, 0, 0, 0, 12_300])
     assert [to_hex(first.patches[i].get_facecolor()) for i in (1, 3)] == [figures.BLUE.lower(), figures.VERMILION.lower()]
+
+
+def test_the_title_names_the_segments_whose_revenue_rose_and_fell_most():
+    figure = waterfall([("a", 1, 10_000.0), ("b", 1, 40_000.0)], [("a", 1, 12_300.0), ("b", 2, 41_000.0)])
+    assert figure.texts[0].get_text() == "Revenue of Regulars rose most (+41,000), that of Champions fell most (-37,700)"
+    assert waterfall([("a", 1, 5.0)], [("a", 1, 3.0)]).texts[0].get_text() == "Revenue of Champions fell most (-2)"
+    assert waterfall([("a", 1, 5.0)], [("a", 1, 5.0)]).texts[0].get_text() == "What changed the revenue of each segment"
 
 
 def test_where_changes_are_small_the_totals_are_cut_and_marked():

@@ -1,11 +1,14 @@
 """A segment's name says who its customers are; no two segments share one."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.core import naming
+from segmentation_assets.core.feature_catalog import FEATURES, RECENCY
 from segmentation_assets.core.naming import LAPSED, NAMES, PROSPECT, Standing, character, description, marked_out_by, standing, unique_names
 from segmentation_assets_tests.builders import features
 
@@ -84,10 +87,27 @@ def test_names_are_always_unique(segments, taken):
 
 def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
     active = features((1, 9, 900), (30, 1, 10), (30, 1, 10), (30, 1, 10))
-    sentence = description(active.iloc[[0]], active, 1)
-    assert sentence.startswith("Typically 9 orders worth 900 within the lookback, the last one 1 day ago; marked out by ")
-    assert "more spend (+1.7 sd)" in sentence
-    assert "a more recent last order (-1.7 sd)" in sentence
+    assert description(active.iloc[[0]], active, 1) == (
+        "Typically 9 orders worth 900 within the lookback, the last one 1 day ago; against the average customer, the typical one "
+        "bought just now (-1.7 sd), shops often (+1.7 sd) and spends much (+1.7 sd)."
+    )
+
+
+def test_one_feature_of_each_group_marks_a_segment_out_and_each_of_recency_frequency_and_monetary_value():
+    names, groups = ["recency_days", "frequency", "monetary_value", "a", "b", "c"], [RECENCY, RECENCY, RECENCY, "A", "A", "C"]
+    declared = [replace(FEATURES[0], name=n, group=g, high=f"high {n}", low=f"low {n}") for n, g in zip(names, groups, strict=True)]
+    active = pd.DataFrame(
+        {"recency_days": [0, 3, 3], "frequency": [9, 8, 2], "monetary_value": [1, 1, 1], "a": [5, 1, 2], "b": [0, 9, 9], "c": [1, 0, 0]}
+    )
+    marks = marked_out_by(active.iloc[[0]], active, declared, top=9)
+    assert marks == ["low recency_days (-1.4 sd)", "low b (-1.4 sd)", "high c (+1.4 sd)", "high frequency (+0.9 sd)"]
+    assert marked_out_by(active.iloc[[0]], active, declared, top=1) == marks[:1]
+
+
+def test_a_feature_that_most_of_the_segment_have_no_value_of_does_not_mark_it_out():
+    active = features((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)).assign(sd_gap_days=[90.0, None, None, 1.0])
+    assert marked_out_by(active.iloc[:3], active, FEATURES) == []
+    assert marked_out_by(active.iloc[:2], active, FEATURES) == ["shops irregularly (+1.0 sd)"]
 
 
 def test_a_segment_like_everyone_is_called_average():
@@ -108,10 +128,10 @@ def test_an_empty_segment_and_those_by_rule_have_sentences_of_their_own():
 
 def test_a_constant_feature_marks_nobody_out():
     active = features((1, 1, 10), (1, 2, 20))
-    assert "longer since the last order" not in " ".join(marked_out_by(active.iloc[[0]], active))
+    assert marked_out_by(active.iloc[[0]], active, [f for f in FEATURES if f.name == "recency_days"]) == []
     assert pd.isna(naming.z_scores(active.iloc[[0]], active)["recency_days"])
 
 
 def test_what_lies_within_a_quarter_of_a_standard_deviation_marks_nobody_out():
     active = features((5, 1, 1), (5, 1, 1))
-    assert marked_out_by(active.iloc[[0]], active) == []
+    assert marked_out_by(active.iloc[[0]], active, FEATURES) == []
