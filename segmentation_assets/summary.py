@@ -26,6 +26,7 @@ class Summary:
     drift: pd.DataFrame
     model: str
     standing: str
+    weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
     foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
 
 
@@ -56,7 +57,7 @@ def read(data_dir: Path, key: str) -> Summary:
             " ORDER BY in_force DESC"
         )
         # Where nobody is known, nothing was evaluated.
-        foretold = {} if found.empty else dict(database.execute(_FORETOLD, [key]).fetchall())
+        measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
     same = known["came_from"] == known["went_to"]
     return Summary(
@@ -68,14 +69,15 @@ def read(data_dir: Path, key: str) -> Summary:
             for place, row in enumerate(registered.itertuples())
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
-        foretold=foretold,
+        weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
+        foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
 
 
 ENTERED = "(entered)"
-_FORETOLD = """
+_MEASURED = """
     SELECT metric, value FROM evaluation_metrics
-    WHERE snapshot_date = CAST(? AS DATE) AND metric LIKE 'forward_spend%' AND isfinite(value)
+    WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric = 'weakest_jaccard') AND isfinite(value)
 """
 _MOVES = """
     WITH names AS (
@@ -104,6 +106,12 @@ def show(summary: Summary, console: Console) -> None:
     console.print(summary.model, highlight=False)
     if summary.standing:
         console.print(summary.standing, highlight=False)
+    if summary.weakest_jaccard is not None:
+        console.print(
+            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f} (from 0.75 on it "
+            "counts as found again, below 0.60 as dissolved).",
+            highlight=False,
+        )
     if "forward_spend_gain_low" in summary.foretold:
         console.print(_foretold(summary), highlight=False)
     if summary.before is None:

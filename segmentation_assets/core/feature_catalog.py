@@ -26,7 +26,8 @@ class Feature:
     Args:
         expression: from the merged activity to the value; numbers are float64, as clustering needs them.
         unit: of the value; "" for a number without one, and for text.
-        high, low: what a marketer says of a customer with a high or a low value; completes "this customer ...".
+        high, low: what a marketer says of a customer with a high or a low value; completes "this customer ...", in the data
+            dictionary and in the sentence of each segment.
         minimum, maximum: values outside are an error in the data or in us; None: no bound.
         type: Ibis type; text features are categorical.
         required: never empty, for any known customer.
