@@ -121,7 +121,8 @@ def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
 def to_frame(table: ir.Table) -> pd.DataFrame:
     """The table as a DataFrame in which money is float64, so that NumPy can compute with it."""
     decimals = {name: table[name].cast("float64") for name, kind in table.schema().items() if kind.is_decimal()}
-    return (table.mutate(**decimals) if decimals else table).to_pandas()
+    # Not Ibis's own `to_pandas`, which looks at each column anew: of a million customers it takes five times as long.
+    return (table.mutate(**decimals) if decimals else table).to_pyarrow().to_pandas(date_as_object=False)
 
 
 class LakeIOManager(dg.IOManager):

@@ -119,7 +119,7 @@ MONEY = "currency units"
 FEATURES: tuple[Feature, ...] = (
     Feature(
         "recency_days", RECENCY, lambda m: days_between(m.last_order_at, m.as_of),
-        "Days from the last order ever to the snapshot.", "days", "has not bought for long", "bought just now",
+        "Days from the last order ever to the snapshot.", "days", "has not bought for long", "bought recently",
         minimum=0.0, clustering=True, transform="log", lineage=("customers.last_order_at",),
     ),
     Feature(
@@ -243,7 +243,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "event_recency_days", ENGAGEMENT, lambda m: days_between(m.last_event_at, m.as_of),
         "Days from the last event within the lookback to the snapshot; empty where there was none.", "days",
-        "has not been in touch for long", "was in touch just now", minimum=0.0, transform="log",
+        "has not been in touch for long", "was in touch recently", minimum=0.0, transform="log",
         lineage=("customer_event_activity.last_event_at",),
     ),
     Feature(
@@ -288,7 +288,7 @@ def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
             Feature(
                 f"{slug(event_type)}_recency_days", ENGAGEMENT, _days_since(slug(event_type)),
                 f"Days from the last `{event_type}` within the lookback to the snapshot; empty where there was none.", "days",
-                f"had `{event_type}` long ago", f"had `{event_type}` just now",
+                f"had `{event_type}` long ago", f"had `{event_type}` recently",
                 minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",),
             ),
         )

@@ -89,7 +89,7 @@ def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
     active = features((1, 9, 900), (30, 1, 10), (30, 1, 10), (30, 1, 10))
     assert description(active.iloc[[0]], active, 1) == (
         "Typically 9 orders worth 900 within the lookback, the last one 1 day ago; against the average customer, the typical one "
-        "bought just now (-1.7 sd), shops often (+1.7 sd) and spends much (+1.7 sd)."
+        "bought recently (-1.7 sd), shops often (+1.7 sd) and spends much (+1.7 sd)."
     )
 
 
