@@ -4,7 +4,7 @@ A character is read from where the segment's typical customer stands among the a
 are less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +61,12 @@ def character(at: Standing) -> str:
     return next((name for holds, name in rules if holds), "steady")
 
 
-def unique_names(characters: list[str], monetary: list[float], taken: set[str]) -> list[str]:
+def unique_names(characters: list[str], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
     """A name for each segment, from its character; of several alike, told apart by spend, highest first.
 
     Args:
         characters, monetary: character and median spend of each segment, in the same order.
-        taken: names already in use, which are not given again.
+        taken: names already in use, which are not given again, with the median spend of those who bear them (NaN: nobody does now).
     """
     names = [""] * len(characters)
     used = set(taken)
@@ -76,6 +76,9 @@ def unique_names(characters: list[str], monetary: list[float], taken: set[str]) 
         suffixes = words.get(len(alike)) or [f", spend rank {place + 1}" for place in range(len(alike))]
         for i, suffix in zip(alike, suffixes, strict=True):
             name, attempt = NAMES[kind] + suffix, 2
+            if not suffix and np.isfinite(taken.get(name, np.nan)):  # told apart from the one that bears the name already
+                suffix = ", higher spend" if monetary[i] > taken[name] else ", lower spend"
+                name += suffix
             while name in used:
                 name, attempt = f"{NAMES[kind]}{suffix} ({attempt})", attempt + 1
             names[i] = name

@@ -186,7 +186,9 @@ def _named_segments(
     members = [active[labels == c] for c in range(clusters.k)]
     born = [c for c in range(clusters.k) if c not in matched]
     kinds = [naming.character(naming.standing(members[c], active)) for c in born]
-    names = naming.unique_names(kinds, [float(members[c]["monetary"].median()) for c in born], {s.name for s in old.values()})
+    spend = [float(own["monetary"].median()) for own in members]
+    taken = dict.fromkeys((s.name for s in old.values()), np.nan) | {old[ids[c]].name: spend[c] for c in matched}
+    names = naming.unique_names(kinds, [spend[c] for c in born], taken)
     new = {c: Segment(ids[c], name, kind) for c, name, kind in zip(born, names, kinds, strict=True)}
     return tuple(new[c] if c in new else old[ids[c]] for c in range(clusters.k))
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -52,15 +53,15 @@ def test_where_all_are_alike_everyone_stands_in_the_middle():
 
 
 def test_one_of_a_kind_has_the_plain_name():
-    assert unique_names(["champions", "new"], [9.0, 1.0], set()) == ["Champions", "New customers"]
+    assert unique_names(["champions", "new"], [9.0, 1.0], {}) == ["Champions", "New customers"]
 
 
 def test_two_of_a_kind_are_told_apart_by_spend():
-    assert unique_names(["new", "new"], [1.0, 2.0], set()) == ["New customers, lower spend", "New customers, higher spend"]
+    assert unique_names(["new", "new"], [1.0, 2.0], {}) == ["New customers, lower spend", "New customers, higher spend"]
 
 
 def test_three_of_a_kind_are_told_apart_by_spend():
-    assert [n.rpartition(", ")[2] for n in unique_names(["new"] * 3, [2.0, 3.0, 1.0], set())] == [
+    assert [n.rpartition(", ")[2] for n in unique_names(["new"] * 3, [2.0, 3.0, 1.0], {})] == [
         "medium spend",
         "higher spend",
         "lower spend",
@@ -68,21 +69,29 @@ def test_three_of_a_kind_are_told_apart_by_spend():
 
 
 def test_many_of_a_kind_are_ranked_by_spend():
-    assert unique_names(["new"] * 4, [1.0, 4.0, 3.0, 2.0], set())[1] == "New customers, spend rank 1"
+    assert unique_names(["new"] * 4, [1.0, 4.0, 3.0, 2.0], {})[1] == "New customers, spend rank 1"
 
 
 def test_a_name_in_use_is_not_given_again():
-    assert unique_names(["new"], [1.0], {"New customers", "New customers (2)"}) == ["New customers (3)"]
+    gone = dict.fromkeys(["New customers", "New customers (2)"], np.nan)
+    assert unique_names(["new"], [1.0], gone) == ["New customers (3)"]
+
+
+def test_a_newcomer_is_told_apart_by_spend_from_the_segment_that_bears_its_name():
+    assert unique_names(["loyal"], [40.0], {"Loyal regulars": 111.0}) == ["Loyal regulars, lower spend"]
+    assert unique_names(["loyal"], [140.0], {"Loyal regulars": 111.0}) == ["Loyal regulars, higher spend"]
+    both = {"Loyal regulars": 111.0, "Loyal regulars, lower spend": 40.0}
+    assert unique_names(["loyal"], [50.0], both) == ["Loyal regulars, lower spend (2)"]
 
 
 kinds = st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.floats(0, 1e6)), max_size=12)
 
 
-@given(kinds, st.sets(st.sampled_from(sorted(NAMES.values()))))
+@given(kinds, st.dictionaries(st.sampled_from(sorted(NAMES.values())), st.floats(0, 1e6) | st.just(np.nan)))
 def test_names_are_always_unique(segments, taken):
     names = unique_names([kind for kind, _ in segments], [spend for _, spend in segments], taken)
     assert len(set(names)) == len(segments)
-    assert not set(names) & taken
+    assert not set(names) & set(taken)
 
 
 def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
