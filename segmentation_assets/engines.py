@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import ibis
 import ibis.expr.types as ir
 
+WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # of Parquet; nobody looks up single values
+
 
 class Engine(Protocol):
     """What the lake and the sources need from an engine."""
@@ -48,7 +50,7 @@ class DuckDBEngine:
     def write(self, table: ir.Table, file: Path) -> None:
         # Version 2 keeps ids and counts as differences, which read back in half the time; of floats, Spark's reader knows version 1 only.
         version = "V1" if any(kind.is_floating() for kind in table.schema().values()) else "V2"
-        self.backend.to_parquet(table, file, compression="zstd", compression_level=1, parquet_version=version, write_bloom_filter=False)
+        self.backend.to_parquet(table, file, parquet_version=version, **WRITING)
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.backend.to_pyarrow(table).to_pylist()

@@ -86,7 +86,7 @@ def model_candidates(
     if len(tried) > 2:  # else all customers are alike
         placed = canonical_order(wanted(settings).preprocessor.fit_transform(active[list(settings.model.features)]))
         points = candidates.Samples.of(placed, ask).stability
-        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried))
+        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried, ask))
         picture(context, settings, "dendrogram", lambda: model_figures.dendrogram_of(points, max(model.provenance.k, 2), ask.seed))
         picture(context, settings, "k_distance_curve", lambda: model_figures.k_distance_of(points, ask))
     return candidates.table(tried)

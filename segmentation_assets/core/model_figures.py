@@ -29,47 +29,48 @@ from segmentation_assets.core.figures import (
 )
 from segmentation_assets.core.hierarchical import Ward, WardTree
 from segmentation_assets.core.prototypes import NOISE, PrototypeModel
+from segmentation_assets.core.stability import READINGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DISTINCT, STABLE = 0.05, 0.75  # p-value of the valley gate, and bootstrap Jaccard, that its authors ask for
-# figure of a candidate, its title, the mark that its authors set
-_PANELS: tuple[tuple[str, str, float | None], ...] = (
-    ("silhouette", "Silhouette (higher is better)", None),
-    ("calinski_harabasz", "Calinski-Harabasz (higher)", None),
-    ("davies_bouldin", "Davies-Bouldin (lower)", None),
-    ("weakest_jaccard", "Weakest bootstrap Jaccard", STABLE),
-    ("prediction_strength", "Prediction strength (higher)", 0.8),
-    ("gap", "Gap statistic (higher)", None),
-    ("seed_agreement", "Agreement of seeds (ARI)", None),
-    ("valley_p", "Valley gate, p (below: distinct)", DISTINCT),
-)
-_BANDS = ((0, 0.6, "dissolved", 0.18), (0.6, STABLE, "doubtful", 0.12), (STABLE, 0.85, "valid", 0.06), (0.85, 1, "highly stable", 0.02))
+STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
+STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
+# figure of a candidate, its title
+_PANELS: Mapping[str, str] = {
+    "silhouette": "Silhouette (higher is better)",
+    "calinski_harabasz": "Calinski-Harabasz (higher)",
+    "davies_bouldin": "Davies-Bouldin (lower)",
+    "weakest_jaccard": "Weakest bootstrap Jaccard",
+    "prediction_strength": "Prediction strength (higher)",
+    "gap": "Gap statistic (higher)",
+    "seed_agreement": "Agreement of seeds (ARI)",
+    "valley_p": "Valley gate, p (below: distinct)",
+}
+_SHADES = (0.18, 0.12, 0.06, 0.02)  # opacity of the bands of stability
 _WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k-means", "rfm_grid": "the RFM grid", "ward": "Ward"}
 MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
-_SPREADS = "Colour: standard deviations from the average customer, on the scale of the model."
 
 
 @styled()
-def indices_over_k(candidates: Sequence[Candidate]) -> "Figure":
-    """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the usual marks."""
+def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings) -> "Figure":
+    """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
     from matplotlib.ticker import MaxNLocator
 
     judged = [c for c in candidates if c.k > 1 and np.isfinite(c.valley_p)]
-    apart = sum(c.valley_p < DISTINCT for c in judged)
+    apart = sum(c.valley_p < settings.valley_level for c in judged)
     taken = next((c for c in candidates if c.chosen), None)
     title = f"{_capital(_word(taken))} with k = {taken.k} was taken; " if taken else ""
     title += f"{_so_many(apart, len(judged), 'clustering')} {'have' if apart > 1 else 'has'} a valley between all segments"
     figure = titled(
         6.0,
         title if taken else _capital(title),
-        "Each index over the number of segments k, with a line for each algorithm. Ringed: what was taken. Dashed: the mark its "
-        "authors set.",
+        "Each index over the number of segments k, with a line for each algorithm. Ringed: what was taken. Dashed: the mark to reach.",
     )
     axes = figure.subplots(2, 4).ravel()
     names = list(dict.fromkeys(c.algorithm for c in candidates if not c.finds_k and c.k > 0 and c.algorithm != "rfm_grid"))
-    for ax, (field, heading, mark) in zip(axes, _PANELS, strict=True):
+    marks = {"weakest_jaccard": settings.stable_jaccard, "prediction_strength": STRONG, "valley_p": settings.valley_level}
+    for ax, (field, heading) in zip(axes, _PANELS.items(), strict=True):
         for colour, name in zip(SEGMENT_COLOURS, names, strict=False):
             own = sorted((c for c in candidates if c.algorithm == name and c.k > 0), key=lambda c: c.k)
             values = [getattr(c, field) for c in own]
@@ -77,8 +78,8 @@ def indices_over_k(candidates: Sequence[Candidate]) -> "Figure":
             for c, value in zip(own, values, strict=True):
                 if c.chosen:
                     ax.plot(c.k, value, "o", markersize=11, fillstyle="none", color=INK, label="taken")
-        if mark is not None:
-            ax.axhline(mark, linestyle="--", linewidth=1, color=MUTED)
+        if field in marks:
+            ax.axhline(marks[field], linestyle="--", linewidth=1, color=MUTED)
         ax.set_title(heading, fontsize=9)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("k")
@@ -134,9 +135,11 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
         f"of Hennig (2007); found again: {STABLE} or more.",
     )
     ax = figure.subplots()
-    for low, high, word, depth in _BANDS:
-        ax.axvspan(low, high, color=INK, alpha=depth, linewidth=0)
+    low = 0.0
+    for (word, high), shade in zip(READINGS.items(), _SHADES, strict=True):
+        ax.axvspan(low, high, color=INK, alpha=shade, linewidth=0)
         ax.text((low + high) / 2, -0.62, word, ha="center", va="bottom", fontsize=8, color=MUTED)
+        low = high
     ax.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
     for position, value in enumerate(candidate.jaccard):
         ax.text(value + 0.008, position, f"{value:.2f}", va="center", fontsize=9, fontweight="bold")
@@ -270,7 +273,10 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping
     written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in values.to_numpy()]
     what = numeric[column].name
     title = f"{names[row]} are furthest from the average customer, in {what}: {written[row][column]} {units.get(what, '')}"
-    said = f"The typical customer of each segment, in the units of the features. {_SPREADS}"
+    said = (
+        "The typical customer of each segment, in the units of the features. "
+        "Colour: standard deviations from the average customer, on the scale of the model."
+    )
     height = heading_height(title, said) + 0.75 + 0.42 * len(names)
     figure = titled(height, title.strip(), said)
     # A column is never wider than a fifth, so that its numbers stand near the names.

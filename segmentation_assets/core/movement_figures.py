@@ -252,14 +252,14 @@ def bridge_waterfalls(
 def _largest_changes(bridge: pd.DataFrame, names: Mapping[int, str]) -> str:
     """Which segment's revenue rose and which one's fell most; empty where none changed."""
     causes = bridge[~bridge["component"].isin([COMPONENTS[0], COMPONENTS[-1]])]
-    changes = causes.groupby("segment_id")["revenue"].sum()
-    ends = {"rose": changes.idxmax(), "fell": changes.idxmin()} if len(changes) else {}
+    changes = causes.groupby("segment_id")["revenue"].sum().round()  # as it is written: what rounds to nothing did not change
+    ends = [("rose", changes.idxmax()), ("fell", changes.idxmin())] if changes.any() else []
     told = [
-        f"that of {names.get(int(segment), f'segment {segment}')} {verb} most ({changes[segment]:+,.0f})"
-        for verb, segment in ends.items()
-        if (changes[segment] > 0) == (verb == "rose") and changes[segment] != 0
+        f"{names.get(int(segment), f'segment {segment}')} {verb} most ({changes[segment]:+,.0f})"
+        for verb, segment in ends
+        if (changes[segment] > 0 if verb == "rose" else changes[segment] < 0)
     ]
-    return ", ".join(told).replace("that of", "Revenue of", 1)
+    return "Revenue of " + ", that of ".join(told) if told else ""
 
 
 def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], customers: NDArray[np.int64]) -> None:

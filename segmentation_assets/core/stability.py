@@ -15,15 +15,13 @@ from sklearn.metrics import adjusted_rand_score
 from segmentation_assets.core.clustering import Algorithm, Clustering, ClusteringError, canonical_order
 
 Reading = Literal["dissolved", "doubtful", "valid", "highly stable"]
+# Hennig's (2007; the manual of fpc's clusterboot) words for a cluster's mean bootstrap Jaccard, each with where the next begins.
+READINGS: dict[Reading, float] = {"dissolved": 0.6, "doubtful": 0.75, "valid": 0.85, "highly stable": 1.0}
 
 
 def reading(jaccard: float) -> Reading:
-    """Hennig's (2007; the manual of fpc's clusterboot) words for a cluster's mean bootstrap Jaccard."""
-    if jaccard < 0.6:
-        return "dissolved"
-    if jaccard < 0.75:
-        return "doubtful"
-    return "valid" if jaccard < 0.85 else "highly stable"
+    """Hennig's word for a cluster's mean bootstrap Jaccard."""
+    return next((word for word, end in READINGS.items() if jaccard < end), "highly stable")
 
 
 def bootstrap_jaccard(

@@ -18,6 +18,7 @@ import filelock
 import ibis
 from sqlglot import exp
 
+from segmentation_assets.engines import WRITING
 from segmentation_assets.settings_source import FileLookup, Files, SourceTable
 from segmentation_assets.sources import files, guessing
 from segmentation_assets.sources.attributes import read_attributes
@@ -30,7 +31,6 @@ from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolv
 VERSION = 9  # of what is kept; raise it when reading changes, so that files are read anew
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
-WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # rows are looked up by time only
 
 
 def connect() -> Any:

@@ -11,6 +11,7 @@ from segmentation_assets.core import model_figures
 from segmentation_assets.core.candidates import Candidate
 from segmentation_assets.core.clustering import canonical_order, fit_kmeans
 from segmentation_assets.core.density import elbow, k_distances
+from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.hierarchical import Ward
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
 
@@ -44,7 +45,7 @@ def title(figure):
 
 
 def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_the_chosen():
-    figure = model_figures.indices_over_k(CANDIDATES)
+    figure = model_figures.indices_over_k(CANDIDATES, SelectionSettings())
     silhouette = figure.axes[0]
     lines = {line.get_label(): line for line in silhouette.lines}
     assert set(lines) == {"k-means", "Ward", "taken"}
@@ -54,8 +55,14 @@ def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_th
     assert title(figure) == "k-means with k = 2 was taken; 2 of 3 clusterings have a valley between all segments"
 
 
+def test_what_counts_as_distinct_is_what_the_settings_say():
+    figure = model_figures.indices_over_k(CANDIDATES, SelectionSettings(valley_level=0.015))
+    assert title(figure).endswith("1 of 3 clusterings has a valley between all segments")
+    assert figure.axes[-1].lines[-1].get_ydata()[0] == 0.015
+
+
 def test_where_nothing_was_taken_the_title_says_what_was_found():
-    figure = model_figures.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)])
+    figure = model_figures.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], SelectionSettings())
     assert title(figure) == "None of 1 clustering has a valley between all segments"
 
 

@@ -125,6 +125,7 @@ def test_the_title_names_the_segments_whose_revenue_rose_and_fell_most():
     assert figure.texts[0].get_text() == "Revenue of Regulars rose most (+41,000), that of Champions fell most (-37,700)"
     assert waterfall([("a", 1, 5.0)], [("a", 1, 3.0)]).texts[0].get_text() == "Revenue of Champions fell most (-2)"
     assert waterfall([("a", 1, 5.0)], [("a", 1, 5.0)]).texts[0].get_text() == "What changed the revenue of each segment"
+    assert waterfall([("a", 1, 5.0)], [("a", 1, 5.0 + 1e-9)]).texts[0].get_text() == "What changed the revenue of each segment"
 
 
 def test_where_changes_are_small_the_totals_are_cut_and_marked():
