@@ -7,7 +7,7 @@ from segmentation_assets.contracts import Column, Contract
 
 
 def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
-    """How many rows break each rule of the contract; only rules that are broken.
+    """How many rows break each rule of the contract, with the key of one of them; only rules that are broken.
 
     Types, not null, bounds, allowed values, and the key's uniqueness (a null in a key is a value like another).
     """
@@ -17,13 +17,21 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
         for c in contract.columns
         if schema[c.name] != ibis.dtype(c.type)(nullable=schema[c.name].nullable)
     }
-    rules = {
-        text: rule.fill_null(False).cast("int64").sum() for column in contract.columns for text, rule in _rules(rows[column.name], column)
-    }
-    counts = rows.agg(total=rows.count(), **{f"rule {i}": rule for i, rule in enumerate(rules.values())}).to_pandas().iloc[0]
-    broken |= {text: int(counts[f"rule {i}"]) for i, text in enumerate(rules) if counts["total"] and counts[f"rule {i}"]}
+    rules = [(column, text, rule.fill_null(False)) for column in contract.columns for text, rule in _rules(rows[column.name], column)]
+    sums = {f"rule {i}": rule.cast("int64").sum() for i, (_, _, rule) in enumerate(rules)}
+    counts = rows.agg(total=rows.count(), **sums).to_pandas().iloc[0]
+    for i, (column, text, rule) in enumerate(rules):
+        if counts["total"] and counts[f"rule {i}"]:
+            broken[_told(contract, column, text, rows.filter(rule))] = int(counts[f"rule {i}"])
     repeated = rows.group_by(contract.key).agg(n=ibis._.count()).filter(ibis._.n > 1).count().execute()
     return broken | ({f"key ({', '.join(contract.key)}) is not unique": int(repeated)} if repeated else {})
+
+
+def _told(contract: Contract, column: Column, text: str, offenders: ir.Table) -> str:
+    """The rule with the key of the first row that breaks it, and what to do."""
+    first = offenders.order_by(contract.key).limit(1).select(*contract.key).to_pyarrow().to_pylist()[0]
+    example = ", ".join(f"{name} {value}" for name, value in first.items())
+    return f"{text}, such as {example}" + (f": {column.remedy}" if column.remedy else "")
 
 
 def _rules(values: ir.Column, column: Column) -> list[tuple[str, ir.BooleanValue]]:

@@ -11,6 +11,7 @@ import dagster as dg
 
 from segmentation_assets.core.feature_catalog import FEATURES, Feature
 from segmentation_assets.core.movement import COMPONENTS
+from segmentation_assets.core.orders import LARGEST_SUM
 
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 
@@ -26,6 +27,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     allowed: tuple[str, ...] | None = None
+    remedy: str = ""  # what to do where a value is out of bounds
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def required(name: str, kind: str, description: str, **bounds: Any) -> Column:
 
 SNAPSHOT_DATE = required("snapshot_date", "date", "As-of date: the row knows everything strictly before this day (UTC).")
 CUSTOMER_ID = required("customer_id", "string", "The customer's id, as text.")
-SEGMENT_ID = required("segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect. Never used again for another.")
+SEGMENT_ID = required(
+    "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never used again for another."
+)
 MODEL_VERSION = required(
     "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and digits of its content."
 )
@@ -87,6 +91,7 @@ UNREAD = Column("unread", "string", "Columns whose cell holds something that cou
 RAW_TRANSACTION_VALUES = (
     Column("customer_id", "string", "The customer's id, as text."),
     Column("order_id", "string", "The order (basket, invoice) the line belongs to."),
+    Column("returned_order_id", "string", "Of a return: the order that it takes back; empty: the order id says."),
     Column("ordered_at", "timestamp(6)", "Time of the order, UTC."),
     Column("amount", "float64", "What was paid for the line, in the source's currency."),
     Column("quantity", "float64", "Units."),
@@ -128,12 +133,14 @@ CUSTOMERS = Contract(
         CUSTOMER_ID,
         required("registered", "boolean", "Whether the customers source has a record of them."),
         Column("first_order_at", "timestamp(6)", "First order ever, UTC."),
-        Column("last_order_at", "timestamp(6)", "Last order before the snapshot, UTC."),
+        Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not taken back whole, UTC."),
+        Column("first_return_at", "timestamp(6)", "First return ever, UTC."),
         Column("first_event_at", "timestamp(6)", "First event ever, UTC."),
     ),
     key=("customer_id",), open=True,
     lineage={
-        "first_order_at": ("transactions.ordered_at",), "last_order_at": ("transactions.ordered_at",),
+        "first_order_at": ("customer_orders.ordered_at",), "last_order_at": ("customer_orders.ordered_at", "order_returns.undone"),
+        "first_return_at": ("customer_orders.returned_at",),
         "first_event_at": ("events.event_at",),
     },
 )  # fmt: skip
@@ -150,11 +157,12 @@ TRANSACTIONS = Contract(
         required("discount", "decimal(18, 4)", "Price reduction on the line, other than by coupon."),
         required("coupon_discount", "decimal(18, 4)", "Price reduction by coupon."),
         required("is_return", "boolean", "Whether the line takes goods back."),
+        Column("returned_order_id", "string", "Of a return: the order that it takes back; empty where the source names none."),
     ),
     key=("source_file", "row_number"), bulky=True,
     lineage={
         c: (f"raw_transactions.{c}",)
-        for c in ("customer_id", "order_id", "ordered_at", "amount", "quantity", "category", "discount", "coupon_discount")
+        for c in ("customer_id", "order_id", "ordered_at", "amount", "quantity", "category", "discount", "coupon_discount", "returned_order_id")
     },
 )  # fmt: skip
 EVENTS = Contract(
@@ -180,20 +188,67 @@ REJECTED_ROWS = Contract(
 
 # --- features
 
+TOO_LARGE = (
+    "amounts this large are exact no more: lower cleaning.largest_amount, give amounts in thousands, or leave out an id that "
+    "stands for many customers by source.transactions.missing_values"
+)
+
+
+def money(name: str, description: str, minimum: float | None = -LARGEST_SUM, nullable: bool = False) -> Column:
+    """A sum of amounts or units of one customer, exact within its bounds."""
+    return Column(name, "decimal(18, 4)", description, nullable, minimum, LARGEST_SUM, remedy=TOO_LARGE)
+
+
+CUSTOMER_ORDERS = Contract(
+    "customer_orders", "customer, day and order id of the window, in which they ordered or returned something",
+    (
+        CUSTOMER_ID,
+        required("order_id", "string", "The order; customer and day where the source has none."),
+        required("order_day", "date", "Day of the order."),
+        Column("ordered_at", "timestamp(6)", "Time of the order; empty where it is no order: returns only, or free where those do not count."),
+        Column("returned_at", "timestamp(6)", "First time at which a line took goods back."),
+        required("lines", "int64", "Order lines.", minimum=1),
+        required("bought_lines", "int64", "Order lines that are not returns.", minimum=0),
+        money("spend", "Sum of amounts, returns netted."),
+        money("purchases", "Sum of the amounts of lines bought, returns not netted.", 0.0),
+        money("units", "Units bought; empty where no quantity is known.", 0.0, nullable=True),
+        money("discount", "Price reductions on lines bought, other than by coupon.", 0.0),
+        money("coupon_discount", "Price reductions by coupon on lines bought.", 0.0),
+        Column("last_order_before", "timestamp(6)", "The customer's last order before the window; empty where there was none."),
+    ),
+    key=("customer_id", "order_day", "order_id"), bulky=True,
+    lineage={"spend": ("transactions.amount",), "units": ("transactions.quantity",), "last_order_before": ("customers.last_order_at",)},
+)  # fmt: skip
+ORDER_RETURNS = Contract(
+    "order_returns", "order of which something was taken back in the window",
+    (
+        CUSTOMER_ID,
+        required("order_id", "string", "The order."),
+        required("order_day", "date", "Day of the order."),
+        required("ordered_at", "timestamp(6)", "Time of the order."),
+        money("purchases", "What it was worth when it was placed.", 0.0),
+        money("taken_back", "What was taken back of it in the window.", 0.0),
+        money("taken_back_before", "What had been taken back of it before.", 0.0),
+        required("undone", "boolean", "Whether all of its worth is taken back by now: it counts neither for frequency nor for recency."),
+        Column("last_order_before", "timestamp(6)", "The customer's last order before the window in which it was placed."),
+    ),
+    key=("customer_id", "order_day", "order_id"),
+    lineage={"taken_back": ("transactions.amount", "transactions.returned_order_id"), "purchases": ("customer_orders.purchases",)},
+)  # fmt: skip
 CUSTOMER_ACTIVITY = Contract(
     "customer_activity", "customer and window in which they ordered or returned something; mergeable sums",
     (
         CUSTOMER_ID,
         required("window_start", "date", "First day of the window."),
-        required("orders", "int64", "Orders (order id and day) with at least one line that is not a return.", minimum=0),
+        required("orders", "int64", "Orders (order id and day) with at least one line that is not a return, as they were placed.", minimum=0),
         required("order_days", "int64", "Days with an order.", minimum=0),
         required("lines", "int64", "Order lines.", minimum=0),
-        required("spend", "decimal(18, 4)", "Sum of amounts, returns netted."),
-        required("purchases", "decimal(18, 4)", "Sum of the amounts of lines bought, returns not netted.", minimum=0),
+        money("spend", "Sum of amounts, returns netted."),
+        money("purchases", "Sum of the amounts of lines bought, returns not netted.", 0.0),
         required("purchases_squared", "decimal(38, 8)", "Sum of squares of the orders' purchases, for their spread.", minimum=0),
-        Column("units", "decimal(18, 4)", "Units bought; empty where no quantity is known."),
-        required("discount", "decimal(18, 4)", "Price reductions on lines bought, other than by coupon.", minimum=0),
-        required("coupon_discount", "decimal(18, 4)", "Price reductions by coupon on lines bought.", minimum=0),
+        money("units", "Units bought; empty where no quantity is known.", 0.0, nullable=True),
+        money("discount", "Price reductions on lines bought, other than by coupon.", 0.0),
+        money("coupon_discount", "Price reductions by coupon on lines bought.", 0.0),
         required("coupon_orders", "int64", "Orders in which a coupon was used.", minimum=0),
         required("returned_lines", "int64", "Lines that take goods back.", minimum=0),
         required("weekend_orders", "int64", "Orders on a Saturday or Sunday (UTC).", minimum=0),
@@ -207,7 +262,7 @@ CUSTOMER_ACTIVITY = Contract(
         Column("previous_order_day", "date", "Last day with an order before the window's first; empty where there was none."),
     ),
     key=("customer_id", "window_start"),
-    lineage={"spend": ("transactions.amount",), "units": ("transactions.quantity",), "orders": ("transactions.order_id",)},
+    lineage={"spend": ("customer_orders.spend",), "units": ("customer_orders.units",), "orders": ("customer_orders.order_id",)},
 )  # fmt: skip
 CUSTOMER_CATEGORY_ACTIVITY = Contract(
     "customer_category_activity", "customer, window and category bought or returned",
@@ -215,8 +270,8 @@ CUSTOMER_CATEGORY_ACTIVITY = Contract(
         CUSTOMER_ID,
         required("window_start", "date", "First day of the window."),
         required("category", "string", "Category of the product."),
-        required("spend", "decimal(18, 4)", "Sum of amounts, returns netted."),
-        required("purchases", "decimal(18, 4)", "Sum of the amounts of lines bought, returns not netted.", minimum=0),
+        money("spend", "Sum of amounts, returns netted."),
+        money("purchases", "Sum of the amounts of lines bought, returns not netted.", 0.0),
         required("lines", "int64", "Order lines.", minimum=1),
         required("bought_lines", "int64", "Order lines that are not returns.", minimum=0),
     ),
@@ -236,7 +291,7 @@ CUSTOMER_EVENT_ACTIVITY = Contract(
     key=("customer_id", "window_start", "event_type", "subject"),
     lineage={"events": ("events.event_type",), "last_event_at": ("events.event_at",)},
 )  # fmt: skip
-STATUSES = ("active", "lapsed", "prospect")
+STATUSES = ("active", "lapsed", "returned", "prospect")
 
 
 def feature_column(feature: Feature) -> Column:
@@ -250,7 +305,7 @@ CUSTOMER_FEATURES = Contract(
     (
         CUSTOMER_ID,
         Column(
-            "status", "string", "active: ordered within the lookback; lapsed: only before it; prospect: never.",
+            "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: took back all they ever ordered; prospect: never ordered.",
             nullable=False, allowed=STATUSES,
         ),
         *(feature_column(feature) for feature in FEATURES),
@@ -627,8 +682,8 @@ DRIFT_REPORT = Contract(
 )  # fmt: skip
 
 CONTRACTS: tuple[Contract, ...] = (
-    RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ACTIVITY,
-    CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES, FEATURE_SUMMARY, FEATURE_DISTRIBUTIONS, FEATURE_MISSINGNESS, FEATURE_OUTLIERS,
+    RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ORDERS, ORDER_RETURNS,
+    CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES, FEATURE_SUMMARY, FEATURE_DISTRIBUTIONS, FEATURE_MISSINGNESS, FEATURE_OUTLIERS,
     FEATURE_CORRELATIONS, ORDER_SEASONALITY, COHORT_RETENTION, REVENUE_CONCENTRATION, CATEGORY_MIX, ATTRIBUTE_SPEND, MODEL_CANDIDATES, SEGMENTATION_MODEL, MODEL_REGISTRY, CUSTOMER_SEGMENTS,
     SEGMENT_TRANSITIONS, SEGMENT_BRIDGE, SEGMENT_JOURNEYS, SEGMENT_STAYS, SEGMENT_EVENTS,
     EVALUATION_METRICS, SEGMENTS, SEGMENT_PROFILES, SEGMENT_ACTIONS, DRIFT_REPORT,

@@ -21,7 +21,7 @@ units of the source's currency.
 ## Features of customers
 
 Columns of `customer_features`, besides `customer_id`, `status` (`active`: ordered within the lookback; `lapsed`: only
-before it; `prospect`: never) and the attributes as the source gives them. Features of behaviour describe the lookback and
+before it; `returned`: took back all they ever ordered; `prospect`: never ordered) and the attributes as the source gives them. Features of behaviour describe the lookback and
 are empty for customers without an order in it. **Bold** features enter the clustering unless `model.features` says otherwise;
 "log" is the signed log1p.
 """

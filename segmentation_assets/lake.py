@@ -69,7 +69,10 @@ class Lake:
         if not files:
             columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
             return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
-        return self.engine.scan(files, hive_partitioning=dated)
+        table = self.engine.scan(files, hive_partitioning=dated)
+        # A column that came later is empty in partitions that were written before it.
+        added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.name not in table.columns}
+        return table.mutate(**added) if added else table
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class Movement(Section):
 
 Character = Literal[
     "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
-    "lapsed", "prospect",
+    "lapsed", "returned", "prospect",
 ]  # fmt: skip
 CHARACTERS: tuple[str, ...] = get_args(Character)
 
@@ -178,6 +178,7 @@ PLAYBOOK: dict[Character, Play] = {
     "dormant": Play(action="One low-cost reactivation, then stop spending on them", channel="e-mail", priority=6),
     "occasional": Play(action="Seasonal reminder with a small-basket offer", channel="newsletter", priority=7),
     "lapsed": Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
+    "returned": Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
     "prospect": Play(action="First-purchase offer", channel="direct mail", priority=5),
 }
 

@@ -30,6 +30,10 @@ class Cleaning(Section):
         "are set aside.",
     )
     zero_amounts: Literal["keep", "reject"] = Field("keep", description="Lines with an amount of 0: gifts to keep, or errors to set aside.")
+    free_orders: Literal["count", "ignore"] = Field(
+        "count",
+        description="Orders of nothing but lines of 0.00, such as samples: orders like others, or none (their lines stay).",
+    )
     negative_prices: Literal["return", "reject"] = Field(
         "return",
         description="Lines with a negative amount though units were bought: netted as returns, or set aside (bad debt, corrections).",

@@ -24,7 +24,7 @@ REQUIRED = {
 }
 OPTIONAL = {
     "customers": ("known_at", "consent"),
-    "transactions": ("order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
+    "transactions": ("order_id", "returned_order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
     "events": ("subject",),
 }
 AttributeType = Literal["text", "number", "date", "boolean"]
@@ -197,7 +197,8 @@ class _CustomerColumns(Section):
 class _TransactionColumns(Section):
     columns: dict[str, Expression] = Field(
         description="Canonical column -> source column, constant or expression: customer_id, ordered_at, amount; optionally "
-        "order_id, quantity, product_id, category, discount, coupon_discount."
+        "order_id, returned_order_id (of a return: the order that it takes back), quantity, product_id, category, discount, "
+        "coupon_discount."
     )  # fmt: skip
     lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
 

@@ -4,11 +4,11 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.assets.table import table
+from segmentation_assets.assets.table import snapshot_date, table
 from segmentation_assets.contracts import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
-from segmentation_assets.core import cleaning
-from segmentation_assets.lake import Lake
-from segmentation_assets.partitions import PREVIOUS
+from segmentation_assets.core import cleaning, orders
+from segmentation_assets.lake import DATED, Lake
+from segmentation_assets.partitions import LOOKBACK, PREVIOUS
 from segmentation_assets.settings import Settings
 
 GROUP = "clean"
@@ -35,20 +35,33 @@ def events(
     return judged.kept()
 
 
-@table(CUSTOMERS, group=GROUP, ins={"previous": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+@table(
+    CUSTOMERS,
+    group=GROUP,
+    ins={
+        "previous": dg.AssetIn("customers", partition_mapping=PREVIOUS),
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK, metadata={DATED: True}),
+        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK, metadata={DATED: True}),
+    },
+)
 def customers(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     raw_customers: ir.Table,
-    transactions: ir.Table,
+    customer_orders: ir.Table,
+    order_returns: ir.Table,
     events: ir.Table,
     previous: ir.Table,
 ) -> ir.Table:
     """Everyone on record or seen so far, with their attributes and their first and last order ever."""
+    as_of = ibis.date(snapshot_date(context).isoformat())
+    placed, returned = (table.filter(table.snapshot_date == as_of) for table in (customer_orders, order_returns))
+    concerned = orders.undone(returned).select("customer_id").distinct()
+    corrected = orders.last_orders(concerned, customer_orders, order_returns)
     judged = cleaning.judged_customers(raw_customers, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
-    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), transactions, events, previous)
+    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), placed, events, previous, corrected)
 
 
 @table(REJECTED_ROWS, group=GROUP)

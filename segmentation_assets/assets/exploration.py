@@ -85,10 +85,10 @@ def feature_correlations(
 
 @table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": dg.AssetIn("order_seasonality", partition_mapping=PREVIOUS)})
 def order_seasonality(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], transactions: ir.Table, previous: ir.Table
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_orders: ir.Table, previous: ir.Table
 ) -> pd.DataFrame:
     """Orders and revenue by month, weekday and hour, in every window so far."""
-    slots = to_frame(order_patterns.order_seasonality(transactions, previous, calendar(settings)))
+    slots = to_frame(order_patterns.order_seasonality(customer_orders, previous, calendar(settings)))
     picture(context, settings, "seasonality", lambda: order_figures.seasonality(slots, snapshot_date(context), currency(settings)))
     return slots
 

@@ -4,19 +4,45 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from segmentation_assets.assets.table import snapshot_date, table
-from segmentation_assets.contracts import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES
-from segmentation_assets.core import activity, features
-from segmentation_assets.partitions import LOOKBACK, PREVIOUS
+from segmentation_assets.contracts import (
+    CUSTOMER_ACTIVITY,
+    CUSTOMER_CATEGORY_ACTIVITY,
+    CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMER_FEATURES,
+    CUSTOMER_ORDERS,
+    ORDER_RETURNS,
+)
+from segmentation_assets.core import activity, features, orders
+from segmentation_assets.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS
 from segmentation_assets.settings import Settings
 from segmentation_assets.spans import calendar, event_roles, lookback
 
 GROUP = "features"
 
 
-@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
-def customer_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table, known_before: ir.Table) -> ir.Table:
-    """Sums that can be merged, so that a snapshot never goes back to the order lines of earlier windows."""
-    return activity.customer_activity(transactions, calendar(settings), known_before)
+@table(CUSTOMER_ORDERS, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table, known_before: ir.Table) -> ir.Table:
+    """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
+    return orders.customer_orders(transactions, known_before, settings.cleaning.free_orders == "count")
+
+
+@table(
+    ORDER_RETURNS,
+    group=GROUP,
+    ins={
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
+        "earlier": dg.AssetIn("order_returns", partition_mapping=LOOKBACK_BEFORE),
+    },
+)
+def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
+    """What the window's returns take back of which order, of those placed within the lookback; and whether anything is left of it."""
+    return orders.order_returns(transactions, customer_orders, earlier)
+
+
+@table(CUSTOMER_ACTIVITY, group=GROUP)
+def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table) -> ir.Table:
+    """Sums that can be merged over windows."""
+    return activity.customer_activity(customer_orders, calendar(settings))
 
 
 @table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)
@@ -38,6 +64,8 @@ def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Tab
         "customer_activity": dg.AssetIn(partition_mapping=LOOKBACK),
         "customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK),
         "customer_event_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
+        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK),
     },
 )
 def customer_features(
@@ -47,7 +75,9 @@ def customer_features(
     customer_activity: ir.Table,
     customer_category_activity: ir.Table,
     customer_event_activity: ir.Table,
+    customer_orders: ir.Table,
+    order_returns: ir.Table,
 ) -> ir.Table:
     """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
-    windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity)
+    windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
     return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), event_roles(settings))

@@ -1,11 +1,11 @@
-"""Activity per window, as Ibis expressions that run on any engine: what is kept of order lines and events.
+"""Activity per window, as Ibis expressions that run on any engine: what is kept of orders, categories and events.
 
 Everything here is *mergeable*: counts, exact sums, sums of squares and extremes of one window, so that windows can be put
 together later and no snapshot goes back to order lines. Sums are integers or decimals, which come out the same in
-whatever order rows arrive. What is made of them is in `features`.
+whatever order rows arrive. What an order is, is in `orders`; what is made of the windows, in `features`.
 
-An order is a customer, an order id and a day: windows meet between days, so no order lies in two of them. The gap before a
-window's first order begins in an earlier window, so that each window also says when the customer had ordered before it.
+The gap before a window's first order begins in an earlier window, so that each window also says when the customer had ordered
+before it. Orders count here as they were placed; `features` takes out those that were undone.
 """
 
 from collections.abc import Sequence
@@ -14,65 +14,73 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.core.cleaning import MONEY
+from segmentation_assets.core.orders import count_where, exact_sum, placed
 from segmentation_assets.core.windows import Calendar
 
 SATURDAY = 5  # days of the week are counted from Monday = 0
+WIDER = "decimal(19, 4)"  # money times this has 38 digits: of two in the type of money, DuckDB takes the product to have 18
 DAYPARTS = {"night_orders": (22, 6), "morning_orders": (6, 12), "afternoon_orders": (12, 18), "evening_orders": (18, 22)}
 ORDER_SUMS = (
-    "orders", "lines", "spend", "purchases", "purchases_squared", "units", "discount", "coupon_discount", "coupon_orders",
-    "returned_lines", "weekend_orders", *DAYPARTS,
+    "orders", "purchases", "purchases_squared", "units", "discount", "coupon_discount", "coupon_orders", "weekend_orders", *DAYPARTS,
 )  # fmt: skip
+LINE_SUMS = ("lines", "spend", "returned_lines")
 
 
-def customer_activity(transactions: ir.Table, calendar: Calendar, before: ir.Table) -> ir.Table:
+def customer_activity(orders: ir.Table, calendar: Calendar) -> ir.Table:
     """One row per customer and window in which they ordered or returned something.
 
     Args:
-        transactions: cleaned order lines (contract TRANSACTIONS), of any span of whole days.
-        before: when each customer last ordered before these lines: `customer_id` and `last_order_at`, as in the contract
-            CUSTOMERS of the snapshot before.
+        orders: contract CUSTOMER_ORDERS, of any span of whole days.
     """
-    orders = _judged_orders(_orders(transactions)).mutate(window_start=lambda t: calendar.window_start(t.day))
-    sums = orders.group_by("customer_id", "window_start").agg(
-        orders=count_where(orders.is_order),
-        lines=orders.lines.sum(),
-        spend=orders.spend.sum(),
-        purchases=orders.purchases.sum(),
-        purchases_squared=(orders.value * orders.value).sum(),
-        units=orders.units.sum(),
-        discount=orders.discount.sum(),
-        coupon_discount=orders.coupon_discount.sum(),
-        coupon_orders=count_where(orders.is_order & (orders.coupon_discount > 0)),
-        returned_lines=(orders.lines - orders.bought_lines).sum(),
-        weekend_orders=count_where(orders.is_order & (orders.day.day_of_week.index() >= SATURDAY)),
-        **{name: count_where(_between(orders.hour, *hours)) for name, hours in DAYPARTS.items()},
-        first_order_at=orders.ordered_at.min(),
-        last_order_at=orders.ordered_at.max(),
+    dated = orders.mutate(window_start=calendar.window_start(orders.order_day))
+    sums = dated.group_by("customer_id", "window_start").agg(
+        **order_sums(dated),
+        lines=dated.lines.sum(),
+        spend=exact_sum(dated.spend),
+        returned_lines=(dated.lines - dated.bought_lines).sum(),
+        before_day=dated.last_order_before.max().date(),
+        first_order_at=dated.ordered_at.min(),
+        last_order_at=dated.ordered_at.max(),
     )
-    gaps = _gaps(transactions, calendar)
-    joined = sums.left_join(gaps, ["customer_id", "window_start"]).left_join(
-        before.select("customer_id", before_day=before.last_order_at.date()), "customer_id"
-    )
+    gaps = _gaps(placed(dated))
+    joined = sums.left_join(gaps, ["customer_id", "window_start"])
     # Without an order in the window there is no gap, whatever was before.
     earlier = ibis.ifelse(joined.first_order_at.notnull(), ibis.coalesce(joined.previous_day, joined.before_day), ibis.null("date"))
     return joined.select(
-        *sums.columns,
+        *(name for name in sums.columns if name != "before_day"),
         order_days=joined.order_days.fill_null(0),
         gap_days_squared=joined.gap_days_squared.fill_null(0),
         previous_order_day=earlier,
     )
 
 
-def _gaps(transactions: ir.Table, calendar: Calendar) -> ir.Table:
+def order_sums(orders: ir.Table) -> dict[str, ir.Value]:
+    """The sums over orders that features are made of; rows of CUSTOMER_ORDERS that are no order add nothing."""
+    is_order, hour = orders.ordered_at.notnull(), orders.ordered_at.hour()
+    # A source that has dates only puts every order at midnight: such orders have no hour, and are in no part of the day.
+    timed = (hour + orders.ordered_at.minute() + orders.ordered_at.second()) > 0
+    hour = ibis.ifelse(timed, hour, ibis.null(hour.type()))
+    value = orders.purchases.cast(MONEY)
+    return {
+        "orders": count_where(is_order),
+        "purchases": exact_sum(orders.purchases),
+        "purchases_squared": (value * value.cast(WIDER)).sum(),
+        "units": exact_sum(orders.units),
+        "discount": exact_sum(orders.discount),
+        "coupon_discount": exact_sum(orders.coupon_discount),
+        "coupon_orders": count_where(is_order & (orders.coupon_discount > 0)),
+        "weekend_orders": count_where(is_order & (orders.order_day.day_of_week.index() >= SATURDAY)),
+        **{name: count_where(_between(hour, *hours)) for name, hours in DAYPARTS.items()},
+    }
+
+
+def _gaps(orders: ir.Table) -> ir.Table:
     """Days with an order by customer and window, squares of the days between them, and the last day before the window's first.
 
     Made of days alone and apart from the sums, because a `lag` sorts all that it is given, and orders are wide.
     """
-    bought = transactions.filter(~transactions.is_return)
-    days = bought.select("customer_id", day=bought.ordered_at.date()).distinct()
-    days = days.mutate(
-        window_start=calendar.window_start(days.day), previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day)
-    )
+    days = orders.select("customer_id", "window_start", day=orders.order_day).distinct()
+    days = days.mutate(previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day))
     within = days.previous >= days.window_start
     gap = days.day.delta(days.previous, unit="day").cast("int64")
     return days.group_by("customer_id", "window_start").agg(
@@ -82,45 +90,12 @@ def _gaps(transactions: ir.Table, calendar: Calendar) -> ir.Table:
     )
 
 
-def _orders(transactions: ir.Table) -> ir.Table:
-    """One row per order: its lines and their sums. Without a line bought it is a return, and has no time of order."""
-    lines = transactions.mutate(day=transactions.ordered_at.date(), bought=~transactions.is_return)
-
-    def of_purchases(column: str, otherwise: ir.Value) -> ir.Value:
-        return ibis.ifelse(lines.bought, lines[column], otherwise)
-
-    nothing = ibis.literal(0).cast(MONEY)
-    return lines.group_by("customer_id", "day", "order_id").agg(
-        lines=lines.count(),
-        bought_lines=count_where(lines.bought),
-        spend=lines.amount.sum(),
-        purchases=of_purchases("amount", nothing).sum(),
-        units=of_purchases("quantity", ibis.null(MONEY)).sum(),
-        # A negative discount is a surcharge: it makes the line dearer, and takes nothing off another line's discount.
-        discount=ibis.greatest(of_purchases("discount", nothing), nothing).sum(),
-        coupon_discount=ibis.greatest(of_purchases("coupon_discount", nothing), nothing).sum(),
-        ordered_at=of_purchases("ordered_at", ibis.null("timestamp(6)")).min(),
-    )
-
-
-def _judged_orders(orders: ir.Table) -> ir.Table:
-    """Whether each is an order or a return only, its value, and its hour of the day where it has one."""
-    hour = orders.ordered_at.hour()
-    # A source that has dates only puts every order at midnight: such orders have no hour, and are in no part of the day.
-    timed = (hour + orders.ordered_at.minute() + orders.ordered_at.second()) > 0
-    return orders.mutate(
-        is_order=orders.bought_lines > 0,
-        value=orders.purchases.cast(MONEY),  # back from the sum's width, so that the square fits 38 digits on any engine
-        hour=ibis.ifelse(timed, hour, ibis.null(hour.type())),
-    )
-
-
 def customer_category_activity(transactions: ir.Table, calendar: Calendar) -> ir.Table:
     """One row per customer, window and category bought or returned."""
     lines = transactions.mutate(window_start=calendar.window_start(transactions.ordered_at.date()), bought=~transactions.is_return)
     return lines.group_by("customer_id", "window_start", "category").agg(
-        spend=lines.amount.sum(),
-        purchases=ibis.ifelse(lines.bought, lines.amount, ibis.literal(0).cast(MONEY)).sum(),
+        spend=exact_sum(lines.amount),
+        purchases=exact_sum(ibis.ifelse(lines.bought, lines.amount, ibis.literal(0).cast(MONEY))),
         lines=lines.count(),
         bought_lines=count_where(lines.bought),
     )
@@ -145,8 +120,3 @@ def customer_event_activity(events: ir.Table, calendar: Calendar, told_apart: Se
 def _between(hour: ir.IntegerValue, first: int, end: int) -> ir.BooleanValue:
     """Whether the hour lies in [first, end), past midnight where `end` is the smaller."""
     return (hour >= first) & (hour < end) if first < end else (hour >= first) | (hour < end)
-
-
-def count_where(condition: ir.BooleanValue) -> ir.IntegerScalar:
-    """How often the condition holds. Counted and not summed: DuckDB sums integers in 128 bits, four times the room."""
-    return ibis.ifelse(condition, 1, ibis.null("int64")).count()

@@ -79,12 +79,15 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Order lines: exact money, returns and cancellations netted, an order id and a category for each."""
     customer_id, id_changed = _identifier(raw.customer_id, rules)
     order_id, _ = _identifier(raw.order_id, rules)
+    returned_id, _ = _identifier(raw.returned_order_id, rules)
     product_id, _ = _identifier(raw.product_id, rules)
     category, case_changed, merged = _level(raw.category, "category", rules.category_case, rules)
     quantity = ibis.ifelse(_usable(raw.quantity, rules.largest_amount), raw.quantity, ibis.null("float64"))
     cancelled = _matches(order_id, (rules.cancellation_pattern,)) if rules.cancellation_pattern else ibis.literal(False)
     gives_back = (quantity < 0).fill_null(False) | cancelled
     turned = gives_back & (raw.amount > 0).fill_null(False)
+    is_return = (raw.amount < 0).fill_null(False) | gives_back
+    returned_order_id = ibis.ifelse(is_return, ibis.coalesce(returned_id.nullif(""), order_id.nullif("")), ibis.null("string"))
     excluded = _matches(product_id, rules.product_exclusions) | _matches(category, rules.product_exclusions)
     problems = {
         "customer id is missing": _blank(customer_id),
@@ -113,6 +116,7 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         "categories merged": merged,
         "categories missing, called unknown": _blank(raw.category),
         "orders without an id, made of customer and day": _blank(raw.order_id),
+        "returns that name no order, so that they lower spend and no order count": is_return & returned_order_id.isnull(),
         "unreadable cells set to missing": raw.unread.notnull(),
     }
     flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
@@ -129,7 +133,8 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         category=category.nullif("").fill_null(UNKNOWN),
         discount=_money_or_zero(raw.discount),
         coupon_discount=_money_or_zero(raw.coupon_discount),
-        is_return=(amount < 0).fill_null(False) | gives_back,
+        is_return=is_return,
+        returned_order_id=returned_order_id,
         **flags,
     )
     columns = (
@@ -143,6 +148,7 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         "discount",
         "coupon_discount",
         "is_return",
+        "returned_order_id",
     )
     return Judged(rows, (*ORIGIN, *columns), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
 
@@ -177,28 +183,32 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     )
 
 
-def known_customers(records: ir.Table, transactions: ir.Table, events: ir.Table, previous: ir.Table) -> ir.Table:
+def known_customers(records: ir.Table, orders: ir.Table, events: ir.Table, previous: ir.Table, corrected: ir.Table) -> ir.Table:
     """Everyone known at the snapshot, with their attributes and their first and last order ever.
 
     Args:
         records: clean customer records of the snapshot: an id and attributes, without their origin.
-        transactions, events: cleaned rows of the snapshot's window.
+        orders: contract CUSTOMER_ORDERS, of the snapshot's window; events: its cleaned events.
         previous: this table at the previous snapshot (no rows where there is none).
+        corrected: `customer_id` and `last_order_at` of those whose last order is another since orders were undone in the window.
     """
-    bought = transactions.filter(~transactions.is_return)
     never = ibis.null("timestamp(6)")
+    times = ("first_order_at", "last_order_at", "first_return_at", "first_event_at")
+    nothing = dict.fromkeys(times, never)
     sightings = ibis.union(
-        bought.select("customer_id", first_order_at="ordered_at", last_order_at="ordered_at", first_event_at=never),
-        transactions.filter(transactions.is_return).select("customer_id", first_order_at=never, last_order_at=never, first_event_at=never),
-        events.select("customer_id", first_order_at=never, last_order_at=never, first_event_at="event_at"),
-        previous.select("customer_id", "first_order_at", "last_order_at", "first_event_at"),
-        records.select("customer_id", first_order_at=never, last_order_at=never, first_event_at=never),
-    )
+        orders.select("customer_id", **nothing | {"first_order_at": orders.ordered_at, "last_order_at": orders.ordered_at}
+                      | {"first_return_at": orders.returned_at}),
+        events.select("customer_id", **nothing | {"first_event_at": events.event_at}),
+        previous.select("customer_id", *times),
+        records.select("customer_id", **nothing),
+    )  # fmt: skip
     seen = sightings.group_by("customer_id").agg(
-        first_order_at=sightings.first_order_at.min(),
-        last_order_at=sightings.last_order_at.max(),
-        first_event_at=sightings.first_event_at.min(),
+        **{name: sightings[name].min() for name in times if name != "last_order_at"}, last_order_at=sightings.last_order_at.max()
     )
+    renamed = corrected.select(corrected_id="customer_id", corrected_at="last_order_at")
+    named = seen.left_join(renamed, seen.customer_id == renamed.corrected_id)
+    last = ibis.ifelse(named.corrected_id.notnull(), named.corrected_at, named.last_order_at)
+    seen = named.mutate(last_order_at=last).drop("corrected_id", "corrected_at")
     marked = records.mutate(on_record=True)
     joined = seen.left_join(marked, "customer_id").drop("customer_id_right")
     return joined.mutate(registered=joined.on_record.fill_null(False)).drop("on_record")

@@ -79,13 +79,19 @@ def sd_gap(m: ir.Table) -> ir.FloatingValue:
 
 
 def order_value_cv(m: ir.Table) -> ir.FloatingValue:
-    """Coefficient of variation with n - 1; the difference of squares is taken exactly, in decimals, for the same reason."""
-    total = m.purchases.cast("decimal(18, 4)")
-    orders = m.orders.cast("decimal(10, 0)")  # DuckDB counts in 128-bit integers, and makes a double of their product with a decimal
-    squares = number(m.purchases_squared * orders - total * total)
-    variance = squares / number(m.orders * (m.orders - 1)).nullif(0.0)
+    """Coefficient of variation with n - 1, from exact decimals, so that equal orders give zero and not a rounding error.
+
+    The squares are taken about q, the mean rounded to four places: with r = total - n q, which is exact,
+    sum (x - mean)^2 = sum x^2 - q (total + r) - r^2 / n. No term is larger than the sum of squares, which fits the type.
+    """
+    orders, mean = number(m.orders), ratio(m.purchases, m.orders)
+    pivot = mean.round(4).cast("decimal(18, 4)")
+    rest = m.purchases - pivot * m.orders.cast("decimal(10, 0)")  # DuckDB makes a double of a decimal times its 128-bit count
+    about_pivot = m.purchases_squared - pivot * (m.purchases + rest).cast("decimal(19, 4)")
+    squares = number(about_pivot) - number(rest) * number(rest) / orders.nullif(0.0)
+    variance = squares / (orders - 1.0).nullif(0.0)
     at_least_zero = ibis.ifelse(variance < 0, 0.0, variance)  # an engine may round; not `greatest`, which skips an empty value
-    return at_least_zero.sqrt() / ratio(m.purchases, m.orders).nullif(0.0)
+    return at_least_zero.sqrt() / mean.nullif(0.0)
 
 
 def change(recent: ir.NumericValue, earlier: ir.NumericValue, m: ir.Table) -> ir.FloatingValue:
@@ -119,12 +125,12 @@ MONEY = "currency units"
 FEATURES: tuple[Feature, ...] = (
     Feature(
         "recency_days", RECENCY, lambda m: days_between(m.last_order_at, m.as_of),
-        "Days from the last order ever to the snapshot.", "days", "has not bought for long", "bought recently",
+        "Days from the last order ever to the snapshot; an order that was taken back whole is none.", "days", "has not bought for long", "bought recently",
         minimum=0.0, clustering=True, transform="log", lineage=("customers.last_order_at",),
     ),
     Feature(
         "frequency", RECENCY, lambda m: number(m.orders.fill_null(0)),
-        "Orders within the lookback.", "orders", "shops often", "shops rarely",
+        "Orders within the lookback, without those that were taken back whole.", "orders", "shops often", "shops rarely",
         minimum=0.0, required=True, clustering=True, transform="log", lineage=("customer_activity.orders",),
     ),
     Feature(
@@ -139,7 +145,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "average_order_value", RECENCY, lambda m: ratio(m.purchases, m.orders),
-        "Mean value of an order; what was taken back later is not deducted.", f"{MONEY} per order",
+        "Mean value of an order; what was taken back later is not deducted, and an order that was taken back whole is none.", f"{MONEY} per order",
         "fills big baskets", "fills small baskets", minimum=0.0, transform="log", lineage=("customer_activity.purchases",),
     ),
     Feature(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 GROUP = 0.1  # share of customers beyond which these are no outliers
 LONG_NAME = 24  # letters that fit above a small panel
 LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution highly skewed
-STATUSES = ("active", "lapsed", "prospect")
+STATUSES = ("active", "lapsed", "returned", "prospect")
 ACROSS = 5  # small panels in a row
 LEAST_WRITTEN = 0.2  # weaker correlations are coloured, and have no number
 LEAST_CELL = 0.21  # inches of a cell that can hold a number

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.activity import DAYPARTS, ORDER_SUMS, count_where
+from segmentation_assets.core.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
 from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_features, slug
+from segmentation_assets.core.orders import KEY, count_where, placed, undone
 from segmentation_assets.core.windows import Lookback
 
-BOOKKEEPING = {"customer_id", "registered", "first_order_at", "last_order_at", "first_event_at", "birth_date"}
+BOOKKEEPING = {"customer_id", "registered", "first_order_at", "last_order_at", "first_return_at", "first_event_at", "birth_date"}
+OF_CATEGORIES = ("categories", "top_category", "top_category_share", "category_entropy")
 ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same sum in whatever order
 
 
@@ -40,18 +42,26 @@ class EventRoles:
 
 @dataclass(frozen=True)
 class Activity:
-    """The windows of at least the lookback; earlier and later ones are left out here."""
+    """The windows of at least the lookback; earlier and later ones are left out here.
 
-    orders: ir.Table = field(repr=False)
+    Args:
+        windows, categories, events: sums by window.
+        orders, returns: `customer_orders` and `order_returns`, for those who have an order that was undone.
+    """
+
+    windows: ir.Table = field(repr=False)
     categories: ir.Table = field(repr=False)
     events: ir.Table = field(repr=False)
+    orders: ir.Table = field(repr=False)
+    returns: ir.Table = field(repr=False)
 
     def within(self, lookback: Lookback) -> "Activity":
-        def cut(table: ir.Table) -> ir.Table:
+        def cut(table: ir.Table, day: str = "window_start") -> ir.Table:
             start, end = ibis.date(lookback.start.isoformat()), ibis.date(lookback.as_of.isoformat())
-            return table.filter((table.window_start >= start) & (table.window_start < end))
+            return table.filter((table[day] >= start) & (table[day] < end))
 
-        return Activity(cut(self.orders), cut(self.categories), cut(self.events))
+        by_window = (cut(self.windows), cut(self.categories), cut(self.events))
+        return Activity(*by_window, cut(self.orders, "order_day"), cut(self.returns, "order_day"))
 
 
 def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
@@ -61,7 +71,12 @@ def customer_features(customers: ir.Table, activity: Activity, lookback: Lookbac
         customers: everyone known at the snapshot, with first and last order ever (contract CUSTOMERS).
     """
     m = merged(customers, activity.within(lookback), lookback, roles)
-    status = ibis.cases((m.orders.fill_null(0) > 0, "active"), (m.first_order_at.notnull(), "lapsed"), else_="prospect")
+    status = ibis.cases(
+        (m.orders.fill_null(0) > 0, "active"),
+        (m.last_order_at.notnull(), "lapsed"),
+        (m.first_order_at.notnull() | m.first_return_at.notnull(), "returned"),
+        else_="prospect",
+    )
     computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(roles)}
     # An attribute that is called like a feature keeps its values under another name, rather than replacing the feature.
     attributes = {
@@ -83,7 +98,7 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: E
         **{_attribute(name): customers[name] for name in customers.columns if name not in BOOKKEEPING},
     )
     parts = (
-        _orders(activity.orders, lookback),
+        _without_undone(_orders(activity.windows, lookback), activity, lookback),
         _categories(activity.categories),
         _events(activity.events, roles),
         _campaigns(activity.events, roles),
@@ -92,6 +107,8 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: E
     for position, part in enumerate(parts):  # one chain of joins: a join of joins takes Ibis longer to compile
         joined = joined.left_join(part, known.customer_id == part.customer_id, rname=f"{{name}}_{position}")
     known = joined.drop(*(f"customer_id_{position}" for position in range(len(parts))))
+    # What was bought in orders that were all undone describes nobody's taste.
+    known = known.mutate(**{name: ibis.ifelse(known.orders > 0, known[name], ibis.null(known[name].type())) for name in OF_CATEGORIES})
     since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
     known = known.mutate(
         as_of=ibis.date(lookback.as_of.isoformat()),
@@ -107,6 +124,7 @@ def _attribute(name: str) -> str:
 
 
 def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
+    """The sums over the windows, orders as they were placed."""
     before = windows.previous_order_day
     # A gap that began before the lookback is none of it.
     known = before >= ibis.date(lookback.start.isoformat())
@@ -114,29 +132,64 @@ def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
     # A window may come in parts; the first of them opens it.
     opens_window = (windows.orders > 0) & (before.isnull() | (before < windows.window_start))
     recent = windows.window_start >= ibis.date(lookback.recent_start.isoformat())
-    totals = windows.group_by("customer_id").agg(
-        **{name: windows[name].sum() for name in (*ORDER_SUMS, "order_days")},
-        recent_purchases=ibis.ifelse(recent, windows.purchases, 0).sum(),
-        recent_orders=ibis.ifelse(recent, windows.orders, 0).sum(),
+    return windows.group_by("customer_id").agg(
+        **{name: windows[name].sum() for name in (*ORDER_SUMS, *LINE_SUMS, "order_days")},
+        **_recent_sums(windows, recent),
         active_windows=count_where(opens_window),
         gap_days_squared=(windows.gap_days_squared + ibis.ifelse(known, gap * gap, 0)).sum(),
-        first_day=windows.first_order_at.min().date(),
-        last_day=windows.last_order_at.max().date(),
+        gap_days=_days_between(windows.first_order_at.min(), windows.last_order_at.max()),
     )
-    totals = totals.mutate(timed_orders=sum((totals[name] for name in DAYPARTS), ibis.literal(0)))
-    bought = totals.orders > 0
 
-    def if_bought(name: str) -> ir.Value:
-        """Empty for customers who only returned something: their behaviour as buyers is not known."""
-        return ibis.ifelse(bought, totals[name], ibis.null(totals[name].type()))
 
-    always = {"orders", "spend"}
-    kept = {
-        name: totals[name] if name in always else if_bought(name)
-        for name in totals.columns
-        if name not in {"customer_id", "first_day", "last_day"}
-    }
-    return totals.select("customer_id", **kept, gap_days=totals.last_day.delta(totals.first_day, unit="day").cast("int64"))
+def _without_undone(sums: ir.Table, activity: Activity, lookback: Lookback) -> ir.Table:
+    """The sums; for those who have an order in the lookback that was undone, counted anew from their other orders.
+
+    Extremes and gaps cannot be taken back from a sum, and few customers are concerned.
+    """
+    gone = undone(activity.returns)
+    affected = gone.select("customer_id").distinct()
+    others = placed(activity.orders).semi_join(affected, "customer_id").anti_join(gone, list(KEY))
+    anew = _counted_anew(others, lookback)
+    names = [name for name in anew.columns if name != "customer_id"]
+    renamed = affected.left_join(anew, "customer_id").select(anew_of="customer_id", **{f"anew_{name}": anew[name] for name in names})
+    joined = sums.left_join(renamed, sums.customer_id == renamed.anew_of)
+    is_affected = joined.anew_of.notnull()
+    kept = {name: ibis.ifelse(is_affected, joined[f"anew_{name}"], joined[name]) for name in names}
+    total = joined.select("customer_id", *LINE_SUMS, **kept)
+    total = total.mutate(orders=total.orders.fill_null(0), timed_orders=sum((total[name] for name in DAYPARTS), ibis.literal(0)))
+    bought = total.orders > 0
+    always = {"customer_id", "orders", "spend"}
+    # Empty for customers who only returned something: their behaviour as buyers is not known.
+    return total.mutate(**{
+        name: ibis.ifelse(bought, total[name], ibis.null(total[name].type())) for name in total.columns if name not in always
+    })  # fmt: skip
+
+
+def _counted_anew(orders: ir.Table, lookback: Lookback) -> ir.Table:
+    """What `_orders` gives, but for the sums of lines, from some customers' orders at once."""
+    dated = orders.mutate(window_start=lookback.calendar.window_start(orders.order_day), orders=ibis.literal(1, "int64"))
+    recent = dated.window_start >= ibis.date(lookback.recent_start.isoformat())
+    sums = dated.group_by("customer_id").agg(
+        **order_sums(dated), **_recent_sums(dated, recent), active_windows=dated.window_start.nunique()
+    )
+    days = dated.select("customer_id", day=dated.order_day).distinct()
+    days = days.mutate(previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day))
+    gap = days.day.delta(days.previous, unit="day").cast("int64")
+    gaps = days.group_by("customer_id").agg(
+        order_days=days.count(),
+        gap_days_squared=(gap * gap).sum().fill_null(0),
+        gap_days=days.day.max().delta(days.day.min(), unit="day").cast("int64"),
+    )
+    return sums.left_join(gaps, "customer_id").drop("customer_id_right")
+
+
+def _recent_sums(table: ir.Table, recent: ir.BooleanColumn) -> dict[str, ir.Value]:
+    """Purchases and orders of the last part of the lookback, which trends compare with the part before."""
+    return {f"recent_{name}": ibis.ifelse(recent, table[name], 0).sum() for name in ("purchases", "orders")}
+
+
+def _days_between(first: ir.TimestampValue, last: ir.TimestampValue) -> ir.IntegerValue:
+    return last.date().delta(first.date(), unit="day").cast("int64")
 
 
 def _categories(windows: ir.Table) -> ir.Table:

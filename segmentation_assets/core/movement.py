@@ -4,7 +4,7 @@ Belongs here: comparing segments of customers at two or more snapshots. Which se
 decided in `identity`; pictures are in `movement_figures`.
 
 Two snapshots come as `before` and `after`, a row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by it,
--1 lapsed, -2 prospect) and revenue (spend within the lookback; missing counts as 0). `after` may have `segment_id_unchanged`: where the
+-1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have `segment_id_unchanged`: where the
 model in force at the previous snapshot would put the customer now. Where that differs from segment_id, the model changed and not the
 customer. Without the column, or where it is missing, the model did not change.
 """
@@ -60,8 +60,8 @@ def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         stayed   change of revenue of those in it both times
         came     + revenue now of those who came by themselves from another segment of the model, or from the unassigned
         left     - revenue before of those who went by themselves to another segment of the model, or to the unassigned
-        entered  + revenue now of those who are new, or were lapsed or prospects
-        lapsed   - revenue before of those who are lapsed, prospects again or no longer known
+        entered  + revenue now of those who are new, or were in a segment by rule: lapsed, prospects, returns only
+        lapsed   - revenue before of those who are in a segment by rule now, or no longer known
         model    + revenue now of those put in, - revenue before of those put out, by the change of model; customers counts both
         after    revenue of its customers at this snapshot
 

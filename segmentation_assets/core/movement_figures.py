@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, percent, segment_colours, short, titled
 from segmentation_assets.core.movement import COMPONENTS, NEW
-from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT
+from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT, RETURNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEFT = "(left)"
 LEAST_FLOW, LEAST_BLOCK = 0.005, 0.03  # smaller flows (share of customers) have no number; smaller blocks (inches) are drawn so high
-RULE_COLOURS: Mapping[int | str, str] = {NOISE: "#5b6670", LAPSED: "#87929c", PROSPECT: "#aab3bb"}
+RULE_COLOURS: Mapping[int | str, str] = {NOISE: "#5b6670", LAPSED: "#87929c", PROSPECT: "#aab3bb", RETURNED: "#c3b5a8"}
 NOWHERE_COLOUR = "#cbd2d9"  # of those not known on one side
 LINE, LETTER = 0.175, 0.075  # inches: height of a line, and width of a letter, of 9 points
 HEAD = 0.75  # inches above the blocks, for dates and shares

@@ -12,8 +12,12 @@ import pandas as pd
 
 from segmentation_assets.core.feature_catalog import FEATURES, RECENCY, Feature
 
-LAPSED, PROSPECT, NOISE = -1, -2, 0
-RULE_SEGMENTS = {LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), NOISE: ("Unassigned", "steady")}
+LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
+RULE_SEGMENTS = {
+    LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), RETURNED: ("Returns only", "returned"), 
+    NOISE: ("Unassigned", "steady"),
+}  # fmt: skip
+BY_STATUS = {"lapsed": LAPSED, "returned": RETURNED, "prospect": PROSPECT}
 
 NAMES = {
     "champions": "Champions", "loyal": "Loyal regulars", "big_baskets": "Big baskets", "new": "New customers",
@@ -94,6 +98,8 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
     """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
+    if segment_id == RETURNED:
+        return "Took back all that they ever ordered, or only ever returned something."
     if segment_id == LAPSED:
         since = f"; half of them more than {segment['recency_days'].median():,.0f} days ago" if len(segment) else ""
         return f"Bought before, but not within the lookback{since}."

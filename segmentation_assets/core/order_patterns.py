@@ -9,29 +9,29 @@ import datetime as dt
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.core.orders import placed
 from segmentation_assets.core.windows import Calendar, Lookback
 
 UNKNOWN_HOUR = -1
 SEASONALITY = ("window_start", "month", "weekday", "hour")
 
 
-def order_seasonality(transactions: ir.Table, previous: ir.Table, calendar: Calendar) -> ir.Table:
+def order_seasonality(orders: ir.Table, previous: ir.Table, calendar: Calendar) -> ir.Table:
     """Orders and revenue by window, month, weekday (Monday = 0) and hour of the day.
 
     Args:
-        transactions: cleaned order lines of the snapshot's window; previous: this table one snapshot earlier.
+        orders: contract CUSTOMER_ORDERS, of the snapshot's window; previous: this table one snapshot earlier.
     """
-    bought = transactions.filter(~transactions.is_return).mutate(day=lambda t: t.ordered_at.date())
-    orders = bought.group_by("customer_id", "day", "order_id").agg(revenue=bought.amount.sum(), at=bought.ordered_at.min())
-    hour = orders["at"].hour()
-    timed = (hour + orders["at"].minute() + orders["at"].second()) > 0  # midnight sharp marks a date without a time
+    orders = placed(orders)
+    hour, day = orders.ordered_at.hour(), orders.order_day
+    timed = (hour + orders.ordered_at.minute() + orders.ordered_at.second()) > 0  # midnight sharp marks a date without a time
     slots = orders.mutate(
-        window_start=calendar.window_start(orders.day),
-        month=orders.day.truncate("M").cast("date"),
-        weekday=orders.day.day_of_week.index().cast("int64"),
+        window_start=calendar.window_start(day),
+        month=day.truncate("M").cast("date"),
+        weekday=day.day_of_week.index().cast("int64"),
         hour=ibis.ifelse(timed, hour.cast("int64"), UNKNOWN_HOUR).cast("int64"),
     )
-    counted = slots.group_by(*SEASONALITY).agg(orders=slots.count(), revenue=slots.revenue.sum().cast("decimal(38, 4)"))
+    counted = slots.group_by(*SEASONALITY).agg(orders=slots.count(), revenue=slots.purchases.sum().cast("decimal(38, 4)"))
     return _carried(counted, previous.select(*counted.columns), SEASONALITY)
 
 

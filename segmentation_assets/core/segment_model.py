@@ -92,7 +92,7 @@ class SegmentModel:
         Active customers get the segment of the nearest prototype; the others theirs by rule, without a distance.
         """
         active = (features["status"] == "active").to_numpy()
-        ids = np.where(features["status"] == "lapsed", naming.LAPSED, naming.PROSPECT).astype(np.int64)
+        ids = features["status"].map(naming.BY_STATUS).fillna(naming.NOISE).to_numpy(np.int64)
         distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
         imputed = np.full(len(features), None, dtype=object)
         if active.any():

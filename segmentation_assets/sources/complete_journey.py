@@ -64,6 +64,7 @@ class CompleteJourneySource:
             "source_file",
             customer_id=joined.household_id.cast("string"),
             order_id=joined.basket_id.cast("string"),
+            returned_order_id=ibis.null("string"),
             ordered_at=joined.transaction_timestamp.cast("timestamp(6)"),
             amount=joined.sales_value,
             quantity=joined.quantity.cast("float64"),

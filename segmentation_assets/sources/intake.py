@@ -28,7 +28,7 @@ from segmentation_assets.sources.files import ROW, SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
-VERSION = 9  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 10  # of what is kept; raise it when reading changes, so that files are read anew
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 

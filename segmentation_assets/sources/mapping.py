@@ -24,7 +24,8 @@ from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, pl
 from segmentation_assets.sources.kept import PLACE
 
 KINDS = {
-    "customer_id": "text", "order_id": "text", "product_id": "text", "category": "text", "event_type": "text", "subject": "text",
+    "customer_id": "text", "order_id": "text", "returned_order_id": "text",
+    "product_id": "text", "category": "text", "event_type": "text", "subject": "text",
     "amount": "number", "quantity": "number", "discount": "number", "coupon_discount": "number",
     "ordered_at": "time", "event_at": "time", "known_at": "time", "consent": "boolean",
 }  # fmt: skip

@@ -9,24 +9,32 @@ WITH known_lines AS (
     FROM events WHERE event_at < $as_of
 ), people AS (
     SELECT customer_id FROM known_lines UNION SELECT customer_id FROM known_events UNION SELECT customer_id FROM records
+), ever_placed AS (
+    SELECT customer_id, order_id, CAST(ordered_at AS DATE) AS day, min(ordered_at) AS placed, sum(amount) AS value,
+           sum(quantity) AS units, sum(greatest(discount, 0) + greatest(coupon_discount, 0)) AS discounts,
+           sum(greatest(coupon_discount, 0)) AS coupons
+    FROM known_lines WHERE NOT is_return GROUP BY ALL
+), named_returns AS (
+    SELECT customer_id, returned_order_id AS order_id, CAST(ordered_at AS DATE) AS day, amount
+    FROM known_lines WHERE is_return AND returned_order_id IS NOT NULL
+), undone AS (
+    SELECT placed.customer_id, placed.order_id, placed.day FROM named_returns AS back
+    ASOF JOIN ever_placed AS placed ON back.customer_id = placed.customer_id AND back.order_id = placed.order_id AND back.day >= placed.day
+    GROUP BY ALL HAVING any_value(placed.value) + sum(back.amount) <= 0
+), counted AS (
+    FROM ever_placed ANTI JOIN undone USING (customer_id, order_id, day)
 ), ever AS (
-    SELECT customer_id, min(ordered_at) AS first_at, max(ordered_at) AS last_at FROM known_lines WHERE NOT is_return GROUP BY ALL
+    SELECT customer_id, min(ordered_at) FILTER (NOT is_return) AS first_at,
+           (SELECT max(placed) FROM counted WHERE counted.customer_id = known_lines.customer_id) AS last_at, bool_or(is_return) AS ever_returned
+    FROM known_lines GROUP BY ALL
 ), lines AS (
     FROM known_lines WHERE ordered_at >= $start
 ), orders AS (
-    SELECT customer_id, CAST(ordered_at AS DATE) AS day, order_id, min(ordered_at) AS placed, sum(amount) AS value,
-           sum(greatest(coupon_discount, 0)) AS coupons
-    FROM lines WHERE NOT is_return GROUP BY ALL
+    FROM counted WHERE day >= $start
 ), by_line AS (
-    SELECT customer_id,
-           sum(amount)::DOUBLE AS monetary,
-           coalesce(sum(amount) FILTER (NOT is_return), 0)::DOUBLE AS purchases,
-           sum(quantity) FILTER (NOT is_return)::DOUBLE AS units,
-           sum(greatest(discount, 0) + greatest(coupon_discount, 0)) FILTER (NOT is_return)::DOUBLE AS discounts,
-           count(*) FILTER (is_return) / count(*) AS return_share
-    FROM lines GROUP BY ALL
+    SELECT customer_id, sum(amount)::DOUBLE AS monetary, count(*) FILTER (is_return) / count(*) AS return_share FROM lines GROUP BY ALL
 ), by_order AS (
-    SELECT customer_id, count(*) AS n,
+    SELECT customer_id, count(*) AS n, sum(units)::DOUBLE AS units, sum(discounts)::DOUBLE AS discounts,
            stddev_samp(value::DOUBLE) / nullif(avg(value::DOUBLE), 0) AS order_value_spread,
            count(*) FILTER (coupons > 0) / count(*) AS coupon_order_share,
            count(*) FILTER (isodow(day) IN (6, 7)) / count(*) AS weekend_share,
@@ -63,12 +71,13 @@ WITH known_lines AS (
     FROM recent_events AS received JOIN recent_events AS response USING (customer_id, subject)
     WHERE received.event_type = 'campaign_received' AND response.event_type = 'coupon_redeemed' GROUP BY ALL
 ), tenure AS (
-    SELECT *, least($windows, date_diff('month', date_trunc('month', first_at), CAST($as_of AS DATE))) AS known_windows,
+    SELECT *, CASE WHEN first_at IS NOT NULL THEN least($windows, date_diff('month', date_trunc('month', first_at), CAST($as_of AS DATE))) END AS known_windows,
            known_windows - $recent_windows AS earlier_windows
     FROM ever
 )
 SELECT customer_id,
-       CASE WHEN n > 0 THEN 'active' WHEN first_at IS NOT NULL THEN 'lapsed' ELSE 'prospect' END AS status,
+       CASE WHEN n > 0 THEN 'active' WHEN tenure.last_at IS NOT NULL THEN 'lapsed'
+            WHEN first_at IS NOT NULL OR ever_returned THEN 'returned' ELSE 'prospect' END AS status,
        date_diff('day', tenure.last_at::DATE, CAST($as_of AS DATE))::DOUBLE AS recency_days,
        coalesce(n, 0)::DOUBLE AS frequency, coalesce(monetary, 0) AS monetary,
        date_diff('day', first_at::DATE, CAST($as_of AS DATE))::DOUBLE AS tenure_days,
@@ -80,7 +89,8 @@ SELECT customer_id,
            / nullif(coalesce(recent_value, 0) / $recent_windows + (total_value - coalesce(recent_value, 0)) / earlier_windows, 0) END AS spend_trend,
        CASE WHEN earlier_windows > 0 THEN
            (recent_n / $recent_windows - (n - recent_n) / earlier_windows) / (recent_n / $recent_windows + (n - recent_n) / earlier_windows) END AS order_trend,
-       categories::DOUBLE AS categories, top_category_share, category_entropy, top_category,
+       CASE WHEN n > 0 THEN categories::DOUBLE END AS categories, CASE WHEN n > 0 THEN top_category_share END AS top_category_share,
+       CASE WHEN n > 0 THEN category_entropy END AS category_entropy, CASE WHEN n > 0 THEN top_category END AS top_category,
        discounts / nullif(total_value + discounts, 0) AS discount_share, coupon_order_share,
        CASE WHEN n > 0 THEN return_share END AS return_share,
        weekend_share, morning_share, afternoon_share, evening_share, night_share,

@@ -7,7 +7,7 @@ lake holds them, and only then put together: what the tests see is the path that
 import datetime as dt
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,14 @@ from segmentation_assets.contracts import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMER_ORDERS,
+    CUSTOMERS,
     EVENTS,
+    ORDER_RETURNS,
     TRANSACTIONS,
     Contract,
 )
-from segmentation_assets.core import activity, cleaning, features
+from segmentation_assets.core import activity, cleaning, features, orders
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.lake import conformed
 from segmentation_assets.partitions import following
@@ -42,6 +45,11 @@ def line(customer: str, at: str, amount: str = "10.00", **values: Any) -> dict[s
         "product_id": "p", "category": "grocery", "discount": "0", "coupon_discount": "0", "is_return": float(amount) < 0,
     }  # fmt: skip
     return defaults | values
+
+
+def back(customer: str, at: str, amount: str, order: str, **values: Any) -> dict[str, Any]:
+    """One line that takes something back of the order that it names."""
+    return line(customer, at, amount, quantity="-1", order_id=f"{customer}@back {at}", returned_order_id=order, **values)
 
 
 def event(customer: str, at: str, event_type: str = "campaign_received", subject: str | None = "c1") -> dict[str, Any]:
@@ -72,6 +80,16 @@ def events(rows: Sequence[dict[str, Any]] = ()) -> ir.Table:
     return ibis.memtable(arrow(EVENTS, rows))
 
 
+def in_memory(table: ir.Table) -> ir.Table:
+    """The table computed, for any backend."""
+    return ibis.memtable(table.to_pyarrow())
+
+
+def together(contract: Contract, tables: Sequence[ir.Table]) -> ir.Table:
+    """The tables one below the other; no rows where there is none."""
+    return ibis.union(*tables) if len(tables) > 1 else tables[0] if tables else ibis.memtable(arrow(contract, []))
+
+
 @dataclass(frozen=True)
 class History:
     """Everything that ever happened, as lazy tables of one backend."""
@@ -87,39 +105,30 @@ class History:
             self.transactions.filter(self.transactions.ordered_at < end), self.events.filter(self.events.event_at < end), self.records
         )
 
-    def customers(self) -> ir.Table:
-        none = self.transactions.filter(ibis.literal(False))
-        records = self.records if self.records is not None else none.select("customer_id")
-        previous = none.select("customer_id", first_order_at="ordered_at", last_order_at="ordered_at", first_event_at="ordered_at")
-        return cleaning.known_customers(records, self.transactions, self.events, previous)
-
-    def windows(self, calendar: Calendar, splits: Sequence[dt.date] = ()) -> features.Activity:
-        """Activity computed apart for each stretch between the days in `splits`, then laid one below the other."""
+    def states(
+        self, calendar: Calendar, splits: Sequence[dt.date] = (), keep: Callable[[ir.Table], ir.Table] = in_memory
+    ) -> tuple[ir.Table, features.Activity]:
+        """Customers after, and activity of, each stretch between the days in `splits`, computed apart from the state before it."""
         edges = [None, *sorted(set(splits)), None]
-        stretches = [self._between(start, end) for start, end in itertools.pairwise(edges)]
-        return features.Activity(
-            ibis.union(
-                *(
-                    conformed(CUSTOMER_ACTIVITY, activity.customer_activity(s.transactions, calendar, self._last_orders(start)))
-                    for s, start in zip(stretches, edges[:-1], strict=True)
-                )
-            ),
-            ibis.union(
-                *(conformed(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(s.transactions, calendar)) for s in stretches)
-            ),
-            ibis.union(
-                *(
-                    conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(s.events, calendar, ROLES.told_apart))
-                    for s in stretches
-                )
-            ),
-        )
-
-    def _last_orders(self, day: dt.date | None) -> ir.Table:
-        """When each customer last ordered before the day."""
-        bought = self.transactions.filter(~self.transactions.is_return & ibis.literal(day is not None))
-        earlier = bought.filter(bought.ordered_at.date() < ibis.date(day.isoformat())) if day else bought
-        return earlier.group_by("customer_id").agg(last_order_at=earlier.ordered_at.max())
+        windows, categories, happened, placed, returned = (list[ir.Table]() for _ in range(5))
+        known = ibis.memtable(arrow(CUSTOMERS, []))
+        for start, end in itertools.pairwise(edges):
+            part = self._between(start, end)
+            window = keep(conformed(CUSTOMER_ORDERS, orders.customer_orders(part.transactions, known)))
+            placed.append(window)
+            everything, earlier = together(CUSTOMER_ORDERS, placed), together(ORDER_RETURNS, returned)
+            taken = keep(conformed(ORDER_RETURNS, orders.order_returns(part.transactions, everything, earlier)))
+            returned.append(taken)
+            concerned = orders.undone(taken).select("customer_id").distinct()
+            corrected = keep(orders.last_orders(concerned, everything, together(ORDER_RETURNS, returned)))
+            records = self.records if self.records is not None else part.transactions.filter(ibis.literal(False)).select("customer_id")
+            known = keep(cleaning.known_customers(records, window, part.events, known, corrected))
+            windows.append(keep(conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, calendar))))
+            categories.append(conformed(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(part.transactions, calendar)))
+            happened.append(conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.told_apart)))
+        tables = (windows, categories, happened, placed, returned)
+        contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
+        return known, features.Activity(*(together(*pair) for pair in zip(contracts, tables, strict=True)))
 
     def _between(self, start: dt.date | None, end: dt.date | None) -> "History":
         def cut(table: ir.Table, column: str) -> ir.Table:
@@ -130,13 +139,19 @@ class History:
         return History(cut(self.transactions, "ordered_at"), cut(self.events, "event_at"), self.records)
 
     def features(
-        self, as_of: dt.date, windows: int = 3, snapshots: Snapshots = MONTHLY, splits: Sequence[dt.date] | None = None
+        self,
+        as_of: dt.date,
+        windows: int = 3,
+        snapshots: Snapshots = MONTHLY,
+        splits: Sequence[dt.date] | None = None,
+        keep: Callable[[ir.Table], ir.Table] = in_memory,
     ) -> ir.Table:
         """Features as of the date, from windows that were computed apart (at window borders, unless `splits` are given)."""
-        known, span = self.before(as_of), lookback(as_of, windows, snapshots)
+        span = lookback(as_of, windows, snapshots)
         if splits is None:
-            splits = [following(as_of, snapshots, -steps) for steps in range(windows + 1)]
-        return features.customer_features(known.customers(), known.windows(span.calendar, splits), span, ROLES)
+            splits = [following(as_of, snapshots, -steps) for steps in range(1, windows + 1)]
+        known, kept = self.before(as_of).states(span.calendar, splits, keep)
+        return features.customer_features(known, kept, span, ROLES)
 
 
 def lookback(as_of: dt.date, windows: int = 3, snapshots: Snapshots = MONTHLY) -> Lookback:

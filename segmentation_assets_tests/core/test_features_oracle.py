@@ -13,7 +13,7 @@ import pytest
 
 from segmentation_assets.contracts import EVENTS, TRANSACTIONS
 from segmentation_assets.core.features import declared
-from segmentation_assets_tests.core.history import ROLES, History, arrow, event, line, lookback, ordered
+from segmentation_assets_tests.core.history import ROLES, History, arrow, back, event, line, lookback, ordered
 
 ORACLE = Path(__file__).with_name("features_oracle.sql").read_text()
 
@@ -55,6 +55,21 @@ AWKWARD = [
     line("same day", "2017-05-05 08:00"), line("same day", "2017-05-05 20:00", "30.00", coupon_discount="2.00"), line("same day", "2017-05-08 20:00"),
     line("long ago", "2016-01-01 12:00"), line("just before", "2017-03-31 23:59"), line("surcharge", "2017-05-05 12:00", discount="-1.00"),
     line("tie", "2017-05-05 12:00", category="wine"), line("tie", "2017-05-06 22:00", category="bread"), line("new", "2017-06-30 05:59"),
+    # Taken back whole in a later window, in parts over two windows, in part only, all of it and more, and whole on the day itself.
+    line("undone", "2017-04-05 11:00", "30.00", order_id="u1"), line("undone", "2017-06-03 12:00", order_id="u2"),
+    line("undone", "2017-06-20 12:00", "7.00", order_id="u3"), back("undone", "2017-06-25", "-7.00", "u3"),
+    line("in parts", "2017-04-05 11:00", "30.00", order_id="p1"), line("in parts", "2017-04-25 11:00", "5.00", order_id="p2", category="wine"),
+    back("in parts", "2017-05-09", "-20.00", "p1"), back("in parts", "2017-06-09", "-10.00", "p1"),
+    line("in part", "2017-05-05 11:00", "30.00", order_id="i1"), back("in part", "2017-06-09", "-29.99", "i1"),
+    line("and more", "2017-05-05 11:00", "30.00", order_id="m1", coupon_discount="1.00"), back("and more", "2017-05-30", "-31.00", "m1"),
+    line("at once", "2017-06-10 11:00", "30.00", order_id="o1"), line("at once", "2017-06-10 11:00", "-30.00", order_id="o1", returned_order_id="o1"),
+    # The order before is from before the lookback, or was undone as well; the id comes twice, and the later order is meant.
+    line("far back", "2017-02-05 11:00"), line("far back", "2017-05-20 11:00", "8.00", order_id="f1"), back("far back", "2017-06-02", "-8.00", "f1"),
+    line("all gone", "2017-03-30 11:00", order_id="a1"), line("all gone", "2017-04-02 11:00", order_id="a2"),
+    back("all gone", "2017-05-02", "-10.00", "a1"), back("all gone", "2017-06-02", "-10.00", "a2"),
+    line("same id", "2017-04-10 11:00", "4.00", order_id="s"), line("same id", "2017-05-10 11:00", "6.00", order_id="s"), back("same id", "2017-05-20", "-6.00", "s"),
+    line("other's", "2017-05-10 11:00", "6.00", order_id="x1"), back("not theirs", "2017-05-20", "-6.00", "x1"), back("too soon", "2017-05-01", "-6.00", "t1"),
+    line("too soon", "2017-05-02", "6.00", order_id="t1"),
     line("tomorrow", "2017-07-02 12:00"), line("même id", "2017-05-05 12:00"), line("no quantity", "2017-05-06 17:59", quantity=None),
 ]  # fmt: skip
 EVENTS_TOO = [

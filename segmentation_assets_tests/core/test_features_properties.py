@@ -18,15 +18,18 @@ from segmentation_assets.contracts import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMER_ORDERS,
+    CUSTOMERS,
     EVENTS,
+    ORDER_RETURNS,
     TRANSACTIONS,
     Contract,
 )
-from segmentation_assets.core import activity, features
+from segmentation_assets.core import activity, cleaning, features, orders
 from segmentation_assets.core.windows import Calendar
 from segmentation_assets.lake import conformed
 from segmentation_assets.settings import Snapshots
-from segmentation_assets_tests.core.history import MONTHLY, ROLES, History, arrow, event, line, lookback
+from segmentation_assets_tests.core.history import MONTHLY, ROLES, arrow, event, line, lookback
 
 Rows = list[dict[str, Any]]
 WEEKLY = Snapshots(first=dt.date(2017, 4, 1), cadence="weekly")  # a Saturday; 1 July is another
@@ -34,57 +37,79 @@ DAILY = Snapshots(first=dt.date(2017, 4, 1), cadence="daily")
 MID_MONTH = Snapshots(first=dt.date(2017, 3, 15), cadence="monthly")
 AS_OF = {MONTHLY: dt.date(2017, 7, 1), WEEKLY: dt.date(2017, 7, 1), DAILY: dt.date(2017, 7, 1), MID_MONTH: dt.date(2017, 6, 15)}
 CONNECTION = duckdb.connect(config={"threads": 1})
-LAST_ORDERS = ibis.table({"customer_id": "string", "last_order_at": "timestamp(6)"}, name="last_orders")
-ACTIVITY: tuple[tuple[Contract, Callable[[Calendar], Any]], ...] = (
-    (CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(_unbound(TRANSACTIONS), calendar, LAST_ORDERS)),
-    (CUSTOMER_CATEGORY_ACTIVITY, lambda calendar: activity.customer_category_activity(_unbound(TRANSACTIONS), calendar)),
-    (CUSTOMER_EVENT_ACTIVITY, lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart)),
-)
 
 
-def _unbound(contract: Contract) -> Any:
-    return ibis.table({c.name: c.type for c in contract.columns}, name=contract.name)
+def _unbound(contract: Contract, name: str = "") -> Any:
+    return ibis.table({c.name: c.type for c in contract.columns}, name=name or contract.name)
+
+
+# In the order in which a snapshot makes them, each under the name by which the next ones know it.
+KNOWN, WINDOW = _unbound(CUSTOMERS, "known"), _unbound(CUSTOMER_ORDERS, "orders_of_window")
+MADE_NOW = _unbound(ORDER_RETURNS, "returns_of_window")
+STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
+    ("orders_of_window", CUSTOMER_ORDERS, lambda _: orders.customer_orders(_unbound(TRANSACTIONS), KNOWN)),
+    (
+        "returns_of_window", ORDER_RETURNS,
+        lambda _: orders.order_returns(_unbound(TRANSACTIONS), _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS)),
+    ),
+    ("known", CUSTOMERS, lambda _: _customers()),
+    ("customer_activity", CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(WINDOW, calendar)),
+    (
+        "customer_category_activity", CUSTOMER_CATEGORY_ACTIVITY,
+        lambda calendar: activity.customer_category_activity(_unbound(TRANSACTIONS), calendar),
+    ),
+    (
+        "customer_event_activity", CUSTOMER_EVENT_ACTIVITY,
+        lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart),
+    ),
+)  # fmt: skip
+ADDED_UP = {
+    "orders_of_window": "customer_orders",
+    "returns_of_window": "order_returns",
+}  # known to later windows together with earlier ones
+
+
+def _customers() -> Any:
+    placed, returned = _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS).union(MADE_NOW)
+    concerned = orders.undone(MADE_NOW).select("customer_id").distinct()
+    nobody = _unbound(TRANSACTIONS).filter(ibis.literal(False)).select("customer_id")
+    return cleaning.known_customers(nobody, WINDOW, _unbound(EVENTS), KNOWN, orders.last_orders(concerned, placed, returned))
 
 
 @cache
 def _statements(snapshots: Snapshots, windows: int) -> tuple[dict[str, str], str]:
-    """The SQL of each activity table and of the features, made once: making it takes far longer than running it."""
+    """The SQL of each step and of the features, made once: making it takes far longer than running it."""
     calendar = Calendar(snapshots.cadence, snapshots.first)
-    parts = {contract.name: str(ibis.to_sql(conformed(contract, make(calendar)), dialect="duckdb")) for contract, make in ACTIVITY}
-    people = History(_unbound(TRANSACTIONS), _unbound(EVENTS)).before(AS_OF[snapshots]).customers()
-    merged = features.customer_features(
-        people, features.Activity(*(_unbound(contract) for contract, _ in ACTIVITY)), lookback(AS_OF[snapshots], windows, snapshots), ROLES
-    )
-    return parts, str(ibis.to_sql(merged.order_by("customer_id"), dialect="duckdb"))
+    steps = {name: str(ibis.to_sql(conformed(contract, make(calendar)), dialect="duckdb")) for name, contract, make in STEPS}
+    parts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
+    kept = features.Activity(*(_unbound(contract) for contract in parts))
+    merged = features.customer_features(KNOWN, kept, lookback(AS_OF[snapshots], windows, snapshots), ROLES)
+    return steps, str(ibis.to_sql(merged.order_by("customer_id"), dialect="duckdb"))
 
 
 def features_of(lines: Rows, happened: Rows, snapshots: Snapshots, windows: int = 3, splits: Sequence[dt.date] = ()) -> pd.DataFrame:
-    """Features as of the snapshot, from activity computed apart for each stretch of days between the splits."""
-    parts, merged = _statements(snapshots, windows)
-    edges = [dt.date.min, *sorted(set(splits)), dt.date.max]
+    """Features as of the snapshot, from state computed apart for each stretch of days between the splits."""
+    steps, merged = _statements(snapshots, windows)
+    edges = [dt.date.min, *sorted({*splits, AS_OF[snapshots]}), dt.date.max]
+    as_known: dict[str, pa.Table] = {}
+    state = {contract.name: arrow(contract, []) for _, contract, _ in STEPS} | {"known": arrow(CUSTOMERS, [])}
     with CONNECTION.cursor() as connection:
-        computed: dict[str, list[pa.Table]] = {name: [] for name in parts}
         for start, end in pairwise(edges):
+            for name, table in state.items():
+                connection.register(name, table)
             connection.register("transactions", arrow(TRANSACTIONS, [row for row in lines if start <= row["ordered_at"].date() < end]))
             connection.register("events", arrow(EVENTS, [row for row in happened if start <= row["event_at"].date() < end]))
-            connection.register("last_orders", _last_orders([row for row in lines if row["ordered_at"].date() < start]))
-            for name, statement in parts.items():
-                computed[name].append(connection.execute(statement).to_arrow_table())
-        for name, tables in computed.items():
-            connection.register(name, pa.concat_tables(tables))
-        connection.register("transactions", arrow(TRANSACTIONS, lines))
-        connection.register("events", arrow(EVENTS, happened))
+            for name, statement in steps.items():
+                made = connection.execute(statement).to_arrow_table()
+                kept = ADDED_UP.get(name, name)
+                state[kept] = made if name == "known" else pa.concat_tables([state[kept], made])
+                if name in ADDED_UP:
+                    connection.register(name, made)
+            if end == AS_OF[snapshots]:  # windows say when they were; customers and returns are what was known by then
+                as_known = {name: state[name] for name in ("known", "order_returns")}
+        for name, table in (state | as_known).items():
+            connection.register(name, table)
         return connection.execute(merged).df()
-
-
-def _last_orders(lines: Rows) -> pa.Table:
-    """When each customer last ordered, as the snapshot before knows it."""
-    bought = [row for row in lines if not row["is_return"]]
-    last = {
-        customer: max(row["ordered_at"] for row in bought if row["customer_id"] == customer)
-        for customer in {row["customer_id"] for row in bought}
-    }
-    return pa.table({"customer_id": list(last), "last_order_at": list(last.values())}, schema=LAST_ORDERS.schema().to_pyarrow())
 
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -99,12 +124,17 @@ future = st.datetimes(dt.datetime(2017, 7, 1), dt.datetime(2018, 7, 1))
 
 
 def lines_at(when: st.SearchStrategy[dt.datetime], **bounds: Any) -> st.SearchStrategy[Rows]:
-    amounts = st.integers(-2_000, 50_000).map(lambda cents: f"{cents / 100:.2f}")
+    bought = st.integers(0, 50_000).map(lambda cents: f"{cents / 100:.2f}")
     one = st.builds(
         lambda customer, at, amount, category, order, coupon: line(customer, str(at), amount, category=category, order_id=order, coupon_discount=coupon),
-        customers, when, amounts, st.sampled_from(["bakery", "wine"]), st.sampled_from(["o1", "o2"]), st.sampled_from(["0", "1.50"]),
+        customers, when, bought, st.sampled_from(["bakery", "wine"]), st.sampled_from(["o1", "o2"]), st.sampled_from(["0", "1.50"]),
     )  # fmt: skip
-    return st.lists(one, **bounds)
+    # As often as not a return takes back the whole of any order.
+    returned = st.builds(
+        lambda customer, at, amount, order: line(customer, str(at), amount, order_id="r", returned_order_id=order),
+        customers, when, st.sampled_from(["-5.00", "-1000.00"]), st.sampled_from(["o1", "o2", None]),
+    )  # fmt: skip
+    return st.lists(st.one_of(one, one, returned), **bounds)
 
 
 def events_at(when: st.SearchStrategy[dt.datetime]) -> st.SearchStrategy[Rows]:
