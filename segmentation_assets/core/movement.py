@@ -4,9 +4,9 @@ Belongs here: comparing segments of customers at two or more snapshots. Which se
 decided in `identity`; pictures are in `movement_figures`.
 
 Two snapshots come as `before` and `after`, a row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by it,
--1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have `segment_id_unchanged`: where the
-model in force at the previous snapshot would put the customer now. Where that differs from segment_id, the model changed and not the
-customer. Without the column, or where it is missing, the model did not change.
+-1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have
+`segment_id_unchanged`: where the model in force at the previous snapshot would put the customer now. Where that differs from
+segment_id, the model changed and not the customer. Without the column, or where it is missing, the model did not change.
 """
 
 from collections.abc import Mapping

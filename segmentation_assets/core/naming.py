@@ -14,7 +14,7 @@ from segmentation_assets.core.feature_catalog import FEATURES, RECENCY, Feature
 
 LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
 RULE_SEGMENTS = {
-    LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), RETURNED: ("Returns only", "returned"), 
+    LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), RETURNED: ("Returns only", "returned"),
     NOISE: ("Unassigned", "steady"),
 }  # fmt: skip
 BY_STATUS = {"lapsed": LAPSED, "returned": RETURNED, "prospect": PROSPECT}

@@ -6,14 +6,17 @@ import ibis
 import pandas as pd
 import pytest
 
-from segmentation_assets_tests.core.history import History, event, events, line, ordered, transactions
+from segmentation_assets_tests.core.history import MONTHLY, History, event, events, line, ordered, transactions
+from segmentation_assets_tests.core.stepwise import features_of
 
 AS_OF = dt.date(2017, 7, 1)
+MONTHS = [dt.date(2017, month, 1) for month in (4, 5, 6)]
 
 
 def features(*lines: dict[str, object], happened: tuple[dict[str, object], ...] = (), records: pd.DataFrame | None = None) -> pd.DataFrame:
-    people = None if records is None else ibis.memtable(records)
-    return ordered(History(transactions(lines), events(happened), people).features(AS_OF))
+    if records is None:
+        return features_of(list(lines), list(happened), MONTHLY, splits=MONTHS).set_index("customer_id")
+    return ordered(History(transactions(lines), events(happened), ibis.memtable(records)).features(AS_OF))
 
 
 def test_a_gap_is_counted_across_the_border_of_windows_and_not_broken_by_a_return() -> None:

@@ -1,116 +1,16 @@
 """What must hold for any history: the future changes nothing, and how time was cut into windows is not seen."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
-import duckdb
 import hypothesis.strategies as st
-import ibis
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from segmentation_assets.contracts import (
-    CUSTOMER_ACTIVITY,
-    CUSTOMER_CATEGORY_ACTIVITY,
-    CUSTOMER_EVENT_ACTIVITY,
-    CUSTOMER_ORDERS,
-    CUSTOMERS,
-    EVENTS,
-    ORDER_RETURNS,
-    TRANSACTIONS,
-    Contract,
-)
-from segmentation_assets.core import activity, cleaning, features, orders
-from segmentation_assets.core.windows import Calendar
-from segmentation_assets.lake import conformed
 from segmentation_assets.settings import Snapshots
-from segmentation_assets_tests.core.history import MONTHLY, ROLES, arrow, event, line, lookback
-
-Rows = list[dict[str, Any]]
-WEEKLY = Snapshots(first=dt.date(2017, 4, 1), cadence="weekly")  # a Saturday; 1 July is another
-DAILY = Snapshots(first=dt.date(2017, 4, 1), cadence="daily")
-MID_MONTH = Snapshots(first=dt.date(2017, 3, 15), cadence="monthly")
-AS_OF = {MONTHLY: dt.date(2017, 7, 1), WEEKLY: dt.date(2017, 7, 1), DAILY: dt.date(2017, 7, 1), MID_MONTH: dt.date(2017, 6, 15)}
-CONNECTION = duckdb.connect(config={"threads": 1})
-
-
-def _unbound(contract: Contract, name: str = "") -> Any:
-    return ibis.table({c.name: c.type for c in contract.columns}, name=name or contract.name)
-
-
-# In the order in which a snapshot makes them, each under the name by which the next ones know it.
-KNOWN, WINDOW = _unbound(CUSTOMERS, "known"), _unbound(CUSTOMER_ORDERS, "orders_of_window")
-MADE_NOW = _unbound(ORDER_RETURNS, "returns_of_window")
-STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
-    ("orders_of_window", CUSTOMER_ORDERS, lambda _: orders.customer_orders(_unbound(TRANSACTIONS), KNOWN)),
-    (
-        "returns_of_window", ORDER_RETURNS,
-        lambda _: orders.order_returns(_unbound(TRANSACTIONS), _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS)),
-    ),
-    ("known", CUSTOMERS, lambda _: _customers()),
-    ("customer_activity", CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(WINDOW, calendar)),
-    (
-        "customer_category_activity", CUSTOMER_CATEGORY_ACTIVITY,
-        lambda calendar: activity.customer_category_activity(_unbound(TRANSACTIONS), calendar),
-    ),
-    (
-        "customer_event_activity", CUSTOMER_EVENT_ACTIVITY,
-        lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart),
-    ),
-)  # fmt: skip
-ADDED_UP = {
-    "orders_of_window": "customer_orders",
-    "returns_of_window": "order_returns",
-}  # known to later windows together with earlier ones
-
-
-def _customers() -> Any:
-    placed, returned = _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS).union(MADE_NOW)
-    concerned = orders.undone(MADE_NOW).select("customer_id").distinct()
-    nobody = _unbound(TRANSACTIONS).filter(ibis.literal(False)).select("customer_id")
-    return cleaning.known_customers(nobody, WINDOW, _unbound(EVENTS), KNOWN, orders.last_orders(concerned, placed, returned))
-
-
-@cache
-def _statements(snapshots: Snapshots, windows: int) -> tuple[dict[str, str], str]:
-    """The SQL of each step and of the features, made once: making it takes far longer than running it."""
-    calendar = Calendar(snapshots.cadence, snapshots.first)
-    steps = {name: str(ibis.to_sql(conformed(contract, make(calendar)), dialect="duckdb")) for name, contract, make in STEPS}
-    parts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
-    kept = features.Activity(*(_unbound(contract) for contract in parts))
-    merged = features.customer_features(KNOWN, kept, lookback(AS_OF[snapshots], windows, snapshots), ROLES)
-    return steps, str(ibis.to_sql(merged.order_by("customer_id"), dialect="duckdb"))
-
-
-def features_of(lines: Rows, happened: Rows, snapshots: Snapshots, windows: int = 3, splits: Sequence[dt.date] = ()) -> pd.DataFrame:
-    """Features as of the snapshot, from state computed apart for each stretch of days between the splits."""
-    steps, merged = _statements(snapshots, windows)
-    edges = [dt.date.min, *sorted({*splits, AS_OF[snapshots]}), dt.date.max]
-    as_known: dict[str, pa.Table] = {}
-    state = {contract.name: arrow(contract, []) for _, contract, _ in STEPS} | {"known": arrow(CUSTOMERS, [])}
-    with CONNECTION.cursor() as connection:
-        for start, end in pairwise(edges):
-            for name, table in state.items():
-                connection.register(name, table)
-            connection.register("transactions", arrow(TRANSACTIONS, [row for row in lines if start <= row["ordered_at"].date() < end]))
-            connection.register("events", arrow(EVENTS, [row for row in happened if start <= row["event_at"].date() < end]))
-            for name, statement in steps.items():
-                made = connection.execute(statement).to_arrow_table()
-                kept = ADDED_UP.get(name, name)
-                state[kept] = made if name == "known" else pa.concat_tables([state[kept], made])
-                if name in ADDED_UP:
-                    connection.register(name, made)
-            if end == AS_OF[snapshots]:  # windows say when they were; customers and returns are what was known by then
-                as_known = {name: state[name] for name in ("known", "order_returns")}
-        for name, table in (state | as_known).items():
-            connection.register(name, table)
-        return connection.execute(merged).df()
-
+from segmentation_assets_tests.core.history import MONTHLY, event, line
+from segmentation_assets_tests.core.stepwise import DAILY, MID_MONTH, WEEKLY, Rows, features_of
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 ON = st.sampled_from([MONTHLY, WEEKLY, DAILY, MID_MONTH])
