@@ -69,5 +69,6 @@ def looking_back(start: int, end: int) -> dg.TimeWindowPartitionMapping:
 PREVIOUS = looking_back(-1, -1)
 PREVIOUS_AND_THIS = looking_back(-1, 0)
 LOOKBACK = looking_back(-(LOADED.features.lookback - 1), 0)
+LOOKBACK_AND_BEFORE = looking_back(-LOADED.features.lookback, 0)
 LOOKBACK_BEFORE = looking_back(-(LOADED.features.lookback - 1), -1)
 HISTORY = looking_back(-(LOADED.movement.history - 1), 0)

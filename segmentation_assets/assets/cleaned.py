@@ -1,5 +1,7 @@
 """Clean: rows that are fit for use, and the others set aside with a reason."""
 
+import datetime as dt
+
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
@@ -8,8 +10,9 @@ from segmentation_assets.assets.table import snapshot_date, table
 from segmentation_assets.contracts import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
 from segmentation_assets.core import cleaning, orders
 from segmentation_assets.lake import DATED, Lake
-from segmentation_assets.partitions import LOOKBACK, PREVIOUS
+from segmentation_assets.partitions import LOOKBACK_AND_BEFORE, PREVIOUS
 from segmentation_assets.settings import Settings
+from segmentation_assets.spans import lookback
 
 GROUP = "clean"
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
@@ -40,8 +43,8 @@ def events(
     group=GROUP,
     ins={
         "previous": dg.AssetIn("customers", partition_mapping=PREVIOUS),
-        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK, metadata={DATED: True}),
-        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK, metadata={DATED: True}),
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
+        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
     },
 )
 def customers(
@@ -55,13 +58,21 @@ def customers(
     previous: ir.Table,
 ) -> ir.Table:
     """Everyone on record or seen so far, with their attributes and their first and last order ever."""
-    as_of = ibis.date(snapshot_date(context).isoformat())
-    placed, returned = (table.filter(table.snapshot_date == as_of) for table in (customer_orders, order_returns))
-    concerned = orders.undone(returned).select("customer_id").distinct()
-    corrected = orders.last_orders(concerned, customer_orders, order_returns)
+    as_of = snapshot_date(context)
+    start = lookback(settings, as_of).start  # the snapshot whose window has just left the lookback
+    earlier = orders.earlier_orders(_of(customer_orders, start), order_returns, previous)
+    concerned = orders.undone(_of(order_returns, as_of)).select("customer_id").distinct()
+    within = customer_orders.filter(customer_orders.snapshot_date > ibis.date(start.isoformat()))
+    corrected = orders.last_orders(concerned, within, order_returns, earlier)
     judged = cleaning.judged_customers(raw_customers, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
-    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), placed, events, previous, corrected)
+    placed = _of(customer_orders, as_of)
+    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), placed, events, previous, earlier, corrected)
+
+
+def _of(dated: ir.Table, snapshot: dt.date) -> ir.Table:
+    """The rows of one snapshot, where an input was read with its dates."""
+    return dated.filter(dated.snapshot_date == ibis.date(snapshot.isoformat()))
 
 
 @table(REJECTED_ROWS, group=GROUP)

@@ -20,10 +20,10 @@ from segmentation_assets.spans import calendar, event_roles, lookback
 GROUP = "features"
 
 
-@table(CUSTOMER_ORDERS, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
-def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table, known_before: ir.Table) -> ir.Table:
+@table(CUSTOMER_ORDERS, group=GROUP)
+def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
     """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
-    return orders.customer_orders(transactions, known_before, settings.cleaning.free_orders == "count")
+    return orders.customer_orders(transactions, settings.cleaning.free_orders == "count")
 
 
 @table(
@@ -39,10 +39,10 @@ def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir
     return orders.order_returns(transactions, customer_orders, earlier)
 
 
-@table(CUSTOMER_ACTIVITY, group=GROUP)
-def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table) -> ir.Table:
+@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table, known_before: ir.Table) -> ir.Table:
     """Sums that can be merged over windows."""
-    return activity.customer_activity(customer_orders, calendar(settings))
+    return activity.customer_activity(customer_orders, calendar(settings), known_before)
 
 
 @table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)

@@ -26,11 +26,13 @@ ORDER_SUMS = (
 LINE_SUMS = ("lines", "spend", "returned_lines")
 
 
-def customer_activity(orders: ir.Table, calendar: Calendar) -> ir.Table:
+def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) -> ir.Table:
     """One row per customer and window in which they ordered or returned something.
 
     Args:
         orders: contract CUSTOMER_ORDERS, of any span of whole days.
+        before: when each customer last ordered before that: `customer_id` and `last_order_at`, as in the contract CUSTOMERS of
+            the snapshot before.
     """
     dated = orders.mutate(window_start=calendar.window_start(orders.order_day))
     sums = dated.group_by("customer_id", "window_start").agg(
@@ -38,16 +40,17 @@ def customer_activity(orders: ir.Table, calendar: Calendar) -> ir.Table:
         lines=dated.lines.sum(),
         spend=exact_sum(dated.spend),
         returned_lines=(dated.lines - dated.bought_lines).sum(),
-        before_day=dated.last_order_before.max().date(),
         first_order_at=dated.ordered_at.min(),
         last_order_at=dated.ordered_at.max(),
     )
     gaps = _gaps(placed(dated))
-    joined = sums.left_join(gaps, ["customer_id", "window_start"])
+    joined = sums.left_join(gaps, ["customer_id", "window_start"]).left_join(
+        before.select("customer_id", before_day=before.last_order_at.date()), "customer_id"
+    )
     # Without an order in the window there is no gap, whatever was before.
     earlier = ibis.ifelse(joined.first_order_at.notnull(), ibis.coalesce(joined.previous_day, joined.before_day), ibis.null("date"))
     return joined.select(
-        *(name for name in sums.columns if name != "before_day"),
+        *sums.columns,
         order_days=joined.order_days.fill_null(0),
         gap_days_squared=joined.gap_days_squared.fill_null(0),
         previous_order_day=earlier,

@@ -183,27 +183,31 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     )
 
 
-def known_customers(records: ir.Table, orders: ir.Table, events: ir.Table, previous: ir.Table, corrected: ir.Table) -> ir.Table:
+def known_customers(
+    records: ir.Table, orders: ir.Table, events: ir.Table, previous: ir.Table, earlier: ir.Table, corrected: ir.Table
+) -> ir.Table:
     """Everyone known at the snapshot, with their attributes and their first and last order ever.
 
     Args:
         records: clean customer records of the snapshot: an id and attributes, without their origin.
         orders: contract CUSTOMER_ORDERS, of the snapshot's window; events: its cleaned events.
         previous: this table at the previous snapshot (no rows where there is none).
+        earlier: `customer_id` and `earlier_order_at`, as `orders.earlier_orders` gives it.
         corrected: `customer_id` and `last_order_at` of those whose last order is another since orders were undone in the window.
     """
-    never = ibis.null("timestamp(6)")
-    times = ("first_order_at", "last_order_at", "first_return_at", "first_event_at")
-    nothing = dict.fromkeys(times, never)
+    kept = ("first_order_at", "last_order_at", "first_return_at", "first_event_at")
+    nothing = dict.fromkeys((*kept, "earlier_order_at"), ibis.null("timestamp(6)"))
+    seen_now = {"first_order_at": orders.ordered_at, "last_order_at": orders.ordered_at, "first_return_at": orders.returned_at}
     sightings = ibis.union(
-        orders.select("customer_id", **nothing | {"first_order_at": orders.ordered_at, "last_order_at": orders.ordered_at}
-                      | {"first_return_at": orders.returned_at}),
+        orders.select("customer_id", **nothing | seen_now),
         events.select("customer_id", **nothing | {"first_event_at": events.event_at}),
-        previous.select("customer_id", *times),
+        previous.select("customer_id", **nothing | {name: previous[name] for name in kept}),
+        earlier.select("customer_id", **nothing | {"earlier_order_at": earlier.earlier_order_at}),
         records.select("customer_id", **nothing),
-    )  # fmt: skip
+    )
+    latest = ("last_order_at", "earlier_order_at")
     seen = sightings.group_by("customer_id").agg(
-        **{name: sightings[name].min() for name in times if name != "last_order_at"}, last_order_at=sightings.last_order_at.max()
+        **{name: sightings[name].max() if name in latest else sightings[name].min() for name in nothing}
     )
     renamed = corrected.select(corrected_id="customer_id", corrected_at="last_order_at")
     named = seen.left_join(renamed, seen.customer_id == renamed.corrected_id)

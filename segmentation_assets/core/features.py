@@ -12,10 +12,19 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
 from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_features, slug
-from segmentation_assets.core.orders import KEY, count_where, placed, undone
+from segmentation_assets.core.orders import count_where, counted, undone
 from segmentation_assets.core.windows import Lookback
 
-BOOKKEEPING = {"customer_id", "registered", "first_order_at", "last_order_at", "first_return_at", "first_event_at", "birth_date"}
+BOOKKEEPING = {
+    "customer_id",
+    "registered",
+    "first_order_at",
+    "last_order_at",
+    "earlier_order_at",
+    "first_return_at",
+    "first_event_at",
+    "birth_date",
+}
 OF_CATEGORIES = ("categories", "top_category", "top_category_share", "category_entropy")
 ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same sum in whatever order
 
@@ -146,10 +155,8 @@ def _without_undone(sums: ir.Table, activity: Activity, lookback: Lookback) -> i
 
     Extremes and gaps cannot be taken back from a sum, and few customers are concerned.
     """
-    gone = undone(activity.returns)
-    affected = gone.select("customer_id").distinct()
-    others = placed(activity.orders).semi_join(affected, "customer_id").anti_join(gone, list(KEY))
-    anew = _counted_anew(others, lookback)
+    affected = undone(activity.returns).select("customer_id").distinct()
+    anew = _counted_anew(counted(activity.orders.semi_join(affected, "customer_id"), activity.returns), lookback)
     names = [name for name in anew.columns if name != "customer_id"]
     renamed = affected.left_join(anew, "customer_id").select(anew_of="customer_id", **{f"anew_{name}": anew[name] for name in names})
     joined = sums.left_join(renamed, sums.customer_id == renamed.anew_of)

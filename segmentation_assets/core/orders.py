@@ -29,13 +29,11 @@ def bounded(total: ir.NumericValue) -> ir.DecimalValue:
     return capped.cast(MONEY)
 
 
-def customer_orders(transactions: ir.Table, before: ir.Table, free_orders_count: bool = True) -> ir.Table:
+def customer_orders(transactions: ir.Table, free_orders_count: bool = True) -> ir.Table:
     """One row per customer, day and order id: its lines and their sums.
 
     Args:
         transactions: cleaned order lines (contract TRANSACTIONS), of any span of whole days.
-        before: when each customer last ordered before these lines: `customer_id` and `last_order_at`, as in the contract
-            CUSTOMERS of the snapshot before.
         free_orders_count: whether an order of nothing but lines of 0.00 is an order.
     """
     lines = transactions.mutate(order_day=transactions.ordered_at.date(), bought=~transactions.is_return)
@@ -56,14 +54,13 @@ def customer_orders(transactions: ir.Table, before: ir.Table, free_orders_count:
         bought_at=of_purchases("ordered_at", never).min(),
         returned_at=ibis.ifelse(lines.bought, never, lines.ordered_at).min(),
     )
-    joined = sums.left_join(before.select("customer_id", last_order_before=before.last_order_at), "customer_id")
-    counts = joined.bought_lines > 0 if free_orders_count else (joined.bought_lines > 0) & (joined.purchases > 0)
-    return joined.select(
-        *KEY, "lines", "bought_lines", "spend", "purchases", "returned_at", "last_order_before",
-        units=ibis.ifelse(counts, joined.units, ibis.null(MONEY)),
-        discount=ibis.ifelse(counts, joined.discount, nothing),
-        coupon_discount=ibis.ifelse(counts, joined.coupon_discount, nothing),
-        ordered_at=ibis.ifelse(counts, joined.bought_at, never),
+    counts = sums.bought_lines > 0 if free_orders_count else (sums.bought_lines > 0) & (sums.purchases > 0)
+    return sums.select(
+        *KEY, "lines", "bought_lines", "spend", "purchases", "returned_at",
+        units=ibis.ifelse(counts, sums.units, ibis.null(MONEY)),
+        discount=ibis.ifelse(counts, sums.discount, nothing),
+        coupon_discount=ibis.ifelse(counts, sums.coupon_discount, nothing),
+        ordered_at=ibis.ifelse(counts, sums.bought_at, never),
     )  # fmt: skip
 
 
@@ -84,7 +81,7 @@ def order_returns(transactions: ir.Table, orders: ir.Table, earlier: ir.Table) -
     back = lines.group_by("customer_id", order_id=lines.returned_order_id, returned_on=lines.ordered_at.date()).agg(
         taken_back=bounded(-lines.amount.sum())
     )
-    known = placed(orders).select(*KEY, "ordered_at", "purchases", "last_order_before")
+    known = placed(orders).select(*KEY, "purchases")
     found = back.join(known.select(*KEY), ["customer_id", "order_id"]).filter(lambda t: t.order_day <= t.returned_on)
     latest = found.group_by("customer_id", "order_id", "returned_on", "taken_back").agg(order_day=found.order_day.max())
     now = latest.group_by(*KEY).agg(taken_back=bounded(latest.taken_back.sum()))
@@ -92,7 +89,7 @@ def order_returns(transactions: ir.Table, orders: ir.Table, earlier: ir.Table) -
     joined = now.join(known, list(KEY)).left_join(before, list(KEY))
     taken_back_before = joined.taken_back_before.fill_null(0)
     return joined.select(
-        *KEY, "ordered_at", "last_order_before", "purchases", "taken_back",
+        *KEY, "purchases", "taken_back",
         taken_back_before=taken_back_before,
         undone=taken_back_before + joined.taken_back >= joined.purchases,
     )  # fmt: skip
@@ -107,21 +104,40 @@ def undone(returns: ir.Table) -> ir.Table:
     return returns.filter(returns.undone).select(*KEY).distinct()
 
 
-def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table) -> ir.Table:
+def counted(orders: ir.Table, returns: ir.Table) -> ir.Table:
+    """The orders that were placed and not undone.
+
+    Args:
+        orders, returns: `customer_orders` and `order_returns` of any windows.
+    """
+    return placed(orders).anti_join(undone(returns), list(KEY))
+
+
+def earlier_orders(left: ir.Table, returns: ir.Table, previous: ir.Table) -> ir.Table:
+    """When customers last ordered before the windows in which an order can be undone: customer_id, earlier_order_at.
+
+    Args:
+        left: `customer_orders` of the window that has just left them; returns: `order_returns` of it and of those after it.
+        previous: customers of the snapshot before, with their `earlier_order_at`.
+    """
+    gone = counted(left, returns)
+    both = ibis.union(gone.select("customer_id", earlier_order_at=gone.ordered_at), previous.select("customer_id", "earlier_order_at"))
+    return both.group_by("customer_id").agg(earlier_order_at=both.earlier_order_at.max())
+
+
+def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier: ir.Table) -> ir.Table:
     """When customers last ordered, orders that were undone left out: customer_id, last_order_at (empty: never).
 
     Args:
         affected: `customer_id` of those to look at, once each.
         orders, returns: `customer_orders` and `order_returns` of the windows in which an order can be undone.
+        earlier: when they last ordered before these windows, as `earlier_orders` gives it.
     """
-    theirs, taken = (table.semi_join(affected, "customer_id") for table in (placed(orders), returns))
-    counted = theirs.anti_join(undone(taken), list(KEY)).select("customer_id", last_order_at="ordered_at")
-    # Before these windows lies whatever was the last order when the first of them was made, unless that was undone later.
-    before = ibis.union(*(table.select("customer_id", last_order_at="last_order_before") for table in (theirs, taken)))
-    gone = taken.filter(taken.undone).select("customer_id", last_order_at="ordered_at").distinct()
-    candidates = ibis.union(counted, before.anti_join(gone, ["customer_id", "last_order_at"]))
-    found = candidates.group_by("customer_id").agg(last_order_at=candidates.last_order_at.max())
-    return affected.left_join(found, "customer_id").select("customer_id", "last_order_at")
+    theirs = counted(orders.semi_join(affected, "customer_id"), returns)
+    found = theirs.group_by("customer_id").agg(found_at=theirs.ordered_at.max())
+    joined = affected.left_join(found, "customer_id").drop("customer_id_right")
+    joined = joined.left_join(earlier, "customer_id")
+    return joined.select("customer_id", last_order_at=ibis.coalesce(joined.found_at, joined.earlier_order_at))
 
 
 def count_where(condition: ir.BooleanValue) -> ir.IntegerScalar:

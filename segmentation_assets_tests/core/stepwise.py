@@ -47,13 +47,12 @@ def _unbound(contract: Contract, name: str = "") -> Any:
 KNOWN, WINDOW = _unbound(CUSTOMERS, "known"), _unbound(CUSTOMER_ORDERS, "orders_of_window")
 MADE_NOW = _unbound(ORDER_RETURNS, "returns_of_window")
 STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
-    ("orders_of_window", CUSTOMER_ORDERS, lambda _: orders.customer_orders(_unbound(TRANSACTIONS), KNOWN)),
+    ("orders_of_window", CUSTOMER_ORDERS, lambda _: orders.customer_orders(_unbound(TRANSACTIONS))),
     (
         "returns_of_window", ORDER_RETURNS,
         lambda _: orders.order_returns(_unbound(TRANSACTIONS), _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS)),
     ),
-    ("known", CUSTOMERS, lambda _: _customers()),
-    ("customer_activity", CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(WINDOW, calendar)),
+    ("customer_activity", CUSTOMER_ACTIVITY, lambda calendar: activity.customer_activity(WINDOW, calendar, KNOWN)),
     (
         "customer_category_activity", CUSTOMER_CATEGORY_ACTIVITY,
         lambda calendar: activity.customer_category_activity(_unbound(TRANSACTIONS), calendar),
@@ -62,6 +61,7 @@ STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
         "customer_event_activity", CUSTOMER_EVENT_ACTIVITY,
         lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart),
     ),
+    ("known", CUSTOMERS, lambda _: _customers()),  # the last, because the others look at who was known before
 )  # fmt: skip
 ADDED_UP = {
     "orders_of_window": "customer_orders",
@@ -73,7 +73,9 @@ def _customers() -> Any:
     placed, returned = _unbound(CUSTOMER_ORDERS).union(WINDOW), _unbound(ORDER_RETURNS).union(MADE_NOW)
     concerned = orders.undone(MADE_NOW).select("customer_id").distinct()
     nobody = _unbound(TRANSACTIONS).filter(ibis.literal(False)).select("customer_id")
-    return cleaning.known_customers(nobody, WINDOW, _unbound(EVENTS), KNOWN, orders.last_orders(concerned, placed, returned))
+    earlier = KNOWN.select("customer_id", "earlier_order_at")  # no window leaves the lookback here
+    corrected = orders.last_orders(concerned, placed, returned, earlier)
+    return cleaning.known_customers(nobody, WINDOW, _unbound(EVENTS), KNOWN, earlier, corrected)
 
 
 @cache

@@ -7,19 +7,16 @@ from typing import Any
 import hypothesis.strategies as st
 import ibis
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 
 from segmentation_assets.audit import violations
-from segmentation_assets.contracts import CUSTOMER_ACTIVITY, CUSTOMER_ORDERS, CUSTOMERS, ORDER_RETURNS
+from segmentation_assets.contracts import CUSTOMER_ORDERS, CUSTOMERS, ORDER_RETURNS
 from segmentation_assets.core import activity, feature_catalog, orders
-from segmentation_assets.core.windows import Calendar
 from segmentation_assets.lake import conformed
 from segmentation_assets_tests.core.history import MONTHLY, arrow, back, in_memory, line, transactions
 from segmentation_assets_tests.core.stepwise import CONNECTION, features_of
-
-CALENDAR = Calendar("monthly", dt.date(2017, 4, 1))
-NOBODY = ibis.memtable(arrow(CUSTOMERS, []))
 
 
 def features(*lines: dict[str, Any], as_of: dt.date = dt.date(2017, 7, 1)) -> pd.DataFrame:
@@ -29,7 +26,7 @@ def features(*lines: dict[str, Any], as_of: dt.date = dt.date(2017, 7, 1)) -> pd
 
 def returns(*lines: dict[str, Any]) -> list[dict[str, Any]]:
     rows = transactions(lines)
-    placed = orders.customer_orders(rows, NOBODY)
+    placed = orders.customer_orders(rows)
     return conformed(ORDER_RETURNS, orders.order_returns(rows, placed, ibis.memtable(arrow(ORDER_RETURNS, [])))).to_pyarrow().to_pylist()
 
 
@@ -71,10 +68,22 @@ def test_returns_of_one_order_on_several_days_are_added_up() -> None:
     assert (float(row["taken_back"]), row["undone"]) == (10.0, True)
 
 
+def test_the_last_order_before_the_lookback_is_remembered_and_comes_back_where_all_later_ones_are_undone() -> None:
+    lines = [line("a", "2017-03-05", order_id="kept"), line("a", "2017-03-09", order_id="gone"), line("a", "2017-06-05", order_id="later")]
+    taken = [back("a", "2017-04-01", "-10.00", "gone"), back("a", "2017-06-20", "-10.00", "later")]
+    everything = in_memory(conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions([*lines, *taken]))))
+    undone = ibis.memtable(pa.Table.from_pylist(returns(*lines, *taken)))
+    left, within = everything.filter(everything.order_day < "2017-04-01"), everything.filter(everything.order_day >= "2017-04-01")
+    earlier = in_memory(orders.earlier_orders(left, undone, ibis.memtable(arrow(CUSTOMERS, []))))
+    assert [str(row["earlier_order_at"].date()) for row in earlier.to_pyarrow().to_pylist()] == ["2017-03-05"]
+    (found,) = orders.last_orders(undone.select("customer_id").distinct(), within, undone, earlier).to_pyarrow().to_pylist()
+    assert found == {"customer_id": "a", "last_order_at": dt.datetime(2017, 3, 5)}
+
+
 @pytest.mark.parametrize(("count", "placed"), [(True, 2), (False, 1)])
 def test_free_orders_count_or_do_not(count: bool, placed: int) -> None:
     lines = transactions([line("a", "2017-05-01", "0.00"), line("a", "2017-05-02")])
-    made = conformed(CUSTOMER_ORDERS, orders.customer_orders(lines, NOBODY, free_orders_count=count))
+    made = conformed(CUSTOMER_ORDERS, orders.customer_orders(lines, free_orders_count=count))
     assert made.ordered_at.count().execute() == placed
     assert made.count().execute() == 2  # their lines stay
 
@@ -84,22 +93,11 @@ def test_free_orders_count_or_do_not(count: bool, placed: int) -> None:
 AMOUNTS = st.one_of(st.decimals("0.01", "1000000000", places=2), st.sampled_from(["100000", "128000", "1000000000", "999999999.99"]))
 
 
-def orders_of(*amounts: Any) -> ibis.Table:
-    """One customer's orders of one line each, a minute apart."""
-    start = pd.Timestamp("2017-05-01")
-    return orders.customer_orders(
-        transactions([line("a", str(start + pd.Timedelta(minutes=n)), str(amount), order_id=str(n)) for n, amount in enumerate(amounts)]),
-        NOBODY,
-    )
-
-
 def _statement() -> str:
-    """Spend, spread and squares of the customers of a table of orders, as SQL that is made once."""
-    made = conformed(
-        CUSTOMER_ACTIVITY, activity.customer_activity(ibis.table(conformed(CUSTOMER_ORDERS, orders_of(1)).schema(), name="o"), CALENDAR)
-    )
-    value = made.mutate(spread=feature_catalog.order_value_cv(made)).select("spend", "purchases", "spread")
-    return str(ibis.to_sql(value, dialect="duckdb"))
+    """Spend and spread of the customers of a table of orders, as SQL that is made once."""
+    o = ibis.table({c.name: c.type for c in CUSTOMER_ORDERS.columns}, name="o")
+    sums = o.group_by("customer_id").agg(**activity.order_sums(o), spend=orders.exact_sum(o.spend))
+    return str(ibis.to_sql(sums.mutate(spread=feature_catalog.order_value_cv(sums)).select("spend", "spread"), dialect="duckdb"))
 
 
 STATEMENT = _statement()
@@ -134,7 +132,7 @@ def test_no_order_is_too_large_for_its_square(largest: str) -> None:
 
 def test_a_customer_of_impossible_sums_is_named_with_the_remedy() -> None:
     lines = [line("guest", f"2017-05-01 00:00:{n:02}", "900000000000", order_id="o") for n in range(3)]
-    many = in_memory(conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions([*lines * 50, line("a", "2017-05-02")]), NOBODY)))
+    many = in_memory(conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions([*lines * 50, line("a", "2017-05-02")]))))
     (broken, *_) = [text for text in violations(CUSTOMER_ORDERS, many) if text.startswith("spend")]
     assert "customer_id guest" in broken
     assert "lower cleaning.largest_amount" in broken
