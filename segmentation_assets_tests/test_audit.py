@@ -23,7 +23,21 @@ SCHEMA = pa.schema({"name": pa.string(), "weight": pa.float64(), "colour": pa.st
 
 
 def found(*rows, contract=FRUIT, schema=SCHEMA):
-    return violations(contract, ibis.memtable(pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows], schema=schema)))
+    """The rules that are broken, without the examples."""
+    told = violations(contract, table(*rows, schema=schema))
+    return {text.partition(", such as ")[0]: number for text, number in told.items()}
+
+
+def table(*rows, schema=SCHEMA):
+    return ibis.memtable(pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows], schema=schema))
+
+
+def test_the_first_row_that_breaks_a_rule_is_named_by_its_key_and_the_remedy_is_said():
+    heavy = Contract(
+        "fruit", "fruit", (FRUIT.columns[0], Column("weight", "float64", "kg", maximum=2.0, remedy="weigh it again")), key=("name",)
+    )
+    told = violations(heavy, table(("b", 3.0, None), ("a", 4.0, None)).select("name", "weight"))
+    assert told == {"weight is above 2, such as name a: weigh it again": 2}
 
 
 def test_a_clean_table_breaks_nothing():

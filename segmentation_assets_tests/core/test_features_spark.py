@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from segmentation_assets.contracts import EVENTS, TRANSACTIONS
-from segmentation_assets.core import features
 from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets_tests.core.history import ROLES, History, arrow, lookback, ordered
+from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
 from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 
 pytestmark = [
@@ -48,11 +47,9 @@ def spark() -> Iterator[Any]:
 
 def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
     """Features on the backend from the folder's files; the activity is kept, as in the lake, before it is merged."""
-    history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records"))).before(as_of)
+    history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records")))
     span = lookback(as_of, windows)
-    parts = history.windows(span.calendar, [span.start, span.recent_start])
-    kept = features.Activity(parts.orders.cache(), parts.categories.cache(), parts.events.cache())
-    return ordered(features.customer_features(history.customers().cache(), kept, span, ROLES), backend)
+    return ordered(history.features(as_of, windows, splits=[span.start, span.recent_start], keep=lambda table: table.cache()), backend)
 
 
 def read(backend: Any, file: Path) -> Any:

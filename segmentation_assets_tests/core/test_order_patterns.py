@@ -1,14 +1,15 @@
 """Seasonality, cohorts and categories, carried from snapshot to snapshot."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 import ibis
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.contracts import COHORT_RETENTION, CUSTOMER_ACTIVITY, CUSTOMERS, ORDER_SEASONALITY, Contract
-from segmentation_assets.core import activity, order_patterns
+from segmentation_assets.contracts import COHORT_RETENTION, CUSTOMER_ACTIVITY, CUSTOMER_ORDERS, CUSTOMERS, ORDER_SEASONALITY, Contract
+from segmentation_assets.core import activity, order_patterns, orders
 from segmentation_assets.core.windows import Calendar
 from segmentation_assets.lake import conformed, to_frame
 from segmentation_assets_tests.core.history import History, events, line, lookback, transactions
@@ -24,14 +25,18 @@ def nothing(contract: Contract) -> Any:
     return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in contract.columns}).empty_table())
 
 
+def placed_in(lines: Iterable[dict[str, Any]]) -> Any:
+    return conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions(list(lines))))
+
+
 def snapshot(contract: Contract, as_of: dt.date, start: dt.date | None, previous: Any) -> Any:
     """The contract's table at the snapshot, with `previous` carried along."""
     first = pd.Timestamp(start or dt.date(2000, 1, 1))
-    window = transactions([row for row in LINES if first <= row["ordered_at"] < pd.Timestamp(as_of)])
+    window = placed_in(row for row in LINES if first <= row["ordered_at"] < pd.Timestamp(as_of))
     if contract is ORDER_SEASONALITY:
         made = order_patterns.order_seasonality(window, previous, MONTHS)
     else:
-        people = History(transactions(LINES), events()).before(as_of).customers()
+        people, _ = History(transactions(LINES), events()).before(as_of).states(MONTHS)
         active = conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, MONTHS, nothing(CUSTOMERS)))
         made = order_patterns.cohort_retention(people, active, previous, MONTHS, as_of)
     return ibis.memtable(conformed(contract, made).order_by(contract.key).to_pyarrow())
@@ -78,7 +83,7 @@ def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_what_is_not_k
 
 def test_a_window_that_lies_in_two_months_is_two_rows() -> None:
     weeks = Calendar("weekly", dt.date(2017, 4, 3))
-    window = transactions(
+    window = placed_in(
         [line("a", "2017-04-29 09:00", "1.00"), line("a", "2017-05-01 09:00", "2.00"), line("b", "2017-04-30 09:00", "4.00")]
     )
     found = to_frame(order_patterns.order_seasonality(window, nothing(ORDER_SEASONALITY), weeks)).sort_values("month")
