@@ -5,8 +5,8 @@
 Customers have 20 order lines on average over 24 monthly windows; the lookback is 12 windows. Data is generated into a temporary
 folder, one Parquet file per window, as the lake has it. Timed from files to a file of features:
 
-- steady: the activity of the newest window, the customers known, and the merge of the lookback's windows;
-- scratch: the activity of the lookback and the customers known, from all order lines they need, then the same merge;
+- steady: orders, returns and activity of the newest window, the customers known, and the merge of the lookback's windows;
+- scratch: orders, returns, activity and customers from all order lines, then the same merge;
 - pandas: everything from all order lines, with group-bys on integer codes and no Python loop over rows.
 
 Before anything is timed, the three are compared on every column that pandas computes.
@@ -35,11 +35,14 @@ from segmentation_assets.contracts import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMER_ORDERS,
     CUSTOMERS,
     EVENTS,
+    ORDER_RETURNS,
     RAW_CUSTOMERS,
+    Contract,
 )
-from segmentation_assets.core import activity, cleaning, features
+from segmentation_assets.core import activity, cleaning, features, orders
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.lake import Lake, conformed
@@ -82,7 +85,8 @@ def generate(folder: Path, customers: int, lines_per_order: int, threads: int) -
                    CAST(CASE WHEN r < 0.05 THEN -1 ELSE 1 + floor(4 * price) END AS DECIMAL(18, 4)) AS quantity,
                    'p' || CAST(floor(1000 * price) AS INTEGER) AS product_id, 'category ' || CAST(floor(12 * a * b) AS INTEGER) AS category,
                    CAST(CASE WHEN reduced < 0.3 THEN price ELSE 0 END AS DECIMAL(18, 4)) AS discount,
-                   CAST(CASE WHEN coupon < 0.1 AND a < 0.5 THEN 1 ELSE 0 END AS DECIMAL(18, 4)) AS coupon_discount, r < 0.05 AS is_return
+                   CAST(CASE WHEN coupon < 0.1 AND a < 0.5 THEN 1 ELSE 0 END AS DECIMAL(18, 4)) AS coupon_discount, r < 0.05 AS is_return,
+                   CASE WHEN r < 0.05 THEN 'o' || order_number END AS returned_order_id
             FROM rows
             """
         )
@@ -107,25 +111,40 @@ class Pipeline:
 
     def known(self, name: str | None) -> Any:
         """Customers as a snapshot left them behind; nobody where none did."""
-        return self.engine.scan([self.folder / f"customers-{name}.parquet"]) if name else self.empty.read(CUSTOMERS, [])
+        return self.engine.scan([self.folder / f"{CUSTOMERS.name}-{name}.parquet"]) if name else self.empty.read(CUSTOMERS, [])
 
-    def activity(self, starts: list[dt.date], before: str | None, name: str) -> None:
-        lines, events = self.lines(starts), self.empty.read(EVENTS, [])
-        for contract, table in (
-            (CUSTOMER_ACTIVITY, activity.customer_activity(lines, CALENDAR, self.known(before))),
-            (CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(lines, CALENDAR)),
-            (CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.told_apart)),
-        ):
-            self.engine.write(conformed(contract, table), self.folder / f"{contract.name}-{name}.parquet")
+    def state(self, starts: list[dt.date], before: str | None, name: str, lookback: list[str], left: list[str]) -> None:
+        """Everything that is kept of some windows; returns are looked for among them and the windows of `lookback`, and no more in `left`."""
+        lines, events, previous = self.lines(starts), self.empty.read(EVENTS, []), self.known(before)
+        self.write(CUSTOMER_ORDERS, orders.customer_orders(lines), name)
+        window, placed = self.kept(CUSTOMER_ORDERS, [name]), self.kept(CUSTOMER_ORDERS, [*lookback, name])
+        self.write(ORDER_RETURNS, orders.order_returns(lines, placed, self.kept(ORDER_RETURNS, lookback)), name)
+        self.write(CUSTOMER_ACTIVITY, activity.customer_activity(window, CALENDAR, previous), name)
+        self.write(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(lines, CALENDAR), name)
+        self.write(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.told_apart), name)
+        self.customers(name, previous, lookback, left)
 
-    def customers(self, starts: list[dt.date], before: str | None, name: str) -> None:
+    def customers(self, name: str, previous: Any, lookback: list[str], left: list[str]) -> None:
         records, events = self.empty.read(RAW_CUSTOMERS, []).select("customer_id"), self.empty.read(EVENTS, [])
-        known = cleaning.known_customers(records, self.lines(starts), events, self.known(before))
-        self.engine.write(conformed(CUSTOMERS, known), self.folder / f"customers-{name}.parquet")
+        window, now = self.kept(CUSTOMER_ORDERS, [name]), self.kept(ORDER_RETURNS, [name])
+        placed, returned = (self.kept(contract, [*lookback, name]) for contract in (CUSTOMER_ORDERS, ORDER_RETURNS))
+        earlier = orders.earlier_orders(self.kept(CUSTOMER_ORDERS, left), self.kept(ORDER_RETURNS, [*left, *lookback, name]), previous)
+        corrected = orders.last_orders(orders.undone(now).select("customer_id").distinct(), placed, returned, earlier)
+        self.write(CUSTOMERS, cleaning.known_customers(records, window, events, previous, earlier, corrected), name)
+
+    def write(self, contract: Contract, table: Any, name: str) -> None:
+        self.engine.write(conformed(contract, table), self.folder / f"{contract.name}-{name}.parquet")
+
+    def kept(self, contract: Contract, names: list[str]) -> Any:
+        return (
+            self.engine.scan([self.folder / f"{contract.name}-{name}.parquet" for name in names])
+            if names
+            else self.empty.read(contract, [])
+        )
 
     def merge(self, names: list[str], customers: str, out: str) -> Path:
-        contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY)
-        windows = features.Activity(*(self.engine.scan([self.folder / f"{c.name}-{name}.parquet" for name in names]) for c in contracts))
+        contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
+        windows = features.Activity(*(self.kept(contract, names) for contract in contracts))
         file = self.folder / f"{out}.parquet"
         self.engine.write(features.customer_features(self.known(customers), windows, SPAN, ROLES).order_by("customer_id"), file)
         return file
@@ -133,18 +152,20 @@ class Pipeline:
     def history(self) -> None:
         """What earlier snapshots have left behind when the newest one begins."""
         for before, start in zip([None, *STARTS], STARTS[:-1], strict=False):
-            self.activity([start], before and str(before), str(start))
-            self.customers([start], before and str(before), str(start))
+            self.state([start], before and str(before), str(start), *self.before(start))
+
+    def before(self, start: dt.date) -> tuple[list[str], list[str]]:
+        """The windows of the lookback before this one, and the one that has just left it."""
+        names = [str(earlier) for earlier in STARTS[: STARTS.index(start)]]
+        return names[-(LOOKBACK - 1) :], names[-LOOKBACK : -(LOOKBACK - 1)]
 
     def steady(self) -> Path:
         before, newest = map(str, STARTS[-2:])
-        self.activity([STARTS[-1]], before, newest)
-        self.customers([STARTS[-1]], before, newest)
+        self.state([STARTS[-1]], before, newest, *self.before(STARTS[-1]))
         return self.merge([str(start) for start in STARTS[-LOOKBACK:]], newest, "steady")
 
     def scratch(self) -> Path:
-        self.activity(STARTS[-LOOKBACK:], None, "all")  # gaps that began before the lookback are none of it
-        self.customers(STARTS, None, "all")
+        self.state(STARTS, None, "all", [], [])
         return self.merge(["all"], "all", "scratch")
 
 
@@ -160,11 +181,15 @@ def with_pandas(folder: Path) -> Path:
     lines["day"] = lines["ordered_at"].dt.floor("D")
     as_of, start, recent = (pd.Timestamp(day) for day in (AS_OF, SPAN.start, SPAN.recent_start))
     bought = lines[~lines["is_return"]]
-    ever = bought.groupby("c")["ordered_at"].agg(["min", "max"])
+    ever = bought.groupby("c")["ordered_at"].agg(["min"])
+    of_order = lines.groupby(["c", "day", "order"], sort=False)  # in this data, a return names its own order
+    undone = of_order["is_return"].transform("any") & (of_order["amount"].transform("sum").round(4) <= 0)
+    everything_bought, bought = bought, bought[~undone[bought.index]]
     out = pd.DataFrame(index=pd.RangeIndex(len(ids)))
-    out["recency_days"] = (as_of - ever["max"].dt.floor("D")).dt.days
+    out["recency_days"] = (as_of - bought.groupby("c")["ordered_at"].max().dt.floor("D")).dt.days
     out["tenure_days"] = (as_of - ever["min"].dt.floor("D")).dt.days
     lines, bought = lines[lines["day"] >= start], bought[bought["day"] >= start]
+    everything_bought = everything_bought[(everything_bought["day"] >= start) & everything_bought["c"].isin(bought["c"].unique())]
     orders = (
         bought.groupby(["c", "day", "order"], sort=False)
         .agg(value=("amount", "sum"), units=("quantity", "sum"), coupon=("coupon_discount", "sum"), at=("ordered_at", "min"))
@@ -197,7 +222,7 @@ def with_pandas(folder: Path) -> Path:
     for name, late, both in (("spend_trend", g["recent_value"].sum(), total), ("order_trend", g["recent"].sum(), n)):
         r, e = late / SPAN.recent_windows, (both - late) / earlier
         out[name] = (r - e) / (r + e).replace(0, np.nan)
-    by_category = bought.groupby(["c", "category"], observed=True)["amount"].sum().reset_index()
+    by_category = everything_bought.groupby(["c", "category"], observed=True)["amount"].sum().reset_index()
     share = by_category["amount"] / by_category.groupby("c")["amount"].transform("sum")
     entropy = (-share * np.log(share)).groupby(by_category["c"])
     top = (

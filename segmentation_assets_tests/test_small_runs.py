@@ -12,9 +12,11 @@ from segmentation_assets_tests.builders import D1, D2, RowsSource, line
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
 RARE = [line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz")]
-FEBRUARY = [line("a", "2024-02-10 12:00", 50.0), line("new", "2024-02-11 12:00", 20.0)]
+RETURNED = line("r", "2024-01-20 12:00", 40.0, order_id="taken back")
+BACK = line("r", "2024-02-20 12:00", -40.0, quantity=-1.0, order_id="credit note", returned_order_id="taken back")
+FEBRUARY = [BACK, line("a", "2024-02-10 12:00", 50.0), line("new", "2024-02-11 12:00", 20.0)]
 MARCH = [line("x", "2024-03-10 12:00", 500.0)]
-SHOP = RowsSource([{"customer_id": "a"}, {"customer_id": "prospect"}], [*REGULARS, *RARE, *FEBRUARY], version="shop")
+SHOP = RowsSource([{"customer_id": "a"}, {"customer_id": "prospect"}], [*REGULARS, *RARE, RETURNED, *FEBRUARY], version="shop")
 
 
 class Run:
@@ -63,8 +65,8 @@ BY_SEGMENT = "SELECT segment_id, customers FROM segments ORDER BY segment_id"
 
 def test_everyone_known_is_in_one_segment_and_nobody_from_the_future(shop):
     known = "SELECT customer_id FROM customer_segments WHERE snapshot_date = DATE '{}' ORDER BY customer_id"
-    assert "".join(c for (c,) in shop.ask(known.format(D1)) if c != "prospect") == "abcxyz"
-    assert {c for (c,) in shop.ask(known.format(D2))} == {*"abcxyz", "new", "prospect"}
+    assert "".join(c for (c,) in shop.ask(known.format(D1)) if c != "prospect") == "abcrxyz"
+    assert {c for (c,) in shop.ask(known.format(D2))} == {*"abcrxyz", "new", "prospect"}
 
 
 def test_customers_move_from_the_segment_they_were_in(shop):
@@ -75,8 +77,15 @@ def test_customers_move_from_the_segment_they_were_in(shop):
 
 
 def test_revenue_agrees_with_the_source(shop):
-    expected = sum(row["amount"] for row in [*REGULARS, *RARE])
+    expected = sum(row["amount"] for row in [*REGULARS, *RARE, RETURNED])
     assert shop.ask(f"SELECT sum(revenue) FROM segments WHERE snapshot_date = DATE '{D1}'")[0][0] == pytest.approx(expected)
+
+
+def test_an_order_that_was_taken_back_counts_until_it_was(shop):
+    described = "SELECT status, frequency, monetary, recency_days FROM customer_features WHERE customer_id = 'r' AND snapshot_date = '{}'"
+    assert shop.ask(described.format(D1)) == [("active", 1.0, 40.0, 12.0)]
+    assert shop.ask(described.format(D2)) == [("returned", 0.0, 0.0, None)]
+    assert shop.ask(SEGMENT_OF.format(D2, "r")) == [("Returns only",)]
 
 
 def test_the_second_snapshot_carries_the_model_forward(shop):
