@@ -45,6 +45,14 @@ def test_what_is_written_is_read(lake):
     assert ids(lake) == ["a", "b"]
 
 
+def test_a_column_that_came_later_is_empty_in_partitions_written_before_it(lake):
+    lake.stage(SALES, D1, sales("old")).commit()
+    wider = Contract("sales", "sale", (*SALES.columns, Column("shop", "string", "Shop.")), key=("id",))
+    assert lake.read(wider, [D1]).to_pyarrow().to_pylist()[0]["shop"] is None
+    lake.stage(wider, D2, sales("new").assign(shop="north")).commit()
+    assert lake.read(wider, [D1, D2]).order_by("id").to_pyarrow()["shop"].to_pylist() == ["north", None]
+
+
 def test_a_crash_while_writing_leaves_the_old_partition(lake):
     lake.stage(SALES, D1, sales("old")).commit()
     with pytest.raises(KeyboardInterrupt):
