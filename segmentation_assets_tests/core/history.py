@@ -85,9 +85,11 @@ def in_memory(table: ir.Table) -> ir.Table:
     return ibis.memtable(table.to_pyarrow())
 
 
-def together(contract: Contract, tables: Sequence[ir.Table]) -> ir.Table:
-    """The tables one below the other; no rows where there is none."""
-    return ibis.union(*tables) if len(tables) > 1 else tables[0] if tables else ibis.memtable(arrow(contract, []))
+def together(contract: Contract, tables: Sequence[ir.Table], like: ir.Table) -> ir.Table:
+    """The tables one below the other; where there is none, no rows, on the backend of the table `like`."""
+    if not tables:
+        return like.filter(ibis.literal(False)).select(**{column.name: ibis.null(column.type) for column in contract.columns})
+    return ibis.union(*tables) if len(tables) > 1 else tables[0]
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,17 @@ class History:
         """Customers after, and activity of, each stretch between the days in `splits`, computed apart from the state before it."""
         edges = [None, *sorted(set(splits)), None]
         windows, categories, happened, placed, returned = (list[ir.Table]() for _ in range(5))
-        known = ibis.memtable(arrow(CUSTOMERS, []))
+        known = together(CUSTOMERS, [], self.transactions)
         for start, end in itertools.pairwise(edges):
             part = self._between(start, end)
             window = keep(conformed(CUSTOMER_ORDERS, orders.customer_orders(part.transactions)))
             placed.append(window)
-            everything, earlier = together(CUSTOMER_ORDERS, placed), together(ORDER_RETURNS, returned)
+            everything, earlier = together(CUSTOMER_ORDERS, placed, window), together(ORDER_RETURNS, returned, window)
             taken = keep(conformed(ORDER_RETURNS, orders.order_returns(part.transactions, everything, earlier)))
             returned.append(taken)
             concerned = orders.undone(taken).select("customer_id").distinct()
             before = known.select("customer_id", "earlier_order_at")  # no window leaves the lookback here
-            corrected = keep(orders.last_orders(concerned, everything, together(ORDER_RETURNS, returned), before))
+            corrected = keep(orders.last_orders(concerned, everything, together(ORDER_RETURNS, returned, taken), before))
             windows.append(keep(conformed(CUSTOMER_ACTIVITY, activity.customer_activity(window, calendar, known))))
             records = self.records if self.records is not None else part.transactions.filter(ibis.literal(False)).select("customer_id")
             known = keep(cleaning.known_customers(records, window, part.events, known, before, corrected))
@@ -129,7 +131,7 @@ class History:
             happened.append(conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.told_apart)))
         tables = (windows, categories, happened, placed, returned)
         contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
-        return known, features.Activity(*(together(*pair) for pair in zip(contracts, tables, strict=True)))
+        return known, features.Activity(*(together(contract, made, known) for contract, made in zip(contracts, tables, strict=True)))
 
     def _between(self, start: dt.date | None, end: dt.date | None) -> "History":
         def cut(table: ir.Table, column: str) -> ir.Table:
