@@ -16,7 +16,7 @@ OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unre
 CODE = r"^\s*0\d+\s*$"  # not 0 itself
 
 
-def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir.Table:
+def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone: str = "UTC") -> ir.Table:
     """The customer records of some files with their attributes read as what they are, on DuckDB.
 
     An attribute of a text file is a number or a date where nearly all of its values over all files are; the others are set to
@@ -28,7 +28,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
-    cells = Cells(settings, kept[0].date_formats)
+    cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}

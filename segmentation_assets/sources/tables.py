@@ -28,12 +28,13 @@ class TablesSource:
     Args:
         settings: what the tables are, and which column means what; paths absolute.
         folder: where files that were taken in are kept.
+        zone: in which times are given, whatever they were written in.
     """
 
-    def __init__(self, settings: Tables, folder: Path) -> None:
-        self.settings = settings
-        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None))
-        self.databases = DatabaseRows(folder, self.intake.bounds)
+    def __init__(self, settings: Tables, folder: Path, zone: str = "UTC") -> None:
+        self.settings, self.zone = settings, zone
+        bounds = Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None)
+        self.intake, self.databases = Intake(folder, bounds, zone), DatabaseRows(folder, bounds, zone)
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
@@ -55,8 +56,8 @@ class TablesSource:
         return self._dated("events", engine, window)
 
     def fingerprint(self) -> str:
-        """Changes with the files; for a database, with the number of rows and the latest time."""
-        parts = []
+        """Changes with the files; for a database, with the number of rows and the latest time; with the zone, since all times do."""
+        parts = [self.zone]
         for entity in CONTRACTS:
             for table in self.settings.entity(entity):
                 parts.append(
