@@ -46,7 +46,8 @@ def inspect(settings: Settings) -> Findings:
     source, engine = open_source(settings), DuckDBEngine()
     lines = [
         f"Settings: {settings_file()}",
-        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows",
+        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows"
+        + _zone(settings),
         f"Written to: {settings.data_dir}",
     ]
     problems: list[str] = []
@@ -65,6 +66,11 @@ def inspect(settings: Settings) -> Findings:
     if not found:
         problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
     return Findings(lines, problems)
+
+
+def _zone(settings: Settings) -> str:
+    zone = settings.snapshots.timezone
+    return "" if zone == "UTC" else f"; days end at midnight in {zone}"
 
 
 @dataclass(frozen=True)
