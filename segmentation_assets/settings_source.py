@@ -182,11 +182,22 @@ class _CustomerColumns(Section):
     attribute_types: dict[str, AttributeType] = Field(
         {}, description="Type of an attribute: text, number, date or boolean; guessed where not given."
     )
+    repeats: Literal["first", "newest"] = Field(
+        "first",
+        description="What counts of a customer who has several rows: the `first` row, or of each attribute the `newest` value that is "
+        "known before the snapshot, by `known_at`, such as of a country that stands on each order line.",
+    )
 
     @field_validator("columns")
     @classmethod
     def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
         return _checked_columns(columns, "customers")
+
+    @model_validator(mode="after")
+    def _newest_is_told(self) -> Self:
+        if self.repeats == "newest" and "known_at" not in self.columns:
+            raise ValueError("repeats: newest needs to know which row is newer; map known_at to a time, such as the order's date")
+        return self
 
 
 class _TransactionColumns(Section):
