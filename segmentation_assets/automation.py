@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import os
 import socket
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -36,7 +37,7 @@ segment_job = dg.define_asset_job(
 
 
 def cron(settings: Settings) -> str:
-    """When the schedule ticks: at the set time (UTC) of every day on which a snapshot begins to exist."""
+    """When the schedule ticks: at the set time, in the snapshots' zone, of every day on which a snapshot begins to exist."""
     first, time = settings.snapshots.first, f"{settings.schedule.minute} {settings.schedule.hour}"
     match settings.snapshots.cadence:
         case "monthly":
@@ -51,7 +52,7 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Re-segments the newest snapshot and flags drift, at each cadence; runs by itself where the settings say so."""
 
     @dg.schedule(
-        name="newest_snapshot", job=snapshot_job, cron_schedule=cron(settings), execution_timezone="UTC",
+        name="newest_snapshot", job=snapshot_job, cron_schedule=cron(settings), execution_timezone=settings.snapshots.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if settings.schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
         description="Re-segments the newest snapshot and flags drift.",
     )  # fmt: skip
@@ -117,7 +118,8 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
     if failed:
         again = max(record.update_timestamp for record in failed).astimezone(dt.UTC) + PATIENCE * 2 ** (len(failed) - 1)
         if now < again:
-            return dg.SkipReason(f"{key} failed; it is tried again from {again:%Y-%m-%d %H:%M} UTC on.")
+            local = again.astimezone(ZoneInfo(settings.snapshots.timezone))
+            return dg.SkipReason(f"{key} failed; it is tried again from {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone} on.")
     return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key)
 
 
@@ -146,8 +148,9 @@ def _is_alive(process: int) -> bool:
 
 
 def _tick(key: str, settings: Settings) -> dt.datetime:
-    """When the schedule ticks for the snapshot."""
-    return dt.datetime.combine(dt.date.fromisoformat(key), dt.time(settings.schedule.hour, settings.schedule.minute), dt.UTC)
+    """When the schedule ticks for the snapshot, in UTC."""
+    time = dt.time(settings.schedule.hour, settings.schedule.minute, tzinfo=ZoneInfo(settings.snapshots.timezone))
+    return dt.datetime.combine(dt.date.fromisoformat(key), time).astimezone(dt.UTC)
 
 
 CHANGES_INTERVAL = 60  # seconds between two looks at the source

@@ -70,7 +70,9 @@ def required(name: str, kind: str, description: str, **bounds: Any) -> Column:
     return Column(name, kind, description, nullable=False, **bounds)
 
 
-SNAPSHOT_DATE = required("snapshot_date", "date", "As-of date: the row knows everything strictly before this day (UTC).")
+SNAPSHOT_DATE = required(
+    "snapshot_date", "date", "As-of date: the row knows everything strictly before this day begins in the snapshots' time zone."
+)
 CUSTOMER_ID = required("customer_id", "string", "The customer's id, as text.")
 SEGMENT_ID = required(
     "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never used again for another."
@@ -92,7 +94,7 @@ RAW_TRANSACTION_VALUES = (
     Column("customer_id", "string", "The customer's id, as text."),
     Column("order_id", "string", "The order (basket, invoice) the line belongs to."),
     Column("returned_order_id", "string", "Of a return: the order that it takes back; empty: the order id says."),
-    Column("ordered_at", "timestamp(6)", "Time of the order, UTC."),
+    Column("ordered_at", "timestamp(6)", "Time of the order, in the snapshots' time zone."),
     Column("amount", "float64", "What was paid for the line, in the source's currency."),
     Column("quantity", "float64", "Units."),
     Column("product_id", "string", "The product."),
@@ -116,7 +118,7 @@ RAW_EVENTS = Contract(
         *ORIGIN,
         Column("customer_id", "string", "The customer's id, as text."),
         Column("event_type", "string", "What happened, such as `campaign_received` or `coupon_redeemed`."),
-        Column("event_at", "timestamp(6)", "When it happened, UTC."),
+        Column("event_at", "timestamp(6)", "When it happened, in the snapshots' time zone."),
         Column("subject", "string", "What it was about, such as the campaign."),
         UNREAD,
         PROBLEM,
@@ -132,11 +134,11 @@ CUSTOMERS = Contract(
     (
         CUSTOMER_ID,
         required("registered", "boolean", "Whether the customers source has a record of them."),
-        Column("first_order_at", "timestamp(6)", "First order ever, UTC."),
-        Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not taken back whole, UTC."),
-        Column("earlier_order_at", "timestamp(6)", "Last such order before the lookback, UTC."),
-        Column("first_return_at", "timestamp(6)", "First return ever, UTC."),
-        Column("first_event_at", "timestamp(6)", "First event ever, UTC."),
+        Column("first_order_at", "timestamp(6)", "First order ever, in the snapshots' time zone."),
+        Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not taken back whole, in the snapshots' time zone."),
+        Column("earlier_order_at", "timestamp(6)", "Last such order before the lookback, in the snapshots' time zone."),
+        Column("first_return_at", "timestamp(6)", "First return ever, in the snapshots' time zone."),
+        Column("first_event_at", "timestamp(6)", "First event ever, in the snapshots' time zone."),
     ),
     key=("customer_id",), open=True,
     lineage={
@@ -150,7 +152,7 @@ TRANSACTIONS = Contract(
     (
         *ORIGIN, CUSTOMER_ID,
         required("order_id", "string", "The order; customer and day where the source has none."),
-        required("ordered_at", "timestamp(6)", "Time of the order, UTC."),
+        required("ordered_at", "timestamp(6)", "Time of the order, in the snapshots' time zone."),
         required("amount", "decimal(18, 4)", "What was paid for the line; negative for a return."),
         Column("quantity", "decimal(18, 4)", "Units; negative for a return."),
         Column("product_id", "string", "The product."),
@@ -171,7 +173,7 @@ EVENTS = Contract(
     (
         *ORIGIN, CUSTOMER_ID,
         required("event_type", "string", "What happened."),
-        required("event_at", "timestamp(6)", "When it happened, UTC."),
+        required("event_at", "timestamp(6)", "When it happened, in the snapshots' time zone."),
         Column("subject", "string", "What it was about, such as the campaign."),
     ),
     key=("source_file", "row_number"), bulky=True,
@@ -249,14 +251,19 @@ CUSTOMER_ACTIVITY = Contract(
         money("coupon_discount", "Price reductions by coupon on lines bought.", 0.0),
         required("coupon_orders", "int64", "Orders in which a coupon was used.", minimum=0),
         required("returned_lines", "int64", "Lines that take goods back.", minimum=0),
-        required("weekend_orders", "int64", "Orders on a Saturday or Sunday (UTC).", minimum=0),
-        required("morning_orders", "int64", "Orders from 6 to 12 h (UTC).", minimum=0),
-        required("afternoon_orders", "int64", "Orders from 12 to 18 h (UTC).", minimum=0),
-        required("evening_orders", "int64", "Orders from 18 to 22 h (UTC).", minimum=0),
-        required("night_orders", "int64", "Orders from 22 to 6 h (UTC), midnight sharp left out: it marks a date without a time.", minimum=0),
+        required("weekend_orders", "int64", "Orders on a Saturday or Sunday, in the snapshots' time zone.", minimum=0),
+        required("morning_orders", "int64", "Orders from 6 to 12 h, in the snapshots' time zone.", minimum=0),
+        required("afternoon_orders", "int64", "Orders from 12 to 18 h, in the snapshots' time zone.", minimum=0),
+        required("evening_orders", "int64", "Orders from 18 to 22 h, in the snapshots' time zone.", minimum=0),
+        required(
+            "night_orders",
+            "int64",
+            "Orders from 22 to 6 h, in the snapshots' time zone, midnight sharp left out: it marks a date without a time.",
+            minimum=0,
+        ),
         required("gap_days_squared", "int64", "Sum of squares of the days from one day with an order to the next, within the window.", minimum=0),
-        Column("first_order_at", "timestamp(6)", "First order in the window, UTC."),
-        Column("last_order_at", "timestamp(6)", "Last order in the window, UTC."),
+        Column("first_order_at", "timestamp(6)", "First order in the window, in the snapshots' time zone."),
+        Column("last_order_at", "timestamp(6)", "Last order in the window, in the snapshots' time zone."),
         Column("previous_order_day", "date", "Last day with an order before the window's first; empty where there was none."),
     ),
     key=("customer_id", "window_start"),
@@ -284,7 +291,7 @@ CUSTOMER_EVENT_ACTIVITY = Contract(
         required("event_type", "string", "What happened."),
         Column("subject", "string", "Which campaign; empty for events that are neither campaigns nor responses to them."),
         required("events", "int64", "How often.", minimum=1),
-        required("last_event_at", "timestamp(6)", "When last, UTC."),
+        required("last_event_at", "timestamp(6)", "When last, in the snapshots' time zone."),
     ),
     key=("customer_id", "window_start", "event_type", "subject"),
     lineage={"events": ("events.event_type",), "last_event_at": ("events.event_at",)},
@@ -391,8 +398,8 @@ ORDER_SEASONALITY = Contract(
     (
         required("window_start", "date", "First day of the window."),
         required("month", "date", "First day of the month; a window may lie in two."),
-        required("weekday", "int64", "0 is Monday, 6 Sunday (UTC).", minimum=0, maximum=6),
-        required("hour", "int64", "Hour of the day (UTC); -1 where the order has no time.", minimum=-1, maximum=23),
+        required("weekday", "int64", "0 is Monday, 6 Sunday, in the snapshots' time zone.", minimum=0, maximum=6),
+        required("hour", "int64", "Hour of the day in the snapshots' time zone; -1 where the order has no time.", minimum=-1, maximum=23),
         required("orders", "int64", "Orders.", minimum=1),
         required("revenue", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
     ),

@@ -34,7 +34,7 @@ class Engine(Protocol):
 
 
 class DuckDBEngine:
-    """DuckDB in this process. Times are UTC whatever the machine's zone; rows keep their order.
+    """DuckDB in this process. Rows keep their order; the machine's zone does not matter, and times of rows have none (see `sources`).
 
     Args:
         threads: most threads used at once; None leaves it to DuckDB (one per core).

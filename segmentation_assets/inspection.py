@@ -46,7 +46,8 @@ def inspect(settings: Settings) -> Findings:
     source, engine = open_source(settings), DuckDBEngine()
     lines = [
         f"Settings: {settings_file()}",
-        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows",
+        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows"
+        + _zone(settings),
         f"Written to: {settings.data_dir}",
     ]
     problems: list[str] = []
@@ -67,6 +68,11 @@ def inspect(settings: Settings) -> Findings:
     return Findings(lines, problems)
 
 
+def _zone(settings: Settings) -> str:
+    zone = settings.snapshots.timezone
+    return "" if zone == "UTC" else f"; days end at midnight in {zone}"
+
+
 @dataclass(frozen=True)
 class _Facts:
     rows: int
@@ -81,7 +87,8 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
     judged = judge(getattr(source, name)(engine, window), settings.cleaning)
     rows = judged.rows
     dates = {"first": rows[time].min(), "last": rows[time].max()} if time else {}
-    row = engine.rows(rows.agg(n=rows.count(), ids=rows.customer_id.nunique(), bad=rows.reason.notnull().cast("int64").sum(), **dates))[0]
+    faults = (rows.reason.notnull() & ~cleaning.is_no_fault(rows.reason)).cast("int64").sum()
+    row = engine.rows(rows.agg(n=rows.count(), ids=rows.customer_id.nunique(), bad=faults, **dates))[0]
     span = f", {row['first']:%Y-%m-%d} to {row['last']:%Y-%m-%d}" if time and row["first"] else ""
     lines = [f"{name}: {row['n']:,} rows, {row['ids']:,} customers{span}; {row['bad'] or 0:,} would be rejected"]
     if isinstance(source, TablesSource):

@@ -1,12 +1,14 @@
 """Snapshot partitions and the ways one snapshot looks at others, each defined once.
 
-A partition key is the as-of date of a snapshot: `2017-06-01` knows everything strictly before that day. Dagster's own
+A partition key is the as-of date of a snapshot: `2017-06-01` knows everything strictly before that day in the zone of
+`snapshots.timezone`, in which the times of all rows are (see `sources`), so that days need no zone here. Dagster's own
 reading of the key, as the start of a window, is not used anywhere: windows come from `window_of`.
 """
 
 import datetime as dt
 import warnings
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -21,7 +23,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 def snapshot_partitions(snapshots: Snapshots) -> dg.TimeWindowPartitionsDefinition:
     """Partitions whose keys are the as-of dates; today's snapshot exists today (`end_offset=1`)."""
-    span: dict[str, Any] = {"start_date": snapshots.first.isoformat(), "end_offset": 1}
+    span: dict[str, Any] = {"start_date": snapshots.first.isoformat(), "end_offset": 1, "timezone": snapshots.timezone}
     if snapshots.last is not None:
         span["end_date"] = following(snapshots.last, snapshots).isoformat()
     if snapshots.cadence == "monthly":
@@ -32,8 +34,9 @@ def snapshot_partitions(snapshots: Snapshots) -> dg.TimeWindowPartitionsDefiniti
 
 
 def existing_keys(partitions: dg.TimeWindowPartitionsDefinition, now: dt.datetime | None = None) -> list[str]:
-    """Keys of the snapshots whose day has come by `now` (default: the current time), oldest first."""
-    today = (now or dt.datetime.now(dt.UTC)).date().isoformat()
+    """Keys of the snapshots whose day has come by `now` (default: the current time), in the snapshots' zone, oldest first."""
+    now = now or dt.datetime.now(dt.UTC)
+    today = now.astimezone(ZoneInfo(partitions.timezone)).date().isoformat()
     # With `end_offset=1`, Dagster lists the first snapshot a whole window before its day.
     return [key for key in partitions.get_partition_keys(current_time=now) if key <= today]
 

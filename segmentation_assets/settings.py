@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_section import Section
+from segmentation_assets.settings_section import Section, Zone
 from segmentation_assets.settings_source import SourceSettings, Tables
 
 SOURCE_KINDS = ("complete_journey", "tables")
@@ -33,11 +33,16 @@ class SettingsError(ValueError):
 
 
 class Snapshots(Section):
-    """Which as-of dates exist. A snapshot knows everything strictly before its date (00:00 UTC)."""
+    """Which as-of dates exist. A snapshot knows everything strictly before its date (00:00 in `timezone`)."""
 
     first: dt.date = Field(description="Date of the first snapshot; it also takes in all earlier history.")
     last: dt.date | None = Field(None, description="Date of the last snapshot; empty means: up to today.")
     cadence: Literal["monthly", "weekly", "daily"] = Field("monthly", description="Time between two snapshots.")
+    timezone: Zone = Field(
+        "UTC",
+        description="Zone in which days and months end, such as Europe/Amsterdam; all times are converted to it. After a change every "
+        "snapshot has to be made again: `segmentation run --all`.",
+    )
 
     @model_validator(mode="after")
     def _dates_fit(self) -> "Snapshots":
@@ -221,7 +226,7 @@ class Schedule(Section):
     """The scheduled job that re-segments the newest snapshot."""
 
     enabled: bool = Field(False, description="Whether the schedule is running as soon as the daemon starts.")
-    hour: int = Field(6, ge=0, le=23, description="Hour of the day (UTC) at which it runs.")
+    hour: int = Field(6, ge=0, le=23, description="Hour of the day, in `snapshots.timezone`, at which it runs.")
     minute: int = Field(0, ge=0, le=59, description="Minute of the hour.")
 
 

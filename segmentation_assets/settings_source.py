@@ -8,11 +8,10 @@ import datetime as dt
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from segmentation_assets.settings_section import Section
+from segmentation_assets.settings_section import Section, Zone
 
 Expression = str | int | float | bool
 """A source column by its name, a constant, or a scalar SQL expression over the source's columns."""
@@ -46,19 +45,15 @@ class Reading(Section):
         "guesses from the "
         "first rows and says what it guessed."
     )  # fmt: skip
-    timezone: str = Field("UTC", description="Zone of dates that carry no offset, such as Europe/Berlin; everything is converted to UTC.")
+    timezone: Zone | None = Field(
+        None, description="Zone of times that carry no offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "
+        "times are converted."
+    )  # fmt: skip
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers that are text.")
     thousands: Literal["", ",", ".", " ", "'"] = Field(
         "", description="Thousands separator of numbers that are text; empty: there is none."
     )
     missing_values: tuple[str, ...] = Field(MISSING, description="Texts that mean that nothing is known, besides an empty cell.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError(f"{zone} is not a time zone; use a name such as UTC, Europe/Berlin or America/New_York")
-        return zone
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:
@@ -187,11 +182,22 @@ class _CustomerColumns(Section):
     attribute_types: dict[str, AttributeType] = Field(
         {}, description="Type of an attribute: text, number, date or boolean; guessed where not given."
     )
+    repeats: Literal["first", "newest"] = Field(
+        "first",
+        description="What counts of a customer who has several rows: the `first` row, or of each attribute the `newest` value that is "
+        "known before the snapshot, by `known_at`, such as of a country that stands on each order line.",
+    )
 
     @field_validator("columns")
     @classmethod
     def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
         return _checked_columns(columns, "customers")
+
+    @model_validator(mode="after")
+    def _newest_is_told(self) -> Self:
+        if self.repeats == "newest" and "known_at" not in self.columns:
+            raise ValueError("repeats: newest needs to know which row is newer; map known_at to a time, such as the order's date")
+        return self
 
 
 class _TransactionColumns(Section):

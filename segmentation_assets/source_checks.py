@@ -7,6 +7,7 @@ within a snapshot are in `checks`.
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import ibis
@@ -16,6 +17,7 @@ import ibis.expr.types as ir
 from segmentation_assets import collected, publish
 from segmentation_assets.collected import ENTITIES
 from segmentation_assets.contracts import BY_NAME
+from segmentation_assets.core import cleaning
 from segmentation_assets.lake import PART, Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
@@ -26,28 +28,48 @@ from segmentation_assets.sources.tables import TablesSource
 
 @dg.asset_check(
     asset="rejected_rows", blocking=True, partitions_def=snapshots,
-    description="No source has a larger share of rejected rows than cleaning.largest_reject_share.",
+    description="No source has a larger share of rejected rows than cleaning.largest_reject_share. Repeats of a customer's record do not "
+    "count.",
 )  # fmt: skip
 def rejects_are_few(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
 ) -> dg.AssetCheckResult:
     """Stop a snapshot whose source was misread or broken."""
     key, limit = context.partition_key, settings.cleaning.largest_reject_share
-    rejected = lake.read(BY_NAME["rejected_rows"], [key])
-    reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(n=ibis._.count()).order_by("source", ibis.desc("n"), "reason"))
     problems, shares = [], {}
+    no_faults: dict[str, int] = {}
     for entity in ENTITIES:
-        rows = lake.read(BY_NAME[f"raw_{entity}"], [key])
-        total = lake.engine.rows(rows.agg(n=rows.count()))[0]["n"]
-        bad = sum(reason["n"] for reason in reasons if reason["source"] == entity)
+        total, reasons = set_aside(lake, entity, key)
+        no_faults |= {f"{entity}: {reason['reason']}": reason["n"] for reason in reasons if reason["no_fault"]}
+        faults = [reason for reason in reasons if not reason["no_fault"]]
+        bad = sum(reason["n"] for reason in faults)
         shares[entity] = bad / total if total else 0.0
         if shares[entity] > limit:
-            why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in reasons if reason["source"] == entity)
+            why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in faults)
             problems.append(
                 f"{entity}: {bad:,} of {total:,} rows rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
                 "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
             )
-    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or None, metadata=shares)
+    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or None, metadata=shares | no_faults)
+
+
+def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, Any]]]:
+    """How many rows a source has in a snapshot, and by `reason` how many of them (`n`) were set aside, and whether that is `no_fault`.
+
+    A record of several rows counts as all of them, so that the share is the same however many rows a customer has.
+    """
+    rows = lake.read(BY_NAME[f"raw_{entity}"], [key])
+    rejected = lake.read(BY_NAME["rejected_rows"], [key])
+    rejected = rejected.filter(rejected.source == entity)
+    total, number = rows.count(), ibis._.count()
+    if "record_rows" in rows.columns:
+        rows = rows.select("source_file", "row_number", made_of=rows.record_rows.fill_null(1))
+        rejected = rejected.join(rows, ["source_file", "row_number"])
+        total, number = rows.made_of.sum().fill_null(0), rejected.made_of.sum()
+    counted = rejected.group_by("reason").agg(n=number)
+    counted = counted.mutate(no_fault=cleaning.is_no_fault(counted.reason)).order_by(ibis.desc("n"), "reason")
+    found = [{**row, "n": int(row["n"])} for row in lake.engine.rows(counted)]
+    return int(lake.engine.rows(rows.agg(n=total))[0]["n"]), found
 
 
 def columns_check(entity: str) -> dg.AssetChecksDefinition:
@@ -100,7 +122,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
 
 def attribute_types(rows: ir.Table) -> dict[str, str]:
     """What each customer attribute was read as."""
-    ours = {column.name for column in BY_NAME["raw_customers"].columns} | {"consent"}
+    ours = cleaning.NOT_ATTRIBUTES | {"consent"}
     return {name: _kind(kind) for name, kind in rows.schema().items() if name not in ours}
 
 

@@ -36,6 +36,11 @@ def test_cron_line_of_each_cadence(cadence, first, expected):
     assert cron(settings(hour=4, cadence=cadence, first=first)) == expected
 
 
+def test_the_schedule_ticks_by_the_clocks_of_the_zone():
+    schedule = newest_snapshot_schedule(settings(first=dt.date(2024, 1, 1), timezone="America/New_York"))
+    assert (schedule.execution_timezone, schedule.cron_schedule) == ("America/New_York", "0 6 1 * *")
+
+
 @pytest.mark.parametrize(
     ("moment", "key"), [("2024-03-01 06:00", "2024-03-01"), ("2024-03-31 06:00", "2024-03-01"), ("2024-04-01 06:00", "2024-04-01")]
 )
@@ -86,8 +91,8 @@ def failed_run(instance, key):
     instance.report_run_failed(run)
 
 
-def asked(instance, now):
-    found = next_to_catch_up(settings(), instance, now)
+def asked(instance, now, **changed):
+    found = next_to_catch_up(settings(**changed), instance, now)
     return found.partition_key if isinstance(found, dg.RunRequest) else found.skip_message
 
 
@@ -108,6 +113,14 @@ def test_nothing_is_made_up_for_before_its_tick_or_where_nothing_was_published_y
         assert asked(instance, APRIL) == "Nothing was missed."
 
 
+def test_a_missed_tick_is_one_of_the_zone(published):
+    published("2024-02-01")
+    new_york = {"hour": 2, "first": dt.date(2024, 2, 1), "timezone": "America/New_York"}  # 7:00 UTC in winter
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(instance, MARCH.replace(minute=4), **new_york) == "Nothing was missed."
+        assert asked(instance, MARCH.replace(minute=5), **new_york) == "2024-03-01"
+
+
 def test_while_a_snapshot_is_being_made_none_is_asked_for(published):
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -121,6 +134,10 @@ def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(publish
         failed_run(instance, "2024-03-01")
         now = dt.datetime.now(dt.UTC)
         assert "2024-03-01 failed; it is tried again from" in asked(instance, now)
+        words = asked(instance, now, first=dt.date(2024, 2, 1), timezone="Asia/Tokyo").split()
+        again = dt.datetime.fromisoformat(f"{words[-4]} {words[-3]}+09:00")
+        assert words[-2:] == ["Asia/Tokyo", "on."]
+        assert dt.timedelta(minutes=8) < again - now <= dt.timedelta(minutes=10)
         assert asked(instance, now + dt.timedelta(minutes=11)) == "2024-03-01"
         failed_run(instance, "2024-03-01")
         assert "it is tried again from" in asked(instance, now + dt.timedelta(minutes=15))

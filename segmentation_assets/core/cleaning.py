@@ -18,7 +18,10 @@ LARGEST_AMOUNT = 1e12
 ORIGIN = ("row_number", "source_file")
 UNKNOWN = "unknown"
 RULES = Cleaning()
-NOT_ATTRIBUTES = frozenset({*ORIGIN, "customer_id", "unread", "problem", "record"})
+MADE = ("record_rows", "record_changes")  # of one record that the source made of several rows
+NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
+REPEATED_CUSTOMER = "customer id repeats an earlier record"
+NOBODY = "customer id is missing, so no record is made of these rows"
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,22 @@ class Judged:
         return bad.select(*ORIGIN, "reason", source=ibis.literal(source), record=bad.record)
 
     def counts(self) -> ir.Table:
-        """One row: `rows_in`, `rows_clean`, and for each rule in `touched` how many clean rows it changed."""
+        """One row: `rows_in`, `rows_clean`, for each rule in `touched` how many clean rows it changed, and of how many rows the source
+        made the records where it made one of several."""
         fit = self.rows.reason.isnull()
         rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
+        if "record_rows" in self.rows.columns:
+            rules["read, to make one record for each customer"] = self.rows.record_rows.sum().fill_null(0)
         return self.rows.agg(rows_in=self.rows.count(), rows_clean=fit.cast("int64").sum().fill_null(0), **rules)
 
 
 def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Customer records: one for each id, the first; impossible values missing, spellings merged."""
-    customer_id, id_changed = _identifier(raw.customer_id, rules)
+    customer_id, id_changed = identifier(raw.customer_id, rules)
     sound = raw.problem.isnull() & ~_blank(customer_id)
     base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw))
-    base = base.mutate(__first=ibis.row_number().over(group_by=["customer_id", "__sound"], order_by=list(ORIGIN)) == 0)
+    ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
+    base = base.mutate(__first=ibis.row_number().over(ordered) == 0)
     values: dict[str, ir.Value] = {}
     touched: dict[str, ir.BooleanValue] = {"ids written without decimals": base["__id_changed"]}
     for name in raw.columns:
@@ -64,23 +71,27 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
             continue
         values[name], changes = _attribute(base[name], name, rules)
         touched |= changes
+        if "record_changes" in raw.columns:
+            touched[f"{name}: changed over time, the newest value taken"] = _listed(base.record_changes, name)
     if "unread" in raw.columns:
         touched["unreadable cells set to missing"] = base.unread.notnull()
     flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
-    reason = _reason(
-        base,
-        {"customer id is missing": _blank(base.customer_id), "customer id repeats an earlier record": base["__sound"] & ~base["__first"]},
-    )
-    rows = base.mutate(**values, **flags, reason=reason)
+    rows = base.mutate(**values, **flags)
+    others = [_listed_where(~rows[name].identical_to(rows[name].first(include_null=True).over(ordered)), name) for name in values]
+    differing = functools.reduce(operator.add, others, ibis.literal("")).substr(2)
+    repeats = ibis.ifelse(differing == "", REPEATED_CUSTOMER, ibis.literal(f"{REPEATED_CUSTOMER}, with other values: ") + differing)
+    nobody, made = _blank(rows.customer_id), rows.record_rows.notnull() if "record_rows" in raw.columns else ibis.literal(False)
+    reason = _reason(rows, {"customer id is missing": nobody & ~made, NOBODY: nobody & made})
+    rows = rows.mutate(reason=reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string"))))
     return Judged(rows, (*ORIGIN, "customer_id", *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
 
 
 def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Order lines: exact money, returns and cancellations netted, an order id and a category for each."""
-    customer_id, id_changed = _identifier(raw.customer_id, rules)
-    order_id, _ = _identifier(raw.order_id, rules)
-    returned_id, _ = _identifier(raw.returned_order_id, rules)
-    product_id, _ = _identifier(raw.product_id, rules)
+    customer_id, id_changed = identifier(raw.customer_id, rules)
+    order_id, _ = identifier(raw.order_id, rules)
+    returned_id, _ = identifier(raw.returned_order_id, rules)
+    product_id, _ = identifier(raw.product_id, rules)
     category, case_changed, merged = _level(raw.category, "category", rules.category_case, rules)
     quantity = ibis.ifelse(_usable(raw.quantity, rules.largest_amount), raw.quantity, ibis.null("float64"))
     cancelled = _matches(order_id, (rules.cancellation_pattern,)) if rules.cancellation_pattern else ibis.literal(False)
@@ -155,7 +166,7 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
 
 def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Events with a customer, a type and a time."""
-    customer_id, id_changed = _identifier(raw.customer_id, rules)
+    customer_id, id_changed = identifier(raw.customer_id, rules)
     event_type, case_changed, merged = _level(raw.event_type, "event_type", rules.category_case, rules)
     problems = {
         "customer id is missing": _blank(customer_id),
@@ -225,7 +236,7 @@ def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringVal
     return ibis.ifelse(raw.problem.notnull(), ibis.literal("row cannot be read: ") + raw.problem, joined)
 
 
-def _identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
+def identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
     """The id, trimmed and without the decimals that a spreadsheet gave it; and whether it had them."""
     trimmed = value.strip()
     if not rules.ids_without_decimals:
@@ -243,6 +254,11 @@ def _level(value: ir.StringValue, column: str, case: str, rules: Cleaning) -> tu
         return cased, (cased != trimmed).fill_null(False), ibis.literal(False)
     merged = ibis.cases(*((cased == found, ibis.literal(called)) for found, called in merges.items()), else_=cased)
     return merged, (cased != trimmed).fill_null(False), (merged != cased).fill_null(False)
+
+
+def cleaned_attribute(value: ir.Value, name: str, rules: Cleaning = RULES) -> ir.Value:
+    """A customer attribute as clean records have it."""
+    return _attribute(value, name, rules)[0]
 
 
 def _attribute(value: ir.Value, name: str, rules: Cleaning) -> tuple[ir.Value, dict[str, ir.BooleanValue]]:
@@ -286,9 +302,22 @@ def _matches(text: ir.StringValue, patterns: tuple[str | None, ...]) -> ir.Boole
     return functools.reduce(operator.or_, tests, ibis.literal(False))
 
 
+def is_no_fault(reason: ir.StringValue) -> ir.BooleanValue:
+    """Whether a customer's row is set aside though nothing is wrong with it: the customer has a record, or it is nobody's order line."""
+    return (reason.startswith(REPEATED_CUSTOMER) | (reason == NOBODY)).fill_null(False)
+
+
 def _unread(raw: ir.Table, column: str) -> ir.BooleanValue:
     """Whether the cell held something that the source could not read."""
-    return (ibis.literal(",") + raw.unread + ",").contains(f",{column},").fill_null(False)
+    return _listed(raw.unread, column)
+
+
+def _listed(columns: ir.StringValue, name: str) -> ir.BooleanValue:
+    return (ibis.literal(",") + columns + ",").contains(f",{name},").fill_null(False)
+
+
+def _listed_where(flag: ir.BooleanValue, name: str) -> ir.StringValue:
+    return ibis.ifelse(flag, f", {name}", "")
 
 
 def _blank(text: ir.StringValue) -> ir.BooleanValue:

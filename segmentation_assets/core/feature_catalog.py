@@ -227,13 +227,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "weekend_share", TIME, lambda m: ratio(m.weekend_orders, m.orders),
-        "Share of orders on a Saturday or Sunday (UTC).", "share", "shops at the weekend", "shops on weekdays", **SHARE,
+        "Share of orders on a Saturday or Sunday, in the snapshots' time zone.", "share", "shops at the weekend", "shops on weekdays", **SHARE,
         lineage=("customer_activity.weekend_orders",),
     ),
     *(
         Feature(
             f"{part}_share", TIME, _share_of_orders(part),
-            f"Share of orders from {hours} (UTC), among those that have a time of day.", "share",
+            f"Share of orders from {hours}, in the snapshots' time zone, among those that have a time of day.", "share",
             f"shops {when}", f"does not shop {when}", **SHARE, lineage=(f"customer_activity.{part}_orders",),
         )
         for part, hours, when in (

@@ -85,7 +85,7 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
         shares = grid.fillna(0) / timed["orders"].sum() * 100
         sns.heatmap(shares, ax=top, cmap="cividis", vmin=0, linewidths=0.5, cbar_kws={"label": "% of orders", "pad": 0.01})
         top.set_yticks(np.arange(7) + 0.5, [f"{WEEKDAYS[d]}  {by_day[d]:.0%}" for d in range(7)], rotation=0)
-        top.set(xlabel="hour of the day, UTC", ylabel="")
+        top.set(xlabel="hour of the day", ylabel="")
         top.tick_params(length=0, axis="both", labelrotation=0)
     else:
         top.set_title("Orders by weekday")

@@ -22,7 +22,7 @@ def open_source(settings: Settings) -> Source:
         SourceError: it cannot be found.
     """
     if isinstance(settings.source, Tables):
-        return TablesSource(settings.source, settings.data_dir / "intake")
+        return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning)
     return CompleteJourneySource()
 
 

@@ -1,4 +1,4 @@
-"""Customer attributes: what a text file says of customers, as numbers, dates, yes and no, or text."""
+"""Customer attributes: what a text file says of customers, as numbers, dates, yes and no, or text; and one record of several rows."""
 
 import functools
 import operator
@@ -7,49 +7,98 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.core.cleaning import cleaned_attribute, identifier
+from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.files import to_json
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+NO_TIME = "known_at is missing or is not a date"
 CODE = r"^\s*0\d+\s*$"  # not 0 itself
 
 
-def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir.Table:
+def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone: str = "UTC") -> ir.Table:
     """The customer records of some files with their attributes read as what they are, on DuckDB.
 
     An attribute of a text file is a number or a date where nearly all of its values over all files are; the others are set to
     missing and listed in `unread`. It is text where any value is a whole number that starts with 0: a code, such as a
-    postcode, would lose it. `attribute_types` says otherwise.
+    postcode, would lose it. `attribute_types` says otherwise. Where the newest rows count they are in the order of their times.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
-    cells = Cells(settings, kept[0].date_formats)
+    cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
     unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
     listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
-    # Records that cleaning may set aside go with what they were: without an id, or with one that occurs again, however it is written.
-    same_id = rows.customer_id.strip().re_replace(r"\.0+$", "")
-    occurs_again = rows.count().over(group_by=same_id) > 1
-    broken = (listed != "") | rows.problem.notnull() | rows.customer_id.isnull() | occurs_again
+    broken = (listed != "") | rows.problem.notnull() | rows.customer_id.isnull()
+    record, newest = rows.record, getattr(settings, "repeats", "first") == "newest"
+    if newest:
+        record = ibis.coalesce(record, to_json(ibis.struct({"customer_id": rows.customer_id, **{name: rows[name] for name in names}})))
+    else:  # records that cleaning may set aside go with what they were, also those whose id occurs again, however it is written
+        same_id = rows.customer_id.strip().re_replace(r"\.0+$", "")
+        broken = broken | (rows.count().over(group_by=same_id) > 1)
     consent = {"consent": rows.consent} if "consent" in settings.columns else {}
-    return rows.select(
+    result = rows.select(
         "row_number",
         "source_file",
         "customer_id",
         "known_at",
         "problem",
         unread=listed.substr(1).nullif(""),
-        record=ibis.ifelse(broken, rows.record, ibis.null("string")),
+        record=ibis.ifelse(broken, record, ibis.null("string")),
         **consent,
         **read,
     )
+    return result.order_by("known_at", "source_file", "row_number") if newest else result
+
+
+def newest_records(rows: ir.Table, rules: Cleaning) -> ir.Table:
+    """One record for each customer, of rows in the order of their times: of each attribute the newest value that is known.
+
+    Rows without an id are one record together, and so are those without a time, because they can be of no snapshot; both are set
+    aside by cleaning. A row that cannot be read stays one.
+
+    Args:
+        rows: those known before the snapshot, with their PLACE.
+        rules: what cleaning will make alike counts as alike.
+
+    Returns:
+        The records with `record_rows`, how many rows each was made of, and `record_changes`, the attributes with several values.
+    """
+    names = [name for name in rows.columns if name not in {*OURS, PLACE}]
+    values = [*names, *(["consent"] if "consent" in rows.columns else [])]
+    broken = rows.filter(rows.problem.notnull()).drop(PLACE)
+    broken = broken.mutate(known_at=ibis.null("timestamp(6)"), record_rows=ibis.literal(1, "int64"), record_changes=ibis.null("string"))
+    sound = rows.filter(rows.problem.isnull())
+    timed = sound.known_at.notnull()
+    sound = sound.mutate(__id=ibis.ifelse(timed, identifier(sound.customer_id, rules)[0].nullif(""), ibis.null("string")), __timed=timed)
+    changes = [ibis.ifelse(_differs(cleaned_attribute(sound[name], name, rules)), f",{name}", "") for name in values]
+    of_customer = functools.reduce(operator.add, changes, ibis.literal("")).substr(1).nullif("")
+    taken = ("row_number", "source_file", "customer_id", "unread", "record", *values)
+    newest = {name: sound[name].argmax(sound[PLACE], where=sound[name].notnull()) for name in taken}
+    made = sound.group_by("__id", "__timed").agg(record_rows=sound.count(), record_changes=of_customer, **newest)
+    nobody = made.__id.isnull()
+    made = made.mutate(
+        customer_id=ibis.ifelse(nobody, ibis.null("string"), made.customer_id),
+        problem=ibis.ifelse(made.__timed, ibis.null("string"), NO_TIME),
+        record_changes=ibis.ifelse(nobody, ibis.null("string"), made.record_changes),
+        known_at=ibis.null("timestamp(6)"),
+        **{name: ibis.ifelse(nobody, ibis.null(made[name].type()), made[name]) for name in values},
+    )
+    return made.select(*broken.columns).union(broken)
+
+
+def _differs(value: ir.Value) -> ir.BooleanValue:
+    comparable = value.cast("int8") if value.type().is_boolean() else value
+    return (comparable.min() != comparable.max()).fill_null(False)
 
 
 def _as_one(part: ir.Table, name: str, types: set[str]) -> ir.Value:

@@ -30,6 +30,9 @@ class Window:
 class Source(Protocol):
     """Rows with the columns of RAW_CUSTOMERS, RAW_TRANSACTIONS and RAW_EVENTS, lazily, on the given engine.
 
+    Times are those that a clock on the wall shows in the zone of `snapshots.timezone`, so that whatever looks at days, weekdays,
+    hours and months is right without knowing of zones.
+
     `transactions` and `events` give the rows dated within the window; where the window has no start, also the rows
     without a usable date. `customers` gives the records known strictly before the window's end.
     """
@@ -55,7 +58,7 @@ def within(table: ir.Table, column: str, window: Window) -> ir.Table:
 
 
 def midnight(day: dt.date) -> ir.TimestampScalar:
-    """The beginning of a day, in UTC."""
+    """The beginning of a day, as times of rows are written."""
     return ibis.timestamp(f"{day.isoformat()} 00:00:00")
 
 

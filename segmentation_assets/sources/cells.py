@@ -70,15 +70,29 @@ def _signature(first: Any, second: Any) -> None:
 
 
 _try_strptime = ibis.udf.scalar.builtin(_signature, name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
+_try_strptime_with_offset = ibis.udf.scalar.builtin(
+    _signature, name="try_strptime", signature=((dt.string, dt.string), dt.Timestamp("UTC"))
+)
 _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp("UTC")))
 
 
 @dataclass(frozen=True)
 class Cells:
-    """How the cells of one table are written. `formats` are the date formats in force: given, or guessed by the caller."""
+    """How the cells of one table are written.
+
+    Args:
+        formats: the date formats in force: given, or guessed by the caller.
+        zone: in which times are given; the TimeZone of the connection that computes them.
+    """
 
     reading: Reading
     formats: tuple[str, ...] = (ISO,)
+    zone: str = "UTC"
+
+    @property
+    def unzoned(self) -> str:
+        """The zone of times that carry no offset."""
+        return self.reading.timezone or self.zone
 
     def text(self, value: ir.Value) -> ir.StringValue:
         """The cell as text, null where it is empty or stands for a missing value."""
@@ -147,10 +161,10 @@ class Cells:
         return value.re_replace(r"^[\s$€£¥]+|[\s$€£¥\x{00A0}]+$", "")
 
     def time(self, value: ir.Value) -> ir.TimestampValue:
-        """The cell as a UTC time; without an offset it is taken to be in the settings' zone."""
+        """The cell as a time in `zone`; without an offset it is taken to be in the settings' zone."""
         kind = value.type()
         if kind.is_timestamp():
-            read = value.cast("timestamp") if kind.timezone else self._utc(value.cast("timestamp"))
+            read = value.cast("timestamp") if kind.timezone else self._converted(value.cast("timestamp"), self.unzoned)
         elif kind.is_date():  # a day without a time of day is that day in every zone
             read = value.cast("timestamp")
         elif kind.is_numeric() and set(self.formats) & set(UNIX):
@@ -181,9 +195,9 @@ class Cells:
             if written == ISO:
                 attempts.append(self._iso_time(text))
             elif "%z" in written or "%Z" in written:
-                attempts.append(_try_strptime(dated, written))
+                attempts.append(_try_strptime_with_offset(dated, written).cast("timestamp"))
             elif re.search(r"%[HIcXT]", written):
-                attempts.append(self._utc(_try_strptime(dated, written)))
+                attempts.append(self._converted(_try_strptime(dated, written), self.unzoned))
             else:
                 attempts.append(_try_strptime(dated, written))
         return ibis.coalesce(*attempts)
@@ -191,18 +205,19 @@ class Cells:
     def _time_of_seconds(self, number: ir.FloatingValue) -> ir.TimestampValue:
         milliseconds = number * (1_000 if "unix" in self.formats else 1)
         likely = ibis.ifelse(milliseconds.abs() < 1e14, milliseconds, ibis.null("float64"))  # infinity cannot be rounded
-        return likely.round().as_timestamp("ms").cast("timestamp")
+        return self._converted(likely.round().as_timestamp("ms").cast("timestamp"), "UTC")
 
     def _iso_time(self, text: ir.StringValue) -> ir.TimestampValue:
         dated = ibis.ifelse((text >= "0") & (text < ":"), text, ibis.null("string"))  # not "infinity" or "epoch"
-        if self.reading.timezone == "UTC":
-            # What is written as usual, or is a day, has no offset; to look for one costs four times as much.
-            usual = _try_strptime(dated, "%Y-%m-%d %H:%M:%S")
-            day = text.length() <= len("2020-01-01")
-            return ibis.coalesce(usual, ibis.ifelse(day, dated.try_cast("timestamp"), dated.try_cast("timestamp('UTC')").cast("timestamp")))
-        without = dated.try_cast("timestamp")
-        local = ibis.ifelse(text.length() <= len("2020-01-01"), without, self._utc(without))
-        return ibis.ifelse(text.substr(len("2020-01-01")).re_search(OFFSET), dated.try_cast("timestamp('UTC')").cast("timestamp"), local)
+        # What is written as usual, or is a day, has no offset; to look for one costs four times as much.
+        usual = self._converted(_try_strptime(dated, "%Y-%m-%d %H:%M:%S"), self.unzoned)
+        day, without = text.length() <= len("2020-01-01"), dated.try_cast("timestamp")
+        rest = dated.try_cast("timestamp('UTC')").cast("timestamp")
+        if {self.unzoned, self.zone} != {"UTC"}:  # where both are UTC, the cast takes what has no offset to be in it, at any hour
+            with_offset = text.substr(len("2020-01-01")).re_search(OFFSET)
+            rest = ibis.ifelse(with_offset, rest, self._converted(without, self.unzoned))
+        return ibis.coalesce(usual, ibis.ifelse(day, without, rest))
 
-    def _utc(self, local: ir.TimestampValue) -> ir.TimestampValue:
-        return local if self.reading.timezone == "UTC" else _in_zone(self.reading.timezone, local).cast("timestamp")
+    def _converted(self, time: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+        """A time of another zone in our own; one of our own is left as it is written, also in an hour that the clocks skip."""
+        return time if zone == self.zone else _in_zone(zone, time).cast("timestamp")

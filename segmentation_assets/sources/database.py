@@ -34,7 +34,7 @@ from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolv
 
 BATCH_ROWS = 50_000
 WINDOW_ROWS, ISO_ROWS = "only the window's rows", "only the window's rows, by ISO text"
-ZONES = dt.timedelta(days=1)  # no zone is further from UTC; the exact window is cut after the rows are fetched
+ZONES = dt.timedelta(days=2)  # two zones are up to 26 hours apart; the exact window is cut after the rows are fetched
 SAFE_ISO = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)?$"
 DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient"}
 
@@ -42,8 +42,8 @@ DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysq
 class DatabaseRows:
     """Rows of databases, as Parquet files in a folder that are replaced whenever their window is fetched again."""
 
-    def __init__(self, folder: Path, bounds: Bounds) -> None:
-        self.folder, self.bounds = folder, bounds
+    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
+        self.folder, self.bounds, self.zone = folder, bounds, zone
 
     def fetch(self, entity: str, settings: Any, window: Window | None, position: int) -> Kept:
         """The rows of a window (None: all) under canonical names.
@@ -58,7 +58,7 @@ class DatabaseRows:
         target.parent.mkdir(parents=True, exist_ok=True)
         fetched = target.with_name(f".{uuid.uuid4().hex}.fetched")
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
-        backend = connect()
+        backend = connect(self.zone)
         try:
             notes = self._download(entity, settings, window, fetched)
             rows = _numbered(backend.read_parquet(str(fetched)))
@@ -66,7 +66,7 @@ class DatabaseRows:
             value = resolve(entity, settings, rows, Cells(settings), name).values.get(TIMES[entity])
             cut_as_text = notes["fetched"] == ISO_ROWS  # what the database compared as ISO text must not be read otherwise here
             formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
-            cells = Cells(settings, formats)
+            cells = Cells(settings, formats, self.zone)
             found = resolve(entity, settings, rows, cells, name)
             backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
@@ -102,7 +102,7 @@ class DatabaseRows:
                 return None
 
             def moment(day: dt.date) -> ir.Value:
-                return _moment(day, time, settings.timezone)
+                return _moment(day, time, settings.timezone or self.zone, self.zone)
 
             counts = counted(table, time, windows, moment, (self.bounds.first, self.bounds.end))
             return {name: int(number) for name, number in remote.to_pyarrow(counts).to_pylist()[0].items()}
@@ -226,7 +226,7 @@ def _mostly_iso(remote: Any, time: ir.StringColumn) -> bool:
 
 
 def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None, bounds: Bounds) -> tuple[ir.Table, str]:
-    """The rows that may lie in the window (a day more on either side, for time zones), and in words how they were cut.
+    """The rows that may lie in the window (two days more on either side, for time zones), and in words how they were cut.
 
     With the first window come those without a usable time, so that none is lost.
     """
@@ -251,12 +251,12 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
 
 
-def _moment(day: dt.date, time: ir.Column, zone: str = "UTC") -> ir.Value:
-    """The beginning of a day in UTC, as a column of times has it that carry no offset and are in a zone; of dates, the day."""
+def _moment(day: dt.date, time: ir.Column, unzoned: str = "UTC", zone: str = "UTC") -> ir.Value:
+    """The beginning of a day in `zone`, as a column has it: of times with an offset in UTC, of others in `unzoned`; of dates, the day."""
     if time.type().is_date():
         return ibis.date(day)
-    begun = dt.datetime.combine(day, dt.time(), dt.UTC)
-    written = begun if time.type().timezone else begun.astimezone(ZoneInfo(zone))
+    begun = dt.datetime.combine(day, dt.time(), ZoneInfo(zone))
+    written = begun.astimezone(ZoneInfo("UTC" if time.type().timezone else unzoned))
     return ibis.timestamp(written.strftime("%Y-%m-%d %H:%M:%S"))
 
 

@@ -198,10 +198,15 @@ class _Walker:
         if any(value.type().is_numeric() for value in values):
             return [value if value.type().is_numeric() else self.cells.number(value) for value in values]
         if any(value.type().is_timestamp() or value.type().is_date() for value in values):
-            return [value if value.type().is_timestamp() else self.cells.time(value) for value in values]
+            return [self.time(value) for value in values]
         if all(value.type().is_boolean() for value in values):
             return values
         return [value if value.type().is_string() else self.cells.text(value) for value in values]
+
+    def time(self, value: ir.Value) -> ir.TimestampValue:
+        """The value as a time. Where the table's zone is another than ours it carries an offset, so that it is not converted once more."""
+        read = self.cells.time(value)
+        return read if self.cells.unzoned == self.cells.zone else read.cast("timestamp('UTC')")
 
     def _column(self, node: sql.Column) -> ir.Value:
         if node.table:
@@ -352,7 +357,8 @@ class _Walker:
         if target in sql.DataType.NUMERIC_TYPES:
             return self.number(node.this)
         if target in sql.DataType.TEMPORAL_TYPES:
-            return self.cells.time(self.value(node.this))
+            time = self.time(self.value(node.this))
+            return time.date() if target in {sql.DataType.Type.DATE, sql.DataType.Type.DATE32} else time
         if target == sql.DataType.Type.BOOLEAN:
             return self.condition(node.this)
         raise self.refuse(f"is refused: CAST to {node.to.sql()} is not supported; use VARCHAR, INTEGER, DOUBLE, TIMESTAMP or BOOLEAN.")

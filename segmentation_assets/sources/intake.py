@@ -33,10 +33,10 @@ VERSION = 10  # of what is kept; raise it when reading changes, so that files ar
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 
 
-def connect() -> Any:
-    """A DuckDB of our own for reading sources; times are UTC whatever the machine's zone."""
+def connect(zone: str = "UTC") -> Any:
+    """A DuckDB of our own for reading sources; times are in the zone, whatever the machine's."""
     backend = ibis.duckdb.connect(":memory:")
-    backend.raw_sql("SET TimeZone = 'UTC'").fetchall()
+    backend.raw_sql(f"SET TimeZone = {exp.Literal.string(zone).sql('duckdb')}").fetchall()
     backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
     backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB goes to disk
     backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
@@ -49,10 +49,11 @@ class Intake:
     Args:
         folder: where they are kept; safe to delete, the files are then read again.
         bounds: dates outside are taken for errors.
+        zone: in which times are kept, whatever they were written in.
     """
 
-    def __init__(self, folder: Path, bounds: Bounds) -> None:
-        self.folder, self.bounds = folder, bounds
+    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
+        self.folder, self.bounds, self.zone = folder, bounds, zone
 
     def take(self, entity: str, settings: SourceTable) -> list[Kept]:
         """Every file that the settings name, read now where it has changed.
@@ -69,6 +70,7 @@ class Intake:
         """Customer records of all files of a table, with their attributes read: a Parquet file."""
         parts = [
             VERSION,
+            self.zone,
             [file.rows_file for file in kept],
             settings.model_dump(mode="json"),
             [Path(file.rows_file).stat().st_mtime_ns for file in kept],
@@ -79,7 +81,7 @@ class Intake:
             if not target.exists():
                 with self._reading() as (backend, scratch):
                     unfinished = scratch / "attributes.parquet"
-                    backend.to_parquet(read_attributes(backend, kept, settings), unfinished, compression="zstd")
+                    backend.to_parquet(read_attributes(backend, kept, settings, self.zone), unfinished, compression="zstd")
                     unfinished.replace(target)
         return target
 
@@ -140,7 +142,7 @@ class Intake:
         scratch: Path,
     ) -> Kept:
         rows = joined(backend, rows, settings, scratch, file)
-        cells = Cells(settings, formats)
+        cells = Cells(settings, formats, self.zone)
         found = resolve(entity, settings, rows, cells, str(file))
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
@@ -183,13 +185,13 @@ class Intake:
     def _digest(self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...]) -> str:
         relevant = settings.model_dump(mode="json", exclude={"files", "attribute_types"})
         lookups = [_state(other) for lookup in getattr(settings, "lookups", ()) for other, _ in files.matching_files(lookup)]
-        parts = [VERSION, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds)]
+        parts = [VERSION, self.zone, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[tuple[Any, Path]]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        backend = connect()
+        backend = connect(self.zone)
         try:
             with tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-") as scratch:
                 yield backend, Path(scratch)

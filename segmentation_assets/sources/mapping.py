@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.contracts import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
+from segmentation_assets.core.cleaning import MADE
 from segmentation_assets.settings_source import OPTIONAL, REQUIRED, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
@@ -36,6 +37,7 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     "snapshot_date",
     "known_at",
     "consent",
+    *MADE,
     PLACE,
 }
 EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which tells nothing
@@ -164,7 +166,9 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
     listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
     record = _record(third, rows.columns)
-    kept = record if entity == "customers" else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
+    # What becomes of a customer's row is known only when all of them are; of many rows for each, such as order lines, that costs too much.
+    whole = entity == "customers" and getattr(cells.reading, "repeats", "first") == "first"
+    kept = record if whole else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
     return third.select(
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
         unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,

@@ -10,12 +10,15 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, Contract
+from segmentation_assets.core.cleaning import RULES
 from segmentation_assets.engines import Engine
-from segmentation_assets.settings_source import Database, Tables
+from segmentation_assets.settings_cleaning import Cleaning
+from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, Tables
+from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
-from segmentation_assets.sources.kept import Kept, scanned
+from segmentation_assets.sources.kept import PLACE, Kept, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
 
 LAST = dt.date(2100, 1, 1)  # no date is later, whatever the settings leave open
@@ -28,12 +31,14 @@ class TablesSource:
     Args:
         settings: what the tables are, and which column means what; paths absolute.
         folder: where files that were taken in are kept.
+        zone: in which times are given, whatever they were written in.
+        rules: of cleaning, which rows of a customer go by where one record is made of several.
     """
 
-    def __init__(self, settings: Tables, folder: Path) -> None:
-        self.settings = settings
-        self.intake = Intake(folder, Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None))
-        self.databases = DatabaseRows(folder, self.intake.bounds)
+    def __init__(self, settings: Tables, folder: Path, zone: str = "UTC", rules: Cleaning = RULES) -> None:
+        self.settings, self.zone, self.rules = settings, zone, rules
+        bounds = Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None)
+        self.intake, self.databases = Intake(folder, bounds, zone), DatabaseRows(folder, bounds, zone)
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
@@ -44,8 +49,10 @@ class TablesSource:
                 if isinstance(table, Database)
                 else self.intake.take("customers", table)
             )
-            records = engine.scan([self.intake.with_attributes(kept, table)])
-            tables.append(records.filter((records.known_at < end) | records.known_at.isnull()).drop("known_at"))
+            newest = table.repeats == "newest"
+            rows = engine.scan([self.intake.with_attributes(kept, table)], **({PLACE: True} if newest else {}))
+            known = rows.filter((rows.known_at < end) | rows.known_at.isnull())
+            tables.append((newest_records(known, self.rules) if newest else known).drop("known_at"))
         return _union(tables, RAW_CUSTOMERS)
 
     def transactions(self, engine: Engine, window: Window) -> ir.Table:
@@ -55,8 +62,8 @@ class TablesSource:
         return self._dated("events", engine, window)
 
     def fingerprint(self) -> str:
-        """Changes with the files; for a database, with the number of rows and the latest time."""
-        parts = []
+        """Changes with the files; for a database, with the number of rows and the latest time; with the zone, since all times do."""
+        parts = [self.zone]
         for entity in CONTRACTS:
             for table in self.settings.entity(entity):
                 parts.append(
@@ -78,7 +85,11 @@ class TablesSource:
         """How many rows the entity has in each window now; None where a database would have to be read whole to tell."""
         totals = dict.fromkeys(windows, 0)
         for table in self.settings.entity(entity):
-            if isinstance(table, Database):
+            if isinstance(table, CustomerFiles) and table.repeats == "newest":
+                found = self._records(engine, table, windows)
+            elif isinstance(table, CustomerDatabase) and table.repeats == "newest":
+                found = None
+            elif isinstance(table, Database):
                 found = self.databases.counts(entity, table, windows)
             else:
                 rows = engine.scan([Path(kept.rows_file) for kept in self.intake.take(entity, table)])
@@ -87,6 +98,11 @@ class TablesSource:
                 return None
             totals = {name: total + int(found[name]) for name, total in totals.items()}
         return totals
+
+    def _records(self, engine: Engine, table: CustomerFiles, windows: Mapping[str, Window]) -> dict[str, int]:
+        """How many records are made of the rows of a table."""
+        alone = TablesSource(self.settings.model_copy(update={"customers": (table,)}), self.intake.folder, self.zone, self.rules)
+        return {name: int(engine.rows(alone.customers(engine, window).agg(n=ibis._.count()))[0]["n"]) for name, window in windows.items()}
 
     def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
         """What was taken in for an entity, read now where it has changed."""

@@ -153,6 +153,16 @@ def test_the_first_record_of_a_customer_is_kept_also_where_ids_are_written_diffe
     assert reasons(judged) == {2: "customer id repeats an earlier record", 3: "customer id is missing", 4: "row cannot be read: p"}
 
 
+def test_repeats_that_differ_once_cleaned_say_in_what() -> None:
+    rows = [("DE", 1.0), (" DE", 1.0), ("FR", 1.0), (None, 2.0)]
+    table = raw(RAW_CUSTOMERS, [{"customer_id": "a", "land": land, "age": age} for land, age in rows], land="string", age="float64")
+    judged = cleaning.judged_customers(table)
+    assert [row["land"] for row in kept(judged)] == ["DE"]
+    repeats = "customer id repeats an earlier record"
+    assert reasons(judged) == {2: repeats, 3: f"{repeats}, with other values: land", 4: f"{repeats}, with other values: land, age"}
+    assert {row["n"] for row in ENGINE.rows(judged.rows.filter(cleaning.is_no_fault(judged.rows.reason)).agg(n=ibis._.count()))} == {3}
+
+
 TEXT = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["C1", "1.0", " ", '"\\', "\x01\t\n", "POST"]))
 NUMBER = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, -1.0, 1e308, -5e-324]))
 TIME = st.one_of(st.none(), st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)))

@@ -43,9 +43,9 @@ def opened_in(folder: Path) -> Iterator[Callable[..., Opened]]:
     """Open the source that some settings describe; files are relative to the folder."""
     engine = DuckDBEngine(threads=1)
 
-    def open_tables(**tables: Any) -> Opened:
+    def open_tables(zone: str = "UTC", **tables: Any) -> Opened:
         settings = Tables.model_validate({"kind": "tables", **tables}).resolved(folder)
-        return Opened(TablesSource(settings, folder / "intake"), engine)
+        return Opened(TablesSource(settings, folder / "intake", zone), engine)
 
     yield open_tables
     engine.close()
