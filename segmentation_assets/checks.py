@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.contracts import BY_NAME
-from segmentation_assets.core import lifecycle
+from segmentation_assets.core import lifecycle, volume
 from segmentation_assets.core.exploration import redundancies
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
@@ -135,6 +135,26 @@ def features_are_not_redundant(
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
+@dg.asset_check(
+    asset="source_volume", name="volume_is_as_usual", blocking=True, partitions_def=snapshots,
+    description="No source's window is empty, or low against the windows before (volume.least_share), and none ends well before the "
+    "snapshot's date. A warning, unless volume.when_low is stop.",
+)  # fmt: skip
+def volume_is_as_usual(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Warn with the sentence of each source; stop, where the settings say so, for a window whose rows are lost."""
+    found = to_frame(_partition(lake, "source_volume", context.partition_key))
+    told = found[~found["verdict"].isin(volume.QUIET)]
+    stops = settings.volume.when_low == "stop" and found["verdict"].isin(volume.LOST).any()
+    return dg.AssetCheckResult(
+        passed=told.empty,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+        description=" ".join((found if told.empty else told)["sentence"]),
+        metadata={f"rows: {row.source}": int(row.rows) for row in found.itertuples()},
+    )
+
+
 def drift_check(kind: str, name: str, description: str) -> dg.AssetChecksDefinition:
     """The warning that something of this kind has drifted."""
 
@@ -176,6 +196,7 @@ ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
     every_customer_in_one_segment,
     sizes_and_revenue_tie_out,
     sums_equal_segment_sizes,
+    volume_is_as_usual,
     history_is_complete,
     features_are_not_redundant,
     drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),

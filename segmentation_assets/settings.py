@@ -21,6 +21,7 @@ from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_section import Section
 from segmentation_assets.settings_source import SourceSettings, Tables
+from segmentation_assets.settings_volume import Volume
 
 SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
@@ -239,6 +240,7 @@ class Settings(BaseSettings):
     )
     snapshots: Snapshots = Field(description="Which as-of dates exist.")
     source: SourceSettings = Field(description="Where the rows come from.")
+    volume: Volume = Field(Volume(), description="When a source delivers too little.")
     cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What is drawn.")

@@ -8,6 +8,7 @@ import math
 
 from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.features import EventRoles
+from segmentation_assets.core.volume import DAYS_OF_WEEK, VolumeRule
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.partitions import following
 from segmentation_assets.settings import Settings
@@ -24,6 +25,17 @@ def lookback(settings: Settings, as_of: dt.date) -> Lookback:
     recent = settings.features.trend_windows or math.ceil(windows / 3)
     start, recent_start = (following(as_of, settings.snapshots, -steps) for steps in (windows, recent))
     return Lookback(calendar(settings), as_of, start, recent_start, windows, recent)
+
+
+def volume_bounds(settings: Settings, as_of: dt.date) -> list[dt.date]:
+    """As-of dates in order, the last `as_of`: between each two lies a window, the last the snapshot's and those before to compare."""
+    steps = settings.volume.windows * (DAYS_OF_WEEK if settings.snapshots.cadence == "daily" else 1) + 1
+    return [following(as_of, settings.snapshots, -step) for step in range(steps, -1, -1)]
+
+
+def volume_rule(settings: Settings) -> VolumeRule:
+    """When a source delivers too little."""
+    return VolumeRule(settings.volume.least_share, settings.volume.windows)
 
 
 def event_roles(settings: Settings) -> EventRoles:

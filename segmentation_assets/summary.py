@@ -4,11 +4,13 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from segmentation_assets import publish
+from segmentation_assets.core import volume
 
 MOST_MOVES = 8
 
@@ -27,6 +29,7 @@ class Summary:
     model: str
     standing: str
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
+    missing: list[str]  # which rows did not come, a sentence each
     foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
 
 
@@ -56,6 +59,7 @@ def read(data_dir: Path, key: str) -> Summary:
             "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
             " ORDER BY in_force DESC"
         )
+        missing = _missing(database, key)
         # Where nobody is known, nothing was evaluated.
         measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
@@ -70,8 +74,18 @@ def read(data_dir: Path, key: str) -> Summary:
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
         weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
-        foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+        missing=missing, foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
+
+
+def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
+    """Sentences of the sources whose window was not as usual; none of snapshots that an earlier version published."""
+    if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'source_volume'").fetchall():
+        return []
+    query = (
+        "SELECT sentence FROM source_volume WHERE snapshot_date = CAST(? AS DATE) AND NOT list_contains(?, verdict) ORDER BY source DESC"
+    )
+    return [sentence for (sentence,) in database.execute(query, [key, list(volume.QUIET)]).fetchall()]
 
 
 ENTERED = "(entered)"
@@ -96,6 +110,8 @@ _MOVES = """
 
 def show(summary: Summary, console: Console) -> None:
     """Print the summary as tables."""
+    for sentence in summary.missing:
+        console.print(f"Warning: {sentence}", highlight=False, style="yellow")
     if summary.segments.empty:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
         return

@@ -34,7 +34,7 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
 
 # Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
 LAST_TABLES = (
-    "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
+    "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
     "segment_stays", "segment_events", "evaluation_metrics",
     "segment_profiles", "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers",
     "feature_correlations", "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
