@@ -11,7 +11,8 @@ import ibis.expr.types as ir
 
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.core import lifecycle, volume
-from segmentation_assets.core.exploration import redundancies
+from segmentation_assets.core.drift import Kind, unmeasured
+from segmentation_assets.core.exploration import LEAST_RANKED, redundancies
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
 from segmentation_assets.settings import Settings
@@ -113,6 +114,8 @@ def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.Resourc
     last = context.partition_key
     earlier = {key for key in snapshots.get_partition_keys() if key <= last}
     missing = sorted(earlier - set(lake.keys("customer_activity")))
+    if earlier == {last}:
+        return dg.AssetCheckResult(passed=True, description="Nothing to look for: no snapshot is before this one.")
     text = f"never run: {', '.join(missing)}. Run them first: segmentation run --from {missing[0]} --to {last}" if missing else ""
     return _result(not missing, text, dict.fromkeys(missing, 1), dg.AssetCheckSeverity.WARN)
 
@@ -132,6 +135,9 @@ def features_are_not_redundant(
     both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
     named = redundancies(pairs.assign(both_in_model=both))
     harmful = redundancies(pairs[both].assign(both_in_model=True))
+    if not (pairs[both]["customers"] >= LEAST_RANKED).any():
+        few = f"no two features of model.features are numbers that vary among at least {LEAST_RANKED} active customers"
+        return dg.AssetCheckResult(passed=True, description=f"Not measured: {few}.", metadata=dict(named))
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
@@ -155,13 +161,16 @@ def volume_is_as_usual(
     )
 
 
-def drift_check(kind: str, name: str, description: str) -> dg.AssetChecksDefinition:
+def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefinition:
     """The warning that something of this kind has drifted."""
 
     @dg.asset_check(asset="drift_report", name=name, description=description, partitions_def=snapshots)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         report = to_frame(_partition(lake, "drift_report", context.partition_key))
-        flagged = report[report["flagged"] & (report["kind"] == kind)].sort_values("value", ascending=False)
+        why = unmeasured(report, kind)
+        if why:
+            return dg.AssetCheckResult(passed=True, description=f"Not measured: {why}.")
+        flagged = report[report["flagged"].eq(True) & (report["kind"] == kind)].sort_values("value", ascending=False)
         text = ", ".join(f"{row.subject} ({row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g})" for row in flagged.itertuples())
         values = {row.subject: float(row.value) for row in flagged.itertuples()}
         return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)

@@ -647,7 +647,7 @@ SEGMENTS = Contract(
         required("customers", "int64", "Customers in the segment.", minimum=0),
         required("share", "float64", "Share of all known customers.", **SHARE),
         required("revenue", "float64", "Their spend within the lookback."),
-        required("revenue_share", "float64", "Share of all spend within the lookback."),
+        Column("revenue_share", "float64", "Share of all spend within the lookback; empty where nothing was spent."),
         MODEL_VERSION,
     ),
     key=("segment_id",),

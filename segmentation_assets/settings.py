@@ -107,7 +107,10 @@ class Model(Section):
         "standard", description="Unit of a numeric feature: standard deviation, range, or interquartile range."
     )
     winsorize: float = Field(
-        0.005, ge=0, le=0.2, description="Share of customers at each end whose values are moved to the quantile there."
+        0.005,
+        ge=0,
+        le=0.2,
+        description="Share of customers at each end whose values are moved to the quantile there; none where it is less than one customer.",
     )
     algorithms: tuple[Algorithm, ...] = Field(
         ("kmeans", "weighted_kmeans", "ward", "dbscan"),

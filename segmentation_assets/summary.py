@@ -11,6 +11,8 @@ from rich.table import Table
 
 from segmentation_assets import publish
 from segmentation_assets.core import volume
+from segmentation_assets.core.drift import unmeasured
+from segmentation_assets.core.wording import counted
 
 MOST_MOVES = 8
 
@@ -26,6 +28,7 @@ class Summary:
     moved: int
     stayed: int
     drift: pd.DataFrame
+    drift_unmeasured: str  # why drift was not measured; empty where it was
     model: str
     standing: str
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
@@ -49,8 +52,8 @@ def read(data_dir: Path, key: str) -> Summary:
             raise publish.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
-            "SELECT subject, statistic, value, q_value, in_model FROM drift_report"
-            " WHERE snapshot_date = CAST(? AS DATE) AND flagged ORDER BY in_model DESC, value DESC"
+            "SELECT kind, subject, statistic, value, q_value, in_model, flagged FROM drift_report"
+            " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
         )
         before = database.execute(
             "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
@@ -68,6 +71,7 @@ def read(data_dir: Path, key: str) -> Summary:
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()), drift=drift,
+        drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
             for place, row in enumerate(registered.itertuples())
@@ -117,7 +121,13 @@ def show(summary: Summary, console: Console) -> None:
         return
     segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
     for row in summary.segments.itertuples():
-        segments.add_row(row.segment_name, f"{row.customers:,}", f"{row.share:.1%}", f"{row.revenue_share:.1%}", row.description)
+        segments.add_row(
+            row.segment_name,
+            f"{row.customers:,}",
+            f"{row.share:.1%}",
+            "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}",
+            row.description,
+        )
     console.print(segments)
     console.print(summary.model, highlight=False)
     if summary.standing:
@@ -134,18 +144,25 @@ def show(summary: Summary, console: Console) -> None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
         console.print(
-            f"\nSince {summary.before}, {summary.moved:,} customers moved and {summary.stayed:,} stayed. The largest moves:",
+            f"\nSince {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
+            + (" The largest moves:" if len(summary.moves) else ""),
             highlight=False,
         )
+    if len(summary.moves):
         moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
         for row in summary.moves.itertuples():
             moves.add_row(row.came_from, row.went_to, f"{row.customers:,}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
         console.print(moves)
-    if summary.drift.empty:
-        console.print("\nNothing has drifted since the model was trained.")
+    if summary.drift_unmeasured:
+        console.print(f"\nDrift was not measured: {summary.drift_unmeasured}.")
+        return
+    flagged, unknown = (summary.drift[found] for found in (summary.drift["flagged"].eq(True), summary.drift["q_value"].isna()))
+    if flagged.empty:
+        without = f" Not measured: {', '.join(unknown['subject'])}." if len(unknown) else ""
+        console.print(f"\nNothing has drifted since the model was trained.{without}")
         return
     console.print("\nDrifted since the model was trained:")
-    for row in summary.drift.itertuples():
+    for row in flagged.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
         console.print(f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}", highlight=False)
 

@@ -19,7 +19,6 @@ from segmentation_assets.core.figures import (
     VERMILION,
     WIDTH,
     amount,
-    count,
     cut,
     drawn,
     empty,
@@ -28,6 +27,7 @@ from segmentation_assets.core.figures import (
     short,
     titled,
 )
+from segmentation_assets.core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,7 +151,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     ax, *_ = figure.subplots(1, 2, width_ratios=[shown.shape[1], 3 - shown.shape[1] or 0.01])
     figure.axes[1].set_visible(False)
     sns.heatmap(shown, ax=ax, cmap="Greys", vmin=0, vmax=1.25, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
-    ax.set_xticklabels([f"{status}\n{count(sizes[status], 'customer')}" for status in shown.columns])
+    ax.set_xticklabels([f"{status}\n{counted(sizes[status], 'customer')}" for status in shown.columns])
     ax.set_yticks(np.arange(len(shown)) + 0.5, [cut(name, 44) for name in shown.index])
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, labelrotation=0)
@@ -251,7 +251,7 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
         (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
         for p in redundant.head(MOST_NAMED).itertuples()
     ]  # fmt: skip
-    lines += [(f"and {count(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
+    lines += [(f"and {counted(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
     for i, (line, now) in enumerate(lines):
         weight = "bold" if now else "normal"
         figure.text(1 - 0.2 / WIDTH, 1 - (below + 0.36 * i) / height, line, ha="right", va="top", fontsize=8, fontweight=weight)
@@ -259,14 +259,14 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
 
 def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     """What the correlations say about the clustering, in a line."""
-    counted = redundant[redundant["both_in_model"]]
-    if len(counted) == 1:
-        pair = counted.iloc[0]
+    twice = redundant[redundant["both_in_model"]]
+    if len(twice) == 1:
+        pair = twice.iloc[0]
         return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: take out {pair['take_out']}"
-    if len(counted):
-        return f"{len(counted)} pairs of features count twice in the clustering: take one of each out"
+    if len(twice):
+        return f"{len(twice)} pairs of features count twice in the clustering: take one of each out"
     if len(redundant):
-        return f"{count(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
+        return f"{counted(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
     told = pairs[pairs["customers"] >= LEAST_RANKED]
     if told.empty:
         return "There are too few customers to tell which features say the same"

@@ -72,10 +72,10 @@ class Volume:
                 found = f"{counted(self.rows, noun)} dated in the window from {self.start} up to {self.end}"
                 return f"Only {found}, {self.rows / (self.usual_rows or 1):.0%} of {usual}. {again}."
             case "ends early":
+                longest = f"had {self.usual_silent_days} in a row at most" if self.usual_silent_days else "had none"
                 return (
                     f"The last {noun} before {self.end} is of {self.last_day}: {counted(self.silent_days or 0, 'day')} without any "
-                    f"follow, and before there were at most {self.usual_silent_days or 0} in a row. Whoever ordered since looks less "
-                    f"recent than they are. {again}."
+                    f"follow, and the time before {longest}. Customers who have ordered since look less recent than they are. {again}."
                 )
             case "as usual":
                 return f"{counted(self.rows, noun)}, against {usual}."
