@@ -194,7 +194,8 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
 
 def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], rule: DriftRule) -> pd.DataFrame:
     """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
-    and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses; all that is not a feature concerns the model.
+    and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses;
+    all that is not a feature concerns the model.
     """
     rows = pd.DataFrame(
         [(kind, subject, s.value, s.p_value) for kind, subject, s in shifts], columns=["kind", "subject", "value", "p_value"]

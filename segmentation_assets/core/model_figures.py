@@ -168,8 +168,8 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
     figure = titled(
         5.8,
         f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
-        f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the density "
-        "cut through a continuum.",
+        f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the "
+        "density cut through a continuum.",
     )
     segments, density = figure.subplots(1, 2, sharex=True, sharey=True)
     for cluster in (*range(len(names)), NOISE):

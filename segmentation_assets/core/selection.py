@@ -130,9 +130,10 @@ def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> De
     asked = business.k == settings.business_k
     opening = "A convenient partition of a continuum, not distinct segments: no candidate passed every test of distinctness"
     if business.weakest_jaccard < settings.dissolved_jaccard and fallback is not None and fallback.k < business.k:
+        tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
         reason = (
-            f"{opening}, so k-means cuts it in {fallback.k}; {"the business's " if asked else ''}k = {business.k} has a cluster that "
-            f"dissolves when resampled (Jaccard {business.weakest_jaccard:.2f})."
+            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled (Jaccard "
+            f"{business.weakest_jaccard:.2f})."
         )
         return Decision(fallback, "convenient", reason)
     why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.business_k}"
