@@ -72,7 +72,7 @@ def of_volume(volume: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
     return [
         Message(
             "volume",
-            f"Customer segments {snapshot}: {naming.listed(found['source'].tolist())} are missing",
+            f"Customer segments {snapshot}: rows of {naming.listed(found['source'].tolist())} are missing",
             _body(
                 f"Fewer rows than usual came for snapshot {snapshot}:",
                 found["sentence"].tolist(),

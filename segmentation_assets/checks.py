@@ -135,7 +135,7 @@ def features_are_not_redundant(
     both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
     named = redundancies(pairs.assign(both_in_model=both))
     harmful = redundancies(pairs[both].assign(both_in_model=True))
-    if not (pairs[both]["customers"] >= LEAST_RANKED).any():
+    if not harmful and not (pairs[both]["customers"] >= LEAST_RANKED).any():
         few = f"no two features of model.features are numbers that vary among at least {LEAST_RANKED} active customers"
         return dg.AssetCheckResult(passed=True, description=f"Not measured: {few}.", metadata=dict(named))
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)

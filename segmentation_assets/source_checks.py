@@ -39,15 +39,18 @@ def rejects_are_few(
     for entity in ENTITIES:
         rows = lake.read(BY_NAME[f"raw_{entity}"], [key])
         total = lake.engine.rows(rows.agg(n=rows.count()))[0]["n"]
+        if not total:
+            continue
         bad = sum(reason["n"] for reason in reasons if reason["source"] == entity)
-        shares[entity] = bad / total if total else 0.0
+        shares[entity] = bad / total
         if shares[entity] > limit:
             why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in reasons if reason["source"] == entity)
             problems.append(
                 f"{entity}: {bad:,} of {total:,} rows rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
                 "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
             )
-    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or None, metadata=shares)
+    nothing = None if shares else "Not measured: no rows were collected."
+    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or nothing, metadata=shares)
 
 
 def columns_check(entity: str) -> dg.AssetChecksDefinition:
@@ -65,7 +68,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         lake: dg.ResourceParam[Lake],
     ) -> dg.AssetCheckResult:
         if not isinstance(source, TablesSource):
-            return dg.AssetCheckResult(passed=True)
+            return dg.AssetCheckResult(passed=True, description="Not measured: this source has the same columns always.")
         window = window_of(context.partition_key, settings.snapshots)
         rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
         used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
@@ -74,7 +77,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         mapped = {column for file in kept for column in file.strict}
         folder = settings.data_dir / "intake" / entity / "columns"
         before = _remembered(folder, following(window.end, settings.snapshots, -1).isoformat()) if now else None
-        changes = changed_columns(before, now)
+        changes, compared = changed_columns(before, now), before is not None
         if now:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
@@ -82,6 +85,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         if entity == "customers":
             read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
             changes |= changed_columns(read_before, read)
+            compared |= read_before is not None
             chosen = {name for table in source.settings.customers for name in table.attribute_types}
             stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
@@ -90,6 +94,8 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
             if entity == "customers":
                 text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
+        if not compared:
+            text = f"Not measured: {'no snapshot before has columns to compare with' if now else 'no rows were collected'}."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
@@ -175,6 +181,8 @@ def no_rows_came_late(
             late[k] = f"{late[k]}, {number:+,} {entity}" if k in late else f"{number:+,} {entity}"
     found = late | {k: "made from rows that have been replaced" for k in collected.outdated(lake, folder) if k in made and k not in late}
     text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
+    if not found and len(not_compared) == len(ENTITIES):
+        text = "Not measured: nothing could be compared with the source."
     remedy = f". Make them and what builds on them again: segmentation run --from {min(found)} --force" if found else ""
     return dg.AssetCheckResult(
         passed=not found,

@@ -52,7 +52,7 @@ def read(data_dir: Path, key: str) -> Summary:
             raise publish.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
-            "SELECT kind, subject, statistic, value, q_value, in_model, flagged FROM drift_report"
+            "SELECT subject, statistic, value, q_value, in_model, flagged FROM drift_report"
             " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
         )
         before = database.execute(

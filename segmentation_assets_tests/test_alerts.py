@@ -62,6 +62,16 @@ def test_drift_is_one_message_with_the_largest_change_first():
     )
 
 
+def test_rows_that_did_not_come_are_one_message():
+    sentences = {"transactions": "No transaction is dated in the window.", "events": "12 events, against the usual 11."}
+    volume = pd.DataFrame({"source": sentences.keys(), "verdict": ["empty", "as usual"], "sentence": sentences.values()})
+    (message,) = alert_messages.of_volume(volume, D2, LINK)
+    assert (message.event, message.title) == ("volume", "Customer segments 2024-03-01: rows of transactions are missing")
+    assert "- No transaction is dated in the window.\n\nWhat it means: " in message.body
+    assert "events" not in message.body
+    assert alert_messages.of_volume(volume.assign(verdict="not measured"), D2, LINK) == []
+
+
 def test_a_feature_that_the_model_does_not_use_is_said_to_be_one():
     (message,) = alert_messages.of_drift(drift(REPORT[0], in_model=[False]), D2, LINK)
     assert "- frequency: PSI 0.12 (flagged above 0.10), not used by the model\n" in message.body

@@ -69,7 +69,7 @@ class Volume:
                 instead = f", instead of {usual}" if usual else ""
                 return f"No {noun} is dated in the window from {self.start} up to {self.end}{instead}; {last}. {again}."
             case "low":
-                found = f"{counted(self.rows, noun)} dated in the window from {self.start} up to {self.end}"
+                found = f"{counted(self.rows, f'{noun} is', f'{noun}s are')} dated in the window from {self.start} up to {self.end}"
                 return f"Only {found}, {self.rows / (self.usual_rows or 1):.0%} of {usual}. {again}."
             case "ends early":
                 longest = f"had {self.usual_silent_days} in a row at most" if self.usual_silent_days else "had none"

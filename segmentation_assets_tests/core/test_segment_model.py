@@ -97,12 +97,32 @@ def test_active_customers_whom_a_model_without_clusters_meets_are_unassigned():
 
 
 @pytest.mark.parametrize(
-    ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 1)]
+    ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 2)]
 )
 def test_few_or_identical_customers_give_as_many_segments_as_there_are_kinds(customers, k):
     model = train(features(*customers), k=3)
     assert (model.provenance.k, len(model.segments)) == (k, k)
-    assert f"so there are {k} segments instead of 3" in model.provenance.reason
+    said = "There is 1 segment instead of 3." if k == 1 else "so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_few_customers_who_differ_are_never_told_to_be_alike():
+    """Three customers of two orders each, as a shop's first month may have."""
+    model = train(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), k=5)
+    assert [s.segment_id for s in model.segments] == [1, 2, 3]
+    assert model.provenance.reason.endswith(" Only 3 customers are active, so there are 3 segments instead of 5.")
+    assert "cuts it in 3: customers differ too little for the business's 5" in model.provenance.tier_reason
+
+
+def test_how_many_combinations_many_customers_take_is_said():
+    model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
+    said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_customers_who_are_alike_only_once_extremes_are_moved_are_told_so():
+    one = train(features((1, 1, 1), *[(5, 2, 10)] * 250, (90, 9, 999)), k=3)
+    assert "alike in the features used once extreme values are moved (model.winsorize)" in one.provenance.tier_reason
 
 
 def test_a_constant_feature_and_one_that_is_missing_for_all_change_no_segment():
