@@ -15,6 +15,7 @@ from segmentation_assets import alert_messages
 from segmentation_assets.alert_messages import Message
 from segmentation_assets.automation import segment_job, snapshot_job
 from segmentation_assets.contracts import DRIFT_REPORT, MODEL_REGISTRY, SOURCE_VOLUME
+from segmentation_assets.core.wording import counted
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.settings import Settings
@@ -67,10 +68,9 @@ def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None
         except Exception:  # its text may hold the address
             delivered = False
         if not delivered:
-            return (
-                f"{variable}: {len(messages) - number} of {len(messages)} alerts were not delivered. Try the address by itself: "
-                f'apprise -b test "${variable}"'
-            )
+            lost = len(messages) - number
+            failed = f"{lost} of {counted(len(messages), 'alert')} {'was' if lost == 1 else 'were'} not delivered"
+            return f'{variable}: {failed}. Try the address by itself: apprise -b test "${variable}"'
     return None
 
 

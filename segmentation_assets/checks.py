@@ -13,6 +13,7 @@ from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.core import lifecycle, volume
 from segmentation_assets.core.drift import Kind, unmeasured
 from segmentation_assets.core.exploration import LEAST_RANKED, redundancies
+from segmentation_assets.core.wording import counted
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
 from segmentation_assets.settings import Settings
@@ -57,7 +58,7 @@ def every_row_accounted_for(lake: Lake, key: str) -> dict[str, object]:
         kept = clean.filter(clean.registered).count().execute() if source == "customers" else clean.count().execute()
         rows_in, rows_out = _partition(lake, f"raw_{source}", key).count().execute(), kept + set_aside.get(source, 0)
         if rows_in != rows_out:
-            found[source] = f"{rows_in} rows in, {kept} clean and {set_aside.get(source, 0)} rejected"
+            found[source] = f"{counted(rows_in, 'row')} in, {kept:,} clean and {set_aside.get(source, 0):,} rejected"
     return found
 
 

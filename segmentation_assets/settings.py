@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_section import Section
@@ -69,7 +70,7 @@ class Features(Section):
     @model_validator(mode="after")
     def _trend_fits(self) -> "Features":
         if self.trend_windows is not None and self.trend_windows > self.lookback:
-            raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {self.lookback} windows")
+            raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {counted(self.lookback, 'window')}")
         columns = [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in self.event_types]
         if "" in columns or len(set(columns)) < len(columns):
             raise ValueError(f"event_types: {', '.join(self.event_types)} do not give each a column name of its own")

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 from segmentation_assets import collected, publish
 from segmentation_assets.collected import ENTITIES
 from segmentation_assets.contracts import BY_NAME
+from segmentation_assets.core.wording import counted
 from segmentation_assets.lake import PART, Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
@@ -46,7 +47,7 @@ def rejects_are_few(
         if shares[entity] > limit:
             why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in reasons if reason["source"] == entity)
             problems.append(
-                f"{entity}: {bad:,} of {total:,} rows rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
+                f"{entity}: {bad:,} of {counted(total, 'row')} rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
                 "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
             )
     nothing = None if shares else "Not measured: no rows were collected."
@@ -178,7 +179,8 @@ def no_rows_came_late(
             not_compared[entity] = "it would have to be read whole"
             continue
         for k, number in late_rows(now, made, entity).items():
-            late[k] = f"{late[k]}, {number:+,} {entity}" if k in late else f"{number:+,} {entity}"
+            told = f"{'+' if number > 0 else '-'}{counted(abs(number), entity.removesuffix('s'))}"
+            late[k] = f"{late[k]}, {told}" if k in late else told
     found = late | {k: "made from rows that have been replaced" for k in collected.outdated(lake, folder) if k in made and k not in late}
     text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
     if not found and len(not_compared) == len(ENTITIES):

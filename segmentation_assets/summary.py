@@ -1,6 +1,7 @@
 """What a run ends with: the segments, who moved, and what drifted; and the models there were. Read from the published database."""
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +113,9 @@ _MOVES = """
 """
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Print the summary as tables."""
-    for sentence in summary.missing:
+def show(summary: Summary, console: Console, warned: bool = False) -> None:
+    """Print the summary as tables; `warned`: without the rows that did not come, which the reader was told."""
+    for sentence in () if warned else summary.missing:
         console.print(f"Warning: {sentence}", highlight=False, style="yellow")
     if summary.segments.empty:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
@@ -143,28 +144,36 @@ def show(summary: Summary, console: Console) -> None:
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
-        console.print(
-            f"\nSince {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
-            + (" The largest moves:" if len(summary.moves) else ""),
-            highlight=False,
-        )
-    if len(summary.moves):
+        console.print(f"\n{_moved(summary)}", highlight=False)
+    if summary.before is not None and len(summary.moves):
         moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
         for row in summary.moves.itertuples():
             moves.add_row(row.came_from, row.went_to, f"{row.customers:,}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
         console.print(moves)
+    console.print()
+    for line in _drift(summary):
+        console.print(line, highlight=False)
+
+
+def _moved(summary: Summary) -> str:
+    moved = f"Since {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
+    return f"{moved} The largest moves:" if len(summary.moves) else moved
+
+
+def _drift(summary: Summary) -> Iterator[str]:
+    """What has drifted, a line each; or that nothing has, and what could not be measured."""
     if summary.drift_unmeasured:
-        console.print(f"\nDrift was not measured: {summary.drift_unmeasured}.")
+        yield f"Drift was not measured: {summary.drift_unmeasured}."
         return
     flagged, unknown = (summary.drift[found] for found in (summary.drift["flagged"].eq(True), summary.drift["q_value"].isna()))
     if flagged.empty:
         without = f" Not measured: {', '.join(unknown['subject'])}." if len(unknown) else ""
-        console.print(f"\nNothing has drifted since the model was trained.{without}")
+        yield f"Nothing has drifted since the model was trained.{without}"
         return
-    console.print("\nDrifted since the model was trained:")
+    yield "Drifted since the model was trained:"
     for row in flagged.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
-        console.print(f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}", highlight=False)
+        yield f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}"
 
 
 def _foretold(summary: Summary) -> str:

@@ -358,7 +358,7 @@ def test_a_broken_contract_is_told_as_a_failed_run_and_a_failed_check(platform, 
     assert [daemon.tick(), daemon.tick()] == [[], []]
     run, check = receiver.posts
     assert run["title"] == "Customer segments 2024-02-01: the run failed at raw_transactions"
-    problem = "key (source_file, row_number) is not unique (1 rows)"
+    problem = "key (source_file, row_number) is not unique (1 row)"
     assert f"- raw_transactions: raw_transactions breaks its contract and was not written: {problem}\n" in run["message"]
     assert check["title"] == "Customer segments 2024-02-01: 1 failed check"
     assert f"- raw_transactions, contract: {problem}\n" in check["message"]
@@ -388,7 +388,7 @@ def test_what_cannot_be_delivered_fails_the_tick_and_not_the_run_and_is_not_trie
     daemon = platform(events=("failed_run",))
     result = daemon.run(D1, BROKEN)
     (error,) = daemon.tick()
-    assert "AlertError: ALERT_URL: 1 of 1 alerts were not delivered." in error
+    assert "AlertError: ALERT_URL: 1 of 1 alert was not delivered." in error
     assert SECRET not in error
     assert daemon.tick() == []
     assert len(receiver.posts) == 1

@@ -46,7 +46,7 @@ def test_customers_seen_only_in_orders_came_from_no_record(lake):
         ((1, 1, 1), (1, 1, 0), "customers: 3 rows in, 1 clean and 1 rejected"),
         ((2, 1, 1), (1, 0, 0), "transactions: 2 rows in, 1 clean and 0 rejected"),
         ((2, 2, 1), (1, 1, 0), "transactions: 2 rows in, 2 clean and 1 rejected"),
-        ((2, 1, 0), (1, 1, 0), "events: 1 rows in, 0 clean and 0 rejected"),
+        ((2, 1, 0), (1, 1, 0), "events: 1 row in, 0 clean and 0 rejected"),
     ],
 )
 def test_a_row_that_is_lost_or_counted_twice_is_found(lake, clean, rejected, problem):

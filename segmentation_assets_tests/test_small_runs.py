@@ -102,7 +102,7 @@ def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(s
     database, lake = (shop.data_dir / publish.DATABASE).read_bytes(), shop.lake()
     broken = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
     assert not shop.make(D1, broken)
-    assert "key (source_file, row_number) is not unique (1 rows)" in shop.failure()["raw_transactions"]
+    assert "key (source_file, row_number) is not unique (1 row)" in shop.failure()["raw_transactions"]
     assert "published_database" not in {e.step_key for e in shop.result.all_events}
     assert (shop.data_dir / publish.DATABASE).read_bytes() == database
     assert (

@@ -61,7 +61,11 @@ def distributions(
     without = [name for name in units if name not in varying and name in facts.index]
     tailed = facts.loc[names, "skewness"].abs() > LONG_TAIL
     if scale == "raw":
-        title = f"{tailed.sum()} of {len(names)} features have a long tail: few customers with extreme values" if tailed.any() else title
+        title = (
+            f"{tailed.sum()} of {len(names)} features {'has' if tailed.sum() == 1 else 'have'} a long tail: few customers with extreme values"
+            if tailed.any()
+            else title
+        )
         said = (
             "Height: active customers. From the 1st to the 99th percentile; the outermost bars hold what lies beyond. Orange: share without a "
             f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
@@ -132,7 +136,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     by_nature = (shares.get("active", 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
-    said = f"{whole.sum()} are there for everyone"
+    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} there for everyone"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
     said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
     if shown.empty:
@@ -141,7 +145,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     half = int((shown[group] >= 0.5).sum())
     whom = "active customers" if group == "active" else f"{group} customers"
     title = (
-        f"{half} of {len(shares) - never.sum()} features and attributes are missing for at least half of the {whom}"
+        f"{half} of {len(shares) - never.sum()} features and attributes {'is' if half == 1 else 'are'} missing for at least half of the {whom}"
         if half
         else f"{cut(shown.index[0], 40)} is missing most often: for {percent(shown[group].iloc[0])} of the {whom}"
     )
