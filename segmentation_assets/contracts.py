@@ -132,7 +132,7 @@ SOURCE_VOLUME = Contract(
         required("rows", "int64", "Rows dated in the snapshot's own window, before any cleaning; not those of earlier history.", minimum=0),
         required("windows", "int64", "Earlier windows that it is compared with.", minimum=0),
         Column("usual_rows", "float64", "Median of their rows; empty while fewer than three are known.", minimum=0),
-        Column("last_day", "date", "Day of the last row before the snapshot's date."),
+        Column("last_day", "date", "Day of the last row before the snapshot's date; empty where these windows have none."),
         Column("silent_days", "int64", "Whole days without rows between it and the snapshot's date.", minimum=0),
         Column("usual_silent_days", "int64", "Most days in a row without rows before.", minimum=0),
         required(

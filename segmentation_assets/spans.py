@@ -5,10 +5,11 @@ Belongs here: translation only, so that assets that look at the same span agree.
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 
 from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.features import EventRoles
-from segmentation_assets.core.volume import DAYS_OF_WEEK, VolumeRule
+from segmentation_assets.core.volume import DAYS_OF_WEEK, Volume, VolumeRule, judge
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.partitions import following
 from segmentation_assets.settings import Settings
@@ -33,9 +34,14 @@ def volume_bounds(settings: Settings, as_of: dt.date) -> list[dt.date]:
     return [following(as_of, settings.snapshots, -step) for step in range(steps, -1, -1)]
 
 
-def volume_rule(settings: Settings) -> VolumeRule:
-    """When a source delivers too little."""
-    return VolumeRule(settings.volume.least_share, settings.volume.windows)
+def volume(settings: Settings, source: str, rows_on: Mapping[dt.date, int], as_of: dt.date) -> Volume:
+    """Whether the source's rows of each day are as usual at a snapshot.
+
+    Args:
+        source: `transactions` or `events`.
+    """
+    rule = VolumeRule(settings.volume.least_share, settings.volume.windows)
+    return judge(source, rows_on, volume_bounds(settings, as_of), rule)
 
 
 def event_roles(settings: Settings) -> EventRoles:

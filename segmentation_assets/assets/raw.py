@@ -4,6 +4,7 @@ import dagster as dg
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets import spans
 from segmentation_assets.assets.table import snapshot_date, table
 from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, SOURCE_VOLUME
 from segmentation_assets.core import volume
@@ -11,7 +12,6 @@ from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import WITH_USUAL, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import Source
-from segmentation_assets.spans import volume_bounds, volume_rule
 
 GROUP = "collect"
 
@@ -52,10 +52,9 @@ def source_volume(
     raw_events: ir.Table,
 ) -> pd.DataFrame:
     """Whether each source goes on delivering: the window's rows against the windows before it, and where the rows end."""
-    bounds, rule = volume_bounds(settings, snapshot_date(context)), volume_rule(settings)
     dated = {"transactions": (raw_transactions, "ordered_at"), "events": (raw_events, "event_at")}
     found = []
     for source, (rows, time) in dated.items():
         rows_on = {row["day"]: row["rows"] for row in lake.engine.rows(volume.rows_per_day(rows, time))}
-        found.append(volume.judge(source, rows_on, bounds, rule))
+        found.append(spans.volume(settings, source, rows_on, snapshot_date(context)))
     return volume.table(found)

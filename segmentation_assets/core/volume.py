@@ -65,7 +65,7 @@ class Volume:
         again = f"{CHECKED}: segmentation run --from {self.end}"
         match self.verdict:
             case "empty":
-                last = "nor is any before it" if self.last_day is None else f"the last is of {self.last_day}"
+                last = "nor is any in the windows before" if self.last_day is None else f"the last is of {self.last_day}"
                 instead = f", instead of {usual}" if usual else ""
                 return f"No {noun} is dated in the window from {self.start} up to {self.end}{instead}; {last}. {again}."
             case "low":
@@ -94,12 +94,12 @@ def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date]
 
     Args:
         source: `transactions`, or `events`.
-        rows_on: rows of each day that has any, days after the window too, which are of no account.
+        rows_on: rows of each day that has any; those outside the bounds are of no account.
         bounds: as-of dates in order, the snapshot's last; between each two lies a window. Windows that end before the first row
-            are not known. Windows of a day are compared with the same day of the week, once three of them are known.
+            within are not known. Windows of a day are compared with the same day of the week, once three of them are known.
     """
     rule = rule or VolumeRule()
-    known = {day: n for day, n in rows_on.items() if day < bounds[-1] and n}
+    known = {day: n for day, n in rows_on.items() if bounds[0] <= day < bounds[-1] and n}
     *before, (start, end) = pairwise(bounds)
     earlier = [(first, last) for first, last in before if known and last > min(known)]
     alike = earlier[::-1][DAYS_OF_WEEK - 1 :: DAYS_OF_WEEK] if (end - start).days == 1 else []

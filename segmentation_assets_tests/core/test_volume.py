@@ -54,7 +54,7 @@ def test_the_first_snapshot_is_judged_by_its_own_window_and_not_by_all_history_b
 
 def test_a_window_without_orders_is_told_however_little_is_known():
     assert judge("transactions", {}, MONTHS).sentence.startswith(
-        "No transaction is dated in the window from 2024-07-01 up to 2024-08-01; nor is any before it."
+        "No transaction is dated in the window from 2024-07-01 up to 2024-08-01; nor is any in the windows before."
     )
     assert judge("transactions", {dt.date(2024, 6, 1): 5}, MONTHS).verdict == "empty"
 
@@ -136,10 +136,12 @@ DAYS = st.dictionaries(st.dates(dt.date(2023, 1, 1), dt.date(2024, 12, 31)), st.
 
 
 @given(DAYS, st.dictionaries(st.dates(dt.date(2024, 8, 1), dt.date(2025, 1, 1)), st.integers(1, 9), max_size=9))
-def test_what_comes_later_changes_no_judgement(days, later):
+def test_what_comes_later_or_lies_further_back_changes_no_judgement(days, later):
     before = {day: n for day, n in days.items() if day < MONTHS[-1]}
     found = judge("transactions", before, MONTHS)
     assert judge("transactions", before | later, MONTHS) == found
+    within = {day: n for day, n in before.items() if day >= MONTHS[0]}
+    assert judge("transactions", within, MONTHS) == found  # `check` sees all history, a run the windows that it compares
     assert (found.verdict == "empty") == (found.rows == 0)
 
 
