@@ -129,6 +129,8 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     import seaborn as sns
 
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
+    if "active" not in shares:
+        return empty(title, "Not measured: no customer is active, and features describe those who are.")
     sizes = table.groupby("status")["customers"].first()
     shares = shares[[status for status in STATUSES if status in shares]]
     whole = (shares == 0).all(axis=1)
@@ -168,6 +170,8 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     """Share of customers beyond a modified z-score of 3.5, by feature, and beside it how far the values reach."""
     shown = summary[summary["outliers"] > 0].sort_values("outlier_share")
     rule = "a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993)"
+    if summary["outlier_share"].isna().all():
+        return empty(title, "Not measured: no active customer has a value.")
     if shown.empty:
         return empty("There are no outliers", f"No active customer lies beyond {rule}.")
     most = shown.iloc[-1]
@@ -204,7 +208,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     return figure
 
 
-@drawn("Which features move together", "No two features vary, so that nothing can move together.")
+@drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
     import seaborn as sns

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.core import life_of_segments
 from segmentation_assets.core.drift import DriftRule
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
@@ -186,6 +187,15 @@ def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its
     assert {s.segment_id for s in new.segments} > {s.segment_id for s in old.segments} or len({s.segment_id for s in new.segments}) == 3
     assert min({s.segment_id for s in new.segments} - {s.segment_id for s in old.segments}) == 3
     assert len({s.name for s in new.segments}) == 3
+
+
+def test_what_became_of_segments_without_active_customers_is_not_said_in_percent():
+    before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
+    sentences = life_of_segments.events(before, now, SHOP.iloc[:0])["sentence"].tolist()
+    assert not [sentence for sentence in sentences if "%" in sentence]
+    kept = "survived the change of model: no active customer is in the old or the new."
+    assert [sentence.endswith(kept) for sentence in sentences].count(True) == 2
+    assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
 
 
 def test_an_id_that_died_is_not_given_again():
