@@ -19,6 +19,7 @@ from segmentation_assets.partitions import snapshots
 from segmentation_assets.settings import Settings
 
 SHARE_TOLERANCE = 1e-9
+GO_ON = "If it was really so quiet, go on with volume.when_low: warn."
 
 
 def _partition(lake: Lake, table: str, key: str) -> ir.Table:
@@ -157,7 +158,7 @@ def volume_is_as_usual(
     return dg.AssetCheckResult(
         passed=told.empty,
         severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
-        description=" ".join((found if told.empty else told)["sentence"]),
+        description=" ".join([*(found if told.empty else told)["sentence"], *([GO_ON] if stops else [])]),
         metadata={f"rows: {row.source}": int(row.rows) for row in found.itertuples()},
     )
 

@@ -254,7 +254,7 @@ def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low,
     found = with_settings(checks.volume_is_as_usual, lake, volume={"when_low": when_low})
     assert (found.passed, found.severity.value) == (passed, severity)
     said = [f"{s}: {v}." for s, v in zip("ab", verdicts, strict=True) if passed or v not in ("as usual", "not measured")]
-    assert found.description == " ".join(said)
+    assert found.description == " ".join([*said, *([checks.GO_ON] if severity == "ERROR" else [])])
 
 
 @pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])

@@ -115,6 +115,27 @@ def test_few_customers_who_differ_are_never_told_to_be_alike():
     assert "cuts it in 3: customers differ too little for the business's 5" in model.provenance.tier_reason
 
 
+def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
+    ask = replace(ASK, k_min=4, k_max=6, business_k=5, fallback_k=4)
+    model = next_model(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), None, Wanted(COLUMNS, ask, "digest"), DAY)
+    assert model.provenance.k == 3
+
+
+@pytest.mark.parametrize(
+    ("past", "why"),
+    [
+        (None, "there was no earlier snapshot to judge it by."),
+        (Past(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
+        (
+            Past(SHOP, np.zeros(6)),
+            "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain.",
+        ),
+    ],
+)
+def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_grid(past, why):
+    assert train(past=past).provenance.tier_reason.endswith(f"Not yet validated when it was chosen: {why}")
+
+
 def test_how_many_combinations_many_customers_take_is_said():
     model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
     said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
