@@ -11,6 +11,8 @@ import dagster as dg
 import pandas as pd
 
 from segmentation_assets.core import naming
+from segmentation_assets.core.volume import QUIET
+from segmentation_assets.core.wording import counted
 from segmentation_assets.settings_alerts import Event
 
 MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
@@ -62,6 +64,27 @@ def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
     ]
 
 
+def of_volume(volume: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
+    """One message on the sources that `source_volume` finds empty, low or ending early."""
+    found = volume[~volume["verdict"].isin(QUIET)]
+    if found.empty:
+        return []
+    return [
+        Message(
+            "volume",
+            f"Customer segments {snapshot}: rows of {naming.listed(found['source'].tolist())} are missing",
+            _body(
+                f"Fewer rows than usual came for snapshot {snapshot}:",
+                found["sentence"].tolist(),
+                "Customers whose orders did not arrive look less active than they are, and may be called lapsed.",
+                "Make sure that every file and shop has delivered before anyone acts on these segments. If it was really so quiet, such as "
+                "in a season, nothing need be done.",
+                link,
+            ),
+        )
+    ]
+
+
 def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, link: str, published: bool) -> list[Message]:
     """One message on the checks that failed as errors. Warnings are no alerts: drift, the one that matters, has its own message."""
     last = {(one.asset_key, one.check_name): one for one in evaluations}
@@ -72,7 +95,7 @@ def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, lin
     return [
         Message(
             "failed_check",
-            f"Customer segments {snapshot}: {_counted(len(failed), 'failed check')}",
+            f"Customer segments {snapshot}: {counted(len(failed), 'failed check')}",
             _body(
                 f"Not as it must be, at snapshot {snapshot}:",
                 [f"{one.asset_key.to_user_string()}, {one.check_name}: {one.description or 'failed'}" for one in failed],
@@ -123,7 +146,7 @@ def _model_message(row: pd.Series, decision: str, snapshot: str, link: str) -> M
         f"Customer segments {snapshot}: model {row['model_version']} {happened}",
         _body(
             f"Model {row['model_version']} {happened}, from snapshot {snapshot} on ({decision}):",
-            [f"{row['algorithm']}, {_counted(int(row['k']), 'segment')}{tier}", fitted, f"why: {row['reason']}"],
+            [f"{row['algorithm']}, {counted(int(row['k']), 'segment')}{tier}", fitted, f"why: {row['reason']}"],
             "Segments may have other sizes and borders than before, and some customers moved because of the model, not because of "
             "what they bought.",
             "Look at the segments' profiles and at who moved before the next campaign: segmentation show",
@@ -147,7 +170,7 @@ OTHERS = {"segment_mix": "the segment mix", "distance": "the distance to the nea
 
 def _changed(subjects: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> str:
     kinds = [kind for (kind, _), _ in subjects]
-    features = [_counted(kinds.count("feature"), "feature")] if "feature" in kinds else []
+    features = [counted(kinds.count("feature"), "feature")] if "feature" in kinds else []
     return naming.listed([*features, *(words for kind, words in OTHERS.items() if kind in kinds)])
 
 
@@ -168,7 +191,3 @@ def _body(opening: str, lines: Sequence[str], meaning: str, to_do: str, link: st
 def _short(text: str) -> str:
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= MOST_CHARACTERS else f"{one_line[: MOST_CHARACTERS - 1]}…"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -14,13 +14,14 @@ import dagster as dg
 from segmentation_assets import alert_messages
 from segmentation_assets.alert_messages import Message
 from segmentation_assets.automation import segment_job, snapshot_job
-from segmentation_assets.contracts import DRIFT_REPORT, MODEL_REGISTRY
+from segmentation_assets.contracts import DRIFT_REPORT, MODEL_REGISTRY, SOURCE_VOLUME
+from segmentation_assets.core.wording import counted
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.settings import Settings
 
 JOBS = (snapshot_job.name, segment_job.name)
-KINDS = {"drift": "warning", "failed_check": "failure", "failed_run": "failure", "promoted_model": "info"}
+KINDS = {"drift": "warning", "volume": "warning", "failed_check": "failure", "failed_run": "failure", "promoted_model": "info"}
 INTERVAL = 10  # seconds between two ticks; a tick ends at the first run that has nothing to tell
 LOUD = ("apprise", "urllib3", "urllib3.connectionpool")  # loggers that write whole addresses, secrets and all
 
@@ -67,10 +68,9 @@ def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None
         except Exception:  # its text may hold the address
             delivered = False
         if not delivered:
-            return (
-                f"{variable}: {len(messages) - number} of {len(messages)} alerts were not delivered. Try the address by itself: "
-                f'apprise -b test "${variable}"'
-            )
+            lost = len(messages) - number
+            failed = f"{lost} of {counted(len(messages), 'alert')} {'was' if lost == 1 else 'were'} not delivered"
+            return f'{variable}: {failed}. Try the address by itself: apprise -b test "${variable}"'
     return None
 
 
@@ -85,7 +85,7 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS, name="alerts_of_successes", monitor_all_code_locations=True,
         minimum_interval_seconds=INTERVAL, default_status=status,
-        description="Tells of drift and promoted models once a snapshot was made.",
+        description="Tells of missing rows, drift and promoted models once a snapshot was made.",
     )  # fmt: skip
     def alerts_of_successes(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
         return _tell(settings, context)
@@ -125,10 +125,15 @@ def messages_of(settings: Settings, context: dg.RunStatusSensorContext) -> list[
     engine = DuckDBEngine(threads=1)
     try:
         lake = Lake(settings.data_dir / "lake", engine)
-        drift, registry = (to_frame(lake.read(contract, [key])) for contract in (DRIFT_REPORT, MODEL_REGISTRY))
+        drift, registry, volume = (to_frame(lake.read(contract, [key])) for contract in (DRIFT_REPORT, MODEL_REGISTRY, SOURCE_VOLUME))
     finally:
         engine.close()
-    return [*messages, *alert_messages.of_drift(drift, key, link), *alert_messages.of_models(registry, key, link)]
+    found = (
+        alert_messages.of_volume(volume, key, link),
+        alert_messages.of_drift(drift, key, link),
+        alert_messages.of_models(registry, key, link),
+    )
+    return [*messages, *(message for some in found for message in some)]
 
 
 def _events(context: dg.RunStatusSensorContext, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from segmentation_assets import collected, publish
 from segmentation_assets.contracts import BY_NAME
+from segmentation_assets.core.wording import counted
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.instance import ONE_AT_A_TIME, PROCESS
 from segmentation_assets.lake import Lake
@@ -114,7 +115,7 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
         dg.RunsFilter(job_name=snapshot_job.name, tags={"dagster/partition": key}, statuses=[dg.DagsterRunStatus.FAILURE])
     )
     if len(failed) >= ATTEMPTS:
-        return dg.SkipReason(f"{key} failed {len(failed)} times. Remove the cause, then: segmentation run --snapshot {key}")
+        return dg.SkipReason(f"{key} failed {counted(len(failed), 'time')}. Remove the cause, then: segmentation run --snapshot {key}")
     if failed:
         again = max(record.update_timestamp for record in failed).astimezone(dt.UTC) + PATIENCE * 2 ** (len(failed) - 1)
         if now < again:

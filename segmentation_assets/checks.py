@@ -10,13 +10,16 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.contracts import BY_NAME
-from segmentation_assets.core import lifecycle
-from segmentation_assets.core.exploration import redundancies
+from segmentation_assets.core import lifecycle, volume
+from segmentation_assets.core.drift import Kind, unmeasured
+from segmentation_assets.core.exploration import LEAST_RANKED, redundancies
+from segmentation_assets.core.wording import counted
 from segmentation_assets.lake import Lake, to_frame
 from segmentation_assets.partitions import snapshots
 from segmentation_assets.settings import Settings
 
 SHARE_TOLERANCE = 1e-9
+GO_ON = "If it was really so quiet, go on with volume.when_low: warn."
 
 
 def _partition(lake: Lake, table: str, key: str) -> ir.Table:
@@ -56,7 +59,7 @@ def every_row_accounted_for(lake: Lake, key: str) -> dict[str, object]:
         kept = clean.filter(clean.registered).count().execute() if source == "customers" else clean.count().execute()
         rows_in, rows_out = _partition(lake, f"raw_{source}", key).count().execute(), kept + set_aside.get(source, 0)
         if rows_in != rows_out:
-            found[source] = f"{rows_in} rows in, {kept} clean and {set_aside.get(source, 0)} rejected"
+            found[source] = f"{counted(rows_in, 'row')} in, {kept:,} clean and {set_aside.get(source, 0):,} rejected"
     return found
 
 
@@ -113,6 +116,8 @@ def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.Resourc
     last = context.partition_key
     earlier = {key for key in snapshots.get_partition_keys() if key <= last}
     missing = sorted(earlier - set(lake.keys("customer_activity")))
+    if earlier == {last}:
+        return dg.AssetCheckResult(passed=True, description="Nothing to look for: no snapshot is before this one.")
     text = f"never run: {', '.join(missing)}. Run them first: segmentation run --from {missing[0]} --to {last}" if missing else ""
     return _result(not missing, text, dict.fromkeys(missing, 1), dg.AssetCheckSeverity.WARN)
 
@@ -132,16 +137,42 @@ def features_are_not_redundant(
     both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
     named = redundancies(pairs.assign(both_in_model=both))
     harmful = redundancies(pairs[both].assign(both_in_model=True))
+    if not harmful and not (pairs[both]["customers"] >= LEAST_RANKED).any():
+        few = f"no two features of model.features are numbers that vary among at least {LEAST_RANKED} active customers"
+        return dg.AssetCheckResult(passed=True, description=f"Not measured: {few}.", metadata=dict(named))
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
-def drift_check(kind: str, name: str, description: str) -> dg.AssetChecksDefinition:
+@dg.asset_check(
+    asset="source_volume", name="volume_is_as_usual", blocking=True, partitions_def=snapshots,
+    description="No source's window is empty, or low against the windows before (volume.least_share), and none ends well before the "
+    "snapshot's date. A warning, unless volume.when_low is stop.",
+)  # fmt: skip
+def volume_is_as_usual(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Warn with the sentence of each source; stop, where the settings say so, for a window whose rows are lost."""
+    found = to_frame(_partition(lake, "source_volume", context.partition_key))
+    told = found[~found["verdict"].isin(volume.QUIET)]
+    stops = settings.volume.when_low == "stop" and found["verdict"].isin(volume.LOST).any()
+    return dg.AssetCheckResult(
+        passed=told.empty,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+        description=" ".join([*(found if told.empty else told)["sentence"], *([GO_ON] if stops else [])]),
+        metadata={f"rows: {row.source}": int(row.rows) for row in found.itertuples()},
+    )
+
+
+def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefinition:
     """The warning that something of this kind has drifted."""
 
     @dg.asset_check(asset="drift_report", name=name, description=description, partitions_def=snapshots)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         report = to_frame(_partition(lake, "drift_report", context.partition_key))
-        flagged = report[report["flagged"] & (report["kind"] == kind)].sort_values("value", ascending=False)
+        why = unmeasured(report, kind)
+        if why:
+            return dg.AssetCheckResult(passed=True, description=f"Not measured: {why}.")
+        flagged = report[report["flagged"].eq(True) & (report["kind"] == kind)].sort_values("value", ascending=False)
         text = ", ".join(f"{row.subject} ({row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g})" for row in flagged.itertuples())
         values = {row.subject: float(row.value) for row in flagged.itertuples()}
         return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)
@@ -176,6 +207,7 @@ ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
     every_customer_in_one_segment,
     sizes_and_revenue_tie_out,
     sums_equal_segment_sizes,
+    volume_is_as_usual,
     history_is_complete,
     features_are_not_redundant,
     drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),

@@ -20,6 +20,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.settings import (
     DATA_DIR_VARIABLE,
     DEFAULT_SETTINGS_FILE,
@@ -75,11 +76,13 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         planned = runs.plan(settings, wanted, again=force or snapshot is not None)
         console = _console()
         if planned.current:
-            console.print(f"{len(planned.current)} snapshots are up to date ({_span(planned.current)}).", highlight=False)
+            console.print(
+                f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({_span(planned.current)}).", highlight=False
+            )
         if planned.describe:
             console.print(
-                f"Warning: {_span(planned.describe)} never ran. It is described first; without those snapshots' "
-                f"segments, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+                f"Warning: {_span(planned.describe)} never ran. {'It is' if len(planned.describe) == 1 else 'They are'} described first; "
+                f"without segments at {planned.describe[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
             )  # fmt: skip
         _run_all(planned, console, settings)
         later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
@@ -88,7 +91,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
                 _commands(f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
                 highlight=False,
             )
-        _show_last(settings, wanted[-1], console)
+        _show_last(settings, wanted[-1], console, warned=bool(planned.run))
 
 
 @main.command()
@@ -142,11 +145,12 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
             raise click.ClickException(f"Nobody has pointed back at {key}; there is nothing to take back.")
         archive.roll_back(settings.data_dir, key, version)
         try:
-            _run_all(runs.plan(settings, [k for k in made if k >= key], again=False), console, settings)
+            planned = runs.plan(settings, [k for k in made if k >= key], again=False)
+            _run_all(planned, console, settings)
         except BaseException:
             archive.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
             raise
-        _show_last(settings, key, console)
+        _show_last(settings, key, console, warned=planned.run == [key])
 
 
 @main.command()
@@ -188,9 +192,8 @@ def export(target: Path, settings_path: Path | None) -> None:
         from segmentation_assets import publish
 
         rows = publish.export(settings.data_dir, target)
-        _console().print(
-            f"{target}: {len(rows)} tables, {sum(rows.values()):,} rows, {target.stat().st_size / 1e6:,.0f} MB", highlight=False
-        )
+        size = f"{counted(len(rows), 'table')}, {counted(sum(rows.values()), 'row')}, {target.stat().st_size / 1e6:,.0f} MB"
+        _console().print(f"{target}: {size}", highlight=False)
 
 
 @main.command()
@@ -336,11 +339,11 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _show_last(settings: Settings, key: str, console: Console) -> None:
+def _show_last(settings: Settings, key: str, console: Console, warned: bool) -> None:
     from segmentation_assets import report, summary
     from segmentation_assets.publish import DATABASE
 
-    summary.show(summary.read(settings.data_dir, key), console)
+    summary.show(summary.read(settings.data_dir, key), console, warned)
     database = settings.data_dir / DATABASE
     shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
     console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)

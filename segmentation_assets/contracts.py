@@ -127,6 +127,26 @@ RAW_EVENTS = Contract(
     key=("source_file", "row_number"), bulky=True,
 )  # fmt: skip
 
+SOURCE_VOLUME = Contract(
+    "source_volume", "source whose rows are dated",
+    (
+        required("source", "string", "`transactions` or `events`."),
+        required("rows", "int64", "Rows dated in the snapshot's own window, before any cleaning; not those of earlier history.", minimum=0),
+        required("windows", "int64", "Earlier windows that it is compared with.", minimum=0),
+        Column("usual_rows", "float64", "Median of their rows; empty while fewer than three are known.", minimum=0),
+        Column("last_day", "date", "Day of the last row before the snapshot's date; empty where these windows have none."),
+        Column("silent_days", "int64", "Whole days without rows between it and the snapshot's date.", minimum=0),
+        Column("usual_silent_days", "int64", "Most days in a row without rows before.", minimum=0),
+        required(
+            "verdict", "string", "`empty`: no rows; `low`: under volume.least_share of the usual; `ends early`: longer silent at the end than "
+            "ever before; `not measured`: too few windows are known.",
+            allowed=("as usual", "empty", "low", "ends early", "not measured"),
+        ),
+        required("sentence", "string", "The same in words, with what to do."),
+    ),
+    key=("source",),
+)  # fmt: skip
+
 # --- cleaned
 
 CUSTOMERS = Contract(
@@ -634,7 +654,7 @@ SEGMENTS = Contract(
         required("customers", "int64", "Customers in the segment.", minimum=0),
         required("share", "float64", "Share of all known customers.", **SHARE),
         required("revenue", "float64", "Their spend within the lookback."),
-        required("revenue_share", "float64", "Share of all spend within the lookback."),
+        Column("revenue_share", "float64", "Share of all spend within the lookback; empty where nothing was spent."),
         MODEL_VERSION,
     ),
     key=("segment_id",),
@@ -680,14 +700,14 @@ DRIFT_REPORT = Contract(
         Column("p_value", "float64", "Probability of as large a value without drift.", **SHARE),
         Column("q_value", "float64", "p-value corrected for the number of subjects (Benjamini-Hochberg 1995).", **SHARE),
         required("threshold", "float64", "Value below which a change is too small to matter.", minimum=0),
-        required("flagged", "boolean", "Whether it has drifted: its q-value is at most drift.alpha and its value above the threshold."),
+        Column("flagged", "boolean", "Whether it has drifted: its q-value is at most drift.alpha and its value above the threshold. Empty where not measured."),
         required("in_model", "boolean", "Whether the model depends on it, so that a flag asks for a challenger."),
     ),
     key=("kind", "subject", "statistic"),
 )  # fmt: skip
 
 CONTRACTS: tuple[Contract, ...] = (
-    RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ORDERS, ORDER_RETURNS,
+    RAW_CUSTOMERS, RAW_TRANSACTIONS, RAW_EVENTS, SOURCE_VOLUME, CUSTOMERS, TRANSACTIONS, EVENTS, REJECTED_ROWS, CUSTOMER_ORDERS, ORDER_RETURNS,
     CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES, FEATURE_SUMMARY, FEATURE_DISTRIBUTIONS, FEATURE_MISSINGNESS, FEATURE_OUTLIERS,
     FEATURE_CORRELATIONS, ORDER_SEASONALITY, COHORT_RETENTION, REVENUE_CONCENTRATION, CATEGORY_MIX, ATTRIBUTE_SPEND, MODEL_CANDIDATES, SEGMENTATION_MODEL, MODEL_REGISTRY, CUSTOMER_SEGMENTS,
     SEGMENT_TRANSITIONS, SEGMENT_BRIDGE, SEGMENT_JOURNEYS, SEGMENT_STAYS, SEGMENT_EVENTS,

@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.core import cleaning
+from segmentation_assets.core.wording import counted
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.partitions import existing_keys, following, snapshots, window_of
 from segmentation_assets.settings import Settings, settings_file
@@ -44,10 +45,10 @@ def inspect(settings: Settings) -> Findings:
         return Findings([], ["The first snapshot is still to come; set snapshots.first to an earlier date."])
     everything = Window(start=None, end=window_of(keys[-1], settings.snapshots).end)
     source, engine = open_source(settings), DuckDBEngine()
+    lookback = counted(settings.features.lookback, "window")
     lines = [
         f"Settings: {settings_file()}",
-        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {settings.features.lookback} windows"
-        + _zone(settings),
+        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {lookback}{_zone(settings)}",
         f"Written to: {settings.data_dir}",
     ]
     problems: list[str] = []
@@ -90,7 +91,7 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
     faults = (rows.reason.notnull() & ~cleaning.is_no_fault(rows.reason)).cast("int64").sum()
     row = engine.rows(rows.agg(n=rows.count(), ids=rows.customer_id.nunique(), bad=faults, **dates))[0]
     span = f", {row['first']:%Y-%m-%d} to {row['last']:%Y-%m-%d}" if time and row["first"] else ""
-    lines = [f"{name}: {row['n']:,} rows, {row['ids']:,} customers{span}; {row['bad'] or 0:,} would be rejected"]
+    lines = [f"{name}: {counted(row['n'], 'row')}, {counted(row['ids'], 'customer')}{span}; {row['bad'] or 0:,} would be rejected"]
     if isinstance(source, TablesSource):
         described = source.kept(name, window)
         lines += [f"    {line}" for line in _described(described)]
@@ -99,7 +100,7 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
             lines += [f"    attributes: {', '.join(kinds)}"] if kinds else []
         later = _later(source, engine, name, time, window) if time else 0
         if later:
-            lines.append(f"    {later:,} rows are dated {window.end} or later: they wait for later snapshots")
+            lines.append(f"    {counted(later, 'row is', 'rows are')} dated {window.end} or later, to wait for later snapshots")
     reasons = engine.rows(rows.filter(rows.reason.notnull()).group_by("reason").agg(n=ibis._.count()).order_by(ibis.desc("n"), "reason"))
     for reason in reasons:
         lines.append(f"    {reason['n']:,} rejected: {reason['reason']}")
@@ -107,7 +108,7 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
         for example in engine.rows(chosen.select("source_file", "row_number", "record")):
             lines.append(f"        {example['source_file']}, row {example['row_number']}: {_short(example['record'])}")
     counts = engine.rows(judged.counts())[0]
-    lines += [f"    {number:,} rows: {rule}" for rule, number in counts.items() if number and not rule.startswith("rows_")]
+    lines += [f"    {counted(number, 'row')}: {rule}" for rule, number in counts.items() if number and not rule.startswith("rows_")]
     lines += [f"    {line}" for line in _unreadable(engine, rows, name, settings)]
     share = (row["bad"] or 0) / row["n"] if row["n"] else 0.0
     limit = settings.cleaning.largest_reject_share
@@ -149,9 +150,7 @@ def _unreadable(engine: DuckDBEngine, rows: ir.Table, name: str, settings: Setti
     first = cells.record.argmin(cells.row_number)
     for found in engine.rows(cells.group_by("column").agg(n=cells.count(), record=first).order_by(ibis.desc("n"), "column")):
         cell = _cell(found["column"], found["record"], name, settings)
-        yield f"{found['column']}: {found['n']:,} cell{'' if found['n'] == 1 else 's'} unreadable" + (
-            f", such as {cell!r}" if cell is not None else ""
-        )
+        yield f"{found['column']}: {counted(found['n'], 'cell')} unreadable" + (f", such as {cell!r}" if cell is not None else "")
 
 
 def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:
@@ -178,7 +177,9 @@ def _described(kept: list[Kept]) -> Iterator[str]:
     for files in alike.values():
         one = files[0]
         names = one.source if len(files) == 1 else f"{one.source} and {len(files) - 1} more"
-        yield f"{names}: {sum(file.rows for file in files):,} rows" + "".join(f"; {what} {value}" for what, value in one.notes.items())
+        yield f"{names}: {counted(sum(file.rows for file in files), 'row')}" + "".join(
+            f"; {what} {value}" for what, value in one.notes.items()
+        )
         yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
         unmapped = [column for column in one.columns if column not in one.mapped]
         if unmapped:

@@ -17,10 +17,12 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_section import Section, Zone
 from segmentation_assets.settings_source import SourceSettings, Tables
+from segmentation_assets.settings_volume import Volume
 
 SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
@@ -73,7 +75,7 @@ class Features(Section):
     @model_validator(mode="after")
     def _trend_fits(self) -> "Features":
         if self.trend_windows is not None and self.trend_windows > self.lookback:
-            raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {self.lookback} windows")
+            raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {counted(self.lookback, 'window')}")
         columns = [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in self.event_types]
         if "" in columns or len(set(columns)) < len(columns):
             raise ValueError(f"event_types: {', '.join(self.event_types)} do not give each a column name of its own")
@@ -111,7 +113,10 @@ class Model(Section):
         "standard", description="Unit of a numeric feature: standard deviation, range, or interquartile range."
     )
     winsorize: float = Field(
-        0.005, ge=0, le=0.2, description="Share of customers at each end whose values are moved to the quantile there."
+        0.005,
+        ge=0,
+        le=0.2,
+        description="Share of customers at each end whose values are moved to the quantile there; none where it is less than one customer.",
     )
     algorithms: tuple[Algorithm, ...] = Field(
         ("kmeans", "weighted_kmeans", "ward", "dbscan"),
@@ -244,6 +249,7 @@ class Settings(BaseSettings):
     )
     snapshots: Snapshots = Field(description="Which as-of dates exist.")
     source: SourceSettings = Field(description="Where the rows come from.")
+    volume: Volume = Field(Volume(), description="When a source delivers too little.")
     cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What is drawn.")

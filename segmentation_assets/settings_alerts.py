@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from segmentation_assets.settings_section import Section
 
-Event = Literal["drift", "failed_check", "failed_run", "promoted_model"]
+Event = Literal["drift", "volume", "failed_check", "failed_run", "promoted_model"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 RESERVED = "SEGMENTATION_"  # every variable that begins so is taken for a setting
 

@@ -18,6 +18,7 @@ from segmentation_assets import collected, publish
 from segmentation_assets.collected import ENTITIES
 from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.core import cleaning
+from segmentation_assets.core.wording import counted
 from segmentation_assets.lake import PART, Lake
 from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
@@ -40,17 +41,20 @@ def rejects_are_few(
     no_faults: dict[str, int] = {}
     for entity in ENTITIES:
         total, reasons = set_aside(lake, entity, key)
+        if not total:
+            continue
         no_faults |= {f"{entity}: {reason['reason']}": reason["n"] for reason in reasons if reason["no_fault"]}
         faults = [reason for reason in reasons if not reason["no_fault"]]
         bad = sum(reason["n"] for reason in faults)
-        shares[entity] = bad / total if total else 0.0
+        shares[entity] = bad / total
         if shares[entity] > limit:
             why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in faults)
             problems.append(
-                f"{entity}: {bad:,} of {total:,} rows rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
+                f"{entity}: {bad:,} of {counted(total, 'row')} rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
                 "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
             )
-    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or None, metadata=shares | no_faults)
+    nothing = None if shares else "Not measured: no rows were collected."
+    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or nothing, metadata=shares | no_faults)
 
 
 def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, Any]]]:
@@ -66,9 +70,9 @@ def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, An
         rows = rows.select("source_file", "row_number", made_of=rows.record_rows.fill_null(1))
         rejected = rejected.join(rows, ["source_file", "row_number"])
         total, number = rows.made_of.sum().fill_null(0), rejected.made_of.sum()
-    counted = rejected.group_by("reason").agg(n=number)
-    counted = counted.mutate(no_fault=cleaning.is_no_fault(counted.reason)).order_by(ibis.desc("n"), "reason")
-    found = [{**row, "n": int(row["n"])} for row in lake.engine.rows(counted)]
+    reasons = rejected.group_by("reason").agg(n=number)
+    reasons = reasons.mutate(no_fault=cleaning.is_no_fault(reasons.reason)).order_by(ibis.desc("n"), "reason")
+    found = [{**row, "n": int(row["n"])} for row in lake.engine.rows(reasons)]
     return int(lake.engine.rows(rows.agg(n=total))[0]["n"]), found
 
 
@@ -87,7 +91,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         lake: dg.ResourceParam[Lake],
     ) -> dg.AssetCheckResult:
         if not isinstance(source, TablesSource):
-            return dg.AssetCheckResult(passed=True)
+            return dg.AssetCheckResult(passed=True, description="Not measured: this source has the same columns always.")
         window = window_of(context.partition_key, settings.snapshots)
         rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
         used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
@@ -96,7 +100,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         mapped = {column for file in kept for column in file.strict}
         folder = settings.data_dir / "intake" / entity / "columns"
         before = _remembered(folder, following(window.end, settings.snapshots, -1).isoformat()) if now else None
-        changes = changed_columns(before, now)
+        changes, compared = changed_columns(before, now), before is not None
         if now:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
@@ -104,6 +108,7 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         if entity == "customers":
             read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
             changes |= changed_columns(read_before, read)
+            compared |= read_before is not None
             chosen = {name for table in source.settings.customers for name in table.attribute_types}
             stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
@@ -112,6 +117,8 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
             if entity == "customers":
                 text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
+        if not compared:
+            text = f"Not measured: {'no snapshot before has columns to compare with' if now else 'no rows were collected'}."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
@@ -194,9 +201,12 @@ def no_rows_came_late(
             not_compared[entity] = "it would have to be read whole"
             continue
         for k, number in late_rows(now, made, entity).items():
-            late[k] = f"{late[k]}, {number:+,} {entity}" if k in late else f"{number:+,} {entity}"
+            told = f"{'+' if number > 0 else '-'}{counted(abs(number), entity.removesuffix('s'))}"
+            late[k] = f"{late[k]}, {told}" if k in late else told
     found = late | {k: "made from rows that have been replaced" for k in collected.outdated(lake, folder) if k in made and k not in late}
     text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
+    if not found and len(not_compared) == len(ENTITIES):
+        text = "Not measured: nothing could be compared with the source."
     remedy = f". Make them and what builds on them again: segmentation run --from {min(found)} --force" if found else ""
     return dg.AssetCheckResult(
         passed=not found,

@@ -5,9 +5,11 @@ Belongs here: translation only, so that assets that look at the same span agree.
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 
 from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.features import EventRoles
+from segmentation_assets.core.volume import DAYS_OF_WEEK, Volume, VolumeRule, judge
 from segmentation_assets.core.windows import Calendar, Lookback
 from segmentation_assets.partitions import following
 from segmentation_assets.settings import Settings
@@ -24,6 +26,22 @@ def lookback(settings: Settings, as_of: dt.date) -> Lookback:
     recent = settings.features.trend_windows or math.ceil(windows / 3)
     start, recent_start = (following(as_of, settings.snapshots, -steps) for steps in (windows, recent))
     return Lookback(calendar(settings), as_of, start, recent_start, windows, recent)
+
+
+def volume_bounds(settings: Settings, as_of: dt.date) -> list[dt.date]:
+    """As-of dates in order, the last `as_of`: between each two lies a window, the last the snapshot's and those before to compare."""
+    steps = settings.volume.windows * (DAYS_OF_WEEK if settings.snapshots.cadence == "daily" else 1) + 1
+    return [following(as_of, settings.snapshots, -step) for step in range(steps, -1, -1)]
+
+
+def volume(settings: Settings, source: str, rows_on: Mapping[dt.date, int], as_of: dt.date) -> Volume:
+    """Whether the source's rows of each day are as usual at a snapshot.
+
+    Args:
+        source: `transactions` or `events`.
+    """
+    rule = VolumeRule(settings.volume.least_share, settings.volume.windows)
+    return judge(source, rows_on, volume_bounds(settings, as_of), rule)
 
 
 def event_roles(settings: Settings) -> EventRoles:

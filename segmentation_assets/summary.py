@@ -1,14 +1,19 @@
 """What a run ends with: the segments, who moved, and what drifted; and the models there were. Read from the published database."""
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from segmentation_assets import publish
+from segmentation_assets.core import volume
+from segmentation_assets.core.drift import unmeasured
+from segmentation_assets.core.wording import counted
 
 MOST_MOVES = 8
 
@@ -24,9 +29,11 @@ class Summary:
     moved: int
     stayed: int
     drift: pd.DataFrame
+    drift_unmeasured: str  # why drift was not measured; empty where it was
     model: str
     standing: str
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
+    missing: list[str]  # which rows did not come, a sentence each
     foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
 
 
@@ -46,8 +53,8 @@ def read(data_dir: Path, key: str) -> Summary:
             raise publish.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
-            "SELECT subject, statistic, value, q_value, in_model FROM drift_report"
-            " WHERE snapshot_date = CAST(? AS DATE) AND flagged ORDER BY in_model DESC, value DESC"
+            "SELECT subject, statistic, value, q_value, in_model, flagged FROM drift_report"
+            " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
         )
         before = database.execute(
             "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
@@ -56,6 +63,7 @@ def read(data_dir: Path, key: str) -> Summary:
             "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
             " ORDER BY in_force DESC"
         )
+        missing = _missing(database, key)
         # Where nobody is known, nothing was evaluated.
         measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
@@ -64,14 +72,25 @@ def read(data_dir: Path, key: str) -> Summary:
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()), drift=drift,
+        drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
             for place, row in enumerate(registered.itertuples())
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
         weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
-        foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+        missing=missing, foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
+
+
+def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
+    """Sentences of the sources whose window was not as usual; none of snapshots that an earlier version published."""
+    if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'source_volume'").fetchall():
+        return []
+    query = (
+        "SELECT sentence FROM source_volume WHERE snapshot_date = CAST(? AS DATE) AND NOT list_contains(?, verdict) ORDER BY source DESC"
+    )
+    return [sentence for (sentence,) in database.execute(query, [key, list(volume.QUIET)]).fetchall()]
 
 
 ENTERED = "(entered)"
@@ -94,14 +113,22 @@ _MOVES = """
 """
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Print the summary as tables."""
+def show(summary: Summary, console: Console, warned: bool = False) -> None:
+    """Print the summary as tables; `warned`: without the rows that did not come, which the reader was told."""
+    for sentence in () if warned else summary.missing:
+        console.print(f"Warning: {sentence}", highlight=False, style="yellow")
     if summary.segments.empty:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
         return
     segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
     for row in summary.segments.itertuples():
-        segments.add_row(row.segment_name, f"{row.customers:,}", f"{row.share:.1%}", f"{row.revenue_share:.1%}", row.description)
+        segments.add_row(
+            row.segment_name,
+            f"{row.customers:,}",
+            f"{row.share:.1%}",
+            "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}",
+            row.description,
+        )
     console.print(segments)
     console.print(summary.model, highlight=False)
     if summary.standing:
@@ -117,21 +144,36 @@ def show(summary: Summary, console: Console) -> None:
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
-        console.print(
-            f"\nSince {summary.before}, {summary.moved:,} customers moved and {summary.stayed:,} stayed. The largest moves:",
-            highlight=False,
-        )
+        console.print(f"\n{_moved(summary)}", highlight=False)
+    if summary.before is not None and len(summary.moves):
         moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
         for row in summary.moves.itertuples():
             moves.add_row(row.came_from, row.went_to, f"{row.customers:,}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
         console.print(moves)
-    if summary.drift.empty:
-        console.print("\nNothing has drifted since the model was trained.")
+    console.print()
+    for line in _drift(summary):
+        console.print(line, highlight=False)
+
+
+def _moved(summary: Summary) -> str:
+    moved = f"Since {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
+    return f"{moved} The largest moves:" if len(summary.moves) else moved
+
+
+def _drift(summary: Summary) -> Iterator[str]:
+    """What has drifted, a line each; or that nothing has, and what could not be measured."""
+    if summary.drift_unmeasured:
+        yield f"Drift was not measured: {summary.drift_unmeasured}."
         return
-    console.print("\nDrifted since the model was trained:")
-    for row in summary.drift.itertuples():
+    flagged, unknown = (summary.drift[found] for found in (summary.drift["flagged"].eq(True), summary.drift["q_value"].isna()))
+    if flagged.empty:
+        without = f" Not measured: {', '.join(unknown['subject'])}." if len(unknown) else ""
+        yield f"Nothing has drifted since the model was trained.{without}"
+        return
+    yield "Drifted since the model was trained:"
+    for row in flagged.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
-        console.print(f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}", highlight=False)
+        yield f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}"
 
 
 def _foretold(summary: Summary) -> str:

@@ -62,6 +62,16 @@ def test_drift_is_one_message_with_the_largest_change_first():
     )
 
 
+def test_rows_that_did_not_come_are_one_message():
+    sentences = {"transactions": "No transaction is dated in the window.", "events": "12 events, against the usual 11."}
+    volume = pd.DataFrame({"source": sentences.keys(), "verdict": ["empty", "as usual"], "sentence": sentences.values()})
+    (message,) = alert_messages.of_volume(volume, D2, LINK)
+    assert (message.event, message.title) == ("volume", "Customer segments 2024-03-01: rows of transactions are missing")
+    assert "- No transaction is dated in the window.\n\nWhat it means: " in message.body
+    assert "events" not in message.body
+    assert alert_messages.of_volume(volume.assign(verdict="not measured"), D2, LINK) == []
+
+
 def test_a_feature_that_the_model_does_not_use_is_said_to_be_one():
     (message,) = alert_messages.of_drift(drift(REPORT[0], in_model=[False]), D2, LINK)
     assert "- frequency: PSI 0.12 (flagged above 0.10), not used by the model\n" in message.body
@@ -348,7 +358,7 @@ def test_a_broken_contract_is_told_as_a_failed_run_and_a_failed_check(platform, 
     assert [daemon.tick(), daemon.tick()] == [[], []]
     run, check = receiver.posts
     assert run["title"] == "Customer segments 2024-02-01: the run failed at raw_transactions"
-    problem = "key (source_file, row_number) is not unique (1 rows)"
+    problem = "key (source_file, row_number) is not unique (1 row)"
     assert f"- raw_transactions: raw_transactions breaks its contract and was not written: {problem}\n" in run["message"]
     assert check["title"] == "Customer segments 2024-02-01: 1 failed check"
     assert f"- raw_transactions, contract: {problem}\n" in check["message"]
@@ -378,7 +388,7 @@ def test_what_cannot_be_delivered_fails_the_tick_and_not_the_run_and_is_not_trie
     daemon = platform(events=("failed_run",))
     result = daemon.run(D1, BROKEN)
     (error,) = daemon.tick()
-    assert "AlertError: ALERT_URL: 1 of 1 alerts were not delivered." in error
+    assert "AlertError: ALERT_URL: 1 of 1 alert was not delivered." in error
     assert SECRET not in error
     assert daemon.tick() == []
     assert len(receiver.posts) == 1

@@ -46,7 +46,7 @@ def test_customers_seen_only_in_orders_came_from_no_record(lake):
         ((1, 1, 1), (1, 1, 0), "customers: 3 rows in, 1 clean and 1 rejected"),
         ((2, 1, 1), (1, 0, 0), "transactions: 2 rows in, 1 clean and 0 rejected"),
         ((2, 2, 1), (1, 1, 0), "transactions: 2 rows in, 2 clean and 1 rejected"),
-        ((2, 1, 0), (1, 1, 0), "events: 1 rows in, 0 clean and 0 rejected"),
+        ((2, 1, 0), (1, 1, 0), "events: 1 row in, 0 clean and 0 rejected"),
     ],
 )
 def test_a_row_that_is_lost_or_counted_twice_is_found(lake, clean, rejected, problem):
@@ -165,7 +165,8 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
 )
 def test_a_redundant_pair_is_a_warning_only_where_both_enter_the_clustering(lake, features, problem):
     same = {"feature_a": "events", "feature_b": "campaigns_received", "spearman": 0.98, "redundant": True, "take_out": "campaigns_received"}
-    put(lake, "feature_correlations", D1, same, {"feature_a": "frequency", "feature_b": "monetary", "spearman": 0.8, "redundant": False})
+    other = {"feature_a": "frequency", "feature_b": "monetary", "spearman": 0.8, "redundant": False, "customers": 10}
+    put(lake, "feature_correlations", D1, same | {"customers": 10}, other)
     settings = LOADED.model_copy(update={"model": LOADED.model.model_copy(update={"features": features})})
     function = checks.features_are_not_redundant.node_def.compute_fn.decorated_fn
     found = function(dg.build_op_context(partition_key=D1), lake, settings)
@@ -198,6 +199,64 @@ def test_drift_of_the_mix_is_no_drift_of_a_feature(lake):
     assert verdict(features, lake) == (True, None)
 
 
+UNMEASURED = {"value": None, "q_value": None, "flagged": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "there was no model before to compare with"),
+        ([{"kind": "feature", "subject": "a", **UNMEASURED}], "no customer is active, or none was when the model was trained"),
+        (
+            [drift_row("feature", "a", 0.01, False), {"kind": "joint", "subject": "all", **UNMEASURED}],
+            "fewer than 20 customers are active, or were when the model was trained",
+        ),
+        (
+            [drift_row("feature", "a", 0.01, False)],
+            "the model before keeps none to compare with, because it is a grid or had too few customers",
+        ),
+    ],
+)
+def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
+    put(lake, "drift_report", D1, *rows)
+    check = next(c for c in checks.ALL_CHECKS if c.check_key.name == "training_is_not_told_apart")
+    assert verdict(check, lake) == (True, f"Not measured: {why}.")
+
+
+def test_nothing_to_look_for_is_said(lake):
+    put(lake, "customer_activity", D1)
+    assert verdict(checks.history_is_complete, lake) == (True, "Nothing to look for: no snapshot is before this one.")
+
+
+def with_settings(check, lake, **sections):
+    settings = LOADED.model_copy(update={name: getattr(LOADED, name).model_copy(update=own) for name, own in sections.items()})
+    function = check.node_def.compute_fn.decorated_fn
+    return function(dg.build_op_context(partition_key=D1), lake, settings)
+
+
+@pytest.mark.parametrize("pairs", [[], [{"feature_a": "frequency", "feature_b": "monetary", "spearman": 1.0, "customers": 9}]])
+def test_features_of_too_few_customers_are_not_told_apart(lake, pairs):
+    put(lake, "feature_correlations", D1, *pairs)
+    found = with_settings(checks.features_are_not_redundant, lake, model={"features": ("frequency", "monetary")})
+    assert found.passed and found.description.startswith("Not measured: no two features of model.features")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "when_low", "passed", "severity"),
+    [
+        (("as usual", "not measured"), "stop", True, "WARN"), (("empty", "as usual"), "warn", False, "WARN"),
+        (("empty", "as usual"), "stop", False, "ERROR"), (("as usual", "low"), "stop", False, "ERROR"),
+        (("ends early", "as usual"), "stop", False, "WARN"),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low, passed, severity):
+    put(lake, "source_volume", D1, *({"source": s, "verdict": v, "sentence": f"{s}: {v}."} for s, v in zip("ab", verdicts, strict=True)))
+    found = with_settings(checks.volume_is_as_usual, lake, volume={"when_low": when_low})
+    assert (found.passed, found.severity.value) == (passed, severity)
+    said = [f"{s}: {v}." for s, v in zip("ab", verdicts, strict=True) if passed or v not in ("as usual", "not measured")]
+    assert found.description == " ".join([*said, *([checks.GO_ON] if severity == "ERROR" else [])])
+
+
 @pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])
 def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
     (check,) = (c for c in checks.ALL_CHECKS if c.check_key.name == "no_decision_to_look_at")
@@ -212,4 +271,5 @@ def test_sums_stop_what_is_downstream_and_warnings_do_not():
     blocking = {spec.name for check in checks.ALL_CHECKS for spec in check.check_specs if spec.blocking}
     assert blocking == {
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
+        "volume_is_as_usual",
     }  # fmt: skip

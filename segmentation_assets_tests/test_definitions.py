@@ -13,6 +13,7 @@ GRAPH = {
     "raw_customers": set(),
     "raw_transactions": set(),
     "raw_events": set(),
+    "source_volume": {"raw_transactions", "raw_events"},
     "transactions": {"raw_transactions"},
     "events": {"raw_events"},
     "customers": {"raw_customers", "events", "customer_orders", "order_returns", "customers"},
@@ -51,7 +52,7 @@ GRAPH = {
     "drift_report": {"segmentation_model"},
     "snapshot_report": {"published_database"},
     "published_database": {
-        "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
+        "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
@@ -106,7 +107,8 @@ def test_every_check_across_tables_is_there():
     across = {key.name for key in defs.resolve_asset_graph().asset_check_keys if key.name != "contract"}
     assert across == {
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
-        "history_is_complete", "features_are_not_redundant", "features_have_not_drifted", "segment_mix_has_not_drifted",
+        "volume_is_as_usual", "history_is_complete", "features_are_not_redundant", "features_have_not_drifted",
+        "segment_mix_has_not_drifted",
         "customers_lie_as_near", "training_is_not_told_apart", "no_decision_to_look_at",
         "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
     }  # fmt: skip

@@ -4,8 +4,9 @@ import datetime as dt
 
 import duckdb
 import pytest
+from rich.console import Console
 
-from segmentation_assets import publish
+from segmentation_assets import publish, summary
 from segmentation_assets.definitions import build
 from segmentation_assets.partitions import LOADED
 from segmentation_assets_tests.builders import D1, D2, RowsSource, line
@@ -110,7 +111,7 @@ def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(s
     database, lake = (shop.data_dir / publish.DATABASE).read_bytes(), shop.lake()
     broken = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
     assert not shop.make(D1, broken)
-    assert "key (source_file, row_number) is not unique (1 rows)" in shop.failure()["raw_transactions"]
+    assert "key (source_file, row_number) is not unique (1 row)" in shop.failure()["raw_transactions"]
     assert "published_database" not in {e.step_key for e in shop.result.all_events}
     assert (shop.data_dir / publish.DATABASE).read_bytes() == database
     assert (
@@ -172,6 +173,28 @@ def test_rows_that_cannot_be_used_are_set_aside_and_nothing_is_lost(run):
         ("transactions", 13, "customer id is missing; amount is not a number"),
     ]
     assert run.ask("SELECT count(*) FROM transactions") == [(len(REGULARS),)]
+
+
+def test_a_feed_that_stopped_is_told_and_nothing_is_said_to_be_as_before(run, capsys):
+    """Nobody has ordered since November, so that nobody is active at the second snapshot."""
+    source = RowsSource(transactions=[line(c, f"2023-11-{day} 12:00", 10.0 * n) for n, c in enumerate("abcd", 1) for day in range(10, 30)])
+    assert run.make(D1, source, k=2), run.failure()
+    assert run.make(D2, source, k=2), run.failure()
+    told = "No transaction is dated in the window from 2024-02-01 up to 2024-03-01, instead of the usual 0 (median of 3 windows before)"
+    assert run.failed_checks()["volume_is_as_usual"].startswith(f"{told}; the last is of 2023-11-29.")
+    passed = {e.check_name: e.description for e in run.result.get_asset_check_evaluations() if e.passed}
+    assert passed["features_have_not_drifted"] == "Not measured: no customer is active, or none was when the model was trained."
+    assert run.ask("SELECT DISTINCT segment_name, confidence FROM latest_customer_segments") == [("Lapsed", None)]
+    assert run.ask(f"SELECT DISTINCT flagged, value FROM drift_report WHERE snapshot_date = DATE '{D2}'") == [(None, None)]
+    assert run.ask("SELECT reason FROM model_registry ORDER BY snapshot_date DESC LIMIT 1") == [
+        ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.",)
+    ]
+    assert {share for (share,) in run.ask("SELECT revenue_share FROM latest_segments")} == {None}
+    summary.show(summary.read(run.data_dir, D2), Console(width=400))
+    shown = capsys.readouterr().out
+    assert f"Warning: {told}" in shown
+    assert "Drift was not measured: no customer is active, or none was when the model was trained." in shown
+    assert "Nothing has drifted" not in shown
 
 
 def test_a_snapshot_whose_predecessor_never_ran_works_with_a_warning(run):

@@ -130,8 +130,7 @@ def test_late_rows_are_counted_at_the_next_snapshot_with_what_to_run(shop):
     shop.add("events", D1)
     shop.add("people", D2)
     assert shop.make(D3) == (
-        f"{D1}: +1 transactions, +1 events; {D2}: +1 customers. "
-        f"Make them and what builds on them again: segmentation run --from {D1} --force"
+        f"{D1}: +1 transaction, +1 event; {D2}: +1 customer. Make them and what builds on them again: segmentation run --from {D1} --force"
     )
 
 

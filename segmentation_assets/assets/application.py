@@ -24,9 +24,10 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
     for segment in segments[segments["customers"] > 0].itertuples():
         play = settings.playbook[characters[segment.segment_id]]
         kind = characters[segment.segment_id].replace("_", " ")
+        revenue = "" if pd.isna(segment.revenue_share) else f", {segment.revenue_share:.0%} of revenue"
         rows.append({
             "segment_id": segment.segment_id, "segment_name": segment.segment_name, "action": play.action, "channel": play.channel,
-            "reason": f"{segment.share:.0%} of customers, {segment.revenue_share:.0%} of revenue; character: {kind}. {segment.description}",
+            "reason": f"{segment.share:.0%} of customers{revenue}; character: {kind}. {segment.description}",
             "priority": play.priority,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=[column.name for column in SEGMENT_ACTIONS.columns])
@@ -34,7 +35,7 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
 
 # Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
 LAST_TABLES = (
-    "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
+    "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
     "segment_stays", "segment_events", "evaluation_metrics",
     "segment_profiles", "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers",
     "feature_correlations", "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",

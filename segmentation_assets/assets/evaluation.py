@@ -63,7 +63,10 @@ def evaluation_metrics(
     validated = "on the window since the snapshot before, against the RFM grid"
     if not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
-        validated = "not yet validated: there is no snapshot before this one"
+        nobody = "there is no snapshot before this one" if earlier.empty else "nobody was active at the snapshot before"
+        validated = f"not yet validated: {nobody}"
+    elif not np.isfinite(forward["forward_spend_eta_squared"]):
+        validated = "not validated: customers of the snapshot before did not differ in what they spent since"
     shown |= {name: value for name, value in forward.items() if np.isfinite(value)}
     context.add_output_metadata(
         {**shown, "forward validity": validated, "stability": model_evaluation.stability_in_words(metrics)},

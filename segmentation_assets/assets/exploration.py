@@ -77,7 +77,9 @@ def feature_correlations(
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
         (context.log.warning if pair in harmful else context.log.info)(sentence)
-    said = "\n".join(f"- {sentence}" for sentence in named.values()) or "No two features say the same."
+    measured = (pairs["customers"] >= exploration.LEAST_RANKED).any()
+    none = "No two features say the same." if measured else "Not measured: too few active customers have two features that vary."
+    said = "\n".join(f"- {sentence}" for sentence in named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
     picture(context, settings, "correlations", lambda: feature_figures.correlations(pairs))
     return pairs

@@ -6,6 +6,7 @@ import pandas as pd
 
 from segmentation_assets.assets.table import table
 from segmentation_assets.contracts import DRIFT_REPORT
+from segmentation_assets.core.drift import unmeasured
 from segmentation_assets.core.segment_model import SegmentModel
 
 
@@ -16,9 +17,10 @@ def drift_report(context: dg.AssetExecutionContext, segmentation_model: pd.DataF
     It was found before the snapshot's model was decided on, and is about the model before.
     """
     report = SegmentModel.from_frame(segmentation_model).drifted
+    why = unmeasured(report)
     context.add_asset_metadata({
-        "flagged": int(report["flagged"].sum()),
-        "flagged, of what the model depends on": int((report["flagged"] & report["in_model"]).sum()),
+        "flagged": f"not measured: {why}" if why else int(report["flagged"].sum()),
+        **({} if why else {"flagged, of what the model depends on": int((report["flagged"] & report["in_model"]).sum())}),
         **{f"{row.statistic}: {row.subject}": row.value for row in report.itertuples() if np.isfinite(row.value)},
     })  # fmt: skip
     return report

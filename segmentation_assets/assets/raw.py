@@ -2,11 +2,14 @@
 
 import dagster as dg
 import ibis.expr.types as ir
+import pandas as pd
 
-from segmentation_assets.assets.table import table
-from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
+from segmentation_assets import spans
+from segmentation_assets.assets.table import snapshot_date, table
+from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, SOURCE_VOLUME
+from segmentation_assets.core import volume
 from segmentation_assets.lake import Lake
-from segmentation_assets.partitions import window_of
+from segmentation_assets.partitions import WITH_USUAL, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import Source
 
@@ -35,3 +38,23 @@ def raw_events(
 ) -> ir.Table:
     """Behaviour from the previous snapshot up to this one: campaigns received, coupons redeemed, visits."""
     return source.events(lake.engine, window_of(context.partition_key, settings.snapshots))
+
+
+USUAL = dg.AssetIn(partition_mapping=WITH_USUAL)
+
+
+@table(SOURCE_VOLUME, group=GROUP, ins={"raw_transactions": USUAL, "raw_events": USUAL})
+def source_volume(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_transactions: ir.Table,
+    raw_events: ir.Table,
+) -> pd.DataFrame:
+    """Whether each source goes on delivering: the window's rows against the windows before it, and where the rows end."""
+    dated = {"transactions": (raw_transactions, "ordered_at"), "events": (raw_events, "event_at")}
+    found = []
+    for source, (rows, time) in dated.items():
+        rows_on = {row["day"]: row["rows"] for row in lake.engine.rows(volume.rows_per_day(rows, time))}
+        found.append(spans.volume(settings, source, rows_on, snapshot_date(context)))
+    return volume.table(found)

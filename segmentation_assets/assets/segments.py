@@ -44,7 +44,7 @@ def customer_segments(
         **{f"customers: {name}": int(n) for name, n in assigned["segment_name"].value_counts().sort_index().items()},
         **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
         "customers who moved": int(moved.sum()),
-        "mean confidence": float(assigned["confidence"].mean()) if assigned["confidence"].notna().any() else 0.0,
+        **({"mean confidence": float(assigned["confidence"].mean())} if assigned["confidence"].notna().any() else {}),
     })  # fmt: skip
     return with_previous
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation_assets.audit import violations
 from segmentation_assets.contracts import Contract
+from segmentation_assets.core.wording import counted
 from segmentation_assets.lake import Lake
 from segmentation_assets.partitions import snapshots
 
@@ -62,7 +63,7 @@ def _written_and_checked(contract: Contract, compute: Callable[..., Any]) -> Cal
         frame = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
         staged = lake.stage(contract, context.partition_key, frame)
         broken = violations(contract, lake.read_staged(staged))
-        problem = "; ".join(f"{text} ({rows:,} rows)" for text, rows in broken.items())
+        problem = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
         if broken:
             staged.discard()
             yield dg.AssetCheckResult(check_name=CHECK, passed=False, description=problem, metadata=broken)

@@ -23,6 +23,7 @@ from segmentation_assets.core.families import FAMILIES, Family, SelectionSetting
 from segmentation_assets.core.grid_model import GridModel
 from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.valley import valley_p_values
+from segmentation_assets.core.wording import counted
 
 _NO_GAP = stability.Gap(np.nan, np.nan)
 
@@ -83,7 +84,7 @@ class Samples:
 def evaluate(samples: Samples, settings: SelectionSettings) -> tuple[Candidate, ...]:
     """Every candidate with its figures, algorithm by algorithm and k by k."""
     wanted = {*range(settings.k_min, settings.k_max + 1), settings.business_k, settings.fallback_k}
-    ks = sorted(k for k in wanted if k <= samples.distinct)
+    ks = sorted(k for k in wanted if k <= samples.distinct) or [samples.distinct]
     found: list[Candidate] = []
     for name in settings.algorithms:
         family = FAMILIES[name](settings)
@@ -138,7 +139,7 @@ def objections(candidate: Candidate, settings: SelectionSettings, unmeasured: bo
     if not candidate.jaccard and not unmeasured:
         found.append("its stability was not measured")
     if candidate.smallest_share < settings.min_share or candidate.smallest_count < settings.min_count:
-        found.append(f"its smallest cluster has {candidate.smallest_count} customers ({candidate.smallest_share:.1%})")
+        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({candidate.smallest_share:.1%})")
     return found
 
 

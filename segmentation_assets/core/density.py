@@ -19,6 +19,7 @@ from segmentation_assets.core.clustering import (
     require_clusterable,
     subsample,
 )
+from segmentation_assets.core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class HDBSCAN:
         rows = subsample(points, self.fit_rows, seed)
         smallest = max(5, round(self.min_cluster_share * len(rows)))
         if len(rows) <= smallest:
-            raise ClusteringError(f"HDBSCAN needs more than {smallest} customers, there are {len(rows)}; use k-means")
+            raise ClusteringError(f"HDBSCAN needs more than {counted(smallest, 'customer')}, of {len(rows)}; use k-means")
         with one_thread():
             found = cluster.HDBSCAN(min_cluster_size=smallest, min_samples=self.min_samples, copy=True).fit(rows)
         own = found.labels_ >= 0

@@ -194,7 +194,8 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
 
 def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], rule: DriftRule) -> pd.DataFrame:
     """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
-    and whether it is flagged. `in_model` are the features that the model uses; all that is not a feature concerns the model.
+    and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses;
+    all that is not a feature concerns the model.
     """
     rows = pd.DataFrame(
         [(kind, subject, s.value, s.p_value) for kind, subject, s in shifts], columns=["kind", "subject", "value", "p_value"]
@@ -207,6 +208,21 @@ def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], r
     joint = rows["kind"] == "joint"
     rows["statistic"] = np.where(joint, "auc", "psi")
     rows["threshold"] = np.where(joint, rule.auc_floor, rule.psi_floor)
-    rows["flagged"] = (rows["q_value"] <= rule.alpha) & (rows["value"] > rows["threshold"])
+    flagged = (rows["q_value"] <= rule.alpha) & (rows["value"] > rows["threshold"])
+    rows["flagged"] = flagged.astype("boolean").mask(rows["q_value"].isna())  # unknown where nothing was measured
     rows["in_model"] = (rows["kind"] != "feature") | rows["subject"].isin(in_model)
     return rows[list(COLUMNS)]
+
+
+def unmeasured(report: pd.DataFrame, kind: Kind | None = None) -> str:
+    """Why nothing was measured, of one kind or at all, as a part of a sentence; empty where something was."""
+    own = report if kind is None else report[report["kind"] == kind]
+    if own["q_value"].notna().any():
+        return ""
+    if report.empty:
+        return "there was no model before to compare with"
+    if report["q_value"].isna().all():
+        return "no customer is active, or none was when the model was trained"
+    if own.empty:
+        return "the model before keeps none to compare with, because it is a grid or had too few customers"
+    return f"fewer than {FEWEST_COMPARED} customers are active, or were when the model was trained"

@@ -18,6 +18,7 @@ Scaling = Literal["standard", "range", "robust"]
 
 # Spread below this share of the centre is rounding noise in float64, so the feature is a constant.
 _CONSTANT_TOLERANCE = 1e-12
+_WHOLE_TOLERANCE = 1e-9  # 1 - 0.995 is a little more or less than 0.005
 # The interquartile range of a Gaussian is 1.349 standard deviations, so "robust" and "standard" agree on Gaussian data.
 _GAUSSIAN_IQR = 1.349
 
@@ -56,11 +57,7 @@ class NumericColumn:
         seen = np.sort(values[np.isfinite(values)])
         if seen.size == 0:
             return cls(name, transform, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight)
-        # Quantiles round inwards to an observed value: a single extreme customer is always clipped, also in small samples.
-        low = float(np.quantile(seen, winsorize[0], method="higher"))
-        high = float(np.quantile(seen, winsorize[1], method="lower"))
-        if low > high:  # fewer rows than the two quantiles can tell apart
-            low, high = float(seen[0]), float(seen[-1])
+        low, high = _winsorised(seen, *winsorize)
         clipped = np.clip(seen, low, high)
         power = float(stats.yeojohnson_normmax(clipped)) if transform == "yeo-johnson" and low < high else 1.0
         moved = _forward(clipped, transform, power)
@@ -177,6 +174,18 @@ class CategoricalColumn:
     def dimensions(self) -> tuple[str, ...]:
         names = ["(missing)" if level is None else level for level in self.levels]
         return tuple(f"{self.name}={level}" for level in [*names, *(["(other)"] if self.pooled else [])])
+
+
+def _winsorised(seen: NDArray[np.float64], lower: float, upper: float) -> tuple[float, float]:
+    """Lowest and highest value that sorted values (n,) keep. An end whose share is less than one customer has no extreme to move:
+    moving one all the same would make different customers alike."""
+    low, high = float(seen[0]), float(seen[-1])
+    # Quantiles round inwards to an observed value, so that a single extreme customer of enough is clipped.
+    if lower * len(seen) >= 1 - _WHOLE_TOLERANCE:
+        low = float(np.quantile(seen, lower, method="higher"))
+    if (1 - upper) * len(seen) >= 1 - _WHOLE_TOLERANCE:
+        high = float(np.quantile(seen, upper, method="lower"))
+    return (low, high) if low <= high else (float(seen[0]), float(seen[-1]))
 
 
 def _spread(values: NDArray[np.float64], scaling: Scaling) -> float:

@@ -19,7 +19,6 @@ from segmentation_assets.core.figures import (
     VERMILION,
     WIDTH,
     amount,
-    count,
     cut,
     drawn,
     empty,
@@ -28,6 +27,7 @@ from segmentation_assets.core.figures import (
     short,
     titled,
 )
+from segmentation_assets.core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,11 @@ def distributions(
     without = [name for name in units if name not in varying and name in facts.index]
     tailed = facts.loc[names, "skewness"].abs() > LONG_TAIL
     if scale == "raw":
-        title = f"{tailed.sum()} of {len(names)} features have a long tail: few customers with extreme values" if tailed.any() else title
+        title = (
+            f"{tailed.sum()} of {len(names)} features {'has' if tailed.sum() == 1 else 'have'} a long tail: few customers with extreme values"
+            if tailed.any()
+            else title
+        )
         said = (
             "Height: active customers. From the 1st to the 99th percentile; the outermost bars hold what lies beyond. Orange: share without a "
             f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
@@ -125,6 +129,8 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     import seaborn as sns
 
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
+    if "active" not in shares:
+        return empty(title, "Not measured: no customer is active, and features describe those who are.")
     sizes = table.groupby("status")["customers"].first()
     shares = shares[[status for status in STATUSES if status in shares]]
     whole = (shares == 0).all(axis=1)
@@ -132,7 +138,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     by_nature = (shares.get("active", 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
-    said = f"{whole.sum()} are there for everyone"
+    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} there for everyone"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
     said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
     if shown.empty:
@@ -141,7 +147,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     half = int((shown[group] >= 0.5).sum())
     whom = "active customers" if group == "active" else f"{group} customers"
     title = (
-        f"{half} of {len(shares) - never.sum()} features and attributes are missing for at least half of the {whom}"
+        f"{half} of {len(shares) - never.sum()} features and attributes {'is' if half == 1 else 'are'} missing for at least half of the {whom}"
         if half
         else f"{cut(shown.index[0], 40)} is missing most often: for {percent(shown[group].iloc[0])} of the {whom}"
     )
@@ -151,7 +157,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     ax, *_ = figure.subplots(1, 2, width_ratios=[shown.shape[1], 3 - shown.shape[1] or 0.01])
     figure.axes[1].set_visible(False)
     sns.heatmap(shown, ax=ax, cmap="Greys", vmin=0, vmax=1.25, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
-    ax.set_xticklabels([f"{status}\n{count(sizes[status], 'customer')}" for status in shown.columns])
+    ax.set_xticklabels([f"{status}\n{counted(sizes[status], 'customer')}" for status in shown.columns])
     ax.set_yticks(np.arange(len(shown)) + 0.5, [cut(name, 44) for name in shown.index])
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, labelrotation=0)
@@ -164,6 +170,8 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     """Share of customers beyond a modified z-score of 3.5, by feature, and beside it how far the values reach."""
     shown = summary[summary["outliers"] > 0].sort_values("outlier_share")
     rule = "a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993)"
+    if summary["outlier_share"].isna().all():
+        return empty(title, "Not measured: no active customer has a value.")
     if shown.empty:
         return empty("There are no outliers", f"No active customer lies beyond {rule}.")
     most = shown.iloc[-1]
@@ -200,7 +208,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     return figure
 
 
-@drawn("Which features move together", "No two features vary, so that nothing can move together.")
+@drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
     import seaborn as sns
@@ -251,7 +259,7 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
         (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
         for p in redundant.head(MOST_NAMED).itertuples()
     ]  # fmt: skip
-    lines += [(f"and {count(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
+    lines += [(f"and {counted(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
     for i, (line, now) in enumerate(lines):
         weight = "bold" if now else "normal"
         figure.text(1 - 0.2 / WIDTH, 1 - (below + 0.36 * i) / height, line, ha="right", va="top", fontsize=8, fontweight=weight)
@@ -259,14 +267,14 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
 
 def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     """What the correlations say about the clustering, in a line."""
-    counted = redundant[redundant["both_in_model"]]
-    if len(counted) == 1:
-        pair = counted.iloc[0]
+    twice = redundant[redundant["both_in_model"]]
+    if len(twice) == 1:
+        pair = twice.iloc[0]
         return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: take out {pair['take_out']}"
-    if len(counted):
-        return f"{len(counted)} pairs of features count twice in the clustering: take one of each out"
+    if len(twice):
+        return f"{len(twice)} pairs of features count twice in the clustering: take one of each out"
     if len(redundant):
-        return f"{count(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
+        return f"{counted(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
     told = pairs[pairs["customers"] >= LEAST_RANKED]
     if told.empty:
         return "There are too few customers to tell which features say the same"

@@ -125,11 +125,6 @@ def amount(value: float, unit: str) -> str:
     return f"{value * 100:.3g}%" if unit == "share" else short(value)
 
 
-def count(n: int, one: str, many: str = "") -> str:
-    """1 customer, 2 customers."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def cut(name: object, letters: int) -> str:
     """A name that fits: its middle is left out where it is too long, because long names often differ at their end."""
     text, end = str(name), letters // 3

@@ -46,7 +46,7 @@ class SegmentEvent:
 
     `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
     merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
-    to) any one segment. Empty for a change of character.
+    to) any one segment. Empty for a change of character, and for a segment without customers.
     """
 
     event: Event
@@ -72,7 +72,7 @@ def segment_events(
     shared = counts.reindex(index=old, columns=new, fill_value=0).to_numpy(dtype=np.float64)
     went, came = _shares(shared, axis=1), _shares(shared, axis=0)  # of each old segment, and of each new one
     union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
-    jaccard = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    jaccard = np.divide(shared, union, out=np.full_like(shared, np.nan), where=union > 0)
     found: list[SegmentEvent] = []
     for row, segment in enumerate(old):
         parts = np.flatnonzero((came[row] >= MOST) & (went[row] >= PART)).tolist()
@@ -87,17 +87,22 @@ def segment_events(
         if segment in new and not {segment} & (gone | made):
             found.append(SegmentEvent("survived", (segment,), (segment,), float(jaccard[row, new.index(segment)])))
         elif segment not in new and segment not in gone:
-            found.append(SegmentEvent("died", (segment,), (), float(went[row].max(initial=0.0))))
+            found.append(SegmentEvent("died", (segment,), (), _largest(went[row])))
     for column, segment in enumerate(new):
         if segment not in old and segment not in made:
             event: Event = "born" if segment > highest else "restored"
-            found.append(SegmentEvent(event, (), (segment,), float(came[:, column].max(initial=0.0))))
+            found.append(SegmentEvent(event, (), (segment,), _largest(came[:, column])))
     return sorted(found, key=lambda e: (e.event, e.before, e.after))
 
 
 def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
     """Segments that are there before and now, and whose typical customer has become another."""
     return [SegmentEvent("changed character", (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
+
+
+def _largest(shares: NDArray[np.float64]) -> float:
+    """The largest of a segment's shares; NaN where it has no customers who could have come from, or gone, anywhere."""
+    return float(shares.max()) if shares.any() else float("nan")
 
 
 def _shares(shared: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

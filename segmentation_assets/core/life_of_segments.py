@@ -43,13 +43,16 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[i
     share = "" if math.isnan(event.overlap) else f"{event.overlap:.0%}"
     match event.event:
         case "born":
-            return f"{after} was born; at most {share} of it comes from any one segment." if event.overlap else f"{after} was born."
+            came = f"; at most {share} of it comes from any one segment" if share and event.overlap else ""
+            return f"{after} was born{came}."
         case "restored":
             return f"{after} is back with the earlier model."
         case "died":
-            return f"{before} is no more; at most {share} of it went to any one segment."
+            went = f"at most {share} of it went to any one segment" if share else "no active customer was in it"
+            return f"{before} is no more; {went}."
         case "survived":
-            return f"{after} survived the change of model: {share} of old and new are the same customers."
+            kept = f"{share} of old and new are the same customers" if share else "no active customer is in the old or the new"
+            return f"{after} survived the change of model: {kept}."
         case "split":
             return f"{before} was split into {after}, which hold {share} of it."
         case "merged":

@@ -4,6 +4,7 @@ Belongs here: the decision. Training is `training`, what has drifted is found by
 """
 
 import datetime as dt
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +19,7 @@ from segmentation_assets.core.segment_model import Provenance, SegmentModel
 from segmentation_assets.core.selection import labels_one_snapshot_back
 from segmentation_assets.core.training import Past, Wanted, train
 from segmentation_assets.core.validity import forward_validity
+from segmentation_assets.core.wording import counted
 
 Policy = Literal["on_drift", "always", "never", "max_age"]
 TRAINED, CARRIED, PROMOTED, REFUSED, ROLLED_BACK = "trained", "carried forward", "promoted", "refused", "rolled back"
@@ -105,10 +107,16 @@ def _decided(
     if now.pointed_back is not None:
         return _rolled_back(now.pointed_back, champion, active)
     needed = _needs_training(champion, wanted, active)
+    if champion is not None and active.empty:
+        carried = _carried(champion, active, _nobody(needed))
+        if champion.clusters is None:
+            none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
+            carried = replace(carried, provenance=replace(carried.provenance, reason=none))
+        return carried
     if champion is None or needed:
         return train(active, champion, wanted, as_of, needed, now.past)
     why, otherwise = _occasion(retraining, now.age, drifted)
-    if not why or active.empty:
+    if not why:
         return _carried(champion, active, otherwise)
     challenger = train(active, champion, wanted, as_of, f"{why}, so a challenger was trained.", now.past)
     return _contested(champion, challenger, active, wanted, retraining, now.past)
@@ -125,21 +133,36 @@ def _needs_training(champion: SegmentModel | None, wanted: Wanted, active: pd.Da
     return ""
 
 
+def _nobody(needed: str) -> str:
+    """Why a model is carried forward where no customer is active, whether or not one was to be trained."""
+    nothing = "no customer is active, so drift was not measured"
+    return f"{nothing}, and it cannot be trained again though the settings of the model have changed" if needed else nothing
+
+
 def _occasion(retraining: Retraining, age: int, drifted: pd.DataFrame) -> tuple[str, str]:
     """Why a challenger is trained (empty: it is not), and why the champion is carried forward if not."""
     match retraining.policy:
         case "always":
-            return "The policy asks for a challenger at every snapshot", "no customer is active"
+            return "The policy asks for a challenger at every snapshot", ""
         case "max_age":
-            old = f"it is {_snapshots(age)} old"
-            why = f"The model in force is {_snapshots(age)} old, {retraining.max_age} or more" if age >= retraining.max_age else ""
+            old = f"it is {counted(age, 'snapshot')} old"
+            why = f"The model in force is {counted(age, 'snapshot')} old, {retraining.max_age} or more" if age >= retraining.max_age else ""
             return why, f"{old}, and a challenger is trained at {retraining.max_age}"
         case "never":
             return "", "the policy is never to train again"
         case _:
-            flagged = drifted.loc[drifted["flagged"] & drifted["in_model"], "subject"].tolist()
+            flagged = drifted.loc[drifted["flagged"].fillna(False) & drifted["in_model"], "subject"].tolist()
             why = f"Drift was flagged ({naming.listed(flagged)})" if flagged else ""
-            return why, "nothing that it depends on has drifted"
+            return why, _undrifted(drifted[drifted["in_model"]])
+
+
+def _undrifted(used: pd.DataFrame) -> str:
+    """That nothing which the model depends on is flagged, and what of it was not measured."""
+    unmeasured = used.loc[used["flagged"].isna(), "subject"].tolist()
+    if len(unmeasured) == len(used):
+        return "drift could not be measured of anything that it depends on"
+    told = f" ({naming.listed(unmeasured)} could not be measured)" if unmeasured else ""
+    return f"nothing that it depends on has drifted{told}"
 
 
 def _contested(
@@ -180,10 +203,10 @@ def _gates(
     ))  # fmt: skip
     points = clone(wanted.preprocessor).fit_transform(active[list(wanted.features)])
     fit, before = (explained(points, labels.to_numpy()) for labels in (theirs, ours))
-    gates.append(Gate(
-        bool(fit - before >= retraining.least_fit_gain),  # NaN where all customers are alike: nothing is gained
-        f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retraining.least_fit_gain:.1%} more)",
-    ))  # fmt: skip
+    gains = f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retraining.least_fit_gain:.1%} more)"
+    if math.isnan(fit):  # nothing is gained
+        gains = "all active customers are alike in the features used, so it can explain no more of how they differ than the champion"
+    gates.append(Gate(bool(fit - before >= retraining.least_fit_gain), gains))
     back = past.of(wanted) if past is not None else None
     if past is not None and back is not None and past.outcome.any():
         # Fitted there, as the champion may be: borders drawn after a shift say nothing of customers before it.
@@ -225,7 +248,3 @@ def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Prove
             for segment, own in zip(segments, members, strict=True)
         )
     return replace(model, segments=segments, provenance=provenance, candidates=(), refused=None)
-
-
-def _snapshots(number: int) -> str:
-    return "1 snapshot" if number == 1 else f"{number} snapshots"

@@ -20,7 +20,6 @@ from segmentation_assets.core.figures import (
     MUTED,
     SEGMENT_COLOURS,
     amount,
-    count,
     empty,
     heading_height,
     percent,
@@ -30,6 +29,7 @@ from segmentation_assets.core.figures import (
 from segmentation_assets.core.hierarchical import Ward, WardTree
 from segmentation_assets.core.prototypes import NOISE, PrototypeModel
 from segmentation_assets.core.stability import READINGS
+from segmentation_assets.core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +104,7 @@ def silhouette_plot(
     figure = titled(
         1.6 + 0.65 * len(names),
         f"{percent(float((values < 0).mean()))} of customers lie nearer to another segment than to their own",
-        f"Silhouette (Rousseeuw 1987) of {count(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
+        f"Silhouette (Rousseeuw 1987) of {counted(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
         f"another. Dashed: the mean, {values.mean():.2f}.",
     )
     ax = figure.subplots()
@@ -157,17 +157,19 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
 
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(points), min(MOST_DOTS, len(points)), replace=False))
+    if (points == points[0]).all():
+        return empty("Where customers lie", "All active customers are alike in the model's features, so there is nothing to map.")
     components = min(2, *points.shape)
     pca = PCA(components).fit(points)
     placed = pca.transform(points[rows])
     if components == 1:  # a map of one feature: height says nothing, it only keeps customers apart
         placed = np.column_stack([placed, rng.uniform(-0.5, 0.5, len(placed))])
-    shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])  # of customers who are all alike, nothing varies
+    shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])
     figure = titled(
         5.8,
         f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
-        f"{count(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the density "
-        "cut through a continuum.",
+        f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the "
+        "density cut through a continuum.",
     )
     segments, density = figure.subplots(1, 2, sharex=True, sharey=True)
     for cluster in (*range(len(names)), NOISE):
@@ -233,7 +235,7 @@ def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: floa
     figure = titled(
         4.4,
         f"With a radius of {eps:.3g}, DBSCAN would call {percent(share)} of customers core",
-        f"Distance of {count(len(distances), 'customer')} to their neighbour number {min_samples}, from dense to sparse surroundings "
+        f"Distance of {counted(len(distances), 'customer')} to their neighbour number {min_samples}, from dense to sparse surroundings "
         "(Ester et al. 1996). Dashed: the radius, eps.",
     )
     ax = figure.subplots()
@@ -299,7 +301,7 @@ def _written(value: float, unit: str) -> str:
 
 def _so_many(n: int, every: int, what: str) -> str:
     """none of 5 segments, 2 of 5 segments, all 5 segments."""
-    return f"all {count(every, what)}" if n == every > 1 else f"{n or 'none'} of {count(every, what)}"
+    return f"all {counted(every, what)}" if n == every > 1 else f"{n or 'none'} of {counted(every, what)}"
 
 
 def _word(candidate: Candidate | None) -> str:

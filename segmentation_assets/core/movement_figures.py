@@ -15,6 +15,7 @@ from segmentation_assets.core.feature_catalog import MONEY
 from segmentation_assets.core.figures import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, percent, segment_colours, short, titled
 from segmentation_assets.core.movement import COMPONENTS, NEW
 from segmentation_assets.core.naming import LAPSED, NOISE, PROSPECT, RETURNED
+from segmentation_assets.core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
         middle = beside[0] + step * i + width / 2
         known = sum(n for block, n in blocks.loc[date, "customers"].items() if isinstance(block, int))
         ax.text(middle, 0, f"{date.day} {date:%b %Y}", ha="center", va="top", fontsize=size, fontweight="bold")
-        ax.text(middle, 0.17, f"{known:,} customers", ha="center", va="top", fontsize=0.83 * size, color=MUTED)
+        ax.text(middle, 0.17, counted(known, "customer"), ha="center", va="top", fontsize=0.83 * size, color=MUTED)
         if i + 1 < len(dates):
             for line, text in enumerate(_moved(flows[flows["from_date"] == date])):
                 ax.text(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.feature_catalog import FEATURES, RECENCY, Feature
+from segmentation_assets.core.wording import counted
 
 LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
 RULE_SEGMENTS = {
@@ -101,14 +102,14 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
     if segment_id == RETURNED:
         return "Took back all that they ever ordered, or only ever returned something."
     if segment_id == LAPSED:
-        since = f"; half of them more than {segment['recency_days'].median():,.0f} days ago" if len(segment) else ""
+        days = segment["recency_days"].median()
+        since = "" if pd.isna(days) else f"; half of them more than {counted(round(days), 'day')} ago"
         return f"Bought before, but not within the lookback{since}."
     if segment.empty:
         return "No customers at this snapshot."
     typical = segment[["frequency", "monetary", "recency_days"]].median()
-    orders = "order" if round(typical["frequency"]) == 1 else "orders"
     sentence = (
-        f"Typically {typical['frequency']:,.0f} {orders} worth {typical['monetary']:,.0f} within the lookback, "
+        f"Typically {counted(round(typical['frequency']), 'order')} worth {typical['monetary']:,.0f} within the lookback, "
         f"the last one {_days_ago(typical['recency_days'])}"
     )
     marks = marked_out_by(segment, population, declared)
@@ -140,7 +141,9 @@ def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:
 
 
 def _days_ago(days: float) -> str:
-    return "today" if days < 0.5 else "1 day ago" if days < 1.5 else f"{days:,.0f} days ago"
+    if pd.isna(days):
+        return "at an unknown time"
+    return "today" if days < 0.5 else f"{counted(max(1, round(days)), 'day')} ago"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -21,7 +21,6 @@ from segmentation_assets.core.figures import (
     MUTED,
     UNKNOWN,
     VERMILION,
-    count,
     cut,
     drawn,
     empty,
@@ -29,6 +28,7 @@ from segmentation_assets.core.figures import (
     short,
     titled,
 )
+from segmentation_assets.core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
         by_hour = timed.groupby("hour")["orders"].sum() / timed["orders"].sum()
         hour = int(by_hour.idxmax())
         busiest = busiest.replace(" of orders)", f"), {hour} to {hour + 1} h the busiest hour ({percent(by_hour.max())} of orders)")
-    said = f"All {count(orders, 'order')} so far, returns not netted."
+    said = f"All {counted(orders, 'order')} so far, returns not netted."
     said += (
         " No order has a time of day."
         if timed.empty
@@ -243,7 +243,7 @@ def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -
     points = {part: table[table["percentile"] == part].iloc[0] for part in (5, 20, 50)}
     title = f"{_best(20, points[20], buyers).capitalize()} bring {percent(points[20]['revenue_share'])} of revenue"
     said = (
-        f"{count(buyers, 'customer')} who spent {short(revenue)} ({currency}) within the lookback, best first. Gini coefficient {gini:.2f}: "
+        f"{counted(buyers, 'customer')} who spent {short(revenue)} ({currency}) within the lookback, best first. Gini coefficient {gini:.2f}: "
         "0 where all spend alike, 1 where one brings everything."
     )
     figure = titled(5.4, title, said)
@@ -277,7 +277,7 @@ def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -
 def _best(part: int, point: pd.Series, buyers: int) -> str:
     """the top 20% of customers; of few, how many these are."""
     exact = abs(point["customer_share"] * 100 - part) < 0.5
-    return f"the top {part}% of customers" if exact else f"the top {int(point['customers'])} of {count(buyers, 'customer')}"
+    return f"the top {part}% of customers" if exact else f"the top {int(point['customers'])} of {counted(buyers, 'customer')}"
 
 
 @drawn("What customers buy", "Nobody bought anything within the lookback.")
@@ -291,7 +291,7 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
     title = f"{cut(_name(first['category']), 40)} makes {percent(first['share'])} of purchases; {percent(first['penetration'])} of customers buy it"
     bars = [*zip(map(_name, shown["category"]), shown["share"], shown["penetration"], strict=True)]
     if len(rest):
-        bars.append((f"{count(len(rest), 'smaller category', 'smaller categories')}", rest["share"].sum(), np.nan))
+        bars.append((f"{counted(len(rest), 'smaller category', 'smaller categories')}", rest["share"].sum(), np.nan))
     figure = titled(
         1.15 + 0.29 * len(bars),
         title,
@@ -345,7 +345,11 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     )
     left_out = sum(len(table[table["attribute"] == name]) > len(levels[name]) for name in order)
     said += f" The {MOST_LEVELS} most common levels." if left_out else ""
-    said += f" {len(telling) - len(order)} further attributes say less." if len(telling) > len(order) else ""
+    said += (
+        f" {counted(len(telling) - len(order), 'further attribute says', 'further attributes say')} less."
+        if len(telling) > len(order)
+        else ""
+    )
     figure = titled(1.1 + sum(heights), title, said)
     grid = figure.subplots(down, across, squeeze=False, sharex=True, height_ratios=heights)
     letters = SHORT_LEVEL if most == 3 else 46

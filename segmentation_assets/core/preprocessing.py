@@ -28,7 +28,8 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         "log" is the signed log1p, meant for amounts and counts. On a feature that spreads widely on *both* sides of zero it
         opens a gap at zero that is not in the data; give such a feature "yeo-johnson" or "none".
     scaling : "standard" (standard deviation), "range" (after winsorising) or "robust" (interquartile range).
-    winsorize : lower and upper quantile; values beyond are moved to them, so that no single customer stretches an axis.
+    winsorize : lower and upper quantile; values beyond are moved to them, so that no single customer stretches an axis. Of fewer
+        customers than make one beyond it, such as 200 at 0.005, none is moved.
     weights : feature to its weight in the squared distance; 1 where not named, 0 keeps a feature out of the geometry.
     categorical : numeric features to treat as categories (codes). Text, category and object columns always are.
     min_share : share of customers below which a level is pooled with the other rare ones.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from segmentation_assets.core import naming
@@ -37,7 +38,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
             "segment_id": segment_id, "segment_name": name,
             "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),
             "customers": len(members), "share": len(members) / max(len(joined), 1),
-            "revenue": spent, "revenue_share": spent / revenue if revenue > 0 else 0.0,
+            "revenue": spent, "revenue_share": spent / revenue if revenue > 0 else np.nan,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=SEGMENT_COLUMNS).assign(model_version=model.provenance.model_version)
 

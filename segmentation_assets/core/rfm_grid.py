@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.wording import counted
+
 CHAMPIONS = "champions"
 LOYAL = "loyal customers"
 POTENTIAL = "potential loyalists"
@@ -34,7 +36,9 @@ def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
     """
     for values, name in ((recency_days, "recency"), (frequency, "frequency")):
         if values.isna().any():
-            raise ValueError(f"{int(values.isna().sum())} customers have no {name}; the grid takes only active customers")
+            raise ValueError(
+                f"{counted(int(values.isna().sum()), 'customer has', 'customers have')} no {name}; the grid takes only active customers"
+            )
     recency, orders = 6 - quintile(recency_days), quintile(frequency)
     names = [NAME_OF_CELL[cell] for cell in zip(recency.tolist(), orders.tolist(), strict=True)]
     return pd.DataFrame({"recency_score": recency, "frequency_score": orders, "segment": names}, index=frequency.index)

@@ -37,7 +37,10 @@ def write(model: SegmentModel) -> pd.DataFrame:
     for position, found in enumerate(model.drifted.to_dict("records")):
         texts = {name: found.pop(name) for name in DRIFT_TEXTS}
         rows += [("drift", position, texts["subject"], name, math.nan, text) for name, text in texts.items()]
-        rows += [("drift", position, texts["subject"], str(name), float(value), None) for name, value in found.items()]
+        rows += [
+            ("drift", position, texts["subject"], str(name), math.nan if pd.isna(value) else float(value), None)
+            for name, value in found.items()
+        ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     parts = [frame] if model.clusters is None else [frame, model.clusters.to_frame()]
     return pd.concat(parts, ignore_index=True).assign(model_version=model.provenance.model_version)
@@ -62,7 +65,7 @@ def read(frame: pd.DataFrame) -> SegmentModel:
         sample=_points(parts["training sample"]) if "training sample" in parts else no_sample(),
         candidates=tuple(map(_candidate, each("candidate"))),
         refused=_provenance(parts["refused challenger"]) if "refused challenger" in parts else None,
-        drifted=pd.DataFrame(list(map(_drifted, each("drift"))), columns=list(drift.COLUMNS)),
+        drifted=pd.DataFrame(list(map(_drifted, each("drift"))), columns=list(drift.COLUMNS)).astype({"flagged": "boolean"}),
     )
 
 
@@ -160,4 +163,4 @@ def _candidate(rows: pd.DataFrame) -> Candidate:
 def _drifted(rows: pd.DataFrame) -> dict[str, Any]:
     by_field = rows.set_index("field")
     found = {name: by_field.at[name, "text" if name in DRIFT_TEXTS else "value"] for name in drift.COLUMNS}
-    return found | {name: bool(found[name]) for name in DRIFT_FLAGS}
+    return found | {name: None if pd.isna(found[name]) else bool(found[name]) for name in DRIFT_FLAGS}

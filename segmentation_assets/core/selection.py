@@ -21,6 +21,7 @@ from segmentation_assets.core.prototypes import PrototypeModel
 from segmentation_assets.core.rfm_grid import rfm_grid
 from segmentation_assets.core.stability import Gap, gap_choice
 from segmentation_assets.core.validity import ForwardValidity, forward_validity
+from segmentation_assets.core.wording import counted
 
 __all__ = [
     "Candidate",
@@ -126,17 +127,18 @@ def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> De
     kmeans = {c.k: c for c in candidates if c.algorithm == "kmeans" and c.k > 1}
     business = kmeans.get(settings.business_k) or kmeans[max(kmeans)]
     fallback = kmeans.get(settings.fallback_k)
+    asked = business.k == settings.business_k
     opening = "A convenient partition of a continuum, not distinct segments: no candidate passed every test of distinctness"
     if business.weakest_jaccard < settings.dissolved_jaccard and fallback is not None and fallback.k < business.k:
+        tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
         reason = (
-            f"{opening}, so k-means cuts it in {fallback.k}; the business's k = {business.k} has a cluster that dissolves when "
-            f"resampled (Jaccard {business.weakest_jaccard:.2f})."
+            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled (Jaccard "
+            f"{business.weakest_jaccard:.2f})."
         )
         return Decision(fallback, "convenient", reason)
-    reason = (
-        f"{opening}, so k-means cuts it in {business.k}, the business's number of segments (weakest Jaccard "
-        f"{business.weakest_jaccard:.2f}, {business.reading})."
-    )
+    why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.business_k}"
+    found = f"weakest Jaccard {business.weakest_jaccard:.2f}, {business.reading}"
+    reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
     return Decision(business, "convenient", reason)
 
 
@@ -176,12 +178,14 @@ def _grid(rfm: pd.DataFrame, settings: SelectionSettings) -> pd.DataFrame | None
 
 def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, bool]:
     if validity is None:
-        return f"{reason} Not yet validated when it was chosen: the window that would show its use had not happened.", True
+        return f"{reason} Not yet validated when it was chosen: there was no earlier snapshot to judge it by.", True
+    if np.isnan(validity.gain):  # no evidence against the partition, and none for it
+        nothing = "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain"
+        return f"{reason} Not yet validated when it was chosen: {nothing}.", True
     figures = (
         f"{validity.eta_squared:.3f} against {validity.baseline_eta_squared:.3f} of the outcome's variance, gain "
         f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
     )
-    # NaN (nothing happened, so nothing to explain) is no evidence against the partition.
     if validity.gain <= 0:
         return f"{reason} It says no more of the next window than the RFM grid ({figures}), so the grid is published.", False
     return f"{reason} One snapshot back it explained more than the RFM grid ({figures}).", True
@@ -206,7 +210,7 @@ def _with_reasons(
 
 
 def _density_reason(candidate: Candidate) -> str:
-    clusters = f"{candidate.k} cluster" + ("s" if candidate.k > 1 else "")
+    clusters = counted(candidate.k, "cluster")
     return (
         f"Kept as a diagnostic: {candidate.algorithm} finds {clusters} and calls {candidate.noise_share:.1%} of customers "
         "noise, and every customer needs a segment."

@@ -22,6 +22,7 @@ from segmentation_assets.core.prototypes import PrototypeModel, nearest_distance
 from segmentation_assets.core.rfm_grid import NAMES
 from segmentation_assets.core.segment_model import Provenance, Segment, SegmentModel, no_sample
 from segmentation_assets.core.selection import PastSnapshot, choose
+from segmentation_assets.core.wording import counted
 
 # What the playbook does for a cell of the grid.
 GRID_CHARACTERS = {
@@ -140,19 +141,48 @@ def _chosen(
         return None, (), "", "", " No customers are active, so there are no segments by model."
     inputs, ask = active[list(wanted.features)], wanted.selection
     distinct = count_distinct(clone(wanted.preprocessor).fit(inputs).transform(inputs))
-    remark = ""
-    if distinct < ask.business_k:
-        remark = f" Only {distinct} different customers are active, so there are {distinct} segments instead of {ask.business_k}."
     if distinct == 1:
-        alike = "All active customers are alike in the features used, so they are one segment and nothing was chosen."
+        alike = _alike(inputs)
         only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)
-        return fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor), (only,), "convenient", alike, remark
+        return (
+            fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor),
+            (only,),
+            "convenient",
+            alike,
+            f" There is 1 segment instead of {ask.business_k}.",
+        )
     rfm = [ask.recency, ask.frequency]
     before = past.of(wanted) if past is not None else None
     found = choose(inputs, ask, wanted.preprocessor, active[rfm], before)
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
-    return clusters, (*found.candidates, *grid), found.tier, found.reason, remark
+    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, ask.business_k)
+
+
+def _alike(inputs: pd.DataFrame) -> str:
+    """Why there is one segment only, of active customers who are one point in the geometry."""
+    if len(inputs) == 1:
+        return "Only one customer is active, so that is one segment and nothing was chosen."
+    return f"All active customers are alike in the features used{_winsorised(inputs, 1)}, so they are one segment and nothing was chosen."
+
+
+def _few(inputs: pd.DataFrame, distinct: int, clusters: PrototypeModel | GridModel, asked: int) -> str:
+    """A remark where fewer customers differ than segments were asked for; empty elsewhere."""
+    if distinct >= asked:
+        return ""
+    only = f"Only {counted(len(inputs), 'customer is', 'customers are')} active"
+    if distinct < len(inputs):
+        differ = counted(distinct, "combination")
+        only = f"The {len(inputs):,} active customers take only {differ} of values of the features used{_winsorised(inputs, distinct)}"
+    if isinstance(clusters, GridModel):  # which has its names whether or not a customer stands in each
+        return f" {only}, fewer than the {asked} segments asked for."
+    number = f"{'is' if clusters.k == 1 else 'are'} {counted(clusters.k, 'segment')}"
+    return f" {only}, so there {number} instead of {asked}."
+
+
+def _winsorised(inputs: pd.DataFrame, distinct: int) -> str:
+    """That customers differed before their extreme values were moved, where they did."""
+    return " once extreme values are moved (model.winsorize)" if len(inputs.drop_duplicates()) > distinct else ""
 
 
 def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:

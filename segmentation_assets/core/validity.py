@@ -61,7 +61,8 @@ def forward_validity(
         rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
     gains = np.concatenate([_gains(values[rows], ours[rows], theirs[rows], rng, min(50, resamples - i)) for i in range(0, resamples, 50)])
     tail = (1 - level) / 2
-    low, high = np.quantile(gains, [tail, 1 - tail])
+    measured = gains[np.isfinite(gains)]  # a draw of customers who all spent the same has nothing to explain
+    low, high = np.quantile(measured, [tail, 1 - tail]) if len(measured) else (np.nan, np.nan)
     eta, base = eta_squared(values, ours), eta_squared(values, theirs)
     return ForwardValidity(eta, base, eta - base, float(low), float(high), int(ours.max()) + 1, int(theirs.max()) + 1, len(values))
 

@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.settings_source import Files
 from segmentation_assets.sources import text_files
 from segmentation_assets.sources.base import SourceError
@@ -205,7 +206,7 @@ def _checked_widths(rows: Iterable[text_files.Row], width: int) -> Iterator[text
         if row.problem or (len(row.cells) >= width and not surplus):
             yield row
         else:  # which cell is missing or surplus cannot be known, so none of them can be trusted
-            yield text_files.Row((), row.text, row.lines, f"it has {len(row.cells)} cells, its header {width}")
+            yield text_files.Row((), row.text, row.lines, f"it has {counted(len(row.cells), 'cell')}, its header {width}")
 
 
 def reread_carefully(backend: Any, file: Path, settings: Files, scratch: Path) -> SourceRows | None:

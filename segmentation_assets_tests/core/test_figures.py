@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core import exploration, feature_figures, figures, order_figures
+from segmentation_assets.core import exploration, feature_figures, figures, model_figures, order_figures
 from segmentation_assets.core.feature_catalog import FEATURES
 
 UNITS = {feature.name: feature.unit for feature in FEATURES}
@@ -178,3 +178,15 @@ def test_levels_are_ordered_as_a_person_would() -> None:
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.001, "<1%"), (0.124, "12%"), (0.999, ">99%"), (1.0, "100%")])
 def test_a_share_never_rounds_to_nothing_or_all(share: float, text: str) -> None:
     assert figures.percent(share) == text
+
+
+@pytest.mark.parametrize("name", ["missingness", "outliers", "correlations"])
+def test_where_nobody_is_active_nothing_is_said_to_be_well(name):
+    figure = pictures(customers().assign(status="lapsed"))[name]()
+    assert any(text.get_text().startswith("Not measured: ") for text in figure.texts)
+
+
+def test_customers_who_are_all_alike_are_not_mapped(recwarn):
+    figure = model_figures.pca_map(np.ones((5, 2)), np.zeros(5, dtype=np.int64), ["All"], ["#000000"], 0)
+    assert "are alike in the model's features" in " ".join(text.get_text() for text in figure.texts)
+    assert not recwarn.list

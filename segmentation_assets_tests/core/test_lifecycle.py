@@ -9,7 +9,7 @@ import pytest
 
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.lifecycle import Circumstances, Retraining, next_model
-from segmentation_assets.core.segment_model import Segment
+from segmentation_assets.core.segment_model import Segment, SegmentModel
 from segmentation_assets.core.training import Past, Wanted
 from segmentation_assets_tests.builders import features
 
@@ -40,6 +40,40 @@ def test_without_drift_the_champion_is_carried_forward():
     model = after(customers(3))
     assert (model.provenance.decision, model.refused) == ("carried forward", None)
     assert model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
+
+
+NOBODY = features((400, 0, 0), status="lapsed")
+
+
+@pytest.mark.parametrize("policy", ["on_drift", "always", "never", "max_age"])
+def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
+    model = after(NOBODY, retraining=Retraining(policy=policy, max_age=1), age=5)
+    assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
+    assert model.drifted["flagged"].isna().all() and len(model.drifted)
+    assert SegmentModel.from_frame(model.to_frame()).drifted["flagged"].isna().all()  # and so it is written
+
+
+def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
+    changed = next_model(NOBODY, CHAMPION, replace(WANTED, settings_digest="other"), LATER)
+    assert changed.provenance.model_version == CHAMPION.provenance.model_version
+    assert changed.provenance.reason.endswith(
+        "no customer is active, so drift was not measured, and it cannot be trained again though the settings of the model have changed."
+    )
+    again = next_model(customers(3), changed, replace(WANTED, settings_digest="other"), LATER)
+    assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
+
+
+def test_where_nobody_was_ever_active_there_is_no_model_to_carry_forward():
+    first = next_model(NOBODY, None, WANTED, DAY)
+    assert after(NOBODY, first).provenance.reason == "No customer is active, as at 2024-02-01, so there are still no segments by model."
+
+
+def test_what_could_not_be_measured_of_few_customers_is_named():
+    few = customers(1, n=15)
+    champion = next_model(few, None, WANTED, DAY)
+    assert after(few, champion).provenance.reason.endswith(
+        "nothing that it depends on has drifted (model features together could not be measured)."
+    )
 
 
 def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_keeps_ids_and_names():

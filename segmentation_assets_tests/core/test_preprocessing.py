@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from segmentation_assets.core.feature_columns import NumericColumn
 from segmentation_assets.core.preprocessing import FeaturePreprocessor
 
 BY_NAME = {"check_dataframe_column_names_consistency": "features are picked by name, in any order and among others"}
@@ -85,10 +86,27 @@ def test_a_feature_without_spread_contributes_nothing(values):
     assert np.all(points[:, :-1] == 0) and points[:, -1].std() > 0
 
 
-def test_one_dominant_outlier_does_not_stretch_the_axis_even_in_a_small_sample():
-    spend = np.append(np.arange(1.0, 60.0), 1e12)
+def test_one_dominant_outlier_does_not_stretch_the_axis():
+    spend = np.append(np.arange(1.0, 200.0), 1e12)
     points = FeaturePreprocessor(numeric_transform="none").fit(pd.DataFrame({"spend": spend})).transform(pd.DataFrame({"spend": spend}))
     assert points.max() < 2 and points[-1, 0] == points[-2, 0]
+
+
+@pytest.mark.parametrize(("customers", "winsorize", "kept"), [
+    (3, (0.005, 0.995), (1, 3)), (199, (0.005, 0.995), (1, 199)), (200, (0.005, 0.995), (2, 199)), (2_469, (0.005, 0.995), (14, 2_456)),
+    (10, (0.1, 0.9), (2, 9)), (9, (0.1, 0.9), (1, 9)), (2, (0.2, 0.8), (1, 2)), (100, (0.0, 0.99), (1, 99)), (100, (0.01, 1.0), (2, 100)),
+])  # fmt: skip
+def test_nobody_is_moved_where_less_than_one_customer_lies_beyond_the_quantile(customers, winsorize, kept):
+    """Of 2,469 customers, as in the demo, as many are moved as ever."""
+    column = NumericColumn.fit("spend", np.arange(1.0, customers + 1), "none", winsorize, "standard", 1.0)
+    assert (column.low, column.high) == kept
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60, unique=True), st.floats(0, 0.2))
+def test_winsorising_moves_at_most_its_share_at_either_end_and_a_customer_more(values, share):
+    column = NumericColumn.fit("x", np.array(values), "none", (share, 1 - share), "standard", 1.0)
+    moved = [sum(v < column.low for v in values), sum(v > column.high for v in values)]
+    assert max(moved) <= (share * len(values) + 1 if share * len(values) >= 1 - 1e-6 else 0)
 
 
 def test_a_weight_multiplies_the_squared_distance():

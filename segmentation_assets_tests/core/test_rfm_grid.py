@@ -43,7 +43,7 @@ def test_ties_stay_together_and_sit_where_their_middle_is():
 
 
 def test_a_customer_without_orders_is_refused():
-    with pytest.raises(ValueError, match=r"1 customers have no recency.*only active"):
+    with pytest.raises(ValueError, match=r"1 customer has no recency.*only active"):
         rfm_grid.rfm_grid(pd.Series([1.0, None]), pd.Series([1, 2]))
 
 

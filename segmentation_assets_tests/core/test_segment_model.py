@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.core import life_of_segments
 from segmentation_assets.core.drift import DriftRule
 from segmentation_assets.core.families import SelectionSettings
 from segmentation_assets.core.grid_model import GridModel
@@ -97,12 +98,53 @@ def test_active_customers_whom_a_model_without_clusters_meets_are_unassigned():
 
 
 @pytest.mark.parametrize(
-    ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 1)]
+    ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 2)]
 )
 def test_few_or_identical_customers_give_as_many_segments_as_there_are_kinds(customers, k):
     model = train(features(*customers), k=3)
     assert (model.provenance.k, len(model.segments)) == (k, k)
-    assert f"so there are {k} segments instead of 3" in model.provenance.reason
+    said = "There is 1 segment instead of 3." if k == 1 else "so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_few_customers_who_differ_are_never_told_to_be_alike():
+    """Three customers of two orders each, as a shop's first month may have."""
+    model = train(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), k=5)
+    assert [s.segment_id for s in model.segments] == [1, 2, 3]
+    assert model.provenance.reason.endswith(" Only 3 customers are active, so there are 3 segments instead of 5.")
+    assert "cuts it in 3: customers differ too little for the business's 5" in model.provenance.tier_reason
+
+
+def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
+    ask = replace(ASK, k_min=4, k_max=6, business_k=5, fallback_k=4)
+    model = next_model(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), None, Wanted(COLUMNS, ask, "digest"), DAY)
+    assert model.provenance.k == 3
+
+
+@pytest.mark.parametrize(
+    ("past", "why"),
+    [
+        (None, "there was no earlier snapshot to judge it by."),
+        (Past(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
+        (
+            Past(SHOP, np.zeros(6)),
+            "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain.",
+        ),
+    ],
+)
+def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_grid(past, why):
+    assert train(past=past).provenance.tier_reason.endswith(f"Not yet validated when it was chosen: {why}")
+
+
+def test_how_many_combinations_many_customers_take_is_said():
+    model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
+    said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_customers_who_are_alike_only_once_extremes_are_moved_are_told_so():
+    one = train(features((1, 1, 1), *[(5, 2, 10)] * 250, (90, 9, 999)), k=3)
+    assert "alike in the features used once extreme values are moved (model.winsorize)" in one.provenance.tier_reason
 
 
 def test_a_constant_feature_and_one_that_is_missing_for_all_change_no_segment():
@@ -166,6 +208,15 @@ def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its
     assert {s.segment_id for s in new.segments} > {s.segment_id for s in old.segments} or len({s.segment_id for s in new.segments}) == 3
     assert min({s.segment_id for s in new.segments} - {s.segment_id for s in old.segments}) == 3
     assert len({s.name for s in new.segments}) == 3
+
+
+def test_what_became_of_segments_without_active_customers_is_not_said_in_percent():
+    before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
+    sentences = life_of_segments.events(before, now, SHOP.iloc[:0])["sentence"].tolist()
+    assert not [sentence for sentence in sentences if "%" in sentence]
+    kept = "survived the change of model: no active customer is in the old or the new."
+    assert [sentence.endswith(kept) for sentence in sentences].count(True) == 2
+    assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
 
 
 def test_an_id_that_died_is_not_given_again():
