@@ -210,10 +210,10 @@ def known_customers(
     nothing = dict.fromkeys((*kept, "earlier_order_at"), ibis.null("timestamp(6)"))
     seen_now = {"first_order_at": orders.ordered_at, "last_order_at": orders.ordered_at, "first_return_at": orders.returned_at}
     sightings = ibis.union(
-        orders.select("customer_id", **nothing | seen_now),
-        events.select("customer_id", **nothing | {"first_event_at": events.event_at}),
-        previous.select("customer_id", **nothing | {name: previous[name] for name in kept}),
-        earlier.select("customer_id", **nothing | {"earlier_order_at": earlier.earlier_order_at}),
+        orders.select("customer_id", **_times(nothing | seen_now)),
+        events.select("customer_id", **_times(nothing | {"first_event_at": events.event_at})),
+        previous.select("customer_id", **_times(nothing | {name: previous[name] for name in kept})),
+        earlier.select("customer_id", **_times(nothing | {"earlier_order_at": earlier.earlier_order_at})),
         records.select("customer_id", **nothing),
     )
     latest = ("last_order_at", "earlier_order_at")
@@ -227,6 +227,11 @@ def known_customers(
     marked = records.mutate(on_record=True)
     joined = seen.left_join(marked, "customer_id").drop("customer_id_right")
     return joined.mutate(registered=joined.on_record.fill_null(False)).drop("on_record")
+
+
+def _times(values: dict[str, ir.Value]) -> dict[str, ir.Value]:
+    """Times to the microsecond: Spark gives no precision, and a union takes only what is alike."""
+    return {name: value.cast("timestamp(6)") for name, value in values.items()}
 
 
 def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringValue:

@@ -121,7 +121,10 @@ def earlier_orders(left: ir.Table, returns: ir.Table, previous: ir.Table) -> ir.
         previous: customers of the snapshot before, with their `earlier_order_at`.
     """
     gone = counted(left, returns)
-    both = ibis.union(gone.select("customer_id", earlier_order_at=gone.ordered_at), previous.select("customer_id", "earlier_order_at"))
+    both = ibis.union(
+        gone.select("customer_id", earlier_order_at=gone.ordered_at.cast("timestamp(6)")),  # Spark gives no precision
+        previous.select("customer_id", earlier_order_at=previous.earlier_order_at.cast("timestamp(6)")),
+    )
     return both.group_by("customer_id").agg(earlier_order_at=both.earlier_order_at.max())
 
 
