@@ -10,9 +10,10 @@ import ibis.expr.types as ir
 from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
-from segmentation_assets.sources.kept import PLACE, Kept, numbered
+from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+DROPPED = (*OURS, *FLAGS)
 CODE = r"^\s*0\d+\s*$"  # not 0 itself
 
 
@@ -24,7 +25,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir
     postcode, would lose it. `attribute_types` says otherwise.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
-    names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
+    names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
@@ -63,6 +64,7 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     if not texts:
         return {}
     counts: dict[str, Any] = {}
+    cells = cells.guessing
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
