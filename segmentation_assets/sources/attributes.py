@@ -13,8 +13,9 @@ from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+ENUMERATED = r"^\s*\(\d+\)\s*$"  # (1) and the like, which are negative numbers only among others
 DROPPED = (*OURS, *FLAGS)
-CODE = r"^\s*0\d+\s*$"  # not 0 itself
+CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, a telephone; not 0 itself
 
 
 def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable) -> ir.Table:
@@ -69,7 +70,7 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
         counts[f"code{position}"] = (cells.number(value).notnull() & value.re_search(CODE)).cast("int64").sum()
-        counts[f"number{position}"] = cells.number(value).notnull().cast("int64").sum()
+        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(ENUMERATED)).cast("int64").sum()
         counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}

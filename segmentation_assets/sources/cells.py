@@ -20,10 +20,14 @@ from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.numbers import BLANKS, NOTHING, OTHER, POINT, Marks, read_number, tidy
 
 EXCEL = "excel"  # days since 30 December 1899
+ZONES = {
+    "PST": "-0800", "PDT": "-0700", "MST": "-0700", "MDT": "-0600", "CST": "-0600", "CDT": "-0500", "EST": "-0500", "EDT": "-0400",
+    "BST": "+0100", "CET": "+0100", "CEST": "+0200", "JST": "+0900", "AEST": "+1000", "AEDT": "+1100",
+}  # fmt: skip
 SERIAL_DAY, SERIAL_TIME = r"^[2-7][0-9]{4}(?:\.0*)?$", r"^[2-7][0-9]{4}\.[0-9]*[1-9][0-9]*$"  # from October 1954 to January 2119
 TIMES = (
     "", " %H:%M", " %H:%M:%S", ", %H:%M:%S", ", %H:%M", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " at %I:%M %p",
-    " at %I:%M:%S %p", " at %H:%M", " %I:%M%p", " %H:%M:%S %z", " %H:%M %z", " %I:%M:%S %p %z", " %I:%M:%S %p %Z",
+    " at %I:%M:%S %p", " at %H:%M", " %I:%M%p", " %H:%M:%S %z", " %H:%M %z", " %I:%M:%S %p %z", " %I:%M:%S %p %Z", " %H:%M:%S %Z",
 )  # fmt: skip
 DATE_FORMATS = (
     "%Y-%m-%d",
@@ -95,7 +99,14 @@ _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.s
 def _of_serial(text: ir.StringValue, form: str) -> ir.TimestampValue:
     """The time, to the second, that a spreadsheet keeps as days since the end of 1899."""
     number = ibis.ifelse(text.re_search(form), text, ibis.null("string")).try_cast("float64")
-    return ((number - 25_569) * 86_400).round().as_timestamp("s").cast("timestamp")
+    return ibis.timestamp("1970-01-01 00:00:00") + ((number - 25_569) * 86_400).round().cast("int64").as_interval("s")
+
+
+def _with_offset(text: ir.StringValue) -> ir.StringValue:
+    """The text with an offset instead of an abbreviation that the engine does not know, or takes for a place with summer time."""
+    for name, offset in ZONES.items():
+        text = text.re_replace(f" {name}$", f" {offset}")
+    return text
 
 
 def _bare(text: ir.StringValue) -> ir.StringValue:
@@ -129,7 +140,7 @@ class Cells:
         if value.type().is_string():
             kept = value
         elif value.type().is_floating() or value.type().is_decimal():  # 13085.0 is an id that a spreadsheet made a number
-            whole = (value == value.floor()) & (value.abs() < LARGEST_WHOLE)
+            whole = (value % 1 == 0) & (value.abs() < LARGEST_WHOLE)
             kept = ibis.ifelse(whole, ibis.ifelse(whole, value, 0).cast("int64").cast("string"), value.cast("string"))
         else:
             kept = value.cast("string")
@@ -234,7 +245,9 @@ class Cells:
                 attempts.append(self._iso_time(text))
             elif written == EXCEL:
                 attempts += self._of_spreadsheet(text)
-            elif "%z" in written or "%Z" in written:
+            elif "%Z" in written:
+                attempts += [_try_strptime(_with_offset(dated), written.replace("%Z", "%z")), _try_strptime(dated, written)]
+            elif "%z" in written:
                 attempts.append(_try_strptime(dated, written))
             elif re.search(r"%[HIcXT]", written):
                 attempts.append(self._utc(_try_strptime(dated, written)))

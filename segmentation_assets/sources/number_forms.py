@@ -14,9 +14,23 @@ from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import one_currency
 from segmentation_assets.sources.numbers import (
-    COMMA, COMMA_GROUPS, CUT, EITHER, EXPONENT, POINT, POINT_GROUPS, SEVERAL_GROUPS, Marks, in_parts, is_number, part, read_number, signed,
+    COMMA,
+    COMMA_GROUPS,
+    CUT,
+    EITHER,
+    EXPONENT,
+    POINT,
+    POINT_GROUPS,
+    SEVERAL_GROUPS,
+    Marks,
+    in_parts,
+    is_number,
+    part,
+    read_number,
+    signed,
 )  # fmt: skip
 
+GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
 FEW = 0.05  # of the cells that a mark occurs in: where fewer tell what it means, the column is still in doubt
 CURRENCIES = 20  # of a column that are named
 
@@ -31,6 +45,7 @@ class Forms:
         sum_point, sum_comma: of all cells, with the one or the other as decimal mark.
         example: a cell that can be read two ways.
         currencies: sign or code -> cells.
+        groups: mark that can only stand between thousands -> cells.
     """
 
     point: int = 0
@@ -41,6 +56,7 @@ class Forms:
     sum_comma: float = 0.0
     example: str = ""
     currencies: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Forms") -> "Forms":
         numbers = ("point", "comma", "either_point", "either_comma", "sum_point", "sum_comma")
@@ -48,6 +64,7 @@ class Forms:
             **{name: getattr(self, name) + getattr(other, name) for name in numbers},
             example=self.example or other.example,
             currencies=dict(Counter(self.currencies) + Counter(other.currencies)),
+            groups=dict(Counter(self.groups) + Counter(other.groups)),
         )
 
     @property
@@ -94,9 +111,12 @@ def _forms(backend: Any, rows: ibis.Table, column: str, points_are_decimal: bool
         **{name: (told[name] * told.n).sum().fill_null(0.0) for name in sums},
         example=ibis.ifelse(is_either, told.text, ibis.null("string")).min().fill_null(""),
     )  # fmt: skip
+    grouped = {mark: told.digits.re_search(form) & ~is_either for mark, form in GROUPED.items()}
+    marks = told.agg(**{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()})
+    groups = {mark: int(n) for mark, n in backend.to_pyarrow(marks).to_pylist()[0].items() if n}
     tokens = told.filter(told.token != "").group_by("token").agg(n=told.n.sum()).order_by(ibis.desc("n"), "token").limit(CURRENCIES)
     currencies = {row["token"]: int(row["n"]) for row in backend.to_pyarrow(tokens).to_pylist()}
-    return Forms(**backend.to_pyarrow(facts).to_pylist()[0], currencies=currencies)
+    return Forms(**backend.to_pyarrow(facts).to_pylist()[0], currencies=currencies, groups=groups)
 
 
 def _token(numbers: ibis.Table) -> ibis.Value:
@@ -110,7 +130,9 @@ def _certain(told: ibis.Table, mark: str) -> ibis.Value:
     """Whether the decimal mark can only be this one: decimals that are not three, groups by another mark, or several groups of them."""
     groups, other = (COMMA_GROUPS, COMMA) if mark == POINT else (POINT_GROUPS, POINT)
     decimal = told.digits.re_search(rf"^[0-9]*[{mark}][0-9]+{EXPONENT}$") & ~told.digits.re_search(f"^{EITHER}$")
-    grouped = told.digits.re_search(rf"^(?:(?:{groups})[{mark}][0-9]*|{SEVERAL_GROUPS[other]}|[0-9]{{1,3}}(?:[ '][0-9]{{3}})+[{mark}][0-9]*)$")
+    grouped = told.digits.re_search(
+        rf"^(?:(?:{groups})[{mark}][0-9]*|{SEVERAL_GROUPS[other]}|[0-9]{{1,3}}(?:[ '][0-9]{{3}})+[{mark}][0-9]*)$"
+    )
     return decimal | grouped
 
 
@@ -136,18 +158,32 @@ def decimals(forms: Mapping[str, Forms]) -> dict[str, str]:
     return result
 
 
+def thousands(forms: Mapping[str, Forms]) -> str | None:
+    """The one mark that stands between thousands in the columns; None where there is none, or several."""
+    told, marks = decimals(forms), set[str]()
+    for column, found in forms.items():
+        marks |= found.groups.keys()
+        for mark, cells in ((POINT, found.either_point), (COMMA, found.either_comma)):
+            marks |= {mark} if cells and told.get(column) != mark else set()
+    return marks.pop() if len(marks) == 1 else None
+
+
 def doubts(forms: Mapping[str, Forms], reading: Reading) -> tuple[str, ...]:
     """What a person should look at, a line for each: cells that can be read two ways, and several currencies in one column."""
     cells = Cells(reading, decimals=decimals(forms))
     found = [_two_ways(column, one, cells, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
     for column, one in forms.items():
         if not one_currency(one.currencies):
-            named = ", ".join(f"{token} in {n:,} cells" for token, n in one.currencies.items())
+            named = ", ".join(f"{token} ({_cells(n)})" for token, n in one.currencies.items())
             found.append(
-                f"Warning: {column} has several currencies: {named}. Amounts are added up as they are, without converting them. Convert them "
-                "first, or take in one currency."
+                f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
+                "currency."
             )
     return tuple(found)
+
+
+def _cells(n: int) -> str:
+    return f"{n:,} cell{'' if n == 1 else 's'}"
 
 
 def column_marks(cells: Cells, column: str) -> Marks:
@@ -160,11 +196,9 @@ def _two_ways(column: str, one: Forms, cells: Cells, marks: Marks) -> str:
     as_thousands, as_decimals = (one.sum_point, one.sum_comma) if mark == COMMA else (one.sum_comma, one.sum_point)
     is_thousands = marks.decimal != mark
     used, other = (as_thousands, as_decimals) if is_thousands else (as_decimals, as_thousands)
-    what = f"{one.in_doubt:,} cell{'' if one.in_doubt == 1 else 's'} such as {one.example!r} can be read two ways"
+    what = f"{_cells(one.in_doubt)} such as {one.example!r} can be read two ways"
     ways = ("with thousands", "with decimals") if is_thousands else ("with decimals", "with thousands")
     sums = f"{ways[0]}, as they are read, the column adds up to {used:,.2f}; {ways[1]} to {other:,.2f}"
     if marks.given:
-        return f"{column}: {what}; {sums}. The settings say so"
-    return (
-        f"Warning: {column}: {what}; {sums}. Say in the settings which is right: thousands: {mark!r}, or decimal: {mark!r}"
-    )
+        return f"{column}: {what}; {sums}. That is how the settings have it"
+    return f"Warning: {column}: {what}; {sums}. Say in the settings which is right: thousands: {mark!r} or decimal: {mark!r}"

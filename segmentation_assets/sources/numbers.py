@@ -14,29 +14,31 @@ import ibis.expr.types as ir
 from segmentation_assets.sources.currencies import TOKENS
 
 POINT, COMMA = ".", ","
-BLANKS = (
-    "\t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
+BLANKS = "\t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 NOTHING = "\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"  # characters without width
 APOSTROPHES, DASHES = "\u2018\u2019\u02bc\u00b4`\u2032", "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 CUT = "\ue000"  # a private character, which no text keeps
 
-
-TOKEN = rf"[A-Za-z]{{1,3}} ?\p{{Sc}}|[^0-9.,'()+\- {CUT}][^0-9,'()+\- {CUT}]{{0,5}}"
+# Signs before and behind, digits with their marks, and what may be a currency before and behind; "12,-" is twelve.
+TOKEN = rf"(?:[A-Za-z]{{1,3}} ?\p{{Sc}}|[^0-9.,'()+\- {CUT}][^0-9,'()+\- {CUT}]{{0,5}})?"
 DIGITS = r"[0-9](?:[0-9., ']*[0-9])?(?:[eE][-+]?[0-9]+)?|[.,][0-9]+"
-PARTS = rf"^ *([-+(]?) *((?:{TOKEN})?) *([-+(]?) *({DIGITS})(?:[.,]-{{0,2}})? *((?:{TOKEN})?) *([-)]?) *((?:{TOKEN})?) *(\)?) *$"
-IN_PARTS = CUT.join((r"\1\3\6\8", r"\4", r"\2", r"\5", r"\7"))  # signs, digits, what stands before, and twice what stands behind
-WITHOUT_TOKENS = rf"[-+()0-9.,' {BLANKS}{APOSTROPHES}{DASHES}{NOTHING}]"
-KNOWN = rf"(?i)^{WITHOUT_TOKENS}*(?:(?:[0-9]E[-+]?[0-9]|CR|DR|{'|'.join(re.escape(token) for token in TOKENS)}|[A-Z]{{0,3}} ?\p{{Sc}}){WITHOUT_TOKENS}*)*$"
+PARTS = rf"^ *([-+(]?) *({TOKEN}) *([-+(]?) *({DIGITS})(?:[.,]-{{0,2}})? *({TOKEN}) *([-)]?) *({TOKEN}) *(\)?) *$"
+IN_PARTS = CUT.join((r"\1\3\6\8", r"\4", r"\2", r"\5", r"\7"))
 NEGATIVE = rf"^(?:(?:-|\(\)){CUT}([^{CUT}]+){CUT}.*|{CUT}([^{CUT}]+){CUT}.*(?i:CR{CUT}?[^{CUT}]*))$"
 POSITIVE = rf"^\+?{CUT}([^{CUT}]+){CUT}.*$"
+BARE = rf"[-+()0-9.,' {BLANKS}{APOSTROPHES}{DASHES}{NOTHING}]*"
+WORDS = "|".join(["[0-9]E[-+]?[0-9]", "CR", "DR", *(re.escape(token) for token in TOKENS), r"[A-Z]{0,3} ?\p{Sc}"])
+KNOWN = rf"(?i)^{BARE}(?:(?:{WORDS}){BARE})*$"
 SIGNS, BLANK_SIGNS = "$€£¥₹₩", " \xa0\u202f\u2009"  # what stands around and in most numbers that are not plain
 
 COMMA_GROUPS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # 1,234,567 and 12,34,567
 POINT_GROUPS = r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+"
 EITHER = r"[1-9][0-9]{0,2}[.,][0-9]{3}"  # thousands or a decimal
 EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
-SEVERAL_GROUPS = {COMMA: r"[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}", POINT: r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}"}
+SEVERAL_GROUPS = {
+    COMMA: r"[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}",
+    POINT: r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}",
+}
 GROUPS = {COMMA: COMMA_GROUPS, POINT: POINT_GROUPS}
 OTHER = {COMMA: POINT, POINT: COMMA}
 
