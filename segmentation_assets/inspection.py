@@ -18,7 +18,7 @@ from segmentation_assets.settings_source import Tables
 from segmentation_assets.source_checks import attribute_types
 from segmentation_assets.sources import Source, Window, open_source
 from segmentation_assets.sources.guessing import ambiguous
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.kept import Kept, worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 
 EXAMPLES = 3  # records shown of each reason
@@ -94,7 +94,7 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
     lines = [f"{name}: {counted(row['n'], 'row')}, {counted(row['ids'], 'customer')}{span}; {row['bad'] or 0:,} would be rejected"]
     if isinstance(source, TablesSource):
         described = source.kept(name, window)
-        lines += [f"    {line}" for line in _described(described)]
+        lines += [f"    {line}" for line in (*_described(described), *worth_a_look(described))]
         if name == "customers":
             kinds = [f"{attribute} ({kind})" for attribute, kind in attribute_types(rows.select(*judged.columns)).items()]
             lines += [f"    attributes: {', '.join(kinds)}"] if kinds else []

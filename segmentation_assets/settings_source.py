@@ -28,7 +28,12 @@ OPTIONAL = {
 }
 AttributeType = Literal["text", "number", "date", "boolean"]
 FileFormat = Literal["auto", "csv", "parquet", "jsonl", "excel"]
-MISSING = ("NA", "N/A", "NULL", "null", "NaN", "nan")
+MISSING = (
+    "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "<na>", "#n/a n/a", "#n/v", "n/v", "nan", "-nan", "#nan", "nat", "null", "(null)", "[null]",
+    "<null>", "#null!", "none", "(none)", "[none]", "<none>", "nil", "(nil)", "\\n", "undefined", "-", "--", "---", "\u2013", "\u2014", "?",
+    "??", "???", ".", "(blank)", "(empty)", "missing", "(missing)", "unknown", "(unknown)", "not available", "not applicable", "no data",
+    "unbekannt", "inconnu", "desconocido", "sconosciuto", "onbekend", "#value!", "#ref!", "#name?", "#div/0!", "#num!",
+)  # fmt: skip
 
 
 class CompleteJourney(Section):
@@ -49,15 +54,22 @@ class Reading(Section):
         None, description="Zone of times that carry no offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "
         "times are converted."
     )  # fmt: skip
-    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers that are text.")
-    thousands: Literal["", ",", ".", " ", "'"] = Field(
-        "", description="Thousands separator of numbers that are text; empty: there is none."
-    )
-    missing_values: tuple[str, ...] = Field(MISSING, description="Texts that mean that nothing is known, besides an empty cell.")
+    decimal: Literal["auto", ".", ","] = Field(
+        "auto", description="Decimal mark of numbers that are text; `auto` reads each cell by its form, and where that can be read two "
+        "ways, as 1,200 can, by the other cells of its column and table. Given, the other mark is never a decimal one."
+    )  # fmt: skip
+    thousands: Literal["auto", "", ",", ".", " ", "'"] = Field(
+        "auto", description="Mark between thousands of numbers that are text; `auto` takes any, a blank stands for blanks of every kind, "
+        "empty: there is none."
+    )  # fmt: skip
+    missing_values: tuple[str, ...] = Field(
+        MISSING, description="Texts that mean that nothing is known, besides an empty cell: whole cells, in upper or lower case. What is "
+        "given here replaces the list."
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:
-        if self.thousands == self.decimal:
+        if self.thousands == self.decimal != "auto":
             raise ValueError(f"thousands: {self.thousands!r} is also the decimal mark; set decimal to the other one")
         return self
 

@@ -17,6 +17,8 @@ MONEY = "decimal(18, 4)"  # sums of decimals do not depend on the order of rows,
 LARGEST_AMOUNT = 1e12
 ORIGIN = ("row_number", "source_file")
 UNKNOWN = "unknown"
+# Blanks of every kind and characters without width, around ids; in a form that every engine knows.
+INVISIBLE = r"[\s\x{85}\x{A0}\x{AD}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}\x{2029}\x{202F}\x{205F}\x{2060}\x{3000}\x{FEFF}]"
 RULES = Cleaning()
 MADE = ("record_rows", "record_changes")  # of one record that the source made of several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
@@ -243,7 +245,7 @@ def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringVal
 
 def identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
     """The id, trimmed and without the decimals that a spreadsheet gave it; and whether it had them."""
-    trimmed = value.strip()
+    trimmed = value.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", "")
     if not rules.ids_without_decimals:
         return trimmed, ibis.literal(False)
     decimal = trimmed.re_search(r"^[0-9]+\.0+$").fill_null(False)

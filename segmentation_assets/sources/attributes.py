@@ -13,11 +13,13 @@ from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.files import to_json
 from segmentation_assets.sources.guessing import READABLE
-from segmentation_assets.sources.kept import PLACE, Kept, numbered
+from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
 NO_TIME = "known_at is missing or is not a date"
-CODE = r"^\s*0\d+\s*$"  # not 0 itself
+ENUMERATED = r"^\s*\(\d+\)\s*$"  # (1) and the like, which are negative numbers only among others
+DROPPED = (*OURS, *FLAGS)
+CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, a telephone; not 0 itself
 
 
 def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone: str = "UTC") -> ir.Table:
@@ -28,7 +30,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone:
     postcode, would lose it. `attribute_types` says otherwise. Where the newest rows count they are in the order of their times.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
-    names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in OURS))
+    names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
@@ -112,11 +114,12 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     if not texts:
         return {}
     counts: dict[str, Any] = {}
+    cells = cells.guessing
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
         counts[f"code{position}"] = (cells.number(value).notnull() & value.re_search(CODE)).cast("int64").sum()
-        counts[f"number{position}"] = cells.number(value).notnull().cast("int64").sum()
+        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(ENUMERATED)).cast("int64").sum()
         counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}

@@ -7,54 +7,70 @@ readers run on DuckDB, in which sources are taken in whatever engine computes th
 import functools
 import operator
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Reading
+from segmentation_assets.sources.numbers import BLANKS, NOTHING, OTHER, POINT, Marks, read_number, tidy
 
+EXCEL = "excel"  # days since 30 December 1899
+ZONES = {
+    "PST": "-0800", "PDT": "-0700", "MST": "-0700", "MDT": "-0600", "CST": "-0600", "CDT": "-0500", "EST": "-0500", "EDT": "-0400",
+    "BST": "+0100", "CET": "+0100", "CEST": "+0200", "JST": "+0900", "AEST": "+1000", "AEDT": "+1100",
+}  # fmt: skip
+SERIAL_DAY, SERIAL_TIME = r"^[2-7][0-9]{4}(?:\.0*)?$", r"^[2-7][0-9]{4}\.[0-9]*[1-9][0-9]*$"  # from October 1954 to January 2119
+TIMES = (
+    "", " %H:%M", " %H:%M:%S", ", %H:%M:%S", ", %H:%M", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " at %I:%M %p",
+    " at %I:%M:%S %p", " at %H:%M", " %I:%M%p", " %H:%M:%S %z", " %H:%M %z", " %I:%M:%S %p %z", " %I:%M:%S %p %Z", " %H:%M:%S %Z",
+)  # fmt: skip
 DATE_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M:%S %z",
     "%Y-%m-%dT%H:%M:%S",
     "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M %z",
     "%Y-%m-%d %H:%M:%S.%f",
+    "%Y-%m-%d %H:%M:%S.%f %z",
     "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%d %I:%M %p",
+    "%Y-%m-%d %I:%M:%S %p",
+    "%Y-%m-%d, %H:%M:%S",
     "%Y%m%d",
-    "%d/%m/%Y",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %I:%M %p",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%d.%m.%Y",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d-%m-%Y",
-    "%d-%m-%Y %H:%M",
-    "%d-%m-%Y %H:%M:%S",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-    "%d/%m/%y",
-    "%m/%d/%y",
-    "%m/%d/%y %H:%M",
-    "%d/%m/%y %H:%M",
-    "%d.%m.%y",
-    "%d-%b-%Y",
-    "%d %b %Y",
-    "%d-%b-%y",
-    "%b %d, %Y",
-    "%d %B %Y",
-    "%B %d, %Y",
+    *(
+        f"{day}{time}"
+        for day, times in (
+            ("%d/%m/%Y", TIMES),
+            ("%m/%d/%Y", TIMES),
+            ("%d.%m.%Y", TIMES[:7]),
+            ("%d-%m-%Y", TIMES),
+            ("%m-%d-%Y", TIMES),
+            ("%Y/%m/%d", TIMES),
+            ("%Y.%m.%d", TIMES[:3]),
+            ("%d/%m/%y", TIMES[:5]),
+            ("%m/%d/%y", TIMES[:7]),
+            ("%d.%m.%y", TIMES[:3]),
+            ("%d-%b-%Y", TIMES),
+            ("%d %b %Y", TIMES),
+            ("%d-%b-%y", TIMES[:7]),
+            ("%b %d, %Y", TIMES),
+            ("%b %d %Y", TIMES[:7]),
+            ("%d %B %Y", TIMES),
+            ("%B %d, %Y", TIMES),
+            ("%a, %d %b %Y", (" %H:%M:%S %z", " %H:%M:%S %Z")),
+            ("%a %b %d", (" %H:%M:%S %Y", " %H:%M:%S %z %Y", " %Y %H:%M:%S")),
+            ("%A, %B %d, %Y", TIMES[:7]),
+        )
+        for time in times
+    ),
     "%Y%m%d%H%M%S",
+    EXCEL,
 )
 """Formats that are tried when the settings say `auto`, likelier ones first: day first where nothing tells."""
 ISO = "ISO 8601"
@@ -62,10 +78,16 @@ UNIX = {"unix": "s", "unix_ms": "ms"}
 TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "verdadero", "vero", "waar")
 FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso", "nee", "onwaar")
 """Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
-OFFSET = r"(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"  # after the day
+OFFSET = r"[A-Za-z+-]"  # after the day, which is in a time of day only as part of an offset or zone
+LARGEST_WHOLE = 9.2e18  # that an int64 holds
+AROUND = rf"[\s{BLANKS}{NOTHING}]"  # blanks of every kind, and characters without width
 
 
 def _signature(first: Any, second: Any) -> None:
+    """Stands in for functions that DuckDB has and Ibis has not."""
+
+
+def _of_one(text: Any) -> None:
     """Stands in for functions that DuckDB has and Ibis has not."""
 
 
@@ -73,51 +95,81 @@ _try_strptime = ibis.udf.scalar.builtin(_signature, name="try_strptime", signatu
 _try_strptime_with_offset = ibis.udf.scalar.builtin(
     _signature, name="try_strptime", signature=((dt.string, dt.string), dt.Timestamp("UTC"))
 )
+_bytes = ibis.udf.scalar.builtin(_of_one, name="strlen", signature=((dt.string,), dt.int64))
 _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp("UTC")))
+
+
+def _of_serial(text: ir.StringValue, form: str) -> ir.TimestampValue:
+    """The time, to the second, that a spreadsheet keeps as days since the end of 1899."""
+    number = ibis.ifelse(text.re_search(form), text, ibis.null("string")).try_cast("float64")
+    return ibis.timestamp("1970-01-01 00:00:00") + ((number - 25_569) * 86_400).round().cast("int64").as_interval("s")
+
+
+def _with_offset(text: ir.StringValue) -> ir.StringValue:
+    """The text with an offset instead of an abbreviation that the engine does not know, or takes for a place with summer time."""
+    for name, offset in ZONES.items():
+        text = text.re_replace(f" {name}$", f" {offset}")
+    return text
+
+
+def _bare(text: ir.StringValue) -> ir.StringValue:
+    """The text without blanks of any kind around it."""
+    return text.re_replace(rf"^{AROUND}+|{AROUND}+$", "")
 
 
 @dataclass(frozen=True)
 class Cells:
     """How the cells of one table are written.
 
-    Args:
+    Attributes:
         formats: the date formats in force: given, or guessed by the caller.
         zone: in which times are given; the TimeZone of the connection that computes them.
+        decimals: source column -> its decimal mark, where the caller could tell it.
+        serials: whether a number that no format reads as a time may be a day number of a spreadsheet; not where it is asked
+            whether a column holds times at all.
     """
 
     reading: Reading
     formats: tuple[str, ...] = (ISO,)
     zone: str = "UTC"
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    serials: bool = True
 
     @property
     def unzoned(self) -> str:
         """The zone of times that carry no offset."""
         return self.reading.timezone or self.zone
 
+    @property
+    def guessing(self) -> "Cells":
+        """The same for guessing what a column holds: that numbers of five digits are dates only its name can tell."""
+        return replace(self, formats=tuple(written for written in self.formats if written != EXCEL) or (ISO,), serials=False)
+
     def text(self, value: ir.Value) -> ir.StringValue:
-        """The cell as text, null where it is empty or stands for a missing value."""
+        """The cell as text without blanks around it, null where it is empty or stands for a missing value."""
         if value.type().is_string():
             kept = value
         elif value.type().is_floating() or value.type().is_decimal():  # 13085.0 is an id that a spreadsheet made a number
-            whole = (value == value.floor()) & (value.abs() < 1e15)
+            whole = (value % 1 == 0) & (value.abs() < LARGEST_WHOLE)
             kept = ibis.ifelse(whole, ibis.ifelse(whole, value, 0).cast("int64").cast("string"), value.cast("string"))
         else:
             kept = value.cast("string")
-        return ibis.ifelse(self._plainly_there(kept), kept, ibis.ifelse(self._absent(kept), ibis.null("string"), kept))
+        return ibis.ifelse(self._plainly_there(kept), kept, ibis.ifelse(self._absent(kept), ibis.null("string"), _bare(kept)))
 
     def _plainly_there(self, text: ir.StringValue) -> ir.BooleanValue:
-        """Whether its first character tells that the text is no missing value; most cells end here, at a tenth of the cost."""
+        """Whether its ends tell that the text is no missing value and needs no trimming; most cells end here, at a tenth of the cost."""
         first = text.ascii_str()  # its code, 0 of an empty text
-        others = [first != code for code in sorted({ord(missing[0]) for missing in self.reading.missing_values if missing})]
-        return functools.reduce(operator.and_, others, first > ord(" "))
+        others = [first != code for code in self._first_codes()]
+        return functools.reduce(operator.and_, others, (first > ord(" ")) & (_bytes(text) == text.length()))
+
+    def _first_codes(self) -> list[int]:
+        return sorted({ord(first[0]) for missing in self.reading.missing_values if missing for first in (missing.lower(), missing.upper())})
 
     def _absent(self, text: ir.StringValue) -> ir.BooleanValue:
         """Whether it is blank, or one of the texts that stand for a missing value."""
-        bare = text.strip()
-        blank = bare == ""
-        # Comparisons one by one, because DuckDB makes a join of each IN list, which costs ten times as much.
-        named = [bare == missing for missing in self.reading.missing_values]
-        return functools.reduce(operator.or_, named, blank)
+        missing = "|".join(re.escape(text) for text in self.reading.missing_values)
+        # One look, because the engine makes a join of each list, and computes beforehand what is used twice.
+        return text.re_search(rf"(?i)^{AROUND}*(?:{missing})?{AROUND}*$")
 
     def read(self, kind: str, value: ir.Value) -> ir.Value:
         """A value that `prepared` gave, read as text, number, time or boolean."""
@@ -136,29 +188,25 @@ class Cells:
             return self.number(value)
         if kind != "time":
             return self.text(value)
-        bare = ibis.ifelse(self._absent(value), ibis.null("string"), value.strip())
+        bare = ibis.ifelse(self._absent(value), ibis.null("string"), tidy(value).strip())
         return ibis.ifelse(self._plainly_there(value) & (value.right(1) > " "), value, bare)
 
     def number(self, value: ir.Value) -> ir.FloatingValue:
-        """The cell as a number; currency signs around it are passed over."""
+        """The cell as a number, in whatever form it is written."""
         if value.type().is_numeric() or value.type().is_boolean():
             return value.cast("float64")
-        if not value.type().is_string():
-            return ibis.null("float64")
-        if self.reading.decimal == "." and not self.reading.thousands:
-            # Most cells are plain numbers; only the others pay for a look at currency signs.
-            return ibis.coalesce(value.try_cast("float64"), self._bare(value).try_cast("float64"))
-        thousands, decimal = re.escape(self.reading.thousands), re.escape(self.reading.decimal)
-        bare = self._bare(value)
-        if self.reading.thousands:
-            grouped = bare.re_search(rf"^[+-]?\d{{1,3}}({thousands}\d{{3}})+({decimal}\d*)?$")
-            bare = ibis.ifelse(grouped, bare.replace(self.reading.thousands, ""), bare)
-        written = rf"^[+-]?(\d+{decimal}?\d*|{decimal}\d+)([eE][+-]?\d+)?$"
-        return ibis.ifelse(bare.re_search(written), bare.replace(self.reading.decimal, "."), ibis.null("string")).try_cast("float64")
+        return read_number(value, self.marks(value)) if value.type().is_string() else ibis.null("float64")
 
-    def _bare(self, value: ir.StringValue) -> ir.StringValue:
-        """Without the space and currency signs around it."""
-        return value.re_replace(r"^[\s$€£¥]+|[\s$€£¥\x{00A0}]+$", "")
+    def marks(self, value: ir.Value) -> Marks:
+        """How the numbers of a column are written, or of an expression over columns that agree."""
+        reading = self.reading
+        thousands = None if reading.thousands == "auto" else reading.thousands
+        given = reading.decimal if reading.decimal != "auto" else OTHER.get(reading.thousands)
+        if given:
+            return Marks(given, True, thousands)
+        columns = (found.name for found in value.op().find(ops.Field, filter=ops.Value))
+        told = {self.decimals[name] for name in columns if name in self.decimals}
+        return Marks(told.pop() if len(told) == 1 else POINT, False, thousands)
 
     def time(self, value: ir.Value) -> ir.TimestampValue:
         """The cell as a time in `zone`; without an offset it is taken to be in the settings' zone."""
@@ -170,10 +218,21 @@ class Cells:
         elif kind.is_numeric() and set(self.formats) & set(UNIX):
             read = self._time_of_seconds(value.cast("float64"))
         elif kind.is_numeric() or kind.is_string():
-            read = self._time_of_text(self.text(value).strip())
+            read = self._time_of_text(tidy(self.text(value)).strip() if kind.is_string() else self.text(value))
         else:
             return ibis.null("timestamp(6)")
         return read.cast("timestamp(6)")
+
+    def is_odd(self, value: ir.Value) -> ir.BooleanValue:
+        """Whether a number that is text is not a plain one, or can be read two ways."""
+        return value.notnull() & (value.try_cast("float64").isnull() | value.right(4).startswith(POINT))
+
+    def is_serial(self, value: ir.Value) -> ir.BooleanValue:
+        """Whether a time that is text is a day number of a spreadsheet, and is read so."""
+        if not value.type().is_string() or set(self.formats) & set(UNIX):
+            return ibis.literal(False)
+        short = (value.length() == len("45300")) | (value.substr(len("45300"), 1) == POINT)  # at a tenth of the cost
+        return ibis.ifelse(short, value.re_search(f"{SERIAL_DAY}|{SERIAL_TIME}"), False).fill_null(False)
 
     def boolean(self, value: ir.Value) -> ir.BooleanValue:
         """The cell as yes or no."""
@@ -194,13 +253,22 @@ class Cells:
         for written in self.formats:
             if written == ISO:
                 attempts.append(self._iso_time(text))
-            elif "%z" in written or "%Z" in written:
+            elif written == EXCEL:
+                attempts += self._of_spreadsheet(text)
+            elif "%Z" in written:
+                with_offset = _with_offset(dated), written.replace("%Z", "%z")
+                attempts += [_try_strptime_with_offset(*each).cast("timestamp") for each in (with_offset, (dated, written))]
+            elif "%z" in written:
                 attempts.append(_try_strptime_with_offset(dated, written).cast("timestamp"))
             elif re.search(r"%[HIcXT]", written):
                 attempts.append(self._converted(_try_strptime(dated, written), self.unzoned))
             else:
                 attempts.append(_try_strptime(dated, written))
+        attempts += self._of_spreadsheet(text) if self.serials and EXCEL not in self.formats else []
         return ibis.coalesce(*attempts)
+
+    def _of_spreadsheet(self, text: ir.StringValue) -> list[ir.TimestampValue]:
+        return [_of_serial(text, SERIAL_DAY), self._converted(_of_serial(text, SERIAL_TIME), self.unzoned)]
 
     def _time_of_seconds(self, number: ir.FloatingValue) -> ir.TimestampValue:
         milliseconds = number * (1_000 if "unix" in self.formats else 1)
@@ -214,7 +282,7 @@ class Cells:
         day, without = text.length() <= len("2020-01-01"), dated.try_cast("timestamp")
         rest = dated.try_cast("timestamp('UTC')").cast("timestamp")
         if {self.unzoned, self.zone} != {"UTC"}:  # where both are UTC, the cast takes what has no offset to be in it, at any hour
-            with_offset = text.substr(len("2020-01-01")).re_search(OFFSET)
+            with_offset = text.substr(len("2020-01-01T")).re_search(OFFSET)
             rest = ibis.ifelse(with_offset, rest, self._converted(without, self.unzoned))
         return ibis.coalesce(usual, ibis.ifelse(day, without, rest))
 

@@ -24,11 +24,11 @@ import pyarrow.parquet as pq
 from ibis.common.exceptions import TableNotFound
 
 from segmentation_assets.settings_source import Database
-from segmentation_assets.sources import guessing
+from segmentation_assets.sources import guessing, number_forms
 from segmentation_assets.sources.base import SourceError, Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows
-from segmentation_assets.sources.intake import connect, joined
+from segmentation_assets.sources.intake import connect, counted_rows, joined
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 
@@ -66,17 +66,32 @@ class DatabaseRows:
             value = resolve(entity, settings, rows, Cells(settings), name).values.get(TIMES[entity])
             cut_as_text = notes["fetched"] == ISO_ROWS  # what the database compared as ISO text must not be read otherwise here
             formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
-            cells = Cells(settings, formats, self.zone)
+            numeric = resolve(entity, settings, rows, Cells(settings, formats), name).numeric
+            forms = number_forms.counted(backend, rows.table, numeric, points_are_decimal=False)
+            cells = Cells(settings, formats, self.zone, number_forms.decimals(forms))
             found = resolve(entity, settings, rows, cells, name)
             backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
-            count = int(backend.read_parquet(str(unfinished)).count().execute())
+            count, flagged = counted_rows(backend, unfinished)
             unfinished.replace(target)
         finally:
             backend.disconnect()
             fetched.unlink(missing_ok=True)
             unfinished.unlink(missing_ok=True)
-        return Kept(str(target), name, count, types, found.read, found.strict, True, formats, notes)
+        return Kept(
+            str(target),
+            name,
+            count,
+            types,
+            found.read,
+            found.strict,
+            True,
+            formats,
+            notes,
+            forms,
+            flagged,
+            number_forms.doubts(forms, settings),
+        )
 
     def fingerprint(self, entity: str, settings: Any) -> str:
         """Number of rows and latest time: what tells cheaply that rows came. A changed row is not noticed by it."""

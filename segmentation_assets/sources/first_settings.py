@@ -1,8 +1,6 @@
 """A first settings file for someone's own files: what each column seems to be, with every guess said in a comment."""
 
 import datetime as dt
-import functools
-import operator
 import re
 import tempfile
 from collections.abc import Sequence
@@ -14,16 +12,19 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import Files
-from segmentation_assets.sources import column_names, files, guessing
+from segmentation_assets.settings_source import Files, Reading
+from segmentation_assets.sources import column_names, files, guessing, number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.intake import connect
+from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.sources.numbers import POINT
 
 NEEDED_TYPES = {
     "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
     "event_type": {"text"},
 }  # fmt: skip
+NUMBERS = ("amount", "price", "quantity", "discount")
 EVENT_COLUMNS = ("customer_id", "event_type", "event_at", "subject")
 NEEDED = {"customer_id": "the customer's id", "ordered_at": "when it was bought", "amount": "what was paid: a column or quantity * price"}
 ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
@@ -40,8 +41,7 @@ class Look:
     formats: tuple[str, ...]
     first: dt.date | None
     last: dt.date | None
-    decimal: str
-    thousands: str
+    numbers: dict[str, Forms]
     ids_repeat: bool  # so that it has no customer records, which are one for each id
 
     @property
@@ -77,6 +77,7 @@ def _together(folder: Path, looks: Sequence[Look]) -> Look:
         file=folder,
         first=min((one.first for one in looks if one.first), default=None),
         last=max((one.last for one in looks if one.last), default=None),
+        numbers=number_forms.together(one.numbers for one in looks),
         ids_repeat=any(one.ids_repeat for one in looks),
     )
 
@@ -97,20 +98,6 @@ def look(file: Path) -> Look:
             except duckdb.Error:
                 rows = files.reread_carefully(backend, file, settings, Path(scratch)) or rows
                 types = guessing.column_types(backend, rows, Cells(settings))
-            with_comma = settings.model_copy(update={"decimal": ",", "thousands": "."})
-            gained = {
-                column
-                for column, kind in guessing.column_types(backend, rows, Cells(with_comma)).items()
-                if kind == "number" and types[column] == "text"
-            }
-            if gained:
-                settings = settings.model_copy(update={"decimal": ","})
-                types = {column: "number" if column in gained else kind for column, kind in types.items()}
-            thousands = {",": ".", ".": ","}[settings.decimal]
-            if _are_grouped(backend, rows, thousands, settings.decimal):
-                settings = settings.model_copy(update={"thousands": thousands})
-                grouped = guessing.column_types(backend, rows, Cells(settings))
-                types = {column: "number" if grouped[column] == "number" and kind == "text" else kind for column, kind in types.items()}
             likely = _perhaps_dates(backend, rows, types)
             formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
             dates = {column for column in likely if _reads_dates(backend, rows, column, formats[column], settings)}
@@ -119,6 +106,9 @@ def look(file: Path) -> Look:
                 for column, kind in types.items()
             }
             found = _matched(types)
+            numeric = [found[name] for name in NUMBERS if name in found]
+            typed = files.format_of(file, settings) in {"jsonl", "excel"}
+            numbers = number_forms.counted(backend, rows.table, numeric, points_are_decimal=typed)
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
@@ -138,8 +128,7 @@ def look(file: Path) -> Look:
         formats[dated] if dated else (),
         first.date() if first else None,
         last.date() if last else None,
-        settings.decimal,
-        settings.thousands,
+        numbers,
         repeat,
     )
 
@@ -161,19 +150,9 @@ def _perhaps_dates(backend: Any, rows: files.SourceRows, types: dict[str, str]) 
     return [column for position, column in enumerate(columns) if found[f"digits{position}"] >= guessing.READABLE * found[f"some{position}"]]
 
 
-def _are_grouped(backend: Any, rows: files.SourceRows, thousands: str, decimal: str) -> bool:
-    """Whether a cell is written as 1,234.50 is, with a mark between thousands."""
-    texts = [rows.table[column] for column in rows.columns if rows.table[column].type().is_string()]
-    if not texts:
-        return False
-    written = rf"^[$€£]?\s*[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+{re.escape(decimal)}\d+\s*[$€£]?$"
-    some = functools.reduce(operator.or_, (text.re_search(written).fill_null(False) for text in texts))
-    return bool(backend.to_pyarrow(rows.table.limit(guessing.SAMPLE).filter(some).count()).as_py())
-
-
 def _repeat(backend: Any, ids: ir.Value) -> bool:
     """Whether more than a few ids occur again: a few are customers recorded twice."""
-    facts = backend.to_pyarrow(ids.as_table().agg(n=ids.count(), different=ids.nunique())).to_pylist()[0]
+    facts = backend.to_pyarrow(ids.name("id").as_table().agg(n=ibis._.id.count(), different=ibis._.id.nunique())).to_pylist()[0]
     return bool(facts["different"] < guessing.READABLE * facts["n"])
 
 
@@ -274,10 +253,7 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
         other = ambiguous(ours)
         doubt = f"    # guessed; if day and month are the other way round: {other}" if other else "    # guessed"
         lines.append(f"date_format: {_list(ours)}{doubt}")
-    if one.decimal != ".":
-        lines.append(f"decimal: '{one.decimal}'    # guessed: read so, more columns are numbers")
-    if one.thousands:
-        lines.append(f"thousands: '{one.thousands}'    # guessed: some numbers are written with it")
+    lines += _marks(one)
     lines.append("columns:")
     used = set()
     for canonical in wanted:
@@ -295,6 +271,24 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
     if unused:
         lines.append(f"# {'attributes' if 'consent' in wanted else 'not mapped'}: {_shown(', '.join(unused))}")
     return lines
+
+
+def _marks(one: Look) -> list[str]:
+    """How numbers are written, where not everything is plain, and what is to be looked at."""
+    told = number_forms.decimals(one.numbers)
+    if len(set(told.values())) > 1:
+        named = ", ".join(f"{column} {mark}" for column, mark in told.items())
+        lines = [f"# decimal marks differ, so each column is read by its own: {_shown(named)}"]
+    elif told:
+        (mark,) = set(told.values())
+        thousands = number_forms.thousands(one.numbers)
+        lines = [f"decimal: '{mark}'    # guessed: numbers are written with it"] if mark != POINT else []
+        lines += (
+            [f"thousands: {_quoted(thousands)}    # guessed: some numbers are written with it"] if thousands not in {None, mark} else []
+        )
+    else:
+        lines = []
+    return [*lines, *(f"# {_shown(doubt)}" for doubt in number_forms.doubts(one.numbers, Reading()))]
 
 
 def _identifier(column: str) -> str:

@@ -1,5 +1,6 @@
 """Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
 from segmentation_assets.sources.files import PROBLEM, SourceRows
 from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.numbers import tidy
 
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
@@ -27,13 +29,13 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     if not (value.type().is_string() or value.type().is_numeric()):
         return (ISO,)
     sample = value.name("value").as_table().filter(ibis._.value.notnull()).limit(SAMPLE)
-    text = Cells(reading).text(sample.value).strip()
+    text = tidy(Cells(reading).text(sample.value)).strip()
     sample = sample.select(text=text)
     sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
     some, iso = _counts(backend, sample, (ISO,), reading)
     if iso == some:  # as with most columns; to try all the others takes far longer
         return (ISO,)
-    candidates = (ISO, *DATE_FORMATS)
+    candidates = (ISO, *_possible(backend, sample))
     chosen: list[str] = []
     remaining = sample
     while len(chosen) < SEVERAL:
@@ -45,14 +47,28 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
         chosen.append(candidates[best])
         if counts[best] == some:
             break
-        remaining = remaining.filter(Cells(reading, (candidates[best],)).read("time", remaining.text).isnull())
+        remaining = remaining.filter(Cells(reading, (candidates[best],), serials=False).read("time", remaining.text).isnull())
     return tuple(chosen) or (ISO,)
+
+
+def _possible(backend: Any, sample: ir.Table) -> list[str]:
+    """The formats whose marks and letters occur in a text at all: to try the others takes long."""
+    needs = {mark: sample.text.contains(mark) for mark in "/.-:, "} | {"letters": sample.text.re_search("[A-Za-z]")}
+    facts = backend.to_pyarrow(sample.agg(**{f"n{i}": flag.sum() for i, flag in enumerate(needs.values())})).to_pylist()[0]
+    there = {need for need, n in zip(needs, facts.values(), strict=True) if n}
+    return [written for written in DATE_FORMATS if _needs(written) <= there]
+
+
+def _needs(written: str) -> set[str]:
+    literal = re.sub("%.", "", written) if written in UNIX or "%" in written else ""
+    letters = {"letters"} if re.search("[A-Za-z]", literal) or re.search("%[abABpZ]", written) else set()
+    return {character for character in literal if not character.isalpha()} | letters
 
 
 def _counts(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> list[int]:
     """How many texts there are, and how many of them each format reads as a likely time."""
     first, end = ibis.timestamp(DATES_FROM), ibis.timestamp(DATES_UNTIL)
-    times = [Cells(reading, (written,)).read("time", rows.text) for written in candidates]
+    times = [Cells(reading, (written,), serials=False).read("time", rows.text) for written in candidates]
     counts = rows.agg(some=rows.text.count(), **{f"n{i}": ((time >= first) & (time < end)).sum() for i, time in enumerate(times)})
     return [int(count or 0) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
 
@@ -76,6 +92,7 @@ def ambiguous(formats: Sequence[str]) -> str | None:
 
 def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:
     """What each source column holds in a sample: text, number, date, boolean, or empty."""
+    cells = cells.guessing
     table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
     texts = {f"text{position}": cells.text(table[name]) for position, name in enumerate(rows.columns)}
     sample = backend.create_table(ibis.util.gen_name("sample"), table.select(**texts), temp=True)
@@ -85,7 +102,7 @@ def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]
         counts[f"some{position}"] = text.count()
         if table[name].type().is_string():
             counts[f"number{position}"] = (cells.number(text).notnull() & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
-            counts[f"date{position}"] = cells.read("time", text.strip()).count()
+            counts[f"date{position}"] = cells.read("time", tidy(text).strip()).count()
     found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0] if counts else {}
     return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}
 

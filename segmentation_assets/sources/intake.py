@@ -8,8 +8,8 @@ import hashlib
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from sqlglot import exp
 
 from segmentation_assets.engines import WRITING
 from segmentation_assets.settings_source import FileLookup, Files, SourceTable
-from segmentation_assets.sources import files, guessing
+from segmentation_assets.sources import files, guessing, number_forms
 from segmentation_assets.sources.attributes import read_attributes
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.files import ROW, SourceRows
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.kept import FLAGS, Kept
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
+from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.sources.numbers import POINT
 
 VERSION = 10  # of what is kept; raise it when reading changes, so that files are read anew
 
@@ -64,7 +66,18 @@ class Intake:
         assert isinstance(settings, Files)  # noqa: S101  # databases are not kept
         found = files.matching_files(settings)
         formats = self._date_formats(entity, settings, found[0][0])
-        return [self._kept(entity, settings, file, name, formats) for file, name in found]
+        kept = [self._kept(entity, settings, file, name, formats) for file, name in found]
+        # How numbers are written is known when all files were read; those that were read otherwise are read once more.
+        forms = number_forms.together(one.numbers for one in kept)
+        decimals = number_forms.decimals(forms)
+        if settings.decimal == "auto":
+            again = {column: mark for column, mark in decimals.items() if mark != POINT}
+            for position, (file, name) in enumerate(found):
+                concerned = {c: mark for c, mark in again.items() if c in kept[position].numbers and kept[position].numbers[c].either}
+                if concerned:
+                    kept[position] = self._kept(entity, settings, file, name, formats, concerned)
+        doubts = number_forms.doubts(forms, settings)
+        return [replace(one, doubts=doubts) for one in kept]
 
     def with_attributes(self, kept: list[Kept], settings: SourceTable) -> Path:
         """Customer records of all files of a table, with their attributes read: a Parquet file."""
@@ -91,12 +104,14 @@ class Intake:
         places = (settings, *getattr(settings, "lookups", ()))
         return {f"{number} {name}": _state(file) for number, place in enumerate(places) for file, name in files.matching_files(place)}
 
-    def _kept(self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...]) -> Kept:
-        digest = self._digest(entity, settings, file, name, formats)
+    def _kept(
+        self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
+    ) -> Kept:
+        digest = self._digest(entity, settings, file, name, formats, decimals)
         rows_file, facts = self.folder / entity / f"{digest}.parquet", self.folder / entity / f"{digest}.json"
         with self._alone(digest):
             if not facts.exists() or not rows_file.exists():
-                self._read(entity, settings, file, name, formats, rows_file, facts)
+                self._read(entity, settings, file, name, Cells(settings, formats, self.zone, decimals or {}), rows_file, facts)
         values = json.loads(facts.read_text(encoding="utf-8"))
         return Kept(
             **{
@@ -105,22 +120,23 @@ class Intake:
                 "mapped": tuple(values["mapped"]),
                 "strict": tuple(values["strict"]),
                 "date_formats": tuple(values["date_formats"]),
+                "numbers": {column: Forms(**facts) for column, facts in values["numbers"].items()},
             }
         )
 
-    def _read(self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], rows_file: Path, facts: Path) -> None:
+    def _read(self, entity: str, settings: Any, file: Path, name: str, cells: Cells, rows_file: Path, facts: Path) -> None:
         state = _state(file)
         with self._reading() as (backend, scratch):
             rows = files.read_file(backend, file, settings, scratch)
             try:
-                kept = self._write(backend, entity, settings, file, name, formats, rows, rows_file, scratch)
+                kept = self._write(backend, entity, settings, file, name, cells, rows, rows_file, scratch)
             except duckdb.Error as error:  # the engine's strict reader met a line that it refuses
                 careful = files.reread_carefully(backend, file, settings, scratch)
                 if careful is None:
                     raise SourceError(
                         f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format."
                     ) from error
-                kept = self._write(backend, entity, settings, file, name, formats, careful, rows_file, scratch)
+                kept = self._write(backend, entity, settings, file, name, cells, careful, rows_file, scratch)
         if _state(file) != state:
             rows_file.unlink(missing_ok=True)
             raise SourceError(
@@ -136,13 +152,12 @@ class Intake:
         settings: Any,
         file: Path,
         name: str,
-        formats: tuple[str, ...],
+        cells: Cells,
         rows: SourceRows,
         target: Path,
         scratch: Path,
     ) -> Kept:
         rows = joined(backend, rows, settings, scratch, file)
-        cells = Cells(settings, formats, self.zone)
         found = resolve(entity, settings, rows, cells, str(file))
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
@@ -153,9 +168,16 @@ class Intake:
         finally:
             unfinished.unlink(missing_ok=True)
         types = guessing.column_types(backend, rows, cells)
-        count = int(backend.read_parquet(str(target)).count().execute())
-        typed = files.format_of(file, settings) == "parquet"
-        return Kept(str(target), name, count, types, found.read, found.strict, typed, formats, rows.notes)
+        count, flagged = counted_rows(backend, target)
+        kind = files.format_of(file, settings)
+        numbers = (
+            number_forms.counted(backend, rows.table, found.numeric, points_are_decimal=kind in {"jsonl", "excel"})
+            if flagged.get("odd_number")
+            else {}
+        )
+        return Kept(
+            str(target), name, count, types, found.read, found.strict, kind == "parquet", cells.formats, rows.notes, numbers, flagged
+        )
 
     def _date_formats(self, entity: str, settings: Any, first: Path) -> tuple[str, ...]:
         """The date formats in force. A guess is made from the first file, and holds for all of them."""
@@ -182,10 +204,12 @@ class Intake:
         value = resolve(entity, settings, rows, Cells(settings), str(file)).values[TIMES[entity]].value
         return guessing.date_formats(backend, value, settings)
 
-    def _digest(self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...]) -> str:
+    def _digest(
+        self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
+    ) -> str:
         relevant = settings.model_dump(mode="json", exclude={"files", "attribute_types"})
         lookups = [_state(other) for lookup in getattr(settings, "lookups", ()) for other, _ in files.matching_files(lookup)]
-        parts = [VERSION, self.zone, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds)]
+        parts = [VERSION, self.zone, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds), decimals or {}]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     @contextlib.contextmanager
@@ -204,6 +228,13 @@ class Intake:
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / f".{digest}.lock"):
             yield
+
+
+def counted_rows(backend: Any, target: Path) -> tuple[int, dict[str, int]]:
+    """How many rows were kept, and how many of them have which flag."""
+    rows = backend.read_parquet(str(target))
+    facts = backend.to_pyarrow(rows.agg(n=rows.count(), **{name: rows[name].sum() for name in FLAGS})).to_pylist()[0]
+    return facts.pop("n"), {name: int(n) for name, n in facts.items() if n}
 
 
 def joined(backend: Any, rows: SourceRows, settings: Any, scratch: Path, where: Path | str) -> SourceRows:

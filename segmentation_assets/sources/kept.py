@@ -1,7 +1,7 @@
 """What was taken in from one file or query: a record of facts, and its rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis
@@ -9,6 +9,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from segmentation_assets.engines import Engine
+from segmentation_assets.sources.number_forms import Forms
+
+FLAGS = {
+    "odd_number": "",  # a number that is not a plain one
+    "serial_date": "{n:,} dates were day numbers of Excel, such as 45300 for 2024-01-09, and were read so",
+    "float_id": "Warning: {n:,} rows have an id that is kept as a float beyond 2^53, where neighbours become equal. Export ids as text",
+}
+"""Columns of kept rows that mark those worth a look, and what a person is told of them."""
 
 FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of a row, and its place in it from 0
 
@@ -26,6 +34,16 @@ class Kept:
     typed: bool  # whether the file itself has types
     date_formats: tuple[str, ...]
     notes: dict[str, str]
+    numbers: dict[str, Forms] = field(default_factory=dict)  # source column -> how its numbers are written
+    flagged: dict[str, int] = field(default_factory=dict)  # what is worth a look -> rows, see FLAGS
+    doubts: tuple[str, ...] = ()  # what a person should look at; the same for all files of a table
+
+
+def worth_a_look(kept: Sequence[Kept]) -> list[str]:
+    """What a person should look at in the files of an entity, a line for each."""
+    rows = {name: sum(file.flagged.get(name, 0) for file in kept) for name in FLAGS}
+    flagged = [text.format(n=rows[name]) for name, text in FLAGS.items() if text and rows[name]]
+    return [*dict.fromkeys(doubt for file in kept for doubt in file.doubts), *flagged]
 
 
 def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:

@@ -22,7 +22,7 @@ from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, plain, to_json
-from segmentation_assets.sources.kept import PLACE
+from segmentation_assets.sources.kept import FLAGS, PLACE
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "returned_order_id": "text",
@@ -40,6 +40,7 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     *MADE,
     PLACE,
 }
+LARGEST_EXACT = 2**53  # from here on, neighbouring whole numbers are the same float
 EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which tells nothing
 
 
@@ -82,6 +83,11 @@ class MappedColumns:
     def read(self) -> tuple[str, ...]:
         """Source columns that canonical columns or attributes are made of."""
         return tuple(dict.fromkeys((*self.used, *(column for value in self.attributes.values() for column in value.columns))))
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Source columns that are read as numbers."""
+        return tuple(dict.fromkeys(column for name, value in self.values.items() if KINDS[name] == "number" for column in value.columns))
 
     @property
     def strict(self) -> tuple[str, ...]:
@@ -140,7 +146,8 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
     }
     values = {f"__value_{name}": cells.prepared(KINDS[name], found.values[name].value) for name in names if name in found.values}
     attributes = {f"__attribute{i}": _staged(value.value, cells) for i, value in enumerate(found.attributes.values())}
-    first = _view(backend, table.select(**own, **values, **attributes))
+    flags = {f"__{name}": flag for name, flag in _flags(table, found, cells).items()}
+    first = _view(backend, table.select(**own, **values, **attributes, **flags))
 
     read = {
         name: cells.read(KINDS[name], first[f"__value_{name}"]) if name in found.values else ibis.null(TYPES[KINDS[name]]) for name in names
@@ -172,8 +179,21 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
     return third.select(
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
         unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,
+        **{name: third[f"__{name}"] for name in FLAGS},
         **({name: third[f"__attribute{i}"] for i, name in enumerate(found.attributes)} if entity == "customers" else {}),
     )  # fmt: skip
+
+
+def _flags(table: ir.Table, found: MappedColumns, cells: Cells) -> dict[str, ir.BooleanValue]:
+    """What is worth a look in a row: see FLAGS."""
+    values = {name: mapped.value for name, mapped in found.values.items()}
+    ids = [value for name, value in values.items() if name.endswith("_id") and value.type().is_floating()]
+    flags = {
+        "odd_number": [cells.is_odd(table[column]) for column in found.numeric if table[column].type().is_string()],
+        "serial_date": [cells.is_serial(value) for name, value in values.items() if KINDS[name] == "time"],
+        "float_id": [(value.abs() >= LARGEST_EXACT).fill_null(False) for value in ids],
+    }
+    return {name: functools.reduce(operator.or_, these, ibis.literal(False)) for name, these in flags.items()}
 
 
 def _view(backend: Any, table: ir.Table) -> ir.Table:

@@ -1,0 +1,38 @@
+"""What currencies are called in a cell: signs, codes of ISO 4217, and the short names that shops write beside an amount."""
+
+from collections.abc import Iterable
+
+_CODES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC CUP "
+    "CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD "
+    "JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO "
+    "NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS "
+    "TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWL"
+)
+CODES = frozenset(_CODES.split())
+_DOLLARS = "USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP BBD BMD BND BSD BZD FJD GYD JMD KYD LRD NAD SBD SRD TTD UYU XCD"
+DOLLARS = tuple(_DOLLARS.split())
+# Sign or short name in upper case -> the currencies that it may stand for. A sign that is not here stands for itself.
+NAMES: dict[str, tuple[str, ...]] = {
+    "US$": ("USD",), "$US": ("USD",), "C$": ("CAD",), "CA$": ("CAD",), "CAN$": ("CAD",), "A$": ("AUD",), "AU$": ("AUD",), "NZ$": ("NZD",),
+    "HK$": ("HKD",), "S$": ("SGD",), "SG$": ("SGD",), "NT$": ("TWD",), "MX$": ("MXN",), "MEX$": ("MXN",), "R$": ("BRL",),
+    "CLP$": ("CLP",), "COL$": ("COP",), "$U": ("UYU",), "B/.": ("PAB",), "S/": ("PEN",), "S/.": ("PEN",), "€": ("EUR",), "EURO": ("EUR",),
+    "EUROS": ("EUR",), "£": ("GBP",), "GB£": ("GBP",), "¥": ("JPY", "CNY"), "￥": ("JPY", "CNY"), "JP¥": ("JPY",), "CN¥": ("CNY",),
+    "RMB": ("CNY",), "元": ("CNY",), "円": ("JPY",), "₩": ("KRW",), "￦": ("KRW",), "원": ("KRW",), "₹": ("INR",),
+    "RS": ("INR", "PKR", "LKR", "NPR", "MUR"), "RS.": ("INR", "PKR", "LKR", "NPR", "MUR"), "₨": ("INR", "PKR", "LKR", "NPR"),
+    "KR": ("SEK", "NOK", "DKK", "ISK"), "KR.": ("SEK", "NOK", "DKK", "ISK"), ":-": ("SEK",), "ZŁ": ("PLN",), "ZL": ("PLN",),
+    "KČ": ("CZK",), "KC": ("CZK",), "FT": ("HUF",), "FT.": ("HUF",), "LEI": ("RON", "MDL"), "LEU": ("RON", "MDL"), "ЛВ": ("BGN",),
+    "ЛВ.": ("BGN",), "₽": ("RUB",), "РУБ": ("RUB",), "РУБ.": ("RUB",), "\u0420.": ("RUB",), "₴": ("UAH",), "ГРН": ("UAH",),
+    "ГРН.": ("UAH",), "₺": ("TRY",), "TL": ("TRY",), "₪": ("ILS",), "₫": ("VND",), "Đ": ("VND",), "฿": ("THB",), "₱": ("PHP",),
+    "₦": ("NGN",), "₡": ("CRC",), "₵": ("GHS",), "₸": ("KZT",), "RP": ("IDR",), "RP.": ("IDR",), "RM": ("MYR",), "FR": ("CHF",),
+    "FR.": ("CHF",), "SFR": ("CHF",), "SFR.": ("CHF",), "DH": ("AED", "MAD"), "DHS": ("AED", "MAD"), "KSH": ("KES",), "R": ("ZAR",),
+    "ДИН": ("RSD",),
+}  # fmt: skip
+TOKENS = tuple(sorted(CODES | NAMES.keys()))
+"""What may stand beside a number in upper case, besides any other currency sign of Unicode."""
+
+
+def one_currency(tokens: Iterable[str]) -> bool:
+    """Whether signs and codes that stand in one column may all mean the same currency, as $ and USD do."""
+    meant = [{token} if token in CODES else set(NAMES.get(token, (token,))) for token in tokens]
+    return not meant or bool(set.intersection(*meant))

@@ -1,0 +1,154 @@
+"""Numbers that are text: the forms in which people write them, read one by one, and what tells the decimal mark of a column.
+
+A cell is read on its own wherever its form leaves no doubt: `1.234,50`, `12,5`, `1 234.50 €`, `12,34,567`, `(4.50)`. One form
+leaves it: one to three digits, one mark, three digits, as in `1,200`. What the mark means there is said by the column.
+"""
+
+import re
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from segmentation_assets.sources.currencies import TOKENS
+
+POINT, COMMA = ".", ","
+BLANKS = "\t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+NOTHING = "\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"  # characters without width
+APOSTROPHES, DASHES = "\u2018\u2019\u02bc\u00b4`\u2032", "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
+CUT = "\ue000"  # a private character, which no text keeps
+
+# Signs before and behind, digits with their marks, and what may be a currency before and behind; "12,-" is twelve.
+TOKEN = rf"(?:[A-Za-z]{{1,3}} ?\p{{Sc}}|[^0-9.,'()+\- {CUT}][^0-9,'()+\- {CUT}]{{0,5}})?"
+DIGITS = r"[0-9](?:[0-9., ']*[0-9])?(?:[eE][-+]?[0-9]+)?|[.,][0-9]+"
+PARTS = rf"^ *([-+(]?) *({TOKEN}) *([-+(]?) *({DIGITS})(?:[.,]-{{0,2}})? *({TOKEN}) *([-)]?) *({TOKEN}) *(\)?) *$"
+IN_PARTS = CUT.join((r"\1\3\6\8", r"\4", r"\2", r"\5", r"\7"))
+NEGATIVE = rf"^(?:(?:-|\(\)){CUT}([^{CUT}]+){CUT}.*|{CUT}([^{CUT}]+){CUT}.*(?i:CR{CUT}?[^{CUT}]*))$"
+POSITIVE = rf"^\+?{CUT}([^{CUT}]+){CUT}.*$"
+BARE = rf"[-+()0-9.,' {BLANKS}{APOSTROPHES}{DASHES}{NOTHING}]*"
+WORDS = "|".join(["[0-9]E[-+]?[0-9]", "CR", "DR", *(re.escape(token) for token in TOKENS), r"[A-Z]{0,3} ?\p{Sc}"])
+KNOWN = rf"(?i)^{BARE}(?:(?:{WORDS}){BARE})*$"
+SIGNS, BLANK_SIGNS = "$€£¥₹₩", " \xa0\u202f\u2009"  # what stands around and in most numbers that are not plain
+
+COMMA_GROUPS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # 1,234,567 and 12,34,567
+POINT_GROUPS = r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+"
+EITHER = r"[1-9][0-9]{0,2}[.,][0-9]{3}"  # thousands or a decimal
+EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
+SEVERAL_GROUPS = {
+    COMMA: r"[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}",
+    POINT: r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}",
+}
+GROUPS = {COMMA: COMMA_GROUPS, POINT: POINT_GROUPS}
+OTHER = {COMMA: POINT, POINT: COMMA}
+
+
+def _one(text: str, some: str, others: str) -> None:
+    """Stands in for a function that DuckDB has and Ibis has not."""
+
+
+def _two(text: str, mark: str, place: int) -> None:
+    """Stands in for a function that DuckDB has and Ibis has not."""
+
+
+_split_part = ibis.udf.scalar.builtin(_two, name="split_part", signature=((dt.string, dt.string, dt.int64), dt.string))
+_translate = ibis.udf.scalar.builtin(_one, name="translate", signature=((dt.string, dt.string, dt.string), dt.string))
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How the numbers of a column are written.
+
+    Attributes:
+        decimal: the decimal mark, which decides where a cell can be read two ways.
+        given: whether a person said so: then the other mark is never a decimal one.
+        thousands: the only mark that may stand between thousands; None allows any, an empty one none.
+    """
+
+    decimal: str = POINT
+    given: bool = False
+    thousands: str | None = None
+
+
+def tidy(text: ir.StringValue) -> ir.StringValue:
+    """The text with one kind of blank, apostrophe and minus, and without what has no width."""
+    return _translate(text, BLANKS + APOSTROPHES + DASHES + NOTHING + CUT, " " * len(BLANKS) + "'" * len(APOSTROPHES) + "-" * len(DASHES))
+
+
+def read_number(text: ir.StringValue, marks: Marks) -> ir.FloatingValue:
+    """Numbers in any of their forms; null where a text is none.
+
+    Most cells are plain numbers, which the engine reads by itself at a tenth of the cost; most others have groups of thousands
+    or a sign of currency. Nothing that is computed is used twice: the engine would compute it for every cell, beforehand.
+    """
+    plain = text if marks.decimal == POINT else ibis.ifelse(text.contains(POINT), ibis.null("string"), text)
+    attempts = [plain, _usual(text, marks), *([] if marks.given else [_other(text, marks)]), _unusual(text, marks)]
+    return ibis.coalesce(*(one.try_cast("float64") for one in attempts))
+
+
+def _usual(text: ir.StringValue, marks: Marks) -> ir.StringValue:
+    """Groups of thousands and signs of currency, with the decimal mark of the column."""
+    groups = [GROUPS[OTHER[marks.decimal]]] if marks.thousands in {None, OTHER[marks.decimal]} else []
+    groups += [rf"[0-9]{{1,3}}(?:[{BLANK_SIGNS}][0-9]{{3}})+"] if marks.thousands in {None, " "} else []
+    return _common(text, rf"(?:{'|'.join(['[0-9]+', *groups])})(?:[{marks.decimal}][0-9]*)?", marks.decimal)
+
+
+def _other(text: ir.StringValue, marks: Marks) -> ir.StringValue:
+    """The same with the other decimal mark, where it can be nothing else."""
+    decimal = OTHER[marks.decimal]
+    certain = [rf"[0-9]+[{decimal}](?:[0-9]{{1,2}}|[0-9]{{4,}})"]
+    certain += [rf"(?:{GROUPS[marks.decimal]})[{decimal}][0-9]*"] if marks.thousands in {None, marks.decimal} else []
+    return _common(text, f"(?:{'|'.join(certain)})", decimal)
+
+
+def _common(text: ir.StringValue, form: str, decimal: str) -> ir.StringValue:
+    plain = _translate(text, f"{decimal}{OTHER[decimal]}{SIGNS}{BLANK_SIGNS}", POINT)
+    common = rf"^-?[{SIGNS}{BLANK_SIGNS}]*-?{form}[{SIGNS}{BLANK_SIGNS}]*$"
+    return ibis.ifelse(text.re_search(common), plain, ibis.null("string"))
+
+
+def _unusual(text: ir.StringValue, marks: Marks) -> ir.StringValue:
+    return ibis.ifelse(is_number(text), _plain(signed(in_parts(text)), marks), ibis.null("string"))
+
+
+def is_number(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether there is nothing in the text but digits, marks and signs, and what currencies are called."""
+    return text.re_search(KNOWN)
+
+
+def in_parts(text: ir.StringValue) -> ir.StringValue:
+    """Signs, digits, and what stands before and behind them, with CUT between; the text itself where it is no number."""
+    return tidy(text).re_replace(PARTS, IN_PARTS)
+
+
+def signed(parts: ir.StringValue) -> ir.StringValue:
+    """The digits with their marks, after a minus where they are negative."""
+    return parts.re_replace(NEGATIVE, r"-\1\2").re_replace(POSITIVE, r"\1")
+
+
+def part(parts: ir.StringValue, place: int) -> ir.StringValue:
+    """One of the parts, counted from 1: signs, digits, what stands before, and twice what stands behind."""
+    return _split_part(parts, CUT, place)
+
+
+def _plain(digits: ir.StringValue, marks: Marks) -> ir.StringValue:
+    """The number as the engine reads it: without marks between thousands, with a decimal point; empty where it is in no form."""
+    decimals = marks.decimal if marks.given else POINT + COMMA
+    for mark in (COMMA, POINT):
+        if marks.thousands not in {None, mark} or OTHER[mark] not in decimals:
+            continue
+        if OTHER[mark] == marks.decimal:
+            digits = _cut(digits, rf"(-?(?:{GROUPS[mark]}))(?:[{OTHER[mark]}]([0-9]*))?")
+        else:  # without what can be read two ways
+            digits = _cut(digits, rf"(-?(?:{SEVERAL_GROUPS[mark]}))()")
+            digits = _cut(digits, rf"(-?(?:{GROUPS[mark]}))[{OTHER[mark]}]([0-9]*)")
+    if marks.thousands in {None, " ", "'"}:
+        between = marks.thousands or " '"
+        digits = _cut(digits, rf"(-?[0-9]{{1,3}}(?:[{between}][0-9]{{3}})+)(?:[{decimals}]([0-9]*))?")
+    digits = _cut(digits, rf"(-?[0-9]*)[{decimals}]?([0-9]*{EXPONENT})")
+    return _translate(digits.re_replace(rf"^[^{CUT}]*$", ""), f"{CUT}{POINT}{COMMA} '", POINT)
+
+
+def _cut(digits: ir.StringValue, form: str) -> ir.StringValue:
+    """Whole part and decimals with CUT between, where the number is in a form."""
+    return digits.re_replace(f"^{form}$", rf"\1{CUT}\2")

@@ -1,0 +1,143 @@
+"""Cells: words for nobody, blanks that are not seen, and dates as the exports of shops and spreadsheets write them."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from segmentation_assets.settings_source import Reading
+from segmentation_assets.sources import guessing
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.intake import connect
+from segmentation_assets.sources.kept import worth_a_look
+
+BACKEND = connect()
+
+
+def column(cells: Sequence[Any]) -> ibis.Table:
+    return ibis.memtable({"cell": list(cells), "place": range(len(cells))})
+
+
+def texts(cells: Sequence[str], **reading: Any) -> list[str | None]:
+    table = column(cells)
+    read = Cells(Reading.model_validate(reading)).text(table.cell)
+    return [row["read"] for row in BACKEND.to_pyarrow(table.select("place", read=read).order_by("place")).to_pylist()]
+
+
+def times(cells: Sequence[Any], **reading: Any) -> list[dt.datetime | None]:
+    """The cells read in the formats that are guessed from them."""
+    table, settings = column(cells), Reading.model_validate(reading)
+    formats = guessing.date_formats(BACKEND, table.cell, settings)
+    ready = Cells(settings, formats)
+    read = ready.read("time", ready.prepared("time", table.cell)) if isinstance(cells[0], str) else ready.time(table.cell)
+    return [row["read"] for row in BACKEND.to_pyarrow(table.select("place", read=read).order_by("place")).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["None", r"\N", "n/a", "#N/A", "(null)", "[NULL]", "<NA>", "Null", "undefined", "-", "--", "?", "N.A.", "NIL", "missing", "unbekannt",
+     "NA", "nan", "\u2013", "  none ", "\xa0-\xa0", "\u200b", "\u3000", "", " "],
+)  # fmt: skip
+def test_a_word_for_nobody_is_missing(cell: str) -> None:
+    assert texts([cell]) == [None]
+
+
+def test_what_only_begins_as_a_word_for_nobody_is_there() -> None:
+    cells = ["Missing Persons", "n123", "u1", "-5", "none of it", "Nora", "N", "na1", "?!", "(null) island", "\\Name", "Unbekannte"]
+    assert texts(cells) == cells
+
+
+def test_missing_values_that_are_given_replace_the_list() -> None:
+    assert texts(["NA", "gast", "GAST", "-"], missing_values=["Gast"]) == ["NA", None, None, "-"]
+
+
+def test_blanks_that_are_not_seen_are_no_part_of_a_text() -> None:
+    cells = [
+        "\u200bann@example.org",
+        "ann@example.org\xa0",
+        "\ufeffann@example.org\u202f",
+        "\u2060 ann@example.org \u200d",
+        "\u3000ann@example.org",
+    ]
+    assert texts(cells) == ["ann@example.org"] * 5
+    assert texts(["Zoë", "a\xa0b", "né "]) == ["Zoë", "a\xa0b", "né"]
+
+
+AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
+
+
+@pytest.mark.parametrize(
+    ("cell", "time"),
+    [
+        ("2024-01-05 14:30:12 -0500", AFTERNOON + dt.timedelta(hours=5)),
+        ("2024-01-05 14:30:12 +01:00", AFTERNOON - dt.timedelta(hours=1)),
+        ("2024-01-05T14:30:12-05:00", AFTERNOON + dt.timedelta(hours=5)),
+        ("2024-01-05T14:30:12.123Z", AFTERNOON.replace(microsecond=123_000)),
+        ("2024-01-05 14:30:12 UTC", AFTERNOON),
+        ("Jan 5, 2024, 2:30 PM", AFTERNOON.replace(second=0)),
+        ("Jan 5, 2024, 2:30\u202fPM", AFTERNOON.replace(second=0)),
+        ("Jan 5, 2024, 2:30:12 PM", AFTERNOON),
+        ("Jan 5, 2024 2:30:12 pm", AFTERNOON),
+        ("Jan 5, 2024 at 2:30 PM", AFTERNOON.replace(second=0)),
+        ("January 5, 2024 2:30 pm", AFTERNOON.replace(second=0)),
+        ("January 25, 2024 at 2:30 PM", AFTERNOON.replace(day=25, second=0)),
+        ("1/25/2024 2:30:12 PM", AFTERNOON.replace(day=25)),
+        ("1/25/2024, 2:30:12 PM", AFTERNOON.replace(day=25)),
+        ("25/01/2024, 14:30:12", AFTERNOON.replace(day=25)),
+        ("25.1.2024, 14:30:12", AFTERNOON.replace(day=25)),
+        ("25.01.24 14:30", AFTERNOON.replace(day=25, second=0)),
+        ("5 Jan 2024 14:30", AFTERNOON.replace(second=0)),
+        ("05-Jan-2024 14:30:12", AFTERNOON),
+        ("Fri, 05 Jan 2024 14:30:12 +0100", AFTERNOON - dt.timedelta(hours=1)),
+        ("Jan 5, 2024 2:30:12 PM PST", AFTERNOON + dt.timedelta(hours=8)),
+        ("Jul 5, 2024 2:30:12 PM PDT", AFTERNOON.replace(month=7) + dt.timedelta(hours=7)),
+        ("20240105", dt.datetime(2024, 1, 5)),
+        ("45296", dt.datetime(2024, 1, 5)),
+        ("45296.604305555556", AFTERNOON),
+    ],
+)
+def test_dates_as_exports_write_them(cell: str, time: dt.datetime) -> None:
+    assert times([cell, cell]) == [time, time]
+
+
+def test_day_numbers_of_a_spreadsheet_that_stand_alone_or_among_dates() -> None:
+    assert times(["45296", "45297.5"]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
+    assert times([45296.0, 45297.5]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
+    assert times(["2024-01-05"] * 9 + ["45297"])[-1] == dt.datetime(2024, 1, 6)
+    assert times(["05.01.2024", "45297"], date_format="%d.%m.%Y") == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6)]
+    assert times(["45297", "1704412800"], date_format="unix") == [dt.datetime(1970, 1, 1, 12, 34, 57), dt.datetime(2024, 1, 5)]
+    assert times(["20240105", "2024", "453", "99999"]) == [dt.datetime(2024, 1, 5), None, None, None]
+
+
+def test_local_times_that_say_their_zone_keep_it() -> None:
+    read = times(
+        ["2024-01-05 14:30:12", "2024-01-05 14:30:12 UTC", "2024-01-05T14:30:12-05:00", "2024-01-05 2:30 PM"], timezone="Europe/Berlin"
+    )
+    assert read == [AFTERNOON - dt.timedelta(hours=1), AFTERNOON, AFTERNOON + dt.timedelta(hours=5), dt.datetime(2024, 1, 5, 13, 30)]
+    assert times(["45296", "45296.5"], timezone="Europe/Berlin") == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 5, 11)]
+
+
+COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
+
+
+def test_day_numbers_are_told_even_beyond_the_sample(opened: Any, tmp_path: Path) -> None:
+    lines = "".join(f"c,{day},1\n" for day in ["2024-01-05"] * 10_100 + ["45297"])
+    (tmp_path / "o.csv").write_text(f"id,day,paid\n{lines}")
+    source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
+    assert source.rows()[-1]["ordered_at"] == dt.datetime(2024, 1, 6)
+    assert worth_a_look(source.source.kept("transactions")) == [
+        "1 dates were day numbers of Excel, such as 45300 for 2024-01-09, and were read so"
+    ]
+
+
+def test_ids_that_are_floats_beyond_exact_whole_numbers_are_told(opened: Any, tmp_path: Path) -> None:
+    ids = pa.array([2.0**53 - 1, 12345678901234567890.0, 17850.0], pa.float64())
+    pq.write_table(pa.table({"id": ids, "day": [dt.date(2024, 1, 5)] * 3, "paid": [1.0] * 3}), tmp_path / "o.parquet")
+    source = opened(transactions={"files": "o.parquet", "columns": COLUMNS})
+    assert [row["customer_id"] for row in source.rows()][::2] == ["9007199254740991", "17850"]
+    assert "1 rows have an id that is kept as a float beyond 2^53" in worth_a_look(source.source.kept("transactions"))[0]
