@@ -1,11 +1,11 @@
-# make demo | test | ui | clean. Everything is installed into .venv, at the versions of constraints.txt.
+# make demo | test | full | ui | clean. Everything is installed into .venv, at the versions of constraints.txt.
 
 PYTHON ?= python3
 EXTRAS ?= demo,dev
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo ui test lint types unit install clean
+.PHONY: demo ui test full lint types unit install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
@@ -25,6 +25,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+full: $(INSTALLED)  ## what is too slow for every change
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m full
 
 install: $(INSTALLED)
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.contracts import BY_NAME, CONTRACTS, Contract
+from segmentation_assets.lake import Staged
 from segmentation_assets.sources.base import within
 
 D1, D2, D3, D4 = "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"  # the snapshots of settings.yaml
@@ -34,9 +35,23 @@ def table(contract: Contract, *rows: dict, **further: pa.DataType) -> ibis.Table
     return ibis.memtable(pa.Table.from_pylist(full, schema=pa.schema([*fields, *further.items()])))
 
 
+NO_ROWS: dict[str, bytes] = {}  # by table: the file of a partition without rows, computed once, as a snapshot has dozens of them
+
+
 def put(lake, name: str, key: str, *rows: dict, **further: pa.DataType) -> None:
     """Write the partition `key` of table `name` into the lake."""
-    lake.stage(BY_NAME[name], key, table(BY_NAME[name], *rows, **further)).commit()
+    if rows or further:
+        lake.stage(BY_NAME[name], key, table(BY_NAME[name], *rows, **further)).commit()
+        return
+    if name not in NO_ROWS:
+        staged = lake.stage(BY_NAME[name], key, table(BY_NAME[name]))
+        NO_ROWS[name] = staged.unfinished.read_bytes()
+        staged.discard()
+    file = lake.file(name, key)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_bytes(NO_ROWS[name])
+    Staged(unfinished, file).commit()  # not in place: what was published is a link to the old file
 
 
 def put_snapshot(lake, key: str, **rows: list[dict]) -> None:

@@ -1,11 +1,13 @@
 """What tests share: settings of their own, a small lake, and one real run of the demo for all tests that only read it."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click.testing
 import pytest
 from filelock import FileLock
 from hypothesis import settings as hypothesis_settings
@@ -43,13 +45,40 @@ def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.
     )
 
 
+def called(*arguments: str, data_dir: Path, **further: str) -> click.testing.Result:
+    """Call the command line in this process, on the shipped settings: seconds cheaper than `segmentation`.
+
+    Not for `run` and `rollback`, whose snapshots are those of the settings that this process was started with.
+    """
+    from segmentation_assets.cli import main
+
+    with contextlib.chdir(ROOT):
+        return click.testing.CliRunner(env=environment(data_dir, **further)).invoke(main, arguments)
+
+
+# Fixtures that take long to make, and the group of the tests that share them; None: those of their own file.
+SHARED = {
+    "demo": "demo", "demo_history": "history", "spark": "history", "story": None, "made": None, "shop": None, "postgres": None,
+    "mariadb": None, "distinct": None, "convenient": None,
+}  # fmt: skip
+LONGEST = ("demo", "daemon", "history")  # begun first, so that no worker is left with one of them at the end
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, and all that read the demo in one worker, so that no other waits for its run."""
+    """Tests that share what takes long to make go to one worker, so that no other makes it too or waits; the longest go first."""
     for item in items:
-        if "demo" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("demo"))
-    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, item.get_closest_marker("slow") is None))
+        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), None)
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(SHARED[shared] or item.path.stem))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is None:
+        return len(LONGEST) + (1 if item.get_closest_marker("slow") else 2)
+    return LONGEST.index(group.args[0]) if group.args[0] in LONGEST else len(LONGEST)
 
 
 @pytest.fixture

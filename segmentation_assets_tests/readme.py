@@ -3,14 +3,16 @@
 SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites README.md from published demo data
 """
 
+import contextlib
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from segmentation_assets import settings_reference
+from segmentation_assets.cli import main
 from segmentation_assets.contracts import CONTRACTS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -25,14 +27,14 @@ def blocks(text: str) -> list[tuple[str, str]]:
 def run(command: str, data_dir: Path) -> str:
     """What the command prints on the data in `data_dir`, without trailing blanks; stderr too."""
     program, *arguments = shlex.split(command)
-    script = Path(sys.executable).parent / program
-    environment = {**os.environ, "SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(README.parent / "segmentation.yaml")}
-    done = subprocess.run(  # commands of our own README
-        [script, *arguments], cwd=README.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        raise AssertionError(f"{command} failed with exit code {done.returncode}:\n{done.stdout}")
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+    if program != "segmentation":
+        raise AssertionError(f"{command}: only commands of our own are called")
+    environment = {"SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(README.parent / "segmentation.yaml")}
+    with contextlib.chdir(README.parent):
+        done = CliRunner(env=environment).invoke(main, arguments)
+    if done.exit_code:
+        raise AssertionError(f"{command} failed with exit code {done.exit_code}:\n{done.output}")
+    return "".join(f"{line.rstrip()}\n" for line in done.output.strip("\n").splitlines())
 
 
 def generated() -> dict[str, str]:

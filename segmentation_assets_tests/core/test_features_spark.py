@@ -35,6 +35,7 @@ def spark() -> Iterator[Any]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "4",
         "spark.driver.memory": "2g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # a short life: compiling with more care would not pay
     }
     builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
     for name, value in settings.items():
