@@ -172,7 +172,7 @@ def test_nothing_to_tell_customers_apart_is_explained(frame, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))])
 def test_no_false_segments_in_a_continuum(seed):
     """A small part of `benchmarks/proof.py`, with its full number of bootstraps."""
     rng = np.random.default_rng([4711, seed])
@@ -183,7 +183,10 @@ def test_no_false_segments_in_a_continuum(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("k", "dimensions", "skewed", "noise"), [(2, 2, False, 0), (4, 5, True, 1), (3, 15, False, 0), (5, 3, True, 2)])
+@pytest.mark.parametrize(
+    ("k", "dimensions", "skewed", "noise"),
+    [(2, 2, False, 0), (4, 5, True, 1), pytest.param(3, 15, False, 0, marks=pytest.mark.full), (5, 3, True, 2)],
+)
 def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
     population = planted(2500, k, dimensions, 5.0, 3.0, np.random.default_rng([4712, k]), skewed, noise)
     settings = SelectionSettings(diagnostics=False, bootstraps=30)
