@@ -4,6 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= demo,dev
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder  # the order is that of conftest.py: the longest first
 
 .PHONY: demo ui test full lint types unit install clean
 
@@ -24,10 +25,10 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 unit: $(INSTALLED)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest $(PARALLEL)
 
 full: $(INSTALLED)  ## what is too slow for every change
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m full
+	$(BIN)/pytest $(PARALLEL) -m full
 
 install: $(INSTALLED)
 

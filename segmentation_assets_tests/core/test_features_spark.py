@@ -33,9 +33,10 @@ def spark() -> Iterator[Any]:
     settings = {
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",  # to plan anew midway takes longer than so few rows do
         "spark.driver.memory": "2g",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # a short life: compiling with more care would not pay
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short life: compiling with more care would not pay
     }
     builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
     for name, value in settings.items():
