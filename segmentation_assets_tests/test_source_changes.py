@@ -141,7 +141,7 @@ def test_rows_that_a_stopped_run_collected_are_still_counted_and_asked_for(shop)
     again, after = shop.look(cursor)
     assert again == BOTH
     replaced = "made from rows that have been replaced"
-    assert shop.make(D3).startswith(f"{D1}: +1 transactions; {D2}: {replaced}; {D3}: {replaced}. Make them")
+    assert shop.make(D3).startswith(f"{D1}: +1 transaction; {D2}: {replaced}; {D3}: {replaced}. Make them")
     shop.make(D1)
     assert shop.look(after)[0] == [*SECOND, ("snapshot", D3)]
     shop.make(D2)
@@ -206,7 +206,7 @@ def test_rows_of_a_database_are_counted_by_the_database(shop):
     with sqlite3.connect(shop.folder / "shop.db") as database:
         database.execute("insert into orders values ('c', '2024-02-07 00:00:00', 1)")
     assert shop.look()[0] == SECOND
-    assert shop.make(D3).startswith(f"{D2}: +1 transactions. Make them")
+    assert shop.make(D3).startswith(f"{D2}: +1 transaction. Make them")
 
 
 def run_of(instance, **tags):
