@@ -118,8 +118,8 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
-        counts[f"code{position}"] = (cells.number(value).notnull() & value.re_search(CODE)).cast("int64").sum()
-        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(ENUMERATED)).cast("int64").sum()
+        counts[f"code{position}"] = (cells.is_number(value) & value.re_search(CODE)).cast("int64").sum()
+        counts[f"number{position}"] = (cells.is_number(value) & ~value.re_search(ENUMERATED)).cast("int64").sum()
         counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}

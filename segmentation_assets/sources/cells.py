@@ -4,8 +4,6 @@ Every reader gives null where the cell is empty or cannot be read; `unreadable` 
 readers run on DuckDB, in which sources are taken in whatever engine computes the tables.
 """
 
-import functools
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +15,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Reading
-from segmentation_assets.sources.numbers import BLANKS, NOTHING, OTHER, POINT, Marks, read_number, tidy
+from segmentation_assets.sources.numbers import BLANKS, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, read_number, tidy
 
 EXCEL = "excel"  # days since 30 December 1899
 ZONES = {
@@ -95,6 +93,7 @@ _try_strptime = ibis.udf.scalar.builtin(_signature, name="try_strptime", signatu
 _try_strptime_with_offset = ibis.udf.scalar.builtin(
     _signature, name="try_strptime", signature=((dt.string, dt.string), dt.Timestamp("UTC"))
 )
+_position = ibis.udf.scalar.builtin(_signature, name="strpos", signature=((dt.string, dt.string), dt.int64))
 _bytes = ibis.udf.scalar.builtin(_of_one, name="strlen", signature=((dt.string,), dt.int64))
 _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp("UTC")))
 
@@ -110,6 +109,11 @@ def _with_offset(text: ir.StringValue) -> ir.StringValue:
     for name, offset in ZONES.items():
         text = text.re_replace(f" {name}$", f" {offset}")
     return text
+
+
+def _is_tight(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether it begins with a character that is seen, and all are of ASCII, so that no blank of another kind ends it."""
+    return (text.ascii_str() > ord(" ")) & (_bytes(text) == text.length())
 
 
 def _bare(text: ir.StringValue) -> ir.StringValue:
@@ -154,16 +158,19 @@ class Cells:
             kept = ibis.ifelse(whole, ibis.ifelse(whole, value, 0).cast("int64").cast("string"), value.cast("string"))
         else:
             kept = value.cast("string")
-        return ibis.ifelse(self._plainly_there(kept), kept, ibis.ifelse(self._absent(kept), ibis.null("string"), _bare(kept)))
+        rest = ibis.ifelse(self._absent(kept), ibis.null("string"), ibis.ifelse(_is_tight(kept), kept, _bare(kept)))
+        if not any(missing[-1:].isdigit() for missing in self.reading.missing_values):  # most ids end in a digit
+            rest = ibis.ifelse(_is_tight(kept) & kept.right(1).between("0", "9"), kept, rest)
+        return ibis.ifelse(self._plainly_there(kept), kept, rest)
+
+    def is_there(self, value: ir.Value) -> ir.BooleanValue:
+        """Whether the cell holds something: the same as whether its text is null, for where few cells are asked."""
+        return value.notnull() & ~self._absent(value if value.type().is_string() else value.cast("string"))
 
     def _plainly_there(self, text: ir.StringValue) -> ir.BooleanValue:
         """Whether its ends tell that the text is no missing value and needs no trimming; most cells end here, at a tenth of the cost."""
-        first = text.ascii_str()  # its code, 0 of an empty text
-        others = [first != code for code in self._first_codes()]
-        return functools.reduce(operator.and_, others, (first > ord(" ")) & (_bytes(text) == text.length()))
-
-    def _first_codes(self) -> list[int]:
-        return sorted({ord(first[0]) for missing in self.reading.missing_values if missing for first in (missing.lower(), missing.upper())})
+        firsts = {first[0] for missing in self.reading.missing_values if missing for first in (missing.lower(), missing.upper())}
+        return _is_tight(text) & (_position("".join(sorted(firsts)), text.left(1)) == 0)
 
     def _absent(self, text: ir.StringValue) -> ir.BooleanValue:
         """Whether it is blank, or one of the texts that stand for a missing value."""
@@ -196,6 +203,12 @@ class Cells:
         if value.type().is_numeric() or value.type().is_boolean():
             return value.cast("float64")
         return read_number(value, self.marks(value)) if value.type().is_string() else ibis.null("float64")
+
+    def is_number(self, value: ir.Value) -> ir.BooleanValue:
+        """Whether a text is a number, give or take what only reading it would tell: for guessing what a column holds."""
+        if self.marks(value).given:
+            return self.number(value).notnull()
+        return value.try_cast("float64").notnull() | (value.re_search(LIKELY) & value.re_search(KNOWN))
 
     def marks(self, value: ir.Value) -> Marks:
         """How the numbers of a column are written, or of an expression over columns that agree."""
