@@ -4,6 +4,8 @@ Every reader gives null where the cell is empty or cannot be read; `unreadable` 
 readers run on DuckDB, in which sources are taken in whatever engine computes the tables.
 """
 
+import functools
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -77,6 +79,7 @@ TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", 
 FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso", "nee", "onwaar")
 """Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
 OFFSET = r"[A-Za-z+-]"  # after the day, which is in a time of day only as part of an offset or zone
+CASELESS = 0b1011111  # what is left of the code of a letter when its case is taken out
 LARGEST_WHOLE = 9.2e18  # that an int64 holds
 AROUND = rf"[\s{BLANKS}{NOTHING}]"  # blanks of every kind, and characters without width
 
@@ -159,8 +162,6 @@ class Cells:
         else:
             kept = value.cast("string")
         rest = ibis.ifelse(self._absent(kept), ibis.null("string"), ibis.ifelse(_is_tight(kept), kept, _bare(kept)))
-        if not any(missing[-1:].isdigit() for missing in self.reading.missing_values):  # most ids end in a digit
-            rest = ibis.ifelse(_is_tight(kept) & kept.right(1).between("0", "9"), kept, rest)
         return ibis.ifelse(self._plainly_there(kept), kept, rest)
 
     def is_there(self, value: ir.Value) -> ir.BooleanValue:
@@ -169,8 +170,9 @@ class Cells:
 
     def _plainly_there(self, text: ir.StringValue) -> ir.BooleanValue:
         """Whether its ends tell that the text is no missing value and needs no trimming; most cells end here, at a tenth of the cost."""
-        firsts = {first[0] for missing in self.reading.missing_values if missing for first in (missing.lower(), missing.upper())}
-        return _is_tight(text) & (_position("".join(sorted(firsts)), text.left(1)) == 0)
+        letters = {ord(missing[0]) & CASELESS for missing in self.reading.missing_values if missing}
+        first = text.ascii_str() & CASELESS
+        return functools.reduce(operator.and_, [first != letter for letter in sorted(letters)], _is_tight(text))
 
     def _absent(self, text: ir.StringValue) -> ir.BooleanValue:
         """Whether it is blank, or one of the texts that stand for a missing value."""
@@ -238,7 +240,9 @@ class Cells:
 
     def is_odd(self, value: ir.Value) -> ir.BooleanValue:
         """Whether a number that is text is not a plain one, or can be read two ways."""
-        return value.notnull() & (value.try_cast("float64").isnull() | value.right(4).startswith(POINT))
+        place = _position(value, POINT)
+        three_decimals = (place > 0) & (_bytes(value) - place == len("200"))
+        return value.notnull() & (value.try_cast("float64").isnull() | three_decimals)
 
     def is_serial(self, value: ir.Value) -> ir.BooleanValue:
         """Whether a time that is text is a day number of a spreadsheet, and is read so."""
