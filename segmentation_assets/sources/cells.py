@@ -48,7 +48,7 @@ DATE_FORMATS = (
         for day, times in (
             ("%d/%m/%Y", TIMES),
             ("%m/%d/%Y", TIMES),
-            ("%d.%m.%Y", TIMES[:7]),
+            ("%d.%m.%Y", TIMES),
             ("%d-%m-%Y", TIMES),
             ("%m-%d-%Y", TIMES),
             ("%Y/%m/%d", TIMES),
