@@ -2,6 +2,8 @@
 
 import functools
 import operator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -9,9 +11,10 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.cleaning import cleaned_attribute, identifier
 from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import SourceTable
+from segmentation_assets.settings_source import Files, SourceTable
+from segmentation_assets.sources import files, number_forms
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.files import to_json
+from segmentation_assets.sources.files import TYPED_AS_TEXT, to_json
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
 
@@ -37,6 +40,10 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone:
     cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
+    numbers = [name for name in names if wanted.get(name) == "number"]
+    has_points = files.format_of(Path(kept[0].source), settings) in TYPED_AS_TEXT if isinstance(settings, Files) else False
+    forms = number_forms.counted(backend, rows, numbers, points_are_decimal=has_points)
+    cells = replace(cells, decimals=number_forms.decimals(forms))
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
     unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
     listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
@@ -118,8 +125,8 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
-        counts[f"code{position}"] = (cells.number(value).notnull() & value.re_search(CODE)).cast("int64").sum()
-        counts[f"number{position}"] = (cells.number(value).notnull() & ~value.re_search(ENUMERATED)).cast("int64").sum()
+        counts[f"code{position}"] = (cells.is_number(value) & value.re_search(CODE)).cast("int64").sum()
+        counts[f"number{position}"] = (cells.is_number(value) & ~value.re_search(ENUMERATED)).cast("int64").sum()
         counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}

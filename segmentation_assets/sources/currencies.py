@@ -14,6 +14,7 @@ _DOLLARS = "USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP BBD BMD BND BSD BZD FJD 
 DOLLARS = tuple(_DOLLARS.split())
 # Sign or short name in upper case -> the currencies that it may stand for. A sign that is not here stands for itself.
 NAMES: dict[str, tuple[str, ...]] = {
+    "$": DOLLARS,
     "US$": ("USD",), "$US": ("USD",), "C$": ("CAD",), "CA$": ("CAD",), "CAN$": ("CAD",), "A$": ("AUD",), "AU$": ("AUD",), "NZ$": ("NZD",),
     "HK$": ("HKD",), "S$": ("SGD",), "SG$": ("SGD",), "NT$": ("TWD",), "MX$": ("MXN",), "MEX$": ("MXN",), "R$": ("BRL",),
     "CLP$": ("CLP",), "COL$": ("COP",), "$U": ("UYU",), "B/.": ("PAB",), "S/": ("PEN",), "S/.": ("PEN",), "€": ("EUR",), "EURO": ("EUR",),

@@ -42,6 +42,7 @@ ENDINGS = {
     ".xlsb": "excel",
     ".ods": "excel",
 }
+TYPED_AS_TEXT = frozenset({"jsonl", "excel"})  # their numbers have a type, but are text here, written by us with a decimal point
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 ROW, PROBLEM, LINE = "__row", "__problem", "__line"
 BATCH_ROWS = 50_000

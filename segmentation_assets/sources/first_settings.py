@@ -107,8 +107,8 @@ def look(file: Path) -> Look:
             }
             found = _matched(types)
             numeric = [found[name] for name in NUMBERS if name in found]
-            typed = files.format_of(file, settings) in {"jsonl", "excel"}
-            numbers = number_forms.counted(backend, rows.table, numeric, points_are_decimal=typed)
+            has_points = files.format_of(file, settings) in files.TYPED_AS_TEXT
+            numbers = number_forms.counted(backend, rows.table, numeric, points_are_decimal=has_points)
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")

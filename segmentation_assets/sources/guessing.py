@@ -94,14 +94,17 @@ def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]
     """What each source column holds in a sample: text, number, date, boolean, or empty."""
     cells = cells.guessing
     table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
-    texts = {f"text{position}": cells.text(table[name]) for position, name in enumerate(rows.columns)}
+    texts = {
+        f"text{position}": ibis.ifelse(cells.is_there(table[name]), table[name].cast("string"), ibis.null("string"))
+        for position, name in enumerate(rows.columns)
+    }
     sample = backend.create_table(ibis.util.gen_name("sample"), table.select(**texts), temp=True)
     counts: dict[str, ir.Value] = {}
     for position, name in enumerate(rows.columns):
         text = sample[f"text{position}"]
         counts[f"some{position}"] = text.count()
         if table[name].type().is_string():
-            counts[f"number{position}"] = (cells.number(text).notnull() & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
+            counts[f"number{position}"] = (cells.is_number(text) & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
             counts[f"date{position}"] = cells.read("time", tidy(text).strip()).count()
     found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0] if counts else {}
     return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}

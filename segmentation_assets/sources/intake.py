@@ -171,7 +171,7 @@ class Intake:
         count, flagged = counted_rows(backend, target)
         kind = files.format_of(file, settings)
         numbers = (
-            number_forms.counted(backend, rows.table, found.numeric, points_are_decimal=kind in {"jsonl", "excel"})
+            number_forms.counted(backend, rows.table, found.numeric, points_are_decimal=kind in files.TYPED_AS_TEXT)
             if flagged.get("odd_number")
             else {}
         )

@@ -162,9 +162,7 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
     for name in names:
         if name in found.values and found.values[name].columns:
             # Looked at only where nothing was read, which is seldom.
-            something = functools.reduce(
-                operator.or_, (cells.text(third[place[column]]).notnull() for column in found.values[name].columns)
-            )
+            something = functools.reduce(operator.or_, (cells.is_there(third[place[column]]) for column in found.values[name].columns))
             nothing = third[f"__column_{name}"].isnull() & third[PROBLEM].isnull()
             unread[name] = ibis.ifelse(nothing, something, False)
     fourth = _view(backend, third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()}))

@@ -39,6 +39,9 @@ SEVERAL_GROUPS = {
     COMMA: r"[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}",
     POINT: r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}",
 }
+_SPACE = rf"[ '{BLANKS}{APOSTROPHES}]"
+_DIGITS = rf"(?:[0-9]+|{COMMA_GROUPS}|{POINT_GROUPS}|[0-9]{{1,3}}(?:{_SPACE}[0-9]{{3}})+)?(?:[.,][0-9]*)?"
+LIKELY = rf"^[^0-9.,]*(?:[^0-9 ]+[.]{_SPACE}*)?{_DIGITS}{EXPONENT}[^0-9]*$"  # a number, and no digits beside it
 GROUPS = {COMMA: COMMA_GROUPS, POINT: POINT_GROUPS}
 OTHER = {COMMA: POINT, POINT: COMMA}
 
@@ -133,22 +136,26 @@ def part(parts: ir.StringValue, place: int) -> ir.StringValue:
 
 def _plain(digits: ir.StringValue, marks: Marks) -> ir.StringValue:
     """The number as the engine reads it: without marks between thousands, with a decimal point; empty where it is in no form."""
+    wholes, fractions, patterns, group = "", "", [], 0
+    for whole, decimals in _forms(marks):
+        patterns.append(f"(-?(?:{whole})){decimals}")
+        wholes, group = rf"{wholes}\{group + 1}", group + 1
+        if decimals:
+            fractions, group = rf"{fractions}\{group + 1}", group + 1  # no more than 9 in all, which is as far as \9 goes
+    cut = digits.re_replace(f"^(?:{'|'.join(patterns)})$", f"{wholes}{CUT}{fractions}").re_replace(rf"^[^{CUT}]*$", "")
+    return _translate(cut, f"{CUT}{POINT}{COMMA} '", POINT)
+
+
+def _forms(marks: Marks) -> list[tuple[str, str]]:
+    """Whole part and decimals in each form, as patterns; decimals have one group for their digits."""
     decimals = marks.decimal if marks.given else POINT + COMMA
-    for mark in (COMMA, POINT):
-        if marks.thousands not in {None, mark} or OTHER[mark] not in decimals:
-            continue
-        if OTHER[mark] == marks.decimal:
-            digits = _cut(digits, rf"(-?(?:{GROUPS[mark]}))(?:[{OTHER[mark]}]([0-9]*))?")
-        else:  # without what can be read two ways
-            digits = _cut(digits, rf"(-?(?:{SEVERAL_GROUPS[mark]}))()")
-            digits = _cut(digits, rf"(-?(?:{GROUPS[mark]}))[{OTHER[mark]}]([0-9]*)")
+    own, other = OTHER[marks.decimal], marks.decimal  # between thousands, as the column has it, and not
+    forms = []
+    if marks.thousands in {None, own}:
+        forms.append((GROUPS[own], f"(?:[{marks.decimal}]([0-9]*))?"))
+    if marks.thousands in {None, other} and not marks.given:  # without what can be read two ways
+        forms += [(SEVERAL_GROUPS[other], ""), (GROUPS[other], f"[{own}]([0-9]*)")]
     if marks.thousands in {None, " ", "'"}:
         between = marks.thousands or " '"
-        digits = _cut(digits, rf"(-?[0-9]{{1,3}}(?:[{between}][0-9]{{3}})+)(?:[{decimals}]([0-9]*))?")
-    digits = _cut(digits, rf"(-?[0-9]*)[{decimals}]?([0-9]*{EXPONENT})")
-    return _translate(digits.re_replace(rf"^[^{CUT}]*$", ""), f"{CUT}{POINT}{COMMA} '", POINT)
-
-
-def _cut(digits: ir.StringValue, form: str) -> ir.StringValue:
-    """Whole part and decimals with CUT between, where the number is in a form."""
-    return digits.re_replace(f"^{form}$", rf"\1{CUT}\2")
+        forms.append((f"[0-9]{{1,3}}(?:[{between}][0-9]{{3}})+", f"(?:[{decimals}]([0-9]*))?"))
+    return [*forms, ("[0-9]*", f"[{decimals}]?([0-9]*{EXPONENT})")]

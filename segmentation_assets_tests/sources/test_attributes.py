@@ -94,3 +94,19 @@ def test_whatever_the_cells_each_customer_is_there(tmp_path_factory: Any, cells:
     with opened_in(folder) as opened:
         rows = opened(transactions=ORDERS, customers={**CUSTOMERS, "delimiter": ","}).rows("customers")
     assert [row["customer_id"] for row in rows] == [str(i) for i in range(len(cells))]
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1.200", "850", "-"], [1200.0, 850.0, None]),
+        (["1.200", "12.5", "N/A"], [1.2, 12.5, None]),
+        (["R12", "R7", "none"], ["R12", "R7", None]),
+        (["+49 170 123 456", "+49 170 123 457", "?"], ["+49 170 123 456", "+49 170 123 457", None]),
+        (["(1)", "(2)", "(3)"], ["(1)", "(2)", "(3)"]),
+        (["45296", "45297", "45298"], [45296.0, 45297.0, 45298.0]),
+        (["Missing Persons", "-x", "Nil"], ["Missing Persons", "-x", None]),
+    ],
+)
+def test_attributes_that_look_like_numbers_or_dates(opened: Any, tmp_path: Path, cells: list[str], values: list[Any]) -> None:
+    assert [row["x"] for row in read(opened, tmp_path, cells)] == values

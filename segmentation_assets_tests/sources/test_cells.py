@@ -96,6 +96,8 @@ AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
         ("Fri, 05 Jan 2024 14:30:12 +0100", AFTERNOON - dt.timedelta(hours=1)),
         ("Jan 5, 2024 2:30:12 PM PST", AFTERNOON + dt.timedelta(hours=8)),
         ("Jul 5, 2024 2:30:12 PM PDT", AFTERNOON.replace(month=7) + dt.timedelta(hours=7)),
+        ("25.01.2024 14:30:12 UTC", AFTERNOON.replace(day=25)),
+        ("9/25/2024 6:29:00", dt.datetime(2024, 9, 25, 6, 29)),
         ("20240105", dt.datetime(2024, 1, 5)),
         ("45296", dt.datetime(2024, 1, 5)),
         ("45296.604305555556", AFTERNOON),

@@ -123,6 +123,41 @@ def test_thousands_are_seen(tmp_path: Path, prices: str, decimal: str, thousands
 
 
 @pytest.mark.parametrize(
+    ("cells", "settings"),
+    [
+        (["1,200", "850"], {"thousands": ","}),
+        (["\u00a51.200", "\u00a5850"], {"decimal": ",", "thousands": "."}),
+        (["1 234,50 €", "850,00 €"], {"decimal": ",", "thousands": " "}),
+        (["1\u202f234,50", "850,00"], {"decimal": ",", "thousands": " "}),
+        (["(4.50)", "-$4.50"], {}),
+        (["12.50", "1,200.00 USD"], {"thousands": ","}),
+    ],
+)
+def test_numbers_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str], settings: dict[str, str]) -> None:
+    (tmp_path / "o.csv").write_text("kunde;datum;betrag\n" + "".join(f"k{i};2024-01-05;{cell}\n" for i, cell in enumerate(cells * 9)))
+    table, text = proposed(tmp_path, "o.csv")[0]["transactions"][0], proposed(tmp_path, "o.csv")[1]
+    assert table["columns"]["amount"] == "betrag"
+    assert {name: table[name] for name in ("decimal", "thousands") if name in table} == settings
+    assert ("# Warning: betrag: 9 cells" in text) is (cells[0][-5:] in {"1,200", "1.200"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "formats"),
+    [
+        (["2024-01-05 14:30:12 -0500"], "%Y-%m-%d %H:%M:%S %z"),
+        (["Jan 25, 2024, 2:30 PM"], "%b %d, %Y, %I:%M %p"),
+        (["45296", "45297.25"], "excel"),
+        (["2024-01-05", "45297"], "excel"),
+    ],
+)
+def test_dates_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str], formats: str) -> None:
+    (tmp_path / "o.csv").write_text("kunde;datum;betrag\n" + "".join(f"k{i};{cell};1\n" for i, cell in enumerate(cells * 9)))
+    table, text = proposed(tmp_path, "o.csv")[0]["transactions"][0], proposed(tmp_path, "o.csv")[1]
+    assert (table["columns"]["ordered_at"], table["date_format"]) == ("datum", formats)
+    assert "orders are dated 2024-01-" in text
+
+
+@pytest.mark.parametrize(
     ("column", "canonical"),
     [
         ("Geburtsdatum", "ordered_at"), ("Lieferdatum", "ordered_at"), ("Date de naissance", "ordered_at"), ("birth_date", "ordered_at"),
