@@ -5,7 +5,7 @@ EXTRAS ?= demo,dev
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo ui test lint types unit install clean
+.PHONY: demo ui test lint types unit oldest install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
@@ -25,6 +25,12 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+oldest:  ## the sources' tests on the oldest versions that pyproject.toml allows; not part of CI, for whoever changes a bound
+	$(PYTHON) -m venv .oldest
+	.oldest/bin/python -m pip install --quiet $$(sed -n '/^dependencies/,/^]/p' pyproject.toml | sed -nE 's/^ *"([A-Za-z0-9_-]+)(\[[a-z]+\])?[>=]=([0-9.]+).*/\1\2==\3/p') \
+		'psycopg[binary]==3.2.1' mysqlclient==2.2 pytest hypothesis openpyxl
+	.oldest/bin/python -m pytest segmentation_assets_tests/sources
 
 install: $(INSTALLED)
 

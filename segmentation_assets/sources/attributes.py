@@ -11,9 +11,9 @@ from segmentation_assets.core.cleaning import cleaned_attribute, identifier
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_source import SourceTable
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.files import to_json
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
+from segmentation_assets.sources.records import to_json
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
 NO_TIME = "known_at is missing or is not a date"

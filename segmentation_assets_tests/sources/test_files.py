@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from segmentation_assets.core.cleaning import judged_events
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.settings_source import Tables
-from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets.sources.base import NoRows, SourceError, Window
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 
@@ -273,7 +273,7 @@ def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> 
 def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,2,B\nc3,2024-01-05,3,\n")
     (tmp_path / "p.csv").write_text("sku,what\nA,Bread\n")
-    lookup = {"files": "p.csv", "on": "sku"}
+    lookup = {"files": "p.csv", "key": "sku"}
     table = {"files": "o.csv", "columns": COLUMNS, "lookups": [lookup]}
     assert [row["category"] for row in opened(transactions=table).rows()] == ["Bread", None, None]
     (tmp_path / "p.csv").write_text("sku,what\nA,Bread\nA,Cake\n")
@@ -396,7 +396,10 @@ def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[byt
     """Lines go in as bytes; what comes out holds each non-blank line, as a row of its own or within one."""
     lines = [line.replace(b"\n", b" ").replace(b"\r", b" ") for line in body]
     content = b"id,day,paid,what\n" + b"\n".join(lines) + b"\n"
-    found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
+    try:
+        found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
+    except NoRows:
+        found = []
     text = content.decode() if _is_utf8(content) else content.decode("cp1252") if _is_cp1252(content) else content.decode("latin-1")
     assert len(found) == sum(bool(line.replace("\0", "\u2400").strip()) for line in text.split("\n")[1:])
 
