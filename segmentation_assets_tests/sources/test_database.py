@@ -242,7 +242,7 @@ def test_a_look_at_a_database_counts_attributes_among_what_is_mapped(tmp_path: P
     with sqlite3.connect(tmp_path / "shop.db") as database:
         database.execute("create table orders (buyer text, at timestamp, paid real)")
         database.execute("create table clients (id text, land text, phone text)")
-        database.execute("insert into clients values ('c1', 'NL', 'none')")
+        database.execute("insert into clients values ('c1', 'NL', 'by day')")
         database.execute("insert into orders values ('c1', '2024-01-05 10:00:00', 2)")
     url = f"sqlite:///{tmp_path / 'shop.db'}"
     source = {

@@ -396,10 +396,7 @@ def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[byt
     """Lines go in as bytes; what comes out holds each non-blank line, as a row of its own or within one."""
     lines = [line.replace(b"\n", b" ").replace(b"\r", b" ") for line in body]
     content = b"id,day,paid,what\n" + b"\n".join(lines) + b"\n"
-    try:
-        found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
-    except NoRows:
-        found = []
+    found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
     text = content.decode() if _is_utf8(content) else content.decode("cp1252") if _is_cp1252(content) else content.decode("latin-1")
     assert len(found) == sum(bool(line.replace("\0", "\u2400").strip()) for line in text.split("\n")[1:])
 
@@ -477,5 +474,7 @@ def _taken_in(folder: Path, content: bytes, options: dict[str, Any], name: str =
         first, second = Window(None, dt.date(2024, 1, 1)), Window(dt.date(2024, 1, 1), FOREVER.end)
         assert sum(len(engine.rows(source.transactions(engine, window))) for window in (first, second)) == len(rows)
         return rows
+    except NoRows:  # of a single file this is an error
+        return []
     finally:
         engine.close()
