@@ -4,11 +4,12 @@ Every file is opened, a few are looked at in full: the others are only asked for
 made once for all that are alike.
 """
 
+import contextlib
 import datetime as dt
 import functools
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -24,6 +25,7 @@ from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.reading import FileReader
 from segmentation_assets.sources.rows import FileRows, SourceRows
 
+FILES_AT_ONCE = 32  # that are asked for their dates and numbers together
 FULL_LOOKS = 3  # files of a folder that are looked at in full: the first, one in the middle, the last
 
 
@@ -90,19 +92,34 @@ def over_all(
         time = cells.time(table[when]) if when else ibis.null("timestamp(6)")
         return table.select(time=time, odd=odd).agg(first=ibis._.time.min(), last=ibis._.time.max(), odd=ibis._.odd.any())
 
-    def look(file: Path, careful: bool = False) -> None:
-        with reader.opened(file, reading, careful) as rows:
-            reader.current(rows)
-            found = reader.answers(rows, "all", asked)[0]
-            days.extend(day for day in (found["first"], found["last"]) if day)
-            forms.append(reader.numbers(rows, _texts(rows, numeric)) if found["odd"] else {})
+    def look(group: Sequence[FileRows]) -> tuple[list[dt.datetime], dict[str, Forms]]:
+        rows = replace(group[0], relation=functools.reduce(lambda one, other: one.union(other), (one.relation for one in group)))
+        reader.current(rows)
+        found = reader.answers(rows, "all", asked)[0]
+        told = reader.numbers(rows, _texts(rows, numeric)) if found["odd"] else {}
+        return [day for day in (found["first"], found["last"]) if day], told
 
+    def together(batch: Sequence[Path]) -> Iterator[tuple[list[dt.datetime], dict[str, Forms]]]:
+        with contextlib.ExitStack() as stack:
+            rows = [stack.enter_context(reader.opened(file, reading)) for file in batch]
+            for shape in dict.fromkeys(one.shape for one in rows):
+                yield look([one for one in rows if one.shape == shape])
+
+    def by_line(batch: Sequence[Path]) -> Iterator[tuple[list[dt.datetime], dict[str, Forms]]]:
+        for file in batch:
+            with reader.opened(file, reading, careful=True) as rows:
+                yield look([rows])
+
+    batches = [files[begin : begin + FILES_AT_ONCE] for begin in range(0, len(files), FILES_AT_ONCE)]
     with FileReader() as reader:
-        for file in progress.through(files, "reading dates and numbers"):
+        for batch in progress.through(batches, f"reading dates and numbers, {FILES_AT_ONCE} files at once"):
             try:
-                look(file)
-            except duckdb.Error:
-                look(file, careful=True)
+                found = list(together(batch))
+            except duckdb.Error:  # the engine's strict reader refuses a line
+                found = list(by_line(batch))
+            for times, told in found:
+                days += times
+                forms.append(told)
     return min(days).date() if days else None, max(days).date() if days else None, number_forms.together(forms)
 
 

@@ -95,20 +95,24 @@ def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]
     return types_of(kinds_of(rows), backend.to_pyarrow(type_counts(rows, cells)).to_pylist())
 
 
-def type_counts(rows: SourceRows, cells: Cells) -> ir.Table:
+def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Table:
     """One row per column and its `position`: how many cells of a sample hold something, and how many of them are numbers or dates.
 
     All cells are put under each other first, so that the statement stays short whatever the number of columns.
+
+    Args:
+        by: columns for each of whose values there are such rows, of all cells.
     """
     cells = cells.guessing
-    table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
+    table = rows.table.filter(rows.table[PROBLEM].isnull())
+    table = table if by else table.limit(SAMPLE)
     texts = [table[name] if table[name].type().is_string() else table[name].cast("string") for name in rows.columns]
-    long = table.select(position=ibis.array(list(range(len(texts)))).unnest(), cell=ibis.array(texts).unnest())
+    long = table.select(*by, position=ibis.array(list(range(len(texts)))).unnest(), cell=ibis.array(texts).unnest())
     long = long.mutate(text=cells.text(long.cell))
     number = cells.number(long.text).notnull() & ~long.text.re_search(r"^\s*0\d")
     date = cells.read("time", tidy(long.text).strip())
     several = long.text.re_search(r"^[\[{].*[\]}]$")
-    return long.group_by("position").agg(
+    return long.group_by([*by, "position"]).agg(
         some=long.text.count(), number=number.cast("int64").sum(), date=date.count(), list=several.cast("int64").sum()
     )
 

@@ -17,7 +17,6 @@ import filelock
 import ibis
 import pyarrow.parquet as pq
 
-from segmentation_assets.engines import WRITING
 from segmentation_assets.settings_source import Files, SourceTable
 from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
@@ -28,9 +27,12 @@ from segmentation_assets.sources.located import folders_passed_over, matching_fi
 from segmentation_assets.sources.mapping import TIMES, Bounds, nothing
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.numbers import POINT
-from segmentation_assets.sources.reading import TableReader
+from segmentation_assets.sources.reading import TableReader, Written
+from segmentation_assets.sources.rows import FileRows
 
 VERSION = 10  # of what is kept; raise it when reading changes, so that files are read anew
+
+SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
 
 
 class Intake:
@@ -55,14 +57,15 @@ class Intake:
         found = matching_files(settings)
         with self._reading(entity, settings) as reading:
             formats = self._date_formats(reading, found)
-            kept = [self._kept(reading, file, name, formats) for file, name in progress.through(found, f"reading {entity}")]
+            self._read_ahead(reading, found, formats, {})
+            kept = [self._kept(reading, file, name, formats, {}) for file, name in progress.through(found, f"reading {entity}")]
             # How numbers are written is known when all files were read; those that were read otherwise are read once more.
             forms = number_forms.together(one.numbers for one in kept)
             again = {c: mark for c, mark in number_forms.decimals(forms).items() if mark != POINT} if settings.decimal == "auto" else {}
-            for position, (file, name) in enumerate(found):
-                concerned = {c: mark for c, mark in again.items() if c in kept[position].numbers and kept[position].numbers[c].either}
-                if concerned:
-                    kept[position] = self._kept(reading, file, name, formats, concerned)
+            for concerned, places in _concerned(kept, again).items():
+                self._read_ahead(reading, [found[place] for place in places], formats, dict(concerned))
+                for place in places:
+                    kept[place] = self._kept(reading, *found[place], formats, dict(concerned))
         if all(file.skipped for file in kept):
             raise _all_empty(settings, kept)
         passed_over = [self._passed_over(entity, folder, formats) for folder in folders_passed_over(settings)]
@@ -93,15 +96,52 @@ class Intake:
         places = (settings, *getattr(settings, "lookups", ()))
         return {f"{number} {name}": _state(file) for number, place in enumerate(places) for file, name in matching_files(place)}
 
-    def _kept(
-        self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
-    ) -> Kept:
+    def _read_ahead(
+        self, reading: TableReader, found: Sequence[tuple[Path, str]], formats: tuple[str, ...], decimals: Mapping[str, str]
+    ) -> None:
+        """Read small files that are alike many at once. Whatever cannot be read so is left to be read by itself, which says why."""
+        if not reading.takes_several:
+            return
+        missing = [(file, name) for file, name in found if not self._place(reading, file, name, formats, decimals)[1].exists()]
+        for batch in progress.through(_batches(missing), f"reading {reading.entity}, {FILES_AT_ONCE} files at once"):
+            with contextlib.suppress(duckdb.Error, SourceError):
+                self._read_together(reading, batch, Cells(reading.settings, formats, self.zone, decimals))
+
+    def _read_together(self, reading: TableReader, batch: Sequence[tuple[Path, str]], cells: Cells) -> None:
+        states = {file: _state(file) for file, _ in batch}
+        with contextlib.ExitStack() as stack:
+            alike: dict[Any, list[tuple[FileRows, Path, str]]] = {}
+            for file, name in batch:
+                with contextlib.suppress(NoRows):
+                    rows = stack.enter_context(reading.opened(file, reading.settings))
+                    alike.setdefault(rows.shape, []).append((rows, file, name))
+            for group in alike.values():
+                self._write_together(reading, group, cells, states)
+
+    def _write_together(
+        self, reading: TableReader, group: Sequence[tuple[FileRows, Path, str]], cells: Cells, states: Mapping[Path, str]
+    ) -> None:
+        places = [self._place(reading, file, name, cells.formats, cells.decimals) for _, file, name in group]
+        with contextlib.ExitStack() as stack:
+            unfinished = [stack.enter_context(_unfinished(rows_file)) for rows_file, _ in places]
+            made = reading.write_together([(rows, file, to) for (rows, file, _), to in zip(group, unfinished, strict=True)], cells)
+        for (rows, file, name), (rows_file, facts), one in zip(group, places, made, strict=True):
+            if _state(file) == states[file]:
+                _replace(facts, json.dumps(asdict(_kept_as(rows_file, name, rows, cells, one)), ensure_ascii=False))
+
+    def _place(
+        self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]
+    ) -> tuple[Path, Path]:
+        """Where the rows of a file are kept, and what was found in it."""
         digest = self._digest(reading.entity, reading.settings, file, name, formats, decimals)
-        rows_file, facts = self.folder / reading.entity / f"{digest}.parquet", self.folder / reading.entity / f"{digest}.json"
-        with self._alone(digest):
+        return self.folder / reading.entity / f"{digest}.parquet", self.folder / reading.entity / f"{digest}.json"
+
+    def _kept(self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]) -> Kept:
+        rows_file, facts = self._place(reading, file, name, formats, decimals)
+        with self._alone(rows_file.stem):
             if not facts.exists() or not rows_file.exists():
                 state = _state(file)
-                kept = self._read(reading, file, name, Cells(reading.settings, formats, self.zone, decimals or {}), rows_file)
+                kept = self._read(reading, file, name, Cells(reading.settings, formats, self.zone, decimals), rows_file)
                 if _state(file) != state:
                     rows_file.unlink(missing_ok=True)
                     raise SourceError(
@@ -129,12 +169,7 @@ class Intake:
 
     def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> Kept:
         with reading.opened(file, reading.settings, careful) as rows, _unfinished(target) as unfinished:
-            made = reading.write(rows, file, cells, unfinished, **WRITING)
-            columns = made.found
-            return Kept(
-                str(target), name, made.rows, made.types, columns.read, columns.strict, rows.typed, cells.formats, rows.notes,
-                made.numbers, made.flagged,
-            )  # fmt: skip
+            return _kept_as(target, name, rows, cells, reading.write(rows, file, cells, unfinished))
 
     def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> Kept:
         """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
@@ -182,6 +217,30 @@ class Intake:
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / f".{digest}.lock"):
             yield
+
+
+def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
+    """The small ones among some files, several in each batch; one by itself is none."""
+    small = [(file, name) for file, name in found if file.stat().st_size <= SMALL]
+    batches = [small[begin : begin + FILES_AT_ONCE] for begin in range(0, len(small), FILES_AT_ONCE)]
+    return [batch for batch in batches if len(batch) > 1]
+
+
+def _concerned(kept: Sequence[Kept], marks: Mapping[str, str]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """Columns with their decimal mark -> the files in which cells of theirs can be read two ways."""
+    found: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, one in enumerate(kept):
+        concerned = tuple((column, mark) for column, mark in marks.items() if column in one.numbers and one.numbers[column].either)
+        if concerned:
+            found.setdefault(concerned, []).append(place)
+    return found
+
+
+def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Written) -> Kept:
+    return Kept(
+        str(target), name, made.rows, made.types, made.found.read, made.found.strict, rows.typed, cells.formats, rows.notes,
+        made.numbers, made.flagged,
+    )  # fmt: skip
 
 
 def _guessed_formats(reading: TableReader, file: Path) -> tuple[str, ...]:

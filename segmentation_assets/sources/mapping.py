@@ -7,7 +7,7 @@ becomes of it is for `core.cleaning` to say.
 import datetime as dt
 import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,12 +133,14 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
 
 
-def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds) -> ir.Table:
+def canonical(
+    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = ()
+) -> ir.Table:
     """The rows under canonical names. Customers also have their attributes (unread), and the record of every row.
 
     It goes in four steps, each a view: within one expression a value that is used in several places would be computed
     in each of them. Where `rows` say UNTIL when their times are possible, that counts and not the end of the bounds: files that
-    are alike but for the day they were written can then be read by the same statements.
+    are alike but for the day they were written can then be read by the same statements. Columns that are `carried` are given as they are.
     """
     table, names = rows.table, (*REQUIRED[entity], *OPTIONAL[entity])
     own = {
@@ -147,6 +149,7 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
         LINE: table[LINE],
         UNTIL: table[UNTIL] if UNTIL in table.columns else midnight(bounds.end),
         **{f"__source{i}": table[name] for i, name in enumerate(rows.columns)},
+        **{name: table[name] for name in carried},
     }
     values = {f"__value_{name}": cells.prepared(KINDS[name], found.values[name].value) for name in names if name in found.values}
     attributes = {f"__attribute{i}": _staged(value.value, cells) for i, value in enumerate(found.attributes.values())}
@@ -184,6 +187,7 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
         unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,
         **{name: third[f"__{name}"] for name in FLAGS},
+        **{name: third[name] for name in carried},
         **({name: third[f"__attribute{i}"] for i, name in enumerate(found.attributes)} if entity == "customers" else {}),
     )  # fmt: skip
 

@@ -6,8 +6,10 @@ import gzip
 import io
 import json
 import os
+import shutil
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from hypothesis import strategies as st
 
 from segmentation_assets.inspection import _described
 from segmentation_assets.settings_source import FileLookup, Files
-from segmentation_assets.sources import files, json_text
+from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.first_settings import look_at, write
 from segmentation_assets.sources.json_text import JsonText
 from segmentation_assets.sources.reading import connect
+from segmentation_assets_tests.sources.conftest import opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
 TEXT = "id,day,paid\nc1,2024-01-05,10.5\nc2,2024-01-06,-3\n"
@@ -419,6 +422,39 @@ def test_files_that_are_alike_but_for_types_and_columns_are_each_read_by_their_o
     assert [(row["customer_id"], row["ordered_at"], row["amount"]) for row in rows] == [
         *EXPECTED, ("c3", dt.datetime(2024, 1, 7), 7.0), *EXPECTED, *EXPECTED
     ]  # fmt: skip
+
+
+ROWS_OF_MANY = st.lists(
+    st.tuples(
+        st.sampled_from(["c1", "c2", "", "NA", "17850.0"]),
+        st.sampled_from(["2024-01-05", "2024-01-06 10:00", "45300", "soon", "2024-01-07,9,extra"]),
+        st.sampled_from(["1.5", "1,25", "1.200", "7", "free", "$3", ""]),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(files_of=st.lists(ROWS_OF_MANY, min_size=2, max_size=5))
+def test_many_small_files_read_at_once_are_as_each_by_itself(tmp_path_factory: pytest.TempPathFactory, files_of: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "in").mkdir()
+    for number, lines in enumerate([*files_of, [("c9", "2024-01-05", "2.25")]]):
+        text = "".join(f"{customer};{day};{paid}\n".replace(",9,", ";9;") for customer, day, paid in lines)
+        (folder / "in" / f"{number}.csv").write_text(f"id;day;paid\n{text}")
+
+    def taken() -> tuple[Any, ...]:
+        with opened_in(folder) as opened:
+            source = opened(transactions={"files": "in", "columns": COLUMNS})
+            kept = [replace(file, rows_file="") for file in source.source.kept("transactions")]
+            rows = source.rows()
+        shutil.rmtree(folder / "intake")
+        return kept, rows
+
+    at_once = taken()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "SMALL", -1)
+        assert taken() == at_once
 
 
 def test_each_file_has_its_own_future(opened: Any, tmp_path: Path) -> None:
