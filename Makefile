@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder  # the order is that of conftest.py: the longest first
 
-.PHONY: demo ui test full lint types unit install clean
+.PHONY: demo ui test full lint types unit oldest install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
@@ -29,6 +29,12 @@ unit: $(INSTALLED)
 
 full: $(INSTALLED)  ## what is too slow for every change
 	$(BIN)/pytest $(PARALLEL) -m full
+
+oldest:  ## the sources' tests on the oldest versions that pyproject.toml allows; not part of CI, for whoever changes a bound
+	$(PYTHON) -m venv .oldest
+	.oldest/bin/python -m pip install --quiet $$(sed -n '/^dependencies/,/^]/p' pyproject.toml | sed -nE 's/^ *"([A-Za-z0-9_-]+)(\[[a-z]+\])?[>=]=([0-9.]+).*/\1\2==\3/p') \
+		'psycopg[binary]==3.2.1' mysqlclient==2.2 pytest hypothesis openpyxl
+	.oldest/bin/python -m pytest segmentation_assets_tests/sources
 
 install: $(INSTALLED)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 132
 MOST_ROWS = 100
+FILES_PER_LINE = 100
 COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)")
 
 settings_option = click.option(
@@ -205,7 +206,8 @@ def check(settings_path: Path | None) -> None:
         from segmentation_assets import inspection
 
         console = _console()
-        findings = inspection.inspect(settings)
+        with _reading_shown(console):
+            findings = inspection.inspect(settings)
         for line in findings.lines:
             console.print(line, highlight=False, markup=False)
         if findings.problems:
@@ -233,7 +235,9 @@ def init(files: tuple[Path, ...], output: Path) -> None:
 
         if output.exists():
             raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
-        text = first_settings.write(first_settings.look_at(files), output.resolve().parent)
+        with _reading_shown(_console()):
+            looks = first_settings.look_at(files)
+        text = first_settings.write(looks, output.resolve().parent)
         output.write_text(text, encoding="utf-8")
         click.echo(text)
         if "TODO" in text:
@@ -337,6 +341,26 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[step]}"))
     return Progress(*columns, console=console, transient=True)
+
+
+@contextmanager
+def _reading_shown(console: Console) -> Iterator[None]:
+    """Show how many files were read: as a bar on a terminal, elsewhere a line on stderr now and then, so that a log is not silent."""
+    from segmentation_assets.sources import progress
+
+    if not console.is_terminal:
+        with progress.told_to(_reading_logged):
+            yield
+        return
+    with _progress(console) as bar:
+        task = bar.add_task("", total=None, step="")
+        with progress.told_to(lambda what, done, total: bar.update(task, description=what, completed=done, total=total)):
+            yield
+
+
+def _reading_logged(what: str, done: int, total: int) -> None:
+    if done and done % FILES_PER_LINE == 0:
+        click.echo(f"{what}: {done} of {total} files", err=True)
 
 
 def _show_last(settings: Settings, key: str, console: Console, warned: bool) -> None:

@@ -177,6 +177,9 @@ def _described(kept: list[Kept]) -> Iterator[str]:
     for files in alike.values():
         one = files[0]
         names = one.source if len(files) == 1 else f"{one.source} and {len(files) - 1} more"
+        if one.skipped:
+            yield f"skipped: {', '.join(file.source for file in files)}, which {one.skipped}"
+            continue
         yield f"{names}: {counted(sum(file.rows for file in files), 'row')}" + "".join(
             f"; {what} {value}" for what, value in one.notes.items()
         )

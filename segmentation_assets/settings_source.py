@@ -84,7 +84,8 @@ class Files(Reading):
 
     files: str | tuple[str, ...] = Field(description="A file, a glob, a folder, or a list of these; relative to the settings file.")
     format: FileFormat = Field(
-        "auto", description="File format; `auto` goes by the file's ending (.csv, .tsv, .txt, .parquet, .jsonl, .xlsx, ...)."
+        "auto",
+        description="File format; `auto` goes by what the file begins with and its ending (.csv, .tsv, .txt, .parquet, .json, .xlsx, ...).",
     )
     delimiter: str = Field("auto", description="What stands between cells: a character, `tab`, `whitespace` (any run of it), or `auto`.")
     quote: str = Field('"', max_length=1, description="Character around cells that contain the delimiter; empty: there is none.")
@@ -158,12 +159,25 @@ class Database(Reading):
 class FileLookup(Files):
     """A file that adds columns to each row, such as a product's category."""
 
-    on: str | tuple[str, ...] = Field(description="Column that both have (or several); each value may occur once here.")
+    key: str | tuple[str, ...] = Field(
+        description="Column that both have (or several), which may come from a lookup before this one; each value may occur once here."
+    )
     columns: tuple[str, ...] = Field((), description="Columns to add; empty: all.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_key(cls, values: Any) -> Any:
+        """`on`, as key was called before, and what YAML makes of it where it is not quoted: true."""
+        if not isinstance(values, dict):
+            return values
+        old = [name for name in values if name == "on" or name is True]
+        if old and (len(old) > 1 or "key" in values):
+            raise ValueError("key is given twice, once as `on`; leave out `on`")
+        return {"key" if name in old else name: value for name, value in values.items()}
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (self.on,) if isinstance(self.on, str) else self.on
+        return (self.key,) if isinstance(self.key, str) else self.key
 
 
 def _place(values: Any) -> str:

@@ -12,11 +12,12 @@ import ibis.expr.types as ir
 from segmentation_assets.core.cleaning import cleaned_attribute, identifier
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_source import Files, SourceTable
-from segmentation_assets.sources import files, number_forms
+from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.files import TYPED_AS_TEXT, to_json
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
+from segmentation_assets.sources.located import ENDINGS, ending_of
+from segmentation_assets.sources.records import to_json
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
 NO_TIME = "known_at is missing or is not a date"
@@ -41,8 +42,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone:
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     numbers = [name for name in names if wanted.get(name) == "number"]
-    has_points = files.format_of(Path(kept[0].source), settings) in TYPED_AS_TEXT if isinstance(settings, Files) else False
-    forms = number_forms.counted(backend, rows, numbers, points_are_decimal=has_points)
+    forms = number_forms.counted(backend, rows, numbers, points_are_decimal=isinstance(settings, Files) and _has_numbers(kept[0], settings))
     cells = replace(cells, decimals=number_forms.decimals(forms))
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
     unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
@@ -108,6 +108,12 @@ def newest_records(rows: ir.Table, rules: Cleaning) -> ir.Table:
 def _differs(value: ir.Value) -> ir.BooleanValue:
     comparable = value.cast("int8") if value.type().is_boolean() else value
     return (comparable.min() != comparable.max()).fill_null(False)
+
+
+def _has_numbers(file: Kept, settings: Files) -> bool:
+    """Whether numbers have a type in the file, and are text only because we wrote them, with a decimal point."""
+    kind = ENDINGS.get(ending_of(Path(file.source))) if settings.format == "auto" else settings.format
+    return kind in {"jsonl", "excel"}
 
 
 def _as_one(part: ir.Table, name: str, types: set[str]) -> ir.Value:

@@ -19,6 +19,14 @@ class SourceError(RuntimeError):
     """A source cannot be read; the message names the file or table, the problem and the remedy."""
 
 
+class NoRows(SourceError):  # noqa: N818  # what it is, as SourceError says that it is an error
+    """A file without a row: among others it is passed over, and named."""
+
+    def __init__(self, file: Path | str, why: str) -> None:
+        super().__init__(f"{file}: {why}. Give a file with a header and rows, or take it out of the settings.")
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Window:
     """The time that a snapshot adds: from `start` (None: the beginning of history) up to, not including, `end`."""

@@ -6,13 +6,10 @@ ISO text. The password is read from the environment when a connection is made, a
 
 import datetime as dt
 import hashlib
-import os
-import re
-import urllib.parse
+import tempfile
 import uuid
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,22 +18,23 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ibis.common.exceptions import TableNotFound
 
-from segmentation_assets.settings_source import Database
 from segmentation_assets.sources import guessing, number_forms
-from segmentation_assets.sources.base import SourceError, Window, counted
+from segmentation_assets.sources.base import Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
-from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows
-from segmentation_assets.sources.intake import connect, counted_rows, joined
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.database_connection import connected, source_name
+from segmentation_assets.sources.dialects import unique_names
+from segmentation_assets.sources.files import from_parquet
+from segmentation_assets.sources.kept import Kept, counted_rows
+from segmentation_assets.sources.lookups import joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
+from segmentation_assets.sources.reading import connect
+from segmentation_assets.sources.rows import ROW, SourceRows
 
 BATCH_ROWS = 50_000
 WINDOW_ROWS, ISO_ROWS = "only the window's rows", "only the window's rows, by ISO text"
 ZONES = dt.timedelta(days=2)  # two zones are up to 26 hours apart; the exact window is cut after the rows are fetched
 SAFE_ISO = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)?$"
-DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient"}
 
 
 class DatabaseRows:
@@ -61,8 +59,9 @@ class DatabaseRows:
         backend = connect(self.zone)
         try:
             notes = self._download(entity, settings, window, fetched)
-            rows = _numbered(backend.read_parquet(str(fetched)))
-            rows = joined(backend, rows, settings, self.folder, name)
+            rows = _numbered(backend, fetched)
+            with tempfile.TemporaryDirectory() as scratch:
+                rows = joined(rows, read_lookups(backend, settings, Path(scratch)), name)
             value = resolve(entity, settings, rows, Cells(settings), name).values.get(TIMES[entity])
             cut_as_text = notes["fetched"] == ISO_ROWS  # what the database compared as ISO text must not be read otherwise here
             formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
@@ -72,7 +71,7 @@ class DatabaseRows:
             found = resolve(entity, settings, rows, cells, name)
             backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
-            count, flagged = counted_rows(backend, unfinished)
+            count, flagged = counted_rows(unfinished)
             unfinished.replace(target)
         finally:
             backend.disconnect()
@@ -127,7 +126,7 @@ class DatabaseRows:
             wanted, note = _windowed(remote, table, entity, settings, window, self.bounds)
             wanted = _with_finite_times(wanted) if remote.name == "postgres" else wanted
             if remote.name == "duckdb":  # writes it itself; Ibis's batches do not go with DuckDB 2
-                remote.to_parquet(wanted.cast({name: "float64" for name, kind in wanted.schema().items() if kind.is_decimal()}), target)
+                remote.to_parquet(wanted, target)
                 return {"fetched": note}
             schema = pa.schema([(name, _arrow(kind)) for name, kind in wanted.schema().items()])
             batches = _mysql_batches(remote, wanted, schema) if remote.name == "mysql" else _batches(remote, wanted, schema)
@@ -135,102 +134,6 @@ class DatabaseRows:
                 for batch in batches:
                     writer.write_table(batch)
         return {"fetched": note}
-
-
-def source_name(settings: Database) -> str:
-    """What the rows of a database are known by: the table, or that it was a query. Never the address."""
-    if settings.table:
-        return settings.table
-    return f"query {hashlib.sha256((settings.query or '').encode()).hexdigest()[:8]}"
-
-
-@contextmanager
-def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
-    """The database and the table or query in it.
-
-    Raises:
-        SourceError: the password is not in the environment, the driver is missing, or the database refuses.
-    """
-    secret = _password(settings)
-    shown = f"{settings.url} ({source_name(settings)})"
-    remote = None
-    try:
-        remote = _connect(settings.url, secret)
-        yield remote, _table(remote, settings)
-    except SourceError:
-        raise
-    except (ImportError, ModuleNotFoundError) as error:
-        scheme = settings.url.partition("://")[0]
-        raise SourceError(
-            f"{shown}: the driver for {scheme} is not installed ({error}). Install it: pip install "
-            f"'{DRIVERS.get(scheme, f'ibis-framework[{scheme}]')}'"
-        ) from None
-    except TableNotFound:
-        raise SourceError(
-            f"{shown}: no such table. Correct `table` in the settings, or have the user granted the right to see it."
-        ) from None
-    except Exception as error:
-        raise SourceError(
-            f"{shown}: {_without(secret, error)}. Check the address, the table and the user's rights, and that the database is running."
-        ) from None
-    finally:
-        if remote is not None:
-            remote.disconnect()
-
-
-def _password(settings: Database) -> str | None:
-    if settings.password_variable is None:
-        return None
-    secret = os.environ.get(settings.password_variable)
-    if secret is None:
-        raise SourceError(
-            f"{settings.url}: the environment variable {settings.password_variable}, which should hold the password, is not "
-            f"set. Set it: export {settings.password_variable}=..."
-        )
-    return secret
-
-
-def _with_password(url: str, secret: str | None) -> str:
-    if secret is None:
-        return url
-    parts = urllib.parse.urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    if not at:
-        raise SourceError(
-            f"{url}: password_variable is given but the address has no user. Write it as {parts.scheme}://USER@{parts.netloc}{parts.path}."
-        )
-    return urllib.parse.urlunsplit(parts._replace(netloc=f"{user}:{urllib.parse.quote(secret, safe='')}@{host}"))
-
-
-def _connect(url: str, secret: str | None) -> Any:
-    address = _with_password(url, secret)
-    if url.startswith("duckdb://"):
-        local = ibis.connect(address, read_only=True)
-        local.raw_sql("SET TimeZone = 'UTC'").fetchall()
-        return local
-    if not url.startswith(("mysql://", "mariadb://")):
-        return ibis.connect(address)
-    with warnings.catch_warnings():  # Ibis asks for the zone by its name, which a server need not know, and then only warns
-        warnings.simplefilter("ignore")
-        remote = ibis.connect(re.sub("^mariadb", "mysql", address), charset="utf8mb4")
-    with closing(remote.con.cursor()) as cursor:
-        cursor.execute("SET time_zone = '+00:00'")  # so that a TIMESTAMP is given in UTC
-    return remote
-
-
-def _without(secret: str | None, error: Exception) -> str:
-    """The first line of an error, without the password in any of its spellings."""
-    text = re.sub(r"\s+", " ", str(error)).strip()[:300].rstrip(".")
-    for spelling in {secret, urllib.parse.quote(secret or "", safe=""), urllib.parse.quote_plus(secret or "")} - {None, ""}:
-        text = text.replace(str(spelling), "***")
-    return text
-
-
-def _table(remote: Any, settings: Database) -> ir.Table:
-    if settings.query is not None:
-        return remote.sql(settings.query)
-    schema, _, name = (settings.table or "").rpartition(".")
-    return remote.table(name, database=schema or None)
 
 
 def _mostly_iso(remote: Any, time: ir.StringColumn) -> bool:
@@ -331,8 +234,9 @@ def _text_of(value: Any) -> str:
     return ",".join(sorted(value)) if isinstance(value, set) else str(value)
 
 
-def _numbered(table: ir.Table) -> SourceRows:
+def _numbered(backend: Any, fetched: Path) -> SourceRows:
     """The rows in an order of their own, because a database has none: by all their columns."""
-    columns = tuple(table.columns)
-    number = ibis.row_number().over(ibis.window(order_by=[table[name] for name in columns])) + 1
-    return SourceRows(table.mutate(**{ROW: number, PROBLEM: ibis.null("string"), LINE: ibis.null("string")}), columns)
+    relation = backend.con.read_parquet(str(fetched), file_row_number=True, hive_partitioning=False)
+    rows = from_parquet(relation, unique_names(relation.columns[:-1])).viewed(backend)
+    number = ibis.row_number().over(ibis.window(order_by=[rows.table[name] for name in rows.columns])) + 1
+    return SourceRows(rows.table.mutate(**{ROW: number}), rows.columns)

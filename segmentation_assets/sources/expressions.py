@@ -209,6 +209,10 @@ class _Walker:
         return read if self.cells.unzoned == self.cells.zone else read.cast("timestamp('UTC')")
 
     def _column(self, node: sql.Column) -> ir.Value:
+        if node.table and ".".join(part.name for part in node.parts) in self.names:  # a field of an object, customer.id
+            name = ".".join(part.name for part in node.parts)
+            self.used.append(name)
+            return self.table[name]
         if node.table:
             raise self.refuse(f"is refused: {node.sql()} names a table; only columns of this source can be used, by their bare name.")
         if isinstance(node.this, sql.Star):

@@ -13,12 +13,13 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Files, Reading
-from segmentation_assets.sources import column_names, files, guessing, number_forms
+from segmentation_assets.sources import column_names, files, folder_survey, guessing, number_forms, progress
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import ambiguous
-from segmentation_assets.sources.intake import connect
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.numbers import POINT
+from segmentation_assets.sources.reading import connect
+from segmentation_assets.sources.rows import SourceRows
 
 NEEDED_TYPES = {
     "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
@@ -65,21 +66,20 @@ def look_at(paths: Sequence[Path]) -> list[Look]:
     """
     found: list[Look] = []
     for path in paths:
-        looks = [look(file) for file, _ in files.matching_files(Files(files=str(path)))] if path.is_dir() else [look(path)]
-        alike = path.is_dir() and all(set(one.columns) == set(looks[0].columns) for one in looks)
-        found += [_together(path, looks)] if alike else looks
+        found += _look_at_folder(path) if path.is_dir() else [look(path)]
     return found
 
 
-def _together(folder: Path, looks: Sequence[Look]) -> Look:
-    return replace(
-        looks[0],
-        file=folder,
-        first=min((one.first for one in looks if one.first), default=None),
-        last=max((one.last for one in looks if one.last), default=None),
-        numbers=number_forms.together(one.numbers for one in looks),
-        ids_repeat=any(one.ids_repeat for one in looks),
-    )
+def _look_at_folder(folder: Path) -> list[Look]:
+    inside = folder_survey.opened(folder)
+    if not inside.alike:
+        return [look(file) for file in progress.through(list(inside.columns), f"looking at {folder.name}")]
+    looks = [look(file) for file in progress.through(inside.some, f"looking at {folder.name}")]
+    one = looks[0]
+    numeric = [one.found[name] for name in NUMBERS if name in one.found]
+    first, last, numbers = folder_survey.over_all(list(inside.columns), one.found.get("ordered_at"), one.formats, numeric)
+    repeat = any(one.ids_repeat for one in looks)
+    return [replace(one, file=folder, first=first, last=last, numbers=numbers, ids_repeat=repeat, notes={**one.notes, **inside.notes})]
 
 
 def look(file: Path) -> Look:
@@ -96,7 +96,7 @@ def look(file: Path) -> Look:
             try:
                 types = guessing.column_types(backend, rows, Cells(settings))
             except duckdb.Error:
-                rows = files.reread_carefully(backend, file, settings, Path(scratch)) or rows
+                rows = files.read_file(backend, file, settings, Path(scratch), careful=True)
                 types = guessing.column_types(backend, rows, Cells(settings))
             likely = _perhaps_dates(backend, rows, types)
             formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
@@ -107,8 +107,7 @@ def look(file: Path) -> Look:
             }
             found = _matched(types)
             numeric = [found[name] for name in NUMBERS if name in found]
-            has_points = files.format_of(file, settings) in files.TYPED_AS_TEXT
-            numbers = number_forms.counted(backend, rows.table, numeric, points_are_decimal=has_points)
+            numbers = number_forms.counted(backend, rows.table, numeric, points_are_decimal=rows.has_numbers)
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
@@ -133,7 +132,7 @@ def look(file: Path) -> Look:
     )
 
 
-def _perhaps_dates(backend: Any, rows: files.SourceRows, types: dict[str, str]) -> list[str]:
+def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str]) -> list[str]:
     """The columns worth a look for how dates are written, which takes a second for each: not numbers, nor text without digits."""
     columns = [
         column for column, kind in types.items() if kind in {"text", "date"} or (kind != "empty" and _named_like(column, "ordered_at"))
@@ -156,7 +155,7 @@ def _repeat(backend: Any, ids: ir.Value) -> bool:
     return bool(facts["different"] < guessing.READABLE * facts["n"])
 
 
-def _reads_dates(backend: Any, rows: files.SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
+def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
     cells, value = Cells(settings, formats), rows.table[column]
     sample = rows.table.limit(guessing.SAMPLE)
     counts = sample.agg(
@@ -246,8 +245,8 @@ def _table(one: Look, base: Path, wanted: Sequence[str]) -> list[str]:
     except ValueError:
         path = str(one.file.resolve())
     lines = [f"files: {_quoted(path)}"]
-    if "delimiter" in one.notes:
-        lines.append(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}")
+    if one.notes:
+        lines.append(_shown(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}"))
     ours = [written for written in one.formats if written != "ISO 8601"]
     if ours:
         other = ambiguous(ours)

@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
-from segmentation_assets.sources.files import PROBLEM, SourceRows
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.numbers import tidy
+from segmentation_assets.sources.rows import PROBLEM, SourceRows
 
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
@@ -91,23 +91,46 @@ def ambiguous(formats: Sequence[str]) -> str | None:
 
 
 def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:
-    """What each source column holds in a sample: text, number, date, boolean, or empty."""
+    """What each source column holds in a sample: text, number, date, boolean, list (or an object), or empty."""
+    return types_of(kinds_of(rows), backend.to_pyarrow(type_counts(rows, cells)).to_pylist())
+
+
+def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Table:
+    """One row per column and its `position`: how many cells of a sample hold something, and how many of them are numbers or dates.
+
+    All cells are put under each other first, so that the statement stays short whatever the number of columns.
+
+    Args:
+        by: columns for each of whose values there are such rows, of all cells.
+    """
     cells = cells.guessing
-    table = rows.table.filter(rows.table[PROBLEM].isnull()).limit(SAMPLE)
-    texts = {
-        f"text{position}": ibis.ifelse(cells.is_there(table[name]), table[name].cast("string"), ibis.null("string"))
-        for position, name in enumerate(rows.columns)
-    }
-    sample = backend.create_table(ibis.util.gen_name("sample"), table.select(**texts), temp=True)
-    counts: dict[str, ir.Value] = {}
-    for position, name in enumerate(rows.columns):
-        text = sample[f"text{position}"]
-        counts[f"some{position}"] = text.count()
-        if table[name].type().is_string():
-            counts[f"number{position}"] = (cells.is_number(text) & ~text.re_search(r"^\s*0\d")).cast("int64").sum()
-            counts[f"date{position}"] = cells.read("time", tidy(text).strip()).count()
-    found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0] if counts else {}
-    return {name: _type_of(table[name], position, found) for position, name in enumerate(rows.columns)}
+    table = rows.table.filter(rows.table[PROBLEM].isnull())
+    table = table if by else table.limit(SAMPLE)
+    texts = [table[name] if table[name].type().is_string() else table[name].cast("string") for name in rows.columns]
+    long = table.select(*by, position=ibis.array(list(range(len(texts)))).unnest(), cell=ibis.array(texts).unnest())
+    long = long.mutate(text=cells.text(long.cell))
+    number = cells.is_number(long.text) & ~long.text.re_search(r"^\s*0\d")
+    date = cells.read("time", tidy(long.text).strip())
+    several = long.text.re_search(r"^[\[{].*[\]}]$")
+    return long.group_by([*by, "position"]).agg(
+        some=long.text.count(), number=number.cast("int64").sum(), date=date.count(), list=several.cast("int64").sum()
+    )
+
+
+def types_of(kinds: dict[str, str], counts: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What each column holds.
+
+    Args:
+        kinds: what it holds by its type, as `kinds_of` says.
+        counts: the rows of `type_counts`.
+    """
+    found = {count["position"]: count for count in counts}
+    return {name: _type_of(kind, found.get(position, {})) for position, (name, kind) in enumerate(kinds.items())}
+
+
+def kinds_of(rows: SourceRows) -> dict[str, str]:
+    """What each column holds by its type; text, unless its cells say otherwise."""
+    return {name: _kind(rows.table[name].type()) for name in rows.columns}
 
 
 def combined_types(files: Sequence[Kept]) -> dict[str, str]:
@@ -128,19 +151,16 @@ def _prevailing(kinds: dict[str, int]) -> str:
     return kind if known[kind] >= READABLE * sum(known.values()) else "text"
 
 
-def _type_of(value: ir.Value, position: int, counts: dict[str, int | None]) -> str:
-    some = counts[f"some{position}"] or 0
-    kind = value.type()
-    if not some:
-        return "empty"
+def _kind(kind: Any) -> str:
     if kind.is_boolean():
         return "boolean"
     if kind.is_numeric():
         return "number"
-    if kind.is_timestamp() or kind.is_date():
-        return "date"
-    if kind.is_string():
-        for kind in ("date", "number"):
-            if (counts[f"{kind}{position}"] or 0) >= READABLE * some:
-                return kind
-    return "text"
+    return "date" if kind.is_timestamp() or kind.is_date() else "text"
+
+
+def _type_of(kind: str, counts: dict[str, Any]) -> str:
+    some = counts.get("some") or 0
+    if not some or kind != "text":
+        return kind if some else "empty"
+    return next((kind for kind in ("date", "number", "list") if (counts[kind] or 0) >= READABLE * some), "text")

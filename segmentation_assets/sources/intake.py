@@ -6,9 +6,8 @@ A snapshot then reads only its window of the kept rows. Memory stays bounded wha
 import contextlib
 import hashlib
 import json
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,33 +15,24 @@ from typing import Any
 import duckdb
 import filelock
 import ibis
-from sqlglot import exp
+import pyarrow.parquet as pq
 
-from segmentation_assets.engines import WRITING
-from segmentation_assets.settings_source import FileLookup, Files, SourceTable
-from segmentation_assets.sources import files, guessing, number_forms
+from segmentation_assets.settings_source import Files, SourceTable
+from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
-from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import ISO, Cells
-from segmentation_assets.sources.files import ROW, SourceRows
-from segmentation_assets.sources.kept import FLAGS, Kept
-from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
+from segmentation_assets.sources.kept import SKIPPED, Kept
+from segmentation_assets.sources.located import folders_passed_over, matching_files
+from segmentation_assets.sources.mapping import TIMES, Bounds, nothing
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.numbers import POINT
+from segmentation_assets.sources.reading import TableReader, Written
+from segmentation_assets.sources.rows import FileRows
 
 VERSION = 10  # of what is kept; raise it when reading changes, so that files are read anew
 
-MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
-
-
-def connect(zone: str = "UTC") -> Any:
-    """A DuckDB of our own for reading sources; times are in the zone, whatever the machine's."""
-    backend = ibis.duckdb.connect(":memory:")
-    backend.raw_sql(f"SET TimeZone = {exp.Literal.string(zone).sql('duckdb')}").fetchall()
-    backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
-    backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB goes to disk
-    backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
-    return backend
+SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
 
 
 class Intake:
@@ -58,29 +48,33 @@ class Intake:
         self.folder, self.bounds, self.zone = folder, bounds, zone
 
     def take(self, entity: str, settings: SourceTable) -> list[Kept]:
-        """Every file that the settings name, read now where it has changed.
+        """Every file that the settings name, read now where it has changed; those without rows are said to be skipped.
 
         Raises:
-            SourceError: a file cannot be read, or lacks a mapped column.
+            SourceError: a file cannot be read, or lacks a mapped column, or all of them are empty.
         """
         assert isinstance(settings, Files)  # noqa: S101  # databases are not kept
-        found = files.matching_files(settings)
-        formats = self._date_formats(entity, settings, found[0][0])
-        kept = [self._kept(entity, settings, file, name, formats) for file, name in found]
-        # How numbers are written is known when all files were read; those that were read otherwise are read once more.
-        forms = number_forms.together(one.numbers for one in kept)
-        decimals = number_forms.decimals(forms)
-        if settings.decimal == "auto":
-            again = {column: mark for column, mark in decimals.items() if mark != POINT}
-            for position, (file, name) in enumerate(found):
-                concerned = {c: mark for c, mark in again.items() if c in kept[position].numbers and kept[position].numbers[c].either}
-                if concerned:
-                    kept[position] = self._kept(entity, settings, file, name, formats, concerned)
+        found = matching_files(settings)
+        with self._reading(entity, settings) as reading:
+            formats = self._date_formats(reading, found)
+            self._read_ahead(reading, found, formats, {})
+            kept = [self._kept(reading, file, name, formats, {}) for file, name in progress.through(found, f"reading {entity}")]
+            # How numbers are written is known when all files were read; those that were read otherwise are read once more.
+            forms = number_forms.together(one.numbers for one in kept)
+            again = {c: mark for c, mark in number_forms.decimals(forms).items() if mark != POINT} if settings.decimal == "auto" else {}
+            for concerned, places in _concerned(kept, again).items():
+                self._read_ahead(reading, [found[place] for place in places], formats, dict(concerned))
+                for place in places:
+                    kept[place] = self._kept(reading, *found[place], formats, dict(concerned))
+        if all(file.skipped for file in kept):
+            raise _all_empty(settings, kept)
+        passed_over = [self._passed_over(entity, folder, formats) for folder in folders_passed_over(settings)]
         doubts = number_forms.doubts(forms, settings)
-        return [replace(one, doubts=doubts) for one in kept]
+        return [replace(one, doubts=doubts) for one in [*kept, *passed_over]]
 
     def with_attributes(self, kept: list[Kept], settings: SourceTable) -> Path:
         """Customer records of all files of a table, with their attributes read: a Parquet file."""
+        kept = [file for file in kept if not file.skipped]
         parts = [
             VERSION,
             self.zone,
@@ -92,135 +86,130 @@ class Intake:
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
         with self._alone(digest):
             if not target.exists():
-                with self._reading() as (backend, scratch):
-                    unfinished = scratch / "attributes.parquet"
-                    backend.to_parquet(read_attributes(backend, kept, settings, self.zone), unfinished, compression="zstd")
-                    unfinished.replace(target)
+                with self._reading("customers", settings) as reading, _unfinished(target) as unfinished:
+                    reading.backend.to_parquet(read_attributes(reading.backend, kept, settings, self.zone), unfinished, compression="zstd")
         return target
 
     def fingerprints(self, settings: SourceTable) -> dict[str, str]:
         """Name of each file -> what changes when it does."""
         assert isinstance(settings, Files)  # noqa: S101
         places = (settings, *getattr(settings, "lookups", ()))
-        return {f"{number} {name}": _state(file) for number, place in enumerate(places) for file, name in files.matching_files(place)}
+        return {f"{number} {name}": _state(file) for number, place in enumerate(places) for file, name in matching_files(place)}
 
-    def _kept(
-        self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
-    ) -> Kept:
-        digest = self._digest(entity, settings, file, name, formats, decimals)
-        rows_file, facts = self.folder / entity / f"{digest}.parquet", self.folder / entity / f"{digest}.json"
-        with self._alone(digest):
+    def _read_ahead(
+        self, reading: TableReader, found: Sequence[tuple[Path, str]], formats: tuple[str, ...], decimals: Mapping[str, str]
+    ) -> None:
+        """Read small files that are alike many at once. Whatever cannot be read so is left to be read by itself, which says why."""
+        if not reading.takes_several:
+            return
+        missing = [(file, name) for file, name in found if not self._place(reading, file, name, formats, decimals)[1].exists()]
+        for batch in progress.through(_batches(missing), f"reading {reading.entity}, {FILES_AT_ONCE} files at once"):
+            with contextlib.suppress(duckdb.Error, SourceError):
+                self._read_together(reading, batch, Cells(reading.settings, formats, self.zone, decimals))
+
+    def _read_together(self, reading: TableReader, batch: Sequence[tuple[Path, str]], cells: Cells) -> None:
+        states = {file: _state(file) for file, _ in batch}
+        with contextlib.ExitStack() as stack:
+            alike: dict[Any, list[tuple[FileRows, Path, str]]] = {}
+            for file, name in batch:
+                with contextlib.suppress(NoRows):
+                    rows = stack.enter_context(reading.opened(file, reading.settings))
+                    alike.setdefault(rows.shape, []).append((rows, file, name))
+            for group in alike.values():
+                self._write_together(reading, group, cells, states)
+
+    def _write_together(
+        self, reading: TableReader, group: Sequence[tuple[FileRows, Path, str]], cells: Cells, states: Mapping[Path, str]
+    ) -> None:
+        places = [self._place(reading, file, name, cells.formats, cells.decimals) for _, file, name in group]
+        with contextlib.ExitStack() as stack:
+            unfinished = [stack.enter_context(_unfinished(rows_file)) for rows_file, _ in places]
+            made = reading.write_together([(rows, file, to) for (rows, file, _), to in zip(group, unfinished, strict=True)], cells)
+        for (rows, file, name), (rows_file, facts), one in zip(group, places, made, strict=True):
+            if _state(file) == states[file]:
+                _replace(facts, json.dumps(asdict(_kept_as(rows_file, name, rows, cells, one)), ensure_ascii=False))
+
+    def _place(
+        self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]
+    ) -> tuple[Path, Path]:
+        """Where the rows of a file are kept, and what was found in it."""
+        digest = self._digest(reading.entity, reading.settings, file, name, formats, decimals)
+        return self.folder / reading.entity / f"{digest}.parquet", self.folder / reading.entity / f"{digest}.json"
+
+    def _kept(self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]) -> Kept:
+        rows_file, facts = self._place(reading, file, name, formats, decimals)
+        with self._alone(rows_file.stem):
             if not facts.exists() or not rows_file.exists():
-                self._read(entity, settings, file, name, Cells(settings, formats, self.zone, decimals or {}), rows_file, facts)
-        values = json.loads(facts.read_text(encoding="utf-8"))
-        return Kept(
-            **{
-                **values,
-                "rows_file": str(rows_file),
-                "mapped": tuple(values["mapped"]),
-                "strict": tuple(values["strict"]),
-                "date_formats": tuple(values["date_formats"]),
-                "numbers": {column: Forms(**facts) for column, facts in values["numbers"].items()},
-            }
-        )
-
-    def _read(self, entity: str, settings: Any, file: Path, name: str, cells: Cells, rows_file: Path, facts: Path) -> None:
-        state = _state(file)
-        with self._reading() as (backend, scratch):
-            rows = files.read_file(backend, file, settings, scratch)
-            try:
-                kept = self._write(backend, entity, settings, file, name, cells, rows, rows_file, scratch)
-            except duckdb.Error as error:  # the engine's strict reader met a line that it refuses
-                careful = files.reread_carefully(backend, file, settings, scratch)
-                if careful is None:
+                state = _state(file)
+                kept = self._read(reading, file, name, Cells(reading.settings, formats, self.zone, decimals), rows_file)
+                if _state(file) != state:
+                    rows_file.unlink(missing_ok=True)
                     raise SourceError(
-                        f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format."
-                    ) from error
-                kept = self._write(backend, entity, settings, file, name, cells, careful, rows_file, scratch)
-        if _state(file) != state:
-            rows_file.unlink(missing_ok=True)
-            raise SourceError(
-                f"{file}: changed while it was read. Write new files under another name and rename them when they are complete; "
-                "then run again."
-            )
-        _replace(facts, json.dumps(asdict(kept), ensure_ascii=False))
+                        f"{file}: changed while it was read. Write new files under another name and rename them when they are complete; "
+                        "then run again."
+                    )
+                _replace(facts, json.dumps(asdict(kept), ensure_ascii=False))
+        values = json.loads(facts.read_text(encoding="utf-8"))
+        lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
+        numbers = {column: Forms(**form) for column, form in values["numbers"].items()}
+        return Kept(**{**values, **lists, "rows_file": str(rows_file), "numbers": numbers, "doubts": ()})
 
-    def _write(
-        self,
-        backend: Any,
-        entity: str,
-        settings: Any,
-        file: Path,
-        name: str,
-        cells: Cells,
-        rows: SourceRows,
-        target: Path,
-        scratch: Path,
-    ) -> Kept:
-        rows = joined(backend, rows, settings, scratch, file)
-        found = resolve(entity, settings, rows, cells, str(file))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
+    def _read(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path) -> Kept:
         try:
-            written = canonical(backend, entity, found, rows, cells, self.bounds.of_file(entity, file))
-            backend.to_parquet(written, unfinished, **WRITING)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        types = guessing.column_types(backend, rows, cells)
-        count, flagged = counted_rows(backend, target)
-        kind = files.format_of(file, settings)
-        numbers = (
-            number_forms.counted(backend, rows.table, found.numeric, points_are_decimal=kind in files.TYPED_AS_TEXT)
-            if flagged.get("odd_number")
-            else {}
-        )
-        return Kept(
-            str(target), name, count, types, found.read, found.strict, kind == "parquet", cells.formats, rows.notes, numbers, flagged
-        )
+            return self._write(reading, file, name, cells, target)
+        except NoRows as error:
+            with _unfinished(target) as unfinished:
+                pq.write_table(nothing(reading.entity), unfinished)
+            return Kept(str(target), name, 0, {}, (), (), True, cells.formats, {SKIPPED: error.why})
+        except duckdb.Error:  # the engine's strict reader met a line that it refuses
+            try:
+                return self._write(reading, file, name, cells, target, careful=True)
+            except duckdb.Error as error:
+                raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
 
-    def _date_formats(self, entity: str, settings: Any, first: Path) -> tuple[str, ...]:
-        """The date formats in force. A guess is made from the first file, and holds for all of them."""
-        column = settings.columns.get(TIMES[entity])
-        if column is None or settings.date_formats != ("auto",):
-            return guessing.date_formats(None, ibis.literal(""), settings) if settings.date_formats != ("auto",) else (ISO,)
-        digest = self._digest(entity, settings, first, "guess", ())
-        guess = self.folder / entity / f"{digest}.dates.json"
-        with self._alone(digest):
-            if not guess.exists():
-                with self._reading() as (backend, scratch):
-                    rows = files.read_file(backend, first, settings, scratch)
-                    try:
-                        formats = self._guess(backend, entity, settings, rows, first, scratch)
-                    except duckdb.Error:
-                        rows = files.reread_carefully(backend, first, settings, scratch) or rows
-                        formats = self._guess(backend, entity, settings, rows, first, scratch)
-                guess.parent.mkdir(parents=True, exist_ok=True)
-                _replace(guess, json.dumps(formats))
-            return tuple(json.loads(guess.read_text(encoding="utf-8")))
+    def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> Kept:
+        with reading.opened(file, reading.settings, careful) as rows, _unfinished(target) as unfinished:
+            return _kept_as(target, name, rows, cells, reading.write(rows, file, cells, unfinished))
 
-    def _guess(self, backend: Any, entity: str, settings: Any, rows: SourceRows, file: Path, scratch: Path) -> tuple[str, ...]:
-        rows = joined(backend, rows, settings, scratch, file)
-        value = resolve(entity, settings, rows, Cells(settings), str(file)).values[TIMES[entity]].value
-        return guessing.date_formats(backend, value, settings)
+    def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> Kept:
+        """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
+        target = self.folder / entity / "nothing.parquet"
+        if not target.exists():
+            with _unfinished(target) as unfinished:
+                pq.write_table(nothing(entity), unfinished)
+        why = f"is a folder in a folder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
+        return Kept(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
+
+    def _date_formats(self, reading: TableReader, found: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
+        """The date formats in force. A guess is made from the first file with rows, and holds for all of them."""
+        entity, settings = reading.entity, reading.settings
+        if settings.date_formats != ("auto",):
+            return guessing.date_formats(None, ibis.literal(""), settings)
+        if settings.columns.get(TIMES[entity]) is None:
+            return (ISO,)
+        for file, _ in found:
+            digest = self._digest(entity, settings, file, "guess", ())
+            guess = self.folder / entity / f"{digest}.dates.json"
+            with self._alone(digest):
+                if not guess.exists():
+                    guess.parent.mkdir(parents=True, exist_ok=True)
+                    _replace(guess, json.dumps(_guessed_formats(reading, file)))
+                formats = json.loads(guess.read_text(encoding="utf-8"))
+            if formats:
+                return tuple(formats)
+        return (ISO,)
 
     def _digest(
         self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
     ) -> str:
         relevant = settings.model_dump(mode="json", exclude={"files", "attribute_types"})
-        lookups = [_state(other) for lookup in getattr(settings, "lookups", ()) for other, _ in files.matching_files(lookup)]
+        lookups = [_state(other) for lookup in getattr(settings, "lookups", ()) for other, _ in matching_files(lookup)]
         parts = [VERSION, self.zone, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds), decimals or {}]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[tuple[Any, Path]]:
+    def _reading(self, entity: str, settings: SourceTable) -> TableReader:
         self.folder.mkdir(parents=True, exist_ok=True)
-        backend = connect(self.zone)
-        try:
-            with tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-") as scratch:
-                yield backend, Path(scratch)
-        finally:
-            backend.disconnect()
+        return TableReader(self.folder, entity, settings, self.bounds, self.zone)
 
     @contextlib.contextmanager
     def _alone(self, digest: str) -> Iterator[None]:
@@ -230,67 +219,61 @@ class Intake:
             yield
 
 
-def counted_rows(backend: Any, target: Path) -> tuple[int, dict[str, int]]:
-    """How many rows were kept, and how many of them have which flag."""
-    rows = backend.read_parquet(str(target))
-    facts = backend.to_pyarrow(rows.agg(n=rows.count(), **{name: rows[name].sum() for name in FLAGS})).to_pylist()[0]
-    return facts.pop("n"), {name: int(n) for name, n in facts.items() if n}
+def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
+    """The small ones among some files, several in each batch; one by itself is none."""
+    small = [(file, name) for file, name in found if file.stat().st_size <= SMALL]
+    batches = [small[begin : begin + FILES_AT_ONCE] for begin in range(0, len(small), FILES_AT_ONCE)]
+    return [batch for batch in batches if len(batch) > 1]
 
 
-def joined(backend: Any, rows: SourceRows, settings: Any, scratch: Path, where: Path | str) -> SourceRows:
-    """The rows with the columns that their lookups add; as many rows as before.
+def _concerned(kept: Sequence[Kept], marks: Mapping[str, str]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """Columns with their decimal mark -> the files in which cells of theirs can be read two ways."""
+    found: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, one in enumerate(kept):
+        concerned = tuple((column, mark) for column, mark in marks.items() if column in one.numbers and one.numbers[column].either)
+        if concerned:
+            found.setdefault(concerned, []).append(place)
+    return found
 
-    Raises:
-        SourceError: a key is missing on either side, or occurs more than once in the lookup.
-    """
-    for lookup in getattr(settings, "lookups", ()):
-        rows = _with_lookup(backend, rows, lookup, scratch, where)
-    return rows
+
+def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Written) -> Kept:
+    return Kept(
+        str(target), name, made.rows, made.types, made.found.read, made.found.strict, rows.typed, cells.formats, rows.notes,
+        made.numbers, made.flagged,
+    )  # fmt: skip
 
 
-def _with_lookup(backend: Any, rows: SourceRows, lookup: FileLookup, scratch: Path, where: Path | str) -> SourceRows:
-    cells = Cells(lookup)
-    left = rows.table.mutate(**{ROW: ibis.coalesce(rows.table[ROW], ibis.row_number() + 1)})  # a join keeps no order
-    tables = []
-    for file, _ in files.matching_files(lookup):
-        other = files.read_file(backend, file, lookup, scratch)
-        for key in lookup.keys:
-            for columns, name in ((rows.columns, where), (other.columns, file)):
-                if key not in columns:
-                    raise SourceError(
-                        f"{name}: lookup on {key!r}: there is no such column; it has {', '.join(columns[:30])}. Correct `on` in "
-                        "the settings."
-                    )
-        added = lookup.columns or tuple(name for name in other.columns if name not in lookup.keys)
-        absent = [name for name in added if name not in other.columns]
-        if absent:
-            raise SourceError(
-                f"{file}: lookup column {', '.join(absent)} is not there; it has {', '.join(other.columns[:30])}. Correct "
-                "`columns` in the settings."
-            )
-        tables.append(
-            other.table.select(
-                **{f"__key{i}": cells.text(other.table[key]) for i, key in enumerate(lookup.keys)},
-                **{name: other.table[name] for name in added},
-            )
-        )
-    right = ibis.union(*tables) if len(tables) > 1 else tables[0]
-    keys = [f"__key{i}" for i in range(len(lookup.keys))]
-    right = right.filter([right[key].notnull() for key in keys])
-    repeated = backend.to_pyarrow(right.group_by(keys).agg(n=ibis._.count()).filter(ibis._.n > 1).limit(3)).to_pylist()
-    if repeated:
-        example = ", ".join(str(row["__key0"]) for row in repeated)
-        raise SourceError(
-            f"{', '.join(lookup.patterns)}: {' and '.join(lookup.keys)} occurs more than once (such as {example}), so rows "
-            "would be doubled. Leave one row for each."
-        )
-    clash = [name for name in right.columns if name in rows.columns]
-    if clash:
-        right = right.drop(*clash)  # the row's own column comes first
-    new = tuple(name for name in right.columns if name not in keys)
-    marked = left.mutate(**{key: cells.text(left[name]) for key, name in zip(keys, lookup.keys, strict=True)})
-    result = marked.left_join(right, keys).select(*left.columns, *new)
-    return SourceRows(result, (*rows.columns, *new), rows.notes)
+def _guessed_formats(reading: TableReader, file: Path) -> tuple[str, ...]:
+    """The formats of a file's dates; none where it has no rows."""
+    try:
+        with reading.opened(file, reading.settings) as rows:
+            return reading.date_formats(rows, file)
+    except NoRows:
+        return ()
+    except duckdb.Error:
+        with reading.opened(file, reading.settings, careful=True) as rows:
+            return reading.date_formats(rows, file)
+
+
+def _all_empty(settings: Files, kept: Sequence[Kept]) -> SourceError:
+    where = ", ".join(settings.patterns)
+    if len(kept) == 1:
+        return NoRows(where, kept[0].notes[SKIPPED])
+    return SourceError(
+        f"{where}: all of its {len(kept)} files are empty, such as {kept[0].source}, which {kept[0].notes[SKIPPED]}. Export them again."
+    )
+
+
+@contextlib.contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of the target when it is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _state(file: Path) -> str:

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from segmentation_assets.engines import Engine
 from segmentation_assets.sources.number_forms import Forms
@@ -18,6 +21,7 @@ FLAGS = {
 }
 """Columns of kept rows that mark those worth a look, and what a person is told of them."""
 
+SKIPPED = "skipped"  # the note that says why nothing was taken from a file
 FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of a row, and its place in it from 0
 
 
@@ -38,6 +42,27 @@ class Kept:
     flagged: dict[str, int] = field(default_factory=dict)  # what is worth a look -> rows, see FLAGS
     doubts: tuple[str, ...] = ()  # what a person should look at; the same for all files of a table
 
+    @property
+    def skipped(self) -> str | None:
+        """Why nothing was taken from it, after its name: "is empty"; None where something was."""
+        return self.notes.get(SKIPPED)
+
+
+def counted_rows(rows_file: Path) -> tuple[int, dict[str, int]]:
+    """How many rows were kept, and how many of them have which flag; mostly none, which the file's own statistics tell."""
+    with pq.ParquetFile(rows_file) as file:
+        groups = [file.metadata.row_group(position) for position in range(file.num_row_groups)]
+        places = {name: file.schema_arrow.get_field_index(name) for name in FLAGS}
+        raised = [name for name, place in places.items() if not all(_never_true(group.column(place)) for group in groups)]
+        flags = file.read(columns=raised) if raised else None
+        found = {name: int(pc.sum(flags[name]).as_py() or 0) for name in raised} if flags is not None else {}
+        return file.metadata.num_rows, {name: n for name, n in found.items() if n}
+
+
+def _never_true(column: Any) -> bool:
+    facts = column.statistics
+    return facts is not None and facts.has_min_max and facts.max is False
+
 
 def worth_a_look(kept: Sequence[Kept]) -> list[str]:
     """What a person should look at in the files of an entity, a line for each."""
@@ -49,7 +74,7 @@ def worth_a_look(kept: Sequence[Kept]) -> list[str]:
 def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:
     """The rows of some files, each with its source and its row number, which are told by where it is kept."""
     sources = pa.table({FILE: [file.rows_file for file in kept], "source_file": [file.source for file in kept]})
-    rows = numbered(engine.scan([Path(file.rows_file) for file in kept], **{FILE: True, PLACE: True}))
+    rows = numbered(engine.scan([Path(file.rows_file) for file in kept], hive_partitioning=False, **{FILE: True, PLACE: True}))
     return rows.left_join(ibis.memtable(sources), FILE).drop(FILE, f"{FILE}_right")
 
 

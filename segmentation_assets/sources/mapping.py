@@ -7,22 +7,24 @@ becomes of it is for `core.cleaning` to say.
 import datetime as dt
 import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from segmentation_assets.contracts import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
 from segmentation_assets.core.cleaning import MADE
 from segmentation_assets.settings_source import OPTIONAL, REQUIRED, Expression, SourceTable
-from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
-from segmentation_assets.sources.files import LINE, PROBLEM, ROW, SourceRows, plain, to_json
 from segmentation_assets.sources.kept import FLAGS, PLACE
+from segmentation_assets.sources.records import plain, to_json
+from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, SourceRows
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "returned_order_id": "text",
@@ -41,6 +43,7 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
     PLACE,
 }
 LARGEST_EXACT = 2**53  # from here on, neighbouring whole numbers are the same float
+UNTIL = "__until"
 EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which tells nothing
 
 
@@ -61,10 +64,9 @@ class Bounds:
             return self
         return Bounds(self.first, min(self.end, written + dt.timedelta(days=2)))
 
-    def usable(self, time: ir.TimestampValue) -> ir.TimestampValue:
-        """The time, null where it is out of bounds."""
-        inside = (time >= ibis.timestamp(f"{self.first} 00:00:00")) & (time < ibis.timestamp(f"{self.end} 00:00:00"))
-        return ibis.ifelse(inside, time, ibis.null("timestamp(6)"))
+    def usable(self, time: ir.TimestampValue, end: ir.TimestampValue) -> ir.TimestampValue:
+        """The time, null where it is before the first day, or not before the end."""
+        return ibis.ifelse((time >= midnight(self.first)) & (time < end), time, ibis.null("timestamp(6)"))
 
 
 @dataclass(frozen=True)
@@ -131,18 +133,23 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
 
 
-def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds) -> ir.Table:
+def canonical(
+    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = ()
+) -> ir.Table:
     """The rows under canonical names. Customers also have their attributes (unread), and the record of every row.
 
     It goes in four steps, each a view: within one expression a value that is used in several places would be computed
-    in each of them.
+    in each of them. Where `rows` say UNTIL when their times are possible, that counts and not the end of the bounds: files that
+    are alike but for the day they were written can then be read by the same statements. Columns that are `carried` are given as they are.
     """
     table, names = rows.table, (*REQUIRED[entity], *OPTIONAL[entity])
     own = {
         ROW: table[ROW],
         PROBLEM: table[PROBLEM],
         LINE: table[LINE],
+        UNTIL: table[UNTIL] if UNTIL in table.columns else midnight(bounds.end),
         **{f"__source{i}": table[name] for i, name in enumerate(rows.columns)},
+        **{name: table[name] for name in carried},
     }
     values = {f"__value_{name}": cells.prepared(KINDS[name], found.values[name].value) for name in names if name in found.values}
     attributes = {f"__attribute{i}": _staged(value.value, cells) for i, value in enumerate(found.attributes.values())}
@@ -154,7 +161,7 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
     }
     second = _view(backend, first.mutate(**{f"__read_{name}": value.cast(TYPES[KINDS[name]]) for name, value in read.items()}))
 
-    columns = {name: _sound(second[f"__read_{name}"], KINDS[name], second[PROBLEM], bounds) for name in names}
+    columns = {name: _sound(second[f"__read_{name}"], KINDS[name], second, bounds) for name in names}
     third = _view(backend, second.mutate(**{f"__column_{name}": value for name, value in columns.items()}))
 
     place = {name: f"__source{i}" for i, name in enumerate(rows.columns)}
@@ -178,6 +185,7 @@ def canonical(backend: Any, entity: str, found: MappedColumns, rows: SourceRows,
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
         unread=ibis.ifelse(broken, listed, ibis.null("string")), problem=third[PROBLEM], record=kept,
         **{name: third[f"__{name}"] for name in FLAGS},
+        **{name: third[name] for name in carried},
         **({name: third[f"__attribute{i}"] for i, name in enumerate(found.attributes)} if entity == "customers" else {}),
     )  # fmt: skip
 
@@ -194,17 +202,24 @@ def _flags(table: ir.Table, found: MappedColumns, cells: Cells) -> dict[str, ir.
     return {name: functools.reduce(operator.or_, these, ibis.literal(False)) for name, these in flags.items()}
 
 
+def nothing(entity: str) -> pa.Table:
+    """What `canonical` gives of a file without a row."""
+    names = {name: ibis.dtype(TYPES[KINDS[name]]).to_pyarrow() for name in (*REQUIRED[entity], *OPTIONAL[entity])}
+    texts = dict.fromkeys(("unread", "problem", "record"), pa.string())
+    return pa.schema({"row_number": pa.int64(), **names, **texts, **dict.fromkeys(FLAGS, pa.bool_())}).empty_table()
+
+
 def _view(backend: Any, table: ir.Table) -> ir.Table:
     return backend.create_view(ibis.util.gen_name("step"), table)
 
 
-def _sound(read: ir.Value, kind: str, problem: ir.StringValue, bounds: Bounds) -> ir.Value:
-    """The value where there is one: a number that is one, a time within bounds, in a row that is no problem."""
-    usable = problem.isnull()
+def _sound(read: ir.Value, kind: str, rows: ir.Table, bounds: Bounds) -> ir.Value:
+    """The value where there is one: a number that is one and finite, a time within bounds, in a row that is no problem."""
+    usable = rows[PROBLEM].isnull()
     if kind == "time":
-        return ibis.ifelse(usable, bounds.usable(read), ibis.null(read.type()))
+        return ibis.ifelse(usable, bounds.usable(read, rows[UNTIL]), ibis.null(read.type()))
     if kind == "number":
-        usable = usable & ~read.isnan()
+        usable = usable & ~read.isnan() & ~read.isinf()
     return ibis.ifelse(usable, read, ibis.null(read.type()))
 
 

@@ -89,34 +89,65 @@ def counted(backend: Any, rows: ibis.Table, columns: Sequence[str], points_are_d
     Args:
         points_are_decimal: a file has numbers with a type, which are text here only because we wrote them, with a decimal point.
     """
-    texts = [column for column in columns if column in rows.columns and rows[column].type().is_string()]
-    return {column: _forms(backend, rows, column, points_are_decimal) for column in texts}
+    result = {}
+    for column in texts(rows, columns):
+        found = backend.create_table(ibis.util.gen_name("numbers"), told(rows, column), temp=True)
+        result[column] = forms_of(*(backend.to_pyarrow(asked).to_pylist() for asked in questions(found, points_are_decimal)))
+    return result
 
 
-def _forms(backend: Any, rows: ibis.Table, column: str, points_are_decimal: bool) -> Forms:
-    different = rows.filter(rows[column].notnull()).group_by(text=rows[column]).agg(n=ibis._.count())
-    different = backend.create_table(ibis.util.gen_name("different"), different, temp=True)
+def texts(rows: ibis.Table, columns: Sequence[str]) -> list[str]:
+    """Those of the columns that are text."""
+    return [column for column in columns if column in rows.columns and rows[column].type().is_string()]
+
+
+def told(rows: ibis.Table, column: str, by: Sequence[str] = ()) -> ibis.Table:
+    """The different numbers of a column, how many cells have each, its parts, and what it is with either decimal mark.
+
+    Args:
+        by: columns that tell rows apart whose numbers are asked for by themselves.
+    """
+    there = rows.filter(rows[column].notnull())
+    different = there.group_by(text=there[column], **{name: there[name] for name in by}).agg(n=ibis._.count())
     numbers = different.filter(is_number(different.text)).mutate(parts=in_parts(ibis._.text)).filter(ibis._.parts.contains(CUT))
     sums = {f"sum_{name}": read_number(numbers.text, Marks(mark)) for name, mark in (("point", POINT), ("comma", COMMA))}
-    told = numbers.mutate(digits=signed(numbers.parts).re_replace("^-", ""), token=_token(numbers), **sums)
-    told = backend.create_table(ibis.util.gen_name("numbers"), told.filter(told.sum_point.abs() < 1e15), temp=True)
+    found = numbers.mutate(digits=signed(numbers.parts).re_replace("^-", ""), token=_token(numbers), **sums)
+    return found.filter(found.sum_point.abs() < 1e15)
+
+
+def questions(told: ibis.Table, points_are_decimal: bool, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table, ibis.Table]:
+    """What is asked of the numbers of a column that were written down: facts, cells by mark between thousands, and by currency."""
     either = {mark: told.digits.re_search(f"^{EITHER}$") & told.digits.contains(mark) for mark in (POINT, COMMA)}
     certain = {mark: _certain(told, mark) for mark in (POINT, COMMA)}
     if points_are_decimal:
         certain[POINT], either[POINT] = certain[POINT] | either[POINT], ibis.literal(False)
     is_either = either[POINT] | either[COMMA]
-    facts = told.agg(
+    grouping = told.group_by(list(by)) if by else told
+    facts = grouping.agg(
         **{name: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for name, flag in (
             ("point", certain[POINT]), ("comma", certain[COMMA]), ("either_point", either[POINT]), ("either_comma", either[COMMA]))},
-        **{name: (told[name] * told.n).sum().fill_null(0.0) for name in sums},
+        **{name: (told[name] * told.n).sum().fill_null(0.0) for name in ("sum_point", "sum_comma")},
         example=ibis.ifelse(is_either, told.text, ibis.null("string")).min().fill_null(""),
     )  # fmt: skip
     grouped = {mark: told.digits.re_search(form) & ~is_either for mark, form in GROUPED.items()}
-    marks = told.agg(**{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()})
-    groups = {mark: int(n) for mark, n in backend.to_pyarrow(marks).to_pylist()[0].items() if n}
-    tokens = told.filter(told.token != "").group_by("token").agg(n=told.n.sum()).order_by(ibis.desc("n"), "token").limit(CURRENCIES)
-    currencies = {row["token"]: int(row["n"]) for row in backend.to_pyarrow(tokens).to_pylist()}
-    return Forms(**backend.to_pyarrow(facts).to_pylist()[0], currencies=currencies, groups=groups)
+    marks = grouping.agg(**{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()})
+    tokens = told.filter(told.token != "").group_by([*by, "token"]).agg(n=told.n.sum()).order_by(ibis.desc("n"), "token")
+    return facts, marks, tokens
+
+
+def forms_of(facts: list[dict[str, Any]], marks: list[dict[str, Any]], tokens: list[dict[str, Any]]) -> Forms:
+    """The answers to the `questions`."""
+    groups = {mark: int(marks[0][mark]) for mark in GROUPED if marks[0][mark]}
+    # The engine counts in numbers that are larger than JSON knows.
+    counts = {name: int(facts[0][name]) for name in ("point", "comma", "either_point", "either_comma")}
+    return Forms(
+        **counts,
+        sum_point=float(facts[0]["sum_point"]),
+        sum_comma=float(facts[0]["sum_comma"]),
+        example=str(facts[0]["example"]),
+        currencies={row["token"]: int(row["n"]) for row in tokens[:CURRENCIES]},
+        groups=groups,
+    )
 
 
 def _token(numbers: ibis.Table) -> ibis.Value:

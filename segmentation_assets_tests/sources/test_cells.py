@@ -13,8 +13,8 @@ import pytest
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources import guessing
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.intake import connect
 from segmentation_assets.sources.kept import worth_a_look
+from segmentation_assets.sources.reading import connect
 
 BACKEND = connect()
 

@@ -36,6 +36,20 @@ def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
     return server
 
 
+@pytest.fixture(params=["postgres", "mariadb", "sqlite", "duckdb"])
+def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """How the settings describe a database that has ROWS as orders."""
+    if request.param in {"sqlite", "duckdb"}:
+        return {"url": {"sqlite": _sqlite, "duckdb": _duckdb}[request.param](tmp_path), "columns": COLUMNS}
+    request.getfixturevalue("monkeypatch").setenv("SHOP_PASSWORD", PASSWORD)
+    server = request.getfixturevalue(request.param)
+    server.make("drop table if exists orders; create table orders (buyer text, at {time}, paid numeric(12, 2))")
+    for buyer, at_, paid in ROWS:
+        cells = ", ".join("null" if value is None else f"'{value}'" for value in (buyer, at_, paid))
+        server.run(f"insert into orders values ({cells})")
+    return at(server)
+
+
 def at(server: Any, **table: Any) -> dict[str, Any]:
     """A table of the server, as the settings describe it."""
     return {"url": server.url, "password_variable": "SHOP_PASSWORD", "columns": COLUMNS, **table}
@@ -94,7 +108,55 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
     while error is not None:
         chain, error = chain + str(error), error.__cause__
     assert secret not in chain
-    assert {"unset": "SHOP_PASSWORD", "table": "(no_such_table): no such table"}.get(problem, "Check the address") in chain
+    expected = {
+        "unset": "SHOP_PASSWORD",
+        "table": "(no_such_table): no such table",
+        "port": "host and port, and that the database is running",
+    }
+    assert expected.get(problem, "Check the address: its user, and the password") in chain
+
+
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("selec buyer from orders", "Correct the SQL of `query`"),
+        ("select nobody from orders", "Correct the names of columns in `query`"),
+        ("select * from nowhere", "Correct the name of the table in `query`"),
+        ("select no_such_function(paid) from orders", "no such function: correct `query`|right to read it"),
+    ],
+)
+def test_advice_fits_what_is_wrong_with_a_query(opened: Any, any_database: Any, query: str, advice: str) -> None:
+    with pytest.raises(SourceError, match=advice) as raised:
+        opened(transactions={**any_database, "query": query}).rows()
+    assert "running" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"table": "orders"}, {"query": "select * from orders where paid > 0"}, {"query": "select * from orders ;\n"}]
+)
+def test_every_way_in(opened: Any, any_database: Any, asked: dict[str, str]) -> None:
+    """As a table and as a query; whole, a window, the number of rows, and what tells that rows came."""
+    source = opened(transactions={**any_database, **asked})
+    expected = [value for value in (10.5, 20.0, 7.0, -3.25, None) if "where" not in str(asked) or (value or 0) > 0]
+    assert sorted(map(str, (row["amount"] for row in source.rows()))) == sorted(map(str, expected))
+    assert [row["amount"] for row in source.rows(window=FEBRUARY)] == [value for value in expected if value == -3.25]
+    assert f"'rows': {len(expected)}" in source.source.fingerprint()
+    counts = source.source.counts("transactions", source.engine, {"february": FEBRUARY})
+    assert counts is None or counts == {"february": expected.count(-3.25)}
+
+
+def test_a_duckdb_file_with_columns_of_any_type_and_schemas(opened: Any, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as shop:
+        shop.execute("create schema sales")
+        shop.execute(
+            "create table sales.\"my orders\" as select {'id': 'c1'} as buyer, timestamptz '2024-01-05 10:00+02' as \"at\", "
+            "'nan'::double as paid, [1] as items, time '10:00' as clock, uuid() as u, interval 1 day as i, map {'a': 1} as m, "
+            "1::hugeint as h, 'a'::enum ('a') as e, '1'::bit as b, 1.5::decimal(38, 2) as d, '2024-01-01'::timestamp_ns as ns"
+        )
+    columns = {"customer_id": "buyer.id", "ordered_at": "at", "amount": "COALESCE(paid, d)"}
+    for asked in ({"table": "sales.my orders"}, {"query": 'from sales."my orders"'}):
+        rows = opened(transactions={"url": f"duckdb:///{tmp_path / 'shop.duckdb'}", "columns": columns, **asked}).rows()
+        assert values(rows) == [("c1", dt.datetime(2024, 1, 5, 8), 1.5)]
 
 
 def test_the_password_is_in_no_file(opened: Any, shop: Any, tmp_path: Path) -> None:

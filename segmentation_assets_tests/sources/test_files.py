@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from segmentation_assets.core.cleaning import judged_events
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.settings_source import Tables
-from segmentation_assets.sources.base import SourceError, Window
+from segmentation_assets.sources.base import NoRows, SourceError, Window
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 
@@ -273,7 +273,7 @@ def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> 
 def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,2,B\nc3,2024-01-05,3,\n")
     (tmp_path / "p.csv").write_text("sku,what\nA,Bread\n")
-    lookup = {"files": "p.csv", "on": "sku"}
+    lookup = {"files": "p.csv", "key": "sku"}
     table = {"files": "o.csv", "columns": COLUMNS, "lookups": [lookup]}
     assert [row["category"] for row in opened(transactions=table).rows()] == ["Bread", None, None]
     (tmp_path / "p.csv").write_text("sku,what\nA,Bread\nA,Cake\n")
@@ -474,5 +474,7 @@ def _taken_in(folder: Path, content: bytes, options: dict[str, Any], name: str =
         first, second = Window(None, dt.date(2024, 1, 1)), Window(dt.date(2024, 1, 1), FOREVER.end)
         assert sum(len(engine.rows(source.transactions(engine, window))) for window in (first, second)) == len(rows)
         return rows
+    except NoRows:  # of a single file this is an error
+        return []
     finally:
         engine.close()

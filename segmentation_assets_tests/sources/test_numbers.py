@@ -13,8 +13,8 @@ from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import one_currency
-from segmentation_assets.sources.intake import connect
 from segmentation_assets.sources.kept import worth_a_look
+from segmentation_assets.sources.reading import connect
 
 BACKEND = connect()
 

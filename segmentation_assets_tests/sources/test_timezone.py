@@ -19,7 +19,7 @@ from segmentation_assets.settings_section import NOT_PORTABLE
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.intake import connect
+from segmentation_assets.sources.reading import connect
 from segmentation_assets_tests.builders import RowsSource
 from segmentation_assets_tests.sources.conftest import Opened, opened_in
 

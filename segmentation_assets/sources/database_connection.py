@@ -1,0 +1,165 @@
+"""Connections to databases: the address, the password, which stays out of every message, and advice that fits the error."""
+
+import hashlib
+import os
+import re
+import urllib.parse
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+from ibis.common.exceptions import TableNotFound
+from sqlglot import exp
+
+from segmentation_assets.settings_source import Database
+from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.dialects import unique_names
+from segmentation_assets.sources.typed_columns import plain_columns
+
+DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient"}
+ADVICE = {  # what an error of PostgreSQL, MySQL, MariaDB, SQLite or DuckDB has in it, and what to do about it
+    "syntax error|parser error|error in your SQL syntax|invalid expression|unexpected token": "Correct the SQL of `query`; it is in "
+    "the database's own SQL.",
+    "no such function|function .* does not exist": "This database has no such function: correct `query`.",
+    "no such column|unknown column|column .* does not exist|binder error": "Correct the names of columns in `query`.",
+    "no such table|relation .* does not exist|table .*(doesn't|does not) exist|catalog error": "Correct the name of the table in `query`.",
+    "permission denied for|command denied|not authorized": "Have the user granted the right to read it.",
+    "authentication failed|access denied|no password|role .* does not exist": "Check the address: its user, and the password that is in "
+    "the environment variable.",
+    "database .* does not exist|unknown database": "Check the address: its last part is the database's name.",
+    "set lock|conflicting lock|database is locked": "Another program has it open: close that, or copy the file and read the copy.",
+    "unable to open database|cannot open|no such file": "Check the address: the path is relative to the settings file.",
+    "not a database|not a valid duckdb|serializ": "Check the address: the file is no database of this kind, or of a newer version.",
+    "refused|can't connect|could not connect|timed? ?out|translate host|name or service|unknown .*host|unreachable|lost connection|"
+    "server closed": "Check the address: its host and port, and that the database is running and can be reached from here.",
+}
+MARKED = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
+OTHERWISE = "Check the address, the table or query, and the user's rights."
+
+
+def advice(text: str, settings: Database) -> str:
+    """What to do about an error of a database, by its text."""
+    found = next((what for pattern, what in ADVICE.items() if re.search(pattern, text, re.IGNORECASE)), OTHERWISE)
+    return found if settings.query is not None else found.replace("`query`", "the settings")
+
+
+def source_name(settings: Database) -> str:
+    """What the rows of a database are known by: the table, or that it was a query. Never the address."""
+    if settings.table:
+        return settings.table
+    return f"query {hashlib.sha256((settings.query or '').encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
+    """The database and the table or query in it.
+
+    Raises:
+        SourceError: the password is not in the environment, the driver is missing, or the database refuses.
+    """
+    secret = _password(settings)
+    shown = f"{settings.url} ({source_name(settings)})"
+    remote = None
+    try:
+        remote = _connect(settings.url, secret)
+        yield remote, _table(remote, settings)
+    except SourceError:
+        raise
+    except (ImportError, ModuleNotFoundError) as error:
+        scheme = settings.url.partition("://")[0]
+        raise SourceError(
+            f"{shown}: the driver for {scheme} is not installed ({error}). Install it: pip install "
+            f"'{DRIVERS.get(scheme, f'ibis-framework[{scheme}]')}'"
+        ) from None
+    except TableNotFound:
+        raise SourceError(
+            f"{shown}: no such table. Correct `table` in the settings, or have the user granted the right to see it."
+        ) from None
+    except Exception as error:
+        text = _without(secret, error)
+        raise SourceError(f"{shown}: {text}. {advice(text, settings)}") from None
+    finally:
+        if remote is not None:
+            remote.disconnect()
+
+
+def _password(settings: Database) -> str | None:
+    if settings.password_variable is None:
+        return None
+    secret = os.environ.get(settings.password_variable)
+    if secret is None:
+        raise SourceError(
+            f"{settings.url}: the environment variable {settings.password_variable}, which should hold the password, is not "
+            f"set. Set it: export {settings.password_variable}=..."
+        )
+    return secret
+
+
+def _with_password(url: str, secret: str | None) -> str:
+    if secret is None:
+        return url
+    parts = urllib.parse.urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        raise SourceError(
+            f"{url}: password_variable is given but the address has no user. Write it as {parts.scheme}://USER@{parts.netloc}{parts.path}."
+        )
+    return urllib.parse.urlunsplit(parts._replace(netloc=f"{user}:{urllib.parse.quote(secret, safe='')}@{host}"))
+
+
+def _connect(url: str, secret: str | None) -> Any:
+    address = _with_password(url, secret)
+    if url.startswith("duckdb://"):
+        local = ibis.connect(address, read_only=True)
+        local.raw_sql("SET TimeZone = 'UTC'").fetchall()
+        return local
+    if not url.startswith(("mysql://", "mariadb://")):
+        return ibis.connect(address)
+    with warnings.catch_warnings():  # Ibis asks for the zone by its name, which a server need not know, and then only warns
+        warnings.simplefilter("ignore")
+        remote = ibis.connect(re.sub("^mariadb", "mysql", address), charset="utf8mb4")
+    with closing(remote.con.cursor()) as cursor:
+        cursor.execute("SET time_zone = '+00:00'")  # so that a TIMESTAMP is given in UTC
+    return remote
+
+
+def _without(secret: str | None, error: Exception) -> str:
+    """The first line of an error, without the password in any of its spellings."""
+    text = re.sub(r"\s+", " ", MARKED.sub("", str(error))).strip()[:300].rstrip(".")
+    for spelling in {secret, urllib.parse.quote(secret or "", safe=""), urllib.parse.quote_plus(secret or "")} - {None, ""}:
+        text = text.replace(str(spelling), "***")
+    return text
+
+
+def _table(remote: Any, settings: Database) -> ir.Table:
+    schema, _, name = (settings.table or "").rpartition(".")
+    if remote.name == "duckdb":
+        return _duckdb_table(remote, settings.query or _selecting_all(remote, name, schema))
+    if settings.query is not None:
+        return remote.sql(settings.query.strip().rstrip(";"))
+    return remote.table(name, database=schema or None)
+
+
+def _selecting_all(remote: Any, name: str, schema: str) -> str:
+    wanted = exp.table_(name, db=schema or None, quoted=True)
+    try:
+        remote.con.sql(exp.select("*").from_(wanted).limit(0).sql("duckdb"))
+    except duckdb.CatalogException as error:
+        raise TableNotFound(name) from error
+    return exp.select("*").from_(wanted).sql("duckdb")
+
+
+def _duckdb_table(remote: Any, query: str) -> ir.Table:
+    """A query's rows, of whatever types; Ibis does not know all of them, and asks DuckDB 2 about queries in a way that is gone."""
+    relation = remote.con.sql(query)
+    if relation is None:
+        raise SourceError("query: is not a SELECT, so that it gives no rows. Write one that does.")
+    columns = list(plain_columns(relation, unique_names(relation.columns)))
+    view = ibis.util.gen_name("asked")
+    plain = relation.select(*(value.alias(name) for name, value in columns))
+    remote.raw_sql(f"CREATE TEMP VIEW {view} AS {plain.sql_query()}").fetchall()  # a temporary one, as the database is open read-only
+    return remote.table(view)

@@ -1,0 +1,131 @@
+"""How a text file is written: its delimiter, its column names, and where its rows begin."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources.base import NoRows, SourceError
+from segmentation_assets.sources.text_files import Row, lines_of, records
+
+SAMPLE_RECORDS = 100
+MOST_SURPLUS = 100  # cells
+DELIMITERS = (",", ";", "\t", "|")
+SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line by which Excel is told the delimiter
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file is written. `lines_before_rows` are those up to and including the header.
+
+    `surplus` is how many cells each row has beyond its header: one where lines end in a delimiter, which is empty.
+    """
+
+    encoding: str
+    delimiter: str
+    quote: str
+    names: tuple[str, ...]
+    lines_before_rows: int
+    surplus: int = 0
+
+
+def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
+    """The delimiter and the column names, from the settings or guessed from the first records.
+
+    Raises:
+        NoRows: the file is empty, or has a header only.
+        SourceError: no delimiter splits it.
+    """
+    sample, skipped = _sample(file, settings, encoding), settings.skip_lines
+    said = None if skipped or not sample else SEPARATOR.fullmatch(sample[0].strip(" \n"))
+    if said:
+        skipped += 1
+    body = sample[skipped:]
+    full = sum(bool(line.strip()) for line in body)
+    if not full:
+        raise NoRows(file, "is empty")
+    if settings.header and full == 1 and len(sample) < _most_lines(settings):
+        raise NoRows(file, "has a header and no rows")
+    delimiter = _delimiter(file, settings, said[1] if said else None, body)
+    if not settings.header:
+        names, surplus = _without_trailing_delimiter(settings.names, list(records(body, delimiter, settings.quote)))
+        return Dialect(encoding, delimiter, settings.quote, unique_names(names), skipped, surplus)
+    blank = next(position for position, line in enumerate(body) if line.strip())
+    header, *rows = records(body, delimiter, settings.quote)
+    if header.problem:
+        raise SourceError(
+            f"{file}: line {skipped + blank + 1}, taken for the header, cannot be split: {header.problem}. Set "
+            "skip_lines, delimiter or quote."
+        )
+    if not rows:
+        raise NoRows(file, "has a header and no rows")
+    names, surplus = _without_trailing_delimiter(settings.names or tuple(cell.strip() for cell in header.cells), rows)
+    return Dialect(encoding, delimiter, settings.quote, unique_names(names), skipped + blank + header.lines, surplus)
+
+
+def _most_lines(settings: Files) -> int:
+    return settings.skip_lines + SAMPLE_RECORDS * 4
+
+
+def _sample(file: Path, settings: Files, encoding: str) -> list[str]:
+    return list(itertools.islice(lines_of(file, encoding), _most_lines(settings)))
+
+
+def _delimiter(file: Path, settings: Files, said: str | None, body: list[str]) -> str:
+    """What stands between cells: as the settings say, else as the file's own first line says, else what fits."""
+    if settings.delimiter != "auto":
+        return settings.delimiter
+    said = "\t" if said == r"\t" else said
+    first = next(line for line in body if line.strip())
+    return said if said and said in first else _guessed_delimiter(body, settings.quote, file)
+
+
+def _without_trailing_delimiter(names: tuple[str, ...], rows: Sequence[Row]) -> tuple[tuple[str, ...], int]:
+    """The names of the columns that there are, and how many empty cells rows have beyond them, where lines end in a delimiter.
+
+    A nameless last column is none where most rows have no cell for it; where rows have a cell that the header has not, it is empty.
+    """
+    widths = Counter(len(row.cells) for row in rows if not row.problem)
+    usual = widths.most_common(1)[0][0] if widths else len(names)
+    while len(names) > max(usual, 1) and not names[-1]:
+        names = names[:-1]
+    surplus = usual - len(names)
+    empty = all(not cell.strip() for row in rows for cell in row.cells[len(names) :])
+    return names, surplus if 0 < surplus <= MOST_SURPLUS and empty else 0
+
+
+def _guessed_delimiter(body: list[str], quote: str, file: Path) -> str:
+    best, best_score = None, (0.0, 0)
+    for delimiter in DELIMITERS:
+        widths = [len(row.cells) for row in _first(body, delimiter, quote)]
+        if widths and widths[0] > 1:
+            score = (sum(width == widths[0] for width in widths) / len(widths), widths[0])
+            if score > best_score:
+                best, best_score = delimiter, score
+    if best is not None:
+        return best
+    widths = [len(row.cells) for row in _first(body, "whitespace", "")]
+    if widths[0] > 1:
+        return "whitespace"
+    raise SourceError(f"{file}: has no delimiter that can be guessed: its first line is {body[0].strip()[:60]!r}. Set delimiter.")
+
+
+def _first(body: list[str], delimiter: str, quote: str) -> list[Row]:
+    return list(itertools.islice((row for row in records(body, delimiter, quote) if not row.problem), SAMPLE_RECORDS))
+
+
+def unique_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Column names made unique whatever their case: `id, ID` becomes `id, ID_2`, and a column without a name gets its position."""
+    taken: set[str] = set()
+    result = []
+    for position, name in enumerate(names, start=1):
+        base = name or f"column_{position}"
+        unique, number = base, 2
+        while unique.lower() in taken:
+            unique, number = f"{base}_{number}", number + 1
+        taken.add(unique.lower())
+        result.append(unique)
+    return tuple(result)

@@ -1,0 +1,131 @@
+"""Which files the settings name, what their folders say, and what kind of file each is.
+
+Belongs here: names, endings and first bytes. Belongs elsewhere: reading (`files`), and what is packed in archives (`unpacked`).
+"""
+
+import re
+import urllib.parse
+from pathlib import Path
+
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources.base import SourceError
+
+ENDINGS = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat", ".psv"), "csv"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"), "excel"),
+}
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+ARCHIVES = (".zip",)
+PARTITION = re.compile(r"([A-Za-z_][^=/]*)=(.*)")
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call the folder of rows without a value
+
+
+def ending_of(file: Path) -> str:
+    """The ending that tells the format: of `orders.csv.gz`, `.csv`; of `orders.csv.zip`, too."""
+    packed = file.suffix.lower() in (*COMPRESSED, *ARCHIVES) and Path(file.stem).suffix.lower() in ENDINGS
+    return Path(file.stem).suffix.lower() if packed else file.suffix.lower()
+
+
+def format_of(file: Path, settings: Files) -> str:
+    """The file's format, from the settings or its ending.
+
+    Raises:
+        SourceError: the ending says nothing.
+    """
+    if settings.format != "auto":
+        return settings.format
+    ending = ending_of(file)
+    if ending not in ENDINGS:
+        raise SourceError(f"{file}: its ending {ending or '(none)'} does not tell its format. Set format to csv, parquet, jsonl or excel.")
+    return ENDINGS[ending]
+
+
+def has_known_ending(file: Path) -> bool:
+    """Whether its name says that it holds data, packed or not."""
+    return ending_of(file) in ENDINGS or file.suffix.lower() in ARCHIVES
+
+
+def matching_files(settings: Files) -> list[tuple[Path, str]]:
+    """The files that the settings name, in order of name, each with the name its rows are known by.
+
+    A folder's files are those in it, and those in its folders that are named as `year=2024` is, at any depth.
+
+    Raises:
+        SourceError: nothing is there.
+    """
+    found: dict[Path, str] = {}
+    for pattern in settings.patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            matches = [(file, path) for file in _in_folder(path) if settings.format != "auto" or has_known_ending(file)]
+        elif re.search(r"[*?\[]", pattern):
+            root = Path(*_fixed_part(path))
+            matches = [(file, root) for file in root.glob(str(path.relative_to(root))) if file.is_file()]
+        else:
+            matches = [(path, path.parent)] if path.is_file() else []
+        matches = [(file, root) for file, root in matches if not file.name.startswith((".", "~$"))]
+        if not matches:
+            raise SourceError(_nothing_in(pattern))
+        for file, root in matches:
+            found[file] = file.relative_to(root).as_posix()
+    names = list(found.values())
+    return sorted(((file, name if names.count(name) == 1 else str(file)) for file, name in found.items()), key=lambda pair: pair[1])
+
+
+def folders_passed_over(settings: Files) -> list[Path]:
+    """Folders with data files that lie in a folder that the settings name, and are not read with it."""
+    folders = [Path(pattern) for pattern in settings.patterns if Path(pattern).is_dir()]
+    return sorted(path for folder in folders for path in folder.iterdir() if _is_plain_folder(path) and _holds_data(path))
+
+
+def partitions_of(file: Path) -> dict[str, str | None]:
+    """What the folders right above a file say, such as year=2024/month=1: name -> value."""
+    found: dict[str, str | None] = {}
+    for folder in file.parents:
+        named = PARTITION.fullmatch(folder.name)
+        if named is None:
+            break
+        value = urllib.parse.unquote(named[2])
+        found = {urllib.parse.unquote(named[1]): None if value == NO_VALUE else value, **found}
+    return found
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = []
+    for path in folder.iterdir():
+        if path.is_file():
+            found.append(path)
+        elif path.is_dir() and PARTITION.fullmatch(path.name):
+            found += _in_folder(path)
+    return found
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith((".", "_")) and not PARTITION.fullmatch(path.name)
+
+
+def _holds_data(folder: Path) -> bool:
+    return any(has_known_ending(file) for file in folder.rglob("*") if file.is_file())
+
+
+def _nothing_in(pattern: str) -> str:
+    folder = Path(pattern)
+    if folder.is_dir():
+        inner = sorted(path.name for path in folder.iterdir() if _is_plain_folder(path) and _holds_data(path))
+        if inner:
+            return (
+                f"{pattern}: holds no data files itself; those in its folders {', '.join(inner[:5])} are not read unless asked for. "
+                f"Write `files: {pattern.rstrip('/')}/**/*.csv`, or name the folders."
+            )
+    return f"{pattern}: no such file, or no data files in it. Correct `files` in the settings; paths are relative to the settings file."
+
+
+def _fixed_part(path: Path) -> list[str]:
+    parts = []
+    for part in path.parts:
+        if re.search(r"[*?\[]", part):
+            break
+        parts.append(part)
+    return parts or ["."]

@@ -1,0 +1,117 @@
+"""Lookups: columns that other files add to each row, such as a product's category."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.settings_source import FileLookup
+from segmentation_assets.sources import files
+from segmentation_assets.sources.base import NoRows, SourceError
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.located import matching_files
+from segmentation_assets.sources.rows import ROW, SourceRows
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The files of a lookup as a table of the engine: its keys as text, and the columns that it adds; each key once."""
+
+    settings: FileLookup
+    table: ir.Table
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"__key{position}" for position in range(len(self.settings.keys))]
+
+    @property
+    def added(self) -> list[str]:
+        return [name for name in self.table.columns if name not in self.keys]
+
+
+def read_lookups(backend: Any, settings: Any, scratch: Path) -> list[Lookup]:
+    """What the lookups of a table say, read once for all of its files.
+
+    Raises:
+        SourceError: a file cannot be read, or a key or a column is missing in it, or a key occurs more than once.
+    """
+    return [_read(backend, lookup, scratch) for lookup in getattr(settings, "lookups", ())]
+
+
+def joined(rows: SourceRows, lookups: Sequence[Lookup], where: Path | str) -> SourceRows:
+    """The rows with the columns that the lookups add; as many rows as before. A lookup's key may come from an earlier one.
+
+    Raises:
+        SourceError: the rows lack a key.
+    """
+    for lookup in lookups:
+        rows = _with_lookup(rows, lookup, where)
+    return rows
+
+
+def _read(backend: Any, lookup: FileLookup, scratch: Path) -> Lookup:
+    cells, tables = Cells(lookup), []
+    for file, _ in matching_files(lookup):
+        try:
+            other = files.read_file(backend, file, lookup, scratch)
+            tables.append(_stored(backend, _selected(other, lookup, cells, file)))
+        except NoRows:
+            continue
+        except duckdb.Error:
+            other = files.read_file(backend, file, lookup, scratch, careful=True)
+            tables.append(_stored(backend, _selected(other, lookup, cells, file)))
+    if not tables:
+        raise SourceError(f"{', '.join(lookup.patterns)}: the lookup's files hold no rows. Correct `files`, or leave the lookup out.")
+    table = ibis.union(*tables) if len(tables) > 1 else tables[0]
+    found = Lookup(lookup, table)
+    table = table.filter([table[key].notnull() for key in found.keys])
+    repeated = backend.to_pyarrow(table.group_by(found.keys).agg(n=ibis._.count()).filter(ibis._.n > 1).limit(3)).to_pylist()
+    if repeated:
+        example = ", ".join(str(row["__key0"]) for row in repeated)
+        raise SourceError(
+            f"{', '.join(lookup.patterns)}: {' and '.join(lookup.keys)} occurs more than once (such as {example}), so rows "
+            "would be doubled. Leave one row for each."
+        )
+    return Lookup(lookup, table)
+
+
+def _stored(backend: Any, table: ir.Table) -> ir.Table:
+    return backend.create_table(ibis.util.gen_name("lookup"), table, temp=True)
+
+
+def _selected(other: SourceRows, lookup: FileLookup, cells: Cells, file: Path) -> ir.Table:
+    for key in lookup.keys:
+        _require(key, other.columns, file)
+    added = lookup.columns or tuple(name for name in other.columns if name not in lookup.keys)
+    absent = [name for name in added if name not in other.columns]
+    if absent:
+        raise SourceError(
+            f"{file}: lookup column {', '.join(absent)} is not there; it has {', '.join(other.columns[:30])}. Correct `columns` "
+            "in the settings."
+        )
+    keys = {f"__key{position}": cells.text(other.table[key]) for position, key in enumerate(lookup.keys)}
+    return other.table.select(**keys, **{name: other.table[name] for name in added})
+
+
+def _require(key: str, columns: Sequence[str], where: Path | str) -> None:
+    if key not in columns:
+        raise SourceError(
+            f"{where}: lookup by {key!r}: there is no such column; it has {', '.join(columns[:30])}. Correct `key` of the "
+            "lookup in the settings."
+        )
+
+
+def _with_lookup(rows: SourceRows, lookup: Lookup, where: Path | str) -> SourceRows:
+    cells = Cells(lookup.settings)
+    left = rows.table.mutate(**{ROW: ibis.coalesce(rows.table[ROW], ibis.row_number() + 1)})  # a join keeps no order
+    for key in lookup.settings.keys:
+        _require(key, rows.columns, where)
+    new = tuple(name for name in lookup.added if name not in rows.columns)  # the row's own column comes first
+    right = lookup.table.select(*lookup.keys, *new)
+    marked = left.mutate(**{key: cells.text(left[name]) for key, name in zip(lookup.keys, lookup.settings.keys, strict=True)})
+    result = marked.left_join(right, lookup.keys).select(*left.columns, *new)
+    return replace(rows, table=result, columns=(*rows.columns, *new))

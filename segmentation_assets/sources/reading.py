@@ -1,0 +1,249 @@
+"""An engine of our own that reads files, and what it works out once for all files that are alike."""
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from segmentation_assets.engines import WRITING
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources import files, guessing, number_forms
+from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.kept import counted_rows
+from segmentation_assets.sources.lookups import Lookup, joined, read_lookups
+from segmentation_assets.sources.mapping import TIMES, UNTIL, Bounds, MappedColumns, canonical, resolve
+from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.sources.rows import FileRows, SourceRows
+
+MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
+TOLD = "told_numbers"  # the table of the numbers of one column of it
+PART = "__part"  # which of several files a row is of
+SAMPLE_OF_EACH = 500  # rows of each of several files by which it is told what columns hold; of one file, guessing.SAMPLE
+CURRENT = "current_file"  # the view of the file that is being read, which the statements for all files are over
+
+
+def connect(zone: str = "UTC") -> Any:
+    """A DuckDB of our own for reading sources; times are in the zone, whatever the machine's."""
+    backend = ibis.duckdb.connect(":memory:")
+    backend.raw_sql(f"SET TimeZone = {exp.Literal.string(zone).sql('duckdb')}").fetchall()
+    backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
+    backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB goes to disk
+    backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
+    return backend
+
+
+Joined = Callable[[SourceRows], SourceRows]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was found in a file whose rows were written: the columns that they are made of, and of the source what each column holds."""
+
+    found: MappedColumns
+    rows: int
+    types: dict[str, str]
+    flagged: dict[str, int]
+    numbers: dict[str, Forms]
+
+
+class FileReader:
+    """Reads files one after the other on an engine of its own, and asks those that are alike by statements that are made once.
+
+    Args:
+        folder: where scratch folders are made, one for each file, for as long as it is open.
+        zone: in which times are given.
+    """
+
+    def __init__(self, folder: Path | None = None, zone: str = "UTC") -> None:
+        self.folder, self.zone = folder, zone
+        self._open = contextlib.ExitStack()
+        self._backend: Any = None
+        self._views: dict[Any, ir.Table] = {}
+        self._asked_of_numbers: dict[Any, list[ir.Table]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    @property
+    def backend(self) -> Any:
+        """The engine, which is opened when it is first needed: mostly all files were read before."""
+        if self._backend is None:
+            self._backend = connect(self.zone)
+            self._open.callback(self._backend.disconnect)
+        return self._backend
+
+    @contextlib.contextmanager
+    def opened(self, file: Path, settings: Files, careful: bool = False) -> Iterator[FileRows]:
+        """The rows of one file, for as long as its scratch folder is there."""
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-") as scratch:
+            yield files.opened(self.backend, file, settings, Path(scratch), careful)
+
+    def lasting(self) -> Path:
+        """A scratch folder for as long as this reads."""
+        return Path(self._open.enter_context(tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-")))
+
+    def current(self, rows: FileRows) -> None:
+        """Make these rows what the statements are about."""
+        rows.relation.create_view(CURRENT, replace=True)
+
+    def ask(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> ir.Table:
+        """A view over the current rows, made once for all files of their shape.
+
+        Args:
+            what: names the question; equal for equal questions.
+            make: makes it from the current rows.
+        """
+        key = (what, rows.shape)
+        if key not in self._views:
+            made = make(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind))
+            self._views[key] = self.backend.create_view(ibis.util.gen_name("asked"), made)
+        return self._views[key]
+
+    def answers(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> list[dict[str, Any]]:
+        """What is found of the current rows; the arguments are those of `ask`."""
+        found: list[dict[str, Any]] = self.backend.to_pyarrow(self.ask(rows, what, make)).to_pylist()
+        return found
+
+    def numbers(self, rows: FileRows, columns: Sequence[str], joined: Joined = lambda rows: rows) -> dict[str, Forms]:
+        """How the numbers of some columns of the current rows are written.
+
+        Args:
+            joined: adds columns to the rows.
+        """
+        return {column: number_forms.forms_of(*self._told(rows, column, joined, ())) for column in columns}
+
+    def _told(self, rows: FileRows, column: str, joined: Joined, by: tuple[str, ...]) -> list[list[dict[str, Any]]]:
+        told = self.ask(rows, ("told", column, by), lambda current: number_forms.told(joined(current).table, column, by))
+        self.backend.raw_sql(f"CREATE OR REPLACE TABLE {TOLD} AS FROM {told.get_name()}").fetchall()
+        key = SourceRows(None, (), kind=rows.kind).has_numbers, by
+        if key not in self._asked_of_numbers:
+            asked = number_forms.questions(self.backend.table(TOLD), *key)
+            self._asked_of_numbers[key] = [self.backend.create_view(ibis.util.gen_name("asked"), one) for one in asked]
+        return [self.backend.to_pyarrow(asked).to_pylist() for asked in self._asked_of_numbers[key]]
+
+
+class TableReader(FileReader):
+    """Reads the files of one table of the settings."""
+
+    def __init__(self, folder: Path, entity: str, settings: Any, bounds: Bounds, zone: str = "UTC") -> None:
+        super().__init__(folder, zone)
+        self.entity, self.settings, self.bounds = entity, settings, bounds
+        self._lookups: list[Lookup] | None = None
+        self.facts: dict[Any, tuple[MappedColumns, dict[str, str], list[str]]] = {}
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """The table's lookups, read when they are first needed."""
+        if self._lookups is None:
+            self._lookups = read_lookups(self.backend, self.settings, self.lasting())
+        return self._lookups
+
+    def date_formats(self, rows: FileRows, file: Path) -> tuple[str, ...]:
+        """The formats in which a file seems to write its dates."""
+        table = joined(rows.viewed(self.backend), self.lookups, file)
+        value = resolve(self.entity, self.settings, table, Cells(self.settings), str(file)).values[TIMES[self.entity]].value
+        return guessing.date_formats(self.backend, value, self.settings)
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether rows of several files may be read as one: not where those of a file belong together."""
+        return not self.settings.lookups if hasattr(self.settings, "lookups") else True
+
+    def write(self, rows: FileRows, file: Path, cells: Cells, target: Path) -> Written:
+        """Write the rows of one file under canonical names.
+
+        Raises:
+            SourceError: a mapped column is not there.
+        """
+        self.current(replace(rows, relation=rows.relation.select(duckdb.StarExpression(), self._until(file))))
+        asked = _Asked(self, rows, file, cells, ())
+        self.backend.to_parquet(asked.rows, target, **WRITING)
+        types = guessing.types_of(asked.kinds, self.backend.to_pyarrow(asked.types).to_pylist())
+        number, flagged = counted_rows(target)
+        numbers = self.numbers(rows, asked.numeric, asked.joined) if flagged.get("odd_number") else {}
+        return Written(asked.found, number, types, flagged, numbers)
+
+    def write_together(self, batch: Sequence[tuple[FileRows, Path, Path]], cells: Cells) -> list[Written]:
+        """The same for several small files of one shape, each to a target of its own: planning a statement costs more than their rows do.
+
+        Args:
+            batch: rows, file and target of each.
+        """
+        parts = [
+            rows.relation.select(duckdb.StarExpression(), self._until(file), duckdb.ConstantExpression(place).cast("BIGINT").alias(PART))
+            for place, (rows, file, _) in enumerate(batch)
+        ]
+        first, file, _ = batch[0]
+        self.current(replace(first, relation=functools.reduce(_union, (part.limit(SAMPLE_OF_EACH) for part in parts))))
+        asked = _Asked(self, first, file, cells, (PART,))
+        types = _by_part(self.backend.to_pyarrow(asked.types).to_pylist())
+        self.current(replace(first, relation=functools.reduce(_union, parts)))
+        made = self.backend.to_pyarrow(asked.rows)
+        places = made[PART].to_numpy()
+        for place, (_, _, target) in enumerate(batch):  # in the order of the parts, each in the order of its file
+            begin, end = np.searchsorted(places, [place, place + 1])
+            pq.write_table(made.slice(begin, end - begin).drop_columns([PART]), target, compression="zstd", compression_level=1)
+        counted = [counted_rows(target) for _, _, target in batch]
+        odd = any("odd_number" in flagged for _, flagged in counted)
+        told = {column: [_by_part(one) for one in self._told(first, column, asked.joined, (PART,))] for column in asked.numeric if odd}
+        return [
+            Written(
+                asked.found,
+                number,
+                guessing.types_of(asked.kinds, types.get(place, [])),
+                flagged,
+                {
+                    column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, []))
+                    for column, (facts, marks, tokens) in told.items()
+                    if "odd_number" in flagged and place in facts
+                },
+            )
+            for place, (number, flagged) in enumerate(counted)
+        ]
+
+    def _until(self, file: Path) -> Any:
+        return duckdb.ConstantExpression(self.bounds.of_file(self.entity, file).end).cast("TIMESTAMP").alias(UNTIL)
+
+    def found(self, rows: FileRows, file: Path, cells: Cells) -> tuple[SourceRows, MappedColumns]:
+        """The current rows with what lookups add, and what their canonical columns are made of."""
+        table = joined(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind), self.lookups, file)
+        return table, resolve(self.entity, self.settings, table, cells, str(file))
+
+
+class _Asked:
+    """What is asked of the rows of files of one shape: their rows under canonical names, and what their columns hold."""
+
+    def __init__(self, reader: TableReader, rows: FileRows, file: Path, cells: Cells, by: tuple[str, ...]) -> None:
+        how = (cells.formats, *sorted(cells.decimals.items()), by)
+        self.joined: Joined = lambda current: joined(current, reader.lookups, file)
+        if (rows.shape, how) not in reader.facts:
+            table, found = reader.found(rows, file, cells)
+            reader.facts[rows.shape, how] = found, guessing.kinds_of(table), number_forms.texts(table.table, found.numeric)
+        self.found, self.kinds, self.numeric = reader.facts[rows.shape, how]
+        self.rows = reader.ask(rows, ("rows", how), lambda current: canonical(
+            reader.backend, reader.entity, self.found, self.joined(current), cells, reader.bounds, by))  # fmt: skip
+        self.types = reader.ask(rows, ("types", how), lambda current: guessing.type_counts(self.joined(current), cells, by))
+
+
+def _union(one: Any, other: Any) -> Any:
+    return one.union(other)
+
+
+def _by_part(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row[PART], []).append(row)
+    return found

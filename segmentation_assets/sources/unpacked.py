@@ -1,0 +1,149 @@
+"""What a file really is, by its first bytes, and what is packed in it, whatever its name says.
+
+Text that is compressed by itself is read as it is (`text_files`). A zip with one data file is unpacked into a scratch folder, and
+so is a compressed workbook or Parquet file. What cannot be read is said plainly.
+"""
+
+import lzma
+import shutil
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources.base import NoRows, SourceError
+from segmentation_assets.sources.located import COMPRESSED, ENDINGS, ending_of, format_of, has_known_ending
+from segmentation_assets.sources.text_files import compression_of, open_bytes
+
+ZIP, PARQUET, OLD_WORKBOOK, DUCKDB = b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"DUCK"
+TAR = (257, b"ustar")  # where a tar says that it is one
+OTHERS = {
+    b"SQLite format 3\0": "an SQLite database. Describe it by its address, url: sqlite:///FILE, and table",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it",
+    b"Rar!": "a RAR archive. Unpack it",
+    b"%PDF": "a PDF. Export the table as CSV, Parquet, JSON or a workbook",
+}
+MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
+DEEPEST = 3  # archives within archives
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file that can be read as `kind`, and the name of what it was packed in, if it was."""
+
+    file: Path
+    kind: str
+    member: str | None = None
+
+
+def content_of(file: Path, settings: Files, scratch: Path) -> Content:
+    """What is in a file: itself, or the one data file that is packed in it.
+
+    Raises:
+        NoRows: it has no bytes.
+        SourceError: it is something that is not read here, or holds several files.
+    """
+    here, member = file, None
+    for _ in range(DEEPEST):
+        start = _first_bytes(here)
+        if not start:
+            raise NoRows(file, "is empty")
+        if start.startswith((ZIP, b"PK\x05\x06")) and not (compressed := compression_of(here)):
+            names = _names_in(here, file)
+            if _is_workbook(names):
+                return Content(here, "excel", member)
+            here, member = _only_member(here, file, names, settings, scratch)
+        elif (compressed := compression_of(here)) and (_kind_by_bytes(start) or start.startswith(ZIP)):
+            here = _decompressed(here, compressed, scratch)
+        else:
+            return Content(here, _kind(here, file, start, settings), member)
+    raise SourceError(f"{file}: holds archives within archives. Unpack it, and name what is in it.")
+
+
+def _first_bytes(file: Path) -> bytes:
+    """What the file begins with, uncompressed; nothing where it holds nothing."""
+    try:
+        with open_bytes(file) as stream:
+            return stream.read(512)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise SourceError(f"{file}: ends early or is damaged ({error}). Copy it again.") from error
+
+
+def _kind_by_bytes(start: bytes) -> str | None:
+    return "parquet" if start.startswith(PARQUET) else "excel" if start.startswith(OLD_WORKBOOK) else None
+
+
+def _kind(here: Path, file: Path, start: bytes, settings: Files) -> str:
+    if kind := _kind_by_bytes(start):
+        return kind
+    refused = next((what for mark, what in OTHERS.items() if start.startswith(mark)), None)
+    if start[8:12] == DUCKDB:
+        refused = "a DuckDB database. Describe it by its address, url: duckdb:///FILE, and table"
+    if start[TAR[0] :].startswith(TAR[1]):
+        refused = "a tar archive. Unpack it, and name what is in it"
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(MARKUP):
+        refused = "a web page or XML, whatever its name says. Save it as CSV or as a workbook"
+    if refused:
+        raise SourceError(f"{file}: is {refused}.")
+    kind = format_of(here, settings)
+    if kind == "excel" and settings.format == "auto" and _is_text(start):
+        return "csv"  # many shops call a text file .xls, so that a spreadsheet opens it
+    return "jsonl" if kind == "csv" and settings.format == "auto" and _looks_like_json(start) else kind
+
+
+def _is_text(start: bytes) -> bool:
+    return b"\0" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def _looks_like_json(start: bytes) -> bool:
+    bare = b"".join(start.removeprefix(b"\xef\xbb\xbf").split())
+    return bare.startswith((b'{"', b'[{"'))
+
+
+def _is_workbook(names: list[str]) -> bool:
+    return any(name.startswith(("xl/", "Index/")) or name == "content.xml" for name in names)
+
+
+def _names_in(archive: Path, file: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return [entry.filename for entry in packed.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error
+
+
+def _only_member(archive: Path, file: Path, names: list[str], settings: Files, scratch: Path) -> tuple[Path, str]:
+    """The one data file of a zip, unpacked."""
+    shown = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")]
+    data = [name for name in shown if has_known_ending(Path(name))] or shown
+    if not data:
+        raise NoRows(file, "is a zip with nothing in it")
+    if len(data) > 1:
+        listed = ", ".join(data[:5]) + (f" and {len(data) - 5} more" if len(data) > 5 else "")
+        raise SourceError(f"{file}: is a zip that holds {len(data)} files: {listed}. Unpack it into a folder, and name the files to read.")
+    [name] = data
+    member = Path(name).name
+    if ending_of(Path(name)) not in ENDINGS and ending_of(file) in ENDINGS:
+        member += ending_of(file)  # orders.csv.zip that holds `orders`
+    target = Path(tempfile.mkdtemp(dir=scratch)) / member
+    try:
+        with zipfile.ZipFile(archive) as packed, packed.open(name) as source, target.open("wb") as out:
+            shutil.copyfileobj(source, out)
+    except (RuntimeError, NotImplementedError) as error:  # what zipfile says of passwords and of ways to compress that it does not know
+        raise SourceError(f"{file}: its {name} cannot be unpacked ({error}). Unpack it, and name {member}.") from error
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error
+    return target, name
+
+
+def _decompressed(file: Path, compression: str, scratch: Path) -> Path:
+    name = file.stem if file.suffix.lower() in COMPRESSED else file.name
+    target = Path(tempfile.mkdtemp(dir=scratch)) / name
+    try:
+        with open_bytes(file) as source, target.open("wb") as out:
+            shutil.copyfileobj(source, out)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise SourceError(f"{file}: ends early or is damaged ({error}). Copy it again.") from error
+    return target

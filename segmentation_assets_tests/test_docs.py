@@ -1,0 +1,132 @@
+"""Every YAML and every command of the documentation and the examples does what it says: it is taken from the text and tried."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from segmentation_assets.cli import main
+from segmentation_assets.settings import Settings
+from segmentation_assets.settings_source import FileLookup, Tables, TransactionFiles
+from segmentation_assets.sources.tables import TablesSource
+from segmentation_assets_tests.builders import D1
+from segmentation_assets_tests.conftest import ROOT
+from segmentation_assets_tests.test_small_runs import Run
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md", ROOT / "data" / "README.md"]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+PROGRAMS = {"segmentation", "make", "python", "pip", "export", "apprise"}
+FENCED = re.compile(r"^ *```(?:yaml|yml)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+SHELL = re.compile(r"^ *```(?:sh|bash|shell|console)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+INDENTED = re.compile(rf"^ {{4}}((?:{'|'.join(PROGRAMS)}) .*)$", re.MULTILINE)
+INLINE = re.compile(r"`((?:segmentation|make|python) [^`]*)`")
+SETTING = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*: [^`]+)`")
+TABLE_FIELDS = {*TransactionFiles.model_fields, *FileLookup.model_fields} - {"files", "columns"}
+SHIPPED = yaml.safe_load((ROOT / "segmentation.yaml").read_text(encoding="utf-8"))
+TABLE = {"files": "x.csv", "columns": {"customer_id": "a", "ordered_at": "b", "amount": "c"}}
+
+
+def pages(pattern: re.Pattern[str]) -> list[Any]:
+    found = [(page, text) for page in PAGES for text in pattern.findall(page.read_text(encoding="utf-8"))]
+    return [pytest.param(text, id=f"{page.stem}-{number}") for number, (page, text) in enumerate(found)]
+
+
+def commands() -> list[Any]:
+    found: dict[str, Path] = {}
+    for page in [*PAGES, *EXAMPLES]:
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".yaml":
+            lines = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("#")]
+        else:
+            shown = [line.strip().removeprefix("$ ") for block in SHELL.findall(text) for line in block.splitlines()]
+            lines = [*shown, *INDENTED.findall(text), *INLINE.findall(text)]
+        for line in lines:
+            if line.split(" ")[0] in PROGRAMS:
+                found.setdefault(line.strip(), page)
+    return [pytest.param(line, id=f"{page.stem}: {line[:50]}") for line, page in found.items()]
+
+
+def settings_of(shown: dict[str, Any]) -> dict[str, Any]:
+    """The settings in which a fragment can stand: as sections, as tables of the source, or as part of one of these."""
+    if set(shown) <= set(Settings.model_fields):
+        return shown
+    tables = shown if set(shown) <= set(Tables.model_fields) else {"transactions": TABLE | shown}
+    return {"source": {"kind": "tables", "transactions": TABLE, **tables}}
+
+
+@pytest.mark.parametrize("text", pages(FENCED))
+def test_the_settings_that_are_shown_are_settings(text: str) -> None:
+    Settings(**{**SHIPPED, **settings_of(yaml.safe_load(text))})
+
+
+def fragments() -> list[Any]:
+    """Settings within sentences, of files' tables: `lookups: [...]`, `date_format: ...`."""
+    return [shown for shown in pages(SETTING) if str(shown.values[0]).partition(":")[0] in TABLE_FIELDS]
+
+
+@pytest.mark.parametrize("text", fragments())
+def test_the_settings_of_a_table_within_sentences_are_settings(text: str) -> None:
+    shown = yaml.safe_load(text)
+    lookups = {"lookups": [{"files": "y.csv", **shown}]} if "key" in shown else shown
+    table = Tables.model_validate({"kind": "tables", "transactions": TABLE | lookups}).transactions[0]
+    assert all(getattr(table, name) is not None for name in lookups)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_is_one(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options and arguments are taken as the program takes them; a script and a target exist."""
+    for part in re.split(r" && ", line):
+        program, *arguments = shlex.split(part, comments=True)
+        if program == "segmentation":
+            monkeypatch.chdir(tmp_path)
+            for name in arguments:
+                if Path(name).suffix == ".csv":
+                    Path(name).write_text("")
+            arguments = ["orders.csv" if argument == "FILE..." else argument for argument in arguments]
+            Path("orders.csv").write_text("")
+            with main.make_context("segmentation", arguments[:1] if arguments[0].startswith("-") else [arguments[0]]) as context:
+                name, command, _ = main.resolve_command(context, arguments)
+                assert command is not None
+                command.make_context(name, arguments[1:], parent=context).close()
+        elif program == "make":
+            targets = [name for name in arguments if "=" not in name]
+            assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets)
+        elif program == "python":
+            module = arguments[1] if arguments[0] == "-m" else None
+            if arguments[0] == "-c":
+                compile(arguments[1], "shown", "exec")
+            elif module:
+                assert importlib.util.find_spec(module) is not None
+            else:
+                assert (ROOT / arguments[0]).is_file()
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_an_example_is_a_settings_file(file: Path) -> None:
+    assert isinstance(Settings(**yaml.safe_load(file.read_text(encoding="utf-8"))).source, Tables)
+
+
+def test_an_option_that_is_not_there_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(click.UsageError):
+        test_every_command_is_one("segmentation run --everything", tmp_path, monkeypatch)
+
+
+def test_the_marketplace_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the example's own text, on the files that its script makes, of fewer people."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    importlib.import_module("make_marketplace").make(tmp_path / "data" / "marketplace", people=40)
+    (tmp_path / "examples").mkdir()  # beside which the settings say that the data is
+    text = (ROOT / "examples" / "marketplace.yaml").read_text(encoding="utf-8")
+    source = Tables.model_validate(yaml.safe_load(text)["source"]).resolved(tmp_path / "examples")
+    run = Run(tmp_path / "out")
+    assert run.make(D1, TablesSource(source, tmp_path / "intake")), run.failure()
+    [(customers, spend)] = run.ask("select count(distinct customer_id), sum(amount) from transactions")
+    lines = [line.split(",") for line in (tmp_path / "data" / "marketplace" / "items.csv").read_text().splitlines()[1:]]
+    times = dict(line.split(",")[0:3:2] for line in (tmp_path / "data" / "marketplace" / "orders.csv").read_text().splitlines())
+    assert float(spend) == pytest.approx(sum(float(price) + float(freight) for order, _, _, price, freight in lines if times[order] < D1))
+    assert 1 < customers <= 40
