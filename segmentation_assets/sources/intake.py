@@ -20,7 +20,7 @@ from sqlglot import exp
 
 from segmentation_assets.engines import WRITING
 from segmentation_assets.settings_source import FileLookup, Files, SourceTable
-from segmentation_assets.sources import files, guessing, number_forms
+from segmentation_assets.sources import files, guessing, number_forms, order_cells
 from segmentation_assets.sources.attributes import read_attributes
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import ISO, Cells
@@ -158,11 +158,12 @@ class Intake:
         scratch: Path,
     ) -> Kept:
         rows = joined(backend, rows, settings, scratch, file)
-        found = resolve(entity, settings, rows, cells, str(file))
+        orders, told = order_cells.prepared(rows, settings, cells, str(file))
+        found = resolve(entity, settings, orders, cells, str(file))
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         try:
-            written = canonical(backend, entity, found, rows, cells, self.bounds.of_file(entity, file))
+            written = canonical(backend, entity, found, orders, cells, self.bounds.of_file(entity, file))
             backend.to_parquet(written, unfinished, **WRITING)
             unfinished.replace(target)
         finally:
@@ -175,9 +176,10 @@ class Intake:
             if flagged.get("odd_number")
             else {}
         )
-        return Kept(
-            str(target), name, count, types, found.read, found.strict, kind == "parquet", cells.formats, rows.notes, numbers, flagged
-        )
+        read = tuple(dict.fromkeys((*found.read, *told)))
+        left = order_cells.left_out(rows, settings, cells, str(file))
+        notes = {**rows.notes, **order_cells.notes(settings, int(backend.to_pyarrow(left).to_pylist()[0]["n"]) if left is not None else 0)}
+        return Kept(str(target), name, count, types, read, found.strict, kind == "parquet", cells.formats, notes, numbers, flagged)
 
     def _date_formats(self, entity: str, settings: Any, first: Path) -> tuple[str, ...]:
         """The date formats in force. A guess is made from the first file, and holds for all of them."""
