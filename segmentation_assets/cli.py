@@ -231,17 +231,17 @@ def settings() -> None:
 def init(files: tuple[Path, ...], output: Path) -> None:
     """Look at your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     with _plain_errors():
-        from segmentation_assets.sources import first_settings
+        from segmentation_assets.sources import file_profile, first_settings
 
         if output.exists():
             raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
         with _reading_shown(_console()):
-            looks = first_settings.look_at(files)
+            looks = file_profile.look_at(files)
         text = first_settings.write(looks, output.resolve().parent)
         output.write_text(text, encoding="utf-8")
         click.echo(text)
-        if "TODO" in text:
-            click.echo("No file seems to hold orders, with a customer, a date and an amount: fill in the lines with TODO.", err=True)
+        for line in first_settings.missing(looks):
+            click.echo(line, err=True)
         click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
 
 

@@ -16,7 +16,7 @@ from segmentation_assets.partitions import existing_keys, following, snapshots, 
 from segmentation_assets.settings import Settings, settings_file
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.source_checks import attribute_types
-from segmentation_assets.sources import Source, Window, open_source
+from segmentation_assets.sources import Source, Window, open_source, order_cells
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.kept import Kept, worth_a_look
 from segmentation_assets.sources.tables import TablesSource
@@ -85,7 +85,8 @@ class _Facts:
 def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, settings: Settings) -> _Facts:
     judge = {"customers": cleaning.judged_customers, "transactions": cleaning.judged_transactions, "events": cleaning.judged_events}[name]
     time = ENTITIES[name]
-    judged = judge(getattr(source, name)(engine, window), settings.cleaning)
+    raw = getattr(source, name)(engine, window)
+    judged = judge(raw, settings.cleaning)
     rows = judged.rows
     dates = {"first": rows[time].min(), "last": rows[time].max()} if time else {}
     faults = (rows.reason.notnull() & ~cleaning.is_no_fault(rows.reason)).cast("int64").sum()
@@ -107,6 +108,8 @@ def _look(source: Source, engine: DuckDBEngine, name: str, window: Window, setti
         chosen = rows.filter(rows.reason == reason["reason"]).order_by("source_file", "row_number").limit(EXAMPLES)
         for example in engine.rows(chosen.select("source_file", "row_number", "record")):
             lines.append(f"        {example['source_file']}, row {example['row_number']}: {_short(example['record'])}")
+    if name == "transactions":
+        lines += [f"    {line}" for line in order_cells.told(engine.rows(order_cells.repeats(raw))[0])]
     counts = engine.rows(judged.counts())[0]
     lines += [f"    {counted(number, 'row')}: {rule}" for rule, number in counts.items() if number and not rule.startswith("rows_")]
     lines += [f"    {line}" for line in _unreadable(engine, rows, name, settings)]

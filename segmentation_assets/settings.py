@@ -22,6 +22,7 @@ from segmentation_assets.settings_alerts import Alerts
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_section import Section, Zone
 from segmentation_assets.settings_source import SourceSettings, Tables
+from segmentation_assets.settings_todo import unfilled
 from segmentation_assets.settings_volume import Volume
 
 SOURCE_KINDS = ("complete_journey", "tables")
@@ -301,11 +302,14 @@ def load_settings(path: Path | None = None) -> Settings:
             f"{path}: no such settings file. Give one with --settings FILE, or run from the folder that holds segmentation.yaml."
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+        text = path.read_text(encoding="utf-8-sig")
+        values = yaml.safe_load(text) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: holds {type(values).__name__}, expected `key: value` lines.")
+    if todo := unfilled(text):
+        raise SettingsError("\n".join(f"{path}: {problem}" for problem in todo))
     _check_environment_names()
     try:
         settings = Settings(**values)

@@ -233,12 +233,42 @@ class _TransactionColumns(Section):
         "order_id, returned_order_id (of a return: the order that it takes back), quantity, product_id, category, discount, "
         "coupon_discount."
     )  # fmt: skip
+    amount_is: Literal["line", "order"] = Field(
+        "line",
+        description="What an amount is: the line's, or the whole `order`'s, repeated on each of its rows or written on the first only. "
+        "The order's amount and discounts are counted on its first row; its other rows count 0.00.",
+    )
+    fill_from_order: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Source columns that are filled on an order's first row only: elsewhere an empty cell is taken from the first row of "
+        "the same order_id, in the same file, that has one.",
+    )
+    leave_out: str | None = Field(
+        None,
+        min_length=1,
+        description="Condition over the source's columns; rows for which it holds are no orders (cancelled, unpaid, tests) and are left "
+        "out, and counted by `check`.",
+    )
     lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
 
     @field_validator("columns")
     @classmethod
     def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
         return _checked_columns(columns, "transactions")
+
+    @model_validator(mode="after")
+    def _orders_are_known(self) -> Self:
+        wanted = [
+            name for name, given in (("amount_is: order", self.amount_is == "order"), ("fill_from_order", self.fill_from_order)) if given
+        ]
+        if wanted and "order_id" not in self.columns:
+            raise ValueError(f"{wanted[0]} needs to know which rows are one order; map order_id among columns")
+        if self.columns.get("order_id") in self.fill_from_order:
+            raise ValueError(
+                "fill_from_order: cannot fill the column that order_id is mapped to, because it tells which rows are one order"
+            )
+        return self
 
 
 class _EventColumns(Section):

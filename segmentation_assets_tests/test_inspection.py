@@ -43,3 +43,16 @@ def test_attributes_are_shown_as_they_are_read_with_what_could_not_be(tmp_path: 
     found = lines(tmp_path, people, header="id,OptIn,age,plz")
     assert "    attributes: age (number), plz (text)" in found
     assert "    age: 1 cell unreadable, such as 'old'" in found
+
+
+def test_amounts_that_repeat_on_each_line_of_an_order_are_told(tmp_path: Path) -> None:
+    orders = "".join(f"c{o},2024-01-05,{10 + o},{line},#{o}\n" for o in range(4) for line in range(2))
+    (tmp_path / "orders.csv").write_text("id,day,paid,sku,order\n" + orders)
+    columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "product_id": "sku", "order_id": "order"}
+    table = {"files": str(tmp_path / "orders.csv"), "columns": columns}
+    settings = {"data_dir": str(tmp_path / "data"), "snapshots": {"first": "2024-02-01", "last": "2024-02-01"}}
+    by_line = inspect(Settings(**settings, source={"kind": "tables", "transactions": table})).lines
+    assert any("in 4 of 4 orders of several lines, each line has the same amount" in line and "46.00" in line for line in by_line)
+    by_order = inspect(Settings(**settings, source={"kind": "tables", "transactions": {**table, "amount_is": "order"}})).lines
+    assert not any("same amount" in line for line in by_order)
+    assert any("amounts of the order, counted once" in line for line in by_order)

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 ENGLISH: dict[str, tuple[str, str]] = {
     "customer_id": ("customerid custid clientid userid householdid memberid", "customer client user household buyer cust"),
     "ordered_at": (
-        "orderdate invoicedate transactiontimestamp transactiondate purchasedate orderedat",
+        "orderdate invoicedate transactiontimestamp transactiondate purchasedate orderedat orderdatetime saledate datepurchased createdat "
+        "created",
         "date timestamp datetime day time at",
     ),
-    "amount": ("amount salesvalue totalprice linetotal dollarvalue revenue", "total sales value paid spend"),
-    "price": ("unitprice", "price"),
-    "quantity": ("quantity qty units numberofcds", "count"),
+    "amount": (
+        "amount salesvalue totalprice linetotal dollarvalue revenue ordertotal grandtotal netsales totalpaid",
+        "total sales value paid spend gross",
+    ),
+    "price": ("unitprice itemprice itemcost", "price"),
+    "quantity": ("quantity qty units numberofcds itemssold", "count"),
     "order_id": (
         "orderid invoiceno basketid transactionid orderno ordernumber invoicenumber",
         "invoice order basket receipt",
@@ -88,13 +92,34 @@ ABROAD: dict[str, tuple[str, str]] = {
     ),
     "subject": ("kampagne gutschein campagne campana campagna", "seite pagina"),
 }
+# What stands for a customer where no column is an id, likelier ones first.
+FOR_WANT_OF: dict[str, str] = {"customer_id": "email emailaddress mail correo courriel"}
 # Words in a name that say that it is something else, such as the date of birth.
 NOT: dict[str, str] = {
-    "customer_id": "name nom prenom nombre apellido nome cognome naam vorname nachname kundenname customername clientname klantnaam",
-    "ordered_at": "birth birthdate birthday update updated geburt naissance nacimiento nascita geboorte",
-    "amount": "tax vat mwst ust tva iva btw steuer discount rabatt remise descuento sconto korting",
-    "quantity": "discount account country",
-    "product_id": "category group gruppe kategorie categorie famille familia categoria gruppo groep",
+    "customer_id": "name nom prenom nombre apellido nome cognome naam vorname nachname kundenname customername clientname klantnaam "
+    "firstname lastname city town state province region country zip postcode postal address street phone note notes message type "
+    "group segment since status currency ip agent language tax count total amount discount reference service stadt ort land plz "
+    "ville pays ciudad pais citta paese gruppe typ groupe grupo optin consent marketing newsletter score age",
+    "ordered_at": "birth birthdate birthday update updated geburt naissance nacimiento nascita geboorte ship shipped shipping fulfilled "
+    "delivery delivered cancelled canceled refund refunded expiry expires due modified last lastupdated deposit dispute arrival payout "
+    "return returned zone timezone signup registered registration joined liefer lieferdatum livraison entrega consegna levering",
+    "amount": "tax taxes vat mwst ust tva iva btw steuer discount discounts rabatt remise descuento sconto korting shipping versand "
+    "livraison fee fees gebuhr tip tips refund refunded score age points punkte income limit balance weight gewicht cost margin "
+    "currency cards quantity menge count orders items number status type",
+    "price": "compare shipping tax gift designation point cost type discount",
+    "quantity": "discount account country refunded shipped stock",
+    "order_id": "date status total amount tax shipping discount refund currency note notes type source time value count items "
+    "channel item line key datum statut estado",
+    "product_id": "category group gruppe kategorie categorie famille familia categoria gruppo groep price cost preis prix quantity qty tax "
+    "discount status sold count url type weight",
+    "discount": "code name type reason",
+}
+# Words in a name that make another the likelier one.
+LESS: dict[str, str] = {
+    "amount": "subtotal sub net excl ex exc converted outstanding",
+    "order_id": "merchant external parent reference customer",
+    "ordered_at": "paid payment bezahlt paye",
+    "customer_id": "to recipient seller shop",
 }
 WITHIN_ENGLISH, WITHIN_ABROAD, WITHIN_NOT = 4, 7, 5  # letters from which on a word also counts within a longer one
 
@@ -107,7 +132,8 @@ def rank(column: str, canonical: str) -> tuple[int, ...] | None:
     fits = [
         (tier, abroad, position, bare != word) for tier, abroad, position, word in _hints(canonical) if _says(word, bare, words, abroad)
     ]
-    return min(fits, default=None)
+    less = any(other in words for other in LESS.get(canonical, "").split())
+    return (less, *min(fits)) if fits else None
 
 
 def _hints(canonical: str) -> Iterator[tuple[int, bool, int, str]]:
@@ -115,6 +141,8 @@ def _hints(canonical: str) -> Iterator[tuple[int, bool, int, str]]:
         for tier, words in enumerate(hints[canonical]):
             for position, word in enumerate(words.split()):
                 yield tier, abroad, position, word
+    for position, word in enumerate(FOR_WANT_OF.get(canonical, "").split()):
+        yield len(ENGLISH[canonical]), False, position, word
 
 
 def _says(word: str, bare: str, words: set[str], abroad: bool) -> bool:

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.sources import guessing, number_forms
+from segmentation_assets.sources import guessing, number_forms, order_cells
 from segmentation_assets.sources.base import Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.database_connection import connected, source_name
@@ -68,10 +68,15 @@ class DatabaseRows:
             numeric = resolve(entity, settings, rows, Cells(settings, formats), name).numeric
             forms = number_forms.counted(backend, rows.table, numeric, points_are_decimal=False)
             cells = Cells(settings, formats, self.zone, number_forms.decimals(forms))
-            found = resolve(entity, settings, rows, cells, name)
-            backend.to_parquet(canonical(backend, entity, found, rows, cells, self.bounds), unfinished, compression="zstd")
+            orders, told = order_cells.prepared(rows, settings, cells, name)
+            found = resolve(entity, settings, orders, cells, name)
+            backend.to_parquet(canonical(backend, entity, found, orders, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
             count, flagged = counted_rows(unfinished)
+            read = tuple(dict.fromkeys((*found.read, *told)))
+            is_set = getattr(settings, "leave_out", None) is not None
+            left = backend.to_pyarrow(order_cells.left_out(rows, settings, cells, name)).to_pylist()[0]["n"] if is_set else 0
+            notes = {**notes, **order_cells.notes(settings, int(left))}
             unfinished.replace(target)
         finally:
             backend.disconnect()
@@ -82,7 +87,7 @@ class DatabaseRows:
             name,
             count,
             types,
-            found.read,
+            read,
             found.strict,
             True,
             formats,
@@ -101,12 +106,15 @@ class DatabaseRows:
         return f"{source_name(settings)} {facts}"
 
     def counts(self, entity: str, settings: Any, windows: Mapping[str, Window]) -> dict[str, int] | None:
-        """How many rows each window has, asked of the database; None where only reading them would tell: the time is text, or computed.
+        """How many rows each window has, asked of the database; None where only reading them would tell: the time is text, or computed,
+        or rows are left out.
 
         Raises:
             SourceError: the database cannot be reached or read.
         """
         column = settings.columns.get(TIMES[entity])
+        if getattr(settings, "leave_out", None) is not None or column in getattr(settings, "fill_from_order", ()):
+            return None
         with connected(settings) as (remote, table):
             if column is None:
                 total = int(remote.to_pyarrow(table.agg(n=table.count())).to_pylist()[0]["n"])
@@ -124,6 +132,7 @@ class DatabaseRows:
     def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> dict[str, str]:
         with connected(settings) as (remote, table):
             wanted, note = _windowed(remote, table, entity, settings, window, self.bounds)
+            wanted, note = _with_whole_orders(table, wanted, note, settings)
             wanted = _with_finite_times(wanted) if remote.name == "postgres" else wanted
             if remote.name == "duckdb":  # writes it itself; Ibis's batches do not go with DuckDB 2
                 remote.to_parquet(wanted, target)
@@ -167,6 +176,20 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
             return table.filter(cut | time.isnull() | ~time.re_search(SAFE_ISO) | (time >= bounds.end.isoformat())), ISO_ROWS
         return table.filter(cut & (time >= start.isoformat())), ISO_ROWS
     return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
+
+
+def _with_whole_orders(table: ir.Table, wanted: ir.Table, note: str, settings: Any) -> tuple[ir.Table, str]:
+    """Also the other rows of the orders in the window, where a row's cells or amount depend on them."""
+    needed = getattr(settings, "fill_from_order", ()) or getattr(settings, "amount_is", "line") == "order"
+    if not needed or note not in {WINDOW_ROWS, ISO_ROWS}:
+        return wanted, note
+    if settings.columns["ordered_at"] in settings.fill_from_order:
+        return table, "all rows, because the order's time stands on one of its rows only"
+    order = settings.columns["order_id"]
+    if not isinstance(order, str) or order not in table.columns:
+        return table, "all rows, because order_id is an expression; map it to a column to fetch only the snapshot's orders"
+    named = wanted.filter(wanted[order].notnull())
+    return ibis.union(wanted.filter(wanted[order].isnull()), table.filter(table[order].isin(named[order]))), note
 
 
 def _moment(day: dt.date, time: ir.Column, unzoned: str = "UTC", zone: str = "UTC") -> ir.Value:

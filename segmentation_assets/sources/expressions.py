@@ -5,6 +5,7 @@ meaning. Columns are what they are in the source, and text where that is a text 
 """
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -76,6 +77,16 @@ def mapped(expression: Expression, table: ir.Table, cells: Cells, columns: Seque
         raise ExpressionError(
             f"{expression!r} does not fit together: {type(error).__name__}. Compare and combine values of one type; CAST where they differ."
         ) from error
+
+
+def identifier(column: str) -> str:
+    """A column's name as an expression has it: in quotes where it would be read as something else."""
+    try:
+        read = sqlglot.parse_one(f"{column} * 1", dialect="duckdb").this
+        plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) is not None and type(read) is sql.Column
+    except SqlglotError:
+        plain = False
+    return column if plain else '"' + column.replace('"', '""') + '"'
 
 
 def _parsed(text: str, names: list[str]) -> sql.Expression:

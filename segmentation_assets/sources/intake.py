@@ -237,9 +237,9 @@ def _concerned(kept: Sequence[Kept], marks: Mapping[str, str]) -> dict[tuple[tup
 
 
 def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Written) -> Kept:
+    read, notes = tuple(dict.fromkeys((*made.found.read, *made.told))), {**rows.notes, **made.notes}
     return Kept(
-        str(target), name, made.rows, made.types, made.found.read, made.found.strict, rows.typed, cells.formats, rows.notes,
-        made.numbers, made.flagged,
+        str(target), name, made.rows, made.types, read, made.found.strict, rows.typed, cells.formats, notes, made.numbers, made.flagged,
     )  # fmt: skip
 
 

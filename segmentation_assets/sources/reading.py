@@ -4,7 +4,7 @@ import contextlib
 import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from segmentation_assets.engines import WRITING
 from segmentation_assets.settings_source import Files
-from segmentation_assets.sources import files, guessing, number_forms
+from segmentation_assets.sources import files, guessing, number_forms, order_cells
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.kept import counted_rows
 from segmentation_assets.sources.lookups import Lookup, joined, read_lookups
@@ -47,13 +47,18 @@ Joined = Callable[[SourceRows], SourceRows]
 
 @dataclass(frozen=True)
 class Written:
-    """What was found in a file whose rows were written: the columns that they are made of, and of the source what each column holds."""
+    """What was found in a file whose rows were written: the columns that they are made of, and of the source what each column holds.
+
+    `told` are the columns that told what cells of a whole order are, and which rows are left out; `notes` say it.
+    """
 
     found: MappedColumns
     rows: int
     types: dict[str, str]
     flagged: dict[str, int]
     numbers: dict[str, Forms]
+    told: tuple[str, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 class FileReader:
@@ -142,7 +147,7 @@ class TableReader(FileReader):
         super().__init__(folder, zone)
         self.entity, self.settings, self.bounds = entity, settings, bounds
         self._lookups: list[Lookup] | None = None
-        self.facts: dict[Any, tuple[MappedColumns, dict[str, str], list[str]]] = {}
+        self.facts: dict[Any, tuple[MappedColumns, dict[str, str], list[str], tuple[str, ...]]] = {}
 
     @property
     def lookups(self) -> list[Lookup]:
@@ -160,7 +165,7 @@ class TableReader(FileReader):
     @property
     def takes_several(self) -> bool:
         """Whether rows of several files may be read as one: not where those of a file belong together."""
-        return not self.settings.lookups if hasattr(self.settings, "lookups") else True
+        return not any(getattr(self.settings, name, None) for name in ("lookups", "fill_from_order", "leave_out"))
 
     def write(self, rows: FileRows, file: Path, cells: Cells, target: Path) -> Written:
         """Write the rows of one file under canonical names.
@@ -174,7 +179,8 @@ class TableReader(FileReader):
         types = guessing.types_of(asked.kinds, self.backend.to_pyarrow(asked.types).to_pylist())
         number, flagged = counted_rows(target)
         numbers = self.numbers(rows, asked.numeric, asked.joined) if flagged.get("odd_number") else {}
-        return Written(asked.found, number, types, flagged, numbers)
+        left = self.backend.to_pyarrow(asked.left_out).to_pylist()[0]["n"] if asked.left_out is not None else 0
+        return Written(asked.found, number, types, flagged, numbers, asked.told, order_cells.notes(self.settings, int(left)))
 
     def write_together(self, batch: Sequence[tuple[FileRows, Path, Path]], cells: Cells) -> list[Written]:
         """The same for several small files of one shape, each to a target of its own: planning a statement costs more than their rows do.
@@ -210,6 +216,7 @@ class TableReader(FileReader):
                     for column, (facts, marks, tokens) in told.items()
                     if "odd_number" in flagged and place in facts
                 },
+                notes=order_cells.notes(self.settings),
             )
             for place, (number, flagged) in enumerate(counted)
         ]
@@ -217,10 +224,11 @@ class TableReader(FileReader):
     def _until(self, file: Path) -> Any:
         return duckdb.ConstantExpression(self.bounds.of_file(self.entity, file).end).cast("TIMESTAMP").alias(UNTIL)
 
-    def found(self, rows: FileRows, file: Path, cells: Cells) -> tuple[SourceRows, MappedColumns]:
-        """The current rows with what lookups add, and what their canonical columns are made of."""
+    def found(self, rows: FileRows, file: Path, cells: Cells) -> tuple[SourceRows, MappedColumns, tuple[str, ...]]:
+        """The current rows with what lookups add, what their canonical columns are made of, and the columns that told of whole orders."""
         table = joined(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind), self.lookups, file)
-        return table, resolve(self.entity, self.settings, table, cells, str(file))
+        orders, told = order_cells.prepared(table, self.settings, cells, str(file))
+        return table, resolve(self.entity, self.settings, orders, cells, str(file)), told
 
 
 class _Asked:
@@ -230,11 +238,17 @@ class _Asked:
         how = (cells.formats, *sorted(cells.decimals.items()), by)
         self.joined: Joined = lambda current: joined(current, reader.lookups, file)
         if (rows.shape, how) not in reader.facts:
-            table, found = reader.found(rows, file, cells)
-            reader.facts[rows.shape, how] = found, guessing.kinds_of(table), number_forms.texts(table.table, found.numeric)
-        self.found, self.kinds, self.numeric = reader.facts[rows.shape, how]
+            table, found, told = reader.found(rows, file, cells)
+            reader.facts[rows.shape, how] = found, guessing.kinds_of(table), number_forms.texts(table.table, found.numeric), told
+        self.found, self.kinds, self.numeric, self.told = reader.facts[rows.shape, how]
+        self.orders: Joined = lambda current: order_cells.prepared(self.joined(current), reader.settings, cells, str(file))[0]
         self.rows = reader.ask(rows, ("rows", how), lambda current: canonical(
-            reader.backend, reader.entity, self.found, self.joined(current), cells, reader.bounds, by))  # fmt: skip
+            reader.backend, reader.entity, self.found, self.orders(current), cells, reader.bounds, by))  # fmt: skip
+        self.left_out: ir.Table | None = None
+        if getattr(reader.settings, "leave_out", None) is not None:
+            self.left_out = reader.ask(
+                rows, ("left out", how), lambda current: order_cells.left_out(self.joined(current), reader.settings, cells, str(file))
+            )
         self.types = reader.ask(rows, ("types", how), lambda current: guessing.type_counts(self.joined(current), cells, by))
 
 

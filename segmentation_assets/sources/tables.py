@@ -13,7 +13,8 @@ from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSAC
 from segmentation_assets.core.cleaning import RULES
 from segmentation_assets.engines import Engine
 from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, Tables
+from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
+from segmentation_assets.sources import order_cells
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
@@ -108,17 +109,28 @@ class TablesSource:
         """What was taken in for an entity, read now where it has changed."""
         result: list[Kept] = []
         for position, table in enumerate(self.settings.entity(entity)):
-            result += (
-                [self.databases.fetch(entity, table, window, position)] if isinstance(table, Database) else self.intake.take(entity, table)
-            )
+            result += self._taken(entity, table, window, position)
         return result
 
     def _dated(self, entity: str, engine: Engine, window: Window) -> ir.Table:
-        contract, kept = CONTRACTS[entity], self.kept(entity, window)
-        if not kept:
+        contract, parts = CONTRACTS[entity], []
+        by_line: list[Kept] = []
+        for position, table in enumerate(self.settings.entity(entity)):
+            kept = self._taken(entity, table, window, position)
+            if getattr(table, "amount_is", "line") == "order":  # over all files, because an order's rows may lie in two
+                parts.append(order_cells.counted_once(scanned(engine, kept)))
+            else:
+                by_line += kept
+        parts += [scanned(engine, by_line)] if by_line else []
+        if not parts:
             return _union([], contract)
-        rows = scanned(engine, kept)
-        return within(rows.select(*(column.name for column in contract.columns)), TIMES[entity], window)
+        rows = _union([part.select(*(column.name for column in contract.columns)) for part in parts], contract)
+        return within(rows, TIMES[entity], window)
+
+    def _taken(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[Kept]:
+        if isinstance(table, Database):
+            return [self.databases.fetch(entity, table, window, position)]
+        return self.intake.take(entity, table)
 
 
 def _union(tables: list[ir.Table], contract: Contract) -> ir.Table:

@@ -1,5 +1,6 @@
 """The first settings file: what is proposed for whose files, and that the settings accept it."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.settings import SettingsError, load_settings
+from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.sources import column_names
 from segmentation_assets.sources.base import SourceError
-from segmentation_assets.sources.first_settings import _matched, look_at, write
+from segmentation_assets.sources.file_profile import _matched, look_at
+from segmentation_assets.sources.first_settings import missing, write
+from segmentation_assets.sources.first_snapshots import SLACK
+from segmentation_assets.sources.first_snapshots import proposed as proposed_snapshots
+from segmentation_assets_tests.sources.conftest import opened_in
 
 
 def proposed(folder: Path, *names: str) -> tuple[dict[str, Any], str]:
@@ -67,6 +74,130 @@ def test_a_folder_of_files_that_are_alike_is_one_table(tmp_path: Path) -> None:
     source, text = proposed(tmp_path, "exports")
     assert [table["files"] for table in source["transactions"]] == ["exports"]
     assert "orders are dated 2024-01-05 to 2024-03-05" in text
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        # A marketplace's orders, without a customer: a town is none.
+        ("order-id,purchase-date,ship-city,item-total,buyer-name", "o{i},2024-01-{d:02},Ulm,{i},Ann", {"customer_id": "TODO"}),
+        ("Customer City,Customer,Order Date,Order Status,Order Number,Tax Total,Total", "Ulm,c{i},2024-01-{d:02},paid,o{i},1,{i}", {
+            "customer_id": "Customer", "amount": "Total", "order_id": "Order Number"}),
+        ("email,city,created_at,subtotal,tax_amount,shipping_total,discount_total,total", "a{i}@x.example,Ulm,2024-01-{d:02},{i},1,1,1,{i}",
+            {"customer_id": "email", "ordered_at": "created_at", "amount": "total", "discount": "discount_total"}),
+        ("user_id,birth_date,updated_at,order_date,shipped_at,age,points,refund_amount,paid",
+            "u{i},1980-01-{d:02},2024-03-01,2024-01-{d:02},2024-01-{d:02},40,7,0,{i}",
+            {"customer_id": "user_id", "ordered_at": "order_date", "amount": "paid"}),
+    ],
+    ids=["no-customer", "status", "mail", "other-dates"],
+)  # fmt: skip
+def test_no_column_is_taken_for_what_it_is_not(tmp_path: Path, header: str, row: str, expected: dict[str, str]) -> None:
+    (tmp_path / "o.csv").write_text(header + "\n" + "".join(row.format(i=i, d=i % 28 + 1) + "\n" for i in range(40)))
+    columns = proposed(tmp_path, "o.csv")[0]["transactions"][0]["columns"]
+    assert {name: columns.get(name) for name in expected} == expected
+    assert len(set(columns.values())) == len(columns)
+
+
+def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
+    (tmp_path / "mall.csv").write_text(
+        "CustomerID,Gender,Age,Annual Income (k$),Spending Score (1-100)\n" + "".join(f"{i},F,{20 + i},{i},{i}\n" for i in range(40))
+    )
+    looks = look_at([tmp_path / "mall.csv"])
+    columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
+    assert columns == {"customer_id": "CustomerID", "ordered_at": "TODO", "amount": "TODO"}
+    assert missing(looks) == [
+        "In mall.csv no column was recognised as ordered_at (when it was bought) and amount (what was paid: a column, or quantity * "
+        "price). It seems to hold no orders, and segments are made from orders: one row for each thing bought.",
+        "If a column has it, write its name where it says TODO. The columns: CustomerID, Gender, Age, Annual Income (k$), "
+        "Spending Score (1-100).",
+        "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
+    ]
+
+
+def test_settings_with_todo_say_the_line_and_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "mall.csv").write_text("CustomerID,Age\n1,20\n")
+    text = write(look_at([tmp_path / "mall.csv"]), tmp_path)
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path / "s.yaml")
+    number = next(number for number, line in enumerate(text.splitlines(), 1) if "ordered_at: TODO" in line)
+    assert f"s.yaml: line {number}, ordered_at, still says TODO. Write the column that says when it was bought." in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("2009-12-01", "2011-12-09", ("2011-01-01", "2011-12-01", 12)),
+        ("2009-12-01", "2011-11-29", ("2011-01-01", "2011-12-01", 12)),  # to the very end of the month
+        ("2023-01-17", "2023-12-31", ("2023-09-01", "2024-01-01", 7)),  # January is no whole month
+        ("2024-01-02", "2024-03-31", ("2024-04-01", "2024-04-01", 3)),
+        ("2020-01-01", "2024-12-31", ("2023-02-01", "2025-01-01", 12)),
+        ("2024-01-05", "2024-01-20", ("2024-02-01", "2024-02-01", 1)),  # no whole month
+    ],
+)
+def test_snapshots_are_whole_months_with_a_whole_lookback(first: str, last: str, expected: tuple[str, str, int]) -> None:
+    of = proposed_snapshots(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+    assert (str(of.first), str(of.last), of.lookback) == expected
+
+
+@given(first=st.dates(dt.date(2000, 1, 1), dt.date(2030, 1, 1)), days=st.integers(0, 4000))
+def test_the_first_snapshot_has_its_whole_lookback_and_the_last_a_whole_month(first: dt.date, days: int) -> None:
+    last = first + dt.timedelta(days=days)
+    of = proposed_snapshots(first, last)
+    if not of.ends_in_a_month:
+        assert of.last <= last + dt.timedelta(days=SLACK)
+        beginning = of.first.year * 12 + of.first.month - of.lookback - 1
+        assert dt.date(beginning // 12, beginning % 12 + 1, SLACK) >= first
+    assert of.first <= of.last and of.first.day == of.last.day == 1 and 1 <= of.lookback <= 12
+
+
+def retailer(folder: Path) -> None:
+    """Two months of a retailer: cancellations under C, postage, bags without a digit in their code, ids that are missing, a file twice."""
+    (folder / "in").mkdir()
+    header = "Invoice;StockCode;Quantity;InvoiceDate;Price;Customer ID\n"
+    for month in ("2011-10", "2011-11"):
+        lines = [
+            f"{month[-2:]}{i:04};{20000 + i % 50};2;{month}-{i % 28 + 1:02} 10:00;1.5;{13000 + i % 40 if i % 10 else ''}\n"
+            for i in range(400)
+        ]
+        lines += [f"C{month[-2:]}{i:04};{20000 + i};-2;{month}-20 10:00;1.5;{13000 + i}\n" for i in range(10)]
+        lines += [
+            f"{month[-2:]}{i:04};{code};1;{month}-{i + 1:02} 10:00;3;{13000 + i}\n" for i, code in enumerate(["POST", "M", "DCGSSBOY"])
+        ]
+        (folder / "in" / f"{month}.csv").write_text(header + "".join(lines))
+    (folder / "in" / "2011-11 (1).csv").write_bytes((folder / "in" / "2011-11.csv").read_bytes())
+
+
+def test_cancellations_postage_and_doubled_files_are_seen(tmp_path: Path) -> None:
+    retailer(tmp_path)
+    source, text = proposed(tmp_path, "in")
+    cleaning = Cleaning.model_validate(yaml.safe_load(text)["cleaning"])
+    assert source["transactions"][0]["columns"]["amount"] == "Quantity * Price"
+    assert (cleaning.cancellation_pattern, cleaning.product_exclusions) == ("^C", ("^M$", "^POST$"))
+    assert "# products for all we know, though without a digit: DCGSSBOY" in text
+    assert cleaning.exact_duplicates == "drop" and "2011-11 (1).csv and 2011-11.csv are equal: remove all but one of them" in text
+    assert "# 120 of 1,239 rows (9.7%) of in have no customer's id, and are set aside" in text
+    assert 0.5 < cleaning.largest_reject_share < 0.7  # half of November is there twice
+
+
+def test_letters_before_ids_that_give_nothing_back_are_no_cancellations(tmp_path: Path) -> None:
+    rows = "".join(f"{'W' if i % 9 == 0 else ''}{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1}\n" for i in range(90))
+    (tmp_path / "o.csv").write_text("order_id;customer_id;date;amount\n" + rows)
+    assert "cancellation_pattern" not in proposed(tmp_path, "o.csv")[1]
+
+
+def test_orders_that_did_not_come_about_are_left_out_by_their_status(tmp_path: Path) -> None:
+    rows = "".join(f"{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1};{'Cancelled' if i % 9 == 0 else 'Paid'}\n" for i in range(90))
+    (tmp_path / "o.csv").write_text("order_id;customer_id;date;amount;order_status\n" + rows)
+    (table,) = proposed(tmp_path, "o.csv")[0]["transactions"]
+    assert table["leave_out"] == "LOWER(order_status) IN ('cancelled', 'canceled', 'voided', 'failed', 'refunded')"
+
+
+def test_an_order_total_on_each_line_is_recognised_in_any_file(tmp_path: Path) -> None:
+    rows = "".join(f"{o};c{o % 7};2024-01-{o % 28 + 1:02};{20 + o};p{line}\n" for o in range(30) for line in range(1 + o % 3))
+    (tmp_path / "o.csv").write_text("order_id;customer_id;date;total;sku\n" + rows)
+    (table,) = proposed(tmp_path, "o.csv")[0]["transactions"]
+    assert table["amount_is"] == "order"
 
 
 def test_where_nothing_fits_a_skeleton_says_what_to_fill_in(tmp_path: Path) -> None:
@@ -196,7 +327,14 @@ def test_whatever_the_columns_a_file_is_written_in_which_each_is_used_once(
     except SourceError as error:  # such as a file of one column, whose delimiter cannot be told
         assert "x.csv" in str(error)
         return
-    source = yaml.safe_load(write(found, folder))["source"]
-    Tables.model_validate(source)
+    (folder / "s.yaml").write_text(write(found, folder), encoding="utf-8")
     used = list(found[0].found.values())
-    assert len(used) == len(set(used)) and set(used) <= set(found[0].columns)
+    assert len(used) == len(set(used))
+    try:
+        read = load_settings(folder / "s.yaml")
+    except SettingsError as error:
+        assert all("still says TODO" in line for line in str(error).splitlines())
+        return
+    assert isinstance(read.source, Tables)
+    with opened_in(folder) as open_tables:
+        open_tables(**read.source.model_dump(exclude={"kind"})).rows()

@@ -1,0 +1,244 @@
+"""What a file of a person's own seems to hold: how its cells are written, what each column is, and which is which of ours.
+
+Everything here is a guess that `first_settings` writes down for the person to read.
+"""
+
+import datetime as dt
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.settings_source import Files
+from segmentation_assets.sources import column_names, exports, files, folder_survey, guessing, number_forms, order_levels, progress
+from segmentation_assets.sources.cells import ISO, Cells
+from segmentation_assets.sources.exports import Export, columns_of
+from segmentation_assets.sources.expressions import identifier
+from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.sources.order_signs import OrderSigns, all_together, order_signs
+from segmentation_assets.sources.reading import connect
+from segmentation_assets.sources.rows import SourceRows
+from segmentation_assets.sources.shared_orders import Shared, equal_files, shared_orders
+
+NEEDED_TYPES = {
+    "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
+    "event_type": {"text"},
+}  # fmt: skip
+NUMBERS = ("amount", "price", "quantity", "discount")
+MOST_FULL_LOOKS = 24  # files of a folder that are all looked at in full, and so are compared order by order; `check` compares any number
+NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
+
+
+@dataclass(frozen=True)
+class FileProfile:
+    """What a file seems to hold."""
+
+    file: Path
+    columns: dict[str, str]
+    notes: dict[str, str]
+    found: dict[str, str]  # canonical column -> source column
+    formats: tuple[str, ...]
+    first: dt.date | None
+    last: dt.date | None
+    numbers: dict[str, Forms]
+    ids_repeat: bool  # so that it has no customer records, which are one for each id
+    export: Export | None = None  # the known export that it is
+    signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
+    shared: Shared = NOTHING_SHARED  # with other files of the folder
+
+    @property
+    def has_events(self) -> bool:
+        return not self.has_orders and self.ids_repeat and {"customer_id", "ordered_at", "event_type"} <= set(self.found)
+
+    @property
+    def has_orders(self) -> bool:
+        return "customer_id" in self.found and self.has_purchases
+
+    @property
+    def has_purchases(self) -> bool:
+        """Whether it says what was paid when, though perhaps not by whom."""
+        return {"ordered_at", "amount"} <= set(self.found)
+
+
+def look_at(paths: Sequence[Path]) -> list[FileProfile]:
+    """A look at each file, and one at each folder whose files have the same columns.
+
+    Raises:
+        SourceError: one cannot be read, or a folder has no data files.
+    """
+    found: list[FileProfile] = []
+    for path in paths:
+        found += _look_at_folder(path) if path.is_dir() else [look(path)]
+    return found
+
+
+def _look_at_folder(folder: Path) -> list[FileProfile]:
+    inside = folder_survey.opened(folder)
+    every = list(inside.columns)
+    if not inside.alike or len(every) <= MOST_FULL_LOOKS:
+        return _looked_at_in_full(folder, every, inside)
+    looks = [look(file) for file in progress.through(inside.some, f"looking at {folder.name}")]
+    one = looks[0]
+    numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
+    first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
+    together = _together(folder, looks, Shared(equal_files(every)), inside.notes)
+    return [replace(together, first=first, last=last, numbers=numbers)]
+
+
+def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_survey.Folder) -> list[FileProfile]:
+    with tempfile.TemporaryDirectory() as scratch:
+        ids = [Path(scratch) / f"{number}.parquet" for number in range(len(inside))]
+        pairs = progress.through(list(zip(inside, ids, strict=True)), f"looking at {folder.name}")
+        looks = [look(file, place) for file, place in pairs]
+        return [_together(folder, looks, shared_orders(inside, ids), survey.notes)] if survey.alike else looks
+
+
+def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes: dict[str, str]) -> FileProfile:
+    return replace(
+        looks[0],
+        file=folder,
+        notes={**looks[0].notes, **notes},
+        first=min((one.first for one in looks if one.first), default=None),
+        last=max((one.last for one in looks if one.last), default=None),
+        numbers=number_forms.together(one.numbers for one in looks),
+        ids_repeat=any(one.ids_repeat for one in looks),
+        signs=all_together([one.signs for one in looks]),
+        shared=shared,
+    )
+
+
+def look(file: Path, order_ids: Path | None = None) -> FileProfile:
+    """Read a file and guess what its columns are.
+
+    Args:
+        order_ids: file to be written, if it holds orders, with their ids.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    settings = Files(files=str(file))
+    backend = connect()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows = files.read_file(backend, file, settings, Path(scratch))
+            try:
+                types = guessing.column_types(backend, rows, Cells(settings))
+            except duckdb.Error:
+                rows = files.read_file(backend, file, settings, Path(scratch), careful=True)
+                types = guessing.column_types(backend, rows, Cells(settings))
+            likely = _perhaps_dates(backend, rows, types)
+            formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
+            dates = {column for column in likely if _reads_dates(backend, rows, column, formats[column], settings)}
+            types = {
+                column: "date" if column in dates and (kind == "text" or _named_like(column, "ordered_at")) else kind
+                for column, kind in types.items()
+            }
+            export = exports.known(rows.columns)
+            found = _of_export(backend, rows, Cells(settings), export, types) if export else _with_amount(_matched(types))
+            numeric = [column for name in NUMBERS if name in found for column in columns_of(found[name], rows.columns)]
+            numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), points_are_decimal=rows.has_numbers)
+            ids = found.get("customer_id")
+            repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
+            when = found.get("ordered_at")
+            dated = when or next((column for column in likely if types[column] == "date"), None)  # such as a date of birth
+            span: dict[str, dt.datetime | None] = {"first": None, "last": None}
+            if when:
+                time = Cells(settings, formats.get(when, (ISO,))).time(rows.table[when])
+                span = backend.to_pyarrow(rows.table.agg(first=time.min(), last=time.max())).to_pylist()[0]
+            cells = Cells(settings, formats.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
+            orders = {"ordered_at", "amount"} <= set(found)
+            signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
+    finally:
+        backend.disconnect()
+    first, last = span["first"], span["last"]
+    return FileProfile(
+        file,
+        types,
+        rows.notes,
+        found,
+        formats.get(dated, ()) if dated else (),
+        first.date() if first else None,
+        last.date() if last else None,
+        numbers,
+        repeat,
+        export,
+        signs,
+    )
+
+
+def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str]) -> list[str]:
+    """The columns worth a look for how dates are written, which takes a second for each: not numbers, nor text without digits."""
+    columns = [
+        column for column, kind in types.items() if kind in {"text", "date"} or (kind != "empty" and _named_like(column, "ordered_at"))
+    ]
+    if not columns:
+        return []
+    sample = rows.table.limit(guessing.SAMPLE)
+    counts = {}
+    for position, column in enumerate(columns):
+        text = Cells(Files(files="")).text(sample[column])
+        counts[f"some{position}"] = text.count()
+        counts[f"digits{position}"] = ibis.ifelse(text.re_search(r"\d.*\d"), 1, 0).sum().fill_null(0)
+    found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0]
+    return [column for position, column in enumerate(columns) if found[f"digits{position}"] >= guessing.READABLE * found[f"some{position}"]]
+
+
+def _repeat(backend: Any, ids: ir.Value) -> bool:
+    """Whether more than a few ids occur again: a few are customers recorded twice."""
+    facts = backend.to_pyarrow(ids.name("id").as_table().agg(n=ibis._.id.count(), different=ibis._.id.nunique())).to_pylist()[0]
+    return bool(facts["different"] < guessing.READABLE * facts["n"])
+
+
+def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
+    cells, value = Cells(settings, formats), rows.table[column]
+    sample = rows.table.limit(guessing.SAMPLE)
+    counts = sample.agg(
+        some=cells.text(sample[column]).notnull().cast("int64").sum(), dates=cells.time(sample[column]).notnull().cast("int64").sum()
+    )
+    facts = backend.to_pyarrow(counts).to_pylist()[0]
+    return (
+        bool(facts["some"])
+        and facts["dates"] >= guessing.READABLE * facts["some"]
+        and (value.type().is_string() or not value.type().is_floating())
+    )
+
+
+def _matched(types: dict[str, str]) -> dict[str, str]:
+    """Canonical column -> source column, by name and type; each source column once."""
+    taken: dict[str, str] = {}
+    for canonical in column_names.ENGLISH:
+        free = [
+            column
+            for column in types
+            if column not in taken.values() and types[column] in NEEDED_TYPES.get(canonical, {"text", "number", "boolean"})
+        ]
+        ranked = [(fit, place, column) for place, column in enumerate(free) if (fit := column_names.rank(column, canonical)) is not None]
+        if ranked:
+            taken[canonical] = min(ranked)[2]
+    return taken
+
+
+def _with_amount(found: dict[str, str]) -> dict[str, str]:
+    """With a product for the amount, where no column is the amount."""
+    if "amount" in found or not {"price", "quantity"} <= set(found):
+        return found
+    return {**found, "amount": f"{identifier(found['quantity'])} * {identifier(found['price'])}"}
+
+
+def _of_export(backend: Any, rows: SourceRows, cells: Cells, export: Export, types: dict[str, str]) -> dict[str, str]:
+    """Canonical column -> what it is in a known export; of several columns for one, the first that is well filled."""
+    found = export.found(rows.columns)
+    for name in ("customer_id", "ordered_at", "product_id"):
+        best = order_levels.fullest(backend, rows, cells, [one for one in export.columns.get(name, ()) if one in rows.columns])
+        found.pop(name, None)
+        found |= {name: best} if best else {}
+    return {name: one for name, one in found.items() if types.get(one) != "empty"}
+
+
+def _named_like(column: str, canonical: str) -> bool:
+    return column_names.rank(column, canonical) is not None

@@ -1,0 +1,63 @@
+"""Which snapshots a first settings file proposes: full months, each with its whole lookback where history allows it."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+SLACK = 3  # days at either end of a month that may be without orders, though the month is full
+LONGEST_LOOKBACK, MOST_SNAPSHOTS = 12, 24  # months
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Snapshots and the lookback of their features, in months."""
+
+    first: dt.date
+    last: dt.date
+    lookback: int
+    ends_in_a_month: bool  # because the orders fill no whole month
+
+
+def proposed(first: dt.date, last: dt.date) -> Proposed:
+    """Snapshots for orders from a day to a day."""
+    beginning = _month(first + dt.timedelta(days=SLACK - 1))
+    start = beginning if first <= dt.date(first.year, first.month, SLACK) else _month(first, 1)
+    end = _month(last + dt.timedelta(days=SLACK))
+    full = _months(start, end)
+    if full < 1:
+        return Proposed(_month(last, 1), _month(last, 1), 1, True)
+    snapshots = min(max(full // 2, 1), MOST_SNAPSHOTS)
+    return Proposed(_month(end, 1 - snapshots), end, min(LONGEST_LOOKBACK, full - snapshots + 1), False)
+
+
+def snapshots(first: dt.date | None, last: dt.date | None) -> list[str]:
+    """The sections `snapshots` and `features`."""
+    if first is None or last is None:
+        return [
+            "snapshots:", "  first: 2024-01-01             # no dates were found: write the date of the first snapshot",
+            "  cadence: monthly",
+        ]  # fmt: skip
+    of = proposed(first, last)
+    why = (
+        "the orders fill no whole month, so that it ends in a part of one"
+        if of.ends_in_a_month
+        else "the last whole month ends here: later, recency would be higher than it is"
+    )
+    return [
+        "snapshots:",
+        f"  first: {of.first}             # orders are dated {first} to {last}; the first snapshot takes in all earlier history",
+        f"  last: {of.last}              # {why}; leave out to go on up to today",
+        "  cadence: monthly              # monthly, weekly or daily",
+        "",
+        "features:",
+        f"  lookback: {of.lookback}                  # months that a snapshot looks back; the first snapshot has as many before it",
+    ]
+
+
+def _month(day: dt.date, further: int = 0) -> dt.date:
+    """The first day of a day's month, or of one that many months later."""
+    months = day.year * 12 + day.month - 1 + further
+    return dt.date(months // 12, months % 12 + 1, 1)
+
+
+def _months(start: dt.date, end: dt.date) -> int:
+    return (end.year - start.year) * 12 + end.month - start.month

@@ -1,0 +1,77 @@
+"""What the files of a folder have twice: files that are equal, and orders that stand in two of them."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+
+from segmentation_assets.sources.reading import connect
+
+CHUNK = 1 << 20  # bytes that are read at once
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What files have twice.
+
+    Attributes:
+        equal: names of files that are equal, byte for byte; each group's in order of name.
+        orders: how many orders stand in more than one file.
+        surplus: largest share of a month's rows that repeat another file's.
+    """
+
+    equal: tuple[tuple[str, ...], ...] = ()
+    orders: int = 0
+    surplus: float = 0.0
+
+
+def shared_orders(found: Sequence[Path], ids: Sequence[Path]) -> Shared:
+    """What some files have twice.
+
+    Args:
+        found: the files.
+        ids: for each, a Parquet file of order_id, month and n (rows); it may be absent.
+    """
+    there = [place for place in ids if place.exists()]
+    orders, surplus = _orders(there) if len(there) > 1 else (0, 0.0)
+    return Shared(equal_files(found), orders, surplus)
+
+
+def equal_files(found: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+    """Names of files that are equal; only those of one size are read."""
+    sizes: dict[int, list[Path]] = defaultdict(list)
+    for file in found:
+        sizes[file.stat().st_size].append(file)
+    contents: dict[str, list[str]] = defaultdict(list)
+    for size, files in sizes.items():
+        for file in files if size and len(files) > 1 else ():
+            contents[_digest(file)].append(file.name)
+    return tuple(tuple(sorted(names)) for names in contents.values() if len(names) > 1)
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _orders(ids: Sequence[Path]) -> tuple[int, float]:
+    """Orders that stand in more than one file, and the largest share of a month's rows that are more than one file's."""
+    backend = connect()
+    try:
+        rows = backend.read_parquet([str(place) for place in ids], filename=True)
+        order = rows.group_by("order_id").agg(files=rows.filename.nunique(), month=rows.month.min(), rows=rows.n.sum(), most=rows.n.max())
+        twice = (order.files > 1).fill_null(False)
+        months = order.group_by("month").agg(
+            rows=order.rows.sum(), surplus=ibis.ifelse(twice, order.rows - order.most, 0).sum(), twice=twice.cast("int64").sum()
+        )
+        share = months.agg(twice=months.twice.sum(), worst=(months.surplus / months.rows).max())
+        facts = backend.to_pyarrow(share).to_pylist()[0]
+    finally:
+        backend.disconnect()
+    return int(facts["twice"] or 0), float(facts["worst"] or 0.0)

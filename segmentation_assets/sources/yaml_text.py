@@ -1,0 +1,28 @@
+"""Texts as YAML has them: scalars, lists and comments, whatever is in them."""
+
+import re
+from collections.abc import Sequence
+
+
+def listed(texts: Sequence[str]) -> str:
+    """One text, or a list of several."""
+    written = [f'"{text}"' for text in texts]
+    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def shown(text: str) -> str:
+    """The text as a comment may hold it."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def quoted(text: str) -> str:
+    """A scalar that is this text whatever is in it."""
+    if not text.isprintable():  # YAML takes control characters only as escapes
+        escaped = "".join(f"\\U{ord(c):08x}" if not c.isprintable() or c in '"\\' else c for c in text)
+        return f'"{escaped}"'
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./*-]*( \* [A-Za-z_][A-Za-z0-9_]*)?", text)
+        and text.lower() not in {"yes", "no", "true", "false", "null", "on", "off", "y", "n"}
+        else "'" + text.replace("'", "''") + "'"
+    )
