@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -13,7 +14,7 @@ from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSAC
 from segmentation_assets.core.cleaning import RULES
 from segmentation_assets.engines import Engine
 from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, Tables
+from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
@@ -56,10 +57,10 @@ class TablesSource:
         return _union(tables, RAW_CUSTOMERS)
 
     def transactions(self, engine: Engine, window: Window) -> ir.Table:
-        return self._dated("transactions", engine, window)
+        return self.dated("transactions", engine, window, self.kept("transactions", window))
 
     def events(self, engine: Engine, window: Window) -> ir.Table:
-        return self._dated("events", engine, window)
+        return self.dated("events", engine, window, self.kept("events", window))
 
     def fingerprint(self) -> str:
         """Changes with the files; for a database, with the number of rows and the latest time; with the zone, since all times do."""
@@ -106,19 +107,37 @@ class TablesSource:
 
     def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
         """What was taken in for an entity, read now where it has changed."""
-        result: list[Kept] = []
-        for position, table in enumerate(self.settings.entity(entity)):
-            result += (
+        return [file for files in self.kept_by_table(entity, window).values() for file in files]
+
+    def kept_by_table(self, entity: str, window: Window | None = None) -> dict[str, list[Kept]]:
+        """What was taken in for an entity, by the table of the settings that names it."""
+        tables = self.settings.entity(entity)
+        places, taken = [_place(table) for table in tables], set[str]()
+        found: dict[str, list[Kept]] = {}
+        for position, (place, table) in enumerate(zip(places, tables, strict=True)):
+            kept = (
                 [self.databases.fetch(entity, table, window, position)] if isinstance(table, Database) else self.intake.take(entity, table)
             )
-        return result
+            # Two tables may name files of the same name, in different folders; their rows must be told apart.
+            kept = [replace(file, source=f"{file.source} (table {position + 1})") if file.source in taken else file for file in kept]
+            taken |= {file.source for file in kept}
+            found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
+        return found
 
-    def _dated(self, entity: str, engine: Engine, window: Window) -> ir.Table:
-        contract, kept = CONTRACTS[entity], self.kept(entity, window)
+    def dated(self, entity: str, engine: Engine, window: Window, kept: list[Kept]) -> ir.Table:
+        """The rows of a window from what was taken in for transactions or events."""
+        contract = CONTRACTS[entity]
         if not kept:
             return _union([], contract)
         rows = scanned(engine, kept)
         return within(rows.select(*(column.name for column in contract.columns)), TIMES[entity], window)
+
+
+def _place(table: SourceTable) -> str:
+    """What a table is told by when its columns are compared from snapshot to snapshot, wherever its folder is."""
+    if isinstance(table, Database):
+        return table.table or table.query or table.url
+    return ", ".join(Path(pattern).name for pattern in table.patterns)
 
 
 def _union(tables: list[ir.Table], contract: Contract) -> ir.Table:
