@@ -50,7 +50,7 @@ def inspect(settings: Settings) -> Findings:
             for look in looks.values():
                 lines += look.lines()
                 problems += look.problems()
-            total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values()])
+            total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
             mapping = advice.customer_mappings(settings, "transactions")
             lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns)
     finally:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -31,7 +31,7 @@ class EntityLook:
 
     Attributes:
         tables: what was taken in, by table of the settings; none of a source of another kind.
-        raw, judged: the rows as the source has them, and judged.
+        raw, judged: the rows as the source has them, and judged; None where the settings name no table.
         ids: the different customer ids.
         orders: of transactions, the orders.
     """
@@ -42,11 +42,11 @@ class EntityLook:
     engine: Engine
     keys: list[str]
     tables: dict[str, list[Kept]]
-    raw: ir.Table
-    judged: cleaning.Judged
-    counted: Counted
-    ids: ir.Table
-    orders: Orders | None
+    raw: ir.Table | None = None
+    judged: cleaning.Judged | None = None
+    counted: Counted = field(default_factory=Counted)
+    ids: ir.Table | None = None
+    orders: Orders | None = None
 
     @classmethod
     def at(cls, name: str, settings: Settings, source: Source, engine: Engine, keys: list[str], scratch: Path) -> "EntityLook":
@@ -59,6 +59,8 @@ class EntityLook:
         # What is dated later is counted in the same pass; customers who are not known yet are not there.
         everything = Window(None, dt.date.max if time else end)
         tables = source.kept_by_table(name, everything) if isinstance(source, TablesSource) else {}
+        if isinstance(source, TablesSource) and not tables:
+            return cls(name, settings, source, engine, keys, tables)
         if isinstance(source, TablesSource) and time:
             all_raw = source.dated(name, engine, everything, [file for kept in tables.values() for file in kept])
         else:
@@ -82,47 +84,53 @@ class EntityLook:
 
     def lines(self) -> Iterator[str]:
         """What was found, a line each."""
-        seen = self.counted
-        records = counts.records(self.engine, cleaning.records(self.raw), seen.places())
         yield self._headline()
-        yield from (f"    {line}" for line in self._files())
-        yield from (f"    {line}" for line in described.rejects(seen, records))
-        yield from (f"    {counted(number, 'row')}: {rule}" for rule, number in seen.touched.items() if number)
-        if "record_rows" in self.raw.columns:
-            yield f"    {counted(seen.source_rows, 'row')}: read, to make one record for each customer"
-        yield from (f"    {line}" for line in described.unreadable(seen, records, self.name, self.settings))
-        yield from (f"    {line}" for line in self._doubled())
-        if self.orders:
-            yield from (f"    {line}" for line in self._large(self.orders))
-        if ENTITIES[self.name]:
-            yield from (f"    {line}" for line in self._feed().lines(self.name))
+        if self.raw is not None and self.judged is not None:
+            yield from (f"    {line}" for line in self._found(self.raw, self.judged))
 
     def problems(self) -> Iterator[str]:
         """What would stop a run."""
         limit = self.settings.cleaning.largest_reject_share
-        if self.name != "customers":
-            yield from snapshots.too_many_rejects(self.name, self.counted, self.keys, limit)
-            yield from self._changed_kinds()
-            yield from self._feed().problems(self.name, self.settings.volume.when_low)
-        else:
+        if self.raw is None:
+            return
+        if self.name == "customers":
             yield from self._customers_stop(limit)
+        else:
+            yield from snapshots.too_many_rejects(self.name, self.counted, self.keys, limit)
+            yield from self._changed_kinds(self.raw)
+            yield from self._feed().problems(self.name, self.settings.volume.when_low)
+
+    def _found(self, raw: ir.Table, judged: cleaning.Judged) -> Iterator[str]:
+        seen = self.counted
+        records = counts.records(self.engine, cleaning.records(raw), seen.places())
+        yield from self._files(judged)
+        yield from described.rejects(seen, records)
+        yield from (f"{counted(number, 'row')}: {rule}" for rule, number in seen.touched.items() if number)
+        if "record_rows" in raw.columns:
+            yield f"{counted(seen.source_rows, 'row')}: read, to make one record for each customer"
+        yield from described.unreadable(seen, records, self.name, self.settings)
+        yield from self._doubled(judged)
+        if self.orders:
+            yield from self._large(self.orders, raw)
+        if ENTITIES[self.name]:
+            yield from self._feed().lines(self.name)
 
     def _headline(self) -> str:
-        found, customers = self.counted, counts.size(self.engine, self.ids)
+        found, customers = self.counted, counts.size(self.engine, self.ids) if self.ids is not None else 0
         span = f", {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}" if found.first and found.last else ""
         rejected = f"{found.rejected.total():,} would be rejected"
         return f"{self.name}: {counted(found.rows.total(), 'row')}, {counted(customers, 'customer')}{span}; {rejected}"
 
-    def _files(self) -> Iterator[str]:
+    def _files(self, judged: cleaning.Judged) -> Iterator[str]:
         yield from described.described(self.kept)
         yield from worth_a_look(self.kept)
         if self.name == "customers" and self.tables:
-            kinds = [f"{name} ({kind})" for name, kind in attribute_types(self.judged.rows.select(*self.judged.columns)).items()]
+            kinds = [f"{name} ({kind})" for name, kind in attribute_types(judged.rows.select(*judged.columns)).items()]
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
         if self.counted.later:
             yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, to wait for later snapshots"
 
-    def _doubled(self) -> Iterator[str]:
+    def _doubled(self, judged: cleaning.Judged) -> Iterator[str]:
         """Files that are equal, and orders or lines that come from two."""
         drops = self.settings.cleaning.exact_duplicates == "drop"
         equal = described.equal_files(self.settings, self.name)
@@ -130,13 +138,13 @@ class EntityLook:
         yield from advice.of_equal_files(equal, self.name, shared, drops)
         yield from advice.of_shared_orders(shared, equal, drops)
         if self.orders and not drops and len(self.kept) > 1 and self.counted.touched[cleaning.MADE_ORDER_ID]:
-            yield from advice.of_equal_lines(identities.equal_lines(self.engine, self.judged), equal)
+            yield from advice.of_equal_lines(identities.equal_lines(self.engine, judged), equal)
 
     def _feed(self) -> snapshots.Feed:
         return snapshots.Feed.of(self.name, self.counted.rows, self.keys, self.settings)
 
-    def _large(self, orders: Orders) -> Iterator[str]:
-        large = identities.large_ids(self.engine, orders, self.raw, self.settings.cleaning)
+    def _large(self, orders: Orders, raw: ir.Table) -> Iterator[str]:
+        large = identities.large_ids(self.engine, orders, raw, self.settings.cleaning)
 
         def needed() -> float | None:
             rejected: Days = self.counted.rejected.copy()
@@ -147,12 +155,12 @@ class EntityLook:
 
         yield from advice.of_large_ids(large, advice.customer_mappings(self.settings, self.name), self.columns, needed)
 
-    def _changed_kinds(self) -> Iterator[str]:
+    def _changed_kinds(self, raw: ir.Table) -> Iterator[str]:
         time = ENTITIES[self.name]
         if not self.tables or time is None:
             return
         used: dict[str, set[str]] = {key: set() for key in self.keys}
-        for source_file, days in counts.days_by_file(self.engine, self.raw, time).items():
+        for source_file, days in counts.days_by_file(self.engine, raw, time).items():
             for key, number in zip(self.keys, snapshots.by_snapshot(days, self.keys), strict=True):
                 if number:
                     used[key].add(source_file)
