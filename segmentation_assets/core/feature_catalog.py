@@ -78,16 +78,24 @@ def sd_gap(m: ir.Table) -> ir.FloatingValue:
     return ratio(gaps * m.gap_days_squared - m.gap_days * m.gap_days, (gaps * (gaps - 1)).nullif(0)).sqrt()
 
 
+SQUARES = "decimal(37, 8)"
+LARGEST_SQUARES = 1e28  # of 1e29 that the type holds; purchases of 1e12 have squares of 1e24
+
+
 def order_value_cv(m: ir.Table) -> ir.FloatingValue:
     """Coefficient of variation with n - 1, from exact decimals, so that equal orders give zero and not a rounding error.
 
     The squares are taken about q, the mean rounded to four places: with r = total - n q, which is exact,
-    sum (x - mean)^2 = sum x^2 - q (total + r) - r^2 / n. No term is larger than the sum of squares, which fits the type.
+    sum (x - mean)^2 = sum x^2 - q (total + r) - r^2 / n. No term is larger than the sum of squares, which fits the type; empty for
+    purchases beyond what is promised, whose squares would not.
     """
-    orders, mean = number(m.orders), ratio(m.purchases, m.orders)
+    fits = number(m.purchases_squared) < LARGEST_SQUARES
+    purchases, of_squares = (ibis.ifelse(fits, value, ibis.null(value.type())) for value in (m.purchases, m.purchases_squared))
+    orders, mean = number(m.orders), ratio(purchases, m.orders)
     pivot = mean.round(4).cast("decimal(18, 4)")
-    rest = m.purchases - pivot * m.orders.cast("decimal(10, 0)")  # DuckDB makes a double of a decimal times its 128-bit count
-    about_pivot = m.purchases_squared - pivot * (m.purchases + rest).cast("decimal(19, 4)")
+    rest = purchases - pivot * m.orders.cast("decimal(10, 0)")  # DuckDB makes a double of a decimal times its 128-bit count
+    # Of differences of 38 digits, Spark gives up one behind the point.
+    about_pivot = of_squares.cast(SQUARES) - (pivot * (purchases + rest).cast("decimal(19, 4)")).cast(SQUARES)
     squares = number(about_pivot) - number(rest) * number(rest) / orders.nullif(0.0)
     variance = squares / (orders - 1.0).nullif(0.0)
     at_least_zero = ibis.ifelse(variance < 0, 0.0, variance)  # an engine may round; not `greatest`, which skips an empty value

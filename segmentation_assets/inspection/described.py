@@ -1,17 +1,16 @@
 """What is said of the files of an entity: what was found in each, what could not be read, and which are equal."""
 
-import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from segmentation_assets.core.wording import counted
 from segmentation_assets.inspection.counts import Counted, Place, by_size
 from segmentation_assets.settings import Settings
 from segmentation_assets.settings_source import Files, Tables
-from segmentation_assets.sources import files
+from segmentation_assets.sources import shared_orders
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.located import matching_files
 from segmentation_assets.sources.mapping import KINDS
 
 LONGEST = 160  # characters of a record that are shown
@@ -61,16 +60,8 @@ def unreadable(seen: Counted, records: dict[Place, str], name: str, settings: Se
 def equal_files(settings: Settings, name: str) -> list[tuple[str, ...]]:
     """Files of an entity that are equal, byte for byte; each group by the names that their rows have."""
     tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
-    found = dict(pair for table in tables if isinstance(table, Files) for pair in files.matching_files(table))
-    sizes: dict[int, list[Path]] = {}
-    for file in found:
-        sizes.setdefault(file.stat().st_size, []).append(file)
-    groups: dict[str, list[str]] = {}
-    for alike in sizes.values():
-        for file in alike if len(alike) > 1 else ():
-            with file.open("rb") as stream:
-                groups.setdefault(hashlib.file_digest(stream, "sha256").hexdigest(), []).append(found[file])
-    return [tuple(sorted(names)) for names in groups.values() if len(names) > 1]
+    found = dict(pair for table in tables if isinstance(table, Files) for pair in matching_files(table))
+    return [tuple(sorted(found[file] for file in alike)) for alike in shared_orders.equal_files(list(found))]
 
 
 def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:

@@ -116,7 +116,7 @@ def young(first: dt.datetime | None, keys: Sequence[str], settings: Settings) ->
     advice = [f"features.lookback: {known}"] if known else []
     advice += [f"snapshots.first: {grown}"] if grown <= dt.date.fromisoformat(keys[-1]) else []
     remedy = f" To avoid it, set {', or '.join(advice)}." if advice else ""
-    lie = f"Before the first snapshot lie {known} of the {windows} windows of the lookback"
+    lie = f"Before the first snapshot {'lies' if known == 1 else 'lie'} {known} of the {windows} windows of the lookback"
     if windows == 1:
         lie = f"Before the first snapshot, {day}, lies only a part of the one window of the lookback"
     return [f"{lie}: until {grown} history grows, which is reported as drift.{remedy}"]

@@ -23,7 +23,7 @@ from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.order_signs import OrderSigns, all_together, order_signs
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.rows import SourceRows
-from segmentation_assets.sources.shared_orders import Shared, equal_files, shared_orders
+from segmentation_assets.sources.shared_orders import Shared, equal_names, shared_orders
 
 NEEDED_TYPES = {
     "ordered_at": {"date"}, "amount": {"number"}, "price": {"number"}, "quantity": {"number"}, "discount": {"number"},
@@ -86,7 +86,7 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
     first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
-    together = _together(folder, looks, Shared(equal_files(every)), inside.notes)
+    together = _together(folder, looks, Shared(equal_names(every)), inside.notes)
     return [replace(together, first=first, last=last, numbers=numbers)]
 
 

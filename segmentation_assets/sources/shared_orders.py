@@ -37,19 +37,24 @@ def shared_orders(found: Sequence[Path], ids: Sequence[Path]) -> Shared:
     """
     there = [place for place in ids if place.exists()]
     orders, surplus = _orders(there) if len(there) > 1 else (0, 0.0)
-    return Shared(equal_files(found), orders, surplus)
+    return Shared(equal_names(found), orders, surplus)
 
 
-def equal_files(found: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
-    """Names of files that are equal; only those of one size are read."""
+def equal_files(found: Sequence[Path]) -> list[list[Path]]:
+    """Files that are equal, byte for byte; only those of one size are read."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for file in found:
         sizes[file.stat().st_size].append(file)
-    contents: dict[str, list[str]] = defaultdict(list)
+    contents: dict[str, list[Path]] = defaultdict(list)
     for size, files in sizes.items():
         for file in files if size and len(files) > 1 else ():
-            contents[_digest(file)].append(file.name)
-    return tuple(tuple(sorted(names)) for names in contents.values() if len(names) > 1)
+            contents[_digest(file)].append(file)
+    return [alike for alike in contents.values() if len(alike) > 1]
+
+
+def equal_names(found: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+    """The names of files that are equal."""
+    return tuple(tuple(sorted(file.name for file in alike)) for alike in equal_files(found))
 
 
 def _digest(file: Path) -> str:

@@ -168,9 +168,9 @@ def test_a_column_that_can_no_longer_be_read_stops_the_snapshot_that_meets_it(tm
     [
         ("2024-01-15", 1, "Before the first snapshot, 2024-02-01, lies only a part of the one window of the lookback: until 2024-03-01 "
          "history grows, which is reported as drift. To avoid it, set snapshots.first: 2024-03-01."),
-        ("2024-01-02", 12, "Before the first snapshot lie 1 of the 12 windows of the lookback: until 2025-01-01 history grows, which is "
+        ("2024-01-02", 12, "Before the first snapshot lies 1 of the 12 windows of the lookback: until 2025-01-01 history grows, which is "
          "reported as drift. To avoid it, set features.lookback: 1."),
-        ("2024-01-02", 3, "Before the first snapshot lie 1 of the 3 windows of the lookback: until 2024-04-01 history grows, which is "
+        ("2024-01-02", 3, "Before the first snapshot lies 1 of the 3 windows of the lookback: until 2024-04-01 history grows, which is "
          "reported as drift. To avoid it, set features.lookback: 1, or snapshots.first: 2024-04-01."),
         ("2024-01-15", 12, "Before the first snapshot lie 0 of the 12 windows of the lookback: until 2025-02-01 history grows, which is "
          "reported as drift."),
