@@ -26,7 +26,8 @@ from segmentation_assets.inspection import _described
 from segmentation_assets.settings_source import FileLookup, Files
 from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
-from segmentation_assets.sources.first_settings import look_at, write
+from segmentation_assets.sources.file_profile import look_at
+from segmentation_assets.sources.first_settings import write
 from segmentation_assets.sources.json_text import JsonText
 from segmentation_assets.sources.reading import connect
 from segmentation_assets_tests.sources.conftest import opened_in
