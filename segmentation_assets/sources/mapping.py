@@ -23,7 +23,7 @@ from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.kept import FLAGS, PLACE
-from segmentation_assets.sources.records import plain, to_json
+from segmentation_assets.sources.records import is_finite, plain, to_json
 from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, SourceRows
 
 KINDS = {
@@ -219,7 +219,7 @@ def _sound(read: ir.Value, kind: str, rows: ir.Table, bounds: Bounds) -> ir.Valu
     if kind == "time":
         return ibis.ifelse(usable, bounds.usable(read, rows[UNTIL]), ibis.null(read.type()))
     if kind == "number":
-        usable = usable & ~read.isnan() & ~read.isinf()
+        usable = usable & is_finite(read)
     return ibis.ifelse(usable, read, ibis.null(read.type()))
 
 

@@ -19,8 +19,16 @@ def to_json(value: ir.Value) -> ir.StringValue:
 def plain(value: ir.Value) -> ir.Value:
     """A value as JSON has it: numbers and truth as they are, all else as text; JSON has no infinity."""
     if value.type().is_floating():
-        return ibis.ifelse(value.isinf() | value.isnan(), _json(value.cast("string")), _json(value))
+        return ibis.ifelse(is_finite(value), _json(value), _json(value.cast("string")))
     return value if value.type().is_numeric() or value.type().is_boolean() else value.cast("string")
+
+
+def is_finite(value: ir.FloatingValue) -> ir.BooleanValue:
+    """Whether a number is neither infinite nor NaN; the engine answers isnan() by a Parquet file's statistics, which leave NaN out."""
+    return _is_finite(value)
+
+
+_is_finite = ibis.udf.scalar.builtin(_one, name="isfinite", signature=((dt.float64,), dt.boolean))
 
 
 def _json(value: ir.Value) -> ir.Value:

@@ -26,7 +26,8 @@ from segmentation_assets.inspection import _described
 from segmentation_assets.settings_source import FileLookup, Files
 from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
-from segmentation_assets.sources.first_settings import look_at, write
+from segmentation_assets.sources.file_profile import look_at
+from segmentation_assets.sources.first_settings import write
 from segmentation_assets.sources.json_text import JsonText
 from segmentation_assets.sources.reading import connect
 from segmentation_assets_tests.sources.conftest import opened_in
@@ -388,6 +389,20 @@ def test_nan_is_a_missing_cell_and_an_infinite_amount_is_set_aside(opened: Any, 
     ]
     assert [json.loads(row["record"])["paid"] for row in rows[2:]] == ["inf", "-inf"]
     assert rows[0]["ordered_at"] == dt.datetime(2024, 1, 5)
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_nan_among_finite_numbers_is_missing_though_statistics_leave_it_out(opened: Any, tmp_path: Path, kind: pa.DataType) -> None:
+    """The engine answers isnan() of such a file by its statistics, wrongly; and a number that is there has no whole part."""
+    paid = pa.array([1.5, float("nan"), 3.0]).cast(kind)
+    day = pa.array([dt.datetime(2024, 1, 5)] * 3, pa.timestamp("us"))
+    pq.write_table(pa.table({"id": paid, "day": day, "paid": paid, "note": ["a", "b", "c"]}), tmp_path / "o.parquet")
+    columns = {**COLUMNS, "customer_id": "note", "order_id": "id", "quantity": "paid * 2", "category": "CAST(ROUND(paid) AS INTEGER)"}
+    rows = opened(transactions={"files": "o.parquet", "columns": columns}).rows()
+    assert [(row["order_id"], row["amount"], row["quantity"], row["category"]) for row in rows] == [
+        ("1.5", 1.5, 3.0, "2"), (None, None, None, None), ("3", 3.0, 6.0, "3")
+    ]  # fmt: skip
+    assert json.loads(rows[1]["record"])["paid"] is None
 
 
 def test_lookups_go_through_the_same_readers_and_may_follow_each_other(opened: Any, tmp_path: Path) -> None:
