@@ -12,8 +12,8 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "customer_id": ("customerid custid clientid userid householdid memberid", "customer client user household buyer cust"),
     "ordered_at": (
         "orderdate invoicedate transactiontimestamp transactiondate purchasedate orderedat orderdatetime saledate datepurchased createdat "
-        "created",
-        "date timestamp datetime day time at",
+        "created orderts ordertime placedat",
+        "date timestamp datetime day time at ts",
     ),
     "amount": (
         "amount salesvalue totalprice linetotal dollarvalue revenue ordertotal grandtotal netsales totalpaid",

@@ -119,9 +119,11 @@ def repeats(rows: ir.Table) -> ir.Table:
     """One row of counts that tell whether the amounts of order lines are their orders', repeated on each line; read it by `are_repeated`.
 
     Args:
-        rows: order lines with `order_id`, `customer_id`, `product_id` and `amount`.
+        rows: order lines with `order_id`, `customer_id`, `product_id` and `amount`, of several files with `source_file`.
     """
-    order = rows.filter(rows.order_id.notnull() & rows.amount.notnull() & (rows.amount > 0)).group_by(["order_id", "customer_id"])
+    some = rows.filter(rows.order_id.notnull() & rows.amount.notnull() & (rows.amount > 0))
+    by_file = ["source_file"] if "source_file" in rows.columns else []  # an export that is there twice repeats its lines
+    order = some.group_by([*by_file, "order_id", "customer_id"])
     orders = order.agg(
         lines=ibis._.count(), least=ibis._.amount.min(), most=ibis._.amount.max(), products=ibis._.product_id.nunique(),
         without=ibis._.product_id.isnull().cast("int64").sum(),

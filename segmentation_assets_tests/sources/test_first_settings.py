@@ -4,6 +4,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -96,6 +98,16 @@ def test_no_column_is_taken_for_what_it_is_not(tmp_path: Path, header: str, row:
     columns = proposed(tmp_path, "o.csv")[0]["transactions"][0]["columns"]
     assert {name: columns.get(name) for name in expected} == expected
     assert len(set(columns.values())) == len(columns)
+
+
+def test_a_typed_time_under_a_database_name_is_the_order_time(tmp_path: Path) -> None:
+    times = pa.array([dt.datetime(2024, 1, 1 + i % 28) for i in range(40)], pa.timestamp("ns", tz="Europe/Berlin"))
+    paid = pa.array([float("nan") if i == 3 else float("inf") if i == 5 else 10.0 + i for i in range(40)])
+    clock = pa.array([dt.time(9, 30)] * 40)
+    ids = pa.array([f"c{i % 8}" for i in range(40)])
+    pq.write_table(pa.table({"customer_id": ids, "order_ts": times, "amount": paid, "opened": clock}), tmp_path / "o.parquet")
+    columns = proposed(tmp_path, "o.parquet")[0]["transactions"][0]["columns"]
+    assert (columns["ordered_at"], columns["amount"]) == ("order_ts", "amount")
 
 
 def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
