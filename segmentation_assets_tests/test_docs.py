@@ -28,7 +28,7 @@ INLINE = re.compile(r"`((?:segmentation|make|python) [^`]*)`")
 SETTING = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*: [^`]+)`")
 TABLE_FIELDS = {*TransactionFiles.model_fields, *FileLookup.model_fields} - {"files", "columns"}
 SHIPPED = yaml.safe_load((ROOT / "segmentation.yaml").read_text(encoding="utf-8"))
-TABLE = {"files": "x.csv", "columns": {"customer_id": "a", "ordered_at": "b", "amount": "c"}}
+TABLE = {"files": "x.csv", "columns": {"customer_id": "a", "ordered_at": "b", "amount": "c", "order_id": "d"}}
 
 
 def pages(pattern: re.Pattern[str]) -> list[Any]:
@@ -87,7 +87,7 @@ def test_every_command_is_one(line: str, tmp_path: Path, monkeypatch: pytest.Mon
             for name in arguments:
                 if Path(name).suffix == ".csv":
                     Path(name).write_text("")
-            arguments = ["orders.csv" if argument == "FILE..." else argument for argument in arguments]
+            arguments = ["orders.csv" if argument in {"FILE", "FILE..."} else argument for argument in arguments]
             Path("orders.csv").write_text("")
             with main.make_context("segmentation", arguments[:1] if arguments[0].startswith("-") else [arguments[0]]) as context:
                 name, command, _ = main.resolve_command(context, arguments)
