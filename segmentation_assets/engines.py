@@ -3,12 +3,14 @@
 Belongs here: the few lines that differ between engines. SQL of our own does not, and neither do paths (see `lake`).
 """
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import ibis
 import ibis.expr.types as ir
+from sqlglot import exp
 
 WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # of Parquet; nobody looks up single values
 
@@ -38,11 +40,15 @@ class DuckDBEngine:
 
     Args:
         threads: most threads used at once; None leaves it to DuckDB (one per core).
+        memory: most memory, such as 2GB, beyond which it goes to the disk's temporary folder; None leaves it to DuckDB.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, memory: str | None = None) -> None:
         self.backend = ibis.duckdb.connect(":memory:", **({"threads": threads} if threads else {}))
         self.backend.raw_sql("SET TimeZone = 'UTC'").fetchall()  # drained: an open result breaks later table look-ups
+        if memory:
+            self.backend.raw_sql(f"SET memory_limit = '{memory}'").fetchall()
+            self.backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         return self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)

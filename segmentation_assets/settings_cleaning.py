@@ -19,9 +19,10 @@ class Impossible(Section):
 class Cleaning(Section):
     """What is repaired, set aside or kept, and how much may be set aside. Each rule counts what it touched."""
 
-    ids_without_decimals: bool = Field(True, description="Read ids such as 13085.0 as 13085.")
+    ids_without_decimals: bool = Field(True, description="Read ids such as 13085.0 and 13085,0 as 13085.")
     exact_duplicates: Literal["keep", "drop"] = Field(
-        "keep", description="Order lines equal in every mapped column: keep all, or set aside all but the first."
+        "keep",
+        description="Order lines equal in every mapped column, as the other rules leave them: keep all, or set aside all but the first.",
     )
     cancellation_pattern: str | None = Field(None, description="Regular expression; orders whose id matches are returns, such as ^C.")
     product_exclusions: tuple[str, ...] = Field(

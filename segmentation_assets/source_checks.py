@@ -6,6 +6,8 @@ within a snapshot are in `checks`.
 
 import datetime
 import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from segmentation_assets.partitions import following, snapshots, window_of
 from segmentation_assets.settings import Settings
 from segmentation_assets.sources import Source, arrivals
 from segmentation_assets.sources.guessing import combined_types
+from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.tables import TablesSource
 
 
@@ -95,20 +98,21 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
         window = window_of(context.partition_key, settings.snapshots)
         rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
         used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
-        kept = [file for file in source.kept(entity, None if entity == "customers" else window) if file.source in used]
-        now = combined_types(kept)
-        mapped = {column for file in kept for column in file.strict}
+        tables = source.kept_by_table(entity, None if entity == "customers" else window)
         folder = settings.data_dir / "intake" / entity / "columns"
-        before = _remembered(folder, following(window.end, settings.snapshots, -1).isoformat()) if now else None
-        changes, compared = changed_columns(before, now), before is not None
-        if now:
+        before = remembered_columns(folder, following(window.end, settings.snapshots, -1).isoformat(), list(tables))
+        found = ColumnsRead.compared(tables, used, before)
+        if found.remembered:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{context.partition_key}.json").write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
-        stops = [column for column in no_longer_read(before, now) if column in mapped]
+            (folder / f"{context.partition_key}.json").write_text(
+                json.dumps({"tables": found.remembered}, ensure_ascii=False), encoding="utf-8"
+            )
+        changes, stops = found.changes, found.stops
+        measured = found.measured
         if entity == "customers":
             read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
             changes |= changed_columns(read_before, read)
-            compared |= read_before is not None
+            measured |= read_before is not None
             chosen = {name for table in source.settings.customers for name in table.attribute_types}
             stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
         text = "; ".join(f"{column} {change}" for column, change in changes.items())
@@ -117,14 +121,50 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
             if entity == "customers":
                 text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
-        if not compared:
-            text = f"Not measured: {'no snapshot before has columns to compare with' if now else 'no rows were collected'}."
+        if not measured:
+            text = f"Not measured: {'no snapshot before has columns to compare with' if used else 'no rows were collected'}."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
-            passed=not changes, severity=severity, description=text or None, metadata={"columns": now, "changes": changes}
+            passed=not changes, severity=severity, description=text or None, metadata={"columns": found.now, "changes": changes}
         )
 
     return check
+
+
+@dataclass(frozen=True)
+class ColumnsRead:
+    """What the columns of an entity's tables hold in a snapshot's window, against when each table last had rows.
+
+    Attributes:
+        now: column -> what it holds, of all tables with rows in the window.
+        remembered: the same by table, with those that had rows earlier as they were then.
+        changes: column -> what became of it. A table that has no rows in the window changes nothing.
+        stops: mapped columns that can no longer be read as numbers or dates.
+        measured: whether any table was compared.
+    """
+
+    now: dict[str, str]
+    remembered: dict[str, dict[str, str]]
+    changes: dict[str, str]
+    stops: list[str]
+    measured: bool
+
+    @classmethod
+    def compared(cls, tables: Mapping[str, list[Kept]], used: Collection[str], before: dict[str, dict[str, str]]) -> "ColumnsRead":
+        """Compare, table by table.
+
+        Args:
+            used: sources with rows in the window.
+            before: what is remembered of the snapshot before.
+        """
+        now = {name: combined_types(files) for name, kept in tables.items() if (files := [file for file in kept if file.source in used])}
+        mapped = {column for kept in tables.values() for file in kept if file.source in used for column in file.strict}
+        changes, stops = dict[str, str](), dict[str, None]()
+        for name, columns in now.items():
+            changes |= changed_columns(before.get(name), columns)
+            stops |= dict.fromkeys(column for column in no_longer_read(before.get(name), columns) if column in mapped)
+        together = {column: kind for columns in now.values() for column, kind in columns.items()}
+        return cls(together, {**before, **now}, changes, list(stops), bool(before.keys() & now.keys()))
 
 
 def attribute_types(rows: ir.Table) -> dict[str, str]:
@@ -170,10 +210,13 @@ def no_longer_read(before: dict[str, str] | None, now: dict[str, str]) -> list[s
     ]
 
 
-def _remembered(folder: Path, key: str) -> dict[str, str] | None:
+def remembered_columns(folder: Path, key: str, tables: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What the columns of each table held at a snapshot; of one without rows, or never made, nothing is known."""
     file = folder / f"{key}.json"
-    found: dict[str, str] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    return found
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if "tables" in found and isinstance(found["tables"], dict):
+        return dict(found["tables"])
+    return {tables[0]: found} if found and len(tables) == 1 else {}  # as it was written for all tables together
 
 
 @dg.asset_check(

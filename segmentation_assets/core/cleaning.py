@@ -6,6 +6,7 @@ rows are cut from the same expression, so that together they are always all of t
 
 import functools
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -19,6 +20,8 @@ ORIGIN = ("row_number", "source_file")
 UNKNOWN = "unknown"
 # Blanks of every kind and characters without width, around ids; in a form that every engine knows.
 INVISIBLE = r"[\s\x{85}\x{A0}\x{AD}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}\x{2029}\x{202F}\x{205F}\x{2060}\x{3000}\x{FEFF}]"
+MADE_ORDER_ID = "orders without an id, made of customer and day"
+REPEATS = "line repeats an earlier one exactly"
 RULES = Cleaning()
 MADE = ("record_rows", "record_changes")  # of one record that the source made of several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
@@ -63,7 +66,7 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Customer records: one for each id, the first; impossible values missing, spellings merged."""
     customer_id, id_changed = identifier(raw.customer_id, rules)
     sound = raw.problem.isnull() & ~_blank(customer_id)
-    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw))
+    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw, raw.columns))
     ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
     base = base.mutate(__first=ibis.row_number().over(ordered) == 0)
     values: dict[str, ir.Value] = {}
@@ -90,11 +93,12 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
 
 def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Order lines: exact money, returns and cancellations netted, an order id and a category for each."""
-    customer_id, id_changed = identifier(raw.customer_id, rules)
-    order_id, _ = identifier(raw.order_id, rules)
-    returned_id, _ = identifier(raw.returned_order_id, rules)
-    product_id, _ = identifier(raw.product_id, rules)
-    category, case_changed, merged = _level(raw.category, "category", rules.category_case, rules)
+    columns = raw.columns
+    raw = _with_identifiers(_with_trimmed(raw, "customer_id", "order_id", "returned_order_id", "product_id", "category"), rules)
+    customer_id, order_id, returned_id, product_id = (
+        raw[f"__id_{name}"] for name in ("customer_id", "order_id", "returned_order_id", "product_id")
+    )
+    category, case_changed, merged = _level(raw["__trimmed_category"], "category", rules.category_case, rules)
     quantity = ibis.ifelse(_usable(raw.quantity, rules.largest_amount), raw.quantity, ibis.null("float64"))
     cancelled = _matches(order_id, (rules.cancellation_pattern,)) if rules.cancellation_pattern else ibis.literal(False)
     gives_back = (quantity < 0).fill_null(False) | cancelled
@@ -117,59 +121,47 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         problems["amount is zero"] = raw.amount == 0
     if rules.negative_prices == "reject":
         problems["price is negative"] = (raw.amount < 0) & (quantity > 0) & ~cancelled
-    if rules.exact_duplicates == "drop":
-        problems["line repeats an earlier one exactly"] = _repeats(raw)
     touched = {
-        "ids written without decimals": id_changed,
+        "ids written without decimals": raw["__decimal_customer_id"],
         "cancellations netted as returns": cancelled,
         "amounts turned negative because goods were given back": turned,
         "negative prices netted as returns": (raw.amount < 0) & (quantity > 0) & ~cancelled,
         "zero amounts kept": raw.amount == 0,
         "categories cased": case_changed,
         "categories merged": merged,
-        "categories missing, called unknown": _blank(raw.category),
-        "orders without an id, made of customer and day": _blank(raw.order_id),
+        "categories missing, called unknown": _blank(raw["__trimmed_category"]),
+        MADE_ORDER_ID: _blank(order_id),
         "returns that name no order, so that they lower spend and no order count": is_return & returned_order_id.isnull(),
         "unreadable cells set to missing": raw.unread.notnull(),
     }
     flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
     amount = ibis.ifelse(turned, -raw.amount, raw.amount)
     by_day = customer_id + "@" + raw.ordered_at.date().cast("string")
-    rows = raw.mutate(
-        reason=_reason(raw, problems),
-        record=_record(raw),
-        customer_id=customer_id,
-        order_id=order_id.nullif("").fill_null(by_day),
-        amount=ibis.ifelse(_usable(amount, rules.largest_amount), amount, ibis.null("float64")).cast(MONEY),
-        quantity=ibis.ifelse(cancelled, -quantity.abs(), quantity).cast(MONEY),
-        product_id=product_id.nullif(""),
-        category=category.nullif("").fill_null(UNKNOWN),
-        discount=_money_or_zero(raw.discount),
-        coupon_discount=_money_or_zero(raw.coupon_discount),
-        is_return=is_return,
-        returned_order_id=returned_order_id,
-        **flags,
-    )
-    columns = (
-        "customer_id",
-        "order_id",
-        "ordered_at",
-        "amount",
-        "quantity",
-        "product_id",
-        "category",
-        "discount",
-        "coupon_discount",
-        "is_return",
-        "returned_order_id",
-    )
-    return Judged(rows, (*ORIGIN, *columns), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+    values = {
+        "customer_id": customer_id,
+        "order_id": order_id.nullif("").fill_null(by_day),
+        "ordered_at": raw.ordered_at,
+        "amount": ibis.ifelse(_usable(amount, rules.largest_amount), amount, ibis.null("float64")).cast(MONEY),
+        "quantity": ibis.ifelse(cancelled, -quantity.abs(), quantity).cast(MONEY),
+        "product_id": product_id.nullif(""),
+        "category": category.nullif("").fill_null(UNKNOWN),
+        "discount": _money_or_zero(raw.discount),
+        "coupon_discount": _money_or_zero(raw.coupon_discount),
+        "is_return": is_return,
+        "returned_order_id": returned_order_id,
+    }
+    rows = raw.mutate(reason=_reason(raw, problems), record=_record(raw, columns), **values, **flags)
+    if rules.exact_duplicates == "drop":
+        rows = rows.mutate(reason=rows.reason.fill_null(ibis.ifelse(_repeats(rows, tuple(values)), REPEATS, ibis.null("string"))))
+    return Judged(rows, (*ORIGIN, *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
 
 
 def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Events with a customer, a type and a time."""
-    customer_id, id_changed = identifier(raw.customer_id, rules)
-    event_type, case_changed, merged = _level(raw.event_type, "event_type", rules.category_case, rules)
+    columns = raw.columns
+    raw = _with_identifiers(_with_trimmed(raw, "customer_id", "event_type"), rules)
+    customer_id = raw["__id_customer_id"]
+    event_type, case_changed, merged = _level(raw["__trimmed_event_type"], "event_type", rules.category_case, rules)
     problems = {
         "customer id is missing": _blank(customer_id),
         "event type is missing": _blank(event_type),
@@ -177,13 +169,13 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         "event time is not a date, or is out of bounds": _unread(raw, "event_at"),
     }
     touched = {
-        "ids written without decimals": id_changed, "event types cased": case_changed, "event types merged": merged,
+        "ids written without decimals": raw["__decimal_customer_id"], "event types cased": case_changed, "event types merged": merged,
         "unreadable cells set to missing": raw.unread.notnull(),
     }  # fmt: skip
     flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
     rows = raw.mutate(
         reason=_reason(raw, problems),
-        record=_record(raw),
+        record=_record(raw, columns),
         customer_id=customer_id,
         event_type=event_type,
         subject=raw.subject.strip().nullif(""),
@@ -238,23 +230,55 @@ def _times(values: dict[str, ir.Value]) -> dict[str, ir.Value]:
 
 def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringValue:
     """The problems that hold, joined by a semicolon, null where none does. A row that cannot be read has that one only."""
-    texts = [ibis.ifelse(problem.fill_null(False), f"; {text}", "") for text, problem in problems.items()]
-    joined = functools.reduce(operator.add, texts).substr(2).nullif("")
-    return ibis.ifelse(raw.problem.notnull(), ibis.literal("row cannot be read: ") + raw.problem, joined)
+    holds = {text: problem.fill_null(False) for text, problem in problems.items()}
+    joined = functools.reduce(operator.add, [ibis.ifelse(problem, f"; {text}", "") for text, problem in holds.items()]).substr(2)
+    # Nearly all rows have none, and end before a text is put together.
+    some = ibis.ifelse(functools.reduce(operator.or_, holds.values()), joined, ibis.null("string"))
+    return ibis.ifelse(raw.problem.notnull(), ibis.literal("row cannot be read: ") + raw.problem, some)
 
 
 def identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
-    """The id, trimmed and without the decimals that a spreadsheet gave it; and whether it had them."""
-    trimmed = value.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", "")
+    """The id, trimmed and without the decimals that a spreadsheet gave it (`17850.0`, `17850,0`); and whether it had them."""
+    trimmed = _trimmed(value)
+    decimal = _has_decimals(trimmed, rules)
+    return _without_decimals(trimmed, decimal), decimal
+
+
+def _has_decimals(trimmed: ir.StringValue, rules: Cleaning) -> ir.BooleanValue:
     if not rules.ids_without_decimals:
-        return trimmed, ibis.literal(False)
-    decimal = trimmed.re_search(r"^[0-9]+\.0+$").fill_null(False)
-    return ibis.ifelse(decimal, trimmed.re_extract(r"^([0-9]+)\.0+$", 1), trimmed), decimal
+        return ibis.literal(False)
+    return ibis.ifelse(trimmed.endswith("0"), trimmed.re_search(r"^-?[0-9]+(\.0+|,0)$"), False).fill_null(False)
 
 
-def _level(value: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
-    """A category, trimmed, cased and merged with others; whether its case changed, and whether it was merged."""
-    trimmed = value.strip()
+def _without_decimals(trimmed: ir.StringValue, decimal: ir.BooleanValue) -> ir.StringValue:
+    return ibis.ifelse(decimal, trimmed.re_extract(r"^(-?[0-9]+)", 1), trimmed)
+
+
+def _with_trimmed(rows: ir.Table, *names: str) -> ir.Table:
+    """The rows with some columns trimmed, as `__trimmed_<name>`.
+
+    Each stage is a view, as in the two below: within one expression, a value that is used in several places would be computed in
+    each of them.
+    """
+    return rows.mutate(**{f"__trimmed_{name}": _trimmed(rows[name]) for name in names}).view()
+
+
+def _with_identifiers(rows: ir.Table, rules: Cleaning) -> ir.Table:
+    """The rows with each trimmed id as `__id_<name>`, and whether it had decimals as `__decimal_<name>`."""
+    names = [name.removeprefix("__trimmed_") for name in rows.columns if name.startswith("__trimmed_") and name.endswith("_id")]
+    rows = rows.mutate(**{f"__decimal_{name}": _has_decimals(rows[f"__trimmed_{name}"], rules) for name in names}).view()
+    return rows.mutate(**{f"__id_{name}": _without_decimals(rows[f"__trimmed_{name}"], rows[f"__decimal_{name}"]) for name in names}).view()
+
+
+def _trimmed(text: ir.StringValue) -> ir.StringValue:
+    """Without what is invisible around it; most texts have none, and are told by their first and last character at a fifth of the cost."""
+    last = text.right(1)
+    plain = (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
+    return ibis.ifelse(plain, text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
+
+
+def _level(trimmed: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
+    """A category, cased and merged with others; whether its case changed, and whether it was merged."""
     cased = trimmed.lower() if case == "lower" else trimmed.upper() if case == "upper" else trimmed
     merges = rules.merge.get(column, {})
     if not merges:
@@ -272,7 +296,7 @@ def _attribute(value: ir.Value, name: str, rules: Cleaning) -> tuple[ir.Value, d
     """A customer attribute without impossible values, and what changed."""
     changes: dict[str, ir.BooleanValue] = {}
     if value.type().is_string():
-        value, cased, merged = _level(value, name, rules.attribute_case, rules)
+        value, cased, merged = _level(value.strip(), name, rules.attribute_case, rules)
         value = value.nullif("")
         if rules.attribute_case != "as is":
             changes[f"{name}: cased"] = cased
@@ -297,16 +321,18 @@ def _impossible(value: ir.Value, limits: Impossible) -> ir.BooleanValue:
     return functools.reduce(operator.or_, (test.fill_null(False) for test in tests))
 
 
-def _repeats(raw: ir.Table) -> ir.BooleanValue:
-    """Whether an earlier line has the same in every column."""
-    columns = [name for name in raw.columns if name not in {*ORIGIN, "unread", "problem", "record"}]
-    window = ibis.window(group_by=[raw[name] for name in columns], order_by=[raw[name] for name in ORIGIN])
-    return ibis.row_number().over(window) > 0
+def _repeats(rows: ir.Table, columns: tuple[str, ...]) -> ir.BooleanValue:
+    """Whether an earlier line is the same in every column, once all rules have changed what they change.
+
+    Lines that are set aside for another reason are no earlier ones: the line that is fit for use would be lost with them.
+    """
+    same = [rows.reason.isnull(), *(rows[name] for name in columns)]
+    return ibis.row_number().over(ibis.window(group_by=same, order_by=[rows.source_file, rows.row_number])) > 0
 
 
 def _matches(text: ir.StringValue, patterns: tuple[str | None, ...]) -> ir.BooleanValue:
-    tests = [text.re_search(pattern).fill_null(False) for pattern in patterns if pattern]
-    return functools.reduce(operator.or_, tests, ibis.literal(False))
+    one = "|".join(f"(?:{pattern})" for pattern in patterns if pattern)  # one look at each text, however many patterns
+    return text.re_search(one).fill_null(False) if one else ibis.literal(False)
 
 
 def is_no_fault(reason: ir.StringValue) -> ir.BooleanValue:
@@ -328,7 +354,8 @@ def _listed_where(flag: ir.BooleanValue, name: str) -> ir.StringValue:
 
 
 def _blank(text: ir.StringValue) -> ir.BooleanValue:
-    return text.isnull() | (text.strip() == "")
+    """Whether there is nothing in a text that was trimmed."""
+    return text.isnull() | (text == "")
 
 
 def _usable(number: ir.NumericValue, largest: float = LARGEST_AMOUNT) -> ir.BooleanValue:
@@ -340,9 +367,14 @@ def _money_or_zero(number: ir.NumericValue) -> ir.NumericValue:
     return ibis.ifelse(_usable(number), number, 0.0).cast(MONEY)
 
 
-def _record(raw: ir.Table) -> ir.StringValue:
+def records(raw: ir.Table) -> ir.Table:
+    """The raw rows with their original records; those that the source did not keep are made of the raw columns."""
+    return raw.mutate(record=_record(raw, raw.columns))
+
+
+def _record(raw: ir.Table, columns: Sequence[str]) -> ir.StringValue:
     """The original record: as the source kept it, else from the raw columns."""
-    values = {name: raw[name].cast("string") for name in raw.columns if name not in {*ORIGIN, "unread", "problem", "record"}}
+    values = {name: raw[name].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
     return ibis.coalesce(raw.record, _json(values))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.cleaning import cleaned_attribute, identifier
+from segmentation_assets.core.cleaning import RULES, cleaned_attribute, identifier
 from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets.settings_source import Files, SourceTable
 from segmentation_assets.sources import number_forms
@@ -52,7 +52,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone:
     if newest:
         record = ibis.coalesce(record, to_json(ibis.struct({"customer_id": rows.customer_id, **{name: rows[name] for name in names}})))
     else:  # records that cleaning may set aside go with what they were, also those whose id occurs again, however it is written
-        same_id = rows.customer_id.strip().re_replace(r"\.0+$", "")
+        same_id, _ = identifier(rows.customer_id, RULES)
         broken = broken | (rows.count().over(group_by=same_id) > 1)
     consent = {"consent": rows.consent} if "consent" in settings.columns else {}
     result = rows.select(

@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -57,10 +58,10 @@ class TablesSource:
         return _union(tables, RAW_CUSTOMERS)
 
     def transactions(self, engine: Engine, window: Window) -> ir.Table:
-        return self._dated("transactions", engine, window)
+        return self.dated("transactions", engine, window, self.kept_by_table("transactions", window))
 
     def events(self, engine: Engine, window: Window) -> ir.Table:
-        return self._dated("events", engine, window)
+        return self.dated("events", engine, window, self.kept_by_table("events", window))
 
     def fingerprint(self) -> str:
         """Changes with the files; for a database, with the number of rows and the latest time; with the zone, since all times do."""
@@ -107,16 +108,30 @@ class TablesSource:
 
     def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
         """What was taken in for an entity, read now where it has changed."""
-        result: list[Kept] = []
-        for position, table in enumerate(self.settings.entity(entity)):
-            result += self._taken(entity, table, window, position)
-        return result
+        return [file for files in self.kept_by_table(entity, window).values() for file in files]
 
-    def _dated(self, entity: str, engine: Engine, window: Window) -> ir.Table:
+    def kept_by_table(self, entity: str, window: Window | None = None) -> dict[str, list[Kept]]:
+        """What was taken in for an entity, by the table of the settings that names it."""
+        tables = self.settings.entity(entity)
+        places, taken = [_place(table) for table in tables], set[str]()
+        found: dict[str, list[Kept]] = {}
+        for position, (place, table) in enumerate(zip(places, tables, strict=True)):
+            kept = self._taken(entity, table, window, position)
+            # Two tables may name files of the same name, in different folders; their rows must be told apart.
+            kept = [replace(file, source=f"{file.source} (table {position + 1})") if file.source in taken else file for file in kept]
+            taken |= {file.source for file in kept}
+            found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
+        return found
+
+    def dated(self, entity: str, engine: Engine, window: Window, tables: Mapping[str, list[Kept]]) -> ir.Table:
+        """The rows of a window of transactions or events.
+
+        Args:
+            tables: what was taken in for the window, as `kept_by_table` gives it.
+        """
         contract, parts = CONTRACTS[entity], []
         by_line: list[Kept] = []
-        for position, table in enumerate(self.settings.entity(entity)):
-            kept = self._taken(entity, table, window, position)
+        for table, kept in zip(self.settings.entity(entity), tables.values(), strict=True):
             if getattr(table, "amount_is", "line") == "order":  # over all files, because an order's rows may lie in two
                 parts.append(order_cells.counted_once(scanned(engine, kept)))
             else:
@@ -131,6 +146,13 @@ class TablesSource:
         if isinstance(table, Database):
             return [self.databases.fetch(entity, table, window, position)]
         return self.intake.take(entity, table)
+
+
+def _place(table: SourceTable) -> str:
+    """What a table is told by when its columns are compared from snapshot to snapshot, wherever its folder is."""
+    if isinstance(table, Database):
+        return table.table or table.query or table.url
+    return ", ".join(Path(pattern).name for pattern in table.patterns)
 
 
 def _union(tables: list[ir.Table], contract: Contract) -> ir.Table:

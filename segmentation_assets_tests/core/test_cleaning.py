@@ -87,6 +87,9 @@ def test_each_reason_sets_a_line_aside_and_spares_the_others(change: dict[str, A
     ("change", "rules", "expected", "rule"),
     [
         ({"customer_id": " 13085.0 "}, {}, {"customer_id": "13085"}, "ids written without decimals"),
+        ({"customer_id": "17850,0"}, {}, {"customer_id": "17850"}, "ids written without decimals"),
+        ({"customer_id": "-1.0"}, {}, {"customer_id": "-1"}, "ids written without decimals"),
+        ({"customer_id": "17,850"}, {}, {"customer_id": "17,850"}, None),
         ({"customer_id": "1.50"}, {}, {"customer_id": "1.50"}, None),
         ({"customer_id": "13085.0"}, {"ids_without_decimals": False}, {"customer_id": "13085.0"}, None),
         (
@@ -130,6 +133,41 @@ def test_exact_duplicates_are_kept_or_all_but_the_first_set_aside() -> None:
     assert reasons(cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))) == dict.fromkeys(
         (2, 4), "line repeats an earlier one exactly"
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rules"),
+    [
+        ({"customer_id": "17850"}, {"customer_id": " 17850.0"}, {}),
+        ({"order_id": "9"}, {"order_id": "9.0 "}, {}),
+        ({"order_id": None}, {"order_id": " "}, {}),
+        ({"product_id": None}, {"product_id": ""}, {}),
+        ({"category": "food"}, {"category": "FOOD "}, {"category_case": "lower"}),
+        ({"category": "Fod"}, {"category": "Food"}, {"merge": {"category": {"Fod": "Food"}}}),
+        ({"category": None}, {"category": "unknown"}, {}),
+        ({"discount": None}, {"discount": 0.0}, {}),
+        ({"amount": 0.3}, {"amount": 0.1 + 0.2}, {}),
+        ({"order_id": "C9", "quantity": 2.0}, {"order_id": "C9", "amount": -10.0, "quantity": -2.0}, {"cancellation_pattern": "^C"}),
+        ({"quantity": -2.0}, {"quantity": -2.0, "amount": -10.0}, {}),
+    ],
+)
+def test_lines_are_equal_once_every_rule_has_changed_what_it_changes(
+    one: dict[str, Any], other: dict[str, Any], rules: dict[str, Any]
+) -> None:
+    judged = cleaning.judged_transactions(lines(one, other), Cleaning.model_validate({**rules, "exact_duplicates": "drop"}))
+    assert reasons(judged) == {2: "line repeats an earlier one exactly"}
+
+
+def test_a_line_is_not_lost_with_an_unusable_one_that_reads_the_same() -> None:
+    table = lines({"quantity": None, "unread": "quantity"}, {"quantity": None}, {"quantity": None})
+    judged = cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))
+    assert reasons(judged) == {1: "quantity is not a number", 3: "line repeats an earlier one exactly"}
+
+
+def test_of_equal_lines_in_two_files_the_later_file_s_are_set_aside() -> None:
+    table = raw(RAW_TRANSACTIONS, [{**LINE, "row_number": n, "source_file": f} for f, n in (("b", 1), ("a", 7))])
+    judged = cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))
+    assert [row["source_file"] for row in kept(judged)] == ["a"]
 
 
 def test_impossible_attributes_are_missing_and_spellings_merged() -> None:

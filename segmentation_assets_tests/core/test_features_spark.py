@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from segmentation_assets.contracts import EVENTS, TRANSACTIONS
+from segmentation_assets.core.cleaning import REPEATS, judged_transactions
 from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.settings_cleaning import Cleaning
 from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
+from segmentation_assets_tests.core.test_cleaning import lines
 from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 
 pytestmark = [
@@ -81,6 +84,22 @@ def test_demo_data(spark: Any, demo_history: Path) -> None:
     on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
     assert len(on_duckdb) == 2469
     assert_agree(features_on(spark, demo_history, as_of, 3), on_duckdb)
+
+
+def test_order_lines_are_judged_alike(spark: Any, tmp_path: Path) -> None:
+    changes = (
+        {}, {"customer_id": " c1\u00a0"}, {"customer_id": "17850.0"}, {"customer_id": "17850"}, {"customer_id": "17850,0", "amount": 1e12},
+        {"customer_id": None}, {"quantity": -2.0}, {"order_id": "C9"}, {"product_id": "POST"}, {"category": "FOOD\u200b"},
+    )  # fmt: skip
+    pq.write_table(lines(*changes).to_pyarrow(), tmp_path / "lines.parquet")
+    rules = Cleaning(exact_duplicates="drop", cancellation_pattern="^C", product_exclusions=("^POST$", "^DOT$"), category_case="lower")
+    wanted = ("row_number", "reason", "customer_id", "order_id", "amount", "category", "is_return")
+    found = []
+    for backend in (ibis.duckdb.connect(), spark):
+        judged = judged_transactions(read(backend, tmp_path / "lines.parquet"), rules)
+        found.append(backend.to_pyarrow(judged.rows.select(wanted).order_by("row_number")).to_pylist())
+    assert found[0] == found[1]
+    assert [row["row_number"] for row in found[0] if row["reason"] == REPEATS] == [2, 4, 10]
 
 
 @pytest.mark.parametrize("left_out", [[], ["number"]], ids=["with floats", "without floats"])

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from segmentation_assets.settings import Settings
-from segmentation_assets.source_checks import changed_columns, columns_check, no_longer_read
+from segmentation_assets.source_checks import ColumnsRead, changed_columns, columns_check, no_longer_read, remembered_columns
 from segmentation_assets.sources.guessing import combined_types
+from segmentation_assets.sources.kept import Kept
 from segmentation_assets_tests.builders import put
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
@@ -64,6 +65,52 @@ def test_types_are_those_of_all_files_and_not_of_the_last(opened: Any, tmp_path:
     kept = opened(transactions={"files": "orders", "columns": COLUMNS}).source.kept("transactions")
     assert combined_types(kept)["paid"] == kind
     assert combined_types([dataclasses.replace(file, columns={"paid": "empty"}) for file in kept]) == {"paid": "empty"}
+
+
+def compared(tables: list[tuple[str, str]], windows: list[set[str]]) -> list[tuple[dict[str, str], list[str]]]:
+    """What changes, and what stops, in each window: of tables with a file each, whose column `paid` or `total` is of a kind."""
+    kept = {
+        name: [Kept("", f"{name}.csv", 1, {"id": "text", column: kind}, (), (column,), False, (), {})]
+        for name, (column, kind) in zip(("2023", "2024"), tables, strict=True)
+    }
+    before: dict[str, dict[str, str]] = {}
+    results = []
+    for used in windows:
+        found = ColumnsRead.compared(kept, {f"{name}.csv" for name in used}, before)
+        before = found.remembered
+        results.append((found.changes, found.stops))
+    return results
+
+
+def test_a_table_that_the_window_leaves_changes_no_columns_of_another() -> None:
+    assert compared([("paid", "number"), ("total", "text")], [{"2023"}, {"2023", "2024"}, {"2024"}]) == [({}, [])] * 3
+
+
+def test_a_window_without_rows_is_looked_across() -> None:
+    kinds = {"a": "number", "b": "text"}
+    files = {"orders": [Kept("", name, 1, {"paid": kind}, (), ("paid",), False, (), {}) for name, kind in kinds.items()]}
+    first = ColumnsRead.compared(files, {"a"}, {})
+    silent = ColumnsRead.compared(files, set(), first.remembered)
+    last = ColumnsRead.compared(files, {"b"}, silent.remembered)
+    assert (silent.now, silent.changes, silent.stops) == ({}, {}, [])
+    assert (last.changes, last.stops) == ({"paid": "was number, is text"}, ["paid"])
+
+
+def test_what_was_remembered_for_all_tables_together_is_read_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "2024-02-01.json").write_text('{"paid": "number"}')
+    assert remembered_columns(tmp_path, "2024-02-01", ["orders"]) == {"orders": {"paid": "number"}}
+    assert remembered_columns(tmp_path, "2024-02-01", ["orders", "more"]) == {}
+    assert remembered_columns(tmp_path, "2024-01-01", ["orders"]) == {}
+
+
+def test_files_of_one_name_in_two_tables_are_told_apart(opened: Any, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, "orders.csv", 1, ["1"])
+    source = opened(transactions=[{"files": f"{folder}/orders.csv", "columns": COLUMNS} for folder in ("a", "b")])
+    assert {(row["source_file"], row["row_number"]) for row in source.rows("transactions")} == {
+        ("orders.csv", 1), ("orders.csv (table 2)", 1)
+    }  # fmt: skip
 
 
 def test_changes_that_stop() -> None:
