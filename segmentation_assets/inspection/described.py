@@ -1,16 +1,16 @@
 """What is said of the files of an entity: what was found in each, what could not be read, and which are equal."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from segmentation_assets.core.wording import counted
 from segmentation_assets.inspection.counts import Counted, Place, by_size
 from segmentation_assets.settings import Settings
 from segmentation_assets.settings_source import Files, Tables
-from segmentation_assets.sources import shared_orders
+from segmentation_assets.sources import located, shared_orders
 from segmentation_assets.sources.guessing import ambiguous
 from segmentation_assets.sources.kept import Kept
-from segmentation_assets.sources.located import matching_files
 from segmentation_assets.sources.mapping import KINDS
 
 LONGEST = 160  # characters of a record that are shown
@@ -23,10 +23,10 @@ def described(kept: list[Kept]) -> Iterator[str]:
         alike.setdefault(str((file.columns, file.mapped, file.date_formats, file.notes)), []).append(file)
     for group in alike.values():
         one = group[0]
+        names = one.source if len(group) == 1 else f"{one.source} and {len(group) - 1} more"
         if one.skipped:
             yield f"skipped: {', '.join(file.source for file in group)}, which {one.skipped}"
             continue
-        names = one.source if len(group) == 1 else f"{one.source} and {len(group) - 1} more"
         notes = "".join(f"; {what} {value}" for what, value in one.notes.items())
         yield f"{names}: {counted(sum(file.rows for file in group), 'row')}{notes}"
         yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
@@ -57,11 +57,21 @@ def unreadable(seen: Counted, records: dict[Place, str], name: str, settings: Se
         yield f"{column}: {what}" + (f", such as {cell!r}" if cell is not None else "")
 
 
-def equal_files(settings: Settings, name: str) -> list[tuple[str, ...]]:
-    """Files of an entity that are equal, byte for byte; each group by the names that their rows have."""
+def equal_files(settings: Settings, name: str, with_rows: Collection[str]) -> list[tuple[str, ...]]:
+    """Files of an entity that are equal, byte for byte; each group by the names that their rows have.
+
+    Args:
+        with_rows: names of the files that have rows; others are of no account.
+    """
     tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
-    found = dict(pair for table in tables if isinstance(table, Files) for pair in matching_files(table))
-    return [tuple(sorted(found[file] for file in alike)) for alike in shared_orders.equal_files(list(found))]
+    found = dict(pair for table in tables if isinstance(table, Files) for pair in located.matching_files(table) if pair[1] in with_rows)
+    return [_names(alike, found) for alike in shared_orders.equal_files(list(found))]
+
+
+def _names(alike: list[Path], found: dict[Path, str]) -> tuple[str, ...]:
+    """The names of files, or their paths where the names are not enough."""
+    names = {found[file] for file in alike}
+    return tuple(sorted(names if len(names) == len(alike) else map(str, alike)))
 
 
 def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:

@@ -111,8 +111,8 @@ class EntityLook:
         yield from described.unreadable(seen, records, self.name, self.settings)
         yield from self._doubled(judged)
         if self.orders:
+            yield from order_cells.told(identities.repeated_amounts(self.engine, self.orders))
             yield from self._large(self.orders, raw)
-            yield from order_cells.told(self.engine.rows(order_cells.repeats(raw))[0])
         if ENTITIES[self.name]:
             yield from self._feed().lines(self.name)
 
@@ -134,7 +134,7 @@ class EntityLook:
     def _doubled(self, judged: cleaning.Judged) -> Iterator[str]:
         """Files that are equal, and orders or lines that come from two."""
         drops = self.settings.cleaning.exact_duplicates == "drop"
-        equal = described.equal_files(self.settings, self.name)
+        equal = described.equal_files(self.settings, self.name, {file.source for file in self.kept if file.rows})
         shared = identities.shared_orders(self.engine, self.orders) if self.orders else []
         yield from advice.of_equal_files(equal, self.name, shared, drops)
         yield from advice.of_shared_orders(shared, equal, drops)

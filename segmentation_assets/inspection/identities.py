@@ -16,11 +16,12 @@ from segmentation_assets.core.cleaning import ORIGIN, Judged
 from segmentation_assets.engines import Engine
 from segmentation_assets.inspection.counts import Days
 from segmentation_assets.settings_cleaning import Cleaning
+from segmentation_assets.sources import order_cells
 
 LARGE_SHARE = 0.05  # of all orders, from which on an id may stand for nobody
-TIMES_OTHERS = 3  # orders of such an id, in those of the average other one: in a small shop anyone has 5%
+TIMES_OTHERS = 10  # orders of such an id, in those of the average other one: in a small shop anyone has 5%
 FOR_NOBODY = frozenset(
-    ("0", "1", "-1", "99999", "999999", "guest", "guests", "anonymous", "anonym", "unknown", "walk-in", "walkin", "cash", "default", "test")
+    ("0", "-1", "99999", "999999", "guest", "guests", "anonymous", "anonym", "unknown", "walk-in", "walkin", "cash", "default", "test")
 )  # words that are told whatever the others have
 SEVERAL = 3
 
@@ -62,7 +63,8 @@ class Orders:
     Attributes:
         lines: the lines, with hashes of their `customer`, `number` of order, and `file`, which is null where an order was made of
             customer and day: such a one may well be in two files.
-        table: one row for each customer and order, by these hashes, with its `first` and `last` file. Whole numbers take a tenth of
+        table: one row for each customer and order, by these hashes, with its `first` and `last` file, and
+            what was bought. Whole numbers take a tenth of
             the memory and time of texts.
         total, customers: how many orders and customers there are.
     """
@@ -77,12 +79,16 @@ def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
     """Write every order with the files that its lines come from, so that what follows need not look at all lines again."""
     rows = judged.rows
     made = judged.touched[cleaning.MADE_ORDER_ID]
+    none = ibis.null("int64")
     lines = rows.filter(rows.reason.isnull()).mutate(
         customer=rows.customer_id.hash(),
         number=rows.order_id.hash(),
-        file=ibis.ifelse(made, ibis.null("int64"), rows.source_file.hash()),
+        file=ibis.ifelse(made, none, rows.source_file.hash()),
+        product=ibis.ifelse(rows.product_id.isnull(), none, rows.product_id.hash()),
     )
-    engine.write(lines.group_by("customer", "number").agg(first=lines.file.min(), last=lines.file.max()), file)
+    hashed = lines.select("customer", "number", "file", "amount", product_id=lines.product)
+    files = {"first": hashed.file.min(), "last": hashed.file.max()}
+    engine.write(hashed.group_by("customer", "number").agg(**files, **order_cells.bought(hashed)), file)
     table = engine.scan([file])
     facts = engine.rows(table.agg(total=table.count(), customers=table.customer.nunique()))[0]
     return Orders(lines, table, int(facts["total"]), int(facts["customers"]))
@@ -163,6 +169,11 @@ def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:
         one, other = sorted((row["one"], row["other"]))
         found.append(SharedOrders(one, other, pairs[row["first"], row["last"]], row["example"]))
     return sorted(found, key=lambda pair: (-pair.orders, pair.one, pair.other))
+
+
+def repeated_amounts(engine: Engine, orders: Orders) -> dict[str, Any]:
+    """Counts that tell whether the amounts of lines are their orders', as `order_cells.are_repeated` reads them; of orders in one file."""
+    return engine.rows(order_cells.repeats_of(orders.table.filter(orders.table.first == orders.table.last)))[0]
 
 
 def equal_lines(engine: Engine, judged: Judged) -> list[EqualLines]:

@@ -119,16 +119,28 @@ def repeats(rows: ir.Table) -> ir.Table:
     """One row of counts that tell whether the amounts of order lines are their orders', repeated on each line; read it by `are_repeated`.
 
     Args:
-        rows: order lines with `order_id`, `customer_id`, `product_id` and `amount`, of several files with `source_file`.
+        rows: order lines with `order_id`, `customer_id`, `product_id` and `amount`.
     """
-    some = rows.filter(rows.order_id.notnull() & rows.amount.notnull() & (rows.amount > 0))
-    by_file = ["source_file"] if "source_file" in rows.columns else []  # an export that is there twice repeats its lines
-    order = some.group_by([*by_file, "order_id", "customer_id"])
-    orders = order.agg(
-        lines=ibis._.count(), least=ibis._.amount.min(), most=ibis._.amount.max(), products=ibis._.product_id.nunique(),
-        without=ibis._.product_id.isnull().cast("int64").sum(),
-    )  # fmt: skip
-    several = orders.filter((orders.lines > 1) & ((orders.products > 1) | (orders.without == orders.lines)))
+    return repeats_of(rows.filter(rows.order_id.notnull()).group_by(["order_id", "customer_id"]).agg(**bought(rows)))
+
+
+def bought(rows: ir.Table) -> dict[str, ir.Value]:
+    """What `repeats_of` needs to know of an order: of its lines with an amount above zero, their number, amounts and products."""
+    paid = (rows.amount > 0).fill_null(False)
+    return {
+        "lines": paid.cast("int64").sum(),
+        "least": rows.amount.min(where=paid),
+        "most": rows.amount.max(where=paid),
+        "first_product": rows.product_id.min(where=paid),
+        "last_product": rows.product_id.max(where=paid),
+        "without": (paid & rows.product_id.isnull()).cast("int64").sum(),
+    }
+
+
+def repeats_of(orders: ir.Table) -> ir.Table:
+    """The same counts, of one row for each order with what `bought` has."""
+    several_products = (orders.first_product < orders.last_product).fill_null(False)
+    several = orders.filter((orders.lines > 1) & (several_products | (orders.without == orders.lines)))
     amounts = several.group_by(amount=several.most).agg(
         orders=ibis._.count(), same=(ibis._.least == ibis._.most).cast("int64").sum(), surplus=((ibis._.lines - 1) * ibis._.least).sum()
     )

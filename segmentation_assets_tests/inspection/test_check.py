@@ -272,13 +272,19 @@ def test_examples_are_the_first_three_rows_with_their_records(tmp_path: Path) ->
 
 
 def test_amounts_that_repeat_on_each_line_of_an_order_are_told(tmp_path: Path) -> None:
-    orders = "".join(f"c{o},2024-01-05,{10 + o},{line},#{o}\n" for o in range(4) for line in range(2))
-    (tmp_path / "orders.csv").write_text("id,day,paid,sku,order\n" + orders)
-    columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "product_id": "sku", "order_id": "order"}
-    table = {"files": str(tmp_path / "orders.csv"), "columns": columns}
-    settings = {"data_dir": str(tmp_path / "data"), "snapshots": {"first": "2024-02-01", "last": "2024-02-01"}}
-    by_line = inspect(Settings(**settings, source={"kind": "tables", "transactions": table})).lines
-    assert any("in 4 of 4 orders of several lines, each line has the same amount" in line and "46.00" in line for line in by_line)
-    by_order = inspect(Settings(**settings, source={"kind": "tables", "transactions": {**table, "amount_is": "order"}})).lines
-    assert not any("same amount" in line for line in by_order)
-    assert any("amounts of the order, counted once" in line for line in by_order)
+    orders = "".join(f"c{o},2024-01-05,{10 + o},#{o},{line}\n" for o in range(4) for line in range(2))
+    files, columns = {"a.csv": "id,day,paid,no,sku\n" + orders}, {**ORDERS, "product_id": "sku"}
+    (warning,) = told(checked(tmp_path, files, columns), "same amount")
+    assert "in 4 of 4 orders of several lines, each line has the same amount" in warning
+    assert "46.00" in warning
+    table = {"files": str(tmp_path / "orders"), "columns": columns, "amount_is": "order"}
+    (tmp_path / "by order").mkdir()
+    by_order = checked(tmp_path / "by order", files, columns, source={"kind": "tables", "transactions": table})
+    assert not told(by_order, "same amount")
+    assert told(by_order, "amounts of the order, counted once")
+
+
+def test_empty_files_are_no_equal_ones(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": "", "c.csv": "", "d.csv": HEADER, "e.csv": HEADER})
+    assert told(found, "skipped: b.csv, c.csv, which")
+    assert not told(found, "byte for byte")
