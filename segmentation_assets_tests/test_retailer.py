@@ -12,12 +12,11 @@ import pytest
 import yaml
 
 from segmentation_assets.publish import DATABASE
-from segmentation_assets.sources import first_settings
+from segmentation_assets.sources import file_profile, first_settings
 from segmentation_assets_tests import retailer
 from segmentation_assets_tests.conftest import ROOT, environment
 
 LAST = "2011-12-01"  # the orders go on to 9 December, which is a part of a month
-NOT_PRODUCTS = [f"^{code}$" for code in retailer.NOT_PRODUCTS]
 QUICK = {"k": 3, "k_max": 3, "algorithms": ["kmeans"], "resamples": 10, "stability_sample": 500}
 
 
@@ -29,13 +28,10 @@ class Shop:
     exports: retailer.Exports
 
     def settings(self, first: str, **sections: dict[str, Any]) -> Path:
-        """The settings file, with what a person has to say: which snapshots, what to do with doubled lines, and what may be set aside."""
-        written = yaml.safe_load(first_settings.write(first_settings.look_at([self.folder / "orders"]), self.folder))
-        written["snapshots"] = {"first": first, "last": LAST, "cadence": "monthly"}
-        cleaning = written.setdefault("cleaning", {})
-        cleaning |= {"largest_reject_share": 0.4, "exact_duplicates": "drop"}
-        cleaning.setdefault("cancellation_pattern", "^C")
-        cleaning.setdefault("product_exclusions", NOT_PRODUCTS)
+        """The settings file, with what a person has to say: from which snapshot on, and that carriage is no product, whose code has a digit."""
+        written = yaml.safe_load(first_settings.write(file_profile.look_at([self.folder / "orders"]), self.folder))
+        written["snapshots"]["first"] = first
+        written["cleaning"]["product_exclusions"].append("^C2$")
         file = self.folder / "segmentation.yaml"
         file.write_text(yaml.safe_dump(written | sections), encoding="utf-8")
         return file

@@ -22,7 +22,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.inspection import _described
+from segmentation_assets.inspection.described import described
 from segmentation_assets.settings_source import FileLookup, Files
 from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
@@ -179,7 +179,7 @@ def test_files_without_rows_are_passed_over_and_named(opened: Any, tmp_path: Pat
         "8.parquet": "has columns and no rows",
         "old/": "is a folder in a folder; to read it too, write `files: in/**/*.csv`, or list it",
     }
-    assert "skipped: 3.csv, 4.csv.gz, 7.csv, which is empty" in [" ".join(line.split()) for line in _described(kept)]
+    assert "skipped: 3.csv, 4.csv.gz, 7.csv, which is empty" in [" ".join(line.split()) for line in described(kept)]
     text = write(look_at([folder]), tmp_path)
     assert "files: in\n" in text and "3.csv, which is empty" in text and "2024-02-05 to 2024-02-13" in text
 
