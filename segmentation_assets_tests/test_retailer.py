@@ -28,7 +28,7 @@ class Shop:
     exports: retailer.Exports
 
     def settings(self, first: str, **sections: dict[str, Any]) -> Path:
-        """The settings file, with what a person has to say: the first snapshot, and that carriage, whose code has a digit, is no product."""
+        """The settings file, with what a person has to say: the first snapshot, and that carriage is no product."""
         written = yaml.safe_load(first_settings.write(file_profile.look_at([self.folder / "orders"]), self.folder))
         written["snapshots"]["first"] = first
         written["cleaning"]["product_exclusions"].append("^C2$")
