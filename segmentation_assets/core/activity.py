@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.core.cleaning import MONEY
-from segmentation_assets.core.orders import count_where, exact_sum, placed
+from segmentation_assets.core.orders import count_where, exact_sum, hour_of_day, order_days, placed
 from segmentation_assets.core.windows import Calendar
 
 SATURDAY = 5  # days of the week are counted from Monday = 0
@@ -59,10 +59,7 @@ def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) ->
 
 def order_sums(orders: ir.Table) -> dict[str, ir.Value]:
     """The sums over orders that features are made of; rows of CUSTOMER_ORDERS that are no order add nothing."""
-    is_order, hour = orders.ordered_at.notnull(), orders.ordered_at.hour()
-    # A source that has dates only puts every order at midnight: such orders have no hour, and are in no part of the day.
-    timed = (hour + orders.ordered_at.minute() + orders.ordered_at.second()) > 0
-    hour = ibis.ifelse(timed, hour, ibis.null(hour.type()))
+    is_order, hour = orders.ordered_at.notnull(), hour_of_day(orders.ordered_at)
     value = orders.purchases.cast(MONEY)
     return {
         "orders": count_where(is_order),
@@ -78,17 +75,12 @@ def order_sums(orders: ir.Table) -> dict[str, ir.Value]:
 
 
 def _gaps(orders: ir.Table) -> ir.Table:
-    """Days with an order by customer and window, squares of the days between them, and the last day before the window's first.
-
-    Made of days alone and apart from the sums, because a `lag` sorts all that it is given, and orders are wide.
-    """
-    days = orders.select("customer_id", "window_start", day=orders.order_day).distinct()
-    days = days.mutate(previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day))
+    """Days with an order by customer and window, squares of the days between them, and the last day before the window's first."""
+    days = order_days(orders)
     within = days.previous >= days.window_start
-    gap = days.day.delta(days.previous, unit="day").cast("int64")
     return days.group_by("customer_id", "window_start").agg(
         order_days=days.count(),
-        gap_days_squared=ibis.ifelse(within, gap * gap, 0).sum(),
+        gap_days_squared=ibis.ifelse(within, days.gap * days.gap, 0).sum(),
         previous_day=ibis.ifelse(within, ibis.null("date"), days.previous).max(),
     )
 

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
 from segmentation_assets.core.feature_catalog import FEATURES, Feature, event_features, slug
-from segmentation_assets.core.orders import count_where, counted, undone
+from segmentation_assets.core.orders import count_where, counted, order_days, undone
 from segmentation_assets.core.windows import Lookback
 
 BOOKKEEPING = {
@@ -179,12 +179,10 @@ def _counted_anew(orders: ir.Table, lookback: Lookback) -> ir.Table:
     sums = dated.group_by("customer_id").agg(
         **order_sums(dated), **_recent_sums(dated, recent), active_windows=dated.window_start.nunique()
     )
-    days = dated.select("customer_id", day=dated.order_day).distinct()
-    days = days.mutate(previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day))
-    gap = days.day.delta(days.previous, unit="day").cast("int64")
+    days = order_days(dated)
     gaps = days.group_by("customer_id").agg(
         order_days=days.count(),
-        gap_days_squared=(gap * gap).sum().fill_null(0),
+        gap_days_squared=(days.gap * days.gap).sum().fill_null(0),
         gap_days=days.day.max().delta(days.day.min(), unit="day").cast("int64"),
     )
     return sums.left_join(gaps, "customer_id").drop("customer_id_right")

@@ -9,7 +9,7 @@ import datetime as dt
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.orders import placed
+from segmentation_assets.core.orders import hour_of_day, placed
 from segmentation_assets.core.windows import Calendar, Lookback
 
 UNKNOWN_HOUR = -1
@@ -23,13 +23,12 @@ def order_seasonality(orders: ir.Table, previous: ir.Table, calendar: Calendar) 
         orders: contract CUSTOMER_ORDERS, of the snapshot's window; previous: this table one snapshot earlier.
     """
     orders = placed(orders)
-    hour, day = orders.ordered_at.hour(), orders.order_day
-    timed = (hour + orders.ordered_at.minute() + orders.ordered_at.second()) > 0  # midnight sharp marks a date without a time
+    day = orders.order_day
     slots = orders.mutate(
         window_start=calendar.window_start(day),
         month=day.truncate("M").cast("date"),
         weekday=day.day_of_week.index().cast("int64"),
-        hour=ibis.ifelse(timed, hour.cast("int64"), UNKNOWN_HOUR).cast("int64"),
+        hour=hour_of_day(orders.ordered_at).cast("int64").fill_null(UNKNOWN_HOUR).cast("int64"),
     )
     counted = slots.group_by(*SEASONALITY).agg(orders=slots.count(), revenue=slots.purchases.sum().cast("decimal(38, 4)"))
     return _carried(counted, previous.select(*counted.columns), SEASONALITY)

@@ -143,6 +143,25 @@ def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier
     return joined.select("customer_id", last_order_at=ibis.coalesce(joined.found_at, joined.earlier_order_at))
 
 
+def hour_of_day(time: ir.TimestampValue) -> ir.IntegerValue:
+    """The hour; empty at midnight sharp, which is where a source that has dates only puts every order."""
+    timed = (time.hour() + time.minute() + time.second()) > 0
+    return ibis.ifelse(timed, time.hour(), ibis.null(time.hour().type()))
+
+
+def order_days(orders: ir.Table) -> ir.Table:
+    """Customers' days with an order: customer_id, window_start, day, `previous` and the `gap` in days (both empty for the first).
+
+    Made of days alone, because a `lag` sorts all that it is given, and orders are wide.
+
+    Args:
+        orders: orders that were placed, with their `window_start`.
+    """
+    days = orders.select("customer_id", "window_start", day=orders.order_day).distinct()
+    days = days.mutate(previous=days.day.lag().over(group_by=days.customer_id, order_by=days.day))
+    return days.mutate(gap=days.day.delta(days.previous, unit="day").cast("int64"))
+
+
 def count_where(condition: ir.BooleanValue) -> ir.IntegerScalar:
     """How often the condition holds. Counted and not summed: DuckDB sums integers in 128 bits, four times the room."""
     return ibis.ifelse(condition, 1, ibis.null("int64")).count()

@@ -10,6 +10,7 @@ from typing import Any
 
 import ibis
 
+from segmentation_assets.core import wording
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import one_currency
@@ -205,16 +206,12 @@ def doubts(forms: Mapping[str, Forms], reading: Reading) -> tuple[str, ...]:
     found = [_two_ways(column, one, cells, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
     for column, one in forms.items():
         if not one_currency(one.currencies):
-            named = ", ".join(f"{token} ({_cells(n)})" for token, n in one.currencies.items())
+            named = ", ".join(f"{token} ({wording.counted(n, 'cell')})" for token, n in one.currencies.items())
             found.append(
                 f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
                 "currency."
             )
     return tuple(found)
-
-
-def _cells(n: int) -> str:
-    return f"{n:,} cell{'' if n == 1 else 's'}"
 
 
 def column_marks(cells: Cells, column: str) -> Marks:
@@ -227,7 +224,7 @@ def _two_ways(column: str, one: Forms, cells: Cells, marks: Marks) -> str:
     as_thousands, as_decimals = (one.sum_point, one.sum_comma) if mark == COMMA else (one.sum_comma, one.sum_point)
     is_thousands = marks.decimal != mark
     used, other = (as_thousands, as_decimals) if is_thousands else (as_decimals, as_thousands)
-    what = f"{_cells(one.in_doubt)} such as {one.example!r} can be read two ways"
+    what = f"{wording.counted(one.in_doubt, 'cell')} such as {one.example!r} can be read two ways"
     ways = ("with thousands", "with decimals") if is_thousands else ("with decimals", "with thousands")
     sums = f"{ways[0]}, as they are read, the column adds up to {used:,.2f}; {ways[1]} to {other:,.2f}"
     if marks.given:

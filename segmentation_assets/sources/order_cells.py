@@ -11,6 +11,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
@@ -50,7 +51,7 @@ def notes(settings: Any, left: int = 0) -> dict[str, str]:
     return {
         **({"amounts": "of the order, counted once"} if getattr(settings, "amount_is", "line") == "order" else {}),
         **({"from the order's first row": ", ".join(fill)} if fill else {}),
-        **({"left out": f"{left:,} row{'' if left == 1 else 's'}, because {condition}"} if condition is not None else {}),
+        **({"left out": f"{counted(left, 'row')}, because {condition}"} if condition is not None else {}),
     }
 
 

@@ -10,8 +10,6 @@ import ibis
 
 from segmentation_assets.sources.reading import connect
 
-CHUNK = 1 << 20  # bytes that are read at once
-
 
 @dataclass(frozen=True)
 class Shared:
@@ -48,21 +46,14 @@ def equal_files(found: Sequence[Path]) -> list[list[Path]]:
     contents: dict[str, list[Path]] = defaultdict(list)
     for size, files in sizes.items():
         for file in files if size and len(files) > 1 else ():
-            contents[_digest(file)].append(file)
+            with file.open("rb") as opened:
+                contents[hashlib.file_digest(opened, "sha256").hexdigest()].append(file)
     return [alike for alike in contents.values() if len(alike) > 1]
 
 
 def equal_names(found: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
     """The names of files that are equal."""
     return tuple(tuple(sorted(file.name for file in alike)) for alike in equal_files(found))
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _orders(ids: Sequence[Path]) -> tuple[int, float]:

@@ -46,11 +46,7 @@ class TablesSource:
         tables = []
         end = midnight(window.end)
         for position, table in enumerate(self.settings.customers):
-            kept = (
-                [self.databases.fetch("customers", table, None, position)]
-                if isinstance(table, Database)
-                else self.intake.take("customers", table)
-            )
+            kept = self._taken("customers", table, None, position)
             newest = table.repeats == "newest"
             rows = engine.scan([self.intake.with_attributes(kept, table)], **({PLACE: True} if newest else {}))
             known = rows.filter((rows.known_at < end) | rows.known_at.isnull())
@@ -116,14 +112,17 @@ class TablesSource:
         places, taken = [_place(table) for table in tables], set[str]()
         found: dict[str, list[Kept]] = {}
         for position, (place, table) in enumerate(zip(places, tables, strict=True)):
-            kept = (
-                [self.databases.fetch(entity, table, window, position)] if isinstance(table, Database) else self.intake.take(entity, table)
-            )
+            kept = self._taken(entity, table, window, position)
             # Two tables may name files of the same name, in different folders; their rows must be told apart.
             kept = [replace(file, source=f"{file.source} (table {position + 1})") if file.source in taken else file for file in kept]
             taken |= {file.source for file in kept}
             found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
         return found
+
+    def _taken(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[Kept]:
+        if isinstance(table, Database):
+            return [self.databases.fetch(entity, table, window, position)]
+        return self.intake.take(entity, table)
 
     def dated(self, entity: str, engine: Engine, window: Window, taken: Mapping[str, list[Kept]]) -> ir.Table:
         """The rows of a window from what was taken in for transactions or events, as `kept_by_table` gives it."""
