@@ -64,6 +64,14 @@ SHARED = {
 LONGEST = ("demo", "daemon", "history")  # begun first, so that no worker is left with one of them at the end
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case after its argument where its value is bytes or long text.
+
+    An archive's bytes hold the second at which it was made, and two workers must collect the same names.
+    """
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share what takes long to make go to one worker, so that no other makes it too or waits; the longest go first."""
