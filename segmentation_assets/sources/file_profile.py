@@ -50,6 +50,7 @@ class FileProfile:
     export: Export | None = None  # the known export that it is
     signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
     shared: Shared = NOTHING_SHARED  # with other files of the folder
+    either_way: bool = False  # whether each of its dates can be read day first and month first
 
     @property
     def has_events(self) -> bool:
@@ -82,7 +83,7 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     every = list(inside.columns)
     if not inside.alike or len(every) <= MOST_FULL_LOOKS:
         return _looked_at_in_full(folder, every, inside)
-    looks = [look(file) for file in progress.through(inside.some, f"looking at {folder.name}")]
+    looks = _days_and_months_alike([look(file) for file in progress.through(inside.some, f"looking at {folder.name}")])
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
     first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
@@ -94,8 +95,16 @@ def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_surv
     with tempfile.TemporaryDirectory() as scratch:
         ids = [Path(scratch) / f"{number}.parquet" for number in range(len(inside))]
         pairs = progress.through(list(zip(inside, ids, strict=True)), f"looking at {folder.name}")
-        looks = [look(file, place) for file, place in pairs]
+        looks = _days_and_months_alike([look(file, place) for file, place in pairs])
         return [_together(folder, looks, shared_orders(inside, ids), survey.notes)] if survey.alike else looks
+
+
+def _days_and_months_alike(looks: list[FileProfile]) -> list[FileProfile]:
+    """With dates that can be read two ways read as those of the first file that shows whether the day or the month comes first."""
+    decided = next((one.formats for one in looks if guessing.ambiguous(one.formats) and not one.either_way), None)
+    if decided is None:
+        return looks
+    return [look(one.file, formats=decided) if one.either_way and one.formats != decided else one for one in looks]
 
 
 def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes: dict[str, str]) -> FileProfile:
@@ -112,16 +121,17 @@ def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes:
     )
 
 
-def look(file: Path, order_ids: Path | None = None) -> FileProfile:
+def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("auto",)) -> FileProfile:
     """Read a file and guess what its columns are.
 
     Args:
         order_ids: file to be written, if it holds orders, with their ids.
+        formats: in which dates are written.
 
     Raises:
         SourceError: it cannot be read.
     """
-    settings = Files(files=str(file))
+    settings = Files(files=str(file), date_format=[one for one in formats if one != ISO] or ISO)
     backend = connect()
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -132,14 +142,14 @@ def look(file: Path, order_ids: Path | None = None) -> FileProfile:
                 rows = files.read_file(backend, file, settings, Path(scratch), careful=True)
                 types = guessing.column_types(backend, rows, Cells(settings))
             likely = _perhaps_dates(backend, rows, types)
-            formats = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
-            dates = {column for column in likely if _reads_dates(backend, rows, column, formats[column], settings)}
+            written = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
+            dates = {column for column in likely if _reads_dates(backend, rows, column, written[column], settings)}
             types = {
                 column: "date" if column in dates and (kind == "text" or _named_like(column, "ordered_at")) else kind
                 for column, kind in types.items()
             }
             export = exports.known(rows.columns)
-            found = _of_export(backend, rows, Cells(settings), export, types) if export else _with_amount(_matched(types))
+            found = _of_export(backend, rows, Cells(settings), export, types) if export else _of_names(types)
             numeric = [column for name in NUMBERS if name in found for column in columns_of(found[name], rows.columns)]
             numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), points_are_decimal=rows.has_numbers)
             ids = found.get("customer_id")
@@ -148,11 +158,12 @@ def look(file: Path, order_ids: Path | None = None) -> FileProfile:
             dated = when or next((column for column in likely if types[column] == "date"), None)  # such as a date of birth
             span: dict[str, dt.datetime | None] = {"first": None, "last": None}
             if when:
-                time = Cells(settings, formats.get(when, (ISO,))).time(rows.table[when])
+                time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
                 span = backend.to_pyarrow(rows.table.agg(first=time.min(), last=time.max())).to_pylist()[0]
-            cells = Cells(settings, formats.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
+            cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
+            either_way = dated is not None and guessing.reads_either_way(backend, rows.table[dated], written[dated], settings)
     finally:
         backend.disconnect()
     first, last = span["first"], span["last"]
@@ -161,13 +172,14 @@ def look(file: Path, order_ids: Path | None = None) -> FileProfile:
         types,
         rows.notes,
         found,
-        formats.get(dated, ()) if dated else (),
+        written.get(dated, ()) if dated else (),
         first.date() if first else None,
         last.date() if last else None,
         numbers,
         repeat,
         export,
         signs,
+        either_way=either_way,
     )
 
 
@@ -208,6 +220,10 @@ def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str
     )
 
 
+def _of_names(types: dict[str, str]) -> dict[str, str]:
+    return _with_order_id(_with_amount(_matched(types)), types)
+
+
 def _matched(types: dict[str, str]) -> dict[str, str]:
     """Canonical column -> source column, by name and type; each source column once."""
     taken: dict[str, str] = {}
@@ -228,6 +244,14 @@ def _with_amount(found: dict[str, str]) -> dict[str, str]:
     if "amount" in found or not {"price", "quantity"} <= set(found):
         return found
     return {**found, "amount": f"{identifier(found['quantity'])} * {identifier(found['price'])}"}
+
+
+def _with_order_id(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:
+    """With `id` for the order's, where rows seem to be whole orders: of lines, `id` would be the line's, and each line an order."""
+    if "order_id" in found or not {"customer_id", "ordered_at", "amount"} <= set(found) or {"product_id", "quantity"} & set(found):
+        return found
+    free = [name for name in types if name.casefold() == "id" and name not in found.values() and types[name] != "empty"]
+    return {**found, "order_id": free[0]} if free else found
 
 
 def _of_export(backend: Any, rows: SourceRows, cells: Cells, export: Export, types: dict[str, str]) -> dict[str, str]:

@@ -51,6 +51,17 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     return tuple(chosen) or (ISO,)
 
 
+def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], reading: Reading) -> bool:
+    """Whether every date of a sample can be read day first and month first, so that only another file can tell which it is."""
+    other = ambiguous(formats)
+    if reading.date_formats != ("auto",) or other is None:
+        return False
+    text = tidy(Cells(reading).text(value)).strip().name("text").as_table().filter(ibis._.text.notnull()).limit(SAMPLE)
+    mirrored = tuple(_mirrored(written) if _day_first(written) is not None else written for written in formats)
+    (_, *counts) = _counts(backend, text, (*formats, *mirrored), reading)
+    return counts[: len(formats)] == counts[len(formats) :]
+
+
 def _possible(backend: Any, sample: ir.Table) -> list[str]:
     """The formats whose marks and letters occur in a text at all: to try the others takes long."""
     needs = {mark: sample.text.contains(mark) for mark in "/.-:, "} | {"letters": sample.text.re_search("[A-Za-z]")}
@@ -86,8 +97,12 @@ def ambiguous(formats: Sequence[str]) -> str | None:
     """The other reading of a day-first or month-first written, for the person to look at."""
     for written in formats:
         if _day_first(written) is not None:
-            return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+            return _mirrored(written)
     return None
+
+
+def _mirrored(written: str) -> str:
+    return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
 
 
 def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:

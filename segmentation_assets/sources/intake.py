@@ -30,7 +30,7 @@ from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
-VERSION = 10  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 11  # of what is kept; raise it when reading changes, so that files are read anew
 
 SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
 
@@ -181,12 +181,13 @@ class Intake:
         return Kept(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
 
     def _date_formats(self, reading: TableReader, found: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
-        """The date formats in force. A guess is made from the first file with rows, and holds for all of them."""
+        """The date formats in force: a guess from the first file whose dates can be read one way only, else from the first with rows."""
         entity, settings = reading.entity, reading.settings
         if settings.date_formats != ("auto",):
             return guessing.date_formats(None, ibis.literal(""), settings)
         if settings.columns.get(TIMES[entity]) is None:
             return (ISO,)
+        undecided: tuple[str, ...] = ()
         for file, _ in found:
             digest = self._digest(entity, settings, file, "guess", ())
             guess = self.folder / entity / f"{digest}.dates.json"
@@ -194,10 +195,11 @@ class Intake:
                 if not guess.exists():
                     guess.parent.mkdir(parents=True, exist_ok=True)
                     _replace(guess, json.dumps(_guessed_formats(reading, file)))
-                formats = json.loads(guess.read_text(encoding="utf-8"))
-            if formats:
+                formats, either_way = json.loads(guess.read_text(encoding="utf-8"))
+            if formats and not either_way:
                 return tuple(formats)
-        return (ISO,)
+            undecided = undecided or tuple(formats)
+        return undecided or (ISO,)
 
     def _digest(
         self, entity: str, settings: Any, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str] | None = None
@@ -243,13 +245,13 @@ def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Writte
     )  # fmt: skip
 
 
-def _guessed_formats(reading: TableReader, file: Path) -> tuple[str, ...]:
-    """The formats of a file's dates; none where it has no rows."""
+def _guessed_formats(reading: TableReader, file: Path) -> tuple[tuple[str, ...], bool]:
+    """The formats of a file's dates, none where it has no rows, and whether day and month could be the other way round."""
     try:
         with reading.opened(file, reading.settings) as rows:
             return reading.date_formats(rows, file)
     except NoRows:
-        return ()
+        return (), False
     except duckdb.Error:
         with reading.opened(file, reading.settings, careful=True) as rows:
             return reading.date_formats(rows, file)

@@ -156,11 +156,12 @@ class TableReader(FileReader):
             self._lookups = read_lookups(self.backend, self.settings, self.lasting())
         return self._lookups
 
-    def date_formats(self, rows: FileRows, file: Path) -> tuple[str, ...]:
-        """The formats in which a file seems to write its dates."""
+    def date_formats(self, rows: FileRows, file: Path) -> tuple[tuple[str, ...], bool]:
+        """The formats in which a file seems to write its dates, and whether day and month could be the other way round."""
         table = joined(rows.viewed(self.backend), self.lookups, file)
         value = resolve(self.entity, self.settings, table, Cells(self.settings), str(file)).values[TIMES[self.entity]].value
-        return guessing.date_formats(self.backend, value, self.settings)
+        formats = guessing.date_formats(self.backend, value, self.settings)
+        return formats, guessing.reads_either_way(self.backend, value, formats, self.settings)
 
     @property
     def takes_several(self) -> bool:

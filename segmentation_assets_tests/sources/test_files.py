@@ -270,6 +270,13 @@ def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> 
     assert source.source.fingerprint() != before
 
 
+def test_one_file_tells_whether_the_day_or_the_month_comes_first_in_all(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,day,paid,what\nc1,03/04/2024,1,\n")  # 4 March or 3 April
+    (tmp_path / "b.csv").write_text("id,day,paid,what\nc1,03/20/2024,1,\n")
+    rows = opened(transactions={"files": "*.csv", "columns": COLUMNS}).rows()
+    assert sorted(row["ordered_at"] for row in rows) == [dt.datetime(2024, 3, 4), dt.datetime(2024, 3, 20)]
+
+
 def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,2,B\nc3,2024-01-05,3,\n")
     (tmp_path / "p.csv").write_text("sku,what\nA,Bread\n")

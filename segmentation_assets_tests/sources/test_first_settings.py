@@ -78,6 +78,23 @@ def test_a_folder_of_files_that_are_alike_is_one_table(tmp_path: Path) -> None:
     assert "orders are dated 2024-01-05 to 2024-03-05" in text
 
 
+def test_a_later_file_tells_whether_the_day_or_the_month_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "a.csv").write_text("customer_id,date,amount\nc1,01/02/2024,3\nc2,01/03/2024,3\n")
+    (tmp_path / "exports" / "b.csv").write_text("customer_id,date,amount\nc1,02/20/2024,3\n")
+    source, text = proposed(tmp_path, "exports")
+    assert source["transactions"][0]["date_format"] == "%m/%d/%Y"
+    assert "orders are dated 2024-01-02 to 2024-02-20" in text
+
+
+@pytest.mark.parametrize(("further", "expected"), [("city", "id"), ("sku", None)])
+def test_an_id_is_the_orders_where_rows_are_whole_orders(tmp_path: Path, further: str, expected: str | None) -> None:
+    rows = "".join(f"{i},c{i % 3},2024-01-{i:02d},{i},x{i}\n" for i in range(1, 20))
+    (tmp_path / "orders.csv").write_text(f"id,customer_id,created_at,total,{further}\n{rows}")
+    source, _ = proposed(tmp_path, "orders.csv")
+    assert source["transactions"][0]["columns"].get("order_id") == expected
+
+
 @pytest.mark.parametrize(
     ("header", "row", "expected"),
     [
