@@ -61,7 +61,7 @@ class Volume:
     def sentence(self) -> str:
         """What was found, and what to do where it is not as usual."""
         noun = self.source.removesuffix("s")
-        usual = "" if self.usual_rows is None else f"the usual {self.usual_rows:,.0f} (median of {counted(self.windows, 'window')} before)"
+        usual = "" if not self.usual_rows else f"the usual {self.usual_rows:,.10g} (median of {counted(self.windows, 'window')} before)"
         again = f"{CHECKED}: segmentation run --from {self.end}"
         match self.verdict:
             case "empty":
@@ -78,7 +78,7 @@ class Volume:
                     f"follow, and the time before {longest}. Customers who have ordered since look less recent than they are. {again}."
                 )
             case "as usual":
-                return f"{counted(self.rows, noun)}, against {usual}."
+                return f"{counted(self.rows, noun)}, against {usual or 'a usual 0'}."
             case _:
                 return f"Not measured: of {self.source}, {counted(self.windows, 'earlier window')} known, and {FEWEST} are needed."
 

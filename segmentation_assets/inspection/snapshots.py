@@ -182,5 +182,5 @@ class Feed:
 def _delivered(volume: Volume) -> str:
     if volume.verdict == "ends early":
         return f"none after {volume.last_day}"
-    usual = "" if volume.usual_rows is None else f", {volume.usual_rows:,.0f} usual"
+    usual = f", {volume.usual_rows:,.10g} usual" if volume.usual_rows else ""
     return f"{volume.rows:,}{usual}" if volume.rows else f"none{usual}"

@@ -136,26 +136,18 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
     try:
         with tempfile.TemporaryDirectory() as scratch:
             rows = files.read_file(backend, file, settings, Path(scratch))
+            export = exports.known(rows.columns)
             try:
-                types = guessing.column_types(backend, rows, Cells(settings))
+                types, written, found = _recognised(backend, rows, settings, export)
             except duckdb.Error:
                 rows = files.read_file(backend, file, settings, Path(scratch), careful=True)
-                types = guessing.column_types(backend, rows, Cells(settings))
-            likely = _perhaps_dates(backend, rows, types)
-            written = {column: guessing.date_formats(backend, rows.table[column], settings) for column in likely}
-            dates = {column for column in likely if _reads_dates(backend, rows, column, written[column], settings)}
-            types = {
-                column: "date" if column in dates and (kind == "text" or _named_like(column, "ordered_at")) else kind
-                for column, kind in types.items()
-            }
-            export = exports.known(rows.columns)
-            found = _of_export(backend, rows, Cells(settings), export, types) if export else _of_names(types)
+                types, written, found = _recognised(backend, rows, settings, export)
             numeric = [column for name in NUMBERS if name in found for column in columns_of(found[name], rows.columns)]
             numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), points_are_decimal=rows.has_numbers)
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
-            dated = when or next((column for column in likely if types[column] == "date"), None)  # such as a date of birth
+            dated = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
             span: dict[str, dt.datetime | None] = {"first": None, "last": None}
             if when:
                 time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
@@ -183,7 +175,37 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
     )
 
 
-def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str]) -> list[str]:
+def _recognised(
+    backend: Any, rows: SourceRows, settings: Files, export: Export | None
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, str]]:
+    """What each column holds, how those that may hold dates are written, and canonical column -> what it is in the file.
+
+    A time and an amount of which many cells are unreadable are found too, if nothing else can be them: what is wrong, `check` says.
+    """
+    types, written = _columns(backend, rows, settings, guessing.READABLE)
+    if export:
+        return types, written, _of_export(backend, rows, Cells(settings), export, types)
+    found = _of_names(types)
+    if not {"ordered_at", "amount"} <= set(found):
+        others, formats = _columns(backend, rows, settings, guessing.BARELY_READABLE)
+        likely = _of_names(others)
+        if {"ordered_at", "amount"} <= set(likely):
+            used = {column for one in likely.values() for column in columns_of(one, rows.columns)}
+            return {name: others[name] if name in used else kind for name, kind in types.items()}, {**written, **formats}, likely
+    return types, written, found
+
+
+def _columns(backend: Any, rows: SourceRows, settings: Files, readable: float) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    types = guessing.column_types(backend, rows, Cells(settings), readable)
+    written = {
+        column: guessing.date_formats(backend, rows.table[column], settings) for column in _perhaps_dates(backend, rows, types, readable)
+    }
+    dates = {column for column, formats in written.items() if _reads_dates(backend, rows, column, formats, settings, readable)}
+    named = {column for column in dates if types[column] == "text" or _named_like(column, "ordered_at")}
+    return {column: "date" if column in named else kind for column, kind in types.items()}, written
+
+
+def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str], readable: float) -> list[str]:
     """The columns worth a look for how dates are written, which takes a second for each: not numbers, nor text without digits."""
     columns = [
         column for column, kind in types.items() if kind in {"text", "date"} or (kind != "empty" and _named_like(column, "ordered_at"))
@@ -197,7 +219,7 @@ def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str]) -> lis
         counts[f"some{position}"] = text.count()
         counts[f"digits{position}"] = ibis.ifelse(text.re_search(r"\d.*\d"), 1, 0).sum().fill_null(0)
     found = backend.to_pyarrow(sample.agg(**counts)).to_pylist()[0]
-    return [column for position, column in enumerate(columns) if found[f"digits{position}"] >= guessing.READABLE * found[f"some{position}"]]
+    return [column for position, column in enumerate(columns) if found[f"digits{position}"] >= readable * found[f"some{position}"]]
 
 
 def _repeat(backend: Any, ids: ir.Value) -> bool:
@@ -206,7 +228,7 @@ def _repeat(backend: Any, ids: ir.Value) -> bool:
     return bool(facts["different"] < guessing.READABLE * facts["n"])
 
 
-def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files) -> bool:
+def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files, readable: float) -> bool:
     cells, value = Cells(settings, formats), rows.table[column]
     sample = rows.table.limit(guessing.SAMPLE)
     counts = sample.agg(
@@ -214,9 +236,7 @@ def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str
     )
     facts = backend.to_pyarrow(counts).to_pylist()[0]
     return (
-        bool(facts["some"])
-        and facts["dates"] >= guessing.READABLE * facts["some"]
-        and (value.type().is_string() or not value.type().is_floating())
+        bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (value.type().is_string() or not value.type().is_floating())
     )
 
 

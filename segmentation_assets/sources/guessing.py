@@ -17,6 +17,7 @@ SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
 SEVERAL = 3  # formats that one column may mix
 READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
+BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
 
 
 def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, ...]:
@@ -105,9 +106,13 @@ def _mirrored(written: str) -> str:
     return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
 
 
-def column_types(backend: Any, rows: SourceRows, cells: Cells) -> dict[str, str]:
-    """What each source column holds in a sample: text, number, date, boolean, list (or an object), or empty."""
-    return types_of(kinds_of(rows), backend.to_pyarrow(type_counts(rows, cells)).to_pylist())
+def column_types(backend: Any, rows: SourceRows, cells: Cells, readable: float = READABLE) -> dict[str, str]:
+    """What each source column holds in a sample: text, number, date, boolean, list (or an object), or empty.
+
+    Args:
+        readable: share of a column's cells from which on it is of a kind.
+    """
+    return types_of(kinds_of(rows), backend.to_pyarrow(type_counts(rows, cells)).to_pylist(), readable)
 
 
 def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Table:
@@ -132,15 +137,16 @@ def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Ta
     )
 
 
-def types_of(kinds: dict[str, str], counts: Sequence[dict[str, Any]]) -> dict[str, str]:
+def types_of(kinds: dict[str, str], counts: Sequence[dict[str, Any]], readable: float = READABLE) -> dict[str, str]:
     """What each column holds.
 
     Args:
         kinds: what it holds by its type, as `kinds_of` says.
         counts: the rows of `type_counts`.
+        readable: share of a column's cells from which on it is of a kind.
     """
     found = {count["position"]: count for count in counts}
-    return {name: _type_of(kind, found.get(position, {})) for position, (name, kind) in enumerate(kinds.items())}
+    return {name: _type_of(kind, found.get(position, {}), readable) for position, (name, kind) in enumerate(kinds.items())}
 
 
 def kinds_of(rows: SourceRows) -> dict[str, str]:
@@ -174,8 +180,8 @@ def _kind(kind: Any) -> str:
     return "date" if kind.is_timestamp() or kind.is_date() else "text"
 
 
-def _type_of(kind: str, counts: dict[str, Any]) -> str:
+def _type_of(kind: str, counts: dict[str, Any], readable: float) -> str:
     some = counts.get("some") or 0
     if not some or kind != "text":
         return kind if some else "empty"
-    return next((kind for kind in ("date", "number", "list") if (counts[kind] or 0) >= READABLE * some), "text")
+    return next((kind for kind in ("date", "number", "list") if (counts[kind] or 0) >= readable * some), "text")
