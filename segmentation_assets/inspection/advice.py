@@ -58,6 +58,16 @@ def line(setting: dict[str, str]) -> str:
     return yaml.safe_dump(setting, width=10_000, allow_unicode=True).strip()
 
 
+def of_returns_without_order(number: int, example: str) -> Iterator[str]:
+    """That returns name orders which the customers have not placed."""
+    if number:
+        named = counted(number, "return names", "returns name")
+        yield (
+            f"{named} an order that the customer has not placed, such as {example}, and {'lowers' if number == 1 else 'lower'} spend only. "
+            "If a column has the id of the order that was returned, map it as returned_order_id."
+        )
+
+
 def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappings: Sequence[str], columns: set[str]) -> Iterator[str]:
     """That ids differ by case only, which makes them different customers."""
     if total:

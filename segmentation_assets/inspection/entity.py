@@ -112,6 +112,7 @@ class EntityLook:
         yield from self._doubled(judged)
         if self.orders:
             yield from order_cells.told(identities.repeated_amounts(self.engine, self.orders))
+            yield from advice.of_returns_without_order(*identities.returns_without_order(self.engine, self.orders))
             yield from self._large(self.orders, raw)
         if ENTITIES[self.name]:
             yield from self._feed().lines(self.name)

@@ -63,9 +63,8 @@ class Orders:
     Attributes:
         lines: the lines, with hashes of their `customer`, `number` of order, and `file`, which is null where an order was made of
             customer and day: such a one may well be in two files.
-        table: one row for each customer and order, by these hashes, with its `first` and `last` file, and
-            what was bought. Whole numbers take a tenth of
-            the memory and time of texts.
+        table: one row for each customer and order, by these hashes, with its `first` and `last` file, what was bought, and whether it is
+            `placed` or has returns only. Whole numbers take a tenth of the memory and time of texts.
         total, customers: how many orders and customers there are.
     """
 
@@ -86,8 +85,8 @@ def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
         file=ibis.ifelse(made, none, rows.source_file.hash()),
         product=ibis.ifelse(rows.product_id.isnull(), none, rows.product_id.hash()),
     )
-    hashed = lines.select("customer", "number", "file", "amount", product_id=lines.product)
-    files = {"first": hashed.file.min(), "last": hashed.file.max()}
+    hashed = lines.select("customer", "number", "file", "amount", "is_return", product_id=lines.product)
+    files = {"first": hashed.file.min(), "last": hashed.file.max(), "placed": (~hashed.is_return).any()}
     engine.write(hashed.group_by("customer", "number").agg(**files, **order_cells.bought(hashed)), file)
     table = engine.scan([file])
     facts = engine.rows(table.agg(total=table.count(), customers=table.customer.nunique()))[0]
@@ -169,6 +168,15 @@ def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:
         one, other = sorted((row["one"], row["other"]))
         found.append(SharedOrders(one, other, pairs[row["first"], row["last"]], row["example"]))
     return sorted(found, key=lambda pair: (-pair.orders, pair.one, pair.other))
+
+
+def returns_without_order(engine: Engine, orders: Orders) -> tuple[int, str]:
+    """How many lines take back an order that the customer has not placed, and the id of one."""
+    lines = orders.lines.filter(orders.lines.is_return & orders.lines.returned_order_id.notnull())
+    named = lines.group_by("customer", number=lines.returned_order_id.hash()).agg(n=lines.count(), example=lines.returned_order_id.min())
+    unknown = named.anti_join(orders.table.filter(orders.table.placed), ["customer", "number"])
+    found = engine.rows(unknown.agg(n=unknown.n.sum().fill_null(0), example=unknown.example.min()))[0]
+    return int(found["n"]), found["example"] or ""
 
 
 def repeated_amounts(engine: Engine, orders: Orders) -> dict[str, Any]:

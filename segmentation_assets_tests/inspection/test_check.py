@@ -288,3 +288,16 @@ def test_empty_files_are_no_equal_ones(tmp_path: Path) -> None:
     found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": "", "c.csv": "", "d.csv": HEADER, "e.csv": HEADER})
     assert told(found, "skipped: b.csv, c.csv, which")
     assert not told(found, "byte for byte")
+
+
+def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> None:
+    lines = "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\nC1,2024-01-07,-2,C9\nC2,2024-01-08,-3,O1\nC2,2024-01-08,4,O2\n"
+    found = checked(tmp_path, {"a.csv": HEADER + lines})
+    assert told(found, "has not placed") == [
+        "2 returns name an order that the customer has not placed, such as C9, and lower spend only. If a column has the id of the order "
+        "that was returned, map it as returned_order_id."
+    ]
+
+
+def test_returns_of_placed_orders_need_no_word(tmp_path: Path) -> None:
+    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "has not placed")
