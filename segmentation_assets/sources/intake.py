@@ -78,7 +78,7 @@ class Intake:
         parts = [
             VERSION,
             self.zone,
-            [file.rows_file for file in kept],
+            [(file.rows_file, file.source) for file in kept],
             settings.model_dump(mode="json"),
             [Path(file.rows_file).stat().st_mtime_ns for file in kept],
         ]

@@ -45,8 +45,7 @@ class TablesSource:
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
         end = midnight(window.end)
-        for position, table in enumerate(self.settings.customers):
-            kept = self._taken("customers", table, None, position)
+        for table, kept in zip(self.settings.customers, self.kept_by_table("customers").values(), strict=True):
             newest = table.repeats == "newest"
             rows = engine.scan([self.intake.with_attributes(kept, table)], **({PLACE: True} if newest else {}))
             known = rows.filter((rows.known_at < end) | rows.known_at.isnull())

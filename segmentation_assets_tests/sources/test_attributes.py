@@ -110,3 +110,12 @@ def test_whatever_the_cells_each_customer_is_there(tmp_path_factory: Any, cells:
 )
 def test_attributes_that_look_like_numbers_or_dates(opened: Any, tmp_path: Path, cells: list[str], values: list[Any]) -> None:
     assert [row["x"] for row in read(opened, tmp_path, cells)] == values
+
+
+def test_customer_files_of_one_name_in_two_folders_are_told_apart(opened: Any, tmp_path: Path) -> None:
+    for folder in ("shop", "web"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "people.csv").write_text(f"id,x\n{folder},1\n")
+    tables = [{**CUSTOMERS, "files": f"{folder}/people.csv"} for folder in ("shop", "web")]
+    rows = opened(transactions=ORDERS, customers=tables).rows("customers")
+    assert [(row["source_file"], row["customer_id"]) for row in rows] == [("people.csv", "shop"), ("people.csv (table 2)", "web")]
