@@ -73,7 +73,7 @@ PREVIOUS = looking_back(-1, -1)
 PREVIOUS_AND_THIS = looking_back(-1, 0)
 LOOKBACK = looking_back(-(LOADED.features.lookback - 1), 0)
 LOOKBACK_AND_BEFORE = looking_back(-LOADED.features.lookback, 0)
-LOOKBACK_BEFORE = looking_back(-(LOADED.features.lookback - 1), -1)
+LOOKBACK_BEFORE = looking_back(-max(LOADED.features.lookback - 1, 1), -1)  # Dagster takes no span without a window
 DAYS_OF_WEEK = 7
 # Of days, as many weeks, because a day is compared with the same weekday.
 VOLUME_SPAN = LOADED.volume.windows * (DAYS_OF_WEEK if LOADED.snapshots.cadence == "daily" else 1)

@@ -96,7 +96,7 @@ class Files(Reading):
     header: bool = Field(True, description="Whether the first line names the columns.")
     names: tuple[str, ...] = Field((), description="Names of the columns, where the file has no header.")
     skip_lines: int = Field(0, ge=0, le=1000, description="Lines before the header that are passed over.")
-    sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first.")
+    sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first that has rows.")
 
     @field_validator("encoding")
     @classmethod

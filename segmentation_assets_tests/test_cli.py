@@ -158,3 +158,17 @@ def test_how_stable_the_segments_are_now_is_said_of_a_model_that_was_carried_for
 def test_an_error_of_a_run_shows_no_class_path() -> None:
     assert CLASS_PATH.sub("", "segmentation_assets.sources.base.SourceError: o.csv: no such file: x") == "o.csv: no such file: x"
     assert CLASS_PATH.sub("", "o.csv: No such file") == "o.csv: No such file"
+
+
+@pytest.mark.slow
+def test_what_init_writes_for_a_month_of_orders_runs(tmp_path: Path) -> None:
+    """A lookback of one window, which is all that such a file allows."""
+    rows = "".join(f"c{i % 5},2024-01-{i:02d},{i},o{i}\n" for i in range(1, 31))
+    (tmp_path / "orders.csv").write_text("customer_id,order_date,amount,order_id\n" + rows)
+    settings = tmp_path / "mine.yaml"
+    for arguments in (("init", str(tmp_path / "orders.csv"), "--output", str(settings)), ("run", "--all")):
+        done = segmentation(*arguments, data_dir=tmp_path / "data", SEGMENTATION_SETTINGS=str(settings))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "lookback: 1 " in settings.read_text()
+    done = segmentation("sql", "--csv", "select count(*), sum(monetary) from customer_features", data_dir=tmp_path / "data")
+    assert done.stdout.splitlines()[1] == "5,465.0"

@@ -62,7 +62,7 @@ class Export:
 
 def is_no_order(status: str, words: Sequence[str]) -> str:
     """The condition that a status is one of these."""
-    return f"LOWER({identifier(status)}) IN ({', '.join(repr(word) for word in words)})"
+    return f"LOWER(TRIM({identifier(status)})) IN ({', '.join(repr(word) for word in words)})"
 
 
 def columns_of(expression: str, names: Collection[str]) -> list[str]:
@@ -72,7 +72,10 @@ def columns_of(expression: str, names: Collection[str]) -> list[str]:
     bare = re.sub(r"'[^']*'", "", expression)
     quoted = re.findall(r'"([^"]+)"', bare)
     words = re.findall(r"[A-Za-z_]\w*", re.sub(r'"[^"]+"', "", bare))
-    return [*quoted, *(word for word in words if word.upper() not in {"COALESCE", "ABS", "LOWER", "IN", "IS", "NOT", "NULL", "OR", "AND"})]
+    return [
+        *quoted,
+        *(word for word in words if word.upper() not in {"COALESCE", "ABS", "LOWER", "TRIM", "IN", "IS", "NOT", "NULL", "OR", "AND"}),
+    ]
 
 
 def known(names: Collection[str]) -> Export | None:

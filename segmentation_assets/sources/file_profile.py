@@ -50,7 +50,14 @@ class FileProfile:
     export: Export | None = None  # the known export that it is
     signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
     shared: Shared = NOTHING_SHARED  # with other files of the folder
+    sheet: str | None = None  # of a workbook that has several with rows
+    other_sheets: tuple[str, ...] = ()
     either_way: bool = False  # whether each of its dates can be read day first and month first
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"{self.file.name}, sheet {self.sheet}" if self.sheet else self.file.name
 
     @property
     def has_events(self) -> bool:
@@ -74,8 +81,15 @@ def look_at(paths: Sequence[Path]) -> list[FileProfile]:
     """
     found: list[FileProfile] = []
     for path in paths:
-        found += _look_at_folder(path) if path.is_dir() else [look(path)]
+        found += _look_at_folder(path) if path.is_dir() else _look_at_sheets(path)
     return found
+
+
+def _look_at_sheets(file: Path) -> list[FileProfile]:
+    """A look at a file; at each sheet with rows, if it is a workbook that has several."""
+    first = look(file)
+    looks = [first, *(look(file, sheet=sheet) for sheet in first.other_sheets)]
+    return [replace(one, notes={what: value for what, value in one.notes.items() if what not in {"sheet", "not read"}}) for one in looks]
 
 
 def _look_at_folder(folder: Path) -> list[FileProfile]:
@@ -121,17 +135,18 @@ def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes:
     )
 
 
-def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("auto",)) -> FileProfile:
+def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("auto",), sheet: str | None = None) -> FileProfile:
     """Read a file and guess what its columns are.
 
     Args:
         order_ids: file to be written, if it holds orders, with their ids.
         formats: in which dates are written.
+        sheet: of a workbook; None: the first that has rows.
 
     Raises:
         SourceError: it cannot be read.
     """
-    settings = Files(files=str(file), date_format=[one for one in formats if one != ISO] or ISO)
+    settings = Files(files=str(file), date_format=[one for one in formats if one != ISO] or ISO, sheet=sheet)
     backend = connect()
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -171,6 +186,8 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         repeat,
         export,
         signs,
+        sheet=rows.notes.get("sheet") if rows.other_sheets else None,
+        other_sheets=rows.other_sheets,
         either_way=either_way,
     )
 

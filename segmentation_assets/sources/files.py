@@ -7,6 +7,7 @@ are (`located`), what is packed in them (`unpacked`), and what the cells mean (`
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def opened(backend: Any, file: Path, settings: Files, scratch: Path, careful: bo
     except SourceError as error:  # of what was unpacked, the message names where it is from
         raise SourceError(str(error).replace(str(content.file), str(file))) from error
     notes = {**({"unpacked": content.member} if content.member else {}), **rows.notes}
-    return _with_folders(FileRows(rows.relation, rows.columns, notes, content.kind), file)
+    return _with_folders(replace(rows, notes=notes, kind=content.kind), file)
 
 
 def _with_folders(rows: FileRows, file: Path) -> FileRows:
@@ -70,7 +71,7 @@ def _with_folders(rows: FileRows, file: Path) -> FileRows:
     if not said:
         return rows
     values = [duckdb.ConstantExpression(value).cast("VARCHAR").alias(name) for name, value in said.items()]
-    return FileRows(rows.relation.select(duckdb.StarExpression(), *values), (*rows.columns, *said), rows.notes, rows.kind)
+    return replace(rows, relation=rows.relation.select(duckdb.StarExpression(), *values), columns=(*rows.columns, *said))
 
 
 def _read_csv(backend: Any, file: Path, settings: Files, scratch: Path, careful: bool) -> FileRows:
@@ -172,17 +173,19 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
         names = workbook.sheet_names
         if settings.sheet is not None and settings.sheet not in names:
             raise SourceError(f"{file}: has no sheet {settings.sheet!r}; it has {', '.join(names)}. Correct `sheet`.")
-        rows = workbook.get_sheet_by_name(settings.sheet or names[0]).to_python(skip_empty_area=False)
+        sheets = {name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in names}
     except SourceError:
         raise
     except Exception as error:
         raise SourceError(
             f"{file}: is not a readable workbook ({str(error).splitlines()[0][:120]}). Save it again as .xlsx, or set format."
         ) from error
-    body = [[_cell_text(cell) for cell in row] for row in rows[settings.skip_lines :]]
-    body = [row for row in body if any(cell.strip() for cell in row)]
-    if not body or (settings.header and len(body) == 1):
-        raise NoRows(file, f"has a sheet {settings.sheet or names[0]!r} that is empty" + ", but for a header" * bool(body))
+    filled = {name: body for name, rows in sheets.items() if len(body := _filled(rows[settings.skip_lines :])) > settings.header}
+    sheet = settings.sheet or next(iter(filled), names[0])
+    if sheet not in filled:
+        more = ", but for a header" * bool(_filled(sheets[sheet][settings.skip_lines :]))
+        raise NoRows(file, f"has a sheet {sheet!r} that is empty{more}")
+    body = filled[sheet]
     header = unique_names(settings.names or tuple(cell.strip() for cell in body[0]))
     body = body[1:] if settings.header else body
     relation = staged(
@@ -191,7 +194,14 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
         header,
         scratch,
     )
-    return FileRows(relation, header, {"sheet": settings.sheet or names[0]})
+    others = tuple(name for name in filled if name != sheet)
+    unread = {"not read": f"{counted(len(others), 'sheet')}: {', '.join(others)}"} if others and settings.sheet is None else {}
+    return FileRows(relation, header, {"sheet": sheet, **unread}, other_sheets=others)
+
+
+def _filled(rows: Iterable[Iterable[Any]]) -> list[list[str]]:
+    texts = ([_cell_text(cell) for cell in row] for row in rows)
+    return [row for row in texts if any(cell.strip() for cell in row)]
 
 
 def _cell_text(cell: Any) -> str:

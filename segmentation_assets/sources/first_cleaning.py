@@ -24,9 +24,7 @@ def _duplicates(orders: Sequence[FileProfile]) -> list[str]:
         for group in one.shared.equal:
             seen.append(f"  # {shown(' and '.join(group[:SOME]))} are equal: remove all but one of them.")
         if one.shared.orders:
-            seen.append(
-                f"  # {one.shared.orders:,} orders of {shown(one.file.name)} stand in more than one file: are the exports overlapping?"
-            )
+            seen.append(f"  # {one.shared.orders:,} orders of {shown(one.name)} stand in more than one file: are the exports overlapping?")
     if seen:
         return [
             *seen,
@@ -68,7 +66,7 @@ def _rejects(orders: Sequence[FileProfile]) -> list[str]:
         signs = one.signs
         if signs.without_customer and "customer_id" in one.found:
             share = f"{signs.without_customer:,} of {signs.rows:,} rows ({signs.without_customer / signs.rows:.1%})"
-            lines.append(f"  # {share} of {shown(one.file.name)} have no customer's id, and are set aside")
+            lines.append(f"  # {share} of {shown(one.name)} have no customer's id, and are set aside")
     worst = max((one.signs.set_aside + one.shared.surplus for one in orders), default=0.0)
     if worst > default - MARGIN:
         limit = min(1.0, math.ceil(round((worst + MARGIN) / STEP, 6)) * STEP)

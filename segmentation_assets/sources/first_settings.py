@@ -39,7 +39,7 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
             lines += _item(_table(replace(one, found=named), base, wanted))
     for one in others:
         if one not in events and one not in customers:
-            lines.append(f"# Not used: {shown(one.file.name)}, because {_unused_because(one)}")
+            lines.append(f"# Not used: {shown(one.name)}, because {_unused_because(one)}")
     return "\n".join([*lines, "", *cleaning(orders), ""])
 
 
@@ -55,11 +55,11 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
     if not absent:
         return []
     if one.export:
-        return [f"{one.file.name} is an export of {one.export.name}. {_advice(one)}"]
+        return [f"{one.name} is an export of {one.export.name}. {_advice(one)}"]
     lacks = " and ".join(f"{name} ({NEEDED[name]})" for name in absent)
     what = "" if one.has_purchases else " It seems to hold no orders, and segments are made from orders: one row for each thing bought."
     return [
-        f"In {one.file.name} no column was recognised as {lacks}.{what}",
+        f"In {one.name} no column was recognised as {lacks}.{what}",
         f"If a column has it, write its name where it says TODO. The columns: {', '.join(one.columns)}.",
         "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
     ]
@@ -87,7 +87,7 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
         path = one.file.resolve().relative_to(base.resolve()).as_posix()
     except ValueError:
         path = str(one.file.resolve())
-    lines = [f"files: {quoted(path)}"]
+    lines = [f"files: {quoted(path)}", *([f"sheet: {quoted(one.sheet)}"] if one.sheet else [])]
     if one.export and "amount" in wanted:
         lines.append(f"# an export of {one.export.name}; see docs/exports.md. {_advice(one)}".rstrip())
     if one.notes:

@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segmentation_assets.core.wording import counted
 from segmentation_assets.engines import Engine
 from segmentation_assets.sources.number_forms import Forms
 
 FLAGS = {
     "odd_number": "",  # a number that is not a plain one
-    "serial_date": "{n:,} dates were day numbers of Excel, such as 45300 for 2024-01-09, and were read so",
-    "float_id": "Warning: {n:,} rows have an id that is kept as a float beyond 2^53, where neighbours become equal. Export ids as text",
+    "serial_date": "Day numbers of Excel, such as 45300 for 2024-01-09, were read as dates in {rows}",
+    "rounded_id": "Warning: ids were rounded in {rows}, because a program took them for numbers: floats beyond 2^53, or written like "
+    "7.1E+12. Different ids may have become equal. Export ids as text",
 }
 """Columns of kept rows that mark those worth a look, and what a person is told of them."""
 
@@ -67,7 +69,7 @@ def _never_true(column: Any) -> bool:
 def worth_a_look(kept: Sequence[Kept]) -> list[str]:
     """What a person should look at in the files of an entity, a line for each."""
     rows = {name: sum(file.flagged.get(name, 0) for file in kept) for name in FLAGS}
-    flagged = [text.format(n=rows[name]) for name, text in FLAGS.items() if text and rows[name]]
+    flagged = [text.format(rows=counted(rows[name], "row")) for name, text in FLAGS.items() if text and rows[name]]
     return [*dict.fromkeys(doubt for file in kept for doubt in file.doubts), *flagged]
 
 

@@ -193,13 +193,19 @@ def canonical(
 def _flags(table: ir.Table, found: MappedColumns, cells: Cells) -> dict[str, ir.BooleanValue]:
     """What is worth a look in a row: see FLAGS."""
     values = {name: mapped.value for name, mapped in found.values.items()}
-    ids = [value for name, value in values.items() if name.endswith("_id") and value.type().is_floating()]
+    ids = [value for name, value in values.items() if name.endswith("_id")]
     flags = {
         "odd_number": [cells.is_odd(table[column]) for column in found.numeric if table[column].type().is_string()],
         "serial_date": [cells.is_serial(value) for name, value in values.items() if KINDS[name] == "time"],
-        "float_id": [(value.abs() >= LARGEST_EXACT).fill_null(False) for value in ids],
+        "rounded_id": [_is_rounded(value) for value in ids if value.type().is_floating() or value.type().is_string()],
     }
     return {name: functools.reduce(operator.or_, these, ibis.literal(False)) for name, these in flags.items()}
+
+
+def _is_rounded(value: ir.Value) -> ir.BooleanValue:
+    if value.type().is_string():
+        return (value.contains("E+") | value.contains("e+")).fill_null(False) & value.re_search(r"^\s*\d(\.\d+)?[eE]\+\d+\s*$")
+    return (value.abs() >= LARGEST_EXACT).fill_null(False)
 
 
 def nothing(entity: str) -> pa.Table:

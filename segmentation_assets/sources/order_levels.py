@@ -12,7 +12,7 @@ from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import mapped
 from segmentation_assets.sources.rows import ROW, SourceRows
 
-NEARLY_ALL = 0.95  # of an order's first rows are filled where the others are not
+NEARLY_ALL = 0.95  # of an order's first rows are filled where the others are not; of the rows that the fullest column fills
 FREE = {"order_id": "string", "customer_id": "string", "product_id": "string", "quantity": "float64", "amount": "float64"}
 
 
@@ -61,11 +61,11 @@ def is_repeated(backend: Any, rows: SourceRows, cells: Cells, found: Mapping[str
 
 
 def fullest(backend: Any, rows: SourceRows, cells: Cells, options: Collection[str]) -> str | None:
-    """The first of some columns that is filled in at least half as many rows as the one that is filled in most; None where none is."""
+    """The first of some columns that is filled in nearly as many rows as the one that is filled in most; None where none is."""
     names = list(options)
     if not names:
         return None
     table = rows.table.limit(guessing.SAMPLE)
     counts = backend.to_pyarrow(table.agg(**{f"n{i}": cells.text(table[name]).count() for i, name in enumerate(names)})).to_pylist()[0]
     most = max(counts.values())
-    return next((name for i, name in enumerate(names) if most and 2 * counts[f"n{i}"] >= most), None)
+    return next((name for i, name in enumerate(names) if most and counts[f"n{i}"] >= NEARLY_ALL * most), None)

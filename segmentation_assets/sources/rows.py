@@ -33,6 +33,7 @@ class FileRows:
     columns: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)  # what was guessed, such as the delimiter
     kind: str = "csv"
+    other_sheets: tuple[str, ...] = ()  # of the workbook, those with rows that are not these
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -48,7 +49,7 @@ class FileRows:
         """The same as a table of an Ibis backend, whose connection the relation is of."""
         name = name or ibis.util.gen_name("file")
         self.relation.create_view(name, replace=True)
-        return SourceRows(backend.table(name), self.columns, self.notes, self.kind)
+        return SourceRows(backend.table(name), self.columns, self.notes, self.kind, self.other_sheets)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class SourceRows:
     columns: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)
     kind: str = "csv"
+    other_sheets: tuple[str, ...] = ()
 
     @property
     def has_numbers(self) -> bool:

@@ -63,7 +63,7 @@ EXPECTED = {
     "37-month-end-zone": Expected(14, 14, 105, check=("such as '2024-02-30'",), stops="2 order time is not a date"),
     "38-one-time-buyers": Expected(240, 240, 6079.36),
     "39-identical": Expected(80, 80, 1600),
-    "40-excel-serial": Expected(93, 7, 4371, check=("3 dates were day numbers of Excel", "2024-01-05 to 2024-01-09")),
+    "40-excel-serial": Expected(93, 7, 4371, check=("were read as dates in 3 rows", "2024-01-05 to 2024-01-09")),
     "42-us-dates-ambiguous": Expected(
         60, 7, 930, init=('"%m/%d/%Y"    # guessed; if day and month are the other way round',), check=("2024-01-01 to 2024-02-28",)
     ),

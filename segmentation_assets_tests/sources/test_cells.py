@@ -133,7 +133,7 @@ def test_day_numbers_are_told_even_beyond_the_sample(opened: Any, tmp_path: Path
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
     assert source.rows()[-1]["ordered_at"] == dt.datetime(2024, 1, 6)
     assert worth_a_look(source.source.kept("transactions")) == [
-        "1 dates were day numbers of Excel, such as 45300 for 2024-01-09, and were read so"
+        "Day numbers of Excel, such as 45300 for 2024-01-09, were read as dates in 1 row"
     ]
 
 
@@ -142,4 +142,10 @@ def test_ids_that_are_floats_beyond_exact_whole_numbers_are_told(opened: Any, tm
     pq.write_table(pa.table({"id": ids, "day": [dt.date(2024, 1, 5)] * 3, "paid": [1.0] * 3}), tmp_path / "o.parquet")
     source = opened(transactions={"files": "o.parquet", "columns": COLUMNS})
     assert [row["customer_id"] for row in source.rows()][::2] == ["9007199254740991", "17850"]
-    assert "1 rows have an id that is kept as a float beyond 2^53" in worth_a_look(source.source.kept("transactions"))[0]
+    assert "ids were rounded in 1 row," in worth_a_look(source.source.kept("transactions"))[0]
+
+
+def test_ids_that_a_spreadsheet_rounded_are_told(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid\n7.10000E+12,2024-01-05,1\n7.1E+12,2024-01-05,1\n1E5,2024-01-05,1\n")
+    source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
+    assert "ids were rounded in 2 rows," in worth_a_look(source.source.kept("transactions"))[0]

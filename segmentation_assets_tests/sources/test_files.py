@@ -150,6 +150,19 @@ def test_a_cell_that_a_workbook_shows_as_an_error_is_empty(opened: Any, tmp_path
     assert seen(opened(transactions={"files": "o.xlsx", "columns": COLUMNS}).rows()) == [("c1", dt.datetime(2024, 1, 5), None, "x")]
 
 
+def test_sheets_that_are_not_read_are_named(opened: Any, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()  # its first sheet is empty
+    for name in ("May", "June"):
+        for row in (["id", "day", "paid", "what"], [name, "2024-05-01", 1, "x"]):
+            (book[name] if name in book.sheetnames else book.create_sheet(name)).append(row)
+    book.save(tmp_path / "orders.xlsx")
+    source = opened(transactions={"files": "orders.xlsx", "columns": COLUMNS})
+    assert [row["customer_id"] for row in source.rows()] == ["May"]
+    assert source.source.kept("transactions")[0].notes == {"sheet": "May", "not read": "1 sheet: June"}
+    second = opened(transactions={"files": "orders.xlsx", "sheet": "June", "columns": COLUMNS})
+    assert second.source.kept("transactions")[0].notes == {"sheet": "June"}
+
+
 def test_times_become_utc(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(
         "id,day,paid,what\na,2024-01-01 00:30:00,1,\nb,2024-07-01 00:30:00,1,\nc,2024-01-01,1,\nd,2024-01-01T00:30:00-05:00,1,\n"

@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -85,6 +86,20 @@ def test_a_later_file_tells_whether_the_day_or_the_month_comes_first(tmp_path: P
     source, text = proposed(tmp_path, "exports")
     assert source["transactions"][0]["date_format"] == "%m/%d/%Y"
     assert "orders are dated 2024-01-02 to 2024-02-20" in text
+
+
+def test_each_sheet_with_orders_is_a_table(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()  # its first sheet is empty
+    book.create_sheet("Summary").append(["what", "n"])
+    book["Summary"].append(["orders", 2])
+    for month in ("01", "02"):
+        sheet = book.create_sheet(f"Month {month}")
+        for row in (["customer_id", "order_date", "amount"], ["c1", f"2024-{month}-05", 3]):
+            sheet.append(row)
+    book.save(tmp_path / "orders.xlsx")
+    source, text = proposed(tmp_path, "orders.xlsx")
+    assert [table["sheet"] for table in source["transactions"]] == ["Month 01", "Month 02"]
+    assert "# Not used: orders.xlsx, sheet Summary, because" in text
 
 
 @pytest.mark.parametrize(("further", "expected"), [("city", "id"), ("sku", None)])
@@ -216,10 +231,10 @@ def test_letters_before_ids_that_give_nothing_back_are_no_cancellations(tmp_path
 
 
 def test_orders_that_did_not_come_about_are_left_out_by_their_status(tmp_path: Path) -> None:
-    rows = "".join(f"{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1};{'Cancelled' if i % 9 == 0 else 'Paid'}\n" for i in range(90))
+    rows = "".join(f"{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1};{'Cancelled ' if i % 9 == 0 else 'Paid'}\n" for i in range(90))
     (tmp_path / "o.csv").write_text("order_id;customer_id;date;amount;order_status\n" + rows)
     (table,) = proposed(tmp_path, "o.csv")[0]["transactions"]
-    assert table["leave_out"] == "LOWER(order_status) IN ('cancelled', 'canceled', 'voided', 'failed', 'refunded')"
+    assert table["leave_out"] == "LOWER(TRIM(order_status)) IN ('cancelled', 'canceled', 'voided', 'failed', 'refunded')"
 
 
 def test_an_order_total_on_each_line_is_recognised_in_any_file(tmp_path: Path) -> None:
