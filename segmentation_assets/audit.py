@@ -22,16 +22,17 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
     counts = rows.agg(total=rows.count(), **sums).to_pandas().iloc[0]
     for i, (column, text, rule) in enumerate(rules):
         if counts["total"] and counts[f"rule {i}"]:
-            broken[_told(contract, column, text, rows.filter(rule))] = int(counts[f"rule {i}"])
+            remedy = "" if any(column.remedy in told for told in broken) else column.remedy  # said once
+            broken[_told(contract, text, remedy, rows.filter(rule))] = int(counts[f"rule {i}"])
     repeated = rows.group_by(contract.key).agg(n=ibis._.count()).filter(ibis._.n > 1).count().execute()
     return broken | ({f"key ({', '.join(contract.key)}) is not unique": int(repeated)} if repeated else {})
 
 
-def _told(contract: Contract, column: Column, text: str, offenders: ir.Table) -> str:
+def _told(contract: Contract, text: str, remedy: str, offenders: ir.Table) -> str:
     """The rule with the key of the first row that breaks it, and what to do."""
     first = offenders.order_by(contract.key).limit(1).select(*contract.key).to_pyarrow().to_pylist()[0]
     example = ", ".join(f"{name} {value}" for name, value in first.items())
-    return f"{text}, such as {example}" + (f": {column.remedy}" if column.remedy else "")
+    return f"{text}, such as {example}" + (f": {remedy}" if remedy else "")
 
 
 def _rules(values: ir.Column, column: Column) -> list[tuple[str, ir.BooleanValue]]:

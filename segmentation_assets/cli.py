@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -301,12 +302,20 @@ def _commands(text: str) -> str:
 
 
 def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
-    try:
-        result.write_csv("/dev/stdout")
-    except Exception as error:
-        if "Broken pipe" in str(error):
-            raise BrokenPipeError from error
-        raise
+    """Write to standard output by way of a pipe: the engine would empty a file that output is appended to."""
+    into, out_of = os.pipe()[::-1]
+
+    def write() -> None:
+        try:
+            result.write_csv(f"/dev/fd/{into}")
+        finally:
+            os.close(into)
+
+    with ThreadPoolExecutor(1) as other, os.fdopen(out_of, "rb") as lines:
+        writing = other.submit(write)
+        shutil.copyfileobj(lines, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        writing.result()
 
 
 def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:

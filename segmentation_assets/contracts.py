@@ -213,7 +213,7 @@ REJECTED_ROWS = Contract(
 
 TOO_LARGE = (
     "amounts this large are exact no more: lower cleaning.largest_amount, give amounts in thousands, or leave out an id that "
-    "stands for many customers by source.transactions.missing_values"
+    "stands for many customers by mapping it away, such as customer_id: NULLIF(customer_id, 'that id')"
 )
 
 

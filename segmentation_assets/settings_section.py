@@ -1,5 +1,6 @@
 """What every section of the settings shares. The sections themselves live in `settings` and its `settings_*` neighbours."""
 
+import difflib
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -15,8 +16,12 @@ class Section(BaseModel):
 
 
 def _existing_zone(zone: str) -> str:
-    if zone not in available_timezones() - NOT_PORTABLE:
-        raise ValueError(f"{zone} is not a time zone; use a name such as UTC, Europe/Berlin or America/New_York")
+    known = available_timezones() - NOT_PORTABLE
+    if zone not in known:
+        by_fold = {name.casefold(): name for name in known}
+        close = difflib.get_close_matches(zone.casefold(), sorted(by_fold), n=1, cutoff=0.7)
+        nearest = f" (nearest: {by_fold[close[0]]})" if close else ""
+        raise ValueError(f"Not a time zone{nearest}; use a name such as UTC, Europe/Berlin or America/New_York")
     return zone
 
 

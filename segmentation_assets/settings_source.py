@@ -162,7 +162,9 @@ class FileLookup(Files):
     key: str | tuple[str, ...] = Field(
         description="Column that both have (or several), which may come from a lookup before this one; each value may occur once here."
     )
-    columns: tuple[str, ...] = Field((), description="Columns to add; empty: all.")
+    columns: tuple[str, ...] | dict[str, str] = Field(
+        (), description="Columns to add, or new name -> column where the rows have one of the same name; empty: all."
+    )  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod
@@ -174,6 +176,11 @@ class FileLookup(Files):
         if old and (len(old) > 1 or "key" in values):
             raise ValueError("key is given twice, once as `on`; leave out `on`")
         return {"key" if name in old else name: value for name, value in values.items()}
+
+    @property
+    def added(self) -> dict[str, str]:
+        """Name -> column of the lookup's file; empty: all of them, under their own names."""
+        return self.columns if isinstance(self.columns, dict) else {name: name for name in self.columns}
 
     @property
     def keys(self) -> tuple[str, ...]:

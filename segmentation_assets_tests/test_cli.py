@@ -122,6 +122,16 @@ def test_what_is_no_date_is_said_to_be_none() -> None:
         cli._known("junk", ["2024-02-01", "2024-03-01"])
 
 
+def test_csv_is_appended_to_what_a_file_holds(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    kept = tmp_path / "kept.csv"
+    kept.write_text("before\n")
+    with kept.open("a") as output:
+        command = [sys.executable, "-m", "segmentation_assets.cli", "sql", "--csv", "select 2 as a"]
+        subprocess.run(command, cwd=ROOT, env=environment(tmp_path), stdout=output, check=True)
+    assert kept.read_text() == "before\na\n2\n"
+
+
 @pytest.mark.parametrize("option", ["", "--csv"])
 def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, option: str) -> None:
     duckdb.connect(str(tmp_path / DATABASE)).close()

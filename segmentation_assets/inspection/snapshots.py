@@ -170,8 +170,8 @@ class Feed:
 
     def _early_end(self, last: str) -> str:
         volume = self.found[last]
-        ended = (volume.last_day or volume.end) + dt.timedelta(days=1)
-        whole = [key for key, one in self.found.items() if not one.warns and one.end <= ended]
+        last_day = volume.last_day or volume.end
+        whole = [key for key, one in self.found.items() if not one.warns and one.start <= last_day and key != last]
         remedy = f"Set snapshots.last: {whole[-1]}, or wait until the rest has come." if whole else "Wait until the rest has come."
         return (
             f"Orders end on {volume.last_day}, {counted(volume.silent_days or 0, 'day')} before the last snapshot, {last}: everyone would "

@@ -18,6 +18,7 @@ from segmentation_assets.sources.number_forms import Forms
 FLAGS = {
     "odd_number": "",  # a number that is not a plain one
     "serial_date": "Day numbers of Excel, such as 45300 for 2024-01-09, were read as dates in {rows}",
+    "unmatched": "{rows} ({share:.0%}) found nothing in a lookup: compare the key in both files",
     "rounded_id": "Warning: ids were rounded in {rows}, because a program took them for numbers: floats beyond 2^53, or written like "
     "7.1E+12. Different ids may have become equal. Export ids as text",
 }
@@ -68,8 +69,11 @@ def _never_true(column: Any) -> bool:
 
 def worth_a_look(kept: Sequence[Kept]) -> list[str]:
     """What a person should look at in the files of an entity, a line for each."""
-    rows = {name: sum(file.flagged.get(name, 0) for file in kept) for name in FLAGS}
-    flagged = [text.format(rows=counted(rows[name], "row")) for name, text in FLAGS.items() if text and rows[name]]
+    total = sum(file.rows for file in kept)
+    rows = {name: n for name in FLAGS if (n := sum(file.flagged.get(name, 0) for file in kept))}
+    flagged = [
+        text.format(rows=counted(rows[name], "row"), share=rows[name] / total) for name, text in FLAGS.items() if text and name in rows
+    ]
     return [*dict.fromkeys(doubt for file in kept for doubt in file.doubts), *flagged]
 
 

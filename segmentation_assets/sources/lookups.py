@@ -14,7 +14,7 @@ from segmentation_assets.sources import files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.located import matching_files
-from segmentation_assets.sources.rows import ROW, SourceRows
+from segmentation_assets.sources.rows import PROBLEM, ROW, UNMATCHED, SourceRows
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ def _stored(backend: Any, table: ir.Table) -> ir.Table:
 def _selected(other: SourceRows, lookup: FileLookup, cells: Cells, file: Path) -> ir.Table:
     for key in lookup.keys:
         _require(key, other.columns, file)
-    added = lookup.columns or tuple(name for name in other.columns if name not in lookup.keys)
-    absent = [name for name in added if name not in other.columns]
+    added = lookup.added or {name: name for name in other.columns if name not in lookup.keys}
+    absent = [name for name in added.values() if name not in other.columns]
     if absent:
         raise SourceError(
             f"{file}: lookup column {', '.join(absent)} is not there; it has {', '.join(other.columns[:30])}. Correct `columns` "
             "in the settings."
         )
     keys = {f"__key{position}": cells.text(other.table[key]) for position, key in enumerate(lookup.keys)}
-    return other.table.select(**keys, **{name: other.table[name] for name in added})
+    return other.table.select(**keys, **{name: other.table[theirs] for name, theirs in added.items()})
 
 
 def _require(key: str, columns: Sequence[str], where: Path | str) -> None:
@@ -110,8 +110,16 @@ def _with_lookup(rows: SourceRows, lookup: Lookup, where: Path | str) -> SourceR
     left = rows.table.mutate(**{ROW: ibis.coalesce(rows.table[ROW], ibis.row_number() + 1)})  # a join keeps no order
     for key in lookup.settings.keys:
         _require(key, rows.columns, where)
-    new = tuple(name for name in lookup.added if name not in rows.columns)  # the row's own column comes first
-    right = lookup.table.select(*lookup.keys, *new)
+    if doubled := [name for name in lookup.settings.added if name in rows.columns]:
+        raise SourceError(
+            f"{where}: already has the column {doubled[0]}, which a lookup adds. Give the lookup's another name: "
+            f"columns: {{other_{doubled[0]}: {lookup.settings.added[doubled[0]]}}}, or leave it out."
+        )
+    new = tuple(name for name in lookup.added if name not in rows.columns)  # where all are added, the row's own column comes first
+    right = lookup.table.select(*lookup.keys, *new, __found=True)
     marked = left.mutate(**{key: cells.text(left[name]) for key, name in zip(lookup.keys, lookup.settings.keys, strict=True)})
-    result = marked.left_join(right, lookup.keys).select(*left.columns, *new)
+    result = marked.left_join(right, lookup.keys)
+    missed = ibis.and_(result["__found"].isnull(), result[PROBLEM].isnull(), *(result[key].notnull() for key in lookup.keys))
+    missed = (missed | result[UNMATCHED]) if UNMATCHED in left.columns else missed
+    result = result.mutate(**{UNMATCHED: missed}).select(*dict.fromkeys((*left.columns, *new, UNMATCHED)))
     return replace(rows, table=result, columns=(*rows.columns, *new))

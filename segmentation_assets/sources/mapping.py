@@ -24,7 +24,7 @@ from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.kept import FLAGS, PLACE
 from segmentation_assets.sources.records import is_finite, plain, to_json
-from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, SourceRows
+from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, UNMATCHED, SourceRows
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "returned_order_id": "text",
@@ -167,7 +167,7 @@ def canonical(
     place = {name: f"__source{i}" for i, name in enumerate(rows.columns)}
     unread = {}
     for name in names:
-        if name in found.values and found.values[name].columns:
+        if name in found.values and found.values[name].columns and name != "returned_order_id":  # most lines are rightly without
             # Looked at only where nothing was read, which is seldom.
             something = functools.reduce(operator.or_, (cells.is_there(third[place[column]]) for column in found.values[name].columns))
             nothing = third[f"__column_{name}"].isnull() & third[PROBLEM].isnull()
@@ -179,7 +179,9 @@ def canonical(
     listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
     record = _record(third, rows.columns)
     # What becomes of a customer's row is known only when all of them are; of many rows for each, such as order lines, that costs too much.
-    whole = entity == "customers" and getattr(cells.reading, "repeats", "first") == "first"
+    repeats = getattr(cells.reading, "repeats", "first") if entity == "customers" else None
+    whole = repeats == "first"
+    absent = absent | third["__column_known_at"].isnull() if repeats == "newest" else absent  # which of two is newer, nobody knows
     kept = record if whole else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
     return third.select(
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
@@ -197,6 +199,7 @@ def _flags(table: ir.Table, found: MappedColumns, cells: Cells) -> dict[str, ir.
     flags = {
         "odd_number": [cells.is_odd(table[column]) for column in found.numeric if table[column].type().is_string()],
         "serial_date": [cells.is_serial(value) for name, value in values.items() if KINDS[name] == "time"],
+        "unmatched": [table[UNMATCHED]] if UNMATCHED in table.columns else [],
         "rounded_id": [_is_rounded(value) for value in ids if value.type().is_floating() or value.type().is_string()],
     }
     return {name: functools.reduce(operator.or_, these, ibis.literal(False)) for name, these in flags.items()}

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from segmentation_assets.sources.text_files import Row
 
 ROW, PROBLEM, LINE = "__row", "__problem", "__line"
+UNMATCHED = "__unmatched"  # whether a lookup has nothing for the row
 BATCH_ROWS = 50_000
 BATCH_TEXT = 1 << 25  # characters; whichever is reached first
 

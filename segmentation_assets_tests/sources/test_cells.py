@@ -149,3 +149,10 @@ def test_ids_that_a_spreadsheet_rounded_are_told(opened: Any, tmp_path: Path) ->
     (tmp_path / "o.csv").write_text("id,day,paid\n7.10000E+12,2024-01-05,1\n7.1E+12,2024-01-05,1\n1E5,2024-01-05,1\n")
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
     assert "ids were rounded in 2 rows," in worth_a_look(source.source.kept("transactions"))[0]
+
+
+def test_an_order_that_names_no_returned_one_lacks_nothing(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid,no\nc1,2024-01-05,1,1001\nc1,2024-01-06,-1,C1001\n")
+    columns = {**COLUMNS, "order_id": "no", "returned_order_id": "CASE WHEN no LIKE 'C%' THEN SUBSTRING(no, 2) END"}
+    rows = opened(transactions={"files": "o.csv", "columns": columns}).rows()
+    assert [(row["returned_order_id"], row["unread"]) for row in rows] == [(None, None), ("1001", None)]

@@ -21,6 +21,7 @@ from segmentation_assets.core.cleaning import judged_events
 from segmentation_assets.engines import DuckDBEngine
 from segmentation_assets.settings_source import Tables
 from segmentation_assets.sources.base import NoRows, SourceError, Window
+from segmentation_assets.sources.kept import worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 
@@ -281,6 +282,31 @@ def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> 
         ("2024-02.csv", "c9"),
     ]
     assert source.source.fingerprint() != before
+
+
+PRODUCTS = {"files": "p.csv", "key": "sku"}
+
+
+def test_rows_for_which_a_lookup_has_nothing_are_counted(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,1,B\nc3,2024-01-05,1,\n")
+    (tmp_path / "p.csv").write_text("sku,what\nA,tea\n")
+    source = opened(transactions={"files": "o.csv", "columns": COLUMNS, "lookups": [PRODUCTS]})
+    assert [row["category"] for row in source.rows()] == ["tea", None, None]
+    assert worth_a_look(source.source.kept("transactions")) == ["1 row (33%) found nothing in a lookup: compare the key in both files"]
+
+
+def test_a_column_that_a_lookup_adds_can_have_another_name(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id,day,paid,sku,what\nc1,2024-01-05,1,A,line\n")
+    (tmp_path / "p.csv").write_text("sku,what\nA,tea\n")
+
+    def read(columns: Any, category: str) -> list[Any]:
+        table = {"files": "o.csv", "columns": {**COLUMNS, "category": category}, "lookups": [{**PRODUCTS, "columns": columns}]}
+        return [row["category"] for row in opened(transactions=table).rows()]
+
+    assert read({"product": "what"}, "product") == ["tea"]
+    assert read([], "what") == ["line"]
+    with pytest.raises(SourceError, match=r"already has the column what, which a lookup adds.*columns: \{other_what: what\}"):
+        read(["what"], "what")
 
 
 def test_one_file_tells_whether_the_day_or_the_month_comes_first_in_all(opened: Any, tmp_path: Path) -> None:

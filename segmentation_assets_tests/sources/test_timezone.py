@@ -219,8 +219,13 @@ def test_another_zone_makes_everything_again(orders: Any, tmp_path: Path) -> Non
 def test_what_is_no_zone_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError, match="use a name such as UTC, Europe/Berlin or America/New_York"):
         Snapshots(first=dt.date(2024, 1, 1), timezone=zone)
-    with pytest.raises(ValidationError, match="is not a time zone"):
+    with pytest.raises(ValidationError, match="Not a time zone"):
         Reading(timezone=zone)
+
+
+def test_the_nearest_zone_is_named() -> None:
+    with pytest.raises(ValidationError, match="nearest: Europe/Amsterdam"):
+        Reading(timezone="Europe/amsterdm")
 
 
 def test_every_zone_that_the_settings_allow_is_known_to_the_engine() -> None:
