@@ -12,10 +12,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.clustering import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
-from segmentation_assets.core.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.stability import bootstrap_jaccard
-from segmentation_assets.core.validity import eta_squared, window_outcomes
+from segmentation_assets.core.choice.forward_validity import eta_squared, window_outcomes
+from segmentation_assets.core.choice.stability import bootstrap_jaccard
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 FEATURES, K, SEED, RESAMPLES, ROWS = ["recency_days", "frequency", "monetary"], 5, 20170401, 50, 1000
 TRANSFORMS, SCALINGS = ("none", "log", "yeo-johnson"), ("standard", "range", "robust")

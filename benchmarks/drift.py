@@ -15,11 +15,11 @@ import pandas as pd
 from scipy import stats
 
 from benchmarks.drift_populations import FEATURES, POPULATIONS, SHIFTS, snapshot_of
-from segmentation_assets.core import drift
-from segmentation_assets.core.clustering import fit_model
-from segmentation_assets.core.families import FAMILIES, SelectionSettings
-from segmentation_assets.core.segment_model import Provenance, Segment, SegmentModel
-from segmentation_assets.core.training import Wanted, remembering
+from segmentation_assets.core.clustering.algorithm import fit_model
+from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.model import drift
+from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
+from segmentation_assets.core.model.training import Wanted, remembering
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_203

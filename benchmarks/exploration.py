@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core import exploration
-from segmentation_assets.core.feature_catalog import FEATURES
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.lake import to_frame
+from segmentation_assets.core.customers import exploration
+from segmentation_assets.core.customers.feature_catalog import FEATURES
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.store.lake import to_frame
 
 
 def features(customers: int) -> pd.DataFrame:

@@ -31,23 +31,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.contracts import (
+from segmentation_assets.core.customers import activity, cleaning, features, orders
+from segmentation_assets.core.customers.calendar import Calendar, Lookback
+from segmentation_assets.defs.partitions import following
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.store.lake import Lake, conformed
+from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS
+from segmentation_assets.tables.contract import Contract
+from segmentation_assets.tables.features import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
     CUSTOMER_ORDERS,
-    CUSTOMERS,
-    EVENTS,
     ORDER_RETURNS,
-    RAW_CUSTOMERS,
-    Contract,
 )
-from segmentation_assets.core import activity, cleaning, features, orders
-from segmentation_assets.core.windows import Calendar, Lookback
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.lake import Lake, conformed
-from segmentation_assets.partitions import following
-from segmentation_assets.settings import Snapshots
+from segmentation_assets.tables.raw import RAW_CUSTOMERS
 
 LINES_PER_CUSTOMER, WINDOWS, LOOKBACK = 20, 24, 12
 SNAPSHOTS = Snapshots(first=dt.date(2016, 1, 1), cadence="monthly")

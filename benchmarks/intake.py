@@ -32,7 +32,7 @@ def make(file: Path, lines: int) -> None:
 
 def ours(file: Path, folder: Path) -> int:
     """What a snapshot's first run does: map, read and keep every line."""
-    from segmentation_assets.settings_source import Tables
+    from segmentation_assets.settings.source import Tables
     from segmentation_assets.sources.tables import TablesSource
 
     columns = {

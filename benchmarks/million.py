@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from benchmarks.populations import rfm_like
-from segmentation_assets.core.selection import PastSnapshot, SelectionSettings, choose
+from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose
 
 
 def main(customers: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.feature_columns import Transform
+from segmentation_assets.core.clustering.feature_columns import Transform
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,11 +16,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.populations import STRUCTURELESS, Population, draw_planted
 from benchmarks.snapshots import Snapshot, cdnow, complete_journey
-from segmentation_assets.core import stability
-from segmentation_assets.core.clustering import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
-from segmentation_assets.core.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.selection import PastSnapshot, SelectionSettings, choose
-from segmentation_assets.core.validity import forward_validity
+from segmentation_assets.core.choice import stability
+from segmentation_assets.core.choice.forward_validity import forward_validity
+from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_124

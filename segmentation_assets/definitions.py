@@ -4,10 +4,20 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from segmentation_assets.alerts import alert_sensors
-from segmentation_assets.assets import application, cleaned, evaluation, exploration, features, model, monitoring, profiles, raw, segments
-from segmentation_assets.assets.table import IO_MANAGER
-from segmentation_assets.automation import (
+from segmentation_assets.defs.alerts import alert_sensors
+from segmentation_assets.defs.assets import (
+    application,
+    cleaned,
+    evaluation,
+    exploration,
+    features,
+    model,
+    monitoring,
+    profiles,
+    raw,
+    segments,
+)
+from segmentation_assets.defs.automation import (
     catch_up_sensor,
     describe_job,
     newest_snapshot_schedule,
@@ -15,13 +25,15 @@ from segmentation_assets.automation import (
     snapshot_job,
     source_changes_sensor,
 )
-from segmentation_assets.checks import ALL_CHECKS
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.lake import Lake, LakeIOManager
-from segmentation_assets.partitions import LOADED
-from segmentation_assets.settings import Settings
-from segmentation_assets.source_checks import SOURCE_CHECKS
+from segmentation_assets.defs.checks.snapshot import ALL_CHECKS
+from segmentation_assets.defs.checks.source import SOURCE_CHECKS
+from segmentation_assets.defs.io import LakeIOManager
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets.defs.table import IO_MANAGER
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
+from segmentation_assets.store.lake import Lake
 
 
 def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:

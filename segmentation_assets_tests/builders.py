@@ -10,9 +10,10 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.contracts import BY_NAME, CONTRACTS, Contract
-from segmentation_assets.lake import Staged
 from segmentation_assets.sources.base import within
+from segmentation_assets.store.lake import Staged
+from segmentation_assets.tables import BY_NAME, CONTRACTS
+from segmentation_assets.tables.contract import Contract
 
 D1, D2, D3, D4 = "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"  # the snapshots of settings.yaml
 PLAIN = {

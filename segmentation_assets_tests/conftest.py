@@ -23,8 +23,8 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 hypothesis_settings.register_profile("small", max_examples=50, deadline=None)
 hypothesis_settings.load_profile("small")
 
-from segmentation_assets.engines import DuckDBEngine  # noqa: E402
-from segmentation_assets.lake import Lake  # noqa: E402
+from segmentation_assets.engines.duckdb import DuckDBEngine  # noqa: E402
+from segmentation_assets.store.lake import Lake  # noqa: E402
 
 
 def environment(data_dir: Path, **further: str) -> dict[str, str]:
@@ -50,7 +50,7 @@ def called(*arguments: str, data_dir: Path, **further: str) -> click.testing.Res
 
     Not for `run` and `rollback`, whose snapshots are those of the settings that this process was started with.
     """
-    from segmentation_assets.cli import main
+    from segmentation_assets.cli.main import main
 
     with contextlib.chdir(ROOT):
         return click.testing.CliRunner(env=environment(data_dir, **further)).invoke(main, arguments)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from segmentation_assets import settings_reference
-from segmentation_assets.cli import main
-from segmentation_assets.contracts import CONTRACTS
+from segmentation_assets.cli.main import main
+from segmentation_assets.settings import reference
+from segmentation_assets.tables import CONTRACTS
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
@@ -40,7 +40,7 @@ def run(command: str, data_dir: Path) -> str:
 def generated() -> dict[str, str]:
     """Parts that are made from the code, by the name of their markers."""
     tables = "\n".join(["| table | one row per |", "|---|---|", *(f"| `{c.name}` | {c.row} |" for c in CONTRACTS)])
-    return {"settings": settings_reference.markdown(), "tables": tables}
+    return {"settings": reference.markdown(), "tables": tables}
 
 
 def part(text: str, name: str) -> str:

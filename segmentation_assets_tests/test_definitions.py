@@ -4,10 +4,10 @@ import dagster as dg
 import pytest
 import yaml
 
-from segmentation_assets.contracts import BY_NAME
 from segmentation_assets.definitions import defs
-from segmentation_assets.instance import ONE_AT_A_TIME, prepare_instance
-from segmentation_assets.partitions import LOADED, snapshots
+from segmentation_assets.defs.instance import ONE_AT_A_TIME, prepare_instance
+from segmentation_assets.defs.partitions import LOADED, snapshots
+from segmentation_assets.tables import BY_NAME
 
 GRAPH = {
     "raw_customers": set(),

@@ -10,9 +10,9 @@ import click
 import pytest
 import yaml
 
-from segmentation_assets.cli import main
-from segmentation_assets.settings import Settings
-from segmentation_assets.settings_source import FileLookup, Tables, TransactionFiles
+from segmentation_assets.cli.main import main
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.source import FileLookup, Tables, TransactionFiles
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.builders import D1
 from segmentation_assets_tests.conftest import ROOT

@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from segmentation_assets.defs.instance import prepare_instance
 from segmentation_assets.event_log import KEPT_FILES, KeptOpenSqliteEventLogStorage
-from segmentation_assets.instance import prepare_instance
-from segmentation_assets.settings import load_settings
+from segmentation_assets.settings.loading import load_settings
 
 
 @pytest.fixture

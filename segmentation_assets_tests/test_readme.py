@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 from segmentation_assets_tests import readme
 
 TEXT = readme.README.read_text(encoding="utf-8")

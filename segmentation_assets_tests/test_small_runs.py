@@ -6,9 +6,10 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from segmentation_assets import publish, summary
+from segmentation_assets.cli import show as summary
 from segmentation_assets.definitions import build
-from segmentation_assets.partitions import LOADED
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets.store import published
 from segmentation_assets_tests.builders import D1, D2, RowsSource, line
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
@@ -35,7 +36,7 @@ class Run:
         return self.result.success
 
     def ask(self, query):
-        with duckdb.connect(str(self.data_dir / publish.DATABASE), read_only=True) as database:
+        with duckdb.connect(str(self.data_dir / published.DATABASE), read_only=True) as database:
             return database.sql(query).fetchall()
 
     def failed_checks(self):
@@ -104,12 +105,12 @@ def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_ch
 
 
 def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(shop):
-    database, lake = (shop.data_dir / publish.DATABASE).read_bytes(), shop.lake()
+    database, lake = (shop.data_dir / published.DATABASE).read_bytes(), shop.lake()
     broken = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
     assert not shop.make(D1, broken)
     assert "key (source_file, row_number) is not unique (1 row)" in shop.failure()["raw_transactions"]
     assert "published_database" not in {e.step_key for e in shop.result.all_events}
-    assert (shop.data_dir / publish.DATABASE).read_bytes() == database
+    assert (shop.data_dir / published.DATABASE).read_bytes() == database
     assert (
         shop.lake()[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]
         == lake[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets import archive, publish
 from segmentation_assets.definitions import build
-from segmentation_assets.partitions import LOADED
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets.store import models, published
 from segmentation_assets_tests.builders import D1, D2, D3, D4, RowsSource
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def story(tmp_path_factory):
 
 
 def ask(data_dir, query) -> pd.DataFrame:
-    with duckdb.connect(str(data_dir / publish.DATABASE), read_only=True) as database:
+    with duckdb.connect(str(data_dir / published.DATABASE), read_only=True) as database:
         return database.sql(query).df()
 
 
@@ -122,14 +122,14 @@ def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, t
 def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp_path):
     first = ask(story, f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")["model_version"][0]
     never = shutil.copytree(story.with_name("until April"), tmp_path / "never")
-    archive.roll_back(never, D3, first)
+    models.roll_back(never, D3, first)
     make(never, D3)
     told = ask(never, f"SELECT decision, reason FROM model_registry WHERE snapshot_date = DATE '{D3}'")
     assert told["decision"].tolist() == ["rolled back"]
-    model = archive.load(never, first)
+    model = models.load(never, first)
     features = ask(never, f"FROM customer_features WHERE snapshot_date = DATE '{D3}'")
     labels = ask(never, f"SELECT customer_id, segment_id FROM customer_segments WHERE snapshot_date = DATE '{D3}'").set_index("customer_id")
     assert model.assign(features).set_index("customer_id")["segment_id"].to_dict() == labels["segment_id"].to_dict()
-    archive.roll_back(never, D3, None)
+    models.roll_back(never, D3, None)
     make(never, D3)
     assert ask(never, f"SELECT decision FROM model_registry WHERE snapshot_date = DATE '{D3}'")["decision"].tolist() == ["promoted"]

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from segmentation_assets import report
+from segmentation_assets.report import report
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.engines import Engine
+from segmentation_assets.engines.base import Engine
 from segmentation_assets.sources.base import Source, Window, counted
 from segmentation_assets.sources.mapping import TIMES
 from segmentation_assets.sources.tables import TablesSource

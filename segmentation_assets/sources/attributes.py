@@ -9,9 +9,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.cleaning import RULES, cleaned_attribute, identifier
-from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import Files, SourceTable
+from segmentation_assets.core.customers.cleaning import RULES, cleaned_attribute, identifier
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE

@@ -12,7 +12,7 @@ from typing import Protocol
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.engines import Engine
+from segmentation_assets.engines.base import Engine
 
 
 class SourceError(RuntimeError):

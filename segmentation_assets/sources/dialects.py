@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.text_files import Row, lines_of, records
 

@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import expressions as sql
 from sqlglot.errors import SqlglotError
 
-from segmentation_assets.settings_source import Expression
+from segmentation_assets.settings.source import Expression
 from segmentation_assets.sources.cells import Cells
 
 LONGEST = 2_000  # characters; a mapping is a line, not a program

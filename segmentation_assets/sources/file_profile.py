@@ -14,7 +14,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import column_names, exports, files, folder_survey, guessing, number_forms, order_levels, progress
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.exports import Export, columns_of

@@ -15,8 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.core.wording import counted
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import text_files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.dialects import Dialect, dialect_of, unique_names
@@ -25,6 +24,7 @@ from segmentation_assets.sources.located import partitions_of
 from segmentation_assets.sources.rows import ROW, FileRows, SourceRows, column, named, staged
 from segmentation_assets.sources.typed_columns import plain_columns
 from segmentation_assets.sources.unpacked import content_of
+from segmentation_assets.vocabulary import counted
 
 LONGEST_LINE = 1 << 25  # bytes of a line that the engine's reader holds
 BUFFER = 1 << 25  # bytes that it reads at once; else 16 longest lines, of which a look at the first rows reads one too

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from segmentation_assets.settings_cleaning import Cleaning
+from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.yaml_text import quoted, shown
 

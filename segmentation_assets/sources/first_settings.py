@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from segmentation_assets.settings_source import Reading
-from segmentation_assets.settings_todo import NEEDED, TODO
+from segmentation_assets.settings.source import Reading
+from segmentation_assets.settings.todo import NEEDED, TODO
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile

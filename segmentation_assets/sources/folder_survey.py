@@ -16,7 +16,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import number_forms, progress
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import Cells

@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.numbers import tidy

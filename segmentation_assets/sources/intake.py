@@ -17,7 +17,7 @@ import filelock
 import ibis
 import pyarrow.parquet as pq
 
-from segmentation_assets.settings_source import Files, SourceTable
+from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
 from segmentation_assets.sources.base import NoRows, SourceError

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import text_files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.dialects import unique_names

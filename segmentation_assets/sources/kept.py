@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segmentation_assets.core.wording import counted
-from segmentation_assets.engines import Engine
+from segmentation_assets.engines.base import Engine
 from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.vocabulary import counted
 
 FLAGS = {
     "odd_number": "",  # a number that is not a plain one

@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from pathlib import Path
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import SourceError
 
 ENDINGS = {

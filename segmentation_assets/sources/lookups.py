@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings_source import FileLookup
+from segmentation_assets.settings.source import FileLookup
 from segmentation_assets.sources import files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import Cells

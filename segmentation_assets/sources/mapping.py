@@ -16,15 +16,17 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from segmentation_assets.contracts import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
-from segmentation_assets.core.cleaning import MADE
-from segmentation_assets.settings_source import OPTIONAL, REQUIRED, Expression, SourceTable
+from segmentation_assets.core.customers.cleaning import MADE
+from segmentation_assets.settings.source import OPTIONAL, REQUIRED, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.kept import FLAGS, PLACE
 from segmentation_assets.sources.records import is_finite, plain, to_json
 from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, UNMATCHED, SourceRows
+from segmentation_assets.tables.cleaned import CUSTOMERS
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
+from segmentation_assets.tables.raw import RAW_CUSTOMERS
 
 KINDS = {
     "customer_id": "text", "order_id": "text", "returned_order_id": "text",

@@ -10,11 +10,11 @@ from typing import Any
 
 import ibis
 
-from segmentation_assets.core import wording
-from segmentation_assets.settings_source import Reading
+from segmentation_assets import vocabulary
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import one_currency
-from segmentation_assets.sources.numbers import (
+from segmentation_assets.sources.numbers import (  # fmt: skip
     COMMA,
     COMMA_GROUPS,
     CUT,
@@ -29,7 +29,7 @@ from segmentation_assets.sources.numbers import (
     part,
     read_number,
     signed,
-)  # fmt: skip
+)
 
 GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
 FEW = 0.05  # of the cells that a mark occurs in: where fewer tell what it means, the column is still in doubt
@@ -206,7 +206,7 @@ def doubts(forms: Mapping[str, Forms], reading: Reading) -> tuple[str, ...]:
     found = [_two_ways(column, one, cells, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
     for column, one in forms.items():
         if not one_currency(one.currencies):
-            named = ", ".join(f"{token} ({wording.counted(n, 'cell')})" for token, n in one.currencies.items())
+            named = ", ".join(f"{token} ({vocabulary.counted(n, 'cell')})" for token, n in one.currencies.items())
             found.append(
                 f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
                 "currency."
@@ -224,7 +224,7 @@ def _two_ways(column: str, one: Forms, cells: Cells, marks: Marks) -> str:
     as_thousands, as_decimals = (one.sum_point, one.sum_comma) if mark == COMMA else (one.sum_comma, one.sum_point)
     is_thousands = marks.decimal != mark
     used, other = (as_thousands, as_decimals) if is_thousands else (as_decimals, as_thousands)
-    what = f"{wording.counted(one.in_doubt, 'cell')} such as {one.example!r} can be read two ways"
+    what = f"{vocabulary.counted(one.in_doubt, 'cell')} such as {one.example!r} can be read two ways"
     ways = ("with thousands", "with decimals") if is_thousands else ("with decimals", "with thousands")
     sums = f"{ways[0]}, as they are read, the column adds up to {used:,.2f}; {ways[1]} to {other:,.2f}"
     if marks.given:

@@ -11,11 +11,11 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.wording import counted
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.rows import PROBLEM, ROW, SourceRows
+from segmentation_assets.vocabulary import counted
 
 ONCE = ("amount", "discount", "coupon_discount")  # what `amount_is: order` counts once
 FEWEST_ORDERS = 3  # of several rows, below which equal amounts tell nothing

@@ -13,7 +13,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.engines import WRITING
+from segmentation_assets.engines.base import WRITING
 from segmentation_assets.sources import exports, order_cells, order_levels
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.exports import Export, columns_of

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from segmentation_assets.engines import WRITING
-from segmentation_assets.settings_source import Files
+from segmentation_assets.engines.base import WRITING
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import files, guessing, number_forms, order_cells
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.kept import counted_rows

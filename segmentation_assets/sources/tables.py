@@ -10,11 +10,10 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from segmentation_assets.contracts import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, Contract
-from segmentation_assets.core.cleaning import RULES
-from segmentation_assets.engines import Engine
-from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
+from segmentation_assets.core.customers.cleaning import RULES
+from segmentation_assets.engines.base import Engine
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
 from segmentation_assets.sources import order_cells
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window, counted, midnight, within
@@ -22,6 +21,8 @@ from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.kept import PLACE, Kept, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
+from segmentation_assets.tables.contract import Contract
+from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
 
 LAST = dt.date(2100, 1, 1)  # no date is later, whatever the settings leave open
 CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import SourceError
 
 CHUNK = 1 << 20

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmentation_assets.settings_source import Files
+from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.located import COMPRESSED, ENDINGS, ending_of, format_of, has_known_ending
 from segmentation_assets.sources.text_files import compression_of, open_bytes

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from segmentation_assets.contracts import EVENTS, TRANSACTIONS
-from segmentation_assets.core import cleaning
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.lake import conformed
+from segmentation_assets.core.customers import cleaning
+from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
+from segmentation_assets.store.lake import conformed
+from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
 
 
 @pytest.fixture(scope="session")

@@ -16,22 +16,20 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.contracts import (
+from segmentation_assets.core.customers import activity, cleaning, features, orders
+from segmentation_assets.core.customers.calendar import Calendar, Lookback
+from segmentation_assets.defs.partitions import following
+from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.store.lake import conformed
+from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
+from segmentation_assets.tables.contract import Contract
+from segmentation_assets.tables.features import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
     CUSTOMER_ORDERS,
-    CUSTOMERS,
-    EVENTS,
     ORDER_RETURNS,
-    TRANSACTIONS,
-    Contract,
 )
-from segmentation_assets.core import activity, cleaning, features, orders
-from segmentation_assets.core.windows import Calendar, Lookback
-from segmentation_assets.lake import conformed
-from segmentation_assets.partitions import following
-from segmentation_assets.settings import Snapshots
 
 ROLES = features.EventRoles(types=("campaign_received", "coupon_redeemed"))
 MONTHLY = Snapshots(first=dt.date(2017, 4, 1), cadence="monthly")

@@ -14,21 +14,19 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.contracts import (
+from segmentation_assets.core.customers import activity, cleaning, features, orders
+from segmentation_assets.core.customers.calendar import Calendar
+from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.store.lake import conformed
+from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
+from segmentation_assets.tables.contract import Contract
+from segmentation_assets.tables.features import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
     CUSTOMER_ORDERS,
-    CUSTOMERS,
-    EVENTS,
     ORDER_RETURNS,
-    TRANSACTIONS,
-    Contract,
 )
-from segmentation_assets.core import activity, cleaning, features, orders
-from segmentation_assets.core.windows import Calendar
-from segmentation_assets.lake import conformed
-from segmentation_assets.settings import Snapshots
 from segmentation_assets_tests.core.history import MONTHLY, ROLES, arrow, lookback
 
 Rows = list[dict[str, Any]]

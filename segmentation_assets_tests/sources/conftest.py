@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.settings_source import Tables
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.tables import TablesSource
 

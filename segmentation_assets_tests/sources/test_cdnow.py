@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from segmentation_assets.core import cleaning
-from segmentation_assets.settings import load_settings
+from segmentation_assets.core.customers import cleaning
+from segmentation_assets.settings.loading import load_settings
 from segmentation_assets_tests.sources.conftest import FOREVER
 
 ROOT = Path(__file__).resolve().parents[2]

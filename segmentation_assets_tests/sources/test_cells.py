@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources import guessing
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.kept import worth_a_look

@@ -5,7 +5,7 @@ import importlib.util
 
 import pytest
 
-from segmentation_assets.engines import DuckDBEngine
+from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.sources import SourceError, Window
 from segmentation_assets.sources.complete_journey import PACKAGE, CompleteJourneySource
 

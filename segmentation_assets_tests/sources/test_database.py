@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from segmentation_assets.inspection import inspect
-from segmentation_assets.settings import Settings
+from segmentation_assets.cli.check import inspect
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets_tests.sources.conftest import PASSWORD
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from segmentation_assets.core.cleaning import judged_transactions
-from segmentation_assets.inspection import Findings, inspect
-from segmentation_assets.settings import Settings
-from segmentation_assets.settings_cleaning import Cleaning
+from segmentation_assets.cli.check import Findings, inspect
+from segmentation_assets.core.customers.cleaning import judged_transactions
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.file_profile import look_at
 from segmentation_assets.sources.first_settings import missing, write
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in

@@ -3,8 +3,8 @@
 import ibis
 import pytest
 
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, mapped
 

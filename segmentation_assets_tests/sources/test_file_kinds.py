@@ -22,8 +22,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.inspection.described import described
-from segmentation_assets.settings_source import FileLookup, Files
+from segmentation_assets.cli.check.described import described
+from segmentation_assets.settings.source import FileLookup, Files
 from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.file_profile import look_at

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.core.cleaning import judged_events
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.settings_source import Tables
+from segmentation_assets.core.customers.cleaning import judged_events
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.base import NoRows, SourceError, Window
 from segmentation_assets.sources.kept import worth_a_look
 from segmentation_assets.sources.tables import TablesSource

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.settings import SettingsError, load_settings
-from segmentation_assets.settings_cleaning import Cleaning
-from segmentation_assets.settings_source import Tables
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.settings.loading import SettingsError, load_settings
+from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import column_names
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.file_profile import _matched, look_at

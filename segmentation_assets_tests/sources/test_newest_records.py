@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from segmentation_assets.core import cleaning
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.partitions import LOADED
-from segmentation_assets.settings_source import Tables
-from segmentation_assets.source_checks import attribute_types, rejects_are_few
+from segmentation_assets.core.customers import cleaning
+from segmentation_assets.defs.checks.source import attribute_types, rejects_are_few
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.kept import PLACE

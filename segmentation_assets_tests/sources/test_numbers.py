@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import one_currency

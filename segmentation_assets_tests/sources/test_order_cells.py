@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from segmentation_assets.engines import DuckDBEngine
-from segmentation_assets.settings_source import Tables
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import order_cells
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets_tests.sources.conftest import Opened

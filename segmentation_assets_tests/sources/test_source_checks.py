@@ -8,8 +8,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from segmentation_assets.settings import Settings
-from segmentation_assets.source_checks import ColumnsRead, changed_columns, columns_check, no_longer_read, remembered_columns
+from segmentation_assets.defs.checks.source import ColumnsRead, changed_columns, columns_check, no_longer_read, remembered_columns
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets_tests.builders import put

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from segmentation_assets import sources
-from segmentation_assets.partitions import LOADED
-from segmentation_assets.settings import Snapshots
-from segmentation_assets.settings_section import NOT_PORTABLE
-from segmentation_assets.settings_source import Reading
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets.settings.section import NOT_PORTABLE
+from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.reading import connect
+from segmentation_assets.store import freshness
 from segmentation_assets_tests.builders import RowsSource
 from segmentation_assets_tests.sources.conftest import Opened, opened_in
 
@@ -212,7 +212,7 @@ def test_another_zone_makes_everything_again(orders: Any, tmp_path: Path) -> Non
     assert not there & {kept.rows_file for kept in other.source.kept("transactions")}
     moved = LOADED.model_copy(update={"snapshots": LOADED.snapshots.model_copy(update={"timezone": "Europe/Amsterdam"})})
     key = "2024-03-01"
-    assert sources.fingerprints(LOADED, RowsSource(), [key]) != sources.fingerprints(moved, RowsSource(), [key])
+    assert freshness.fingerprints(LOADED, RowsSource(), [key]) != freshness.fingerprints(moved, RowsSource(), [key])
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Amsterdam", "europe/amsterdam", "+01:00", ""])

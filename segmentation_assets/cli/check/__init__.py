@@ -1,0 +1,62 @@
+"""A look at the settings and sources before any run: what is there, what would be rejected and why, and what was guessed.
+
+Belongs here: what is looked at, in which order. `counts` and `identities` count; `described`, `snapshots` and `advice` say.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation_assets.cli.check import advice, identities, snapshots
+from segmentation_assets.cli.check.entity import ENTITIES, EntityLook
+from segmentation_assets.defs import partitions
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.loading import Settings, settings_file
+from segmentation_assets.sources import open_source
+from segmentation_assets.vocabulary import counted
+
+MEMORY = "2GB"  # of the engine, whatever the size of the source; beyond it, it goes to disk
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found, a line each, and the problems that would stop a run."""
+
+    lines: list[str]
+    problems: list[str]
+
+
+def inspect(settings: Settings) -> Findings:
+    """Files and columns, rows, dates, customers and rejects of each source up to the last snapshot.
+
+    Raises:
+        SourceError: a source cannot be read.
+    """
+    keys = partitions.existing_keys(partitions.snapshot_partitions(settings.snapshots))
+    if not keys:
+        return Findings([], ["The first snapshot is still to come; set snapshots.first to an earlier date."])
+    lookback = counted(settings.features.lookback, "window")
+    zone = "" if settings.snapshots.timezone == "UTC" else f"; days end at midnight in {settings.snapshots.timezone}"
+    lines = [
+        f"Settings: {settings_file()}",
+        f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {lookback}{zone}",
+        f"Written to: {settings.data_dir}",
+    ]
+    problems: list[str] = []
+    engine, source = DuckDBEngine(memory=MEMORY), open_source(settings)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            looks = {name: EntityLook.at(name, settings, source, engine, keys, Path(scratch)) for name in ENTITIES}
+            for look in looks.values():
+                lines += look.lines()
+                problems += look.problems()
+            total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
+            mapping = advice.customer_mappings(settings, "transactions")
+            lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns)
+    finally:
+        engine.close()
+    orders = looks["transactions"].counted
+    lines += snapshots.young(orders.first, keys, settings)
+    if not any(look.counted.rows for look in looks.values()):
+        problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
+    return Findings(lines, problems)

@@ -1,0 +1,126 @@
+"""What is said of ids and orders, each with the line of the settings that would mend it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import yaml
+
+from segmentation_assets.cli.check.identities import EqualLines, LargeId, SharedOrders
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.source import Tables
+from segmentation_assets.vocabulary import counted
+
+NAMED = 3  # pairs of files that are named of many
+DROP = "set cleaning.exact_duplicates: drop"
+
+
+def of_large_ids(
+    large: Sequence[LargeId], mappings: Sequence[str], columns: set[str], share_without: Callable[[], float | None]
+) -> Iterator[str]:
+    """That an id may stand for nobody, and how to leave it out.
+
+    Args:
+        mappings: what customer_id is mapped to; columns: the names of the source's columns.
+        share_without: the reject share that would have to be allowed when the ids' rows are set aside; None where no more than now.
+    """
+    for one in large:
+        yield f"customer {one.customer_id!r} has {one.orders:,} of all orders ({one.share:.1%})"
+    if not large or not mappings:
+        return
+    it, its = ("it stands", "its") if len(large) == 1 else ("they stand", "their")
+    yield f"If {it} for nobody (guests, a till), set {its} lines aside: in source.transactions, columns,"
+    written = tuple(sorted({form for one in large for form in one.written}))
+    for expression in mappings:
+        yield "    " + mapping_without(expression, written, columns)
+    share = share_without()
+    if share is not None:
+        yield f"and, because these lines then count as rejected, cleaning.largest_reject_share: {share}"
+
+
+def customer_mappings(settings: Settings, name: str) -> list[str]:
+    """What the tables of an entity map customer_id to, each once; nothing of a source of another kind."""
+    tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
+    return list(dict.fromkeys(str(table.columns["customer_id"]) for table in tables))
+
+
+def mapping_without(expression: str, written: Sequence[str], columns: set[str]) -> str:
+    """The line of the settings that reads some ids as missing."""
+    value = _value(expression, columns)
+    texts = [f"'{form.replace(chr(39), chr(39) * 2)}'" for form in dict.fromkeys(form.strip() for form in written)]
+    if len(written) == 1 and written[0] == written[0].strip():
+        changed = f"NULLIF({value}, {texts[0]})"
+    else:
+        changed = f"CASE WHEN TRIM({value}) IN ({', '.join(texts)}) THEN NULL ELSE {value} END"
+    return line({"customer_id": changed})
+
+
+def line(setting: dict[str, str]) -> str:
+    """A setting as one line of YAML."""
+    return yaml.safe_dump(setting, width=10_000, allow_unicode=True).strip()
+
+
+def of_returns_without_order(number: int, example: str) -> Iterator[str]:
+    """That returns name orders which the customers have not placed."""
+    if number:
+        named = counted(number, "return names", "returns name")
+        yield (
+            f"{named} an order that the customer has not placed, such as {example}, and {'lowers' if number == 1 else 'lower'} spend only. "
+            "If a column has the id of the order that was returned, map it as returned_order_id."
+        )
+
+
+def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappings: Sequence[str], columns: set[str]) -> Iterator[str]:
+    """That ids differ by case only, which makes them different customers."""
+    if total:
+        shown = "; ".join(f"{one!r} and {other!r}" for one, other in examples)
+        yield f"{total:,} customer ids are equal to another but for case, and count as different customers: {shown}"
+        for value in [_value(mapping, columns) for mapping in mappings[:1]]:
+            yield f"    If they are the same customers, map in every table: {line({'customer_id': f'LOWER({value})'})}"
+
+
+def of_equal_files(groups: Sequence[Sequence[str]], name: str, shared: Sequence[SharedOrders], drops: bool) -> Iterator[str]:
+    """That files are equal byte for byte, with the orders that are in them."""
+    for names in groups:
+        both = next((pair for pair in shared if {pair.one, pair.other} <= set(names)), None)
+        orders = f" All {both.orders:,} orders come from each of them, such as {both.example}." if both and len(names) == 2 else ""
+        yield f"{_listed(names)} are equal, byte for byte.{orders} {_remedy(name, drops)}"
+
+
+def of_shared_orders(shared: Sequence[SharedOrders], groups: Sequence[Sequence[str]], drops: bool) -> Iterator[str]:
+    """That orders come from two files, which exports that overlap do."""
+    other = [pair for pair in shared if not any({pair.one, pair.other} <= set(names) for names in groups)]
+    for pair in other[:NAMED]:
+        come = f"{counted(pair.orders, 'order comes', 'orders come')} from both {pair.one} and {pair.other}, such as {pair.example}."
+        if drops:
+            yield f"{come} Lines that are equal in both count once; these orders also have lines that differ, and all of those count."
+        else:
+            yield f"{come} If these exports overlap, lines count twice: take the rows out of one of them, or {DROP}."
+    if len(other) > NAMED:
+        rest = other[NAMED:]
+        yield f"{sum(pair.orders for pair in rest):,} more orders come from two files, of {len(rest)} other pairs of files"
+
+
+def of_equal_lines(lines: Sequence[EqualLines], groups: Sequence[Sequence[str]]) -> Iterator[str]:
+    """That lines are in two files; without ids of orders nothing else tells an overlap."""
+    for pair in [pair for pair in lines if not any({pair.one, pair.other} <= set(names) for names in groups)][:NAMED]:
+        yield (
+            f"{counted(pair.lines, 'line is', 'lines are')} in both {pair.one} and {pair.other}, equal in every mapped column. "
+            f"If these exports overlap, they count twice: take the rows out of one of them, or {DROP}."
+        )
+
+
+def _remedy(name: str, drops: bool) -> str:
+    if name != "transactions":
+        return "Take one of them out."
+    counted_once = "Their lines count once, because exact_duplicates is drop."
+    return counted_once if drops else f"Their lines count twice: take one of them out, or {DROP}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _value(mapping: str, columns: set[str]) -> str:
+    """What customer_id is mapped to, as a part of an expression."""
+    if mapping not in columns:
+        return mapping
+    return mapping if mapping.isidentifier() and mapping.isascii() else '"' + mapping.replace('"', '""') + '"'

@@ -1,0 +1,94 @@
+"""What is said of the files of an entity: what was found in each, what could not be read, and which are equal."""
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from segmentation_assets.cli.check.counts import Counted, Place, by_size
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.source import Files, Tables
+from segmentation_assets.sources import located, shared_orders
+from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.mapping import KINDS
+from segmentation_assets.vocabulary import counted
+
+LONGEST = 160  # characters of a record that are shown
+
+
+def described(kept: list[Kept]) -> Iterator[str]:
+    """The files of an entity: what was found in each, said once for those that are alike."""
+    alike: dict[str, list[Kept]] = {}
+    for file in kept:
+        alike.setdefault(str((file.columns, file.mapped, file.date_formats, file.notes)), []).append(file)
+    for group in alike.values():
+        one = group[0]
+        names = one.source if len(group) == 1 else f"{one.source} and {len(group) - 1} more"
+        if one.skipped:
+            yield f"skipped: {', '.join(file.source for file in group)}, which {one.skipped}"
+            continue
+        notes = "".join(f"; {what} {value}" for what, value in one.notes.items())
+        yield f"{names}: {counted(sum(file.rows for file in group), 'row')}{notes}"
+        yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
+        unmapped = [column for column in one.columns if column not in one.mapped]
+        if unmapped:
+            yield "    not mapped: " + ", ".join(f"{column} ({one.columns[column]})" for column in unmapped)
+        if one.date_formats:
+            other = ambiguous(one.date_formats)
+            doubt = f"; if the day and month are the other way round, set date_format: '{other}'" if other else ""
+            yield f"    dates read as {' or '.join(one.date_formats)}{doubt}"
+
+
+def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
+    """Each reason with its number of rows, most first, and a few of them."""
+    totals = {reason: sum(days.values()) for reason, days in seen.reasons.items()}
+    for reason in sorted(totals, key=lambda reason: (-totals[reason], reason)):
+        yield f"{totals[reason]:,} rejected: {reason}"
+        for place in seen.examples[reason]:
+            yield f"    {place.source_file}, row {place.row_number}: {_short(records.get(place, ''))}"
+
+
+def unreadable(seen: Counted, records: dict[Place, str], name: str, settings: Settings) -> Iterator[str]:
+    """The columns with cells that hold something and were read as missing, each with an example."""
+    for column, number in by_size(seen.unread):
+        cell = _cell(column, records.get(seen.unread_examples[column]), name, settings)
+        cells = counted(number, "cell")
+        what = f"{cells} made missing by the mapping" if KINDS.get(column) == "text" else f"{cells} unreadable"
+        yield f"{column}: {what}" + (f", such as {cell!r}" if cell is not None else "")
+
+
+def equal_files(settings: Settings, name: str, with_rows: Collection[str]) -> list[tuple[str, ...]]:
+    """Files of an entity that are equal, byte for byte; each group by the names that their rows have.
+
+    Args:
+        with_rows: names of the files that have rows; others are of no account.
+    """
+    tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
+    found = dict(pair for table in tables if isinstance(table, Files) for pair in located.matching_files(table) if pair[1] in with_rows)
+    return [_names(alike, found) for alike in shared_orders.equal_files(list(found))]
+
+
+def _names(alike: list[Path], found: dict[Path, str]) -> tuple[str, ...]:
+    """The names of files, or their paths where the names are not enough."""
+    names = {found[file] for file in alike}
+    return tuple(sorted(names if len(names) == len(alike) else map(str, alike)))
+
+
+def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:
+    """What stood in the source's column that a column of ours is mapped to; of an expression, all columns that it could name."""
+    values = json.loads(record or "{}")
+    tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
+    for table in tables:
+        named = getattr(table, "attributes", {})
+        mapping = {**(named if isinstance(named, dict) else {}), **table.columns}
+        source = mapping.get(column, column)
+        if source in values:
+            return str(values[source])
+        used = [value for key, value in values.items() if key in str(source)]
+        if used:
+            return ", ".join(map(str, used))
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -1,0 +1,177 @@
+"""Making snapshots from the command line: what needs to run, running it in Dagster's instance, and what went wrong.
+
+Belongs here: the order of runs and their outcome. What a person sees of it is in `cli` and `summary`.
+"""
+
+import logging
+import multiprocessing
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from segmentation_assets.definitions import defs
+from segmentation_assets.defs import partitions
+from segmentation_assets.defs.instance import PROCESS
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.sources import open_source
+from segmentation_assets.store import published
+from segmentation_assets.store.freshness import fingerprints
+from segmentation_assets.store.lake import partition_keys
+
+CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
+Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
+
+
+class RunError(RuntimeError):
+    """A snapshot could not be made; the message says what failed and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Earlier snapshots to describe first, those to make, and those that would come out the same and so are left alone."""
+
+    describe: list[str]
+    run: list[str]
+    current: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of a snapshot: its id in Dagster's instance, and the warnings of its checks."""
+
+    key: str
+    run_id: str
+    warnings: list[str]
+
+
+def existing_keys() -> list[str]:
+    """Keys of all snapshots that exist by now, oldest first.
+
+    Raises:
+        RunError: the first one is still to come.
+    """
+    keys = partitions.existing_keys(partitions.snapshots)
+    if not keys:
+        raise RunError("The first snapshot is still to come; set snapshots.first to an earlier date.")
+    return keys
+
+
+def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
+    """What to do for the wanted snapshots.
+
+    A snapshot made before from the same settings and source is left as it is, unless `again`; all after the first that
+    is not are made again, because each builds on the one before.
+    """
+    made = {} if again else published.fingerprints(settings.data_dir)
+    now = fingerprints(settings, open_source(settings), wanted)
+    current: list[str] = []
+    for key in wanted:
+        if made.get(key) != now[key]:
+            break
+        current.append(key)
+    run = wanted[len(current) :]
+    described = set(partition_keys(settings.data_dir / "lake", "customer_features"))
+    earlier = [key for key in existing_keys() if run and key < run[0] and key not in described]
+    return Plan(describe=earlier, run=run, current=current)
+
+
+def carry_out(planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
+    """Make the planned snapshots, one after the other; an outcome as each is done.
+
+    Of several, the first halves are made in a second process, ahead of the second halves: both need the half before, and
+    neither needs the other's successor, so two cores are at work.
+
+    Raises:
+        RunError: a snapshot could not be made; those before it are published.
+    """
+    if len(planned.describe + planned.run) == 1:
+        yield run_partition("snapshot", planned.run[0], instance, progress)
+        return
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as ahead:
+        try:
+            described = {key: ahead.submit(_describe, key) for key in planned.describe + planned.run}
+            for key in planned.run:
+                for earlier in [k for k in described if k <= key]:
+                    first = described.pop(earlier).result()
+                second = run_partition("segment", key, instance, progress)
+                yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
+        finally:
+            ahead.shutdown(cancel_futures=True)
+
+
+def _describe(key: str) -> Outcome:
+    with dg.DagsterInstance.get() as instance:
+        return run_partition("describe", key, instance, lambda *_: None)
+
+
+def run_partition(job: str, key: str, instance: dg.DagsterInstance, progress: Progress) -> Outcome:
+    """Run a job for one snapshot in this process, recorded in the instance.
+
+    Raises:
+        RunError: a step failed, or a blocking check; the earlier published database is as it was.
+    """
+    with _watched(defs.resolve_job_def(job), progress) as watched:
+        result = watched.execute_in_process(
+            partition_key=key,
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={PROCESS: f"{socket.gethostname()} {os.getpid()}"},
+        )
+    failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    if not result.success:
+        blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
+        problem = "\n".join(blocking) if blocking else _root_cause(result)
+        raise RunError(
+            f"Snapshot {key} was not published; the database is as it was.\n{problem}\n"
+            f"Details: run {result.run_id} in the UI (segmentation ui)."
+        )
+    return Outcome(key, result.run_id, [_sentence(e) for e in failed])
+
+
+def _sentence(evaluation: dg.AssetCheckEvaluation) -> str:
+    return f"{evaluation.asset_key.to_user_string()}, check {evaluation.check_name}: {evaluation.description}"
+
+
+def _root_cause(result: dg.ExecuteInProcessResult) -> str:
+    """The message of the innermost error of the first step that failed."""
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            while error.cause:
+                error = error.cause
+            return f"{event.step_key}: {CLASS_PATH.sub('', error.message.strip())}"
+    return "The run failed before its first step."
+
+
+@contextmanager
+def _watched(job: dg.JobDefinition, progress: Progress) -> Iterator[dg.JobDefinition]:
+    """The job with its events told to `progress` instead of written to the terminal."""
+    total = len(job.graph.nodes)
+    ended: set[str] = set()
+
+    class Watcher(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            if event is not None and event.is_step_success:
+                ended.add(event.step_key)
+                progress(event.step_key, len(ended), total)
+
+    @dg.logger
+    def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("segmentation.progress", level=logging.DEBUG)
+        logger.addHandler(Watcher())
+        return logger
+
+    yield job.with_logger_defs({"progress": progress_logger})
+
+
+def made_before(settings: Settings) -> list[str]:
+    """Keys of the snapshots in the published database, oldest first."""
+    return sorted(published.fingerprints(settings.data_dir))

@@ -1,0 +1,223 @@
+"""What a run ends with: the segments, who moved, and what drifted; and the models there were. Read from the published database."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from segmentation_assets.core.customers import volume
+from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.store import published
+from segmentation_assets.vocabulary import counted
+
+MOST_MOVES = 8
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows of a snapshot as people read them, and the date of the snapshot before it (None: there is none)."""
+
+    snapshot: dt.date
+    before: dt.date | None
+    segments: pd.DataFrame
+    moves: pd.DataFrame
+    moved: int
+    stayed: int
+    drift: pd.DataFrame
+    drift_unmeasured: str  # why drift was not measured; empty where it was
+    model: str
+    standing: str
+    weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
+    missing: list[str]  # which rows did not come, a sentence each
+    foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
+
+
+def read(data_dir: Path, key: str) -> Summary:
+    """The summary of a published snapshot.
+
+    Raises:
+        PublishError: nothing was published yet, or not this snapshot.
+    """
+    with published.reading(data_dir) as database:
+
+        def rows(query: str) -> pd.DataFrame:
+            return database.execute(query, [key] * query.count("?")).df()
+
+        found = rows("FROM segments WHERE snapshot_date = CAST(? AS DATE) ORDER BY revenue DESC, segment_id")
+        if found.empty and database.execute("FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key]).fetchone() is None:
+            raise published.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
+        moves = rows(_MOVES)
+        drift = rows(
+            "SELECT subject, statistic, value, q_value, in_model, flagged FROM drift_report"
+            " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
+        )
+        before = database.execute(
+            "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
+        ).fetchone()
+        registered = rows(
+            "SELECT model_version, decision, reason, tier_reason FROM model_registry WHERE snapshot_date = CAST(? AS DATE)"
+            " ORDER BY in_force DESC"
+        )
+        missing = _missing(database, key)
+        # Where nobody is known, nothing was evaluated.
+        measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
+    known = moves[(moves["came_from"] != ENTERED)]
+    same = known["came_from"] == known["went_to"]
+    return Summary(
+        snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
+        moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
+        moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()), drift=drift,
+        drift_unmeasured=unmeasured(drift),
+        model="\n".join(
+            f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
+            for place, row in enumerate(registered.itertuples())
+        ),
+        standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
+        weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
+        missing=missing, foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+    )  # fmt: skip
+
+
+def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
+    """Sentences of the sources whose window was not as usual; none of snapshots that an earlier version published."""
+    if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'source_volume'").fetchall():
+        return []
+    query = (
+        "SELECT sentence FROM source_volume WHERE snapshot_date = CAST(? AS DATE) AND NOT list_contains(?, verdict) ORDER BY source DESC"
+    )
+    return [sentence for (sentence,) in database.execute(query, [key, list(volume.QUIET)]).fetchall()]
+
+
+ENTERED = "(entered)"
+_MEASURED = """
+    SELECT metric, value FROM evaluation_metrics
+    WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric = 'weakest_jaccard') AND isfinite(value)
+"""
+_MOVES = """
+    WITH names AS (
+        SELECT segment_id, arg_max(segment_name, snapshot_date) AS segment_name
+        FROM segments WHERE snapshot_date <= CAST(? AS DATE) GROUP BY segment_id
+    )
+    SELECT coalesce(a.segment_name, '(entered)') AS came_from, coalesce(b.segment_name, '(left)') AS went_to,
+           t.customers, t.revenue_before, t.revenue_after
+    FROM segment_transitions t
+    LEFT JOIN names a ON a.segment_id = t.from_segment_id
+    LEFT JOIN names b ON b.segment_id = t.to_segment_id
+    WHERE t.snapshot_date = CAST(? AS DATE)
+    ORDER BY t.customers DESC, came_from, went_to
+"""
+
+
+def show(summary: Summary, console: Console, warned: bool = False) -> None:
+    """Print the summary as tables; `warned`: without the rows that did not come, which the reader was told."""
+    for sentence in () if warned else summary.missing:
+        console.print(f"Warning: {sentence}", highlight=False, style="yellow")
+    if summary.segments.empty:
+        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
+        return
+    segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
+    for row in summary.segments.itertuples():
+        segments.add_row(
+            row.segment_name,
+            f"{row.customers:,}",
+            f"{row.share:.1%}",
+            "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}",
+            row.description,
+        )
+    console.print(segments)
+    console.print(summary.model, highlight=False)
+    if summary.standing:
+        console.print(summary.standing, highlight=False)
+    if summary.weakest_jaccard is not None:
+        console.print(
+            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f} (from 0.75 on it "
+            "counts as found again, below 0.60 as dissolved).",
+            highlight=False,
+        )
+    if "forward_spend_gain_low" in summary.foretold:
+        console.print(_foretold(summary), highlight=False)
+    if summary.before is None:
+        console.print("\nThere is no snapshot before it, so nobody has moved yet.")
+    else:
+        console.print(f"\n{_moved(summary)}", highlight=False)
+    if summary.before is not None and len(summary.moves):
+        moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
+        for row in summary.moves.itertuples():
+            moves.add_row(row.came_from, row.went_to, f"{row.customers:,}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
+        console.print(moves)
+    console.print()
+    for line in _drift(summary):
+        console.print(line, highlight=False)
+
+
+def _moved(summary: Summary) -> str:
+    moved = f"Since {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
+    return f"{moved} The largest moves:" if len(summary.moves) else moved
+
+
+def _drift(summary: Summary) -> Iterator[str]:
+    """What has drifted, a line each; or that nothing has, and what could not be measured."""
+    if summary.drift_unmeasured:
+        yield f"Drift was not measured: {summary.drift_unmeasured}."
+        return
+    flagged, unknown = (summary.drift[found] for found in (summary.drift["flagged"].eq(True), summary.drift["q_value"].isna()))
+    if flagged.empty:
+        without = f" Not measured: {', '.join(unknown['subject'])}." if len(unknown) else ""
+        yield f"Nothing has drifted since the model was trained.{without}"
+        return
+    yield "Drifted since the model was trained:"
+    for row in flagged.itertuples():
+        concern = "" if row.in_model else ", which the model does not use"
+        yield f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}"
+
+
+def _foretold(summary: Summary) -> str:
+    """What came true of the segments, as a sentence."""
+    of = summary.foretold
+    return (
+        f"What the segments of {summary.before} foretold of the spend since: "
+        f"{of['forward_spend_eta_squared']:.0%} of how customers differ, "
+        f"the RFM grid {of['forward_spend_eta_squared_rfm_grid']:.0%} (gain {of['forward_spend_gain'] * 100:+.1f} points, 95% interval "
+        f"{of['forward_spend_gain_low'] * 100:+.1f} to {of['forward_spend_gain_high'] * 100:+.1f})."
+    )
+
+
+def show_models(data_dir: Path, console: Console) -> None:
+    """Print every model that was in force or refused, oldest first, with the sentence that says why.
+
+    Raises:
+        PublishError: nothing was published yet.
+    """
+    with published.reading(data_dir) as database:
+        found = database.execute(_MODELS).df()
+    models = _table("", ("Model", "k", "Tier", "In force", "Decision", "Why"))
+    for row in found.itertuples():
+        span = "never" if pd.isna(row.since) else f"{row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}"
+        models.add_row(row.model_version, str(row.k), row.tier or "", span, f"{row.decision}\n{row.decided:%Y-%m-%d}", row.reason)
+    console.print(models)
+
+
+# Of each model the decision that a person asks about: the latest that was not merely to carry it on.
+_MODELS = """
+    SELECT model_version, any_value(k) AS k, any_value(tier) AS tier,
+           min(snapshot_date) FILTER (in_force) AS since, max(snapshot_date) FILTER (in_force) AS until,
+           arg_max(decision, snapshot_date) FILTER (decision <> 'carried forward') AS decision,
+           arg_max(reason, snapshot_date) FILTER (decision <> 'carried forward') AS reason,
+           max(snapshot_date) FILTER (decision <> 'carried forward') AS decided
+    FROM model_registry GROUP BY model_version ORDER BY min(fitted_snapshot), model_version
+"""
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        numeric = column in {"Customers", "Share", "Revenue share", "Revenue before", "Revenue after"}
+        table.add_column(
+            column, justify="right" if numeric else "left", no_wrap=numeric or column in {"Segment", "From", "To", "Model", "Decision"}
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Which clustering of many is worth having: stability, separation, use for what comes after."""

@@ -1,0 +1,232 @@
+"""Candidates: every algorithm and k, fitted on a bounded sample, with all the figures the choice and its readers need.
+
+Belongs here: fitting and measuring. Which one is taken, and the sentence that says why, is `selection.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from segmentation_assets.core.choice import stability
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.valley import valley_p_values
+from segmentation_assets.core.clustering.algorithm import Clustering, ClusteringError, Indices, count_distinct, internal_indices, subsample
+from segmentation_assets.core.clustering.families import FAMILIES, Family, SelectionSettings
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.vocabulary import counted
+
+_NO_GAP = stability.Gap(np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One algorithm and k with its figures (NaN where not measured) and its fate. `k` is 0 where it could not be fitted.
+
+    `jaccard` is per cluster, `valley_p` the gate's p-value: small where every pair of neighbours has a valley between.
+    """
+
+    algorithm: str
+    k: int
+    silhouette: float = np.nan
+    calinski_harabasz: float = np.nan
+    davies_bouldin: float = np.nan
+    prediction_strength: float = np.nan
+    jaccard: tuple[float, ...] = ()
+    smallest_share: float = np.nan
+    smallest_count: int = 0
+    noise_share: float = 0.0
+    gap: float = np.nan
+    gap_error: float = np.nan
+    seed_agreement: float = np.nan
+    valley_p: float = np.nan
+    finds_k: bool = False
+    chosen: bool = False
+    reason: str = ""
+
+    @property
+    def weakest_jaccard(self) -> float:
+        return min(self.jaccard, default=np.nan)
+
+    @property
+    def reading(self) -> str:
+        """Hennig's word for the weakest cluster; empty where stability was not measured."""
+        return stability.reading(self.weakest_jaccard) if self.jaccard else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The rows work is done on, each a sample of the one before and in canonical order, and how many customers there are."""
+
+    sweep: NDArray[np.float64]
+    gate: NDArray[np.float64]
+    stability: NDArray[np.float64]
+    customers: int
+    distinct: int = field(default=0)
+
+    @classmethod
+    def of(cls, points: NDArray[np.float64], settings: SelectionSettings) -> "Samples":
+        sweep = subsample(points, settings.sample_rows, settings.seed)
+        small = subsample(sweep, settings.stability_rows, settings.seed + 1)
+        gate = subsample(points, settings.gate_rows, settings.seed + 2)
+        return cls(sweep, gate, small, len(points), count_distinct(sweep))
+
+
+def evaluate(samples: Samples, settings: SelectionSettings) -> tuple[Candidate, ...]:
+    """Every candidate with its figures, algorithm by algorithm and k by k."""
+    wanted = {*range(settings.k_min, settings.k_max + 1), settings.business_k, settings.fallback_k}
+    ks = sorted(k for k in wanted if k <= samples.distinct) or [samples.distinct]
+    found: list[Candidate] = []
+    for name in settings.algorithms:
+        family = FAMILIES[name](settings)
+        if family.sweep.finds_k and not settings.diagnostics:
+            continue
+        # One cluster is the baseline of k-means: without it the gap statistic could never say that there are no clusters.
+        own = [1, *ks] if name == "kmeans" and settings.diagnostics else ks
+        try:
+            found.extend(_evaluate_family(family, own, samples, settings))
+        except ClusteringError as problem:
+            found.append(Candidate(name, 0, finds_k=family.sweep.finds_k, reason=f"Could not be fitted: {problem}."))
+    return tuple(found)
+
+
+def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settings: SelectionSettings) -> list[Candidate]:
+    name, seed, rows = family.sweep.name, settings.seed, samples.stability
+    fitted = family.sweep.fit(samples.sweep, ks, seed)
+    p_values = dict.fromkeys(fitted, np.nan)
+    if not family.sweep.finds_k:
+        p_values |= valley_p_values(samples.gate, family.gate, tuple(fitted), seed, settings.splits)
+    described = {
+        k: replace(_described(name, k, found, samples, settings), valley_p=float(p_values[k]), finds_k=family.sweep.finds_k)
+        for k, found in fitted.items()
+    }
+    if settings.diagnostics:
+        return [
+            candidate
+            for points, group in _in_own_space(rows, fitted)
+            for candidate in _with_figures(family, points, group, described, settings)
+        ]
+    # The rule takes the largest k: from there downwards, the first that is stable makes the smaller ones idle.
+    for k in sorted(described, reverse=True):
+        business = name == "kmeans" and k == settings.business_k
+        if business or not objections(described[k], settings, unmeasured=True):
+            described[k] = replace(described[k], jaccard=_jaccard(family, *_in_own_space(rows, {k: fitted[k]})[0], settings)[k])
+        if not objections(described[k], settings):
+            break
+    return list(described.values())
+
+
+def objections(candidate: Candidate, settings: SelectionSettings, unmeasured: bool = False) -> list[str]:
+    """Why `candidate` is not a set of distinct segments; empty when it is. `unmeasured` forgives a stability not yet known."""
+    if candidate.k == 0 or candidate.finds_k:
+        return ["it is a diagnostic"]
+    found = []
+    if not settings.k_min <= candidate.k <= settings.k_max:
+        found.append(f"k is outside {settings.k_min} to {settings.k_max}")
+    if not candidate.valley_p < settings.valley_level:
+        found.append(f"no valley separates at least one pair of neighbouring clusters (p = {candidate.valley_p:.2g})")
+    if candidate.jaccard and candidate.weakest_jaccard < settings.stable_jaccard:
+        found.append(f"its weakest cluster is {candidate.reading} (Jaccard {candidate.weakest_jaccard:.2f})")
+    if not candidate.jaccard and not unmeasured:
+        found.append("its stability was not measured")
+    if candidate.smallest_share < settings.min_share or candidate.smallest_count < settings.min_count:
+        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({candidate.smallest_share:.1%})")
+    return found
+
+
+def _jaccard(
+    family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: SelectionSettings
+) -> dict[int, tuple[float, ...]]:
+    found = stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.bootstraps)
+    return {k: tuple(float(j) for j in per_cluster) for k, per_cluster in found.items()}
+
+
+def _with_figures(
+    family: Family,
+    points: NDArray[np.float64],
+    group: dict[int, Clustering],
+    described: dict[int, Candidate],
+    settings: SelectionSettings,
+) -> list[Candidate]:
+    jaccard = _jaccard(family, points, group, settings)
+    strength = stability.prediction_strength(points, family.resample, tuple(group), settings.seed)
+    seeds = stability.seed_agreement(points, family.resample, tuple(group), settings.seed)
+    gaps = {} if family.sweep.finds_k else stability.gap_statistic(points, family.resample, group, settings.seed)
+    return [
+        replace(
+            described[k],
+            jaccard=jaccard[k],
+            prediction_strength=strength[k],
+            # A density algorithm may find another number of clusters on these rows than on the sweep's.
+            seed_agreement=seeds.get(k, next(iter(seeds.values()))),
+            gap=gaps.get(k, _NO_GAP).value,
+            gap_error=gaps.get(k, _NO_GAP).error,
+        )
+        for k in group
+    ]
+
+
+def _in_own_space(points: NDArray[np.float64], fitted: dict[int, Clustering]) -> list[tuple[NDArray[np.float64], dict[int, Clustering]]]:
+    """Points and the clusterings that share their space: one group, unless each k learnt a stretch of its own."""
+    if not fitted:
+        return []
+    if all(found.stretch is None for found in fitted.values()):
+        return [(points, fitted)]
+    return [(found.place(points), {k: replace(found, stretch=None)}) for k, found in fitted.items()]
+
+
+def _described(name: str, k: int, found: Clustering, samples: Samples, settings: SelectionSettings) -> Candidate:
+    labels = found.assign(samples.sweep).label
+    sizes = np.bincount(labels[labels >= 0], minlength=found.k)
+    # In the space shared by all candidates, so that the figures compare; on fewer rows when nobody reads but the tie-break.
+    indices: Indices = internal_indices(samples.sweep, labels, settings.seed, 5_000 if settings.diagnostics else 1_000)
+    share = float(sizes.min() / len(labels))
+    return Candidate(
+        algorithm=name,
+        k=k,
+        silhouette=indices.silhouette,
+        calinski_harabasz=indices.calinski_harabasz,
+        davies_bouldin=indices.davies_bouldin,
+        smallest_share=share,
+        smallest_count=round(share * samples.customers),
+        noise_share=float((labels < 0).mean()),
+    )
+
+
+def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: SelectionSettings) -> Candidate:
+    """The model in force on the customers of a later snapshot (n rows): its indices and sizes there, cheaply."""
+    labels = model.assign(active).label
+    own = labels[labels >= 0]
+    smallest = int(np.bincount(own, minlength=model.k).min())
+    indices = Indices(np.nan, np.nan, np.nan)
+    if isinstance(model, PrototypeModel):
+        indices = internal_indices(model.preprocessor.transform(active), labels, settings.seed, 5_000)
+    return Candidate(
+        algorithm=model.algorithm,
+        k=model.k,
+        silhouette=indices.silhouette,
+        calinski_harabasz=indices.calinski_harabasz,
+        davies_bouldin=indices.davies_bouldin,
+        smallest_share=smallest / len(labels),
+        smallest_count=smallest,
+        noise_share=float((labels < 0).mean()),
+        chosen=True,
+        reason="The model in force is carried forward, so nothing else was tried; its figures are of this snapshot's customers.",
+    )
+
+
+def table(tried: Sequence[Candidate]) -> pd.DataFrame:
+    """The candidates as rows, without figures that were not measured."""
+    rows = [
+        vars(c)
+        | {
+            "weakest_jaccard": c.weakest_jaccard,
+            "stability": c.reading or None,
+            "jaccard": ", ".join(f"{j:.2f}" for j in c.jaccard) or None,
+        }
+        for c in tried
+    ]
+    names = [f.name for f in fields(Candidate) if f.name != "finds_k"]
+    return pd.DataFrame(rows, columns=[*names, "weakest_jaccard", "stability"])

@@ -1,0 +1,102 @@
+"""The chosen model judged on one snapshot's customers: overall, per segment, and beside one segment of everyone.
+
+Belongs here: figures of the present. What the segments say of the next window is `validity.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import silhouette_samples
+
+from segmentation_assets.core.choice.stability import bootstrap_jaccard, reading
+from segmentation_assets.core.clustering.algorithm import Clustering, Indices, canonical_order, internal_indices, one_thread, subsample
+from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
+
+
+@dataclass(frozen=True, eq=False)
+class ModelEvaluation:
+    """`indices` and `explained`, the share of the squared distance to the common centre that segments account for (0 is the
+    k = 1 baseline; noise left out), and per cluster (k,): `customers`, `silhouette`, bootstrap `jaccard`."""
+
+    indices: Indices
+    explained: float
+    noise_share: float
+    customers: NDArray[np.int64]
+    silhouette: NDArray[np.float64]
+    jaccard: NDArray[np.float64]
+
+
+def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: SelectionSettings) -> ModelEvaluation:
+    """Judge `model` on `features` (n customers) in its own preprocessed space, on samples sized by `settings`.
+
+    Stability asks whether clustering these customers anew finds the model's segments: it falls as the model ages.
+    """
+    points = canonical_order(model.preprocessor.transform(features))
+    fixed = Clustering(model.prototypes, model.labels, model.weights, model.radius)
+    labels = fixed.assign(points).label
+    rows = subsample(points, settings.stability_rows, settings.seed)
+    family = FAMILIES[model.algorithm](settings)
+    jaccard = bootstrap_jaccard(rows, family.resample, {model.k: fixed}, settings.seed, settings.bootstraps)
+    return ModelEvaluation(
+        indices=internal_indices(points, labels, settings.seed),
+        explained=explained(points[labels >= 0], labels[labels >= 0]),
+        noise_share=float((labels < 0).mean()),
+        customers=np.bincount(labels[labels >= 0], minlength=model.k),
+        silhouette=silhouette_by_cluster(points, labels, model.k, settings.seed),
+        jaccard=jaccard[model.k],
+    )
+
+
+def sizes(found: Assignment, k: int) -> dict[str, float]:
+    """Shares of the smallest and largest of k segments among the assigned, and mean confidence and distance."""
+    shares = np.bincount(found.label[found.label >= 0], minlength=k) / len(found.label)
+    measured = {"smallest_share": float(shares.min()), "largest_share": float(shares.max())}
+    if np.isfinite(found.distance).all():  # a grid knows no distances
+        measured |= {"mean_confidence": float(found.confidence.mean()), "mean_distance": float(found.distance.mean())}
+    return measured
+
+
+def named_metrics(judged: ModelEvaluation, names: Sequence[str]) -> dict[str, float]:
+    """`judged` as metrics by name; those of one segment carry its name after a colon."""
+    overall = {
+        "silhouette": judged.indices.silhouette, "calinski_harabasz": judged.indices.calinski_harabasz,
+        "davies_bouldin": judged.indices.davies_bouldin, "explained": judged.explained, "noise_share": judged.noise_share,
+        "weakest_jaccard": float(judged.jaccard.min()),
+    }  # fmt: skip
+    each = {"customers": judged.customers, "silhouette": judged.silhouette, "jaccard": judged.jaccard}
+    return overall | {f"{what}: {name}": float(v) for what, values in each.items() for name, v in zip(names, values, strict=True)}
+
+
+def stability_in_words(metrics: Mapping[str, float]) -> str:
+    """Hennig's (2007) reading of each segment's bootstrap Jaccard: whether clustering today's customers anew finds it."""
+    words = [f"{name.removeprefix('jaccard: ')}: {reading(value)}" for name, value in metrics.items() if name.startswith("jaccard: ")]
+    return "; ".join(words) or "not measured"
+
+
+def silhouette_by_cluster(
+    points: NDArray[np.float64], labels: NDArray[np.int64], k: int, seed: int, sample: int = 5000
+) -> NDArray[np.float64]:
+    """Mean silhouette (Rousseeuw, 1987) of each of k clusters, on `sample` rows; NaN for one without rows there."""
+    own = np.flatnonzero(labels >= 0)
+    rows = np.sort(np.random.default_rng(seed).choice(own, min(sample, len(own)), replace=False))
+    found = len(np.unique(labels[rows]))
+    if not 2 <= found < len(rows):
+        return np.full(k, np.nan)
+    with one_thread():
+        values = silhouette_samples(points[rows], labels[rows])
+    sizes = np.bincount(labels[rows], minlength=k)
+    sums = np.bincount(labels[rows], weights=values, minlength=k)
+    return np.asarray(np.divide(sums, sizes, out=np.full(k, np.nan), where=sizes > 0), dtype=np.float64)
+
+
+def explained(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Share of the squared distance of points (n, d) to their centre that lies between labels (n,); NaN where all are alike."""
+    total = float(((points - points.mean(axis=0)) ** 2).sum()) if len(points) else 0.0
+    if total <= 0:
+        return np.nan
+    within = sum(float(((points[labels == c] - points[labels == c].mean(axis=0)) ** 2).sum()) for c in np.unique(labels))
+    return 1.0 - within / total

@@ -1,0 +1,128 @@
+"""Forward validity: what the segments of one snapshot say about the window that follows it.
+
+Belongs here: the arithmetic. Which snapshot's outcomes may be known when is the caller's to keep.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from segmentation_assets.core.choice.rfm_grid import rfm_grid
+
+
+@dataclass(frozen=True)
+class ForwardValidity:
+    """Share of an outcome's variance that segments explain, the same for the baseline, and the difference with its
+    percentile bootstrap interval over customers (Efron and Tibshirani, 1993). `groups` and `baseline_groups` are counts."""
+
+    eta_squared: float
+    baseline_eta_squared: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    groups: int
+    baseline_groups: int
+    customers: int
+
+
+def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
+    """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
+    baseline; NaN when the outcome does not vary, since there is nothing to explain."""
+    values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
+    return float(_eta(values[None, :], codes, np.ones((1, len(values))))[0])
+
+
+def forward_validity(
+    outcome: ArrayLike,
+    groups: ArrayLike,
+    baseline: ArrayLike,
+    seed: int,
+    resamples: int = 1000,
+    level: float = 0.95,
+    interval_rows: int = 20_000,
+) -> ForwardValidity:
+    """How much of `outcome` (n,) the `groups` (n,) explain, beside `baseline` (n,): other labels of the same customers.
+
+    Both are resampled together, so the interval is of the difference. It comes from at most `interval_rows` customers,
+    which can only make it wider. ValueError unless all three speak of the same customers.
+    """
+    values = np.asarray(outcome, dtype=np.float64)
+    ours, theirs = pd.factorize(np.asarray(groups))[0], pd.factorize(np.asarray(baseline))[0]
+    if not len(values) == len(ours) == len(theirs) > 0:
+        raise ValueError(f"outcome, groups and baseline have {len(values)}, {len(ours)}, {len(theirs)} customers; align them first")
+    if np.isnan(values).any():
+        raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
+    rng = np.random.default_rng(seed)
+    rows = np.arange(len(values))
+    if len(rows) > interval_rows:
+        rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
+    gains = np.concatenate([_gains(values[rows], ours[rows], theirs[rows], rng, min(50, resamples - i)) for i in range(0, resamples, 50)])
+    tail = (1 - level) / 2
+    measured = gains[np.isfinite(gains)]  # a draw of customers who all spent the same has nothing to explain
+    low, high = np.quantile(measured, [tail, 1 - tail]) if len(measured) else (np.nan, np.nan)
+    eta, base = eta_squared(values, ours), eta_squared(values, theirs)
+    return ForwardValidity(eta, base, eta - base, float(low), float(high), int(ours.max()) + 1, int(theirs.max()) + 1, len(values))
+
+
+def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
+    """Per segment: `customers`, the mean outcome, the share with any, and `lift`, the mean over that of all customers."""
+    frame = pd.DataFrame({"segment": np.asarray(groups), "outcome": np.asarray(outcome, dtype=np.float64)})
+    table = frame.groupby("segment")["outcome"].agg(
+        customers="size", mean_outcome="mean", active_share=lambda values: float((values > 0).mean())
+    )
+    overall = float(frame["outcome"].mean())
+    return table.assign(lift=table["mean_outcome"] / overall if overall else np.nan).reset_index()
+
+
+def window_outcomes(customer_id: pd.Series, activity: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Spend (n,), 0 where returns outweigh it, and whether anything was ordered (n,), in the window that `activity` is of."""
+    sums = activity[["spend", "orders"]].astype(float).groupby(activity["customer_id"]).sum()
+    own = sums.reindex(customer_id, fill_value=0.0)
+    return np.maximum(own["spend"].to_numpy(), 0.0), (own["orders"].to_numpy() > 0).astype(np.float64)
+
+
+def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
+    """What the segments of the snapshot before said of the window since, beside the RFM grid of that snapshot; by metric.
+
+    `before` and `placed` are rows of customer_features and customer_segments then, `activity` of customer_activity since.
+    Empty where nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
+    """
+    customers = before.loc[before["status"] == "active", ["customer_id", "recency_days", "frequency"]]
+    customers = customers.dropna().merge(placed[["customer_id", "segment_name"]], on="customer_id", validate="1:1")
+    if customers.empty:
+        return {}
+    grid = rfm_grid(customers["recency_days"], customers["frequency"])["segment"]
+    spend, bought = window_outcomes(customers["customer_id"], activity)
+    found: dict[str, float] = {}
+    for name, outcome in (("spend", np.log1p(spend)), ("active", bought)):
+        said = forward_validity(outcome, customers["segment_name"], grid, seed)
+        found |= {
+            f"forward_{name}_eta_squared": said.eta_squared, f"forward_{name}_eta_squared_rfm_grid": said.baseline_eta_squared,
+            f"forward_{name}_gain": said.gain, f"forward_{name}_gain_low": said.gain_low, f"forward_{name}_gain_high": said.gain_high,
+        }  # fmt: skip
+    for row in segment_outcomes(spend, customers["segment_name"]).itertuples():
+        found |= {f"forward_mean_spend: {row.segment}": row.mean_outcome, f"forward_lift: {row.segment}": row.lift}
+        found |= {f"forward_active_share: {row.segment}": float(bought[(customers["segment_name"] == row.segment).to_numpy()].mean())}
+    return found
+
+
+def _gains(
+    values: NDArray[np.float64], ours: NDArray[Any], theirs: NDArray[Any], rng: np.random.Generator, resamples: int
+) -> NDArray[np.float64]:
+    counts = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples).astype(np.float64)
+    return _eta(values[None, :], ours, counts) - _eta(values[None, :], theirs, counts)
+
+
+def _eta(values: NDArray[np.float64], codes: NDArray[Any], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eta squared (b,) for each row of `counts` (b, n): how often each customer was drawn."""
+    centred = values - values.mean()  # sums of squares of large amounts would lose their digits
+    groups = np.eye(int(codes.max()) + 1)[codes]
+    sizes, sums = counts @ groups, (counts * centred) @ groups
+    n, total_sum = counts.sum(axis=1), (counts * centred).sum(axis=1)
+    total = (counts * centred**2).sum(axis=1) - total_sum**2 / n
+    between = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0).sum(axis=1) - total_sum**2 / n
+    share = np.full(len(n), np.nan)
+    return np.asarray(np.divide(between, total, out=share, where=total > 1e-12 * n), dtype=np.float64)

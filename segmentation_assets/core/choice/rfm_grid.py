@@ -1,0 +1,52 @@
+"""The named RFM grid: the baseline every model must beat. Nothing is fitted beyond the ranks of the customers at hand."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from segmentation_assets.vocabulary import counted
+
+CHAMPIONS = "champions"
+LOYAL = "loyal customers"
+POTENTIAL = "potential loyalists"
+NEW = "new customers"
+PROMISING = "promising"
+ATTENTION = "need attention"
+SLEEPY = "about to sleep"
+AT_RISK = "at risk"
+CANNOT_LOSE = "cannot lose them"
+HIBERNATING = "hibernating"
+
+# Rows: recency 5 (most recent) down to 1. Columns: frequency 1 up to 5.
+_NAMES = (
+    (NEW, POTENTIAL, POTENTIAL, CHAMPIONS, CHAMPIONS),
+    (PROMISING, POTENTIAL, POTENTIAL, LOYAL, LOYAL),
+    (SLEEPY, SLEEPY, ATTENTION, LOYAL, LOYAL),
+    (HIBERNATING, HIBERNATING, AT_RISK, AT_RISK, CANNOT_LOSE),
+    (HIBERNATING, HIBERNATING, AT_RISK, AT_RISK, CANNOT_LOSE),
+)
+NAME_OF_CELL = {(5 - row, column + 1): name for row, names in enumerate(_NAMES) for column, name in enumerate(names)}
+NAMES = tuple(dict.fromkeys(NAME_OF_CELL.values()))
+
+
+def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
+    """Per active customer: `recency_score` and `frequency_score` 1..5 (5 most recent, most frequent) and `segment`.
+
+    `recency_days` since the last order and `frequency` in orders, on the same index. ValueError on a missing value.
+    """
+    for values, name in ((recency_days, "recency"), (frequency, "frequency")):
+        if values.isna().any():
+            raise ValueError(
+                f"{counted(int(values.isna().sum()), 'customer has', 'customers have')} no {name}; the grid takes only active customers"
+            )
+    recency, orders = 6 - quintile(recency_days), quintile(frequency)
+    names = [NAME_OF_CELL[cell] for cell in zip(recency.tolist(), orders.tolist(), strict=True)]
+    return pd.DataFrame({"recency_score": recency, "frequency_score": orders, "segment": names}, index=frequency.index)
+
+
+def quintile(values: pd.Series) -> NDArray[np.int64]:
+    """Quintile 1..5 (n,) of each value by its mid-rank, so that customers with equal values are never separated."""
+    if len(values) == 0:
+        return np.empty(0, dtype=np.int64)
+    middle = (values.rank(method="average").to_numpy() - 0.5) / len(values)
+    return np.asarray(np.minimum(np.floor(5 * middle) + 1, 5), dtype=np.int64)

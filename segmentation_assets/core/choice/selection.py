@@ -1,0 +1,223 @@
+"""The choice, in two tiers: distinct segments where they exist, else a convenient partition of a continuum that says so.
+
+Belongs here: the rule, its sentences, and the judging of a convenient partition against the RFM grid. Fitting and
+measuring the candidates is `candidates.py`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from segmentation_assets.core.choice.candidates import Candidate, Samples, evaluate, objections
+from segmentation_assets.core.choice.forward_validity import ForwardValidity, forward_validity
+from segmentation_assets.core.choice.rfm_grid import rfm_grid
+from segmentation_assets.core.choice.stability import Gap, gap_choice
+from segmentation_assets.core.clustering.algorithm import ClusteringError, canonical_order, fit_model, require_clusterable, to_model
+from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.clustering.ward import Ward, WardTree
+from segmentation_assets.vocabulary import counted
+
+__all__ = [
+    "Candidate",
+    "Decision",
+    "PastSnapshot",
+    "Selection",
+    "SelectionSettings",
+    "choose",
+    "decide",
+    "judge",
+    "labels_one_snapshot_back",
+]
+
+Tier = Literal["distinct", "convenient", "grid"]
+
+
+@dataclass(frozen=True, eq=False)
+class PastSnapshot:
+    """The snapshot before, with what has happened since: `features` of its customers, `outcome` (n,) such as log1p of spend
+    in the window that followed, and recency and frequency (`rfm`) where the features do not hold them."""
+
+    features: pd.DataFrame
+    outcome: NDArray[np.float64]
+    rfm: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What was chosen and why. `model` is None in tier "grid", where `grid` is what to publish. `tree` is for the dendrogram;
+    `validity` None means not yet validated; `gap_k` is where the gap statistic would cut k-means."""
+
+    model: PrototypeModel | None
+    tier: Tier
+    reason: str
+    candidates: tuple[Candidate, ...]
+    grid: pd.DataFrame | None
+    validity: ForwardValidity | None
+    tree: WardTree
+    gap_k: int | None
+
+
+def choose(
+    features: pd.DataFrame,
+    settings: SelectionSettings | None = None,
+    preprocessor: FeaturePreprocessor | None = None,
+    rfm: pd.DataFrame | None = None,
+    past: PastSnapshot | None = None,
+) -> Selection:
+    """Choose a segmentation of `features` (n active customers, p features that enter the geometry).
+
+    `rfm` holds recency and frequency for the grid, on the same rows, where `features` does not. `past` lets a convenient
+    partition be judged one snapshot back. ClusteringError when there are no customers or all are alike.
+    """
+    settings = settings or SelectionSettings()
+    fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
+    points = canonical_order(fitted.transform(features))
+    require_clusterable(points, 2)
+    samples = Samples.of(points, settings)
+    candidates = evaluate(samples, settings)
+    decision = decide(candidates, settings)
+    taken, tier, reason = decision.taken, decision.tier, decision.reason
+    final = FAMILIES[taken.algorithm](settings).sweep.fit(points, (taken.k,), settings.seed)[taken.k]
+    model: PrototypeModel | None = to_model(final, fitted, taken.algorithm, settings.seed)
+    grid = _grid(features if rfm is None else rfm, settings)
+    validity = judge(past, taken, settings, preprocessor) if past is not None else None
+    if tier == "convenient":
+        reason, kept = _against_grid(reason, validity)
+        if not kept and grid is not None:
+            model, tier = None, "grid"
+    return Selection(
+        model=model,
+        tier=tier,
+        reason=reason,
+        candidates=_with_reasons(candidates, taken, tier, reason, settings),
+        grid=grid,
+        validity=validity,
+        tree=Ward().tree(samples.stability, settings.seed),
+        gap_k=gap_choice({c.k: Gap(c.gap, c.gap_error) for c in candidates if c.algorithm == "kmeans" and np.isfinite(c.gap)}),
+    )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The candidate taken, its tier, and the sentence that says why."""
+
+    taken: Candidate
+    tier: Tier
+    reason: str
+
+
+def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> Decision:
+    """Tier "distinct" when a candidate passes every test, else "convenient" at the business's k, or fewer if that dissolves."""
+    distinct = [c for c in candidates if not objections(c, settings)]
+    if distinct:
+        # Silhouettes compare in the space all share; a tie beyond that goes to the simpler algorithm, listed first.
+        best = max(distinct, key=lambda c: (c.k, c.silhouette))
+        reason = (
+            f"Distinct segments: {best.algorithm} with k = {best.k} is the largest k whose clusters are all stable (weakest "
+            f"Jaccard {best.weakest_jaccard:.2f}), large enough (smallest {best.smallest_share:.1%}) and separated by a valley "
+            f"from their neighbours (p = {best.valley_p:.2g})."
+        )
+        return Decision(best, "distinct", reason)
+    kmeans = {c.k: c for c in candidates if c.algorithm == "kmeans" and c.k > 1}
+    business = kmeans.get(settings.business_k) or kmeans[max(kmeans)]
+    fallback = kmeans.get(settings.fallback_k)
+    asked = business.k == settings.business_k
+    opening = "A convenient partition of a continuum, not distinct segments: no candidate passed every test of distinctness"
+    if business.weakest_jaccard < settings.dissolved_jaccard and fallback is not None and fallback.k < business.k:
+        tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
+        reason = (
+            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled (Jaccard "
+            f"{business.weakest_jaccard:.2f})."
+        )
+        return Decision(fallback, "convenient", reason)
+    why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.business_k}"
+    found = f"weakest Jaccard {business.weakest_jaccard:.2f}, {business.reading}"
+    reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
+    return Decision(business, "convenient", reason)
+
+
+def judge(
+    past: PastSnapshot, taken: Candidate, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
+) -> ForwardValidity | None:
+    """The same algorithm and k fitted one snapshot back, against the grid there, on the outcome since. None where it cannot be."""
+    grid = labels_one_snapshot_back(past, "rfm_grid", 0, settings, preprocessor)
+    labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
+    if grid is None or labels is None:
+        return None
+    return forward_validity(past.outcome, labels, grid, settings.seed)
+
+
+def labels_one_snapshot_back(
+    past: PastSnapshot, algorithm: str, k: int, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
+) -> pd.Series | None:
+    """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None where too
+    few customers were there, or their last order is unknown to the grid."""
+    if algorithm == "rfm_grid":
+        grid = _grid(past.features if past.rfm is None else past.rfm, settings)
+        return None if grid is None or grid.empty else grid["segment"]
+    try:
+        model = fit_model(past.features, FAMILIES[algorithm](settings).sweep, k, settings.seed, preprocessor)
+    except ClusteringError:
+        return None
+    return pd.Series(model.assign(past.features).label)
+
+
+def _grid(rfm: pd.DataFrame, settings: SelectionSettings) -> pd.DataFrame | None:
+    if not {settings.recency, settings.frequency} <= set(rfm.columns):
+        return None
+    if rfm[[settings.recency, settings.frequency]].isna().any(axis=None):
+        return None  # the grid has no cell for a customer whose last order is unknown
+    return rfm_grid(rfm[settings.recency], rfm[settings.frequency])
+
+
+def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, bool]:
+    if validity is None:
+        return f"{reason} Not yet validated when it was chosen: there was no earlier snapshot to judge it by.", True
+    if np.isnan(validity.gain):  # no evidence against the partition, and none for it
+        nothing = "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain"
+        return f"{reason} Not yet validated when it was chosen: {nothing}.", True
+    figures = (
+        f"{validity.eta_squared:.3f} against {validity.baseline_eta_squared:.3f} of the outcome's variance, gain "
+        f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
+    )
+    if validity.gain <= 0:
+        return f"{reason} It says no more of the next window than the RFM grid ({figures}), so the grid is published.", False
+    return f"{reason} One snapshot back it explained more than the RFM grid ({figures}).", True
+
+
+def _with_reasons(
+    candidates: tuple[Candidate, ...], taken: Candidate, tier: Tier, reason: str, settings: SelectionSettings
+) -> tuple[Candidate, ...]:
+    told = []
+    for candidate in candidates:
+        if candidate is taken:
+            told.append(replace(candidate, chosen=tier != "grid", reason=reason))
+        elif candidate.k == 0:
+            told.append(candidate)  # it says already why it could not be fitted
+        elif candidate.k == 1 and not candidate.finds_k:
+            told.append(replace(candidate, reason="The baseline: everyone in one segment, which explains nothing."))
+        elif candidate.finds_k:
+            told.append(replace(candidate, reason=_density_reason(candidate)))
+        else:
+            told.append(replace(candidate, reason=_rejection(objections(candidate, settings), taken)))
+    return tuple(told)
+
+
+def _density_reason(candidate: Candidate) -> str:
+    clusters = counted(candidate.k, "cluster")
+    return (
+        f"Kept as a diagnostic: {candidate.algorithm} finds {clusters} and calls {candidate.noise_share:.1%} of customers "
+        "noise, and every customer needs a segment."
+    )
+
+
+def _rejection(found: list[str], taken: Candidate) -> str:
+    if not found:
+        return f"Distinct segments too, but {taken.algorithm} with k = {taken.k} has more of them or the higher silhouette."
+    return f"Not distinct segments: {found[0]}" + "".join(f", and {other}" for other in found[1:]) + "."

@@ -1,0 +1,155 @@
+"""How far clusters can be trusted to come back: resampled, split, reseeded, and against no structure at all.
+
+Each function takes points (n, d) in canonical order and one algorithm, and answers for every k at once, as a tree does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from segmentation_assets.core.clustering.algorithm import Algorithm, Clustering, ClusteringError, canonical_order
+
+Reading = Literal["dissolved", "doubtful", "valid", "highly stable"]
+# Hennig's (2007; the manual of fpc's clusterboot) words for a cluster's mean bootstrap Jaccard, each with where the next begins.
+READINGS: dict[Reading, float] = {"dissolved": 0.6, "doubtful": 0.75, "valid": 0.85, "highly stable": 1.0}
+
+
+def reading(jaccard: float) -> Reading:
+    """Hennig's word for a cluster's mean bootstrap Jaccard."""
+    return next((word for word, end in READINGS.items() if jaccard < end), "highly stable")
+
+
+def bootstrap_jaccard(
+    points: NDArray[np.float64], algorithm: Algorithm, references: dict[int, Clustering], seed: int, resamples: int = 100
+) -> dict[int, NDArray[np.float64]]:
+    """For each k of `references`, the mean over bootstraps of each cluster's best Jaccard match, (k,) (Hennig, 2007).
+
+    Rows drawn several times count once, so that copies do not pass for stability. A resample that cannot be clustered
+    dissolves every cluster. Density algorithms, whose k varies, are matched with whatever they find.
+    """
+    rng = np.random.default_rng(seed)
+    labels = {k: found.assign(points).label for k, found in references.items()}
+    sums = {k: np.zeros(found.k) for k, found in references.items()}
+    for _ in range(resamples):
+        rows = np.unique(rng.integers(0, len(points), len(points)))
+        try:
+            again = algorithm.fit(points[rows], tuple(references), int(rng.integers(2**31)))
+        except ClusteringError:
+            continue
+        for k, original in labels.items():
+            match = next(iter(again.values())) if algorithm.finds_k else again[k]
+            sums[k] += best_jaccard(original[rows], match.assign(points[rows]).label, len(sums[k]))
+    return {k: total / resamples for k, total in sums.items()}
+
+
+def best_jaccard(original: NDArray[np.int64], again: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """For each of the k clusters in `original` (n,), the largest Jaccard similarity with a cluster in `again` (n,); noise is
+    no cluster. 0 for a cluster without rows."""
+    width = int(again.max(initial=-1)) + 1
+    if width == 0:
+        return np.zeros(k)
+    kept = (original >= 0) & (again >= 0)
+    both = np.bincount(original[kept] * width + again[kept], minlength=k * width).reshape(k, width)
+    ours = np.bincount(original[original >= 0], minlength=k)[:, None]
+    theirs = np.bincount(again[again >= 0], minlength=width)[None, :]
+    union = ours + theirs - both
+    return np.asarray(np.divide(both, union, out=np.zeros(both.shape), where=union > 0).max(axis=1), dtype=np.float64)
+
+
+def prediction_strength(
+    points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, repeats: int = 5
+) -> dict[int, float]:
+    """Mean over half-splits of the worst cluster's share of pairs that the other half's clusters also put together
+    (Tibshirani and Walther, 2005). 1 for k = 1; 0.8 and more is their mark of a good k."""
+    rng = np.random.default_rng(seed)
+    strengths: dict[int, list[float]] = {k: [] for k in ks}
+    for repeat in range(repeats):
+        train, test = np.array_split(rng.permutation(len(points)), 2)
+        halves = [points[np.sort(rows)] for rows in (train, test)]
+        try:
+            theirs, ours = (algorithm.fit(half, ks, seed + repeat) for half in halves)
+        except ClusteringError:
+            for values in strengths.values():
+                values.append(0.0)
+            continue
+        for k in ks:
+            if k in theirs and k in ours:
+                own, predicted = ours[k].assign(halves[1]).label, theirs[k].assign(halves[1]).label
+                strengths[k].append(_pairs_kept(own, predicted))
+            else:
+                strengths[k].append(0.0)  # a density algorithm that finds another number did not find the same clusters
+    return {k: float(np.mean(values)) for k, values in strengths.items()}
+
+
+def _pairs_kept(own: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    worst = 1.0
+    for label in np.unique(own[own >= 0]):
+        inside = predicted[own == label]
+        n = len(inside)
+        if n > 1:
+            sizes = np.bincount(inside[inside >= 0])
+            worst = min(worst, float((sizes * (sizes - 1)).sum() / (n * (n - 1))))
+    return worst
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The gap statistic of one k and its standard error."""
+
+    value: float
+    error: float
+
+
+def gap_statistic(
+    points: NDArray[np.float64], algorithm: Algorithm, references: dict[int, Clustering], seed: int, draws: int = 10
+) -> dict[int, Gap]:
+    """For each k of `references`, how much lower log within-cluster dispersion is than in `draws` samples without clusters,
+    uniform in the box along the principal axes (Tibshirani, Walther and Hastie, 2001, their second reference)."""
+    rng = np.random.default_rng(seed)
+    middle = points.mean(axis=0)
+    axes = np.linalg.svd(points - middle, full_matrices=False)[2]
+    turned = (points - middle) @ axes.T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    ks = tuple(references)
+    null: dict[int, list[float]] = {k: [] for k in ks}
+    for _ in range(draws):
+        uniform = canonical_order(rng.uniform(low, high, size=turned.shape) @ axes + middle)
+        for k, found in algorithm.fit(uniform, ks, int(rng.integers(2**31))).items():
+            null[k].append(_log_dispersion(uniform, found))
+    return {
+        k: Gap(float(np.mean(null[k]) - _log_dispersion(points, references[k])), float(np.std(null[k]) * np.sqrt(1 + 1 / draws)))
+        for k in ks
+    }
+
+
+def gap_choice(gaps: dict[int, Gap]) -> int | None:
+    """The smallest k whose gap is within one standard error of the next one's; None where none is."""
+    ordered = sorted(gaps)
+    for k, following in pairwise(ordered):
+        if gaps[k].value >= gaps[following].value - gaps[following].error:
+            return k
+    return None
+
+
+def _log_dispersion(points: NDArray[np.float64], found: Clustering) -> float:
+    placed, labels = found.place(points), found.assign(points).label
+    within = sum(((placed[labels == c] - placed[labels == c].mean(axis=0)) ** 2).sum() for c in np.unique(labels))
+    return float(np.log(max(float(within), np.finfo(float).tiny)))
+
+
+def seed_agreement(points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, repeats: int = 5) -> dict[int, float]:
+    """For each of `ks`, the mean adjusted Rand index (Hubert and Arabie, 1985) of `repeats` fits from other seeds with the fit
+    from `seed`, on the same rows. 1 for an algorithm that draws nothing."""
+    first = {k: found.assign(points).label for k, found in algorithm.fit(points, ks, seed).items()}
+    scores: dict[int, list[float]] = {k: [] for k in first}
+    for repeat in range(1, repeats + 1):
+        again = algorithm.fit(points, ks, seed + 1000 * repeat)
+        for k in first:
+            match = next(iter(again.values())) if algorithm.finds_k else again[k]
+            scores[k].append(float(adjusted_rand_score(first[k], match.assign(points).label)))
+    return {k: float(np.mean(values)) for k, values in scores.items()}

@@ -1,0 +1,1 @@
+"""Customers as points, algorithms that group them, and models of labelled prototypes."""

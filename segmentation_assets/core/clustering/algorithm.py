@@ -1,0 +1,220 @@
+"""The one interface of the clustering algorithms, k-means behind it, and how a clustering becomes a model.
+
+An algorithm is a frozen dataclass of its settings with a `name` and `fit(points, ks, seed)`. A fourth family is one file
+beside `hierarchical.py` and `density.py`. Points come in canonical order, so no algorithm sees the order of rows.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import cluster, metrics
+from sklearn.base import clone
+from threadpoolctl import ThreadpoolController
+
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel, nearest
+
+
+class ClusteringError(ValueError):
+    """These customers cannot be clustered as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """Labelled prototypes (m, d), (m,), the rows each stands for (m,), and a noise radius.
+
+    `stretch` (d,) multiplies each dimension of the preprocessed space before distances, where an algorithm learns which
+    features tell clusters apart; prototypes are in the stretched space. In a model it becomes the features' weights.
+    """
+
+    prototypes: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    radius: float | None = None
+    stretch: NDArray[np.float64] | None = None
+
+    @property
+    def k(self) -> int:
+        return int(self.labels.max()) + 1
+
+    def assign(self, points: NDArray[np.float64]) -> Assignment:
+        return nearest(self.place(points), self.prototypes, self.labels, self.radius)
+
+    def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`points` (n, d) where distances to the prototypes are taken."""
+        return points if self.stretch is None else points * self.stretch
+
+    def centers(self) -> NDArray[np.float64]:
+        """Weighted mean of each cluster's prototypes, (k, d)."""
+        own = [self.labels == c for c in range(self.k)]
+        return np.array([np.average(self.prototypes[o], axis=0, weights=self.weights[o]) for o in own])
+
+
+class Algorithm(Protocol):
+    """What every family offers. Density algorithms ignore `ks` and find their own number (`finds_k`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def finds_k(self) -> bool: ...
+
+    def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
+        """Cluster `points` (n, d), in canonical order, once for each k. ClusteringError when they cannot be."""
+        ...
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """Lloyd's k-means from `n_init` k-means++ starts on at most `fit_rows` rows, then polished on all rows from the best.
+
+    The bounded start loses nothing that matters: on 5 million rows, starting from 100,000 gave 1.0002 times the inertia.
+    """
+
+    n_init: int = 10
+    fit_rows: int = 100_000
+    max_iter: int = 300
+    name: str = "kmeans"
+    finds_k: bool = False
+
+    def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
+        return {k: self._fit_one(points, k, seed) for k in ks}
+
+    def _fit_one(self, points: NDArray[np.float64], k: int, seed: int) -> Clustering:
+        require_clusterable(points, k)
+        # More threads add the same numbers in another order; one thread makes a re-run give the same bytes.
+        with one_thread():
+            start = subsample(points, self.fit_rows, seed)
+            if count_distinct(start) < k:
+                start = points
+            model = cluster.KMeans(k, n_init=self.n_init, max_iter=self.max_iter, random_state=seed).fit(start)
+            if len(start) < len(points):
+                model = cluster.KMeans(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
+        weights = np.bincount(model.labels_, minlength=k).astype(np.float64)
+        return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(k, dtype=np.int64), weights))
+
+
+def fit_model(
+    features: pd.DataFrame, algorithm: Algorithm, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None
+) -> PrototypeModel:
+    """Fit preprocessing and `algorithm` on `features` (n customers, p features); one object holds both.
+
+    `preprocessor` is cloned and fitted, so a fitted one is not changed. The same customers in any order give the same bytes.
+    """
+    fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
+    found = algorithm.fit(canonical_order(fitted.transform(features)), (k,), seed)
+    return to_model(next(iter(found.values())), fitted, algorithm.name, seed)
+
+
+def fit_kmeans(
+    features: pd.DataFrame, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None, n_init: int = 10
+) -> PrototypeModel:
+    """k-means with k clusters. ClusteringError when fewer than k customers differ from each other."""
+    return fit_model(features, KMeans(n_init=n_init), k, seed, preprocessor)
+
+
+def to_model(found: Clustering, preprocessor: FeaturePreprocessor, algorithm: str, seed: int) -> PrototypeModel:
+    """`found` with the fitted `preprocessor` its points came from, as one object."""
+    if found.stretch is not None:
+        preprocessor = preprocessor.stretched(found.stretch)
+    return PrototypeModel(preprocessor, found.prototypes, found.labels, found.weights, found.radius, algorithm, found.k, seed)
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Internal indices; NaN where fewer than two clusters make them meaningless. Noise is left out."""
+
+    silhouette: float
+    calinski_harabasz: float
+    davies_bouldin: float
+
+
+def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], seed: int, sample: int = 5000) -> Indices:
+    """Silhouette (Rousseeuw, 1987; on `sample` rows, as it takes n squared work), Calinski and Harabasz (1974), Davies and
+    Bouldin (1979) of `points` (n, d) with `labels` (n,), -1 for noise."""
+    kept = labels >= 0
+    points, labels = points[kept], labels[kept]
+    if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):
+        return Indices(np.nan, np.nan, np.nan)
+    chosen = np.arange(len(points))
+    if len(points) > sample:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(points), sample, replace=False))
+    with one_thread():
+        in_sample = len(np.unique(labels[chosen]))
+        silhouette = metrics.silhouette_score(points[chosen], labels[chosen]) if 2 <= in_sample < len(chosen) else np.nan
+        return Indices(
+            float(silhouette),
+            float(metrics.calinski_harabasz_score(points, labels)),
+            float(metrics.davies_bouldin_score(points, labels)),
+        )
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()  # looking for the pools takes 10 ms, too long for each of a thousand resamples
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """A context in which libraries add numbers in one order."""
+    limited: AbstractContextManager[object] = _thread_pools().limit(limits=1)
+    return limited
+
+
+def canonical_order(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows of `points` (n, d) sorted by coordinates: whatever is drawn or summed next cannot depend on row order."""
+    return np.ascontiguousarray(points[np.lexsort(points.T[::-1])])
+
+
+def subsample(points: NDArray[np.float64], size: int, seed: int) -> NDArray[np.float64]:
+    """At most `size` rows of `points`, without replacement, in their order."""
+    if len(points) <= size:
+        return points
+    return points[np.sort(np.random.default_rng(seed).choice(len(points), size, replace=False))]
+
+
+def count_distinct(points: NDArray[np.float64]) -> int:
+    """Number of different rows in `points` (n, d)."""
+    ordered = canonical_order(points)
+    return 0 if len(ordered) == 0 else 1 + int(np.any(ordered[1:] != ordered[:-1], axis=1).sum())
+
+
+def count_different(features: pd.DataFrame) -> int:
+    """How many different points `features` (n customers, p features) become, which is the most clusters they can have.
+
+    It may be fewer than there are different customers: winsorising moves a few extreme ones to where others are.
+    """
+    return count_distinct(FeaturePreprocessor().fit(features).transform(features)) if len(features) else 0
+
+
+def require_clusterable(points: NDArray[np.float64], k: int) -> None:
+    """ClusteringError unless at least k rows of `points` differ."""
+    if k < 1:
+        raise ClusteringError(f"k is {k}; ask for at least 1 cluster")
+    distinct = count_distinct(points)
+    if distinct == 0:
+        raise ClusteringError("there are no customers to cluster; check the snapshot date and the lookback")
+    if distinct == 1 and k > 1:
+        raise ClusteringError(
+            "all customers are alike in the features used; add a feature that differs between them, or publish one segment"
+        )
+    if distinct < k:
+        raise ClusteringError(
+            f"{len(points)} customers take only {distinct} different values, too few for {k} clusters; lower k or add features"
+        )
+
+
+def in_canonical_clusters(found: Clustering) -> Clustering:
+    """Clusters numbered by their centre, first feature first, and prototypes grouped by cluster: a number says nothing of
+    the order in which an algorithm met the rows."""
+    centers = np.round(found.centers(), 9)
+    rank = np.empty(found.k, dtype=np.int64)
+    rank[np.lexsort(centers.T[::-1])] = np.arange(found.k)
+    labels = rank[found.labels]
+    order = np.lexsort((*found.prototypes.T[::-1], labels))
+    return replace(found, prototypes=np.ascontiguousarray(found.prototypes[order]), labels=labels[order], weights=found.weights[order])

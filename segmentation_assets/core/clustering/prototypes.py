@@ -1,0 +1,124 @@
+"""PrototypeModel: every clustering, whatever found it, as labelled points. A customer belongs to the nearest.
+
+Belongs here: assigning customers, centres in customer units. How prototypes are found is `clustering.py`; how a model is
+written as rows and read back is `model_table.py`. Nothing here is fitted, so scoring cannot change a model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+NOISE = -1
+# Below this many prototypes per cluster, comparing with each is faster than building and walking a tree.
+_TREE_FROM = 64
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Per customer (n,): cluster `label` (-1 noise), `distance` to the nearest prototype in preprocessed units, and
+    `confidence` in [0, 1]: the simplified silhouette (b - a) / b of Hruschka et al. (2004), with a the distance to the
+    nearest prototype of the own cluster and b to the nearest of another: 1 at a prototype, 0 on a border. With one cluster
+    it is 1. For noise it is 1 - radius / distance: how far beyond reach."""
+
+    label: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeModel:
+    """Preprocessing, `prototypes` (m, d), the cluster `labels` (m,) in 0..k-1 of each, the customers each stands for
+    (`weights` (m,)), and for density clusters the `radius` beyond which a customer is noise (None: nobody is)."""
+
+    preprocessor: FeaturePreprocessor
+    prototypes: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    radius: float | None
+    algorithm: str
+    k: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        m = len(self.prototypes)
+        if m == 0 or self.labels.shape != (m,) or self.weights.shape != (m,):
+            raise ValueError(f"a model needs as many labels and weights as prototypes, at least one; it has {m} prototypes")
+        if not np.array_equal(np.unique(self.labels), np.arange(self.k)):
+            raise ValueError(f"prototype labels must be exactly 0..{self.k - 1}, not {np.unique(self.labels).tolist()}")
+
+    def assign(self, features: pd.DataFrame, batch_size: int = 100_000) -> Assignment:
+        """Label `features` (n customers, at least the fitted columns), `batch_size` rows at a time to bound memory."""
+        batches = (features.iloc[start : start + batch_size] for start in range(0, len(features), batch_size))
+        parts = [nearest(self.preprocessor.transform(batch), self.prototypes, self.labels, self.radius) for batch in batches]
+        if not parts:
+            return Assignment(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return Assignment(
+            np.concatenate([part.label for part in parts]),
+            np.concatenate([part.distance for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+        )
+
+    def centers(self) -> pd.DataFrame:
+        """One row per cluster (index `cluster`): the weighted mean of its prototypes, in customer units."""
+        own = [self.labels == c for c in range(self.k)]
+        means = [np.average(self.prototypes[o], axis=0, weights=self.weights[o]) for o in own]
+        return self.preprocessor.inverse_transform(np.array(means)).rename_axis(index="cluster")
+
+    def to_frame(self) -> pd.DataFrame:
+        """The model as rows (component, position, name, field, value, text): plain numbers, readable with SQL."""
+        from segmentation_assets.core.clustering import prototype_rows
+
+        return prototype_rows.write(self)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "PrototypeModel":
+        """The model that `to_frame` wrote, in any row order. ValueError when rows are missing."""
+        from segmentation_assets.core.clustering import prototype_rows
+
+        return prototype_rows.read(frame)
+
+
+def nearest(
+    points: NDArray[np.float64], prototypes: NDArray[np.float64], labels: NDArray[np.int64], radius: float | None = None
+) -> Assignment:
+    """Assign `points` (n, d) to labelled `prototypes` (m, d).
+
+    A tie goes to the lowest cluster index. Distances are computed pair by pair, not through a matrix product whose rounding
+    depends on the shape of the batch, so a customer's label never depends on who else is scored.
+    """
+    n, k = len(points), int(labels.max()) + 1
+    if n == 0:
+        return Assignment(np.empty(0, np.int64), np.empty(0), np.empty(0))
+    to_cluster = np.empty((n, k))
+    for cluster in range(k):
+        to_cluster[:, cluster] = nearest_distance(points, prototypes[labels == cluster])
+    label = np.argmin(to_cluster, axis=1).astype(np.int64)
+    distance = to_cluster[np.arange(n), label]
+    if k == 1:
+        confidence = np.ones(n)
+    else:
+        other = np.partition(to_cluster, 1, axis=1)[:, 1]
+        confidence = np.divide(other - distance, other, out=np.zeros(n), where=other > 0)
+    if radius is not None:
+        noise = distance > radius
+        label[noise] = NOISE
+        confidence[noise] = 1.0 - radius / distance[noise]
+    return Assignment(label, distance, confidence)
+
+
+def nearest_distance(points: NDArray[np.float64], prototypes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance (n,) of each of `points` (n, d) to the nearest of `prototypes` (m, d)."""
+    if len(prototypes) >= _TREE_FROM:
+        return np.asarray(cKDTree(prototypes).query(points, k=1)[0], dtype=np.float64)
+    best = np.full(len(points), np.inf)
+    for prototype in prototypes:
+        squared = np.zeros(len(points))
+        for dimension, coordinate in enumerate(prototype):  # column by column: the same sums in any batch
+            squared += (points[:, dimension] - coordinate) ** 2
+        np.minimum(best, squared, out=best)
+    return np.asarray(np.sqrt(best), dtype=np.float64)

@@ -1,0 +1,1 @@
+"""What is known of customers: cleaned rows, sums of windows, features."""

@@ -1,0 +1,117 @@
+"""Activity per window, as Ibis expressions that run on any engine: what is kept of orders, categories and events.
+
+Everything here is *mergeable*: counts, exact sums, sums of squares and extremes of one window, so that windows can be put
+together later and no snapshot goes back to order lines. Sums are integers or decimals, which come out the same in
+whatever order rows arrive. What an order is, is in `orders`; what is made of the windows, in `features`.
+
+The gap before a window's first order begins in an earlier window, so that each window also says when the customer had ordered
+before it. Orders count here as they were placed; `features` takes out those that were undone.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers.calendar import Calendar
+from segmentation_assets.core.customers.cleaning import MONEY
+from segmentation_assets.core.customers.orders import count_where, exact_sum, hour_of_day, order_days, placed
+
+SATURDAY = 5  # days of the week are counted from Monday = 0
+WIDER = "decimal(19, 4)"  # money times this has 38 digits: of two in the type of money, DuckDB takes the product to have 18
+DAYPARTS = {"night_orders": (22, 6), "morning_orders": (6, 12), "afternoon_orders": (12, 18), "evening_orders": (18, 22)}
+ORDER_SUMS = (
+    "orders", "purchases", "purchases_squared", "units", "discount", "coupon_discount", "coupon_orders", "weekend_orders", *DAYPARTS,
+)  # fmt: skip
+LINE_SUMS = ("lines", "spend", "returned_lines")
+
+
+def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) -> ir.Table:
+    """One row per customer and window in which they ordered or returned something.
+
+    Args:
+        orders: contract CUSTOMER_ORDERS, of any span of whole days.
+        before: when each customer last ordered before that: `customer_id` and `last_order_at`, as in the contract CUSTOMERS of
+            the snapshot before.
+    """
+    dated = orders.mutate(window_start=calendar.window_start(orders.order_day))
+    sums = dated.group_by("customer_id", "window_start").agg(
+        **order_sums(dated),
+        lines=dated.lines.sum(),
+        spend=exact_sum(dated.spend),
+        returned_lines=(dated.lines - dated.bought_lines).sum(),
+        first_order_at=dated.ordered_at.min(),
+        last_order_at=dated.ordered_at.max(),
+    )
+    gaps = _gaps(placed(dated))
+    joined = sums.left_join(gaps, ["customer_id", "window_start"]).left_join(
+        before.select("customer_id", before_day=before.last_order_at.date()), "customer_id"
+    )
+    # Without an order in the window there is no gap, whatever was before.
+    earlier = ibis.ifelse(joined.first_order_at.notnull(), ibis.coalesce(joined.previous_day, joined.before_day), ibis.null("date"))
+    return joined.select(
+        *sums.columns,
+        order_days=joined.order_days.fill_null(0),
+        gap_days_squared=joined.gap_days_squared.fill_null(0),
+        previous_order_day=earlier,
+    )
+
+
+def order_sums(orders: ir.Table) -> dict[str, ir.Value]:
+    """The sums over orders that features are made of; rows of CUSTOMER_ORDERS that are no order add nothing."""
+    is_order, hour = orders.ordered_at.notnull(), hour_of_day(orders.ordered_at)
+    value = orders.purchases.cast(MONEY)
+    return {
+        "orders": count_where(is_order),
+        "purchases": exact_sum(orders.purchases),
+        "purchases_squared": (value * value.cast(WIDER)).sum(),
+        "units": exact_sum(orders.units),
+        "discount": exact_sum(orders.discount),
+        "coupon_discount": exact_sum(orders.coupon_discount),
+        "coupon_orders": count_where(is_order & (orders.coupon_discount > 0)),
+        "weekend_orders": count_where(is_order & (orders.order_day.day_of_week.index() >= SATURDAY)),
+        **{name: count_where(_between(hour, *hours)) for name, hours in DAYPARTS.items()},
+    }
+
+
+def _gaps(orders: ir.Table) -> ir.Table:
+    """Days with an order by customer and window, squares of the days between them, and the last day before the window's first."""
+    days = order_days(orders)
+    within = days.previous >= days.window_start
+    return days.group_by("customer_id", "window_start").agg(
+        order_days=days.count(),
+        gap_days_squared=ibis.ifelse(within, days.gap * days.gap, 0).sum(),
+        previous_day=ibis.ifelse(within, ibis.null("date"), days.previous).max(),
+    )
+
+
+def customer_category_activity(transactions: ir.Table, calendar: Calendar) -> ir.Table:
+    """One row per customer, window and category bought or returned."""
+    lines = transactions.mutate(window_start=calendar.window_start(transactions.ordered_at.date()), bought=~transactions.is_return)
+    return lines.group_by("customer_id", "window_start", "category").agg(
+        spend=exact_sum(lines.amount),
+        purchases=exact_sum(ibis.ifelse(lines.bought, lines.amount, ibis.literal(0).cast(MONEY))),
+        lines=lines.count(),
+        bought_lines=count_where(lines.bought),
+    )
+
+
+def customer_event_activity(events: ir.Table, calendar: Calendar, told_apart: Sequence[str]) -> ir.Table:
+    """One row per customer, window, event type and subject.
+
+    Args:
+        events: cleaned events (contract EVENTS), of any span of whole days.
+        told_apart: event types whose subjects are kept, to link a response to its campaign; for others, such as page
+            visits, subjects would make the table as long as the events themselves.
+    """
+    linked = events.event_type.isin(list(told_apart)) if told_apart else ibis.literal(False)
+    rows = events.mutate(
+        window_start=calendar.window_start(events.event_at.date()),
+        subject=ibis.ifelse(linked, events.subject, ibis.null("string")),
+    )
+    return rows.group_by("customer_id", "window_start", "event_type", "subject").agg(events=rows.count(), last_event_at=rows.event_at.max())
+
+
+def _between(hour: ir.IntegerValue, first: int, end: int) -> ir.BooleanValue:
+    """Whether the hour lies in [first, end), past midnight where `end` is the smaller."""
+    return (hour >= first) & (hour < end) if first < end else (hour >= first) | (hour < end)

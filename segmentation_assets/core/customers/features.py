@@ -1,0 +1,256 @@
+"""Customer features as of a snapshot: the windows of its lookback put together, one row per known customer.
+
+Belongs here: merging. What is kept of each window is in `activity`, what each feature means in `feature_catalog`.
+Keep to dates, sums, counts, conditionals, joins and `nullif`: they agree between engines.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
+from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features, slug
+from segmentation_assets.core.customers.orders import count_where, counted, order_days, undone
+
+BOOKKEEPING = {
+    "customer_id",
+    "registered",
+    "first_order_at",
+    "last_order_at",
+    "earlier_order_at",
+    "first_return_at",
+    "first_event_at",
+    "birth_date",
+}
+OF_CATEGORIES = ("categories", "top_category", "top_category_share", "category_entropy")
+ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same sum in whatever order
+
+
+@dataclass(frozen=True)
+class EventRoles:
+    """What the events mean.
+
+    Args:
+        types: event types that become features of their own.
+        campaign: the event of having received a campaign; its subject names the campaign.
+        responses: events of having responded to the campaign that their subject names.
+    """
+
+    types: tuple[str, ...] = ()
+    campaign: str = "campaign_received"
+    responses: tuple[str, ...] = ("coupon_redeemed",)
+
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """Event types whose subjects are kept in the activity."""
+        return (self.campaign, *self.responses)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The windows of at least the lookback; earlier and later ones are left out here.
+
+    Args:
+        windows, categories, events: sums by window.
+        orders, returns: `customer_orders` and `order_returns`, for those who have an order that was undone.
+    """
+
+    windows: ir.Table = field(repr=False)
+    categories: ir.Table = field(repr=False)
+    events: ir.Table = field(repr=False)
+    orders: ir.Table = field(repr=False)
+    returns: ir.Table = field(repr=False)
+
+    def within(self, lookback: Lookback) -> "Activity":
+        def cut(table: ir.Table, day: str = "window_start") -> ir.Table:
+            start, end = ibis.date(lookback.start.isoformat()), ibis.date(lookback.as_of.isoformat())
+            return table.filter((table[day] >= start) & (table[day] < end))
+
+        by_window = (cut(self.windows), cut(self.categories), cut(self.events))
+        return Activity(*by_window, cut(self.orders, "order_day"), cut(self.returns, "order_day"))
+
+
+def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+    """One row per known customer: id, status, every declared feature, and the attributes as given.
+
+    Args:
+        customers: everyone known at the snapshot, with first and last order ever (contract CUSTOMERS).
+    """
+    m = merged(customers, activity.within(lookback), lookback, roles)
+    status = ibis.cases(
+        (m.orders.fill_null(0) > 0, "active"),
+        (m.last_order_at.notnull(), "lapsed"),
+        (m.first_order_at.notnull() | m.first_return_at.notnull(), "returned"),
+        else_="prospect",
+    )
+    computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(roles)}
+    # An attribute that is called like a feature keeps its values under another name, rather than replacing the feature.
+    attributes = {
+        f"attribute_{name}" if name in computed else name: m[_attribute(name)] for name in customers.columns if name not in BOOKKEEPING
+    }
+    return m.select("customer_id", **computed, **attributes)
+
+
+def declared(roles: EventRoles) -> tuple[Feature, ...]:
+    """Every feature that is computed under these settings."""
+    return (*FEATURES, *event_features(roles.types))
+
+
+def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+    """One row per known customer: the sums over the lookback that features are made of (empty: nothing happened)."""
+    known = customers.select(
+        *(BOOKKEEPING - {"birth_date", "registered"}),
+        age_years=_age(customers, lookback),
+        **{_attribute(name): customers[name] for name in customers.columns if name not in BOOKKEEPING},
+    )
+    parts = (
+        _without_undone(_orders(activity.windows, lookback), activity, lookback),
+        _categories(activity.categories),
+        _events(activity.events, roles),
+        _campaigns(activity.events, roles),
+    )
+    joined = known
+    for position, part in enumerate(parts):  # one chain of joins: a join of joins takes Ibis longer to compile
+        joined = joined.left_join(part, known.customer_id == part.customer_id, rname=f"{{name}}_{position}")
+    known = joined.drop(*(f"customer_id_{position}" for position in range(len(parts))))
+    # What was bought in orders that were all undone describes nobody's taste.
+    known = known.mutate(**{name: ibis.ifelse(known.orders > 0, known[name], ibis.null(known[name].type())) for name in OF_CATEGORIES})
+    since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
+    known = known.mutate(
+        as_of=ibis.date(lookback.as_of.isoformat()),
+        known_windows=ibis.ifelse(since_first > lookback.windows, lookback.windows, since_first),
+        recent_windows=ibis.literal(lookback.recent_windows),
+    )
+    return known.mutate(earlier_windows=known.known_windows - lookback.recent_windows)
+
+
+def _attribute(name: str) -> str:
+    """What an attribute is called while it travels beside the sums, so that none of their names is taken."""
+    return f"attribute of customer: {name}"
+
+
+def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
+    """The sums over the windows, orders as they were placed."""
+    before = windows.previous_order_day
+    # A gap that began before the lookback is none of it.
+    known = before >= ibis.date(lookback.start.isoformat())
+    gap = windows.first_order_at.date().delta(before, unit="day").cast("int64")
+    # A window may come in parts; the first of them opens it.
+    opens_window = (windows.orders > 0) & (before.isnull() | (before < windows.window_start))
+    recent = windows.window_start >= ibis.date(lookback.recent_start.isoformat())
+    return windows.group_by("customer_id").agg(
+        **{name: windows[name].sum() for name in (*ORDER_SUMS, *LINE_SUMS, "order_days")},
+        **_recent_sums(windows, recent),
+        active_windows=count_where(opens_window),
+        gap_days_squared=(windows.gap_days_squared + ibis.ifelse(known, gap * gap, 0)).sum(),
+        gap_days=_days_between(windows.first_order_at.min(), windows.last_order_at.max()),
+    )
+
+
+def _without_undone(sums: ir.Table, activity: Activity, lookback: Lookback) -> ir.Table:
+    """The sums; for those who have an order in the lookback that was undone, counted anew from their other orders.
+
+    Extremes and gaps cannot be taken back from a sum, and few customers are concerned.
+    """
+    affected = undone(activity.returns).select("customer_id").distinct()
+    anew = _counted_anew(counted(activity.orders.semi_join(affected, "customer_id"), activity.returns), lookback)
+    names = [name for name in anew.columns if name != "customer_id"]
+    renamed = affected.left_join(anew, "customer_id").select(anew_of="customer_id", **{f"anew_{name}": anew[name] for name in names})
+    joined = sums.left_join(renamed, sums.customer_id == renamed.anew_of)
+    is_affected = joined.anew_of.notnull()
+    kept = {name: ibis.ifelse(is_affected, joined[f"anew_{name}"], joined[name]) for name in names}
+    total = joined.select("customer_id", *LINE_SUMS, **kept)
+    total = total.mutate(orders=total.orders.fill_null(0), timed_orders=sum((total[name] for name in DAYPARTS), ibis.literal(0)))
+    bought = total.orders > 0
+    always = {"customer_id", "orders", "spend"}
+    # Empty for customers who only returned something: their behaviour as buyers is not known.
+    return total.mutate(**{
+        name: ibis.ifelse(bought, total[name], ibis.null(total[name].type())) for name in total.columns if name not in always
+    })  # fmt: skip
+
+
+def _counted_anew(orders: ir.Table, lookback: Lookback) -> ir.Table:
+    """What `_orders` gives, but for the sums of lines, from some customers' orders at once."""
+    dated = orders.mutate(window_start=lookback.calendar.window_start(orders.order_day), orders=ibis.literal(1, "int64"))
+    recent = dated.window_start >= ibis.date(lookback.recent_start.isoformat())
+    sums = dated.group_by("customer_id").agg(
+        **order_sums(dated), **_recent_sums(dated, recent), active_windows=dated.window_start.nunique()
+    )
+    days = order_days(dated)
+    gaps = days.group_by("customer_id").agg(
+        order_days=days.count(),
+        gap_days_squared=(days.gap * days.gap).sum().fill_null(0),
+        gap_days=days.day.max().delta(days.day.min(), unit="day").cast("int64"),
+    )
+    return sums.left_join(gaps, "customer_id").drop("customer_id_right")
+
+
+def _recent_sums(table: ir.Table, recent: ir.BooleanColumn) -> dict[str, ir.Value]:
+    """Purchases and orders of the last part of the lookback, which trends compare with the part before."""
+    return {f"recent_{name}": ibis.ifelse(recent, table[name], 0).sum() for name in ("purchases", "orders")}
+
+
+def _days_between(first: ir.TimestampValue, last: ir.TimestampValue) -> ir.IntegerValue:
+    return last.date().delta(first.date(), unit="day").cast("int64")
+
+
+def _categories(windows: ir.Table) -> ir.Table:
+    bought = windows.filter(windows.bought_lines > 0)
+    spent = bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
+    spent = spent.mutate(value=spent.purchases.cast("float64"))
+    found = spent.group_by("customer_id").agg(
+        categories=spent.count(),
+        total=spent.purchases.sum(),
+        # The least of pairs, which every engine compares part by part: the highest purchases, and of equals the first name.
+        top=ibis.struct({"taken_away": -spent.purchases, "category": spent.category}).min(),
+        x_ln_x=(spent.value * spent.value.nullif(0.0).ln()).fill_null(0.0).cast(ENTROPY_TERM).sum(),
+    )
+    highest, total = -found.top["taken_away"], found.total.cast("float64").nullif(0.0)
+    # -sum(p ln p) with p = x / T is ln T - sum(x ln x) / T, which needs no second look at the categories.
+    entropy = ibis.greatest(total.ln() - found.x_ln_x.cast("float64") / total, 0.0)
+    return found.select(
+        "customer_id",
+        "categories",
+        top_category=found.top["category"],
+        top_category_share=highest.cast("float64") / total,
+        category_entropy=ibis.ifelse(total.isnull(), ibis.null("float64"), ibis.ifelse(highest == found.total, 0.0, entropy)),
+    )
+
+
+def _events(windows: ir.Table, roles: EventRoles) -> ir.Table:
+    of_type = {slug(name): windows.event_type == name for name in roles.types}
+    never = ibis.null("timestamp(6)")
+    return windows.group_by("customer_id").agg(
+        events=windows.events.sum(),
+        last_event_at=windows.last_event_at.max(),
+        **{f"{name}_count": ibis.ifelse(is_type, windows.events, 0).sum() for name, is_type in of_type.items()},
+        **{f"{name}_last_at": ibis.ifelse(is_type, windows.last_event_at, never).max() for name, is_type in of_type.items()},
+    )
+
+
+def _campaigns(windows: ir.Table, roles: EventRoles) -> ir.Table:
+    """Campaigns received in the lookback, and those of them that were answered; events without a subject tell of none."""
+    named = windows.filter(windows.subject.notnull())
+    campaigns = named.group_by("customer_id", "subject").agg(
+        received=(named.event_type == roles.campaign).cast("int64").max(),
+        answered=named.event_type.isin(_listed(roles.responses)).cast("int64").max(),
+    )
+    return campaigns.group_by("customer_id").agg(
+        campaigns_received=campaigns.received.sum(), campaigns_answered=(campaigns.received * campaigns.answered).sum()
+    )
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    return list(names) or [""]  # no engine takes an empty list; no event type is empty
+
+
+def _age(customers: ir.Table, lookback: Lookback) -> ir.Value:
+    """Completed years at the snapshot, where customers have a `birth_date` as a date or time; else empty."""
+    if "birth_date" not in customers.columns or not (customers.birth_date.type().is_date() or customers.birth_date.type().is_timestamp()):
+        return ibis.null("int64")
+    born = customers.birth_date.cast("date")
+    birthday_to_come = (born.month() * 100 + born.day()) > lookback.as_of.month * 100 + lookback.as_of.day
+    return lookback.as_of.year - born.year() - birthday_to_come.cast("int64")

@@ -1,0 +1,158 @@
+"""Does a source go on delivering? The rows of a snapshot's window against those of the windows before, and where they end.
+
+Belongs here: the judgement and its sentence, for a snapshot that was collected as for a source that is only looked at. Where the
+rows of each day come from is the caller's.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Literal
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.vocabulary import counted
+
+Verdict = Literal["as usual", "empty", "low", "ends early", "not measured"]
+QUIET: tuple[Verdict, ...] = ("as usual", "not measured")  # those that warn of nothing
+LOST: tuple[Verdict, ...] = ("empty", "low")  # a whole window's rows, or most of them
+FEWEST = 3  # windows before, below which nothing is usual
+DAYS_OF_WEEK = 7
+ALWAYS = "transactions"  # the source without whose rows nobody can be described; others may have none for a window
+CHECKED = "Make sure that the source is complete; once it is, make the snapshot again"
+
+
+@dataclass(frozen=True)
+class VolumeRule:
+    """A window is low with fewer rows than `least_share` of the median of the last `windows` before it."""
+
+    least_share: float = 0.40
+    windows: int = 6
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a source delivered for one snapshot.
+
+    `rows` are dated in the window from `start` up to, not including, `end`, the snapshot's date. `usual_rows` is the median of
+    `windows` earlier windows. `silent_days` are whole days without rows between the last one and `end`, `usual_silent_days` the
+    most in a row before. None where it cannot be told.
+    """
+
+    source: str
+    start: dt.date
+    end: dt.date
+    rows: int
+    windows: int
+    usual_rows: float | None
+    last_day: dt.date | None
+    silent_days: int | None
+    usual_silent_days: int | None
+    verdict: Verdict = "not measured"
+
+    @property
+    def warns(self) -> bool:
+        return self.verdict not in QUIET
+
+    @property
+    def sentence(self) -> str:
+        """What was found, and what to do where it is not as usual."""
+        noun = self.source.removesuffix("s")
+        usual = "" if not self.usual_rows else f"the usual {self.usual_rows:,.10g} (median of {counted(self.windows, 'window')} before)"
+        again = f"{CHECKED}: segmentation run --from {self.end}"
+        match self.verdict:
+            case "empty":
+                last = "nor is any in the windows before" if self.last_day is None else f"the last is of {self.last_day}"
+                instead = f", instead of {usual}" if usual else ""
+                return f"No {noun} is dated in the window from {self.start} up to {self.end}{instead}; {last}. {again}."
+            case "low":
+                found = f"{counted(self.rows, f'{noun} is', f'{noun}s are')} dated in the window from {self.start} up to {self.end}"
+                return f"Only {found}, {self.rows / (self.usual_rows or 1):.0%} of {usual}. {again}."
+            case "ends early":
+                longest = f"had {self.usual_silent_days} in a row at most" if self.usual_silent_days else "had none"
+                return (
+                    f"The last {noun} before {self.end} is of {self.last_day}: {counted(self.silent_days or 0, 'day')} without any "
+                    f"follow, and the time before {longest}. Customers who have ordered since look less recent than they are. {again}."
+                )
+            case "as usual":
+                return f"{counted(self.rows, noun)}, against {usual or 'a usual 0'}."
+            case _:
+                return f"Not measured: of {self.source}, {counted(self.windows, 'earlier window')} known, and {FEWEST} are needed."
+
+
+def rows_per_day(rows: ir.Table, time: str) -> ir.Table:
+    """`day` and `rows` (n) for each day on which `time` falls; rows without a time are on no day."""
+    dated = rows.filter(rows[time].notnull())
+    return dated.group_by(day=dated[time].date()).agg(rows=dated.count())
+
+
+def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date], rule: VolumeRule | None = None) -> Volume:
+    """Whether the last window's rows are as usual.
+
+    Args:
+        source: `transactions`, or `events`.
+        rows_on: rows of each day that has any; those outside the bounds are of no account.
+        bounds: as-of dates in order, the snapshot's last; between each two lies a window. Windows that end before the first row
+            within are not known. Windows of a day are compared with the same day of the week, once three of them are known.
+    """
+    rule = rule or VolumeRule()
+    known = {day: n for day, n in rows_on.items() if bounds[0] <= day < bounds[-1] and n}
+    *before, (start, end) = pairwise(bounds)
+    earlier = [(first, last) for first, last in before if known and last > min(known)]
+    alike = earlier[::-1][DAYS_OF_WEEK - 1 :: DAYS_OF_WEEK] if (end - start).days == 1 else []
+    weekly = len(alike) >= FEWEST
+    compared = (alike if weekly else earlier[::-1])[: rule.windows]
+    sizes = [_rows(known, window) for window in compared]
+    usual = float(median(sizes)) if len(sizes) >= FEWEST else None
+    last_day = max(known, default=None)
+    sound = [window for window, n in zip(compared, sizes, strict=True) if usual is None or n >= rule.least_share * usual]
+    gaps = [*(gap for window in sound for gap in _gaps(known, *window)), *_gaps(known, start, end, inner=True)]
+    found = Volume(
+        source, start, end, _rows(known, (start, end)), len(compared), usual, last_day,
+        None if last_day is None else (end - last_day).days - 1, max(gaps, default=0) if len(known) > 1 else None,
+    )  # fmt: skip
+    return Volume(**(vars(found) | {"verdict": _verdict(found, rule, weekly)}))
+
+
+def table(found: Sequence[Volume]) -> pd.DataFrame:
+    """One row per source."""
+    names = ["source", "rows", "windows", "usual_rows", "last_day", "silent_days", "usual_silent_days", "verdict"]
+    rows = [{name: getattr(one, name) for name in names} | {"sentence": one.sentence} for one in found]
+    return pd.DataFrame(rows).astype({"usual_rows": "float64", "silent_days": "Int64", "usual_silent_days": "Int64"})
+
+
+def _verdict(found: Volume, rule: VolumeRule, weekly: bool) -> Verdict:
+    usual, silent, longest = found.usual_rows, found.silent_days, found.usual_silent_days
+    if not found.rows:
+        closed = weekly and usual == 0  # such as on Sundays
+        if usual or (found.source == ALWAYS and not closed):
+            return "empty"
+        return "not measured" if usual is None else "as usual"
+    if usual is not None and found.rows < rule.least_share * usual:
+        return "low"
+    worth_telling = max(1, round((found.end - found.start).days / 10))
+    if silent is not None and longest is not None and silent > longest and silent >= worth_telling:
+        return "ends early"
+    return "not measured" if usual is None else "as usual"
+
+
+def _rows(known: Mapping[dt.date, int], window: tuple[dt.date, dt.date]) -> int:
+    return sum(known.get(day, 0) for day in _days(*window))
+
+
+def _gaps(known: Mapping[dt.date, int], start: dt.date, end: dt.date, inner: bool = False) -> Iterator[int]:
+    """Days in a row without rows within a window, from the first row ever on; `inner`: not those after its last row."""
+    run = 0
+    for day in _days(max(start, min(known, default=end)), end):
+        if day in known:
+            yield run
+        run = 0 if day in known else run + 1
+    if not inner:
+        yield run
+
+
+def _days(start: dt.date, end: dt.date) -> Iterator[dt.date]:
+    return (start + dt.timedelta(days=n) for n in range((end - start).days))

@@ -1,0 +1,1 @@
+"""The model in force: its rows, training, successor, identity, drift and names."""

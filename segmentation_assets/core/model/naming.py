@@ -1,0 +1,151 @@
+"""Who a segment is: its character, a unique name, and the sentence that says what marks it out.
+
+A character is read from where the segment's typical customer stands among the active customers (shares of customers who
+are less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, Feature
+from segmentation_assets.vocabulary import counted
+
+LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
+RULE_SEGMENTS = {
+    LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), RETURNED: ("Returns only", "returned"),
+    NOISE: ("Unassigned", "steady"),
+}  # fmt: skip
+BY_STATUS = {"lapsed": LAPSED, "returned": RETURNED, "prospect": PROSPECT}
+
+NAMES = {
+    "champions": "Champions", "loyal": "Loyal regulars", "big_baskets": "Big baskets", "new": "New customers",
+    "promising": "Promising", "steady": "Steady shoppers", "slipping": "Slipping away", "at_risk": "At risk",
+    "dormant": "Dormant", "occasional": "Occasional shoppers",
+}  # fmt: skip
+
+LEAST_MARK = 0.25  # standard deviations from the average customer below which a feature marks nobody out
+LEAST_KNOWN = 0.5  # share of a segment's customers who have a value; of fewer, it says nothing of the typical one
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a segment's median customer stands among active customers: shares in [0, 1], high is good."""
+
+    recency: float
+    frequency: float
+    monetary: float
+    tenure: float
+
+
+def standing(segment: pd.DataFrame, active: pd.DataFrame) -> Standing:
+    """Mid-rank of the segment's medians among all active customers (rows of customer_features)."""
+
+    def share(feature: str, sign: int) -> float:
+        values, typical = sign * active[feature].dropna(), sign * segment[feature].median()
+        return float(((values < typical).sum() + (values == typical).sum() / 2) / max(len(values), 1))
+
+    return Standing(share("recency_days", -1), share("frequency", 1), share("monetary", 1), share("tenure_days", 1))
+
+
+def character(at: Standing) -> str:
+    """What kind of customers stand there; the first rule that holds."""
+    rules = (
+        (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, "champions"),
+        (at.recency < 0.25 and at.frequency >= 0.45, "at_risk"),
+        (at.recency < 0.25 and at.frequency < 0.25, "dormant"),
+        (at.recency < 0.4, "slipping"),
+        (at.tenure < 0.2 and at.recency >= 0.5, "new"),
+        (at.frequency >= 0.55, "loyal"),
+        (at.monetary >= 0.6, "big_baskets"),
+        (at.frequency < 0.35 and at.recency >= 0.55, "promising"),
+        (at.frequency < 0.35, "occasional"),
+    )
+    return next((name for holds, name in rules if holds), "steady")
+
+
+def unique_names(characters: list[str], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
+    """A name for each segment, from its character; of several alike, told apart by spend, highest first.
+
+    Args:
+        characters, monetary: character and median spend of each segment, in the same order.
+        taken: names already in use, which are not given again, with the median spend of those who bear them (NaN: nobody does now).
+    """
+    names = [""] * len(characters)
+    used = set(taken)
+    for kind in dict.fromkeys(characters):
+        alike = sorted((i for i, c in enumerate(characters) if c == kind), key=lambda i: -monetary[i])
+        words = {1: [""], 2: [", higher spend", ", lower spend"], 3: [", higher spend", ", medium spend", ", lower spend"]}
+        suffixes = words.get(len(alike)) or [f", spend rank {place + 1}" for place in range(len(alike))]
+        for i, suffix in zip(alike, suffixes, strict=True):
+            name, attempt = NAMES[kind] + suffix, 2
+            if not suffix and np.isfinite(taken.get(name, np.nan)):  # told apart from the one that bears the name already
+                suffix = ", higher spend" if monetary[i] > taken[name] else ", lower spend"
+                name += suffix
+            while name in used:
+                name, attempt = f"{NAMES[kind]}{suffix} ({attempt})", attempt + 1
+            names[i] = name
+            used.add(name)
+    return names
+
+
+def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+    """One sentence on who the customers are and what marks them out against all active customers.
+
+    Args:
+        segment, population: rows of customer_features; declared: its features, which say in words what a high value means.
+    """
+    if segment_id == PROSPECT:
+        return "Known, for instance from demographics or a campaign, but never bought."
+    if segment_id == RETURNED:
+        return "Took back all that they ever ordered, or only ever returned something."
+    if segment_id == LAPSED:
+        days = segment["recency_days"].median()
+        since = "" if pd.isna(days) else f"; half of them more than {counted(round(days), 'day')} ago"
+        return f"Bought before, but not within the lookback{since}."
+    if segment.empty:
+        return "No customers at this snapshot."
+    typical = segment[["frequency", "monetary", "recency_days"]].median()
+    sentence = (
+        f"Typically {counted(round(typical['frequency']), 'order')} worth {typical['monetary']:,.0f} within the lookback, "
+        f"the last one {_days_ago(typical['recency_days'])}"
+    )
+    marks = marked_out_by(segment, population, declared)
+    return (
+        f"{sentence}; against the average customer, the typical one {listed(marks)}."
+        if marks
+        else f"{sentence}; close to the average customer."
+    )
+
+
+def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Sequence[Feature], top: int = 3) -> list[str]:
+    """In words, the features in which the segment's mean lies furthest from the population's; they complete "this customer ...".
+
+    One of each group of features, because those of a group say much the same; of recency, frequency and monetary value each.
+    """
+    z = z_scores(segment, population)
+    far = [f for f in declared if abs(z.get(f.name, 0.0)) >= LEAST_MARK and segment[f.name].notna().mean() >= LEAST_KNOWN]
+    furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # of equals, the one declared first
+    of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
+    marks = [feature for feature in furthest if feature in of_group.values()][:top]
+    return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
+
+
+def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:
+    """(segment mean - population mean) / population standard deviation, per numeric feature; NaN where constant."""
+    numeric = population.select_dtypes("number").columns
+    sd = population[numeric].std(ddof=0)
+    return (segment[numeric].mean() - population[numeric].mean()) / sd.where(sd > 1e-12 * population[numeric].abs().max(), np.nan)
+
+
+def _days_ago(days: float) -> str:
+    if pd.isna(days):
+        return "at an unknown time"
+    return "today" if days < 0.5 else f"{counted(max(1, round(days)), 'day')} ago"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a person lists them: `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

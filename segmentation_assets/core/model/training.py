@@ -1,0 +1,233 @@
+"""Training: clusters of one snapshot's active customers, the segments they are, and what training looked like.
+
+Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `lifecycle`.
+"""
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from segmentation_assets.core.choice.candidates import Candidate
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.rfm_grid import NAMES
+from segmentation_assets.core.choice.selection import PastSnapshot, choose
+from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, subsample
+from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
+from segmentation_assets.core.model import drift, identity, naming
+from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel, no_sample
+from segmentation_assets.vocabulary import counted
+
+# What the playbook does for a cell of the grid.
+GRID_CHARACTERS = {
+    "champions": "champions", "loyal customers": "loyal", "potential loyalists": "promising", "new customers": "new",
+    "promising": "promising", "need attention": "steady", "about to sleep": "slipping", "at risk": "at_risk",
+    "cannot lose them": "at_risk", "hibernating": "dormant",
+}  # fmt: skip
+NO_DRIFT_REFERENCE = {"customer_id", "status"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the settings ask of a model."""
+
+    features: tuple[str, ...]
+    selection: SelectionSettings
+    settings_digest: str
+    preprocessor: FeaturePreprocessor = field(default_factory=FeaturePreprocessor)
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The active customers of the snapshot before (n rows of customer_features) and their log1p spend since (n,)."""
+
+    active: pd.DataFrame
+    outcome: NDArray[np.float64]
+
+    def of(self, wanted: Wanted) -> PastSnapshot | None:
+        """What a choice may look back on; None where nobody was active, or a feature was not known yet."""
+        if self.active.empty or not set(wanted.features) <= set(self.active.columns):
+            return None
+        rfm = self.active[[wanted.selection.recency, wanted.selection.frequency]]
+        return PastSnapshot(self.active[list(wanted.features)], self.outcome, rfm)
+
+
+def train(
+    active: pd.DataFrame, previous: SegmentModel | None, wanted: Wanted, as_of: dt.date, reason: str, past: Past | None = None
+) -> SegmentModel:
+    """A model of the active customers (n rows of customer_features), with the decision `trained` and the reason given.
+
+    It keeps the ids and names of the previous model's segments that survive in it. `past`, the snapshot before with what
+    followed it, lets a convenient partition be judged against the RFM grid.
+
+    Raises:
+        ValueError: a feature that the settings name is not a column of customer_features.
+    """
+    numeric = set(active.select_dtypes("number").columns)
+    unknown = [name for name in wanted.features if name not in active.columns]
+    if unknown:
+        raise ValueError(f"model.features: {', '.join(unknown)} is not a feature. Choose from: {', '.join(sorted(numeric))}.")
+    clusters, candidates, tier, tier_reason, remark = _chosen(active, wanted, past)
+    reason += remark
+    k = clusters.k if clusters else 0
+    highest = previous.provenance.highest_segment_id if previous else 0
+    segments = _named_segments(active, clusters, previous, highest) if clusters else ()
+    provenance = Provenance(
+        model_version=_version(as_of, clusters, wanted), fitted_snapshot=as_of.isoformat(),
+        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=wanted.selection.seed,
+        settings_digest=wanted.settings_digest, customers=len(active),
+        highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision="trained", reason=reason,
+        tier=tier, tier_reason=tier_reason,
+    )  # fmt: skip
+    model = SegmentModel(clusters, segments, provenance, candidates=candidates)
+    return remembering(model, active, wanted)
+
+
+def remembering(model: SegmentModel, active: pd.DataFrame, wanted: Wanted) -> SegmentModel:
+    """`model` with what the customers it was trained on (n rows of customer_features) looked like, for drift to compare with."""
+    yardstick, distances = _honest_distances(active, model.clusters, wanted)
+    references = _references(active, model, distances)
+    return replace(model, references=references, yardstick=yardstick, sample=_sample(active, model.clusters, wanted))
+
+
+def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
+    """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
+    subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NO_DRIFT_REFERENCE)
+    references = [drift.reference_of(name, active[name]) for name in subjects]
+    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], "segment_mix"))
+    if len(distances):
+        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), "distance"))
+    return tuple(references)
+
+
+def _honest_distances(
+    active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
+
+    Prototypes lie nearer to those they were found on than to anyone new. Distances in sample would look like drift at the next
+    snapshot: for k-means among 200 customers in one of nine, for Ward's many prototypes always. None where customers are too few.
+    """
+    if not isinstance(clusters, PrototypeModel):
+        return no_sample(), np.empty(0)
+    points = canonical_order(clusters.preprocessor.transform(active))
+    half = np.random.default_rng(wanted.selection.seed).permutation(len(points)) < len(points) // 2
+    if count_distinct(points[half]) < clusters.k:
+        return no_sample(), np.empty(0)
+    # Learnt weights are part of the preprocessing by now.
+    name = "kmeans" if clusters.algorithm == "weighted_kmeans" else clusters.algorithm
+    found = FAMILIES[name](wanted.selection).sweep.fit(points[half], (clusters.k,), wanted.selection.seed)
+    yardstick = found[clusters.k].prototypes
+    return yardstick, nearest_distance(points[~half], yardstick)
+
+
+def _sample(active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> NDArray[np.float64]:
+    if not isinstance(clusters, PrototypeModel):
+        return no_sample()
+    return subsample(canonical_order(clusters.preprocessor.transform(active)), drift.SAMPLE, wanted.selection.seed)
+
+
+def _chosen(
+    active: pd.DataFrame, wanted: Wanted, past: Past | None
+) -> tuple[PrototypeModel | GridModel | None, tuple[Candidate, ...], str, str, str]:
+    """The clusters to publish, all candidates, the tier with its reason, and a remark on how many customers there are."""
+    if active.empty:
+        return None, (), "", "", " No customers are active, so there are no segments by model."
+    inputs, ask = active[list(wanted.features)], wanted.selection
+    distinct = count_distinct(clone(wanted.preprocessor).fit(inputs).transform(inputs))
+    if distinct == 1:
+        alike = _alike(inputs)
+        only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)
+        return (
+            fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor),
+            (only,),
+            "convenient",
+            alike,
+            f" There is 1 segment instead of {ask.business_k}.",
+        )
+    rfm = [ask.recency, ask.frequency]
+    before = past.of(wanted) if past is not None else None
+    found = choose(inputs, ask, wanted.preprocessor, active[rfm], before)
+    clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
+    grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
+    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, ask.business_k)
+
+
+def _alike(inputs: pd.DataFrame) -> str:
+    """Why there is one segment only, of active customers who are one point in the geometry."""
+    if len(inputs) == 1:
+        return "Only one customer is active, so that is one segment and nothing was chosen."
+    return f"All active customers are alike in the features used{_winsorised(inputs, 1)}, so they are one segment and nothing was chosen."
+
+
+def _few(inputs: pd.DataFrame, distinct: int, clusters: PrototypeModel | GridModel, asked: int) -> str:
+    """A remark where fewer customers differ than segments were asked for; empty elsewhere."""
+    if distinct >= asked:
+        return ""
+    only = f"Only {counted(len(inputs), 'customer is', 'customers are')} active"
+    if distinct < len(inputs):
+        differ = counted(distinct, "combination")
+        only = f"The {len(inputs):,} active customers take only {differ} of values of the features used{_winsorised(inputs, distinct)}"
+    if isinstance(clusters, GridModel):  # which has its names whether or not a customer stands in each
+        return f" {only}, fewer than the {asked} segments asked for."
+    number = f"{'is' if clusters.k == 1 else 'are'} {counted(clusters.k, 'segment')}"
+    return f" {only}, so there {number} instead of {asked}."
+
+
+def _winsorised(inputs: pd.DataFrame, distinct: int) -> str:
+    """That customers differed before their extreme values were moved, where they did."""
+    return " once extreme values are moved (model.winsorize)" if len(inputs.drop_duplicates()) > distinct else ""
+
+
+def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
+    sizes = grid["segment"].value_counts()
+    told = reason if tier == "grid" else "The named RFM grid is the baseline that a convenient partition must beat; the model is published."
+    return Candidate(
+        "rfm_grid", len(sizes), smallest_share=float(sizes.min() / sizes.sum()), smallest_count=int(sizes.min()), chosen=tier == "grid",
+        reason=told,
+    )  # fmt: skip
+
+
+def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> str:
+    """The snapshot, and six digits that differ between models fitted on it with other settings or other data."""
+    if isinstance(clusters, GridModel):
+        numbers = np.array([*clusters.recency_cuts, *clusters.frequency_cuts]).tobytes()
+    else:
+        numbers = clusters.prototypes.tobytes() if clusters else b""
+    return f"{as_of.isoformat()}-{hashlib.sha256(wanted.settings_digest.encode() + numbers).hexdigest()[:6]}"
+
+
+def _named_segments(
+    active: pd.DataFrame, clusters: PrototypeModel | GridModel, previous: SegmentModel | None, highest: int
+) -> tuple[Segment, ...]:
+    if isinstance(clusters, GridModel):
+        return _grid_segments(previous, highest)
+    labels = pd.Series(clusters.assign(active).label)
+    before = previous.assign(active)["segment_id"] if previous and previous.clusters else pd.Series(dtype="int64")
+    matched = identity.matched_clusters(before, labels) if len(before) else {}
+    ids = identity.segment_ids(clusters.k, matched, highest)
+    old = {s.segment_id: s for s in previous.segments} if previous else {}
+    members = [active[labels == c] for c in range(clusters.k)]
+    born = [c for c in range(clusters.k) if c not in matched]
+    kinds = [naming.character(naming.standing(members[c], active)) for c in born]
+    spend = [float(own["monetary"].median()) for own in members]
+    taken = dict.fromkeys((s.name for s in old.values()), np.nan) | {old[ids[c]].name: spend[c] for c in matched}
+    names = naming.unique_names(kinds, [spend[c] for c in born], taken)
+    new = {c: Segment(ids[c], name, kind) for c, name, kind in zip(born, names, kinds, strict=True)}
+    return tuple(new[c] if c in new else old[ids[c]] for c in range(clusters.k))
+
+
+def _grid_segments(previous: SegmentModel | None, highest: int) -> tuple[Segment, ...]:
+    """The grid's ten names. They mean the same whenever the grid is cut, so a grid keeps the segments of the grid before it."""
+    if previous and isinstance(previous.clusters, GridModel):
+        return previous.segments
+    taken = {s.name for s in previous.segments} if previous else set()
+    names = [name.capitalize() for name in NAMES]
+    unique = [f"{name} (RFM grid)" if name in taken else name for name in names]
+    return tuple(Segment(highest + 1 + c, name, GRID_CHARACTERS[NAMES[c]]) for c, name in enumerate(unique))

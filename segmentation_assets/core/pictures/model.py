@@ -1,0 +1,313 @@
+"""Pictures of the choice and of the chosen model, in the style of `figures`: what a person looks at before trusting a model.
+
+Belongs here: drawing candidates, segments and what their trust rests on. How these are computed is in the modules that do it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from segmentation_assets.core.choice.candidates import Candidate
+from segmentation_assets.core.choice.stability import READINGS
+from segmentation_assets.core.clustering.density import elbow, k_distances
+from segmentation_assets.core.clustering.families import SelectionSettings
+from segmentation_assets.core.clustering.feature_columns import NumericColumn
+from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
+from segmentation_assets.core.clustering.ward import Ward, WardTree
+from segmentation_assets.core.pictures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    SEGMENT_COLOURS,
+    amount,
+    empty,
+    heading_height,
+    percent,
+    styled,
+    titled,
+)
+from segmentation_assets.vocabulary import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
+STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
+# figure of a candidate, its title
+_PANELS: Mapping[str, str] = {
+    "silhouette": "Silhouette (higher is better)",
+    "calinski_harabasz": "Calinski-Harabasz (higher)",
+    "davies_bouldin": "Davies-Bouldin (lower)",
+    "weakest_jaccard": "Weakest bootstrap Jaccard",
+    "prediction_strength": "Prediction strength (higher)",
+    "gap": "Gap statistic (higher)",
+    "seed_agreement": "Agreement of seeds (ARI)",
+    "valley_p": "Valley gate, p (below: distinct)",
+}
+_SHADES = (0.18, 0.12, 0.06, 0.02)  # opacity of the bands of stability
+_WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k-means", "rfm_grid": "the RFM grid", "ward": "Ward"}
+MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
+
+
+@styled()
+def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings) -> "Figure":
+    """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
+    from matplotlib.ticker import MaxNLocator
+
+    judged = [c for c in candidates if c.k > 1 and np.isfinite(c.valley_p)]
+    apart = sum(c.valley_p < settings.valley_level for c in judged)
+    taken = next((c for c in candidates if c.chosen), None)
+    title = f"{_capital(_word(taken))} with k = {taken.k} was taken; " if taken else ""
+    title += f"{_so_many(apart, len(judged), 'clustering')} {'have' if apart > 1 else 'has'} a valley between all segments"
+    figure = titled(
+        6.0,
+        title if taken else _capital(title),
+        "Each index over the number of segments k, with a line for each algorithm. Ringed: what was taken. Dashed: the mark to reach.",
+    )
+    axes = figure.subplots(2, 4).ravel()
+    names = list(dict.fromkeys(c.algorithm for c in candidates if not c.finds_k and c.k > 0 and c.algorithm != "rfm_grid"))
+    marks = {"weakest_jaccard": settings.stable_jaccard, "prediction_strength": STRONG, "valley_p": settings.valley_level}
+    for ax, (field, heading) in zip(axes, _PANELS.items(), strict=True):
+        for colour, name in zip(SEGMENT_COLOURS, names, strict=False):
+            own = sorted((c for c in candidates if c.algorithm == name and c.k > 0), key=lambda c: c.k)
+            values = [getattr(c, field) for c in own]
+            ax.plot([c.k for c in own], values, marker="o", markersize=3, lw=1.3, color=colour, label=_WORDS.get(name, name))
+            for c, value in zip(own, values, strict=True):
+                if c.chosen:
+                    ax.plot(c.k, value, "o", markersize=11, fillstyle="none", color=INK, label="taken")
+        if field in marks:
+            ax.axhline(marks[field], linestyle="--", linewidth=1, color=MUTED)
+        ax.set_title(heading, fontsize=9)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("k")
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label == "taken")  # the ring after the lines
+    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=max(len(labels), 1), frameon=False)
+    return figure
+
+
+@styled()
+def silhouette_plot(
+    points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int
+) -> "Figure":
+    """Silhouette of up to 2,000 customers, sorted within their segment (Rousseeuw, 1987). Left of 0 lies nearer to another."""
+    from sklearn.metrics import silhouette_samples
+
+    own = np.flatnonzero(labels >= 0)
+    rows = np.sort(np.random.default_rng(seed).choice(own, min(MOST_SILHOUETTES, len(own)), replace=False))
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        return empty("How well customers sit in their segment", "No silhouette: it takes two segments, and more customers than segments.")
+    values = silhouette_samples(points[rows], labels[rows])
+    figure = titled(
+        1.6 + 0.65 * len(names),
+        f"{percent(float((values < 0).mean()))} of customers lie nearer to another segment than to their own",
+        f"Silhouette (Rousseeuw 1987) of {counted(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
+        f"another. Dashed: the mean, {values.mean():.2f}.",
+    )
+    ax = figure.subplots()
+    ticks, low = [], 0.0
+    for cluster in range(len(names)):
+        bar = np.sort(values[labels[rows] == cluster])[::-1]
+        ax.fill_betweenx(low + np.arange(len(bar)), 0, bar, color=colours[cluster], lw=0)
+        ticks.append(low + len(bar) / 2)
+        low += len(bar) + 0.02 * len(rows)
+    ax.axvline(float(values.mean()), linestyle="--", color=INK, linewidth=1)
+    ax.axvline(0, color=MUTED, linewidth=0.8)
+    ax.set_yticks(ticks, names)
+    ax.set_ylim(low, -0.02 * len(rows))
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("silhouette")
+    return figure
+
+
+@styled()
+def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> "Figure":
+    """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
+    stable, every = sum(value >= STABLE for value in candidate.jaccard), len(candidate.jaccard)
+    figure = titled(
+        1.75 + 0.36 * len(names),
+        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are drawn anew",
+        f"Mean bootstrap Jaccard of each segment on the customers of this snapshot ({_word(candidate)}, k = {candidate.k}), over the bands "
+        f"of Hennig (2007); found again: {STABLE} or more.",
+    )
+    ax = figure.subplots()
+    low = 0.0
+    for (word, high), shade in zip(READINGS.items(), _SHADES, strict=True):
+        ax.axvspan(low, high, color=INK, alpha=shade, linewidth=0)
+        ax.text((low + high) / 2, -0.62, word, ha="center", va="bottom", fontsize=8, color=MUTED)
+        low = high
+    ax.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
+    for position, value in enumerate(candidate.jaccard):
+        ax.text(value + 0.008, position, f"{value:.2f}", va="center", fontsize=9, fontweight="bold")
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.set(ylim=(len(names) - 0.5, -1.0), xlim=(0, 1.04), xlabel="mean bootstrap Jaccard")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return figure
+
+
+@styled()
+def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
+    """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
+    from sklearn.decomposition import PCA
+
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(len(points), min(MOST_DOTS, len(points)), replace=False))
+    if (points == points[0]).all():
+        return empty("Where customers lie", "All active customers are alike in the model's features, so there is nothing to map.")
+    components = min(2, *points.shape)
+    pca = PCA(components).fit(points)
+    placed = pca.transform(points[rows])
+    if components == 1:  # a map of one feature: height says nothing, it only keeps customers apart
+        placed = np.column_stack([placed, rng.uniform(-0.5, 0.5, len(placed))])
+    shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])
+    figure = titled(
+        5.8,
+        f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
+        f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the "
+        "density cut through a continuum.",
+    )
+    segments, density = figure.subplots(1, 2, sharex=True, sharey=True)
+    for cluster in (*range(len(names)), NOISE):
+        own = labels[rows] == cluster
+        if own.any():
+            name, colour = ("noise", MUTED) if cluster == NOISE else (names[cluster], colours[cluster])
+            segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=colour, label=name)
+    drawn = density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
+    figure.colorbar(drawn, ax=density, label="customers in a cell", pad=0.01, format="%d")
+    for ax, heading in ((segments, "Segments"), (density, "Density of customers")):
+        ax.set_title(heading)
+        ax.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")
+    figure.legend(loc="outside lower center", ncols=5, markerscale=3, frameon=False)
+    segments.set_ylabel(f"component 2 ({shares[1]:.0%} of the variance)" if components == 2 else "scatter, without meaning")
+    return figure
+
+
+@styled()
+def dendrogram(tree: WardTree, k: int) -> "Figure":
+    """The last 40 merges of Ward's tree, with the cut that leaves k clusters; counts are sampled customers."""
+    from scipy.cluster import hierarchy
+
+    merges = tree.linkage
+    k = min(k, len(tree.leaves))
+    height = float((merges[-k, 2] + merges[-k + 1, 2]) / 2) if 1 < k < len(tree.leaves) else float(merges[-1, 2])
+    figure = titled(
+        4.9,
+        f"Ward's tree, cut at k = {k}",
+        f"The last {min(LAST_MERGES, len(merges))} merges of a sample of customers (Ward 1963). A cut through long lines parts what is far "
+        "apart, one through short lines does not.",
+    )
+    ax = figure.subplots()
+    hierarchy.set_link_color_palette(list(SEGMENT_COLOURS))
+    hierarchy.dendrogram(
+        merges, p=LAST_MERGES, truncate_mode="lastp", ax=ax, color_threshold=height, above_threshold_color=MUTED, leaf_rotation=90
+    )
+    hierarchy.set_link_color_palette(None)
+    ax.axhline(height, linestyle="--", color=INK, linewidth=1)
+    ax.tick_params(axis="x", labelsize=8, length=0)
+    ax.set_ylabel("height of the merge")
+    ax.set_xlabel("in brackets: sampled customers in the branch")
+    return figure
+
+
+def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
+    """Ward's tree of `points` (n, d), with its cut at k."""
+    return dendrogram(Ward().tree(points, seed), k)
+
+
+def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> "Figure":
+    """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
+    min_samples = settings.min_samples or max(5, 2 * points.shape[1])
+    distances = k_distances(points, min_samples)
+    return k_distance_curve(distances, min_samples, settings.eps or elbow(distances))
+
+
+@styled()
+def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: float) -> "Figure":
+    """Distance to the `min_samples`-th neighbour in rising order (n,), and the eps read off it."""
+    from matplotlib.ticker import PercentFormatter
+
+    share = float((distances <= eps).mean())
+    figure = titled(
+        4.4,
+        f"With a radius of {eps:.3g}, DBSCAN would call {percent(share)} of customers core",
+        f"Distance of {counted(len(distances), 'customer')} to their neighbour number {min_samples}, from dense to sparse surroundings "
+        "(Ester et al. 1996). Dashed: the radius, eps.",
+    )
+    ax = figure.subplots()
+    ax.plot(np.linspace(0, 1, len(distances)), distances, color=BLUE, lw=2)
+    ax.axhline(eps, linestyle="--", color=INK, linewidth=1)
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.set(xlim=(0, 1), ylim=(0, None), xlabel="customers, densest surroundings first")
+    ax.set_ylabel(f"distance to neighbour {min_samples}, on the scale of the model")
+    return figure
+
+
+def has_numeric_centres(model: PrototypeModel) -> bool:
+    """Whether there is a number that differs between customers, so that `centroid_heatmap` has something to colour."""
+    return any(isinstance(column, NumericColumn) and column.scale > 0 for column in model.preprocessor.columns_)
+
+
+@styled()
+def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
+    """Cluster centres: colour in spreads from the average customer, text in customer units.
+
+    Args:
+        units: of each feature; attributes have none.
+    """
+    import seaborn as sns
+
+    centers = model.centers()
+    numeric = [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
+    if not numeric:
+        raise ValueError("the model has no numeric feature that varies, so there is no centre to colour; use segment profiles")
+    values = centers[[column.name for column in numeric]]
+    unweighted = model.preprocessor.transform(centers)
+    position = {name: i for i, name in enumerate(model.preprocessor.get_feature_names_out())}
+    spreads = np.column_stack(
+        [unweighted[:, position[c.name]] / np.sqrt(c.weight) if c.weight > 0 else np.zeros(len(values)) for c in numeric]
+    )
+    row, column = divmod(int(np.abs(spreads).argmax()), spreads.shape[1])
+    written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in values.to_numpy()]
+    what = numeric[column].name
+    title = f"{names[row]} are furthest from the average customer, in {what}: {written[row][column]} {units.get(what, '')}"
+    said = (
+        "The typical customer of each segment, in the units of the features. "
+        "Colour: standard deviations from the average customer, on the scale of the model."
+    )
+    height = heading_height(title, said) + 0.75 + 0.42 * len(names)
+    figure = titled(height, title.strip(), said)
+    # A column is never wider than a fifth, so that its numbers stand near the names.
+    ax, *_ = figure.subplots(1, 2, width_ratios=[len(numeric), max(5 - len(numeric), 0.01)])
+    figure.axes[1].set_visible(False)
+    reach = max(1.0, float(np.abs(spreads).max()))
+    table = pd.DataFrame(spreads, index=list(names), columns=values.columns)
+    text = np.array(written, dtype=object)
+    scale = {"label": "standard deviations", "pad": 0.02}
+    sns.heatmap(table, ax=ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
+    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{c.name}\n{units.get(c.name, '')}".strip() for c in numeric])
+    ax.tick_params(length=0, labelrotation=0)
+    ax.xaxis.tick_top()
+    return figure
+
+
+def _written(value: float, unit: str) -> str:
+    return "missing" if np.isnan(value) else amount(value, unit)
+
+
+def _so_many(n: int, every: int, what: str) -> str:
+    """none of 5 segments, 2 of 5 segments, all 5 segments."""
+    return f"all {counted(every, what)}" if n == every > 1 else f"{n or 'none'} of {counted(every, what)}"
+
+
+def _word(candidate: Candidate | None) -> str:
+    return _WORDS.get(candidate.algorithm, candidate.algorithm) if candidate else ""
+
+
+def _capital(text: str) -> str:
+    """The first letter large, but k-means stays as it is written."""
+    return text if text.startswith("k-means") else text[:1].upper() + text[1:]

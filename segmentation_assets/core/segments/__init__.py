@@ -1,0 +1,1 @@
+"""What segments are like, and how they change."""

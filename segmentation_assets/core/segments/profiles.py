@@ -1,0 +1,75 @@
+"""Segments in numbers: sizes, revenue, and every feature against the population."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
+from segmentation_assets.core.model import naming
+from segmentation_assets.core.model.segment_model import SegmentModel
+
+SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "share", "revenue", "revenue_share"]
+# What a segment is, by the tier of its model: nobody should take a cut through a continuum for a discovery.
+STANDINGS = {
+    "distinct": ["A distinct segment."],
+    "convenient": ["Part of a convenient partition, not a distinct segment."],
+    "grid": ["Cells of the named RFM grid, not a distinct segment."],
+}
+PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
+
+
+def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel, declared: Sequence[Feature] = FEATURES) -> pd.DataFrame:
+    """One row per segment: those of the model, even where empty now, and those by rule that have customers.
+
+    Args:
+        features: rows of customer_features; `assigned`: rows of customer_segments, one per customer in both.
+        declared: the features that may say what marks a segment out.
+    """
+    joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
+    active = joined[joined["status"] == "active"]
+    names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
+    revenue = float(joined["monetary"].sum())
+    rows = []
+    for segment_id, name in names.items():
+        members = joined[joined["segment_id"] == segment_id]
+        spent = float(members["monetary"].sum())
+        rows.append({
+            "segment_id": segment_id, "segment_name": name,
+            "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),
+            "customers": len(members), "share": len(members) / max(len(joined), 1),
+            "revenue": spent, "revenue_share": spent / revenue if revenue > 0 else np.nan,
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=SEGMENT_COLUMNS).assign(model_version=model.provenance.model_version)
+
+
+def standing(segment_id: int, model: SegmentModel) -> list[str]:
+    """The sentence that says what a segment by model is; none for a segment by rule."""
+    return STANDINGS.get(model.provenance.tier, []) if segment_id > 0 else []
+
+
+def segment_profiles(features: pd.DataFrame, assigned: pd.DataFrame) -> pd.DataFrame:
+    """One row per segment and numeric feature: mean, median, p10, p90, and the population's mean and sd (ddof 0)."""
+    numeric = features.select_dtypes("number").columns
+    joined = features.merge(assigned[["customer_id", "segment_id"]], on="customer_id", validate="1:1")
+    tables = []
+    if joined.empty:
+        return pd.DataFrame(columns=PROFILE_COLUMNS)
+    for segment_id, members in joined.groupby("segment_id"):
+        values = members[numeric]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "segment_id": segment_id,
+                    "feature": numeric,
+                    "mean": values.mean(),
+                    "median": values.median(),
+                    "p10": values.quantile(0.1),
+                    "p90": values.quantile(0.9),
+                    "population_mean": joined[numeric].mean(),
+                    "population_sd": joined[numeric].std(ddof=0),
+                    "z": naming.z_scores(values, joined[numeric]),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)

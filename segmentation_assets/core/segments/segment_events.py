@@ -1,0 +1,62 @@
+"""What became of segments between two snapshots, as rows and in words.
+
+Belongs here: comparing two models in force. How segments are matched is `identity`.
+"""
+
+import math
+
+import pandas as pd
+
+from segmentation_assets.core.model import identity, naming
+from segmentation_assets.core.model.segment_model import SegmentModel
+
+COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
+
+
+def events(before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame) -> pd.DataFrame:
+    """One row per event between the model `before` and the one `now` (columns `COLUMNS`).
+
+    Args:
+        active: the snapshot's active customers (rows of customer_features), whom both models place.
+    """
+    old = {s.segment_id: s for s in before.segments} if before else {}
+    new = {s.segment_id: s for s in now.segments}
+    found: list[identity.SegmentEvent] = []
+    if before is None:
+        found += [identity.SegmentEvent("born", (), (i,), 0.0) for i in new]
+    elif before.provenance.model_version != now.provenance.model_version:
+        then, since = (model.assign(active)["segment_id"] for model in (before, now))
+        found += identity.segment_events(then, since, list(old), list(new), before.provenance.highest_segment_id)
+    found += identity.changed_characters(*({i: s.character for i, s in segments.items()} for segments in (old, new)))
+    names = {i: f"{s.name} ({i})" for i, s in (old | new).items()}
+    kinds = {i: (old[i].character, new[i].character) for i in old.keys() & new.keys()}
+    rows = [(e.event, _ids(e.before), _ids(e.after), e.overlap, _sentence(e, names, kinds)) for e in found]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"overlap": "float64"})
+
+
+def _ids(ids: tuple[int, ...]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[int, tuple[str, str]]) -> str:
+    before, after = (naming.listed([names[i] for i in ids]) if ids else "" for ids in (event.before, event.after))
+    share = "" if math.isnan(event.overlap) else f"{event.overlap:.0%}"
+    match event.event:
+        case "born":
+            came = f"; at most {share} of it comes from any one segment" if share and event.overlap else ""
+            return f"{after} was born{came}."
+        case "restored":
+            return f"{after} is back with the earlier model."
+        case "died":
+            went = f"at most {share} of it went to any one segment" if share else "no active customer was in it"
+            return f"{before} is no more; {went}."
+        case "survived":
+            kept = f"{share} of old and new are the same customers" if share else "no active customer is in the old or the new"
+            return f"{after} survived the change of model: {kept}."
+        case "split":
+            return f"{before} was split into {after}, which hold {share} of it."
+        case "merged":
+            return f"{before} were merged into {after}, and make up {share} of it."
+        case _:
+            was, is_now = (kind.replace("_", " ") for kind in kinds[event.before[0]])
+            return f"The typical customer of {after} was {was} and is now {is_now}; the name stays."

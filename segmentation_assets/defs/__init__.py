@@ -1,0 +1,1 @@
+"""All of Dagster: partitions, assets, checks, automation."""

@@ -1,0 +1,82 @@
+"""Apply: what marketing does with each segment, the database that people query, and the report that they read."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.pictures import pictures_of
+from segmentation_assets.defs.table import table
+from segmentation_assets.report import report
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.sources import Source
+from segmentation_assets.store import published as publish
+from segmentation_assets.store.freshness import fingerprints
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.application import SEGMENT_ACTIONS
+
+
+@table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
+def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
+    """The playbook's action for each segment with customers, by its character."""
+    characters: dict[int, Any] = SegmentModel.from_frame(segmentation_model).characters()
+    rows = []
+    for segment in segments[segments["customers"] > 0].itertuples():
+        play = settings.playbook[characters[segment.segment_id]]
+        kind = characters[segment.segment_id].replace("_", " ")
+        revenue = "" if pd.isna(segment.revenue_share) else f", {segment.revenue_share:.0%} of revenue"
+        rows.append({
+            "segment_id": segment.segment_id, "segment_name": segment.segment_name, "action": play.action, "channel": play.channel,
+            "reason": f"{segment.share:.0%} of customers{revenue}; character: {kind}. {segment.description}",
+            "priority": play.priority,
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=[column.name for column in SEGMENT_ACTIONS.columns])
+
+
+# Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
+LAST_TABLES = (
+    "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
+    "segment_stays", "segment_events", "evaluation_metrics",
+    "segment_profiles", "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers",
+    "feature_correlations", "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
+)  # fmt: skip
+
+
+@dg.asset(group_name="publish", kinds={"duckdb"}, partitions_def=snapshots, deps=LAST_TABLES)
+def published_database(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
+) -> dg.MaterializeResult[None]:
+    """data/segmentation.duckdb, replaced whole once every table of the snapshot has passed its checks.
+
+    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
+    """
+    key = context.partition_key
+    published = publish.publish_snapshot(lake, settings.data_dir, key, fingerprints(settings, source, [key])[key])
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(published.database),
+            "tables": len(published.rows),
+            "rows of the snapshot": sum(published.rows.values()),
+            "snapshots published": published.snapshots,
+            **({"kept": dg.MetadataValue.path(published.kept)} if published.kept else {}),
+        }
+    )
+
+
+@dg.asset(group_name="publish", kinds={"html"}, partitions_def=snapshots, deps=["published_database"])
+def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to be opened or mailed.
+
+    It shows what its numbers in the database show, so it is made of a snapshot that was published.
+    """
+    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, dg.AssetKey(contract.name)).items()}
+    page = report.write(settings.data_dir, context.partition_key, pictures)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(pictures),
+            "bytes": page.stat().st_size,
+        }
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Clean: rows that are fit for use, and the others set aside with a reason."""
+
+import datetime as dt
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers import cleaning, orders
+from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS
+from segmentation_assets.defs.spans import lookback
+from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import DATED, Lake
+from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
+
+GROUP = "clean"
+OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
+
+
+@table(TRANSACTIONS, group=GROUP)
+def transactions(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_transactions: ir.Table
+) -> ir.Table:
+    """Exact money (decimal), returns told apart, an order id and a category for every line."""
+    judged = cleaning.judged_transactions(raw_transactions, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    return judged.kept()
+
+
+@table(EVENTS, group=GROUP)
+def events(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_events: ir.Table
+) -> ir.Table:
+    """Events with a customer, a type and a time."""
+    judged = cleaning.judged_events(raw_events, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    return judged.kept()
+
+
+@table(
+    CUSTOMERS,
+    group=GROUP,
+    ins={
+        "previous": dg.AssetIn("customers", partition_mapping=PREVIOUS),
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
+        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
+    },
+)
+def customers(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_customers: ir.Table,
+    customer_orders: ir.Table,
+    order_returns: ir.Table,
+    events: ir.Table,
+    previous: ir.Table,
+) -> ir.Table:
+    """Everyone on record or seen so far, with their attributes and their first and last order ever."""
+    as_of = snapshot_date(context)
+    start = lookback(settings, as_of).start  # the snapshot whose window has just left the lookback
+    earlier = orders.earlier_orders(_of(customer_orders, start), order_returns, previous)
+    concerned = orders.undone(_of(order_returns, as_of)).select("customer_id").distinct()
+    within = customer_orders.filter(customer_orders.snapshot_date > ibis.date(start.isoformat()))
+    corrected = orders.last_orders(concerned, within, order_returns, earlier)
+    judged = cleaning.judged_customers(raw_customers, settings.cleaning)
+    context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
+    placed = _of(customer_orders, as_of)
+    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), placed, events, previous, earlier, corrected)
+
+
+def _of(dated: ir.Table, snapshot: dt.date) -> ir.Table:
+    """The rows of one snapshot, where an input was read with its dates."""
+    return dated.filter(dated.snapshot_date == ibis.date(snapshot.isoformat()))
+
+
+@table(REJECTED_ROWS, group=GROUP)
+def rejected_rows(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_customers: ir.Table,
+    raw_transactions: ir.Table,
+    raw_events: ir.Table,
+) -> ir.Table:
+    """Nothing is dropped silently: rows in = clean + rejected, for every source."""
+    rejected = ibis.union(
+        cleaning.judged_customers(raw_customers, settings.cleaning).rejected("customers"),
+        cleaning.judged_transactions(raw_transactions, settings.cleaning).rejected("transactions"),
+        cleaning.judged_events(raw_events, settings.cleaning).rejected("events"),
+    )
+    reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
+    if reasons:
+        lines = [
+            "| source | reason | rows |",
+            "|---|---|---:|",
+            *(f"| {row['source']} | {row['reason']} | {row['rows']:,} |" for row in reasons),
+        ]
+        context.add_output_metadata({"reasons": dg.MetadataValue.md("\n".join(lines))}, output_name=OUTPUT)
+    return rejected
+
+
+def _counted(judged: cleaning.Judged, lake: Lake) -> dict[str, int]:
+    """How many rows came in and are clean, and how many of these each rule changed."""
+    counts = lake.engine.rows(judged.counts())[0]
+    return {name.replace("_", " "): int(number or 0) for name, number in counts.items()}

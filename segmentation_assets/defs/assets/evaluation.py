@@ -1,0 +1,77 @@
+"""Evaluate: how good the model in force is on the customers of this snapshot, and what its segments foretold."""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.core.choice import evaluation
+from segmentation_assets.core.choice.candidates import Candidate
+from segmentation_assets.core.choice.forward_validity import foretold
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.pictures import model as model_figures
+from segmentation_assets.core.pictures.style import segment_colours
+from segmentation_assets.defs.modelling import selection_settings
+from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS
+from segmentation_assets.defs.pictures import OUTPUT, picture
+from segmentation_assets.defs.table import at_and_before, snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import DATED
+from segmentation_assets.tables.segments import EVALUATION_METRICS
+
+BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+
+
+@table(
+    EVALUATION_METRICS,
+    group="evaluate",
+    kinds={"scikitlearn", "parquet"},
+    ins={"customer_features": BOTH_SNAPSHOTS, "customer_segments": BOTH_SNAPSHOTS},
+)
+def evaluation_metrics(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+    customer_segments: pd.DataFrame,
+    customer_activity: pd.DataFrame,
+) -> pd.DataFrame:
+    """Indices, stability and sizes on this snapshot, per segment too; and what the segments before said of the window since."""
+    model, ask = SegmentModel.from_frame(segmentation_model), selection_settings(settings)
+    features, earlier = at_and_before(customer_features, snapshot_date(context))
+    placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
+    active = features[features["status"] == "active"].reset_index(drop=True)
+    metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
+    names = [segment.name for segment in model.segments]
+    by_id = segment_colours([segment.segment_id for segment in model.segments])
+    colours = [by_id[segment.segment_id] for segment in model.segments]
+    if model.clusters is not None and len(active):
+        found = model.clusters.assign(active)
+        metrics |= evaluation.sizes(found, model.clusters.k)
+        if isinstance(model.clusters, PrototypeModel):
+            judged = evaluation.evaluate_model(model.clusters, active, ask)
+            metrics |= evaluation.named_metrics(judged, names)
+            points = model.clusters.preprocessor.transform(active)
+            measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(judged.jaccard.tolist()))
+            picture(context, settings, "silhouettes", lambda: model_figures.silhouette_plot(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "stability", lambda: model_figures.stability_per_cluster(measured, names, colours))
+            picture(context, settings, "segment_map", lambda: model_figures.pca_map(points, found.label, names, colours, ask.seed))
+    kept = placed.dropna(subset=["previous_segment_id"])
+    if len(kept):
+        metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
+    shown = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    forward = foretold(earlier, placed_before, customer_activity, ask.seed)
+    validated = "on the window since the snapshot before, against the RFM grid"
+    if not forward:
+        forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
+        nobody = "there is no snapshot before this one" if earlier.empty else "nobody was active at the snapshot before"
+        validated = f"not yet validated: {nobody}"
+    elif not np.isfinite(forward["forward_spend_eta_squared"]):
+        validated = "not validated: customers of the snapshot before did not differ in what they spent since"
+    shown |= {name: value for name, value in forward.items() if np.isfinite(value)}
+    context.add_output_metadata(
+        {**shown, "forward validity": validated, "stability": evaluation.stability_in_words(metrics)},
+        output_name=OUTPUT,
+    )
+    rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
+    return rows.assign(model_version=model.provenance.model_version)

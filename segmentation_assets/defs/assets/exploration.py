@@ -1,0 +1,147 @@
+"""Explore the customers of a snapshot: tables that SQL can query, each with its picture."""
+
+from functools import partial
+
+import dagster as dg
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.core.customers import exploration, order_patterns
+from segmentation_assets.core.customers.feature_catalog import units
+from segmentation_assets.core.customers.features import declared
+from segmentation_assets.core.pictures import features as feature_figures
+from segmentation_assets.core.pictures import orders
+from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS
+from segmentation_assets.defs.pictures import OUTPUT, picture
+from segmentation_assets.defs.spans import calendar, currency, event_roles, lookback
+from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import to_frame
+from segmentation_assets.tables import exploration as contracts
+
+GROUP = "exploration"
+PANDAS = {"pandas", "parquet"}
+
+
+@table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
+def feature_summary(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
+    known = declared(event_roles(settings))
+    summary = exploration.feature_summary(customer_features, known)
+    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, currency(settings))))
+    return summary
+
+
+@table(contracts.FEATURE_DISTRIBUTIONS, group=GROUP, kinds=PANDAS)
+def feature_distributions(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
+) -> pd.DataFrame:
+    """Histograms of each feature as it is, and as it would enter the clustering."""
+    known = declared(event_roles(settings))
+    bins = exploration.feature_distributions(customer_features, known)
+    changed = [f.name for f in known if f.transform != "none"]
+    for scale in ("raw", "transformed"):
+        picture(
+            context,
+            settings,
+            f"distributions_{scale}",
+            partial(feature_figures.distributions, bins, feature_summary, units(known, currency(settings)), scale, changed),
+        )
+    return bins
+
+
+@table(contracts.FEATURE_MISSINGNESS, group=GROUP, kinds=PANDAS)
+def feature_missingness(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Which features and attributes are missing, and for whom."""
+    missing = exploration.feature_missingness(customer_features, declared(event_roles(settings)))
+    picture(context, settings, "missingness", lambda: feature_figures.missingness(missing))
+    return missing
+
+
+@table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
+def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
+    """The most extreme customers of each feature, to be looked at by a person."""
+    return exploration.feature_outliers(customer_features, declared(event_roles(settings)))
+
+
+@table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
+def feature_correlations(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """Which features move together, and which say the same twice. Only a pair that enters the clustering is a warning."""
+    ask = settings.model
+    pairs = exploration.feature_correlations(customer_features, declared(event_roles(settings)), ask.features, ask.seed)
+    harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
+    named = exploration.redundancies(pairs)
+    for pair, sentence in named.items():
+        (context.log.warning if pair in harmful else context.log.info)(sentence)
+    measured = (pairs["customers"] >= exploration.LEAST_RANKED).any()
+    none = "No two features say the same." if measured else "Not measured: too few active customers have two features that vary."
+    said = "\n".join(f"- {sentence}" for sentence in named.values()) or none
+    context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
+    picture(context, settings, "correlations", lambda: feature_figures.correlations(pairs))
+    return pairs
+
+
+@table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": dg.AssetIn("order_seasonality", partition_mapping=PREVIOUS)})
+def order_seasonality(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_orders: ir.Table, previous: ir.Table
+) -> pd.DataFrame:
+    """Orders and revenue by month, weekday and hour, in every window so far."""
+    slots = to_frame(order_patterns.order_seasonality(customer_orders, previous, calendar(settings)))
+    picture(context, settings, "seasonality", lambda: orders.seasonality(slots, snapshot_date(context), currency(settings)))
+    return slots
+
+
+@table(contracts.COHORT_RETENTION, group=GROUP, ins={"previous": dg.AssetIn("cohort_retention", partition_mapping=PREVIOUS)})
+def cohort_retention(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customers: ir.Table,
+    customer_activity: ir.Table,
+    previous: ir.Table,
+) -> pd.DataFrame:
+    """How many of those who came together come back, and what they spend."""
+    cohorts = to_frame(order_patterns.cohort_retention(customers, customer_activity, previous, calendar(settings), snapshot_date(context)))
+    picture(context, settings, "cohorts", lambda: orders.cohorts(cohorts, settings.snapshots.cadence, currency(settings)))
+    return cohorts
+
+
+@table(contracts.REVENUE_CONCENTRATION, group=GROUP, kinds=PANDAS)
+def revenue_concentration(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """How much of the revenue the best customers bring (Pareto)."""
+    curve = exploration.revenue_concentration(customer_features)
+    gini = exploration.gini(curve)
+    if len(curve):
+        context.add_output_metadata(
+            {"gini": gini, "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
+            output_name=OUTPUT,
+        )
+    picture(context, settings, "revenue_concentration", lambda: orders.concentration(curve, gini, currency(settings)))
+    return curve
+
+
+@table(contracts.CATEGORY_MIX, group=GROUP, ins={"customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK)})
+def category_mix(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
+) -> pd.DataFrame:
+    """What is bought within the lookback, and by how many."""
+    mix = to_frame(order_patterns.category_mix(customer_category_activity, lookback(settings, snapshot_date(context))))
+    picture(context, settings, "categories", lambda: orders.categories(mix))
+    return mix
+
+
+@table(contracts.ATTRIBUTE_SPEND, group=GROUP, kinds=PANDAS)
+def attribute_spend(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+) -> pd.DataFrame:
+    """What each attribute says of spend."""
+    levels = exploration.attribute_spend(customer_features, declared(event_roles(settings)))
+    picture(context, settings, "attributes", lambda: orders.attributes(levels, currency(settings)))
+    return levels

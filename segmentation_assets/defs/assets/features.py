@@ -1,0 +1,83 @@
+"""Engineer features: mergeable activity per window, merged into one row per customer as of the snapshot."""
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers import activity, features, orders
+from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS
+from segmentation_assets.defs.spans import calendar, event_roles, lookback
+from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.tables.features import (
+    CUSTOMER_ACTIVITY,
+    CUSTOMER_CATEGORY_ACTIVITY,
+    CUSTOMER_EVENT_ACTIVITY,
+    CUSTOMER_FEATURES,
+    CUSTOMER_ORDERS,
+    ORDER_RETURNS,
+)
+
+GROUP = "features"
+
+
+@table(CUSTOMER_ORDERS, group=GROUP)
+def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+    """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
+    return orders.customer_orders(transactions, settings.cleaning.free_orders == "count")
+
+
+@table(
+    ORDER_RETURNS,
+    group=GROUP,
+    ins={
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
+        "earlier": dg.AssetIn("order_returns", partition_mapping=LOOKBACK_BEFORE),
+    },
+)
+def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
+    """What the window's returns take back of which order, of those placed within the lookback; and whether anything is left of it."""
+    return orders.order_returns(transactions, customer_orders, earlier)
+
+
+@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table, known_before: ir.Table) -> ir.Table:
+    """Sums that can be merged over windows."""
+    return activity.customer_activity(customer_orders, calendar(settings), known_before)
+
+
+@table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)
+def customer_category_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+    """Spend by category, for the breadth of what a customer buys."""
+    return activity.customer_category_activity(transactions, calendar(settings))
+
+
+@table(CUSTOMER_EVENT_ACTIVITY, group=GROUP)
+def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Table) -> ir.Table:
+    """Events by type, and by campaign where a response can be linked to one."""
+    return activity.customer_event_activity(events, calendar(settings), event_roles(settings).told_apart)
+
+
+@table(
+    CUSTOMER_FEATURES,
+    group=GROUP,
+    ins={
+        "customer_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_event_activity": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
+        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK),
+    },
+)
+def customer_features(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customers: ir.Table,
+    customer_activity: ir.Table,
+    customer_category_activity: ir.Table,
+    customer_event_activity: ir.Table,
+    customer_orders: ir.Table,
+    order_returns: ir.Table,
+) -> ir.Table:
+    """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
+    windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
+    return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), event_roles(settings))

@@ -1,0 +1,44 @@
+"""Interpret: who each segment is, in words and numbers."""
+
+import dagster as dg
+import pandas as pd
+
+from segmentation_assets.core.customers.features import declared
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.segments import profiles
+from segmentation_assets.defs.spans import event_roles
+from segmentation_assets.defs.table import table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
+
+GROUP = "interpret"
+
+
+@table(SEGMENTS, group=GROUP, kinds={"pandas", "parquet"})
+def segments(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    customer_segments: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Name, size, revenue and one sentence on what marks the segment out. Shares sum to one over all segments."""
+    model = SegmentModel.from_frame(segmentation_model)
+    about = model.provenance
+    found = profiles.segments(customer_features, customer_segments, model, declared(event_roles(settings)))
+    shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
+    context.add_asset_metadata(
+        {
+            "segments": dg.MetadataValue.md(shown.to_markdown(index=False, floatfmt=".3f")),
+            "number of segments": len(found),
+            "tier": about.tier,
+            "tier reason": about.tier_reason,
+        }
+    )
+    return found
+
+
+@table(SEGMENT_PROFILES, group=GROUP, kinds={"pandas", "parquet"})
+def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.DataFrame) -> pd.DataFrame:
+    """Every numeric feature in every segment, against all known customers."""
+    return profiles.segment_profiles(customer_features, customer_segments)

@@ -1,0 +1,60 @@
+"""Collect: source rows under canonical names, each window's read from its source once."""
+
+import dagster as dg
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.core.customers import volume
+from segmentation_assets.defs import spans
+from segmentation_assets.defs.partitions import WITH_USUAL, window_of
+from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.sources import Source
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, SOURCE_VOLUME
+
+GROUP = "collect"
+
+
+@table(RAW_CUSTOMERS, group=GROUP)
+def raw_customers(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
+) -> ir.Table:
+    """Demographics and whatever else the source knows of a customer, before any cleaning."""
+    return source.customers(lake.engine, window_of(context.partition_key, settings.snapshots))
+
+
+@table(RAW_TRANSACTIONS, group=GROUP)
+def raw_transactions(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
+) -> ir.Table:
+    """Purchase history from the previous snapshot up to this one; the first snapshot also holds all earlier history."""
+    return source.transactions(lake.engine, window_of(context.partition_key, settings.snapshots))
+
+
+@table(RAW_EVENTS, group=GROUP)
+def raw_events(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
+) -> ir.Table:
+    """Behaviour from the previous snapshot up to this one: campaigns received, coupons redeemed, visits."""
+    return source.events(lake.engine, window_of(context.partition_key, settings.snapshots))
+
+
+USUAL = dg.AssetIn(partition_mapping=WITH_USUAL)
+
+
+@table(SOURCE_VOLUME, group=GROUP, ins={"raw_transactions": USUAL, "raw_events": USUAL})
+def source_volume(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_transactions: ir.Table,
+    raw_events: ir.Table,
+) -> pd.DataFrame:
+    """Whether each source goes on delivering: the window's rows against the windows before it, and where the rows end."""
+    dated = {"transactions": (raw_transactions, "ordered_at"), "events": (raw_events, "event_at")}
+    found = []
+    for source, (rows, time) in dated.items():
+        rows_on = {row["day"]: row["rows"] for row in lake.engine.rows(volume.rows_per_day(rows, time))}
+        found.append(spans.volume(settings, source, rows_on, snapshot_date(context)))
+    return volume.table(found)

@@ -1,0 +1,147 @@
+"""Segment: who belongs where at the snapshot, and who moved since the one before."""
+
+import datetime as dt
+
+import dagster as dg
+import pandas as pd
+
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.pictures import movement as movement_figures
+from segmentation_assets.core.segments import movement
+from segmentation_assets.core.segments import segment_events as life_of_segments
+from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.defs.pictures import picture
+from segmentation_assets.defs.spans import currency
+from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import DATED
+from segmentation_assets.tables.segments import (
+    CUSTOMER_SEGMENTS,
+    SEGMENT_BRIDGE,
+    SEGMENT_EVENTS,
+    SEGMENT_JOURNEYS,
+    SEGMENT_STAYS,
+    SEGMENT_TRANSITIONS,
+)
+
+GROUP = "segments"
+
+
+@table(
+    CUSTOMER_SEGMENTS,
+    group=GROUP,
+    kinds={"scikitlearn", "parquet"},
+    ins={"previous": dg.AssetIn("customer_segments", partition_mapping=PREVIOUS)},
+)
+def customer_segments(
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
+) -> pd.DataFrame:
+    """Every known customer in exactly one segment: by the model where they ordered in the lookback, else by rule."""
+    assigned = SegmentModel.from_frame(segmentation_model).assign(customer_features)
+    before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
+    with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
+    moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
+    imputed = assigned["imputed_features"].dropna().str.split(", ").explode()
+    context.add_asset_metadata({
+        **{f"customers: {name}": int(n) for name, n in assigned["segment_name"].value_counts().sort_index().items()},
+        **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
+        "customers who moved": int(moved.sum()),
+        **({"mean confidence": float(assigned["confidence"].mean())} if assigned["confidence"].notna().any() else {}),
+    })  # fmt: skip
+    return with_previous
+
+
+BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
+LAST_SNAPSHOTS = {"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
+PANDAS = {"pandas", "parquet"}
+
+
+@table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+def segment_transitions(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: pd.DataFrame,
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Customers and revenue that moved since the previous snapshot, with those who entered or left, and whom the model moved."""
+    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    moved = movement.transitions(before, now)
+    if len(before):
+        dates = {"from_date": previous_date(customer_segments, snapshot_date(context)), "to_date": snapshot_date(context)}
+        picture(
+            context, settings, "flow", lambda: movement_figures.flow(moved.assign(**dates), _names(customer_segments), _best_first(now))
+        )
+    return moved
+
+
+@table(SEGMENT_BRIDGE, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+def segment_bridge(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: pd.DataFrame,
+    customer_features: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Why each segment's revenue is another than before: stayed, came, left, entered, lapsed, or the model changed."""
+    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    if before.empty:
+        return movement.bridge(before, before)  # there is nothing to compare with
+    causes = movement.bridge(before, now)
+    names = _names(customer_segments)
+    picture(context, settings, "bridge", lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now), currency(settings)))
+    return causes
+
+
+@table(SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
+def segment_journeys(customer_segments: pd.DataFrame) -> pd.DataFrame:
+    """The most common paths through the segments over the last snapshots."""
+    return movement.journeys(customer_segments, _names(customer_segments))
+
+
+@table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
+def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
+    """How long customers have been in their segment, how likely they are to move, and where to."""
+    names = _names(customer_segments)
+    stays = movement.stays(customer_segments)
+    return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
+
+
+@table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
+def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
+    """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
+    active = customer_features[customer_features["status"] == "active"]
+    own, earlier = at_and_before(segmentation_model, snapshot_date(context))
+    before = None if earlier.empty else SegmentModel.from_frame(earlier)
+    happened = life_of_segments.events(before, SegmentModel.from_frame(own), active)
+    context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
+    return happened
+
+
+def _sides(
+    customer_segments: pd.DataFrame, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, as_of: dt.date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Customers before and now as `movement` wants them; those now with the segment that the model before would give them."""
+    placed, placed_before = at_and_before(customer_segments, as_of)
+    features, features_before = at_and_before(customer_features, as_of)
+    model, model_before = at_and_before(segmentation_model, as_of)
+    sides = [
+        found[["customer_id", "segment_id"]].merge(known[["customer_id", "monetary"]], on="customer_id", validate="1:1")
+        for found, known in ((placed_before, features_before), (placed, features))
+    ]
+    before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
+    if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
+        unchanged = SegmentModel.from_frame(model_before).assign(features).set_index("customer_id")["segment_id"]
+        now = now.assign(segment_id_unchanged=now["customer_id"].map(unchanged))
+    return before, now
+
+
+def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
+    return dict(zip(customer_segments["segment_id"], customer_segments["segment_name"], strict=True))
+
+
+def _best_first(now: pd.DataFrame) -> list[int]:
+    """Ids of the segments by model, best revenue first."""
+    revenue = now[now["segment_id"] > 0].groupby("segment_id")["revenue"].sum()
+    return [int(i) for i in revenue.sort_values(ascending=False, kind="stable").index]

@@ -1,0 +1,219 @@
+"""Asset checks across tables: sums that must tie out, and warnings. Each table's own contract is checked as it is written.
+
+A blocking check stops what is downstream of it, publishing above all. A warning lets the snapshot go on.
+"""
+
+from collections.abc import Callable
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers import volume
+from segmentation_assets.core.customers.exploration import LEAST_RANKED, redundancies
+from segmentation_assets.core.model import champion
+from segmentation_assets.core.model.drift import Kind, unmeasured
+from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables import BY_NAME
+from segmentation_assets.vocabulary import counted
+
+SHARE_TOLERANCE = 1e-9
+GO_ON = "If it was really so quiet, go on with volume.when_low: warn."
+
+
+def _partition(lake: Lake, table: str, key: str) -> ir.Table:
+    return lake.read(BY_NAME[table], [key])
+
+
+def tie_out(asset: str, also: tuple[str, ...] = ()) -> Callable[[Callable[[Lake, str], dict[str, object]]], dg.AssetChecksDefinition]:
+    """Decorate a function that returns what does not tie out (nothing where all does) as a blocking check.
+
+    Args:
+        asset: the table that is checked.
+        also: further tables that the check reads and so must wait for.
+    """
+
+    def decorate(differences: Callable[[Lake, str], dict[str, object]]) -> dg.AssetChecksDefinition:
+        @dg.asset_check(
+            asset=asset, name=differences.__name__, description=differences.__doc__, blocking=True, partitions_def=snapshots,
+            additional_deps=also,
+        )  # fmt: skip
+        def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+            found = differences(lake, context.partition_key)
+            return _result(not found, "; ".join(f"{what}: {value}" for what, value in found.items()), found)
+
+        return check
+
+    return decorate
+
+
+@tie_out("rejected_rows", also=("customers", "transactions", "events"))
+def every_row_accounted_for(lake: Lake, key: str) -> dict[str, object]:
+    """Rows in = clean + rejected, for every source."""
+    rejected = to_frame(_partition(lake, "rejected_rows", key).group_by("source").agg(n=ibis._.count()))
+    set_aside = dict(zip(rejected["source"], rejected["n"], strict=True))
+    found: dict[str, object] = {}
+    for source in ("customers", "transactions", "events"):
+        clean = _partition(lake, source, key)
+        kept = clean.filter(clean.registered).count().execute() if source == "customers" else clean.count().execute()
+        rows_in, rows_out = _partition(lake, f"raw_{source}", key).count().execute(), kept + set_aside.get(source, 0)
+        if rows_in != rows_out:
+            found[source] = f"{counted(rows_in, 'row')} in, {kept:,} clean and {set_aside.get(source, 0):,} rejected"
+    return found
+
+
+@tie_out("customer_segments")
+def every_customer_in_one_segment(lake: Lake, key: str) -> dict[str, object]:
+    """Customers in segments = customers known."""
+    known, placed = _partition(lake, "customers", key), _partition(lake, "customer_segments", key)
+    without = known.anti_join(placed, "customer_id").count().execute()
+    unknown = placed.anti_join(known, "customer_id").count().execute()
+    return {text: n for text, n in (("customers without a segment", without), ("customers in a segment but not known", unknown)) if n}
+
+
+@tie_out("segments")
+def sizes_and_revenue_tie_out(lake: Lake, key: str) -> dict[str, object]:
+    """Sizes and revenue agree with the customers'; shares sum to one, or to nothing where there are no customers."""
+    found = to_frame(_partition(lake, "segments", key))
+    features = _partition(lake, "customer_features", key)
+    totals = to_frame(features.agg(n=features.count(), revenue=features.monetary.sum().fill_null(0.0)))
+    customers, revenue = int(totals["n"].iloc[0]), float(totals["revenue"].iloc[0])
+    shares, scale = float(customers > 0), max(abs(revenue), 1.0)
+    problems = {
+        "customers": (found["customers"].sum(), customers, found["customers"].sum() == customers),
+        "sum of shares": (found["share"].sum(), shares, abs(found["share"].sum() - shares) < SHARE_TOLERANCE),
+        "revenue": (found["revenue"].sum(), revenue, abs(found["revenue"].sum() - revenue) < SHARE_TOLERANCE * scale),
+    }
+    return {what: f"{here} in segments, {there} expected" for what, (here, there, fits) in problems.items() if not fits}
+
+
+@tie_out("segment_transitions")
+def sums_equal_segment_sizes(lake: Lake, key: str) -> dict[str, object]:
+    """Row and column sums equal the segments' sizes on both sides."""
+    moved = to_frame(_partition(lake, "segment_transitions", key))
+    now = to_frame(_partition(lake, "customer_segments", key))
+    earlier = [k for k in snapshots.get_partition_keys() if k < key][-1:]
+    before = to_frame(lake.read(BY_NAME["customer_segments"], earlier))
+    sides = {
+        "to": (moved.dropna(subset="to_segment_id").groupby("to_segment_id")["customers"].sum(), now["segment_id"].value_counts()),
+        "from": (moved.dropna(subset="from_segment_id").groupby("from_segment_id")["customers"].sum(), before["segment_id"].value_counts()),
+    }
+    return {
+        f"{side} segment {int(segment)}": f"{int(sums.get(segment, 0))} moved, {int(sizes.get(segment, 0))} in the segment"
+        for side, (sums, sizes) in sides.items()
+        for segment in sorted({*sums.index, *sizes.index})
+        if sums.get(segment, 0) != sizes.get(segment, 0)
+    }
+
+
+@dg.asset_check(
+    asset="customer_features", name="history_is_complete", partitions_def=snapshots,
+    description="Every earlier snapshot was run or collected; else what happened then is missing here.",
+)  # fmt: skip
+def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    """Warn where an earlier snapshot was never run."""
+    last = context.partition_key
+    earlier = {key for key in snapshots.get_partition_keys() if key <= last}
+    missing = sorted(earlier - set(lake.keys("customer_activity")))
+    if earlier == {last}:
+        return dg.AssetCheckResult(passed=True, description="Nothing to look for: no snapshot is before this one.")
+    text = f"never run: {', '.join(missing)}. Run them first: segmentation run --from {missing[0]} --to {last}" if missing else ""
+    return _result(not missing, text, dict.fromkeys(missing, 1), dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(
+    asset="feature_correlations",
+    name="features_are_not_redundant",
+    partitions_def=snapshots,
+    description="No two features of model.features say the same (Spearman beyond 0.95): in the clustering they would count twice. "
+    "`take_out` in the table says which one to leave out.",
+)
+def features_are_not_redundant(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Pairs that do not both enter the clustering harm nothing: they are named with the result, and are no warning."""
+    pairs = to_frame(_partition(lake, "feature_correlations", context.partition_key))
+    both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
+    named = redundancies(pairs.assign(both_in_model=both))
+    harmful = redundancies(pairs[both].assign(both_in_model=True))
+    if not harmful and not (pairs[both]["customers"] >= LEAST_RANKED).any():
+        few = f"no two features of model.features are numbers that vary among at least {LEAST_RANKED} active customers"
+        return dg.AssetCheckResult(passed=True, description=f"Not measured: {few}.", metadata=dict(named))
+    return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(
+    asset="source_volume", name="volume_is_as_usual", blocking=True, partitions_def=snapshots,
+    description="No source's window is empty, or low against the windows before (volume.least_share), and none ends well before the "
+    "snapshot's date. A warning, unless volume.when_low is stop.",
+)  # fmt: skip
+def volume_is_as_usual(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Warn with the sentence of each source; stop, where the settings say so, for a window whose rows are lost."""
+    found = to_frame(_partition(lake, "source_volume", context.partition_key))
+    told = found[~found["verdict"].isin(volume.QUIET)]
+    stops = settings.volume.when_low == "stop" and found["verdict"].isin(volume.LOST).any()
+    return dg.AssetCheckResult(
+        passed=told.empty,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+        description=" ".join([*(found if told.empty else told)["sentence"], *([GO_ON] if stops else [])]),
+        metadata={f"rows: {row.source}": int(row.rows) for row in found.itertuples()},
+    )
+
+
+def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefinition:
+    """The warning that something of this kind has drifted."""
+
+    @dg.asset_check(asset="drift_report", name=name, description=description, partitions_def=snapshots)
+    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        report = to_frame(_partition(lake, "drift_report", context.partition_key))
+        why = unmeasured(report, kind)
+        if why:
+            return dg.AssetCheckResult(passed=True, description=f"Not measured: {why}.")
+        flagged = report[report["flagged"].eq(True) & (report["kind"] == kind)].sort_values("value", ascending=False)
+        text = ", ".join(f"{row.subject} ({row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g})" for row in flagged.itertuples())
+        values = {row.subject: float(row.value) for row in flagged.itertuples()}
+        return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)
+
+    return check
+
+
+@dg.asset_check(
+    asset="model_registry", name="no_decision_to_look_at", partitions_def=snapshots,
+    description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
+)  # fmt: skip
+def no_decision_to_look_at(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    """Warn with the reason, as a sentence."""
+    registered = to_frame(_partition(lake, "model_registry", context.partition_key))
+    decided = registered[registered["decision"].isin([champion.PROMOTED, champion.REFUSED, champion.ROLLED_BACK])]
+    values = {f"{row.decision}: {row.model_version}": row.reason for row in decided.itertuples()}
+    return _result(decided.empty, " ".join(decided["reason"]), values, dg.AssetCheckSeverity.WARN)
+
+
+def _result(
+    passed: bool,
+    problem: str,
+    figures: dict[str, object] | dict[str, int] | dict[str, float] | dict[str, str],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    shown = {name: value if isinstance(value, int | float | str) else str(value) for name, value in figures.items()}
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, description=None if passed else problem, metadata=shown)
+
+
+ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
+    every_row_accounted_for,
+    every_customer_in_one_segment,
+    sizes_and_revenue_tie_out,
+    sums_equal_segment_sizes,
+    volume_is_as_usual,
+    history_is_complete,
+    features_are_not_redundant,
+    drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),
+    drift_check("segment_mix", "segment_mix_has_not_drifted", "The segment mix has not changed materially since the model was trained."),
+    drift_check("distance", "customers_lie_as_near", "Customers lie as near to the model's prototypes as when it was trained."),
+    drift_check("joint", "training_is_not_told_apart", "No classifier can tell today's customers from those of training."),
+    no_decision_to_look_at,
+)

@@ -1,0 +1,273 @@
+"""Checks of what sources deliver: too many rejects, columns that change, and rows that came late.
+
+Belongs here: comparing a snapshot's collected rows with its source and with the snapshot before. Sums that must tie out
+within a snapshot are in `checks`.
+"""
+
+import datetime
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from segmentation_assets.core.customers import cleaning
+from segmentation_assets.defs.partitions import following, snapshots, window_of
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.sources import Source, arrivals
+from segmentation_assets.sources.guessing import combined_types
+from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.tables import TablesSource
+from segmentation_assets.store import provenance
+from segmentation_assets.store import published as publish
+from segmentation_assets.store.lake import PART, Lake
+from segmentation_assets.store.provenance import ENTITIES
+from segmentation_assets.tables import BY_NAME
+from segmentation_assets.vocabulary import counted
+
+
+@dg.asset_check(
+    asset="rejected_rows", blocking=True, partitions_def=snapshots,
+    description="No source has a larger share of rejected rows than cleaning.largest_reject_share. Repeats of a customer's record do not "
+    "count.",
+)  # fmt: skip
+def rejects_are_few(
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
+) -> dg.AssetCheckResult:
+    """Stop a snapshot whose source was misread or broken."""
+    key, limit = context.partition_key, settings.cleaning.largest_reject_share
+    problems, shares = [], {}
+    no_faults: dict[str, int] = {}
+    for entity in ENTITIES:
+        total, reasons = set_aside(lake, entity, key)
+        if not total:
+            continue
+        no_faults |= {f"{entity}: {reason['reason']}": reason["n"] for reason in reasons if reason["no_fault"]}
+        faults = [reason for reason in reasons if not reason["no_fault"]]
+        bad = sum(reason["n"] for reason in faults)
+        shares[entity] = bad / total
+        if shares[entity] > limit:
+            why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in faults)
+            problems.append(
+                f"{entity}: {bad:,} of {counted(total, 'row')} rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
+                "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
+            )
+    nothing = None if shares else "Not measured: no rows were collected."
+    return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or nothing, metadata=shares | no_faults)
+
+
+def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, Any]]]:
+    """How many rows a source has in a snapshot, and by `reason` how many of them (`n`) were set aside, and whether that is `no_fault`.
+
+    A record of several rows counts as all of them, so that the share is the same however many rows a customer has.
+    """
+    rows = lake.read(BY_NAME[f"raw_{entity}"], [key])
+    rejected = lake.read(BY_NAME["rejected_rows"], [key])
+    rejected = rejected.filter(rejected.source == entity)
+    total, number = rows.count(), ibis._.count()
+    if "record_rows" in rows.columns:
+        rows = rows.select("source_file", "row_number", made_of=rows.record_rows.fill_null(1))
+        rejected = rejected.join(rows, ["source_file", "row_number"])
+        total, number = rows.made_of.sum().fill_null(0), rejected.made_of.sum()
+    reasons = rejected.group_by("reason").agg(n=number)
+    reasons = reasons.mutate(no_fault=cleaning.is_no_fault(reasons.reason)).order_by(ibis.desc("n"), "reason")
+    found = [{**row, "n": int(row["n"])} for row in lake.engine.rows(reasons)]
+    return int(lake.engine.rows(rows.agg(n=total))[0]["n"]), found
+
+
+def columns_check(entity: str) -> dg.AssetChecksDefinition:
+    """The check that a source's columns are those of the snapshot before."""
+
+    @dg.asset_check(
+        asset=f"raw_{entity}", name="columns_are_as_before", blocking=True, partitions_def=snapshots,
+        description="No column of the source appeared, vanished or changed its type since the previous snapshot; an error where a "
+        "mapped one was read as numbers or dates and no longer is.",
+    )  # fmt: skip
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        source: dg.ResourceParam[Source],
+        lake: dg.ResourceParam[Lake],
+    ) -> dg.AssetCheckResult:
+        if not isinstance(source, TablesSource):
+            return dg.AssetCheckResult(passed=True, description="Not measured: this source has the same columns always.")
+        window = window_of(context.partition_key, settings.snapshots)
+        rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
+        used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
+        tables = source.kept_by_table(entity, None if entity == "customers" else window)
+        folder = settings.data_dir / "intake" / entity / "columns"
+        before = remembered_columns(folder, following(window.end, settings.snapshots, -1).isoformat(), list(tables))
+        found = ColumnsRead.compared(tables, used, before)
+        if found.remembered:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{context.partition_key}.json").write_text(
+                json.dumps({"tables": found.remembered}, ensure_ascii=False), encoding="utf-8"
+            )
+        changes, stops = found.changes, found.stops
+        measured = found.measured
+        if entity == "customers":
+            read, read_before = attribute_types(rows), _attributes_before(lake, settings, context.partition_key)
+            changes |= changed_columns(read_before, read)
+            measured |= read_before is not None
+            chosen = {name for table in source.settings.customers for name in table.attribute_types}
+            stops += [name for name in no_longer_read(read_before, read) if name not in {*stops, *chosen}]
+        text = "; ".join(f"{column} {change}" for column, change in changes.items())
+        if stops:
+            verb = "is" if len(stops) == 1 else "are"
+            text += f". {', '.join(stops)} {verb} mapped: correct the source, or the mapping, then run the snapshot again."
+            if entity == "customers":
+                text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
+        if not measured:
+            text = f"Not measured: {'no snapshot before has columns to compare with' if used else 'no rows were collected'}."
+        severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            passed=not changes, severity=severity, description=text or None, metadata={"columns": found.now, "changes": changes}
+        )
+
+    return check
+
+
+@dataclass(frozen=True)
+class ColumnsRead:
+    """What the columns of an entity's tables hold in a snapshot's window, against when each table last had rows.
+
+    Attributes:
+        now: column -> what it holds, of all tables with rows in the window.
+        remembered: the same by table, with those that had rows earlier as they were then.
+        changes: column -> what became of it. A table that has no rows in the window changes nothing.
+        stops: mapped columns that can no longer be read as numbers or dates.
+        measured: whether any table was compared.
+    """
+
+    now: dict[str, str]
+    remembered: dict[str, dict[str, str]]
+    changes: dict[str, str]
+    stops: list[str]
+    measured: bool
+
+    @classmethod
+    def compared(cls, tables: Mapping[str, list[Kept]], used: Collection[str], before: dict[str, dict[str, str]]) -> "ColumnsRead":
+        """Compare, table by table.
+
+        Args:
+            used: sources with rows in the window.
+            before: what is remembered of the snapshot before.
+        """
+        now = {name: combined_types(files) for name, kept in tables.items() if (files := [file for file in kept if file.source in used])}
+        mapped = {column for kept in tables.values() for file in kept if file.source in used for column in file.strict}
+        changes, stops = dict[str, str](), dict[str, None]()
+        for name, columns in now.items():
+            changes |= changed_columns(before.get(name), columns)
+            stops |= dict.fromkeys(column for column in no_longer_read(before.get(name), columns) if column in mapped)
+        together = {column: kind for columns in now.values() for column, kind in columns.items()}
+        return cls(together, {**before, **now}, changes, list(stops), bool(before.keys() & now.keys()))
+
+
+def attribute_types(rows: ir.Table) -> dict[str, str]:
+    """What each customer attribute was read as."""
+    ours = cleaning.NOT_ATTRIBUTES | {"consent"}
+    return {name: _kind(kind) for name, kind in rows.schema().items() if name not in ours}
+
+
+def _kind(kind: dt.DataType) -> str:
+    if kind.is_boolean():
+        return "boolean"
+    return "number" if kind.is_numeric() else "date" if kind.is_date() or kind.is_timestamp() else "text"
+
+
+def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, str] | None:
+    """What the attributes were read as when the snapshot was published; if it never was, in the one before."""
+    published = settings.data_dir / publish.PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
+    before = following(datetime.date.fromisoformat(key), settings.snapshots, -1).isoformat()
+    files = [file for file in (published, lake.file("raw_customers", before)) if file.exists()]
+    return attribute_types(lake.engine.scan(files[:1], hive_partitioning=False)) if files else None
+
+
+def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[str, str]:
+    """What became of each column that is not as it was; nothing where there is nothing to compare with."""
+    if before is None:
+        return {}
+    changes = {column: f"appeared ({kind})" for column, kind in now.items() if column not in before}
+    changes |= {column: "vanished" for column in before if column not in now}
+    changes |= {
+        column: f"was {before[column]}, is {kind}"
+        for column, kind in now.items()
+        if column in before and before[column] != kind and "empty" not in {before[column], kind}
+    }
+    return changes
+
+
+def no_longer_read(before: dict[str, str] | None, now: dict[str, str]) -> list[str]:
+    """Columns that held numbers or dates and hold something else now; what is empty is not told."""
+    return [
+        column
+        for column, kind in now.items()
+        if before is not None and before.get(column) in {"number", "date"} and kind not in {before[column], "empty"}
+    ]
+
+
+def remembered_columns(folder: Path, key: str, tables: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What the columns of each table held at a snapshot; of one without rows, or never made, nothing is known."""
+    file = folder / f"{key}.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if "tables" in found and isinstance(found["tables"], dict):
+        return dict(found["tables"])
+    return {tables[0]: found} if found and len(tables) == 1 else {}  # as it was written for all tables together
+
+
+@dg.asset_check(
+    asset="published_database", name="no_rows_came_late", partitions_def=snapshots,
+    description="The published snapshots up to this one have as many rows as their windows have at the source, and each was made "
+    "from what was collected last.",
+)  # fmt: skip
+def no_rows_came_late(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    source: dg.ResourceParam[Source],
+    lake: dg.ResourceParam[Lake],
+) -> dg.AssetCheckResult:
+    """Warn with the rows of each window, and with what to run again."""
+    folder, key = settings.data_dir / publish.PRIVATE, context.partition_key
+    made = {k: one for k, one in provenance.recorded(folder).items() if k <= key}
+    late: dict[str, str] = {}
+    not_compared = {}
+    for entity in ENTITIES:
+        if isinstance(source, TablesSource) and not source.is_dated(entity):
+            not_compared[entity] = "known_at is not mapped, so a record that came may always have been there"
+            continue
+        now = arrivals.counts(source, lake.engine, entity, {k: window_of(k, settings.snapshots) for k in made})
+        if now is None:
+            not_compared[entity] = "it would have to be read whole"
+            continue
+        for k, number in late_rows(now, made, entity).items():
+            told = f"{'+' if number > 0 else '-'}{counted(abs(number), entity.removesuffix('s'))}"
+            late[k] = f"{late[k]}, {told}" if k in late else told
+    found = late | {k: "made from rows that have been replaced" for k in provenance.outdated(lake, folder) if k in made and k not in late}
+    text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
+    if not found and len(not_compared) == len(ENTITIES):
+        text = "Not measured: nothing could be compared with the source."
+    remedy = f". Make them and what builds on them again: segmentation run --from {min(found)} --force" if found else ""
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=text + remedy or None,
+        metadata=found | {f"{entity}, not compared": why for entity, why in not_compared.items()},
+    )
+
+
+def late_rows(now: dict[str, int], made: dict[str, provenance.Made], entity: str) -> dict[str, int]:
+    """Snapshot -> rows that its window has at the source now beyond those it was made from (fewer: negative); only where they differ."""
+    before = {key: one.own[entity].rows for key, one in made.items() if entity in one.own}
+    return {key: now[key] - rows for key, rows in before.items() if now[key] != rows}
+
+
+SOURCE_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
+    rejects_are_few,
+    *(columns_check(entity) for entity in ENTITIES),
+    no_rows_came_late,
+)

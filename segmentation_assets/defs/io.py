@@ -1,0 +1,32 @@
+"""How Dagster reads assets from the lake and writes them to it."""
+
+import dagster as dg
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.store.lake import DATED, Lake, LakeError, Staged, to_frame
+from segmentation_assets.tables import BY_NAME
+
+
+class LakeIOManager(dg.IOManager):
+    """Partitions in and out of the lake: lazily as `ibis.Table`, or as a DataFrame where the asset asks for one."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+
+    def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
+        obj.commit()
+
+    def load_input(self, context: dg.InputContext) -> ir.Table | pd.DataFrame:
+        contract = BY_NAME[context.asset_key.path[-1]]
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
+        absent = [key for key in keys if not self.lake.file(contract.name, key).exists()]
+        if absent and absent == [context.step_context.partition_key]:
+            raise LakeError(f"{contract.name} has no partition {absent[0]}. Materialise it first, or run the whole snapshot.")
+        if absent:
+            context.log.warning(
+                f"{contract.name}: snapshot {', '.join(absent)} was never run, so what it adds is missing here. "
+                f"Run it, then this snapshot again: segmentation run --from {absent[0]}"
+            )
+        table = self.lake.read(contract, keys, dated=bool((context.definition_metadata or {}).get(DATED)))
+        return to_frame(table) if context.dagster_type.typing_type is pd.DataFrame else table

@@ -1,0 +1,193 @@
+"""What alerts say: one message per event of a run, as a person in marketing or data would want to read it.
+
+Belongs here: which rows are an event, and the words. No sending and no Dagster instance: those are in `alerts`. The text is
+plain, with blank lines around paragraphs and lists, so that a mail and a Markdown card show it the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import pandas as pd
+
+from segmentation_assets.core.customers.volume import QUIET
+from segmentation_assets.core.model import naming
+from segmentation_assets.settings.alerts import Event
+from segmentation_assets.vocabulary import counted
+
+MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
+MOST_CHARACTERS = 600
+# Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above a major one.
+READ_PSI = "A PSI up to 0.25 is commonly read as a moderate change, above it as a large one."
+FIT = "Where the model places customers by what has changed, segments may fit less well."
+TIERS = {"distinct": "distinct segments", "convenient": "a convenient partition", "grid": "the named RFM grid"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event, told."""
+
+    event: Event
+    title: str
+    body: str
+
+
+def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
+    """One message on all that `drift_report` flags: the segment mix, what the model uses, the rest; the largest change first."""
+    known = "in_model" in report  # else any feature may be one that the model uses
+    report = report.assign(mix=report["kind"] == "segment_mix", used=_true(report["in_model"]) if known else True)
+    flagged = report[_true(report["flagged"])].sort_values(["mix", "used", "value"], ascending=False)
+    if flagged.empty:
+        return []
+    subjects = list(flagged.groupby(["kind", "subject"], sort=False))
+    mix, used = flagged["mix"].any(), (flagged["used"] & ~flagged["mix"]).any()
+    meaning = [READ_PSI] if flagged["statistic"].eq("psi").any() else []
+    if mix:
+        meaning.append("Segments have other sizes than at training, so campaigns reach other numbers of customers.")
+    if used:
+        meaning.append("The model places customers by some of these features: segments may fit less well." if known else FIT)
+    elif not mix:
+        meaning.append("The model does not use these features, so segments are not affected.")
+    return [
+        Message(
+            "drift",
+            f"Customer segments {snapshot}: {_changed(subjects)} drifted",
+            _body(
+                f"Changed since the model was trained, as of snapshot {snapshot}:",
+                [_drift_line(kind, subject, rows) for (kind, subject), rows in subjects],
+                " ".join(meaning),
+                "First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, look at "
+                "the segments' profiles before the next campaign. What became of the model: segmentation models",
+                link,
+            ),
+        )
+    ]
+
+
+def of_volume(volume: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
+    """One message on the sources that `source_volume` finds empty, low or ending early."""
+    found = volume[~volume["verdict"].isin(QUIET)]
+    if found.empty:
+        return []
+    return [
+        Message(
+            "volume",
+            f"Customer segments {snapshot}: rows of {naming.listed(found['source'].tolist())} are missing",
+            _body(
+                f"Fewer rows than usual came for snapshot {snapshot}:",
+                found["sentence"].tolist(),
+                "Customers whose orders did not arrive look less active than they are, and may be called lapsed.",
+                "Make sure that every file and shop has delivered before anyone acts on these segments. If it was really so quiet, such as "
+                "in a season, nothing need be done.",
+                link,
+            ),
+        )
+    ]
+
+
+def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, link: str, published: bool) -> list[Message]:
+    """One message on the checks that failed as errors. Warnings are no alerts: drift, the one that matters, has its own message."""
+    last = {(one.asset_key, one.check_name): one for one in evaluations}
+    failed = [one for one in last.values() if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR]
+    if not failed:
+        return []
+    outcome = "The snapshot was published all the same." if published else "The snapshot was not published; the database is as it was."
+    return [
+        Message(
+            "failed_check",
+            f"Customer segments {snapshot}: {counted(len(failed), 'failed check')}",
+            _body(
+                f"Not as it must be, at snapshot {snapshot}:",
+                [f"{one.asset_key.to_user_string()}, {one.check_name}: {one.description or 'failed'}" for one in failed],
+                f"A check guards what people rely on: rows that are accounted for, sums that agree, values that can be true. {outcome}",
+                f"Correct the source or the setting that is named, then make the snapshot again: segmentation run --snapshot {snapshot}",
+                link,
+            ),
+        )
+    ]
+
+
+def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[Message]:
+    """The message of a run that failed: the step, and the root cause as its error says it."""
+    return [
+        Message(
+            "failed_run",
+            f"Customer segments {snapshot}: the run failed" + (f" at {step}" if step else ""),
+            _body(
+                f"Snapshot {snapshot} could not be made:",
+                [f"{step or 'outside of any step'}: {cause}"],
+                "The snapshot was not published; the database and its segments are as they were.",
+                f"Remove the cause, then make the snapshot again: segmentation run --snapshot {snapshot}",
+                link,
+            ),
+        )
+    ]
+
+
+def of_models(registry: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
+    """A message for a model that was promoted, and one for a rollback; none for one trained first, carried forward or refused."""
+    messages = []
+    for decision in ("promoted", "rolled back"):
+        rows = registry[registry["decision"] == decision]
+        if "in_force" in rows and _true(rows["in_force"]).any():
+            rows = rows[_true(rows["in_force"])]  # not also the one it takes the place of
+        if not rows.empty:
+            messages.append(_model_message(rows.iloc[0], decision, snapshot, link))
+    return messages
+
+
+def _model_message(row: pd.Series, decision: str, snapshot: str, link: str) -> Message:
+    left = decision == "rolled back" and not bool(row.get("in_force", True))
+    happened = "was rolled back" if left else "is in force again" if decision == "rolled back" else "is now in force"
+    tier = "" if pd.isna(row["tier"]) else f": {TIERS.get(row['tier'], row['tier'])}"
+    fitted = f"fitted on the customers of snapshot {pd.Timestamp(row['fitted_snapshot']).date()}"
+    return Message(
+        "promoted_model",
+        f"Customer segments {snapshot}: model {row['model_version']} {happened}",
+        _body(
+            f"Model {row['model_version']} {happened}, from snapshot {snapshot} on ({decision}):",
+            [f"{row['algorithm']}, {counted(int(row['k']), 'segment')}{tier}", fitted, f"why: {row['reason']}"],
+            "Segments may have other sizes and borders than before, and some customers moved because of the model, not because of "
+            "what they bought.",
+            "Look at the segments' profiles and at who moved before the next campaign: segmentation show",
+            link,
+        ),
+    )
+
+
+def _true(values: pd.Series) -> pd.Series:
+    return values.fillna(False).astype(bool)
+
+
+def _drift_line(kind: str, subject: str, rows: pd.DataFrame) -> str:
+    what = "segment mix" if kind == "segment_mix" else subject
+    figures = "; ".join(_figure(row) for row in rows.to_dict("records"))
+    return f"{what}: {figures}" + ("" if kind == "segment_mix" or rows["used"].any() else ", not used by the model")
+
+
+OTHERS = {"segment_mix": "the segment mix", "distance": "the distance to the nearest prototype", "joint": "how features go together"}
+
+
+def _changed(subjects: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> str:
+    kinds = [kind for (kind, _), _ in subjects]
+    features = [counted(kinds.count("feature"), "feature")] if "feature" in kinds else []
+    return naming.listed([*features, *(words for kind, words in OTHERS.items() if kind in kinds)])
+
+
+def _figure(row: dict[str, object]) -> str:
+    name = str(row["statistic"])
+    value = "cannot be computed" if pd.isna(row["value"]) else f"{row['value']:.2f}"
+    sure = "" if pd.isna(row.get("q_value")) else f", q = {row['q_value']:.3f}"
+    return f"{name.upper() if len(name) <= 3 else name} {value} (flagged above {row['threshold']:.2f}{sure})"
+
+
+def _body(opening: str, lines: Sequence[str], meaning: str, to_do: str, link: str) -> str:
+    shown = [f"- {_short(line)}" for line in lines[:MOST_LINES]]
+    if len(lines) > MOST_LINES:
+        shown.append(f"- and {len(lines) - MOST_LINES} more")
+    return "\n\n".join((opening, "\n".join(shown), f"What it means: {meaning}", f"What to do: {to_do}", f"Details: {link}"))
+
+
+def _short(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= MOST_CHARACTERS else f"{one_line[: MOST_CHARACTERS - 1]}…"

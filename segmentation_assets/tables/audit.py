@@ -1,0 +1,48 @@
+"""Does a table keep its contract? Types, missing values, bounds, allowed values and the key, counted by the engine."""
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.tables.contract import Column, Contract
+
+
+def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
+    """How many rows break each rule of the contract, with the key of one of them; only rules that are broken.
+
+    Types, not null, bounds, allowed values, and the key's uniqueness (a null in a key is a value like another).
+    """
+    schema = rows.schema()
+    broken = {
+        f"{c.name} is {schema[c.name]}, not {c.type}": 1
+        for c in contract.columns
+        if schema[c.name] != ibis.dtype(c.type)(nullable=schema[c.name].nullable)
+    }
+    rules = [(column, text, rule.fill_null(False)) for column in contract.columns for text, rule in _rules(rows[column.name], column)]
+    sums = {f"rule {i}": rule.cast("int64").sum() for i, (_, _, rule) in enumerate(rules)}
+    counts = rows.agg(total=rows.count(), **sums).to_pandas().iloc[0]
+    for i, (column, text, rule) in enumerate(rules):
+        if counts["total"] and counts[f"rule {i}"]:
+            remedy = "" if any(column.remedy in told for told in broken) else column.remedy  # said once
+            broken[_told(contract, text, remedy, rows.filter(rule))] = int(counts[f"rule {i}"])
+    repeated = rows.group_by(contract.key).agg(n=ibis._.count()).filter(ibis._.n > 1).count().execute()
+    return broken | ({f"key ({', '.join(contract.key)}) is not unique": int(repeated)} if repeated else {})
+
+
+def _told(contract: Contract, text: str, remedy: str, offenders: ir.Table) -> str:
+    """The rule with the key of the first row that breaks it, and what to do."""
+    first = offenders.order_by(contract.key).limit(1).select(*contract.key).to_pyarrow().to_pylist()[0]
+    example = ", ".join(f"{name} {value}" for name, value in first.items())
+    return f"{text}, such as {example}" + (f": {remedy}" if remedy else "")
+
+
+def _rules(values: ir.Column, column: Column) -> list[tuple[str, ir.BooleanValue]]:
+    rules: list[tuple[str, ir.BooleanValue]] = []
+    if not column.nullable:
+        rules.append((f"{column.name} is missing", values.isnull()))
+    if column.minimum is not None:
+        rules.append((f"{column.name} is below {column.minimum:g}", values < column.minimum))
+    if column.maximum is not None:
+        rules.append((f"{column.name} is above {column.maximum:g}", values > column.maximum))
+    if column.allowed is not None:
+        rules.append((f"{column.name} is not one of {', '.join(column.allowed)}", values.notin(column.allowed)))
+    return rules

@@ -1,0 +1,54 @@
+"""What a table's contract says, and the columns that many tables share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Ibis type, what it means, and what values are right."""
+
+    name: str
+    type: str
+    description: str
+    nullable: bool = True
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] | None = None
+    remedy: str = ""  # what to do where a value is out of bounds
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table. `row` completes the sentence "one row per ..."; `open` tables may carry further columns."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    open: bool = False
+    bulky: bool = False  # published as a view over the lake's files, not copied into the database
+    lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
+
+    @property
+    def description(self) -> str:
+        return f"One row per {self.row}."
+
+
+def required(name: str, kind: str, description: str, **bounds: Any) -> Column:
+    """A column that is never null."""
+    return Column(name, kind, description, nullable=False, **bounds)
+
+
+SNAPSHOT_DATE = required(
+    "snapshot_date", "date", "As-of date: the row knows everything strictly before this day begins in the snapshots' time zone."
+)
+CUSTOMER_ID = required("customer_id", "string", "The customer's id, as text.")
+SEGMENT_ID = required(
+    "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never used again for another."
+)
+MODEL_VERSION = required(
+    "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and digits of its content."
+)

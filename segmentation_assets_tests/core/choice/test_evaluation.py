@@ -1,0 +1,47 @@
+"""A fresh model is stable on its own customers, and an old one is not on other customers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import silhouette_score
+
+from segmentation_assets.core.choice.evaluation import evaluate_model, silhouette_by_cluster
+from segmentation_assets.core.clustering.algorithm import fit_kmeans
+from segmentation_assets.core.clustering.families import SelectionSettings
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+SETTINGS = SelectionSettings(bootstraps=10)
+
+
+def groups(*centers, n=100, seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(np.vstack([rng.normal(center, 1, (n, 2)) for center in centers]), columns=["a", "b"])
+
+
+def test_a_model_on_its_own_customers():
+    frame = groups((0, 0), (12, 0), (0, 12))
+    found = evaluate_model(fit_kmeans(frame, 3, 0, FeaturePreprocessor("none")), frame, SETTINGS)
+    assert found.jaccard.min() > 0.99 and found.explained > 0.9 and found.noise_share == 0
+    assert found.customers.tolist() == [100, 100, 100]
+    assert found.silhouette.mean() == pytest.approx(found.indices.silhouette)
+
+
+def test_a_model_whose_segments_have_moved_is_no_longer_found():
+    model = fit_kmeans(groups((0, 0), (12, 0), (0, 12)), 3, 0, FeaturePreprocessor("none", winsorize=(0, 1)))
+    moved = groups((0, 0), (3, 0), (12, 12))
+    assert evaluate_model(model, moved, SETTINGS).jaccard.min() < 0.6
+
+
+def test_one_segment_explains_nothing():
+    frame = groups((0, 0), (12, 0))
+    found = evaluate_model(fit_kmeans(frame, 1, 0, FeaturePreprocessor("none")), frame, SETTINGS)
+    assert found.explained == pytest.approx(0) and np.isnan(found.silhouette).all()
+
+
+def test_silhouette_per_cluster_averages_to_the_whole_and_leaves_noise_out():
+    points = groups((0, 0), (6, 0)).to_numpy()
+    labels = np.repeat([0, 1], 100)
+    labels[:10] = -1
+    per_cluster = silhouette_by_cluster(points, labels, 3, seed=0)
+    assert np.isnan(per_cluster[2])
+    assert (90 * per_cluster[0] + 100 * per_cluster[1]) / 190 == pytest.approx(silhouette_score(points[10:], labels[10:]))

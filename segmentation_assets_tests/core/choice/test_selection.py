@@ -1,0 +1,194 @@
+"""The two tiers on data whose truth is known, every candidate's sentence, and the odd inputs."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.populations import gaussian, planted, rfm_like
+from segmentation_assets.core.choice.candidates import Candidate, objections
+from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose, decide
+from segmentation_assets.core.clustering.algorithm import ClusteringError
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+QUICK = SelectionSettings(k_max=5, bootstraps=10, splits=3, diagnostics=False)
+PASSING = Candidate("kmeans", 3, silhouette=0.4, jaccard=(0.9, 0.8, 0.95), smallest_share=0.2, smallest_count=200, valley_p=0.01)
+PLAIN = FeaturePreprocessor("none")
+
+
+def continuum(n=800, seed=0):
+    return rfm_like(n, np.random.default_rng(seed)).features
+
+
+@pytest.fixture(scope="module")
+def distinct():
+    population = planted(1200, 3, 3, 6.0, 3.0, np.random.default_rng(1))
+    return population, choose(population.features, dataclasses.replace(QUICK, diagnostics=True), PLAIN)
+
+
+@pytest.fixture(scope="module")
+def convenient():
+    return choose(continuum(), QUICK)
+
+
+def test_planted_segments_are_found_and_called_distinct(distinct):
+    population, selection = distinct
+    assert (selection.tier, selection.model.k) == ("distinct", 3)
+    assert pd.crosstab(population.truth, selection.model.assign(population.features).label).max(axis=1).sum() > 0.95 * 1200
+    assert selection.grid is None  # no recency and frequency among these features
+
+
+def test_every_candidate_has_its_figures_and_a_sentence(distinct):
+    _, selection = distinct
+    assert [(c.algorithm, c.k) for c in selection.candidates if not c.finds_k] == [
+        (name, k) for name in ("kmeans", "weighted_kmeans", "ward") for k in range(1 if name == "kmeans" else 2, 6)
+    ]
+    assert {c.algorithm for c in selection.candidates if c.finds_k} == {"dbscan"}
+    assert [c.chosen for c in selection.candidates].count(True) == 1
+    for candidate in selection.candidates:
+        assert candidate.reason[0].isupper() and candidate.reason.endswith(".")
+        assert len(candidate.jaccard) == candidate.k
+        figures = [candidate.prediction_strength, candidate.seed_agreement, candidate.smallest_share, candidate.weakest_jaccard]
+        if not candidate.finds_k and candidate.k > 1:
+            figures += [
+                candidate.silhouette,
+                candidate.calinski_harabasz,
+                candidate.davies_bouldin,
+                candidate.gap,
+                candidate.valley_p,
+            ]
+        assert np.isfinite(figures).all()
+
+
+def test_a_continuum_is_cut_conveniently_and_says_so(convenient):
+    assert convenient.tier == "convenient"
+    assert "convenient partition of a continuum" in convenient.reason
+    assert "Not yet validated" in convenient.reason
+    assert set(convenient.grid["segment"]) > {"champions", "hibernating"}
+
+
+def test_one_seed_reproduces_everything_and_row_order_changes_nothing(convenient):
+    frame = continuum()
+    again = choose(frame.sample(frac=1, random_state=3), QUICK)
+    pd.testing.assert_frame_equal(again.model.to_frame(), convenient.model.to_frame())
+    assert repr(again.candidates) == repr(convenient.candidates)
+
+
+def test_the_rule_takes_the_largest_distinct_k_and_silhouette_breaks_ties():
+    larger = dataclasses.replace(PASSING, k=4, silhouette=0.2)
+    better = dataclasses.replace(larger, algorithm="ward", silhouette=0.3)
+    assert decide((PASSING, larger, better), QUICK).taken is better
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"valley_p": 0.2}, "no valley separates"),
+        ({"valley_p": np.nan}, "no valley separates"),
+        ({"jaccard": (0.9, 0.7, 0.9)}, r"weakest cluster is doubtful \(Jaccard 0.70\)"),
+        ({"jaccard": ()}, "stability was not measured"),
+        ({"smallest_share": 0.001}, "smallest cluster"),
+        ({"smallest_count": 5}, "has 5 customers"),
+        ({"k": 9}, "k is outside 2 to 5"),
+        ({"finds_k": True}, "diagnostic"),
+    ],
+)
+def test_each_test_of_distinctness_can_refuse_alone(change, words):
+    assert objections(PASSING, QUICK) == []
+    (objection,) = objections(dataclasses.replace(PASSING, **change), QUICK)
+    assert pd.Series([objection]).str.contains(words).all()
+
+
+def test_a_business_k_that_dissolves_falls_back_to_three():
+    five = Candidate("kmeans", 5, jaccard=(0.9, 0.55), valley_p=0.9, smallest_share=0.1, smallest_count=50)
+    three = Candidate("kmeans", 3, jaccard=(0.9, 0.9), valley_p=0.9, smallest_share=0.1, smallest_count=50)
+    decision = decide((three, five), QUICK)
+    assert decision.taken is three and "k = 5 has a cluster that dissolves" in decision.reason
+    assert decide((three, dataclasses.replace(five, jaccard=(0.9, 0.65))), QUICK).taken.k == 5
+
+
+def test_a_partition_that_says_less_than_the_grid_gives_way_to_it():
+    frame = continuum()
+    only_the_grid_knows = choose(frame, QUICK).grid["segment"].astype("category").cat.codes.to_numpy(dtype=float)
+    useless = pd.DataFrame({"shoe_size": np.random.default_rng(0).normal(size=len(frame))})
+    past = PastSnapshot(useless, only_the_grid_knows, rfm=frame)
+    selection = choose(useless, QUICK, PLAIN, rfm=frame, past=past)
+    assert selection.tier == "grid" and selection.model is None
+    assert "so the grid is published" in selection.reason and selection.validity.gain < 0
+    assert not any(c.chosen for c in selection.candidates)
+
+
+def test_a_partition_that_says_more_is_kept_and_the_gain_is_told():
+    frame = continuum()
+    selection = choose(frame, QUICK, past=PastSnapshot(frame, np.log1p(frame["monetary"].to_numpy())))
+    assert selection.tier == "convenient" and selection.validity.gain > 0
+    assert "explained more than the RFM grid" in selection.reason
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(ValueError, match="algorithms must be kmeans and any of"):
+        SelectionSettings(algorithms=("ward",))
+    with pytest.raises(ValueError, match="k must be 2 or more"):
+        SelectionSettings(k_min=5, k_max=4)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.concat([continuum(60)] * 5),
+        continuum(4),
+        continuum(300).assign(dull=1.0),
+        pd.concat([continuum(300), pd.DataFrame({"recency_days": [1.0], "frequency": [1e9], "monetary": [1e15]})]),
+        continuum(300).assign(city=[f"city {i}" for i in range(300)]),
+        continuum(300).assign(frequency=np.nan),
+        pd.DataFrame({"spend": [1.0, 2.0] * 100}),
+    ],
+    ids=["duplicates", "fewer rows than k", "constant", "outlier", "300 levels", "all missing", "two kinds of customer"],
+)
+def test_odd_data_gives_a_result_with_everyone_in_a_segment(frame):
+    rfm = continuum(len(frame))
+    selection = choose(frame, QUICK, rfm=rfm)
+    labels = selection.model.assign(frame).label
+    assert labels.min() == 0 and len(np.unique(labels)) <= selection.model.k
+
+
+def test_a_category_with_a_thousand_levels():
+    frame = continuum(1500).assign(city=[f"city {i % 1000}" for i in range(1500)])
+    assert choose(frame, QUICK).model.prototypes.shape[1] == 4  # three numbers, one pooled level
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame({"spend": [3.0] * 50}), "all customers are alike"),
+        (pd.DataFrame({"spend": [np.nan] * 50}), "all customers are alike"),
+        (continuum(1), "all customers are alike"),
+    ],
+)
+def test_nothing_to_tell_customers_apart_is_explained(frame, message):
+    with pytest.raises(ClusteringError, match=message):
+        choose(frame, QUICK, rfm=continuum(len(frame)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))])
+def test_no_false_segments_in_a_continuum(seed):
+    """A small part of `benchmarks/proof.py`, with its full number of bootstraps."""
+    rng = np.random.default_rng([4711, seed])
+    settings = SelectionSettings(diagnostics=False, seed=seed)
+    for make in (gaussian, rfm_like):
+        population = make(1500, rng)
+        assert choose(population.features, settings, FeaturePreprocessor(population.transform)).tier == "convenient"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("k", "dimensions", "skewed", "noise"),
+    [(2, 2, False, 0), (4, 5, True, 1), pytest.param(3, 15, False, 0, marks=pytest.mark.full), (5, 3, True, 2)],
+)
+def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
+    population = planted(2500, k, dimensions, 5.0, 3.0, np.random.default_rng([4712, k]), skewed, noise)
+    settings = SelectionSettings(diagnostics=False, bootstraps=30)
+    selection = choose(population.features, settings, FeaturePreprocessor(population.transform))
+    assert (selection.tier, selection.model.k) == ("distinct", k)

@@ -1,0 +1,88 @@
+"""Each figure against its definition, or against a case where the answer is known."""
+
+import numpy as np
+import pytest
+
+from segmentation_assets.core.choice.stability import (
+    Gap,
+    best_jaccard,
+    bootstrap_jaccard,
+    gap_choice,
+    gap_statistic,
+    prediction_strength,
+    reading,
+    seed_agreement,
+)
+from segmentation_assets.core.clustering.algorithm import Clustering, KMeans, canonical_order
+from segmentation_assets.core.clustering.density import DBSCAN
+from segmentation_assets.core.clustering.ward import Ward
+
+
+def blobs(separation, n=100, seed=0):
+    rng = np.random.default_rng(seed)
+    return canonical_order(np.vstack([rng.normal((x, 0), 1, (n, 2)) for x in (0, separation, 2 * separation)]))
+
+
+def test_hennigs_words():
+    words = [reading(j) for j in (0.59, 0.6, 0.74, 0.75, 0.84, 0.85, 1)]
+    assert words == ["dissolved", "doubtful", "doubtful", "valid", "valid", "highly stable", "highly stable"]
+
+
+def test_best_jaccard_by_hand():
+    # Cluster 0 is rows 0-3, found again as rows 0-2; cluster 1 is rows 4-5, found again as 3-5. Row 6 was noise.
+    original, again = np.array([0, 0, 0, 0, 1, 1, -1]), np.array([1, 1, 1, 0, 0, 0, 1])
+    np.testing.assert_allclose(best_jaccard(original, again, 2), [3 / 5, 2 / 3])
+    np.testing.assert_allclose(best_jaccard(original, np.full(7, -1), 2), [0, 0])
+
+
+@pytest.mark.parametrize("algorithm", [KMeans(n_init=3), Ward()])
+def test_separated_clusters_come_back_and_a_surplus_one_does_not(algorithm):
+    points = blobs(12)
+    references = algorithm.fit(points, [3, 5], seed=0)
+    jaccard = bootstrap_jaccard(points, algorithm, references, seed=0, resamples=20)
+    assert jaccard[3].min() > 0.99
+    assert jaccard[5].shape == (5,) and jaccard[5].min() < 0.85
+    assert prediction_strength(points, algorithm, [3, 5], seed=0)[3] > 0.98
+    assert prediction_strength(points, algorithm, [3, 5], seed=0)[5] < 0.8
+
+
+def test_a_density_algorithm_is_matched_with_whatever_it_finds():
+    points = blobs(12)
+    references = DBSCAN(eps=1.0, min_samples=4).fit(points, [], seed=0)
+    (k,) = references
+    assert bootstrap_jaccard(points, DBSCAN(eps=1.0, min_samples=4), references, seed=0, resamples=10)[k].max() > 0.8
+
+
+def test_prediction_strength_of_one_cluster_is_one():
+    assert prediction_strength(blobs(0), KMeans(), [1], seed=0)[1] == 1
+
+
+def test_the_gap_statistic_chooses_three_blobs_and_one_where_there_is_one():
+    for separation, expected in ((10, 3), (0, 1)):
+        points = blobs(separation)
+        references = KMeans(n_init=5).fit(points, range(1, 7), seed=0)
+        assert gap_choice(gap_statistic(points, KMeans(n_init=5), references, seed=0)) == expected
+
+
+def test_gap_choice_is_the_first_within_one_error_of_the_next():
+    assert gap_choice({1: Gap(0.1, 0), 2: Gap(0.5, 0.1), 3: Gap(0.55, 0.1)}) == 2
+    assert gap_choice({1: Gap(0.1, 0), 2: Gap(0.5, 0.1)}) is None
+
+
+def test_seeds_agree_on_what_is_there():
+    points = blobs(12)
+    agreement = seed_agreement(points, KMeans(n_init=3), [3, 8], seed=0)
+    assert agreement[3] == 1 > agreement[8]
+    assert seed_agreement(points, Ward(), [8], seed=0)[8] == 1
+
+
+def test_figures_are_reproducible_from_the_seed():
+    points = blobs(4)
+    references = KMeans().fit(points, [4], seed=0)
+    one, two, other = (bootstrap_jaccard(points, KMeans(n_init=1), references, s, 5)[4] for s in (1, 1, 2))
+    assert np.array_equal(one, two) and not np.array_equal(one, other)
+
+
+def test_an_empty_cluster_counts_as_gone():
+    lonely = Clustering(np.array([[0.0, 0.0], [99.0, 99.0]]), np.array([0, 1]), np.ones(2))
+    assert bootstrap_jaccard(blobs(1), KMeans(n_init=1), {2: lonely}, 0, 3)[2][1] == 0

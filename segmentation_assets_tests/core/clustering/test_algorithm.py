@@ -1,0 +1,78 @@
+"""The k-means behind the interface is scikit-learn's; impossible requests are explained."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans as ScikitKMeans
+from sklearn.metrics import silhouette_score
+
+from segmentation_assets.core.clustering.algorithm import (
+    ClusteringError,
+    KMeans,
+    canonical_order,
+    count_distinct,
+    fit_kmeans,
+    internal_indices,
+)
+
+
+def blobs(centers, n=100, seed=0, sd=1.0):
+    rng = np.random.default_rng(seed)
+    return np.vstack([rng.normal(center, sd, (n, len(center))) for center in centers])
+
+
+def test_labels_equal_scikit_learns_on_the_training_rows():
+    points = canonical_order(blobs([(0, 0), (4, 0), (0, 4)], n=300))
+    found = KMeans(n_init=3).fit(points, [5], seed=1)[5]
+    theirs = ScikitKMeans(5, n_init=3, random_state=1).fit(points)
+    ours = found.assign(points).label
+    renumbered = {label: np.unique(ours[theirs.labels_ == label]) for label in range(5)}
+    assert all(len(labels) == 1 for labels in renumbered.values())
+    assert len({int(labels[0]) for labels in renumbered.values()}) == 5
+
+
+def test_the_same_customers_in_another_order_give_the_same_model_to_the_byte():
+    frame = pd.DataFrame(blobs([(5, 5), (9, 9)], n=200), columns=["a", "b"])
+    model, again = (fit_kmeans(f, 4, seed=3) for f in (frame, frame.sample(frac=1, random_state=8)))
+    assert model.prototypes.tobytes() == again.prototypes.tobytes()
+    assert model.to_frame().equals(again.to_frame())
+
+
+def test_a_bounded_start_polished_on_all_rows_is_as_good_as_a_full_fit():
+    points = canonical_order(blobs([(0, 0), (6, 0), (0, 6), (6, 6)], n=2000))
+    bounded, full = (KMeans(fit_rows=rows).fit(points, [4], seed=0)[4].assign(points) for rows in (500, 10_000))
+    assert np.sum(bounded.distance**2) == pytest.approx(np.sum(full.distance**2), rel=1e-3)
+
+
+def test_cluster_numbers_rise_with_the_first_feature():
+    centers = KMeans().fit(canonical_order(blobs([(9, 0), (0, 0), (5, 0)])), [3], seed=4)[3].centers()
+    assert np.all(np.diff(centers[:, 0]) > 0)
+
+
+@pytest.mark.parametrize(
+    ("points", "k", "message"),
+    [
+        (np.zeros((10, 2)), 2, "all customers are alike.*add a feature"),
+        (np.array([[0.0], [1.0], [1.0]]), 3, "3 customers take only 2 different values.*lower k"),
+        (np.empty((0, 2)), 2, "no customers to cluster.*check the snapshot"),
+        (np.ones((3, 1)), 0, "ask for at least 1"),
+    ],
+)
+def test_the_impossible_is_explained(points, k, message):
+    with pytest.raises(ClusteringError, match=message):
+        KMeans().fit(points, [k], seed=0)
+
+
+def test_duplicates_and_fewer_rows_than_starts_still_cluster():
+    points = np.array([[0.0], [0.0], [0.0], [5.0]])
+    assert KMeans().fit(points, [2], seed=0)[2].assign(points).label.tolist() == [0, 0, 0, 1]
+    assert count_distinct(points) == 2
+
+
+def test_indices_are_those_of_scikit_learn_and_undefined_for_one_cluster():
+    points = blobs([(0, 0), (8, 8)])
+    labels = np.repeat([0, 1], 100)
+    assert internal_indices(points, labels, seed=0).silhouette == pytest.approx(silhouette_score(points, labels))
+    assert np.isnan(internal_indices(points, np.zeros(200, int), seed=0).silhouette)
+    noisy = internal_indices(points, np.where(np.arange(200) % 10 == 0, -1, labels), seed=0)
+    assert noisy.silhouette == pytest.approx(silhouette_score(points[np.arange(200) % 10 != 0], labels[np.arange(200) % 10 != 0]))

@@ -1,0 +1,141 @@
+"""Features become points and come back; what is odd in the data stays finite and bounded."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from segmentation_assets.core.clustering.feature_columns import NumericColumn
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+BY_NAME = {"check_dataframe_column_names_consistency": "features are picked by name, in any order and among others"}
+
+
+@parametrize_with_checks([FeaturePreprocessor()], expected_failed_checks=lambda _: BY_NAME)
+def test_is_a_scikit_learn_transformer(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("method", ["log", "yeo-johnson", "none"])
+@pytest.mark.parametrize("scaling", ["standard", "range", "robust"])
+def test_numbers_come_back_in_customer_units(method, scaling):
+    frame = pd.DataFrame({"spend": np.random.default_rng(1).lognormal(3, 1, 200), "trend": np.linspace(-3, 3, 200)})
+    fitted = FeaturePreprocessor(numeric_transform=method, scaling=scaling, winsorize=(0, 1), weights={"trend": 4}).fit(frame)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame)), frame, rtol=1e-8, atol=1e-8)
+
+
+def test_a_category_is_scaled_by_the_root_of_its_share_and_comes_back():
+    frame = pd.DataFrame({"region": ["north"] * 3 + ["south"]})
+    fitted = FeaturePreprocessor().fit(frame)
+    np.testing.assert_allclose(fitted.transform(frame)[[0, 3]], [[1 / np.sqrt(0.75), 0], [0, 2]])
+    assert fitted.inverse_transform(fitted.transform(frame))["region"].tolist() == frame["region"].tolist()
+
+
+def test_missing_is_the_median_with_an_indicator_for_numbers_and_a_level_for_categories():
+    frame = pd.DataFrame({"spend": [1.0, 2.0, 9.0, np.nan], "region": ["a", "a", "b", None]})
+    fitted = FeaturePreprocessor(weights={"spend": 9}).fit(frame)
+    points = fitted.transform(frame)
+    assert list(fitted.get_feature_names_out()) == ["spend", "spend=(missing)", "region=a", "region=b", "region=(missing)"]
+    assert points[3, 0] == points[1, 0]
+    assert points[:, 1].tolist() == [0, 0, 0, 3]  # a standard deviation, times the root of the weight
+    assert points[3, 2:].tolist() == [0, 0, 2]
+
+
+def test_what_the_median_stands_in_for_is_named_for_each_customer():
+    frame = pd.DataFrame({"age": [1.0, 2, 3], "kids": [0.0, 1, 2], "muted": [1.0, 2, 3]})
+    fitted = FeaturePreprocessor(winsorize=(0, 1), weights={"muted": 0}).fit(frame)
+    later = pd.DataFrame({"age": [np.nan, 2, np.nan], "kids": [np.nan, 1, 5], "muted": [np.nan] * 3}, index=[7, 8, 9])
+    assert fitted.transform(later).shape == (3, 3)  # nobody was missing when fitted: no indicator, but it is told
+    assert fitted.imputed(later).to_dict() == {7: "age, kids", 8: None, 9: "age"}
+
+
+def test_a_prototype_of_customers_without_a_value_reads_back_as_missing():
+    frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan]})
+    fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(frame)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame))["age"], frame["age"])
+    mostly_known = fitted.transform(frame)[1:].mean(axis=0, keepdims=True)
+    assert 30 < fitted.inverse_transform(mostly_known)["age"][0] < 40
+
+
+def test_stretching_multiplies_every_dimension():
+    frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan], "region": ["a", "b", "a", None]})
+    fitted = FeaturePreprocessor(weights={"age": 2}).fit(frame)
+    stretch = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
+    np.testing.assert_allclose(fitted.stretched(stretch).transform(frame), fitted.transform(frame) * stretch)
+
+
+def test_a_thousand_levels_are_pooled_and_a_level_never_seen_joins_them():
+    levels = ["big"] * 1000 + [f"rare {i}" for i in range(1000)]
+    fitted = FeaturePreprocessor(max_levels=5).fit(pd.DataFrame({"city": levels}))
+    assert list(fitted.get_feature_names_out()) == ["city=big", "city=(other)"]
+    rare, unseen = fitted.transform(pd.DataFrame({"city": ["rare 7", "new town"]}))
+    np.testing.assert_array_equal(rare, unseen)
+
+
+def test_a_level_of_one_customer_in_a_thousand_does_not_dwarf_every_number():
+    fitted = FeaturePreprocessor(min_share=0.02).fit(pd.DataFrame({"city": ["big"] * 999 + ["tiny"]}))
+    assert np.abs(fitted.transform(pd.DataFrame({"city": ["tiny"]}))).max() == pytest.approx(1 / np.sqrt(0.02))
+
+
+@pytest.mark.parametrize("values", [[5.0] * 20, [np.nan] * 20, [1e9 + 1e-9] * 20, [None] * 20, ["same"] * 20])
+def test_a_feature_without_spread_contributes_nothing(values):
+    frame = pd.DataFrame({"dull": values, "spend": np.arange(20.0)})
+    points = FeaturePreprocessor().fit(frame).transform(frame)
+    assert np.all(points[:, :-1] == 0) and points[:, -1].std() > 0
+
+
+def test_one_dominant_outlier_does_not_stretch_the_axis():
+    spend = np.append(np.arange(1.0, 200.0), 1e12)
+    points = FeaturePreprocessor(numeric_transform="none").fit(pd.DataFrame({"spend": spend})).transform(pd.DataFrame({"spend": spend}))
+    assert points.max() < 2 and points[-1, 0] == points[-2, 0]
+
+
+@pytest.mark.parametrize(("customers", "winsorize", "kept"), [
+    (3, (0.005, 0.995), (1, 3)), (199, (0.005, 0.995), (1, 199)), (200, (0.005, 0.995), (2, 199)), (2_469, (0.005, 0.995), (14, 2_456)),
+    (10, (0.1, 0.9), (2, 9)), (9, (0.1, 0.9), (1, 9)), (2, (0.2, 0.8), (1, 2)), (100, (0.0, 0.99), (1, 99)), (100, (0.01, 1.0), (2, 100)),
+])  # fmt: skip
+def test_nobody_is_moved_where_less_than_one_customer_lies_beyond_the_quantile(customers, winsorize, kept):
+    """Of 2,469 customers, as in the demo, as many are moved as ever."""
+    column = NumericColumn.fit("spend", np.arange(1.0, customers + 1), "none", winsorize, "standard", 1.0)
+    assert (column.low, column.high) == kept
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60, unique=True), st.floats(0, 0.2))
+def test_winsorising_moves_at_most_its_share_at_either_end_and_a_customer_more(values, share):
+    column = NumericColumn.fit("x", np.array(values), "none", (share, 1 - share), "standard", 1.0)
+    moved = [sum(v < column.low for v in values), sum(v > column.high for v in values)]
+    assert max(moved) <= (share * len(values) + 1 if share * len(values) >= 1 - 1e-6 else 0)
+
+
+def test_a_weight_multiplies_the_squared_distance():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1.0, 2.0, 4.0]})
+    points = FeaturePreprocessor(weights={"a": 9}).fit(frame).transform(frame)
+    np.testing.assert_allclose(points[:, 0], 3 * points[:, 1])
+
+
+def test_scoring_uses_what_was_fitted_and_ignores_other_columns():
+    fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(pd.DataFrame({"spend": [0.0, 10.0]}))
+    shifted = pd.DataFrame({"customer_id": ["x"], "spend": [10.0]})
+    assert fitted.transform(shifted)[0, 0] == pytest.approx(1.0)
+
+
+def test_errors_name_the_feature_and_the_remedy():
+    frame = pd.DataFrame({"spend": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"recency.*correct the names"):
+        FeaturePreprocessor(weights={"recency": 1}).fit(frame)
+    with pytest.raises(ValueError, match=r"spend.*train a new model"):
+        FeaturePreprocessor().fit(frame).transform(frame.rename(columns={"spend": "money"}))
+    with pytest.raises(ValueError, match=r"'day' is a date.*days before"):
+        FeaturePreprocessor().fit(pd.DataFrame({"day": pd.to_datetime(["2017-01-01"])}))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), min_size=1, max_size=30),
+    st.sampled_from(["log", "yeo-johnson", "none"]),
+)
+def test_whatever_the_numbers_the_points_are_finite(values, method):
+    frame = pd.DataFrame({"x": pd.Series(values, dtype="float64").clip(-1e100, 1e100)})
+    assert np.isfinite(FeaturePreprocessor(numeric_transform=method).fit(frame).transform(frame)).all()

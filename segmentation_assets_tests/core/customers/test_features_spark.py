@@ -1,0 +1,123 @@
+"""The same expressions give the same features on Spark as on DuckDB: the road to a cluster stays open."""
+
+import datetime as dt
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from segmentation_assets.core.customers.cleaning import REPEATS, judged_transactions
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
+from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
+from segmentation_assets_tests.core.test_cleaning import lines
+from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="pyspark is an extra: pip install '.[spark]'"),
+    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs a Java runtime (17), and none is on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    """An Ibis backend on a Spark of two threads, whose times are UTC like ours."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",  # to plan anew midway takes longer than so few rows do
+        "spark.driver.memory": "2g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short life: compiling with more care would not pay
+    }
+    builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield ibis.pyspark.connect(session)
+    session.stop()
+
+
+def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
+    """Features on the backend from the folder's files; the activity is kept, as in the lake, before it is merged."""
+    history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records")))
+    span = lookback(as_of, windows)
+    return ordered(history.features(as_of, windows, splits=[span.start, span.recent_start], keep=lambda table: table.cache()), backend)
+
+
+def read(backend: Any, file: Path) -> Any:
+    """The file with times to the microsecond: Spark has no other, and says so by giving no precision."""
+    table = backend.read_parquet(str(file))
+    return table.mutate(**{name: table[name].cast("timestamp(6)") for name, kind in table.schema().items() if kind.is_timestamp()})
+
+
+@pytest.fixture(scope="module")
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("awkward")
+    records = pa.table({"customer_id": ["single", "never seen"], "birth_date": [dt.date(1980, 7, 1), dt.date(1980, 7, 2)]})
+    for name, table in {"transactions": arrow(TRANSACTIONS, AWKWARD), "events": arrow(EVENTS, EVENTS_TOO), "records": records}.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return folder
+
+
+def test_awkward_histories(spark: Any, awkward: Path) -> None:
+    as_of = dt.date(2017, 7, 1)
+    on_duckdb = features_on(ibis.duckdb.connect(), awkward, as_of, 3)
+    assert on_duckdb.loc[["single", "never seen"], "age_years"].tolist() == [37, 36]  # one has a birthday on the day
+    assert_agree(features_on(spark, awkward, as_of, 3), on_duckdb)
+
+
+def test_demo_data(spark: Any, demo_history: Path) -> None:
+    as_of = dt.date(2018, 1, 1)
+    on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
+    assert len(on_duckdb) == 2469
+    assert_agree(features_on(spark, demo_history, as_of, 3), on_duckdb)
+
+
+def test_order_lines_are_judged_alike(spark: Any, tmp_path: Path) -> None:
+    changes = (
+        {}, {"customer_id": " c1\u00a0"}, {"customer_id": "17850.0"}, {"customer_id": "17850"}, {"customer_id": "17850,0", "amount": 1e12},
+        {"customer_id": None}, {"quantity": -2.0}, {"order_id": "C9"}, {"product_id": "POST"}, {"category": "FOOD\u200b"},
+    )  # fmt: skip
+    pq.write_table(lines(*changes).to_pyarrow(), tmp_path / "lines.parquet")
+    rules = Cleaning(exact_duplicates="drop", cancellation_pattern="^C", product_exclusions=("^POST$", "^DOT$"), category_case="lower")
+    wanted = ("row_number", "reason", "customer_id", "order_id", "amount", "category", "is_return")
+    found = []
+    for backend in (ibis.duckdb.connect(), spark):
+        judged = judged_transactions(read(backend, tmp_path / "lines.parquet"), rules)
+        found.append(backend.to_pyarrow(judged.rows.select(wanted).order_by("row_number")).to_pylist())
+    assert found[0] == found[1]
+    assert [row["row_number"] for row in found[0] if row["reason"] == REPEATS] == [2, 4, 10]
+
+
+@pytest.mark.parametrize("left_out", [[], ["number"]], ids=["with floats", "without floats"])
+def test_reads_the_files_that_the_engine_writes(spark: Any, tmp_path: Path, left_out: list[str]) -> None:
+    """Numbers, words and days, of many rows and with missing ones, for these are encoded each in its own way."""
+    rows = 5_000
+    kinds = pa.table(
+        {
+            "id": [f"c{i:05}" for i in range(rows)],
+            "word": [None if i % 7 == 0 else f"category {i % 12}" for i in range(rows)],
+            "number": [None if i % 5 == 0 else 1 / (i + 1) for i in range(rows)],
+            "whole": pa.array([i * i for i in range(rows)], pa.int64()),
+            "flag": [i % 3 == 0 for i in range(rows)],
+            "money": pa.array([i - rows // 2 for i in range(rows)], pa.decimal128(18, 4)),
+            "day": [dt.date(2017, 1, 1) + dt.timedelta(days=i) for i in range(rows)],
+        }
+    ).drop_columns(left_out)
+    engine = DuckDBEngine()
+    engine.write(ibis.memtable(kinds), tmp_path / "kinds.parquet")
+    engine.close()
+    assert spark.read_parquet(str(tmp_path / "kinds.parquet")).order_by("id").to_pyarrow().to_pylist() == kinds.to_pylist()

@@ -1,0 +1,178 @@
+"""Champion and challenger: when one is trained, which gate it fails at, and what is said."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_assets.core.clustering.families import SelectionSettings
+from segmentation_assets.core.model.champion import Circumstances, Retraining, next_model
+from segmentation_assets.core.model.segment_model import Segment, SegmentModel
+from segmentation_assets.core.model.training import Past, Wanted
+from segmentation_assets_tests.builders import features
+
+ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, business_k=3, fallback_k=2, bootstraps=10, splits=1, seed=1, diagnostics=False)
+WANTED = Wanted(("recency_days", "frequency", "monetary"), ASK, "digest")
+DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
+
+
+def customers(seed: int, scale: float = 1.0, n: int = 400) -> pd.DataFrame:
+    """Three groups whose orders and spend are all multiplied by `scale`."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(n) % 3
+    recency = np.array([3.0, 20.0, 70.0])[group] * rng.lognormal(0, 0.2, n)
+    frequency = np.array([30.0, 10.0, 2.0])[group] * rng.lognormal(0, 0.2, n) * scale
+    monetary = np.array([900.0, 200.0, 30.0])[group] * rng.lognormal(0, 0.2, n) * scale
+    return features(*zip(recency, frequency, monetary, strict=True))
+
+
+CHAMPION = next_model(customers(1), None, WANTED, DAY)
+SHIFTED = customers(2, scale=4.0)
+
+
+def after(frame, champion=CHAMPION, retraining=None, **now):
+    return next_model(frame, champion, WANTED, LATER, retraining or Retraining(), Circumstances(**now))
+
+
+def test_without_drift_the_champion_is_carried_forward():
+    model = after(customers(3))
+    assert (model.provenance.decision, model.refused) == ("carried forward", None)
+    assert model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
+
+
+NOBODY = features((400, 0, 0), status="lapsed")
+
+
+@pytest.mark.parametrize("policy", ["on_drift", "always", "never", "max_age"])
+def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
+    model = after(NOBODY, retraining=Retraining(policy=policy, max_age=1), age=5)
+    assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
+    assert model.drifted["flagged"].isna().all() and len(model.drifted)
+    assert SegmentModel.from_frame(model.to_frame()).drifted["flagged"].isna().all()  # and so it is written
+
+
+def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
+    changed = next_model(NOBODY, CHAMPION, replace(WANTED, settings_digest="other"), LATER)
+    assert changed.provenance.model_version == CHAMPION.provenance.model_version
+    assert changed.provenance.reason.endswith(
+        "no customer is active, so drift was not measured, and it cannot be trained again though the settings of the model have changed."
+    )
+    again = next_model(customers(3), changed, replace(WANTED, settings_digest="other"), LATER)
+    assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
+
+
+def test_where_nobody_was_ever_active_there_is_no_model_to_carry_forward():
+    first = next_model(NOBODY, None, WANTED, DAY)
+    assert after(NOBODY, first).provenance.reason == "No customer is active, as at 2024-02-01, so there are still no segments by model."
+
+
+def test_what_could_not_be_measured_of_few_customers_is_named():
+    few = customers(1, n=15)
+    champion = next_model(few, None, WANTED, DAY)
+    assert after(few, champion).provenance.reason.endswith(
+        "nothing that it depends on has drifted (model features together could not be measured)."
+    )
+
+
+def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_keeps_ids_and_names():
+    model = after(SHIFTED)
+    assert model.provenance.decision == "promoted"
+    assert model.provenance.fitted_snapshot == "2024-03-01"
+    assert model.provenance.reason.startswith("Drift was flagged (frequency, monetary, ")
+    assert "was promoted over the model of 2024-02-01" in model.provenance.reason
+    assert model.drifted["flagged"].any()
+    before, now = (m.assign(SHIFTED)["segment_id"] for m in (CHAMPION, model))
+    kept = {s.segment_id: s.name for s in model.segments}.items() & {s.segment_id: s.name for s in CHAMPION.segments}.items()
+    assert len(kept) >= 2
+    assert (before == now).mean() > 0.5
+
+
+def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
+    told = customers(1).assign(visits=np.arange(400.0))
+    champion = next_model(told, None, WANTED, DAY)
+    model = after(customers(3).assign(visits=np.arange(400.0) + 1000), champion)
+    assert model.drifted.set_index("subject").loc["visits", ["flagged", "in_model"]].tolist() == [True, False]
+    assert model.provenance.decision == "carried forward"
+
+
+@pytest.mark.parametrize(
+    ("retraining", "words"),
+    [
+        (Retraining(trusted_jaccard=1.01), "its least stable segment has a bootstrap Jaccard of"),
+        (Retraining(largest_reassigned=0.0), "of active customers into another segment (at most 0%)"),
+        (Retraining(least_fit_gain=0.9), "(at least 90.0% more)"),
+    ],
+)
+def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retraining, words):
+    model = after(SHIFTED, retraining=retraining)
+    assert (model.provenance.decision, model.provenance.model_version) == ("carried forward", CHAMPION.provenance.model_version)
+    assert model.refused is not None
+    assert model.refused.decision == "refused"
+    assert "It was refused, and the model of 2024-02-01 stays: " in model.refused.reason
+    assert words in model.refused.reason
+    assert not any(c.chosen for c in model.candidates)
+    assert any(c.reason.endswith("The challenger was refused.") for c in model.candidates)
+
+
+def test_a_challenger_that_foretells_less_is_refused():
+    tells = CHAMPION.assign(SHIFTED)["segment_id"].to_numpy(dtype=float)  # what followed is just what the champion says
+    model = after(SHIFTED, past=Past(SHIFTED, tells))
+    assert model.refused is not None
+    assert "of the spend that followed the snapshot before" in model.refused.reason
+
+
+def test_policies():
+    never, always, old = (Retraining(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
+    assert after(SHIFTED, retraining=never).provenance.reason.endswith("the policy is never to train again.")
+    assert after(SHIFTED, retraining=old, age=2).provenance.reason.endswith("it is 2 snapshots old, and a challenger is trained at 3.")
+    assert after(SHIFTED, retraining=old, age=3).provenance.reason.startswith("The model in force is 3 snapshots old, 3 or more, so")
+    assert after(SHIFTED, retraining=always).provenance.reason.startswith("The policy asks for a challenger at every snapshot, so")
+
+
+def test_a_rollback_labels_as_before_and_gives_no_id_again():
+    promoted = after(SHIFTED)
+    higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
+    back = after(SHIFTED, higher, pointed_back=CHAMPION)
+    assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
+    assert back.provenance.reason == (
+        "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
+    )
+    assert back.provenance.highest_segment_id == 9
+    pd.testing.assert_frame_equal(back.assign(SHIFTED), CHAMPION.assign(SHIFTED), check_exact=True)
+
+
+def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
+    model = after(SHIFTED, pointed_back=CHAMPION)
+    assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
+
+
+def test_the_order_of_customers_is_of_no_account():
+    shuffled = SHIFTED.sample(frac=1, random_state=4).reset_index(drop=True)
+    pd.testing.assert_frame_equal(after(shuffled).to_frame(), after(SHIFTED).to_frame(), check_exact=True)
+
+
+def test_another_seed_changes_no_id_and_no_name():
+    other = next_model(SHIFTED, CHAMPION, replace(WANTED, selection=replace(ASK, seed=99)), LATER)
+    same = after(SHIFTED)
+    assert {(s.segment_id, s.name) for s in other.segments} == {(s.segment_id, s.name) for s in same.segments}
+    assert (other.assign(SHIFTED)["segment_id"] == same.assign(SHIFTED)["segment_id"]).mean() > 0.95
+
+
+def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character_when_they_stay():
+    others, never = customers(3).assign(recency_days=50.0), Retraining(policy="never")
+    once = after(others, retraining=never)
+    twice = after(others, once, never)
+    assert [s.name for s in twice.segments] == [s.name for s in CHAMPION.segments]
+    assert [s.character for s in once.segments] == [s.character for s in CHAMPION.segments]
+    assert (
+        [s.character for s in twice.segments] == [s.leaning or s.character for s in once.segments] != [s.character for s in once.segments]
+    )
+
+
+def test_a_character_shown_every_other_time_is_not_taken_on():
+    segment = Segment(1, "Loyal regulars", "loyal")
+    for shown in ("champions", "loyal") * 2:
+        segment = segment.judged(shown)
+    assert segment == Segment(1, "Loyal regulars", "loyal")

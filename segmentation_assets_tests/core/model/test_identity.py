@@ -1,0 +1,113 @@
+"""Segments keep who they are."""
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segmentation_assets.core.model.identity import changed_characters, matched_clusters, segment_events, segment_ids
+
+labelled = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+def matched(pairs):
+    return matched_clusters(pd.Series([b for b, _ in pairs]), pd.Series([a for _, a in pairs]))
+
+
+def test_a_cluster_of_mostly_the_same_customers_survives():
+    assert matched([(7, 0)] * 9 + [(8, 0)] + [(8, 1)] * 9) == {0: 7, 1: 8}
+
+
+def test_a_cluster_that_took_in_half_of_another_is_new():
+    assert matched([(7, 0)] * 5 + [(8, 0)] * 5) == {}
+
+
+def test_of_a_segment_that_split_the_larger_part_survives():
+    assert matched([(7, 0)] * 7 + [(7, 1)] * 3) == {0: 7}
+
+
+def test_without_customers_nothing_survives():
+    assert matched_clusters(pd.Series(dtype="int64"), pd.Series(dtype="int64")) == {}
+
+
+@given(labelled, st.randoms(use_true_random=False))
+def test_matching_does_not_depend_on_the_order_of_customers(pairs, random):
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert matched(shuffled) == matched(pairs)
+
+
+@given(labelled, st.permutations(range(4)))
+def test_matching_does_not_depend_on_the_numbers_of_clusters(pairs, number):
+    renumbered = matched([(before, number[after]) for before, after in pairs])
+    assert renumbered == {number[cluster]: segment for cluster, segment in matched(pairs).items()}
+
+
+@given(labelled)
+def test_no_segment_survives_twice(pairs):
+    found = matched(pairs)
+    assert len(set(found.values())) == len(found)
+
+
+def test_survivors_keep_their_id_and_others_get_new_ones():
+    assert segment_ids(3, {1: 4}, highest_ever=9) == [10, 4, 11]
+
+
+@given(st.lists(labelled, min_size=1, max_size=5))
+def test_an_id_is_never_used_again(retrainings):
+    ids, ever, highest = [1, 2, 3, 4], {1, 2, 3, 4}, 4
+    for pairs in retrainings:
+        before = [(ids[b % len(ids)], a) for b, a in pairs]
+        found = matched(before)
+        ids = segment_ids(4, found, highest)
+        born = [segment for cluster, segment in enumerate(ids) if cluster not in found]
+        assert not set(born) & ever
+        assert len(set(ids)) == len(ids)
+        ever, highest = ever | set(ids), max(highest, *ids)
+
+
+def events(pairs, old, new, highest=9):
+    before, after = (pd.Series([p[side] for p in pairs], dtype="int64") for side in (0, 1))
+    found = segment_events(before, after, old, new, highest)
+    return [(e.event, e.before, e.after, None if np.isnan(e.overlap) else round(e.overlap, 2)) for e in found]
+
+
+def test_a_planted_split_is_one_and_the_larger_part_keeps_the_id():
+    assert events([(1, 1)] * 6 + [(1, 10)] * 4 + [(2, 2)] * 9, [1, 2], [1, 2, 10]) == [
+        ("split", (1,), (1, 10), 1.0), ("survived", (2,), (2,), 1.0),
+    ]  # fmt: skip
+
+
+def test_a_planted_merger_is_one():
+    assert events([(1, 10)] * 5 + [(2, 10)] * 5 + [(3, 3)] * 9, [1, 2, 3], [3, 10]) == [
+        ("merged", (1, 2), (10,), 1.0), ("survived", (3,), (3,), 1.0),
+    ]  # fmt: skip
+
+
+def test_a_planted_birth_and_a_planted_death():
+    pairs = [(1, 10)] * 3 + [(2, 10)] * 3 + [(3, 10)] * 3 + [(4, 1)] * 3 + [(4, 2)] * 3 + [(4, 3)] * 3 + [(i, i) for i in (1, 2, 3)] * 9
+    assert [e[:3] for e in events(pairs, [1, 2, 3, 4], [1, 2, 3, 10]) if e[0] != "survived"] == [("born", (), (10,)), ("died", (4,), ())]
+
+
+def test_an_id_that_was_given_before_is_restored_and_not_born():
+    assert ("restored", (), (2,), None) in events([(1, 1)] * 5, [1], [1, 2], highest=3)
+    assert ("born", (), (4,), None) in events([(1, 1)] * 5, [1], [1, 4], highest=3)
+
+
+def test_a_segment_without_customers_survives_where_its_id_does():
+    assert events([(1, 1)] * 5, [1, 2], [1, 2]) == [("survived", (1,), (1,), 1.0), ("survived", (2,), (2,), None)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 10, 11])), max_size=40), st.randoms(use_true_random=False))
+def test_every_segment_of_either_model_is_in_an_event_whatever_the_order_of_customers(pairs, random):
+    found = events(pairs, [1, 2, 3, 4], [1, 2, 10, 11])
+    assert {i for e in found for i in e[1]} >= {3, 4}
+    assert {i for e in found for i in e[2]} >= {10, 11}
+    assert {i for e in found for i in (*e[1], *e[2])} == {1, 2, 3, 4, 10, 11}
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert events(shuffled, [4, 3, 2, 1], [11, 10, 2, 1]) == found
+
+
+def test_a_changed_character_is_an_event():
+    assert [e.before for e in changed_characters({1: "loyal", 2: "new", 3: "new"}, {1: "champions", 2: "new", 4: "new"})] == [(1,)]

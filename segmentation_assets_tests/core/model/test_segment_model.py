@@ -1,0 +1,310 @@
+"""The model in force: kept as rows without loss, carried forward unchanged, and retrained without losing who is who."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.rfm_grid import rfm_grid
+from segmentation_assets.core.clustering.families import SelectionSettings
+from segmentation_assets.core.model.champion import Circumstances, next_model
+from segmentation_assets.core.model.drift import DriftRule
+from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.training import Past, Wanted
+from segmentation_assets.core.segments import segment_events
+from segmentation_assets_tests.builders import features
+
+COLUMNS = ("recency_days", "frequency", "monetary")
+ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, bootstraps=5, splits=1, seed=1, diagnostics=False)
+DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
+GOOD = [(1, 20, 900), (2, 22, 1000), (1, 24, 1100)]
+POOR = [(70, 1, 5), (75, 2, 6), (80, 1, 7)]
+SHOP = features(*GOOD, *POOR)
+
+
+def train(frame=SHOP, previous=None, day=DAY, features=COLUMNS, k=2, seed=1, settings_digest="digest", past=None):
+    ask = replace(ASK, business_k=k, fallback_k=k, seed=seed)
+    return next_model(frame, previous, Wanted(features, ask, settings_digest), day, now=Circumstances(past=past))
+
+
+def read_back(model):
+    return SegmentModel.from_frame(model.to_frame().sample(frac=1, random_state=1))
+
+
+def test_two_groups_of_customers_are_two_segments():
+    ids = train().assign(SHOP)["segment_id"].tolist()
+    assert ids[:3] == [ids[0]] * 3
+    assert ids[3:] == [ids[3]] * 3
+    assert {ids[0], ids[3]} == {1, 2}
+
+
+def test_a_model_read_back_assigns_everyone_the_same_to_the_last_bit():
+    model = train()
+    others = features(*((r, f, m) for r in (0, 33, 90) for f in (1, 7) for m in (0, 123.456)))
+    pd.testing.assert_frame_equal(read_back(model).assign(others), model.assign(others), check_exact=True)
+
+
+def test_a_model_read_back_knows_all_that_was_written():
+    model = train()
+    read = read_back(model)
+    assert (read.segments, read.provenance, read.references) == (model.segments, model.provenance, model.references)
+    np.testing.assert_array_equal(read.sample, model.sample)
+    np.testing.assert_array_equal(read.yardstick, model.yardstick)
+    assert (repr(read.candidates), len(read.candidates) > 1) == (repr(model.candidates), True)  # NaN is not equal to itself
+
+
+def test_what_had_drifted_is_read_back_with_the_model_it_led_to():
+    model = train(features(*POOR), previous=train(SHOP.assign(region=["n", "s"] * 3)), day=LATER)
+    assert set(model.drifted["kind"]) == {"feature", "segment_mix", "distance", "joint"}
+    pd.testing.assert_frame_equal(read_back(model).drifted, model.drifted, check_exact=True)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(st.none() | st.floats(0, 1e4), st.integers(1, 99), st.floats(-1e3, 1e6)), max_size=6), st.integers(2, 4))
+def test_whatever_the_customers_the_model_read_back_is_the_same(customers, k):
+    frame = features(*customers)
+    model = train(frame, k=k)
+    pd.testing.assert_frame_equal(read_back(model).assign(frame), model.assign(frame), check_exact=True)
+
+
+def test_lost_rows_are_refused():
+    rows = train().to_frame()
+    with pytest.raises(ValueError, match="lost its provenance rows"):
+        SegmentModel.from_frame(rows[rows["component"] != "provenance"])
+
+
+def test_everyone_who_is_not_active_has_a_segment_by_rule_and_no_distance():
+    others = pd.concat([features((400, 0, 0), status="lapsed"), features((None, 0, 0), status="prospect")])
+    found = train().assign(others)
+    assert found["segment_id"].tolist() == [LAPSED, PROSPECT]
+    assert found["segment_name"].tolist() == ["Lapsed", "Prospects"]
+    assert found[["distance", "confidence"]].isna().all(axis=None)
+
+
+def test_without_active_customers_there_is_no_cluster_but_a_model():
+    model = train(features((400, 0, 0), status="lapsed"))
+    assert (model.clusters, model.segments, model.provenance.k) == (None, (), 0)
+    assert "No customers are active, so there are no segments by model." in model.provenance.reason
+
+
+def test_active_customers_whom_a_model_without_clusters_meets_are_unassigned():
+    assert set(train(features()).assign(SHOP)["segment_id"]) == {NOISE}
+
+
+@pytest.mark.parametrize(
+    ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 2)]
+)
+def test_few_or_identical_customers_give_as_many_segments_as_there_are_kinds(customers, k):
+    model = train(features(*customers), k=3)
+    assert (model.provenance.k, len(model.segments)) == (k, k)
+    said = "There is 1 segment instead of 3." if k == 1 else "so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_few_customers_who_differ_are_never_told_to_be_alike():
+    """Three customers of two orders each, as a shop's first month may have."""
+    model = train(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), k=5)
+    assert [s.segment_id for s in model.segments] == [1, 2, 3]
+    assert model.provenance.reason.endswith(" Only 3 customers are active, so there are 3 segments instead of 5.")
+    assert "cuts it in 3: customers differ too little for the business's 5" in model.provenance.tier_reason
+
+
+def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
+    ask = replace(ASK, k_min=4, k_max=6, business_k=5, fallback_k=4)
+    model = next_model(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), None, Wanted(COLUMNS, ask, "digest"), DAY)
+    assert model.provenance.k == 3
+
+
+@pytest.mark.parametrize(
+    ("past", "why"),
+    [
+        (None, "there was no earlier snapshot to judge it by."),
+        (Past(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
+        (
+            Past(SHOP, np.zeros(6)),
+            "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain.",
+        ),
+    ],
+)
+def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_grid(past, why):
+    assert train(past=past).provenance.tier_reason.endswith(f"Not yet validated when it was chosen: {why}")
+
+
+def test_how_many_combinations_many_customers_take_is_said():
+    model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
+    said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
+    assert model.provenance.reason.endswith(said)
+
+
+def test_customers_who_are_alike_only_once_extremes_are_moved_are_told_so():
+    one = train(features((1, 1, 1), *[(5, 2, 10)] * 250, (90, 9, 999)), k=3)
+    assert "alike in the features used once extreme values are moved (model.winsorize)" in one.provenance.tier_reason
+
+
+def test_a_constant_feature_and_one_that_is_missing_for_all_change_no_segment():
+    frame = SHOP.assign(same=1.0, none=np.nan)
+    with_them = train(frame, features=(*COLUMNS, "same", "none"))
+    assert with_them.assign(frame)["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
+
+
+def test_customers_with_a_missing_feature_are_placed_and_it_is_told_for_whom():
+    frame = SHOP.assign(age=[20.0, np.nan, 24, 60, 62, 64])
+    placed = train(frame, features=(*COLUMNS, "age")).assign(frame)
+    assert placed["imputed_features"].fillna("").tolist() == ["", "age", "", "", "", ""]
+    assert placed["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
+
+
+def test_features_that_are_all_constant_give_one_segment():
+    assert train(SHOP.assign(same=1.0), features=("same",)).provenance.k == 1
+
+
+def test_an_unknown_feature_is_named_with_those_there_are():
+    with pytest.raises(ValueError, match=r"model\.features: age is not a feature\. Choose from: frequency, monetary, "):
+        train(features=("age",))
+
+
+def test_the_order_of_customers_is_of_no_account():
+    shuffled = SHOP.iloc[[5, 2, 0, 4, 1, 3]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(train(shuffled).to_frame(), train().to_frame(), check_exact=True)
+
+
+def test_a_model_is_carried_forward_with_all_it_has():
+    model = train()
+    carried = train(features(*POOR), previous=model, day=LATER)
+    assert carried.provenance.decision == "carried forward"
+    assert "The model of 2024-02-01 is carried forward" in carried.provenance.reason
+    same = replace(carried.provenance, decision=model.provenance.decision, reason=model.provenance.reason)
+    assert same == model.provenance
+    pd.testing.assert_frame_equal(carried.assign(SHOP), model.assign(SHOP), check_exact=True)
+    assert [(s.segment_id, s.name) for s in carried.segments] == [(s.segment_id, s.name) for s in model.segments]
+    assert carried.references == model.references
+
+
+def test_carried_forward_twice_is_carried_forward_once():
+    once = train(previous=train(), day=LATER)
+    assert train(previous=once, day=dt.date(2024, 4, 1)).provenance == once.provenance
+
+
+def test_changed_settings_train_again_and_survivors_keep_their_id_and_name():
+    old = train()
+    new = train(previous=old, day=LATER, settings_digest="other", seed=2)
+    assert (new.provenance.decision, new.provenance.fitted_snapshot) == ("trained", "2024-03-01")
+    assert "settings of the model have changed" in new.provenance.reason
+    assert set(new.segments) == set(old.segments)
+    assert new.assign(SHOP)["segment_id"].tolist() == old.assign(SHOP)["segment_id"].tolist()
+    assert new.provenance.model_version != old.provenance.model_version
+
+
+def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its_own():
+    middle = [(30, 8, 90), (31, 8, 95), (32, 9, 99)]
+    old = train(features(*GOOD, *POOR))
+    new = train(features(*GOOD, *POOR, *middle), previous=old, day=LATER, k=3, settings_digest="other")
+    assert {s.segment_id for s in new.segments} > {s.segment_id for s in old.segments} or len({s.segment_id for s in new.segments}) == 3
+    assert min({s.segment_id for s in new.segments} - {s.segment_id for s in old.segments}) == 3
+    assert len({s.name for s in new.segments}) == 3
+
+
+def test_what_became_of_segments_without_active_customers_is_not_said_in_percent():
+    before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
+    sentences = segment_events.events(before, now, SHOP.iloc[:0])["sentence"].tolist()
+    assert not [sentence for sentence in sentences if "%" in sentence]
+    kept = "survived the change of model: no active customer is in the old or the new."
+    assert [sentence.endswith(kept) for sentence in sentences].count(True) == 2
+    assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
+
+
+def test_an_id_that_died_is_not_given_again():
+    two = train()
+    one = train(features(*[GOOD[0]] * 4), previous=two, settings_digest="one")  # all alike: one segment
+    again = train(previous=one, k=2, settings_digest="two")
+    assert not {s.segment_id for s in again.segments} & {1, 2} - {s.segment_id for s in one.segments}
+    assert again.provenance.highest_segment_id == max(s.segment_id for s in again.segments)
+
+
+def test_a_model_without_clusters_is_replaced_as_soon_as_there_are_customers():
+    empty = train(features())
+    assert train(features(), previous=empty, day=LATER).provenance.decision == "carried forward"
+    found = train(previous=empty, day=LATER)
+    assert found.provenance.decision == "trained"
+    assert "had no active customers to learn from" in found.provenance.reason
+
+
+def test_versions_differ_with_the_settings_and_with_the_customers():
+    versions = {train().provenance.model_version, train(settings_digest="x").provenance.model_version}
+    assert len(versions | {train(features(*GOOD, (99, 9, 9))).provenance.model_version}) == 3
+
+
+def test_tenure_grows_with_time_and_is_no_reference_for_drift():
+    assert {reference.subject for reference in train().references if reference.kind == "feature"} == set(COLUMNS)
+
+
+def test_the_mix_at_training_is_kept():
+    (mix,) = (reference for reference in train().references if reference.kind == "segment_mix")
+    assert (mix.levels, mix.shares, mix.customers) == (("1", "2"), (0.5, 0.5, 0.0, 0.0), 6)
+
+
+def test_distances_at_training_are_of_customers_whom_their_prototypes_have_not_seen():
+    model = train()
+    (distance,) = (reference for reference in model.references if reference.kind == "distance")
+    assert distance.customers == 3
+    assert len(model.yardstick) == 2
+
+
+def test_too_few_customers_have_no_honest_distances():
+    model = train(features(*GOOD[:2]))
+    assert {reference.kind for reference in model.references} == {"feature", "segment_mix"}
+    assert "distance" not in {kind for kind, _, _ in model.shifts(SHOP, DriftRule())}
+
+
+def test_the_order_of_customers_is_of_no_account_to_drift():
+    model, later = train(features(*GOOD * 10, *POOR * 10)), features(*((3 * i, 1 + i % 7, 10.0 * i) for i in range(40)))
+    shuffled = later.sample(frac=1, random_state=3).reset_index(drop=True)
+    assert repr(model.shifts(shuffled, DriftRule())) == repr(model.shifts(later, DriftRule()))
+
+
+def test_a_model_says_its_tier_and_keeps_what_was_tried():
+    model = train()
+    assert model.provenance.tier == "convenient"
+    assert "Not yet validated" in model.provenance.tier_reason
+    assert [c.reason for c in model.candidates if c.chosen] == [model.provenance.tier_reason]
+    assert model.candidates[-1].algorithm == "rfm_grid"
+
+
+def test_a_model_carried_forward_leaves_what_was_tried_to_its_own_snapshot():
+    assert train(previous=train(), day=LATER).candidates == ()
+
+
+# Orders alone say what comes; recency and spend are noise that k-means cuts too.
+RNG = np.random.default_rng(3)
+MANY = features(*zip(RNG.integers(0, 90, 300) * 1.0, RNG.integers(1, 30, 300) * 1.0, RNG.lognormal(3, 2, 300), strict=True))
+GRID_WINS = Past(MANY, np.asarray(rfm_grid(MANY["recency_days"], MANY["frequency"])["segment"] == "champions", dtype=float))
+
+
+def test_where_the_grid_says_more_of_what_followed_it_is_published_with_its_names():
+    model = train(MANY, past=GRID_WINS)
+    assert isinstance(model.clusters, GridModel)
+    assert (model.provenance.tier, model.provenance.algorithm, model.provenance.k) == ("grid", "rfm_grid", 10)
+    expected = rfm_grid(MANY["recency_days"], MANY["frequency"])["segment"].str.capitalize()
+    assert model.assign(MANY)["segment_name"].tolist() == expected.tolist()
+
+
+def test_a_grid_is_read_back_carried_forward_and_places_new_customers():
+    model = read_back(train(MANY, past=GRID_WINS))
+    later = train(MANY, previous=model, day=LATER)
+    assert later.provenance.decision == "carried forward"
+    assert later.assign(features((0, 99, 1), (400, 1, 1)))["segment_name"].tolist() == ["Champions", "Hibernating"]
+
+
+def test_a_grid_cut_again_keeps_its_ids_and_one_after_a_model_gets_new_ones():
+    model = train(MANY)
+    grid = train(MANY, previous=model, settings_digest="x", past=GRID_WINS)
+    again = train(MANY, previous=grid, settings_digest="y", past=GRID_WINS)
+    assert min(s.segment_id for s in grid.segments) > model.provenance.highest_segment_id
+    assert again.segments == grid.segments
+    assert len({s.name for s in (*model.segments, *grid.segments)}) == len(model.segments) + 10

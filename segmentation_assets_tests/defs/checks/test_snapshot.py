@@ -1,0 +1,275 @@
+"""A check that never fails checks nothing: each one on rows that tie out, and on rows that do not."""
+
+import dagster as dg
+import pytest
+
+from segmentation_assets.defs.checks import snapshot
+from segmentation_assets.defs.partitions import LOADED
+from segmentation_assets_tests.builders import D1, D2, D3, put
+
+CUSTOMERS = ("raw_customers", "raw_transactions", "raw_events", "customers", "transactions", "events", "rejected_rows")
+
+
+def outcome(check, lake, key=D1):
+    function = check.node_def.compute_fn.decorated_fn
+    return function(dg.build_op_context(partition_key=key), lake)
+
+
+def verdict(check, lake, key=D1):
+    found = outcome(check, lake, key)
+    return found.passed, found.description
+
+
+def put_sources(lake, raw, clean, rejected):
+    """As many rows of each source as given, raw, clean and rejected: (customers, transactions, events)."""
+    for name, r, c in zip(("customers", "transactions", "events"), raw, clean, strict=True):
+        put(lake, f"raw_{name}", D1, *[{}] * r)
+        put(lake, name, D1, *[{"registered": True}] * c if name == "customers" else [{}] * c)
+    names = zip(("customers", "transactions", "events"), rejected, strict=True)
+    put(lake, "rejected_rows", D1, *[{"source": name} for name, n in names for _ in range(n)])
+
+
+def test_rows_in_are_clean_and_rejected_rows(lake):
+    put_sources(lake, raw=(3, 2, 1), clean=(2, 1, 1), rejected=(1, 1, 0))
+    assert verdict(snapshot.every_row_accounted_for, lake) == (True, None)
+
+
+def test_customers_seen_only_in_orders_came_from_no_record(lake):
+    put_sources(lake, raw=(1, 1, 0), clean=(1, 1, 0), rejected=(0, 0, 0))
+    put(lake, "customers", D1, {"customer_id": "a", "registered": True}, {"customer_id": "b", "registered": False})
+    assert verdict(snapshot.every_row_accounted_for, lake) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("clean", "rejected", "problem"),
+    [
+        ((1, 1, 1), (1, 1, 0), "customers: 3 rows in, 1 clean and 1 rejected"),
+        ((2, 1, 1), (1, 0, 0), "transactions: 2 rows in, 1 clean and 0 rejected"),
+        ((2, 2, 1), (1, 1, 0), "transactions: 2 rows in, 2 clean and 1 rejected"),
+        ((2, 1, 0), (1, 1, 0), "events: 1 row in, 0 clean and 0 rejected"),
+    ],
+)
+def test_a_row_that_is_lost_or_counted_twice_is_found(lake, clean, rejected, problem):
+    put_sources(lake, raw=(3, 2, 1), clean=clean, rejected=rejected)
+    assert verdict(snapshot.every_row_accounted_for, lake) == (False, problem)
+
+
+def put_placed(lake, known, placed):
+    put(lake, "customers", D1, *({"customer_id": c} for c in known))
+    put(lake, "customer_segments", D1, *({"customer_id": c} for c in placed))
+
+
+def test_every_customer_has_a_segment(lake):
+    put_placed(lake, known="ab", placed="ba")
+    assert verdict(snapshot.every_customer_in_one_segment, lake) == (True, None)
+
+
+def test_a_customer_without_a_segment_is_found(lake):
+    put_placed(lake, known="abc", placed="a")
+    assert verdict(snapshot.every_customer_in_one_segment, lake) == (False, "customers without a segment: 2")
+
+
+def test_a_customer_whom_nobody_knows_is_found(lake):
+    put_placed(lake, known="a", placed="ab")
+    assert verdict(snapshot.every_customer_in_one_segment, lake) == (False, "customers in a segment but not known: 1")
+
+
+def put_sizes(lake, **first):
+    put(lake, "customer_features", D1, *({"customer_id": c, "monetary": 25.0} for c in "abcd"))
+    one = {"segment_id": 1, "customers": 3, "share": 0.75, "revenue": 75.0} | first
+    put(lake, "segments", D1, one, {"segment_id": 2, "customers": 1, "share": 0.25, "revenue": 25.0})
+
+
+def test_sizes_shares_and_revenue_agree_with_the_customers(lake):
+    put_sizes(lake)
+    assert verdict(snapshot.sizes_and_revenue_tie_out, lake) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"customers": 4}, "customers: 5 in segments, 4 expected"),
+        ({"share": 0.5}, "sum of shares: 0.75 in segments, 1.0 expected"),
+        ({"revenue": 75.01}, "revenue: 100.01 in segments, 100.0 expected"),
+    ],
+)
+def test_a_sum_that_does_not_agree_is_found(lake, wrong, problem):
+    put_sizes(lake, **wrong)
+    assert verdict(snapshot.sizes_and_revenue_tie_out, lake) == (False, problem)
+
+
+def test_no_customers_tie_out_with_no_segments(lake):
+    put(lake, "customer_features", D1)
+    put(lake, "segments", D1)
+    passed, problem = verdict(snapshot.sizes_and_revenue_tie_out, lake)
+    assert passed, problem
+
+
+def put_moves(lake, *moves):
+    put(lake, "customer_segments", D1, *({"customer_id": c, "segment_id": s} for c, s in (("a", 1), ("b", 1), ("c", 2))))
+    put(lake, "customer_segments", D2, *({"customer_id": c, "segment_id": s} for c, s in (("a", 1), ("b", 2), ("new", 2))))
+    put(lake, "segment_transitions", D2, *({"from_segment_id": f, "to_segment_id": t, "customers": n} for f, t, n in moves))
+
+
+ALL_MOVES = ((1, 1, 1), (1, 2, 1), (2, None, 1), (None, 2, 1))
+
+
+def test_moves_sum_to_the_sizes_on_both_sides(lake):
+    put_moves(lake, *ALL_MOVES)
+    assert verdict(snapshot.sums_equal_segment_sizes, lake, D2) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("lost", "problem"),
+    [
+        (0, "to segment 1: 0 moved, 1 in the segment; from segment 1: 1 moved, 2 in the segment"),
+        (2, "from segment 2: 0 moved, 1 in the segment"),
+        (3, "to segment 2: 1 moved, 2 in the segment"),
+    ],
+)
+def test_a_move_that_is_lost_is_found(lake, lost, problem):
+    put_moves(lake, *(move for i, move in enumerate(ALL_MOVES) if i != lost))
+    assert verdict(snapshot.sums_equal_segment_sizes, lake, D2) == (False, problem)
+
+
+def test_a_move_into_a_segment_that_has_nobody_is_found(lake):
+    put_moves(lake, *ALL_MOVES, (None, 9, 1))
+    passed, problem = verdict(snapshot.sums_equal_segment_sizes, lake, D2)
+    assert (passed, problem) == (False, "to segment 9: 1 moved, 0 in the segment")
+
+
+def test_history_is_complete_where_every_earlier_snapshot_was_collected(lake):
+    for key in (D1, D2):
+        put(lake, "customer_activity", key)
+    assert verdict(snapshot.history_is_complete, lake, D2) == (True, None)
+
+
+def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
+    for key in (D1, D3):
+        put(lake, "customer_activity", key)
+    found = outcome(snapshot.history_is_complete, lake, D3)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == f"never run: {D2}. Run them first: segmentation run --from {D2} --to {D3}"
+
+
+@pytest.mark.parametrize(
+    ("features", "problem"),
+    [
+        (("frequency", "monetary"), None),
+        (
+            ("events", "campaigns_received"),
+            "events and campaigns_received say the same (Spearman +0.98) and count twice in the clustering: of model.features, take out "
+            "campaigns_received and keep events.",
+        ),
+    ],
+)
+def test_a_redundant_pair_is_a_warning_only_where_both_enter_the_clustering(lake, features, problem):
+    same = {"feature_a": "events", "feature_b": "campaigns_received", "spearman": 0.98, "redundant": True, "take_out": "campaigns_received"}
+    other = {"feature_a": "frequency", "feature_b": "monetary", "spearman": 0.8, "redundant": False, "customers": 10}
+    put(lake, "feature_correlations", D1, same | {"customers": 10}, other)
+    settings = LOADED.model_copy(update={"model": LOADED.model.model_copy(update={"features": features})})
+    function = snapshot.features_are_not_redundant.node_def.compute_fn.decorated_fn
+    found = function(dg.build_op_context(partition_key=D1), lake, settings)
+    assert (found.passed, found.description, found.severity) == (problem is None, problem, dg.AssetCheckSeverity.WARN)
+    assert set(found.metadata) == {"events, campaigns_received"}  # named in any case
+
+
+def drift_row(kind, subject, value, flagged):
+    return {"kind": kind, "subject": subject, "statistic": "psi", "value": value, "q_value": 0.002, "flagged": flagged}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("feature", "features_have_not_drifted"), ("segment_mix", "segment_mix_has_not_drifted"), ("distance", "customers_lie_as_near"),
+        ("joint", "training_is_not_told_apart"),
+    ],
+)  # fmt: skip
+def test_drift_is_a_warning_that_names_what_drifted_most_first(lake, kind, name):
+    check = next(c for c in snapshot.ALL_CHECKS if c.check_key.name == name)
+    put(lake, "drift_report", D1, drift_row(kind, "a", 0.2, True), drift_row(kind, "b", 0.3, True), drift_row(kind, "c", 0.9, False))
+    found = outcome(check, lake)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == "changed since training: b (PSI 0.30, q = 0.002), a (PSI 0.20, q = 0.002)"
+
+
+def test_drift_of_the_mix_is_no_drift_of_a_feature(lake):
+    features = next(c for c in snapshot.ALL_CHECKS if c.check_key.name == "features_have_not_drifted")
+    put(lake, "drift_report", D1, drift_row("segment_mix", "segments", 0.2, True), drift_row("feature", "a", 0.01, False))
+    assert verdict(features, lake) == (True, None)
+
+
+UNMEASURED = {"value": None, "q_value": None, "flagged": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "there was no model before to compare with"),
+        ([{"kind": "feature", "subject": "a", **UNMEASURED}], "no customer is active, or none was when the model was trained"),
+        (
+            [drift_row("feature", "a", 0.01, False), {"kind": "joint", "subject": "all", **UNMEASURED}],
+            "fewer than 20 customers are active, or were when the model was trained",
+        ),
+        (
+            [drift_row("feature", "a", 0.01, False)],
+            "the model before keeps none to compare with, because it is a grid or had too few customers",
+        ),
+    ],
+)
+def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
+    put(lake, "drift_report", D1, *rows)
+    check = next(c for c in snapshot.ALL_CHECKS if c.check_key.name == "training_is_not_told_apart")
+    assert verdict(check, lake) == (True, f"Not measured: {why}.")
+
+
+def test_nothing_to_look_for_is_said(lake):
+    put(lake, "customer_activity", D1)
+    assert verdict(snapshot.history_is_complete, lake) == (True, "Nothing to look for: no snapshot is before this one.")
+
+
+def with_settings(check, lake, **sections):
+    settings = LOADED.model_copy(update={name: getattr(LOADED, name).model_copy(update=own) for name, own in sections.items()})
+    function = check.node_def.compute_fn.decorated_fn
+    return function(dg.build_op_context(partition_key=D1), lake, settings)
+
+
+@pytest.mark.parametrize("pairs", [[], [{"feature_a": "frequency", "feature_b": "monetary", "spearman": 1.0, "customers": 9}]])
+def test_features_of_too_few_customers_are_not_told_apart(lake, pairs):
+    put(lake, "feature_correlations", D1, *pairs)
+    found = with_settings(snapshot.features_are_not_redundant, lake, model={"features": ("frequency", "monetary")})
+    assert found.passed and found.description.startswith("Not measured: no two features of model.features")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "when_low", "passed", "severity"),
+    [
+        (("as usual", "not measured"), "stop", True, "WARN"), (("empty", "as usual"), "warn", False, "WARN"),
+        (("empty", "as usual"), "stop", False, "ERROR"), (("as usual", "low"), "stop", False, "ERROR"),
+        (("ends early", "as usual"), "stop", False, "WARN"),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low, passed, severity):
+    put(lake, "source_volume", D1, *({"source": s, "verdict": v, "sentence": f"{s}: {v}."} for s, v in zip("ab", verdicts, strict=True)))
+    found = with_settings(snapshot.volume_is_as_usual, lake, volume={"when_low": when_low})
+    assert (found.passed, found.severity.value) == (passed, severity)
+    said = [f"{s}: {v}." for s, v in zip("ab", verdicts, strict=True) if passed or v not in ("as usual", "not measured")]
+    assert found.description == " ".join([*said, *([snapshot.GO_ON] if severity == "ERROR" else [])])
+
+
+@pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])
+def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
+    (check,) = (c for c in snapshot.ALL_CHECKS if c.check_key.name == "no_decision_to_look_at")
+    put(lake, "model_registry", D1, {"model_version": "m", "decision": decision, "reason": "It was better."})
+    found = outcome(check, lake)
+    assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, "It was better.")
+    put(lake, "model_registry", D1, {"model_version": "m", "decision": "carried forward", "reason": "Nothing drifted."})
+    assert verdict(check, lake) == (True, None)
+
+
+def test_sums_stop_what_is_downstream_and_warnings_do_not():
+    blocking = {spec.name for check in snapshot.ALL_CHECKS for spec in check.check_specs if spec.blocking}
+    assert blocking == {
+        "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
+        "volume_is_as_usual",
+    }  # fmt: skip

@@ -1,0 +1,65 @@
+"""The report is one file that needs nothing else, and shows every picture that was drawn."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from segmentation_assets.report import report
+
+PNG = b"\x89PNG"
+
+
+class Page(HTMLParser):
+    """The headings, pictures and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_pictures_are_embedded_under_their_headings_with_a_caption():
+    page = Page(report.html("2018-01-01", {"cohorts": PNG, "flow": PNG}))
+    assert [heading["id"] for heading in page.of("h2")] == ["segments", "orders-and-revenue"]
+    assert [(i["alt"], i["src"]) for i in page.of("img")] == [
+        ("Where customers went since the snapshot before.", "data:image/png;base64,iVBORw=="),
+        ("Who comes back, and what they bring, by the time of the first order.", "data:image/png;base64,iVBORw=="),
+    ]
+
+
+def test_a_picture_of_no_section_comes_last_under_its_name_which_cannot_be_markup():
+    text = report.html("2018-01-01", {"<b>new_one": PNG, "cohorts": PNG})
+    assert [heading["id"] for heading in Page(text).of("h2")] == ["orders-and-revenue", "further-pictures"]
+    assert "&lt;b&gt;new one." in text
+    assert "<b>" not in text
+
+
+def test_the_page_needs_nothing_from_elsewhere():
+    text = report.html("2018-01-01", {name: PNG for shown in report.SECTIONS.values() for name in shown})
+    assert not {tag for tag, _ in Page(text).found} & {"script", "link", "iframe", "object"}
+    assert all(address.startswith(("#", "data:image/png")) for address in re.findall(r'(?:src|href)="([^"]*)"', text))
+    assert "url(" not in text
+
+
+def test_without_pictures_the_report_says_why(tmp_path: Path):
+    page = report.write(tmp_path, "2018-01-01", {})
+    assert page == tmp_path / "reports" / "2018-01-01" / "index.html"
+    assert "exploration.pictures is off" in page.read_text()
+    assert [file.name for file in page.parent.iterdir()] == ["index.html"]
+
+
+@pytest.mark.slow
+def test_every_picture_of_the_demo_is_in_its_report_and_has_a_caption(demo: Path):
+    known = {name for shown in report.SECTIONS.values() for name in shown}
+    for folder in sorted((demo / "reports").iterdir()):
+        drawn = {file.stem for file in folder.glob("*.png")}
+        assert {figure["id"] for figure in Page((folder / "index.html").read_text()).of("figure")} == drawn
+        assert drawn <= known

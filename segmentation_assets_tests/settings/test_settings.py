@@ -1,0 +1,183 @@
+"""A wrong setting is refused with a sentence that says what to write instead."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import segmentation_assets
+from segmentation_assets.settings.loading import SETTINGS_VARIABLE, SettingsError, load_settings, settings_file
+from segmentation_assets.settings.playbook import PLAYBOOK
+
+SMALLEST = "snapshots: {first: 2017-04-01}\nsource: {kind: complete_journey}\n"
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("SEGMENTATION_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text, encoding="utf-8"):
+        file = tmp_path / "segmentation.yaml"
+        file.write_text(text, encoding=encoding)
+        return file
+
+    return write
+
+
+def refusal(file):
+    with pytest.raises(SettingsError) as refused:
+        load_settings(file)
+    return str(refused.value)
+
+
+def test_the_shipped_file_loads():
+    shipped = Path(segmentation_assets.__file__).parent.parent / "segmentation.yaml"
+    settings = load_settings(shipped)
+    assert settings.data_dir == shipped.parent / "data"
+    assert settings.snapshots.first.isoformat() == "2017-04-01"
+
+
+def test_a_wrong_key_is_named_with_the_nearest_right_one(written):
+    message = refusal(written(SMALLEST + "model: {sead: 1}"))
+    assert "model.sead: no such key. Did you mean seed? Allowed here: features, categorical, " in message
+
+
+def test_a_wrong_key_at_the_top_is_named_with_the_nearest_right_one(written):
+    assert "modell: no such key. Did you mean model?" in refusal(written(SMALLEST + "modell: {k: 3}"))
+
+
+def test_a_wrong_type_is_named_with_what_was_found(written):
+    assert "model.k: found 'five'; input should be a valid integer" in refusal(written(SMALLEST + "model: {k: five}"))
+
+
+def test_a_wrong_value_is_named_with_what_is_allowed(written):
+    assert "model.k: found 0; input should be greater than or equal to 2." in refusal(written(SMALLEST + "model: {k: 0}"))
+
+
+def test_a_wrong_word_is_named_with_the_words_allowed_and_the_nearest(written):
+    message = refusal(written(SMALLEST.replace("}", ", cadence: montly}", 1)))
+    assert "snapshots.cadence: found 'montly'; input should be 'monthly', 'weekly' or 'daily'. Did you mean monthly?" in message
+
+
+def test_an_unknown_kind_of_source_is_named_with_the_nearest(written):
+    said = refusal(written("snapshots: {first: 2017-04-01}\nsource: {kind: table}\n"))
+    assert "source.kind: found 'table'; allowed are complete_journey, tables. Did you mean tables?" in said
+
+
+def test_each_wrong_key_has_a_line_that_names_the_file(written):
+    file = written(SMALLEST + "model: {k: 0, seed: -1}")
+    assert [line.startswith(f"{file}: model.") for line in refusal(file).splitlines()] == [True, True]
+
+
+def test_a_missing_section_is_named(written):
+    assert "snapshots: is required and missing." in refusal(written("source: {kind: complete_journey}"))
+
+
+def test_smallest_k_above_largest_is_refused(written):
+    assert "model: k_min: 6 is above k_max: 3" in refusal(written(SMALLEST + "model: {k_min: 6, k_max: 3}"))
+
+
+def test_last_snapshot_before_the_first_is_refused(written):
+    assert "last: 2017-01-01 is before first: 2017-04-01" in refusal(written(SMALLEST.replace("}", ", last: 2017-01-01}", 1)))
+
+
+def test_the_environment_overrides_one_value_and_leaves_the_rest(written, monkeypatch):
+    monkeypatch.setenv("SEGMENTATION_MODEL__K", "7")
+    model = load_settings(written(SMALLEST + "model: {k: 3, seed: 9}")).model
+    assert (model.k, model.seed) == (7, 9)
+
+
+def test_a_wrong_value_in_the_environment_is_refused(written, monkeypatch):
+    monkeypatch.setenv("SEGMENTATION_MODEL__K", "many")
+    assert "model.k: found 'many'; input should be a valid integer" in refusal(written(SMALLEST))
+
+
+def test_an_unknown_variable_is_named_with_the_nearest_setting(written, monkeypatch):
+    monkeypatch.setenv("SEGMENTATION_MODLE__K", "7")
+    assert "SEGMENTATION_MODLE__K is not a setting. Did you mean SEGMENTATION_MODEL?" in refusal(written(SMALLEST))
+
+
+def test_an_unknown_key_in_a_variable_is_named_with_the_nearest_key(written, monkeypatch):
+    monkeypatch.setenv("SEGMENTATION_MODEL__SEAD", "7")
+    assert "model.sead: no such key. Did you mean seed?" in refusal(written(SMALLEST))
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path):
+    assert "no such settings file. Give one with --settings FILE" in refusal(tmp_path / "absent.yaml")
+
+
+def test_text_that_is_not_yaml_is_refused(written):
+    assert "cannot be read as YAML" in refusal(written("model: {k: 3"))
+
+
+def test_a_file_that_is_not_text_is_refused(written):
+    assert "cannot be read as YAML" in refusal(written("größe: 1", encoding="latin-1"))
+
+
+def test_a_list_is_refused(written):
+    assert "holds list, expected `key: value` lines" in refusal(written("- model"))
+
+
+def test_an_empty_file_lacks_its_required_sections(written):
+    assert "snapshots: is required and missing." in refusal(written(""))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(written):
+    assert load_settings(written(SMALLEST, encoding="utf-8-sig")).snapshots.first.isoformat() == "2017-04-01"
+
+
+def test_data_dir_is_relative_to_the_settings_file(written, tmp_path, monkeypatch):
+    file = written(SMALLEST + "data_dir: outputs")
+    monkeypatch.chdir("/")
+    assert load_settings(file).data_dir == tmp_path / "outputs"
+
+
+def test_data_dir_from_the_environment_is_relative_to_the_working_folder(written, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SEGMENTATION_DATA_DIR", "outputs")
+    assert load_settings(written(SMALLEST)).data_dir == elsewhere / "outputs"
+
+
+def test_a_play_of_ones_own_leaves_the_others_of_the_playbook(written):
+    playbook = load_settings(written(SMALLEST + "playbook: {new: {action: Call, channel: phone, priority: 1}}")).playbook
+    assert playbook["new"].action == "Call"
+    assert {kind: play for kind, play in playbook.items() if kind != "new"} == {k: p for k, p in PLAYBOOK.items() if k != "new"}
+
+
+def test_a_play_for_an_unknown_character_is_refused_with_the_nearest(written):
+    message = refusal(written(SMALLEST + "playbook: {champion: {action: Call, channel: phone, priority: 1}}"))
+    assert "playbook.champion" in message
+    assert "Did you mean champions?" in message
+
+
+def test_the_named_settings_file_goes_before_the_one_here(written, tmp_path, monkeypatch):
+    written(SMALLEST)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SETTINGS_VARIABLE, "/other.yaml")
+    assert settings_file() == Path("/other.yaml")
+
+
+def test_the_model_digest_changes_with_the_model_and_with_nothing_else(written):
+    plain, other_k, other_hour = (
+        load_settings(written(SMALLEST + more)) for more in ("", "model: {k: 6}", "schedule: {hour: 7}\ndrift: {psi_threshold: 0.3}")
+    )
+    assert plain.model_digest() == other_hour.model_digest() != other_k.model_digest()
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ("algorithms: [ward]", "kmeans is missing"),
+        ("weights: {age: 2}", "weights: age is not among the features"),
+        ("weights: {monetary: -1}", "model.weights.monetary: found -1; input should be greater than or equal to 0"),
+        ("categorical: [sex]", "categorical: sex is not among the features"),
+    ],
+)
+def test_what_the_choice_cannot_do_is_refused(written, model, problem):
+    assert problem in refusal(written(SMALLEST + f"model: {{{model}}}"))

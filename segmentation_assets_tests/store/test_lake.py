@@ -1,0 +1,191 @@
+"""A partition is whole or it is the old one, and the same rows are the same bytes."""
+
+import datetime as dt
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.store.lake import Lake, LakeError, partition_keys, to_frame
+from segmentation_assets.tables import BY_NAME
+from segmentation_assets.tables.audit import violations
+from segmentation_assets.tables.contract import Column, Contract, required
+from segmentation_assets_tests.builders import D1, D2, D3
+
+SALES = Contract(
+    "sales", "sale",
+    (required("id", "string", "Id."), Column("lines", "int64", "Lines."), Column("paid", "decimal(18, 4)", "Paid.")),
+    key=("id",),
+)  # fmt: skip
+
+
+def sales(*ids):
+    return pd.DataFrame({"id": ids, "lines": [1] * len(ids), "paid": [2.5] * len(ids)})
+
+
+def ids(lake, key=D1, contract=SALES):
+    return lake.read(contract, [key]).to_pandas()["id"].tolist()
+
+
+class PullsThePlug(DuckDBEngine):
+    def write(self, table, file):
+        file.write_bytes(b"half a fi")
+        raise KeyboardInterrupt
+
+
+def test_what_is_written_is_read(lake):
+    lake.stage(SALES, D1, sales("a", "b")).commit()
+    assert ids(lake) == ["a", "b"]
+
+
+def test_a_column_that_came_later_is_empty_in_partitions_written_before_it(lake):
+    lake.stage(SALES, D1, sales("old")).commit()
+    wider = Contract("sales", "sale", (*SALES.columns, Column("shop", "string", "Shop.")), key=("id",))
+    assert lake.read(wider, [D1]).to_pyarrow().to_pylist()[0]["shop"] is None
+    lake.stage(wider, D2, sales("new").assign(shop="north")).commit()
+    assert lake.read(wider, [D1, D2]).order_by("id").to_pyarrow()["shop"].to_pylist() == ["north", None]
+
+
+def test_a_crash_while_writing_leaves_the_old_partition(lake):
+    lake.stage(SALES, D1, sales("old")).commit()
+    with pytest.raises(KeyboardInterrupt):
+        Lake(lake.root, PullsThePlug()).stage(SALES, D1, sales("new"))
+    assert ids(lake) == ["old"]
+
+
+def test_a_crash_while_writing_leaves_no_rubbish(lake):
+    with pytest.raises(KeyboardInterrupt):
+        Lake(lake.root, PullsThePlug()).stage(SALES, D1, sales("new"))
+    assert [file for file in lake.root.rglob("*") if file.is_file()] == []
+
+
+def test_a_staged_partition_is_not_seen_before_it_is_committed(lake):
+    lake.stage(SALES, D1, sales("old")).commit()
+    staged = lake.stage(SALES, D1, sales("new"))
+    assert ids(lake) == ["old"]
+    staged.commit()
+    assert ids(lake) == ["new"]
+
+
+def test_a_staged_partition_can_be_looked_at(lake):
+    staged = lake.stage(SALES, D1, sales("new"))
+    assert lake.read_staged(staged).to_pandas()["id"].tolist() == ["new"]
+
+
+def test_a_discarded_partition_leaves_the_old_one_and_no_rubbish(lake):
+    lake.stage(SALES, D1, sales("old")).commit()
+    lake.stage(SALES, D1, sales("new")).discard()
+    assert ids(lake) == ["old"]
+    assert [file.name for file in lake.root.rglob("*") if file.is_file()] == ["part-0.parquet"]
+
+
+def test_a_discarded_partition_that_was_never_there_is_absent(lake):
+    lake.stage(SALES, D1, sales("new")).discard()
+    assert lake.keys("sales") == []
+
+
+def test_types_become_those_of_the_contract(lake):
+    lake.stage(SALES, D1, pd.DataFrame({"id": [7], "lines": [3.0], "paid": [1]})).commit()
+    row = lake.read(SALES, [D1]).to_pyarrow().to_pylist()[0]
+    assert row == {"id": "7", "lines": 3, "paid": Decimal("1.0000")}
+
+
+def test_the_128_bit_sum_of_integers_becomes_the_integer_of_the_contract(lake):
+    lines = ibis.memtable(pa.table({"id": ["a", "a"], "n": [1, 2]}))
+    summed = lines.group_by("id").agg(lines=lines.n.sum(), paid=ibis.literal(0))
+    lake.stage(SALES, D1, summed).commit()
+    assert pq.read_schema(lake.file("sales", D1)).field("lines").type == pa.int64()
+
+
+def test_columns_come_in_the_order_of_the_contract_and_others_are_left_out(lake):
+    lake.stage(SALES, D1, sales("a").assign(extra=1)[["extra", "paid", "lines", "id"]]).commit()
+    assert list(lake.read(SALES, [D1]).columns) == ["id", "lines", "paid"]
+
+
+def test_an_open_table_keeps_further_columns(lake):
+    records = pd.DataFrame({"row_number": [1], "source_file": ["f"], "customer_id": ["c"], "age": [40]})
+    records[["unread", "problem", "record"]] = None
+    lake.stage(BY_NAME["raw_customers"], D1, records).commit()
+    assert lake.read(BY_NAME["raw_customers"], [D1]).to_pandas()["age"].tolist() == [40]
+
+
+def test_a_missing_column_is_named_with_its_table(lake):
+    with pytest.raises(LakeError, match="sales: the computed table lacks lines, paid"):
+        lake.stage(SALES, D1, pd.DataFrame({"id": ["a"]}))
+
+
+def test_where_there_is_no_partition_there_are_no_rows_but_the_right_types(lake):
+    empty = lake.read(SALES, [D1])
+    assert {name: str(kind) for name, kind in empty.schema().items()} == {"id": "string", "lines": "int64", "paid": "decimal(18, 4)"}
+    assert empty.to_pandas().empty
+
+
+def test_without_a_partition_the_date_column_is_still_there_where_asked_for(lake):
+    assert "snapshot_date" in lake.read(SALES, [D1], dated=True).columns
+
+
+def test_several_snapshots_are_read_together_and_told_apart(lake):
+    for key in (D1, D2, D3):
+        lake.stage(SALES, key, sales(f"of {key}")).commit()
+    rows = lake.read(SALES, [D1, D3], dated=True).order_by("id").to_pyarrow().to_pylist()
+    assert [(row["snapshot_date"], row["id"]) for row in rows] == [(dt.date(2024, 2, 1), f"of {D1}"), (dt.date(2024, 4, 1), f"of {D3}")]
+
+
+def test_keys_of_a_table_come_oldest_first(lake):
+    for key in (D3, D1):
+        lake.stage(SALES, key, sales("a")).commit()
+    assert lake.keys("sales") == partition_keys(lake.root, "sales") == [D1, D3]
+
+
+def test_decimals_are_floats_in_a_frame(lake):
+    lake.stage(SALES, D1, sales("a")).commit()
+    frame = to_frame(lake.read(SALES, [D1]))
+    assert frame["paid"].dtype == "float64"
+    assert frame["paid"].tolist() == [2.5]
+
+
+@pytest.mark.parametrize("order", [["b", "a", "c"], ["c", "b", "a"]])
+def test_the_same_rows_in_any_order_are_the_same_bytes(lake, order):
+    one, other = lake.stage(SALES, D1, sales("a", "b", "c")), lake.stage(SALES, D2, sales(*order))
+    assert one.unfinished.read_bytes() == other.unfinished.read_bytes()
+    assert one.digest() == other.digest()
+
+
+def test_other_rows_have_another_digest(lake):
+    assert lake.stage(SALES, D1, sales("a")).digest() != lake.stage(SALES, D2, sales("b")).digest()
+
+
+def test_a_staged_partition_tells_how_many_rows_it_has_and_shows_the_first(lake):
+    staged = lake.stage(SALES, D1, sales(*"abcdefg"))
+    assert (staged.row_count(), list(staged.first_rows(5)[SALES.key[0]])) == (7, list("abcde"))
+
+
+def test_a_staged_partition_without_rows_has_none_to_show(lake):
+    staged = lake.stage(SALES, D1, sales())
+    assert (staged.row_count(), len(staged.first_rows(5))) == (0, 0)
+
+
+ROW = st.tuples(st.text(max_size=3), st.none() | st.integers(-(2**63), 2**63 - 1), st.none() | st.decimals(-(10**9), 10**9, places=4))
+
+
+@given(st.lists(ROW, unique_by=lambda row: row[0], max_size=4))
+def test_any_rows_come_back_as_they_were(rows):
+    arrow = pa.schema({"id": pa.string(), "lines": pa.int64(), "paid": pa.decimal128(18, 4)})
+    written = [dict(zip(arrow.names, row, strict=True)) for row in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(Path(folder), ENGINE)
+        lake.stage(SALES, D1, ibis.memtable(pa.Table.from_pylist(written, schema=arrow))).commit()
+        read = lake.read(SALES, [D1])
+        assert violations(SALES, read) == {}
+        assert sorted(read.to_pyarrow().to_pylist(), key=lambda r: r["id"]) == sorted(written, key=lambda r: r["id"])
+
+
+ENGINE = DuckDBEngine(threads=2)

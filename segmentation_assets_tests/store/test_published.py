@@ -1,0 +1,305 @@
+"""Publishing replaces the database whole, whoever holds it open, and loses nothing that anybody wrote."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from segmentation_assets.store import published as publish
+from segmentation_assets.store.published import PublishError, export, fingerprints, publish_snapshot, reading
+from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.contract import SNAPSHOT_DATE
+from segmentation_assets_tests.builders import D1, D2, put, put_snapshot
+
+
+@pytest.fixture
+def data_dir(lake):
+    return lake.root.parent
+
+
+@pytest.fixture
+def database(data_dir):
+    return data_dir / publish.DATABASE
+
+
+def segment(name, segment_id=1):
+    return {"segment_id": segment_id, "segment_name": name}
+
+
+def make(lake, key, fingerprint="f", **rows):
+    put_snapshot(lake, key, **rows)
+    return publish_snapshot(lake, lake.root.parent, key, fingerprint)
+
+
+def ask(data_dir, query):
+    with reading(data_dir) as connection:
+        return connection.sql(query).fetchall()
+
+
+NAMES = "SELECT CAST(snapshot_date AS VARCHAR), segment_name FROM segments ORDER BY ALL"
+
+HOLDER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read-only")
+connection.execute("SET threads = 1")
+for query in sys.stdin:
+    print(connection.sql(query).fetchall() if query.startswith("FROM") else connection.execute(query) and "done", flush=True)
+"""
+
+
+@contextmanager
+def held_open(database, mode):
+    """Another process that has the database open, as a function that runs a query there."""
+    command = [sys.executable, "-c", HOLDER, str(database), mode]
+    process = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)  # a program of our own
+
+    def run(query):
+        process.stdin.write(query + "\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    try:
+        yield run
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def notes_in(kept):
+    with duckdb.connect(str(kept)) as connection:
+        return connection.sql("FROM notes").fetchall()
+
+
+def test_a_snapshot_is_published_with_its_date(lake, data_dir):
+    published = make(lake, D1, segments=[segment("A"), segment("B", 2)])
+    assert ask(data_dir, NAMES) == [(D1, "A"), (D1, "B")]
+    assert (published.rows["segments"], published.snapshots, published.kept) == (2, 1, None)
+
+
+def test_publishing_again_replaces_the_rows_of_that_snapshot_only(lake, data_dir):
+    make(lake, D1, segments=[segment("A")])
+    make(lake, D2, segments=[segment("B")])
+    assert make(lake, D1, segments=[segment("C")]).snapshots == 2
+    assert ask(data_dir, NAMES) == [(D1, "C"), (D2, "B")]
+
+
+def test_a_snapshot_that_lacks_a_table_is_refused_and_the_database_stays(lake, data_dir, database):
+    make(lake, D1, segments=[segment("A")])
+    before = database.read_bytes()
+    put(lake, "segments", D2)
+    with pytest.raises(
+        PublishError, match=rf"Snapshot {D2} lacks raw_customers, .*Run the whole snapshot: segmentation run --snapshot {D2}"
+    ):
+        publish_snapshot(lake, data_dir, D2, "f")
+    assert database.read_bytes() == before
+
+
+def test_a_failure_halfway_leaves_the_database_and_the_next_publication_whole(lake, data_dir, monkeypatch):
+    make(lake, D1, segments=[segment("A")])
+    with monkeypatch.context() as patched:
+        patched.setattr(publish, "_remember", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            make(lake, D1, segments=[segment("half")])
+    assert ask(data_dir, NAMES) == [(D1, "A")]
+    make(lake, D2, segments=[segment("B")])
+    assert ask(data_dir, NAMES) == [(D1, "A"), (D2, "B")]
+
+
+def test_a_new_attribute_becomes_a_column_that_older_snapshots_lack(lake, data_dir):
+    make(lake, D1, customers=[{"customer_id": "a"}])
+    put_snapshot(lake, D2)
+    put(lake, "customers", D2, {"customer_id": "a", "age": 40}, age=pa.int64())
+    publish_snapshot(lake, data_dir, D2, "f")
+    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(None,), (40,)]
+
+
+def test_an_attribute_that_is_gone_again_leaves_its_column(lake, data_dir):
+    put_snapshot(lake, D1)
+    put(lake, "customers", D1, {"customer_id": "a", "age": 40}, age=pa.int64())
+    publish_snapshot(lake, data_dir, D1, "f")
+    make(lake, D2, customers=[{"customer_id": "a"}])
+    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(40,), (None,)]
+
+
+def test_every_table_is_there_and_has_a_comment(lake, data_dir):
+    make(lake, D1)
+    tables = "SELECT table_name, comment FROM duckdb_tables() UNION SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+    comments = dict(ask(data_dir, tables))
+    assert {c.name: comments[c.name] for c in CONTRACTS} == {c.name: c.description for c in CONTRACTS}
+    assert [name for name, comment in comments.items() if not comment] == []
+
+
+def test_every_column_of_every_contract_has_its_comment(lake, data_dir):
+    make(lake, D1)
+    found = {
+        (table, column): comment
+        for table, column, comment in ask(data_dir, "SELECT table_name, column_name, comment FROM duckdb_columns()")
+    }
+    expected = {(c.name, column.name): column.description for c in CONTRACTS for column in (SNAPSHOT_DATE, *c.columns)}
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_latest_views_show_the_latest_snapshot_whichever_was_published_last(lake, data_dir):
+    make(lake, D2, segments=[segment("B")], customer_segments=[{"customer_id": "new"}])
+    make(lake, D1, segments=[segment("A")], customer_segments=[{"customer_id": "old"}])
+    assert ask(data_dir, "SELECT segment_name FROM latest_segments") == [("B",)]
+    assert ask(data_dir, "SELECT customer_id FROM latest_customer_segments") == [("new",)]
+
+
+def test_order_lines_are_shown_with_their_snapshot(lake, data_dir):
+    make(lake, D1, transactions=[{"customer_id": "a"}])
+    make(lake, D2, transactions=[{"customer_id": "b"}])
+    lines = "SELECT CAST(snapshot_date AS VARCHAR), customer_id FROM transactions ORDER BY ALL"
+    assert ask(data_dir, lines) == [(D1, "a"), (D2, "b")]
+
+
+def test_order_lines_made_again_are_not_seen_before_they_are_published(lake, data_dir):
+    make(lake, D1, transactions=[{"customer_id": "a"}])
+    put(lake, "transactions", D1, {"customer_id": "unchecked"})
+    assert ask(data_dir, "SELECT customer_id FROM transactions") == [("a",)]
+    publish_snapshot(lake, data_dir, D1, "f")
+    assert ask(data_dir, "SELECT customer_id FROM transactions") == [("unchecked",)]
+
+
+def test_fingerprints_are_kept_by_snapshot(lake, data_dir):
+    assert fingerprints(data_dir) == {}
+    make(lake, D1, "one")
+    make(lake, D2, "two")
+    make(lake, D1, "three")
+    assert fingerprints(data_dir) == {D1: "three", D2: "two"}
+
+
+def test_before_anything_is_published_reading_says_what_to_run(data_dir):
+    with pytest.raises(PublishError, match="does not exist yet"), reading(data_dir):
+        pass
+
+
+def test_who_reads_while_a_snapshot_is_published_keeps_the_old_one_and_new_readers_see_the_new(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-only") as holder:
+        assert holder("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
+        assert make(lake, D1, segments=[segment("new")]).kept is None
+        assert holder("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
+        assert ask(data_dir, NAMES) == [(D1, "new")]
+
+
+def test_tables_are_read_from_the_master_while_another_program_keeps_the_public_file_to_itself(lake, data_dir, database):
+    make(lake, D1, segments=[segment("kept")])
+    with held_open(database, "read-write") as holder:
+        assert holder("FROM (SELECT segment_name FROM segments)") == "[('kept',)]"
+        with reading(data_dir) as connection:
+            assert connection.execute("SELECT segment_name FROM segments").fetchall() == [("kept",)]
+
+
+def test_who_holds_the_database_open_for_writing_does_not_stop_a_publication(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-write") as holder:
+        holder("FROM (SELECT 1)")
+        make(lake, D1, segments=[segment("new")])
+        assert ask(data_dir, NAMES) == [(D1, "new")]
+
+
+def test_what_someone_writes_after_a_publication_is_set_aside_when_they_close(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-write") as holder:
+        holder("FROM (SELECT 1)")
+        kept = make(lake, D1, segments=[segment("new")]).kept
+        holder("CREATE TABLE notes AS SELECT 42 AS note")
+        holder("CHECKPOINT")
+    assert notes_in(kept) == [(42,)]
+
+
+def test_what_someone_wrote_and_closed_before_is_set_aside(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 42 AS note")
+    assert notes_in(make(lake, D1, segments=[segment("new")]).kept) == [(42,)]
+    assert ask(data_dir, NAMES) == [(D1, "new")]
+
+
+def test_who_only_looked_leaves_nothing_to_set_aside(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("FROM segments")
+    assert make(lake, D1, segments=[segment("new")]).kept is None
+
+
+def test_what_someone_wrote_is_set_aside_and_complete(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-write") as holder:
+        assert holder("CREATE TABLE notes AS SELECT 42 AS note") == "done"
+        kept = make(lake, D1, segments=[segment("new")]).kept
+        assert ask(data_dir, NAMES) == [(D1, "new")]
+    assert kept.parent == data_dir
+    assert kept.match("segmentation.kept-*.duckdb")
+    assert notes_in(kept) == [(42,)]
+    with duckdb.connect(str(kept)) as connection:
+        assert connection.sql("SELECT segment_name FROM segments").fetchall() == [("old",)]
+
+
+def test_a_log_left_by_a_program_that_died_is_set_aside_and_blocks_nobody(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-write") as holder:
+        holder("CREATE TABLE notes AS SELECT 42 AS note")
+    assert database.with_name(f"{database.name}.wal").exists()
+    kept = make(lake, D2, segments=[segment("new")]).kept
+    assert ask(data_dir, NAMES) == [(D1, "old"), (D2, "new")]
+    assert notes_in(kept) == [(42,)]
+
+
+def test_an_export_holds_every_table_natively(lake, data_dir, tmp_path):
+    make(lake, D1, transactions=[{"customer_id": "a"}], segments=[segment("A")])
+    target = tmp_path / "deep" / "out.duckdb"
+    counts = export(data_dir, target)
+    assert (counts["transactions"], counts["segments"], set(counts)) == (1, 1, {c.name for c in CONTRACTS})
+    moved = target.rename(tmp_path / "moved.duckdb")  # on its own: it needs neither the lake nor its place
+    with duckdb.connect(str(moved), read_only=True) as connection:
+        tables = {name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
+        assert tables >= {c.name for c in CONTRACTS}
+        assert connection.sql("SELECT customer_id FROM transactions").fetchall() == [("a",)]
+        assert connection.sql("SELECT segment_name FROM latest_segments").fetchall() == [("A",)]
+
+
+def test_an_export_has_the_comments(lake, data_dir, tmp_path):
+    make(lake, D1)
+    export(data_dir, tmp_path / "out.duckdb")
+    with duckdb.connect(str(tmp_path / "out.duckdb"), read_only=True) as connection:
+        comments = dict(connection.sql("SELECT table_name, comment FROM duckdb_tables()").fetchall())
+    assert {c.name: comments[c.name] for c in CONTRACTS} == {c.name: c.description for c in CONTRACTS}
+
+
+def test_an_export_refuses_a_target_that_exists(lake, data_dir, tmp_path):
+    make(lake, D1)
+    target = tmp_path / "precious.txt"
+    target.write_text("mine")
+    with pytest.raises(PublishError, match=r"precious\.txt exists already\. Name a file that does not"):
+        export(data_dir, target)
+    assert target.read_text() == "mine"
+
+
+def test_an_export_of_nothing_says_what_to_run_and_leaves_no_file(data_dir, tmp_path):
+    with pytest.raises(PublishError, match="segmentation run --all"):
+        export(data_dir, tmp_path / "out.duckdb")
+    assert list(tmp_path.glob("*out.duckdb*")) == []
+
+
+def attribute(lake, key, value, kind):
+    put_snapshot(lake, key)
+    put(lake, "customers", key, {"customer_id": "c", "age": value}, age=kind)
+    publish_snapshot(lake, lake.root.parent, key, "f")
+
+
+AGES = "SELECT CAST(snapshot_date AS VARCHAR), age, typeof(age) FROM customers ORDER BY 1"
+
+
+def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake, data_dir):
+    attribute(lake, D1, 40.0, pa.float64())
+    attribute(lake, D2, "about 40", pa.string())
+    assert ask(data_dir, AGES) == [(D1, "40.0", "VARCHAR"), (D2, "about 40", "VARCHAR")]
+    attribute(lake, D2, 41.0, pa.float64())
+    assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]
