@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -16,7 +16,7 @@ from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
 from segmentation_assets.settings.model import Drift, Model, Retrain
-from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.playbook import PLAYBOOK, Character, Play
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
 from segmentation_assets.settings.todo import unfilled
@@ -30,15 +30,6 @@ DEFAULT_SETTINGS_FILE = Path("segmentation.yaml")
 
 class SettingsError(ValueError):
     """The settings cannot be used; the message names each key, what was found, and what is allowed."""
-
-
-Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]
-
-
-Character = Literal[
-    "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
-    "lapsed", "returned", "prospect",
-]  # fmt: skip
 
 
 class Settings(BaseSettings):

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from segmentation_assets.settings.loading import Algorithm
 from segmentation_assets.settings.section import Section
+
+Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]
 
 
 class Model(Section):

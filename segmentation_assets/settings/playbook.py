@@ -1,10 +1,9 @@
 """What to do for the customers of a segment."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 from pydantic import Field
 
-from segmentation_assets.settings.loading import Character
 from segmentation_assets.settings.section import Section
 
 
@@ -16,6 +15,10 @@ class Play(Section):
     priority: int = Field(ge=1, le=9, description="1 is done first.")
 
 
+Character = Literal[
+    "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
+    "lapsed", "returned", "prospect",
+]  # fmt: skip
 CHARACTERS: tuple[str, ...] = get_args(Character)
 
 PLAYBOOK: dict[Character, Play] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 
 FOLDER = "models"
@@ -26,7 +27,7 @@ def keep(data_dir: Path, model: SegmentModel) -> None:
     """Keep a model under its version; one that is there already is the same and stays."""
     file = _file(data_dir, model.provenance.model_version)
     if not file.exists():
-        _write(file, lambda unfinished: model.to_frame().to_parquet(unfinished, index=False))
+        _write(file, lambda unfinished: model_to_rows(model).to_parquet(unfinished, index=False))
 
 
 def versions(data_dir: Path) -> list[str]:
@@ -43,7 +44,7 @@ def load(data_dir: Path, version: str) -> SegmentModel:
     file = _file(data_dir, version)
     if version not in versions(data_dir):
         raise ArchiveError(f"There is no model {version}. Models: {', '.join(versions(data_dir)) or 'none yet'}.")
-    return SegmentModel.from_frame(pd.read_parquet(file))
+    return model_from_rows(pd.read_parquet(file))
 
 
 def highest_segment_id(data_dir: Path, until: str) -> int:

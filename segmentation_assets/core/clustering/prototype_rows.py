@@ -18,7 +18,7 @@ Row = tuple[str, int, str, str, float, str | None]
 _NUMERIC_FIELDS = tuple(f.name for f in fields(NumericColumn) if f.name not in ("name", "transform"))
 
 
-def write(model: PrototypeModel) -> pd.DataFrame:
+def prototypes_to_rows(model: PrototypeModel) -> pd.DataFrame:
     """The rows of `model`, ordered by component and position."""
     rows: list[Row] = [
         ("model", 0, model.algorithm, "algorithm", math.nan, model.algorithm),
@@ -43,7 +43,7 @@ def write(model: PrototypeModel) -> pd.DataFrame:
     return frame
 
 
-def read(frame: pd.DataFrame) -> PrototypeModel:
+def prototypes_from_rows(frame: pd.DataFrame) -> PrototypeModel:
     """The model in `frame`, whatever the order of its rows. ValueError names what is missing."""
     absent = sorted(set(COLUMNS) - set(frame.columns))
     if absent:

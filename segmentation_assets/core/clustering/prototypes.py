@@ -69,19 +69,6 @@ class PrototypeModel:
         means = [np.average(self.prototypes[o], axis=0, weights=self.weights[o]) for o in own]
         return self.preprocessor.inverse_transform(np.array(means)).rename_axis(index="cluster")
 
-    def to_frame(self) -> pd.DataFrame:
-        """The model as rows (component, position, name, field, value, text): plain numbers, readable with SQL."""
-        from segmentation_assets.core.clustering import prototype_rows
-
-        return prototype_rows.write(self)
-
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "PrototypeModel":
-        """The model that `to_frame` wrote, in any row order. ValueError when rows are missing."""
-        from segmentation_assets.core.clustering import prototype_rows
-
-        return prototype_rows.read(frame)
-
 
 def nearest(
     points: NDArray[np.float64], prototypes: NDArray[np.float64], labels: NDArray[np.int64], radius: float | None = None

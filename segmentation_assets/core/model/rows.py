@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.grid_model import COMPONENT, GridModel
+from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import drift
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel, no_sample
@@ -20,7 +21,7 @@ DRIFT_TEXTS, DRIFT_FLAGS = ("kind", "subject", "statistic"), ("flagged", "in_mod
 Row = tuple[str, int, str, str, float, str | None]
 
 
-def write(model: SegmentModel) -> pd.DataFrame:
+def model_to_rows(model: SegmentModel) -> pd.DataFrame:
     """Every part of the model as rows."""
     rows = [*_provenance_rows("provenance", model.provenance)]
     if model.refused is not None:
@@ -42,11 +43,11 @@ def write(model: SegmentModel) -> pd.DataFrame:
             for name, value in found.items()
         ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    parts = [frame] if model.clusters is None else [frame, model.clusters.to_frame()]
+    parts = [frame] if model.clusters is None else [frame, _cluster_rows(model.clusters)]
     return pd.concat(parts, ignore_index=True).assign(model_version=model.provenance.model_version)
 
 
-def read(frame: pd.DataFrame) -> SegmentModel:
+def model_from_rows(frame: pd.DataFrame) -> SegmentModel:
     """The model that `write` wrote, whatever the order of its rows. ValueError where its provenance is missing."""
     parts = {str(name): rows for name, rows in frame.groupby("component")}
     if "provenance" not in parts:
@@ -113,10 +114,14 @@ def _provenance(rows: pd.DataFrame) -> Provenance:
     return Provenance(**values)
 
 
+def _cluster_rows(clusters: PrototypeModel | GridModel) -> pd.DataFrame:
+    return clusters.to_frame() if isinstance(clusters, GridModel) else prototypes_to_rows(clusters)
+
+
 def _clusters(frame: pd.DataFrame, components: set[str]) -> PrototypeModel | GridModel | None:
     if COMPONENT in components:
         return GridModel.from_frame(frame)
-    return PrototypeModel.from_frame(frame) if "prototype" in components else None
+    return prototypes_from_rows(frame) if "prototype" in components else None
 
 
 def _segment(rows: pd.DataFrame) -> Segment:

@@ -131,16 +131,3 @@ class SegmentModel:
         if len(self.sample):
             found.append(("joint", drift.TOGETHER, drift.joint_shift(self.sample, points, rule.seed)))
         return found
-
-    def to_frame(self) -> pd.DataFrame:
-        """All of it as rows; `from_frame` reads them back."""
-        from segmentation_assets.core.model import rows
-
-        return rows.write(self)
-
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "SegmentModel":
-        """The model that `to_frame` wrote, whatever the order of its rows. ValueError where parts are missing."""
-        from segmentation_assets.core.model import rows
-
-        return rows.read(frame)

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.defs.partitions import snapshots
 from segmentation_assets.defs.pictures import pictures_of
 from segmentation_assets.defs.table import table
@@ -22,7 +22,7 @@ from segmentation_assets.tables.application import SEGMENT_ACTIONS
 @table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
 def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
     """The playbook's action for each segment with customers, by its character."""
-    characters: dict[int, Any] = SegmentModel.from_frame(segmentation_model).characters()
+    characters: dict[int, Any] = model_from_rows(segmentation_model).characters()
     rows = []
     for segment in segments[segments["customers"] > 0].itertuples():
         play = settings.playbook[characters[segment.segment_id]]

@@ -8,7 +8,7 @@ from segmentation_assets.core.choice import evaluation
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import foretold
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.modelling import selection_settings
@@ -37,7 +37,7 @@ def evaluation_metrics(
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, per segment too; and what the segments before said of the window since."""
-    model, ask = SegmentModel.from_frame(segmentation_model), selection_settings(settings)
+    model, ask = model_from_rows(segmentation_model), selection_settings(settings)
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
     active = features[features["status"] == "active"].reset_index(drop=True)

@@ -10,7 +10,7 @@ from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model import champion, training
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
@@ -43,7 +43,7 @@ def segmentation_model(
     previous: pd.DataFrame,
 ) -> pd.DataFrame:
     """Prototypes with their preprocessing, as rows: the champion carried forward, or a model trained anew that took its place."""
-    before = None if previous.empty else SegmentModel.from_frame(previous)
+    before = None if previous.empty else model_from_rows(previous)
     own, earlier = at_and_before(customer_features, snapshot_date(context))
     active = earlier[earlier["status"] == "active"].reset_index(drop=True)
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
@@ -66,7 +66,7 @@ def segmentation_model(
         if model_figures.has_numeric_centres(clusters):
             of_features = units(declared(event_roles(settings)), currency(settings))
             picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names, of_features))
-    return model.to_frame()
+    return model_to_rows(model)
 
 
 @table(MODEL_CANDIDATES, group=GROUP, kinds=KINDS)
@@ -77,7 +77,7 @@ def model_candidates(
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
     """Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers."""
-    model, ask = SegmentModel.from_frame(segmentation_model), selection_settings(settings)
+    model, ask = model_from_rows(segmentation_model), selection_settings(settings)
     active = customer_features[customer_features["status"] == "active"].reset_index(drop=True)
     if not model.candidates:
         return candidates.table((candidates.measured_again(model.clusters, active, ask),) if model.clusters and len(active) else ())
@@ -97,7 +97,7 @@ def model_candidates(
 @table(MODEL_REGISTRY, group=GROUP)
 def model_registry(segmentation_model: pd.DataFrame) -> pd.DataFrame:
     """Which model is in force, how that came about and why; and the challenger that was refused, if one was."""
-    model = SegmentModel.from_frame(segmentation_model)
+    model = model_from_rows(segmentation_model)
     known = [model.provenance, *([model.refused] if model.refused else [])]
     rows = [vars(about) | {"in_force": about is model.provenance} for about in known]
     return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None} for row in rows])

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.model.drift import unmeasured
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.defs.table import table
 from segmentation_assets.tables.model import DRIFT_REPORT
 
@@ -16,7 +16,7 @@ def drift_report(context: dg.AssetExecutionContext, segmentation_model: pd.DataF
 
     It was found before the snapshot's model was decided on, and is about the model before.
     """
-    report = SegmentModel.from_frame(segmentation_model).drifted
+    report = model_from_rows(segmentation_model).drifted
     why = unmeasured(report)
     context.add_asset_metadata({
         "flagged": f"not measured: {why}" if why else int(report["flagged"].sum()),

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
 from segmentation_assets.defs.spans import event_roles
 from segmentation_assets.defs.table import table
@@ -23,7 +23,7 @@ def segments(
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
     """Name, size, revenue and one sentence on what marks the segment out. Shares sum to one over all segments."""
-    model = SegmentModel.from_frame(segmentation_model)
+    model = model_from_rows(segmentation_model)
     about = model.provenance
     found = profiles.segments(customer_features, customer_segments, model, declared(event_roles(settings)))
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]

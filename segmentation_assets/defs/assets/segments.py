@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import movement as movement_figures
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments import segment_events as life_of_segments
@@ -37,7 +37,7 @@ def customer_segments(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
 ) -> pd.DataFrame:
     """Every known customer in exactly one segment: by the model where they ordered in the lookback, else by rule."""
-    assigned = SegmentModel.from_frame(segmentation_model).assign(customer_features)
+    assigned = model_from_rows(segmentation_model).assign(customer_features)
     before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
     with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
     moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
@@ -113,8 +113,8 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
     """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
     active = customer_features[customer_features["status"] == "active"]
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
-    before = None if earlier.empty else SegmentModel.from_frame(earlier)
-    happened = life_of_segments.events(before, SegmentModel.from_frame(own), active)
+    before = None if earlier.empty else model_from_rows(earlier)
+    happened = life_of_segments.events(before, model_from_rows(own), active)
     context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
     return happened
 
@@ -132,7 +132,7 @@ def _sides(
     ]
     before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
     if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
-        unchanged = SegmentModel.from_frame(model_before).assign(features).set_index("customer_id")["segment_id"]
+        unchanged = model_from_rows(model_before).assign(features).set_index("customer_id")["segment_id"]
         now = now.assign(segment_id_unchanged=now["customer_id"].map(unchanged))
     return before, now
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel, nearest
 
 
@@ -92,7 +93,7 @@ def through_parquet(frame):
 def test_a_model_written_and_read_back_labels_bit_for_bit(journey):
     frame = customers()
     model = fit_kmeans(frame, 5, seed=2**32 - 1)
-    back = PrototypeModel.from_frame(journey(model.to_frame()))
+    back = prototypes_from_rows(journey(prototypes_to_rows(model)))
     for name in ("label", "distance", "confidence"):
         np.testing.assert_array_equal(getattr(back.assign(frame), name), getattr(model.assign(frame), name))
     assert back.preprocessor.columns_ == model.preprocessor.columns_
@@ -103,12 +104,12 @@ def test_a_model_written_and_read_back_labels_bit_for_bit(journey):
 @given(st.floats(1e-300, 1e300), st.integers(1, 80))
 def test_any_radius_and_any_number_of_prototypes_survive_the_table(radius, m):
     model = identity_model(np.arange(m, dtype=float)[:, None] / 3, [0] * m, radius)
-    back = PrototypeModel.from_frame(model.to_frame())
+    back = prototypes_from_rows(prototypes_to_rows(model))
     assert back.radius == radius and np.array_equal(back.prototypes, model.prototypes)
 
 
 def test_the_table_is_tidy():
-    table = fit_kmeans(customers(), 3, seed=0).to_frame()
+    table = prototypes_to_rows(fit_kmeans(customers(), 3, seed=0))
     assert list(table.columns) == ["component", "position", "name", "field", "value", "text"]
     assert table["value"].dtype == np.float64 and table["position"].dtype == np.int64
     assert {type(text) for text in table["text"]} == {str, type(None)}
@@ -116,13 +117,13 @@ def test_the_table_is_tidy():
 
 
 def test_a_table_with_lost_rows_is_refused():
-    table = fit_kmeans(customers(), 3, seed=0).to_frame()
+    table = prototypes_to_rows(fit_kmeans(customers(), 3, seed=0))
     with pytest.raises(ValueError, match=r"lost coordinates.*restore it or train"):
-        PrototypeModel.from_frame(table.drop(table.index[-1]))
+        prototypes_from_rows(table.drop(table.index[-1]))
     with pytest.raises(ValueError, match="rows were lost"):
-        PrototypeModel.from_frame(table[table["component"] == "model"])
+        prototypes_from_rows(table[table["component"] == "model"])
     with pytest.raises(ValueError, match="lacks columns"):
-        PrototypeModel.from_frame(table.drop(columns="text"))
+        prototypes_from_rows(table.drop(columns="text"))
 
 
 def test_centers_are_in_customer_units():

@@ -6,7 +6,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_model
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.weighted_kmeans import WeightedKMeans
 
 
@@ -34,7 +34,7 @@ def test_the_learnt_weights_are_in_the_model_and_survive_its_table():
     model = fit_model(frame, WeightedKMeans(), 4, 0, FeaturePreprocessor("none"))
     weights = {column.name: column.weight for column in model.preprocessor.columns_}
     assert min(weights["a"], weights["b"]) > 10 * max(weights[name] for name in "cdefgh")
-    back = PrototypeModel.from_frame(model.to_frame())
+    back = prototypes_from_rows(prototypes_to_rows(model))
     np.testing.assert_array_equal(back.assign(frame).label, model.assign(frame).label)
     assert abs(model.centers()["a"].max() - 6) < 0.5
 

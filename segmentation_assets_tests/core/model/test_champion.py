@@ -9,7 +9,8 @@ import pytest
 
 from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.model.champion import Circumstances, Retraining, next_model
-from segmentation_assets.core.model.segment_model import Segment, SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
+from segmentation_assets.core.model.segment_model import Segment
 from segmentation_assets.core.model.training import Past, Wanted
 from segmentation_assets_tests.builders import features
 
@@ -50,7 +51,7 @@ def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
     model = after(NOBODY, retraining=Retraining(policy=policy, max_age=1), age=5)
     assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
     assert model.drifted["flagged"].isna().all() and len(model.drifted)
-    assert SegmentModel.from_frame(model.to_frame()).drifted["flagged"].isna().all()  # and so it is written
+    assert model_from_rows(model_to_rows(model)).drifted["flagged"].isna().all()  # and so it is written
 
 
 def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
@@ -150,7 +151,7 @@ def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained()
 
 def test_the_order_of_customers_is_of_no_account():
     shuffled = SHIFTED.sample(frac=1, random_state=4).reset_index(drop=True)
-    pd.testing.assert_frame_equal(after(shuffled).to_frame(), after(SHIFTED).to_frame(), check_exact=True)
+    pd.testing.assert_frame_equal(model_to_rows(after(shuffled)), model_to_rows(after(SHIFTED)), check_exact=True)
 
 
 def test_another_seed_changes_no_id_and_no_name():

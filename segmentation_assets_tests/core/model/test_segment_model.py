@@ -15,7 +15,7 @@ from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.model.champion import Circumstances, next_model
 from segmentation_assets.core.model.drift import DriftRule
 from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.training import Past, Wanted
 from segmentation_assets.core.segments import segment_events
 from segmentation_assets_tests.builders import features
@@ -34,7 +34,7 @@ def train(frame=SHOP, previous=None, day=DAY, features=COLUMNS, k=2, seed=1, set
 
 
 def read_back(model):
-    return SegmentModel.from_frame(model.to_frame().sample(frac=1, random_state=1))
+    return model_from_rows(model_to_rows(model).sample(frac=1, random_state=1))
 
 
 def test_two_groups_of_customers_are_two_segments():
@@ -74,9 +74,9 @@ def test_whatever_the_customers_the_model_read_back_is_the_same(customers, k):
 
 
 def test_lost_rows_are_refused():
-    rows = train().to_frame()
+    rows = model_to_rows(train())
     with pytest.raises(ValueError, match="lost its provenance rows"):
-        SegmentModel.from_frame(rows[rows["component"] != "provenance"])
+        model_from_rows(rows[rows["component"] != "provenance"])
 
 
 def test_everyone_who_is_not_active_has_a_segment_by_rule_and_no_distance():
@@ -171,7 +171,7 @@ def test_an_unknown_feature_is_named_with_those_there_are():
 
 def test_the_order_of_customers_is_of_no_account():
     shuffled = SHOP.iloc[[5, 2, 0, 4, 1, 3]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(train(shuffled).to_frame(), train().to_frame(), check_exact=True)
+    pd.testing.assert_frame_equal(model_to_rows(train(shuffled)), model_to_rows(train()), check_exact=True)
 
 
 def test_a_model_is_carried_forward_with_all_it_has():
