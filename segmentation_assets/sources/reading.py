@@ -223,11 +223,11 @@ class TableReader(FileReader):
                 flagged,
                 {
                     **{
-                        column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, []))
+                        column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, [])) if place in facts else Forms()
                         for column, (facts, marks, tokens) in told.items()
-                        if "odd_number" in flagged and place in facts
+                        if "odd_number" in flagged
                     },
-                    **({asked.currency: number_forms.of_amounts(currencies[place])} if place in currencies else {}),
+                    **({asked.currency: number_forms.of_amounts(currencies.get(place, []))} if asked.currencies is not None else {}),
                 },
                 notes=order_cells.notes(self.settings),
             )
