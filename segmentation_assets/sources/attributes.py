@@ -42,7 +42,7 @@ def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone:
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     numbers = [name for name in names if wanted.get(name) == "number"]
-    forms = number_forms.counted(backend, rows, numbers, points_are_decimal=isinstance(settings, Files) and _has_numbers(kept[0], settings))
+    forms = number_forms.counted(backend, rows, numbers, _kind(kept[0], settings))
     cells = replace(cells, decimals=number_forms.decimals(forms))
     read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
     unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
@@ -110,10 +110,11 @@ def _differs(value: ir.Value) -> ir.BooleanValue:
     return (comparable.min() != comparable.max()).fill_null(False)
 
 
-def _has_numbers(file: Kept, settings: Files) -> bool:
-    """Whether numbers have a type in the file, and are text only because we wrote them, with a decimal point."""
-    kind = ENDINGS.get(ending_of(Path(file.source))) if settings.format == "auto" else settings.format
-    return kind in {"jsonl", "excel"}
+def _kind(file: Kept, settings: SourceTable) -> str:
+    """The kind of a file that was kept; of what a database gave, that of text."""
+    if not isinstance(settings, Files):
+        return "csv"
+    return ENDINGS.get(ending_of(Path(file.source)), "csv") if settings.format == "auto" else settings.format
 
 
 def _as_one(part: ir.Table, name: str, types: set[str]) -> ir.Value:

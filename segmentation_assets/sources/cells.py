@@ -15,7 +15,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from segmentation_assets.settings.source import Reading
-from segmentation_assets.sources.numbers import BLANKS, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, read_number, tidy
+from segmentation_assets.sources.numbers import BLANKS, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, plain_number, read_number, tidy
 
 EXCEL = "excel"  # days since 30 December 1899
 ZONES = {
@@ -215,10 +215,13 @@ class Cells:
         return read_number(value, self.marks(value)) if value.type().is_string() else ibis.null("float64")
 
     def is_number(self, value: ir.Value) -> ir.BooleanValue:
-        """Whether a text is a number, give or take what only reading it would tell: for guessing what a column holds."""
+        """Whether a text is a number, give or take what only reading it would tell: for guessing what a column holds.
+
+        A number has a digit: `USD` alone is none, nor is `infinity`, which the engine reads.
+        """
         if self.marks(value).given:
-            return self.number(value).notnull()
-        return value.try_cast("float64").notnull() | (value.re_search(LIKELY) & value.re_search(KNOWN))
+            return self.number(value).notnull() & value.re_search("[0-9]")
+        return (plain_number(value).notnull() & value.re_search("[0-9]")) | (value.re_search(LIKELY) & value.re_search(KNOWN))
 
     def marks(self, value: ir.Value) -> Marks:
         """How the numbers of a column are written, or of an expression over columns that agree."""

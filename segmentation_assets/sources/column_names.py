@@ -126,7 +126,7 @@ WITHIN_ENGLISH, WITHIN_ABROAD, WITHIN_NOT = 4, 7, 5  # letters from which on a w
 
 def rank(column: str, canonical: str) -> tuple[int, ...] | None:
     """How well a column's name fits a canonical column, less being better; None where it does not."""
-    bare, words = _folded(column)
+    bare, words = folded(column)
     if any(other in words or (len(other) >= WITHIN_NOT and other in bare) for other in NOT.get(canonical, "").split()):
         return None
     fits = [
@@ -149,7 +149,7 @@ def _says(word: str, bare: str, words: set[str], abroad: bool) -> bool:
     return bare == word or word in words or (len(word) >= (WITHIN_ABROAD if abroad else WITHIN_ENGLISH) and word in bare)
 
 
-def _folded(column: str) -> tuple[str, set[str]]:
+def folded(column: str) -> tuple[str, set[str]]:
     """The name without case, accents and signs, and its words."""
     spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", column)
     plain = "".join(c for c in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(c)).casefold()

@@ -1,6 +1,11 @@
-"""What currencies are called in a cell: signs, codes of ISO 4217, and the short names that shops write beside an amount."""
+"""What currencies are called in a cell: signs, codes of ISO 4217, and the short names that shops write beside an amount.
 
-from collections.abc import Iterable
+And which column says what currency an amount is in.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from segmentation_assets.sources.column_names import folded
 
 _CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC CUP "
@@ -29,6 +34,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "FR.": ("CHF",), "SFR": ("CHF",), "SFR.": ("CHF",), "DH": ("AED", "MAD"), "DHS": ("AED", "MAD"), "KSH": ("KES",), "R": ("ZAR",),
     "ДИН": ("RSD",),
 }  # fmt: skip
+HUNDREDTHS = "¢￠₥₰"
+"""Signs of a part of a currency, such as the cent: 99¢ is neither 99 nor, where ¢ is short for a currency, 0.99."""
 TOKENS = tuple(sorted(CODES | NAMES.keys()))
 """What may stand beside a number in upper case, besides any other currency sign of Unicode."""
 
@@ -37,3 +44,40 @@ def one_currency(tokens: Iterable[str]) -> bool:
     """Whether signs and codes that stand in one column may all mean the same currency, as $ and USD do."""
     meant = [{token} if token in CODES else set(NAMES.get(token, (token,))) for token in tokens]
     return not meant or bool(set.intersection(*meant))
+
+
+COLUMNS = frozenset(
+    {"currency", "ccy", "curr", "wahrung", "waehrung", "devise", "monnaie", "moneda", "divisa", "valuta", "munt", "munteenheid"}
+)
+WITHIN = ("currency", "wahrung", "waehrung")  # which also count within a longer word
+PLAIN = frozenset({"code", "iso", "key", "id"})  # words beside them that do not say which currency is meant
+RATES = frozenset({"rate", "fx", "exchange", "conversion", "kurs", "wechselkurs", "taux", "tasa", "tasso", "koers"})
+CONVERTED = frozenset({"converted", "base", *(code.lower() for code in CODES)})  # words of an amount that is in one currency
+
+
+def column_of(columns: Sequence[str], amounts: Sequence[str]) -> str | None:
+    """The column that by its name says what currency the amount of a row is in; None where there is none, or the amount is converted.
+
+    Of several, that which shares the amount's words is taken, as `Converted Currency` for `Converted Amount`, else one without
+    further words.
+
+    Args:
+        amounts: the columns that the amount is made of.
+    """
+    words = {word for amount in amounts for word in folded(amount)[1]}
+    likely = [(_likeness(column, words), place, column) for place, column in enumerate(columns) if _says_currency(column)]
+    if not likely or words & RATES or any(_says_currency(amount) for amount in amounts):
+        return None
+    likeness, _, column = min(likely)
+    return None if words & CONVERTED and likeness else column
+
+
+def _likeness(column: str, amount: set[str]) -> int:
+    """0 where it shares the amount's words, 1 where it has none besides the currency, 2 where it has others."""
+    others = {word for word in folded(column)[1] - COLUMNS - PLAIN if not any(within in word for within in WITHIN)}
+    return 1 if not others else 0 if others <= amount else 2
+
+
+def _says_currency(column: str) -> bool:
+    bare, words = folded(column)
+    return bool(words & COLUMNS or any(within in bare for within in WITHIN)) and not words & RATES

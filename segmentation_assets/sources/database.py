@@ -66,10 +66,11 @@ class DatabaseRows:
             cut_as_text = notes["fetched"] == ISO_ROWS  # what the database compared as ISO text must not be read otherwise here
             formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
             numeric = resolve(entity, settings, rows, Cells(settings, formats), name).numeric
-            forms = number_forms.counted(backend, rows.table, numeric, points_are_decimal=False)
+            forms = number_forms.counted(backend, rows.table, numeric)
             cells = Cells(settings, formats, self.zone, number_forms.decimals(forms))
             orders, told = order_cells.prepared(rows, settings, cells, name)
             found = resolve(entity, settings, orders, cells, name)
+            forms |= number_forms.currencies_beside(backend, orders.table, orders.columns, found.amounts, cells) if found.amounts else {}
             backend.to_parquet(canonical(backend, entity, found, orders, cells, self.bounds), unfinished, compression="zstd")
             types = guessing.column_types(backend, rows, cells)
             count, flagged = counted_rows(unfinished)

@@ -100,7 +100,8 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     looks = _days_and_months_alike([look(file) for file in progress.through(inside.some, f"looking at {folder.name}")])
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
-    first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
+    currency = next((column for column, forms in one.numbers.items() if forms.of_amounts), None)
+    first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)), currency)
     together = _together(folder, looks, Shared(equal_names(every)), inside.notes)
     return [replace(together, first=first, last=last, numbers=numbers)]
 
@@ -158,7 +159,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
                 rows = files.read_file(backend, file, settings, Path(scratch), careful=True)
                 types, written, found = _recognised(backend, rows, settings, export)
             numeric = [column for name in NUMBERS if name in found for column in columns_of(found[name], rows.columns)]
-            numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), points_are_decimal=rows.has_numbers)
+            numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), rows.kind)
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
@@ -170,6 +171,9 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
+            if orders:
+                amounts = columns_of(found["amount"], rows.columns)
+                numbers |= number_forms.currencies_beside(backend, rows.table, rows.columns, amounts, cells)
             either_way = dated is not None and guessing.reads_either_way(backend, rows.table[dated], written[dated], settings)
     finally:
         backend.disconnect()

@@ -113,19 +113,26 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
 
 
 def _marks(one: FileProfile) -> list[str]:
-    """How numbers are written, where not everything is plain, and what is to be looked at."""
-    told = number_forms.decimals(one.numbers)
-    if len(set(told.values())) > 1:
+    """How numbers are written, where not everything is plain, and what is to be looked at.
+
+    A mark is set only where it is certain: where it is a guess, `check` goes on warning until a person sets it, and where cells
+    contradict each other, it would make some of them unreadable.
+    """
+    read = {column for name in ORDER_COLUMNS if name in one.found for column in columns_of(one.found[name], list(one.columns))}
+    forms = {column: form for column, form in one.numbers.items() if column in read or form.of_amounts}
+    told, mixed = number_forms.decimals(forms), [column for column, form in forms.items() if form.is_mixed]
+    lines = []
+    if mixed:
+        lines.append(f"# both decimal marks occur in {shown(', '.join(mixed))}, so none is set: each cell is read by its form and its file")
+    elif len(set(told.values())) > 1:
         named = ", ".join(f"{column} {mark}" for column, mark in told.items())
-        lines = [f"# decimal marks differ, so each column is read by its own: {shown(named)}"]
-    elif told:
+        lines.append(f"# decimal marks differ, so each column is read by its own: {shown(named)}")
+    elif told and not any(form.in_doubt for form in forms.values()):
         (mark,) = set(told.values())
-        thousands = number_forms.thousands(one.numbers)
-        lines = [f"decimal: '{mark}'    # guessed: numbers are written with it"] if mark != POINT else []
+        thousands = number_forms.thousands(forms)
+        lines += [f"decimal: '{mark}'    # guessed: numbers are written with it"] if mark != POINT else []
         lines += [f"thousands: {quoted(thousands)}    # guessed: some numbers are written with it"] if thousands not in {None, mark} else []
-    else:
-        lines = []
-    return [*lines, *(f"# {shown(doubt)}" for doubt in number_forms.doubts(one.numbers, Reading()))]
+    return [*lines, *(f"# {shown(doubt)}" for doubt in number_forms.doubts(forms, Reading()))]
 
 
 def _guessed(one: FileProfile, canonical: str) -> str:

@@ -74,7 +74,7 @@ def opened(folder: Path) -> Folder:
 
 
 def over_all(
-    files: Sequence[Path], when: str | None, formats: tuple[str, ...], numeric: Sequence[str]
+    files: Sequence[Path], when: str | None, formats: tuple[str, ...], numeric: Sequence[str], currency: str | None
 ) -> tuple[dt.date | None, dt.date | None, dict[str, Forms]]:
     """The first and the last day of some files that have the same columns, and how their numbers are written.
 
@@ -82,6 +82,7 @@ def over_all(
         when: the column of times.
         formats: how dates are written in it.
         numeric: columns of numbers.
+        currency: the column that says what currency an amount is in.
     """
     days, forms, reading = list[dt.datetime](), list[dict[str, Forms]](), Files(files="")
     cells = Cells(reading, formats)
@@ -97,6 +98,7 @@ def over_all(
         reader.current(rows)
         found = reader.answers(rows, "all", asked)[0]
         told = reader.numbers(rows, _texts(rows, numeric)) if found["odd"] else {}
+        told |= reader.currencies(rows, currency, cells) if currency else {}
         return [day for day in (found["first"], found["last"]) if day], told
 
     def together(batch: Sequence[Path]) -> Iterator[tuple[list[dt.datetime], dict[str, Forms]]]:

@@ -30,7 +30,7 @@ from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
-VERSION = 12  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 13  # of what is kept; raise it when reading changes, so that files are read anew
 
 SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
 
@@ -61,8 +61,7 @@ class Intake:
             kept = [self._kept(reading, file, name, formats, {}) for file, name in progress.through(found, f"reading {entity}")]
             # How numbers are written is known when all files were read; those that were read otherwise are read once more.
             forms = number_forms.together(one.numbers for one in kept)
-            again = {c: mark for c, mark in number_forms.decimals(forms).items() if mark != POINT} if settings.decimal == "auto" else {}
-            for concerned, places in _concerned(kept, again).items():
+            for concerned, places in _concerned(kept, forms).items() if settings.decimal == "auto" else ():
                 self._read_ahead(reading, [found[place] for place in places], formats, dict(concerned))
                 for place in places:
                     kept[place] = self._kept(reading, *found[place], formats, dict(concerned))
@@ -228,10 +227,15 @@ def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
     return [batch for batch in batches if len(batch) > 1]
 
 
-def _concerned(kept: Sequence[Kept], marks: Mapping[str, str]) -> dict[tuple[tuple[str, str], ...], list[int]]:
-    """Columns with their decimal mark -> the files in which cells of theirs can be read two ways."""
+def _concerned(kept: Sequence[Kept], forms: Mapping[str, Forms]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """Columns with a decimal mark that is no point -> the files in which cells of theirs can be read two ways.
+
+    Args:
+        forms: how the numbers of all files are written.
+    """
     found: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for place, one in enumerate(kept):
+        marks = {column: mark for column, mark in number_forms.decimals_of_file(one.numbers, forms).items() if mark != POINT}
         concerned = tuple((column, mark) for column, mark in marks.items() if column in one.numbers and one.numbers[column].either)
         if concerned:
             found.setdefault(concerned, []).append(place)

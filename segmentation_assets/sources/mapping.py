@@ -94,6 +94,11 @@ class MappedColumns:
         return tuple(dict.fromkeys(column for name, value in self.values.items() if KINDS[name] == "number" for column in value.columns))
 
     @property
+    def amounts(self) -> tuple[str, ...]:
+        """Source columns that the amount of an order line is made of; none of customers and events."""
+        return self.values["amount"].columns if "amount" in self.values else ()
+
+    @property
     def strict(self) -> tuple[str, ...]:
         """Source columns that are read as numbers or times."""
         return tuple(

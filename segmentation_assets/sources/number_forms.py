@@ -5,15 +5,17 @@ Counted over every row of every file, because a single cell such as 1,200 may co
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from segmentation_assets import vocabulary
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.currencies import one_currency
+from segmentation_assets.sources.currencies import TOKENS, column_of, one_currency
+from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.numbers import (  # fmt: skip
     COMMA,
     COMMA_GROUPS,
@@ -34,6 +36,9 @@ from segmentation_assets.sources.numbers import (  # fmt: skip
 GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
 FEW = 0.05  # of the cells that a mark occurs in: where fewer tell what it means, the column is still in doubt
 CURRENCIES = 20  # of a column that are named
+NEARLY_ALL = 0.95  # of a column's cells, for it to hold currencies
+BOOKED = r"^[CD]R\.? ?(\p{Sc}?)$"  # credit and debit, which are no currencies
+COUNTS = ("point", "comma", "typed", "either_point", "either_comma")
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,18 @@ class Forms:
 
     Attributes:
         point, comma: cells in which the decimal mark can only be that one.
+        typed: cells with a decimal point that are numbers by their type, and so do not tell how text is written.
         either_point, either_comma: cells such as 1.200 and 1,200.
         sum_point, sum_comma: of all cells, with the one or the other as decimal mark.
         example: a cell that can be read two ways.
         currencies: sign or code -> cells.
         groups: mark that can only stand between thousands -> cells.
+        of_amounts: whether the column says nothing but the currencies of amounts that stand in another.
     """
 
     point: int = 0
     comma: int = 0
+    typed: int = 0
     either_point: int = 0
     either_comma: int = 0
     sum_point: float = 0.0
@@ -58,20 +66,26 @@ class Forms:
     example: str = ""
     currencies: dict[str, int] = field(default_factory=dict)
     groups: dict[str, int] = field(default_factory=dict)
+    of_amounts: bool = False
 
     def __add__(self, other: "Forms") -> "Forms":
-        numbers = ("point", "comma", "either_point", "either_comma", "sum_point", "sum_comma")
         return Forms(
-            **{name: getattr(self, name) + getattr(other, name) for name in numbers},
+            **{name: getattr(self, name) + getattr(other, name) for name in (*COUNTS, "sum_point", "sum_comma")},
             example=self.example or other.example,
             currencies=dict(Counter(self.currencies) + Counter(other.currencies)),
             groups=dict(Counter(self.groups) + Counter(other.groups)),
+            of_amounts=self.of_amounts or other.of_amounts,
         )
 
     @property
     def certain(self) -> int:
-        """Cells that tell the decimal mark."""
+        """Cells of text that tell the decimal mark."""
         return self.point + self.comma
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some cells can only have a decimal point, and others only a decimal comma."""
+        return bool(self.comma and (self.point or self.typed))
 
     @property
     def either(self) -> int:
@@ -79,21 +93,39 @@ class Forms:
         return self.either_point + self.either_comma
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the cells agree on a decimal mark, and those that tell it are as many as those that can be read two ways."""
+        return bool(self.certain) and not self.is_mixed and self.certain >= self.either
+
+    @property
+    def settled(self) -> "Forms":
+        """The same with nothing in doubt where it is settled."""
+        if not self.is_settled:
+            return self
+        read = self.sum_comma if self.comma else self.sum_point
+        return replace(self, either_point=0, either_comma=0, sum_point=read, sum_comma=read, example="")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the engine reads all cells by itself, and none can be read two ways."""
+        return not (self.comma or self.either or self.groups or self.currencies)
+
+    @property
     def in_doubt(self) -> int:
-        """Cells that can be read two ways, where too few others tell which is meant."""
-        return self.either if self.certain < FEW * (self.either + self.certain) else 0
+        """Cells that can be read two ways, where too few others tell which is meant, or contradict each other."""
+        return self.either if self.is_mixed or self.certain < FEW * (self.either + self.certain) else 0
 
 
-def counted(backend: Any, rows: ibis.Table, columns: Sequence[str], points_are_decimal: bool) -> dict[str, Forms]:
+def counted(backend: Any, rows: ibis.Table, columns: Sequence[str], kind: str = "csv") -> dict[str, Forms]:
     """The forms of the columns that are text, over all rows.
 
     Args:
-        points_are_decimal: a file has numbers with a type, which are text here only because we wrote them, with a decimal point.
+        kind: of file. JSON and workbooks have numbers with a type, which are text here only because we wrote them, with a decimal point.
     """
     result = {}
     for column in texts(rows, columns):
         found = backend.create_table(ibis.util.gen_name("numbers"), told(rows, column), temp=True)
-        result[column] = forms_of(*(backend.to_pyarrow(asked).to_pylist() for asked in questions(found, points_are_decimal)))
+        result[column] = forms_of(*(backend.to_pyarrow(asked).to_pylist() for asked in questions(found, kind)))
     return result
 
 
@@ -116,31 +148,46 @@ def told(rows: ibis.Table, column: str, by: Sequence[str] = ()) -> ibis.Table:
     return found.filter(found.sum_point.abs() < 1e15)
 
 
-def questions(told: ibis.Table, points_are_decimal: bool, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table, ibis.Table]:
-    """What is asked of the numbers of a column that were written down: facts, cells by mark between thousands, and by currency."""
-    either = {mark: told.digits.re_search(f"^{EITHER}$") & told.digits.contains(mark) for mark in (POINT, COMMA)}
-    certain = {mark: _certain(told, mark) for mark in (POINT, COMMA)}
-    if points_are_decimal:
-        certain[POINT], either[POINT] = certain[POINT] | either[POINT], ibis.literal(False)
+def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table, ibis.Table]:
+    """What is asked of the numbers of a column that were written down: facts, cells by mark between thousands, and by currency.
+
+    Args:
+        kind: of file, as `counted` has it.
+        by: columns that tell apart rows of which each is asked by itself.
+    """
+    typed = _typed(told, kind)
+    either = {mark: told.digits.re_search(f"^{EITHER}$") & told.digits.contains(mark) & ~typed for mark in (POINT, COMMA)}
+    certain = {mark: _certain(told, mark) & ~typed for mark in (POINT, COMMA)}
     is_either = either[POINT] | either[COMMA]
+    flags = (certain[POINT], certain[COMMA], typed, either[POINT], either[COMMA])
+    sums = {"sum_point": told.sum_point, "sum_comma": ibis.ifelse(typed, told.sum_point, told.sum_comma)}
     grouping = told.group_by(list(by)) if by else told
     facts = grouping.agg(
-        **{name: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for name, flag in (
-            ("point", certain[POINT]), ("comma", certain[COMMA]), ("either_point", either[POINT]), ("either_comma", either[COMMA]))},
-        **{name: (told[name] * told.n).sum().fill_null(0.0) for name in ("sum_point", "sum_comma")},
+        **{name: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for name, flag in zip(COUNTS, flags, strict=True)},
+        **{name: (value * told.n).sum().fill_null(0.0) for name, value in sums.items()},
         example=ibis.ifelse(is_either, told.text, ibis.null("string")).min().fill_null(""),
-    )  # fmt: skip
-    grouped = {mark: told.digits.re_search(form) & ~is_either for mark, form in GROUPED.items()}
+    )
+    grouped = {mark: told.digits.re_search(form) & ~is_either & ~typed for mark, form in GROUPED.items()}
     marks = grouping.agg(**{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()})
     tokens = told.filter(told.token != "").group_by([*by, "token"]).agg(n=told.n.sum()).order_by(ibis.desc("n"), "token")
     return facts, marks, tokens
+
+
+def _typed(told: ibis.Table, kind: str) -> ir.BooleanValue:
+    """Whether a point is decimal because numbers of the file have a type.
+
+    JSON may hold them in quotes too, so only what could be read two ways is taken to have one. A workbook keeps 1.2 of a number 1.200:
+    with the 0 it is text.
+    """
+    forms = {"jsonl": r"^[1-9][0-9]{0,2}\.[0-9]{3}$", "excel": rf"^[0-9]*\.[0-9]*[1-9]{EXPONENT}$"}
+    return told.digits.re_search(forms[kind]) if kind in forms else ibis.literal(False)
 
 
 def forms_of(facts: list[dict[str, Any]], marks: list[dict[str, Any]], tokens: list[dict[str, Any]]) -> Forms:
     """The answers to the `questions`."""
     groups = {mark: int(marks[0][mark]) for mark in GROUPED if marks[0][mark]}
     # The engine counts in numbers that are larger than JSON knows.
-    counts = {name: int(facts[0][name]) for name in ("point", "comma", "either_point", "either_comma")}
+    counts: dict[str, Any] = {name: int(facts[0][name]) for name in COUNTS}
     return Forms(
         **counts,
         sum_point=float(facts[0]["sum_point"]),
@@ -153,9 +200,8 @@ def forms_of(facts: list[dict[str, Any]], marks: list[dict[str, Any]], tokens: l
 
 def _token(numbers: ibis.Table) -> ibis.Value:
     """The currency of a cell: what stands behind, else before."""
-    before, behind, last = (part(numbers.parts, place).upper() for place in (3, 4, 5))
-    after = ibis.ifelse((behind == "") | behind.isin(["CR", "DR"]), last, behind)
-    return ibis.ifelse((after == "") | after.isin(["CR", "DR"]), before, after).replace(" ", "")
+    beside = (part(numbers.parts, place).upper().re_replace(BOOKED, r"\1") for place in (4, 5, 3))
+    return ibis.coalesce(*(one.nullif("") for one in beside), "").replace(" ", "")
 
 
 def _certain(told: ibis.Table, mark: str) -> ibis.Value:
@@ -168,13 +214,68 @@ def _certain(told: ibis.Table, mark: str) -> ibis.Value:
     return decimal | grouped
 
 
+def currencies_beside(backend: Any, rows: ibis.Table, names: Sequence[str], amounts: Sequence[str], cells: Cells) -> dict[str, Forms]:
+    """The column that says what currencies the amounts are in, with its cells; empty where none does.
+
+    Args:
+        names: the columns of the source.
+        amounts: those that the amount is made of.
+    """
+    column = column_of(names, amounts)
+    return {column: of_amounts(backend.to_pyarrow(currency_cells(rows, column, cells)).to_pylist())} if column else {}
+
+
+def currency_cells(rows: ibis.Table, column: str, cells: Cells, by: Sequence[str] = ()) -> ibis.Table:
+    """How many cells of a column have which currency (`token`, `n`), most first; the token is empty for cells that have none.
+
+    Args:
+        by: columns that tell rows apart whose currencies are asked for by themselves.
+    """
+    there = rows.select(*by, text=cells.text(rows[column]).upper()).filter(ibis._.text.notnull())
+    named = there.mutate(token=ibis.ifelse(there.text.isin(TOKENS), there.text, ""))
+    return named.group_by([*by, "token"]).agg(n=ibis._.count()).order_by(ibis.desc("n"), "token")
+
+
+def of_amounts(tokens: Sequence[dict[str, Any]]) -> Forms:
+    """The answer to `currency_cells`; without a currency where some of the cells are something else."""
+    named = {row["token"]: int(row["n"]) for row in tokens if row["token"]}
+    holds_currencies = sum(named.values()) >= NEARLY_ALL * sum(int(row["n"]) for row in tokens)
+    return Forms(currencies=dict(list(named.items())[:CURRENCIES]) if holds_currencies else {}, of_amounts=True)
+
+
 def together(forms: Iterable[Mapping[str, Forms]]) -> dict[str, Forms]:
-    """The forms of each column over several files."""
+    """The forms of each column over several files. Files of plain numbers only, which intake does not ask, tell nothing.
+
+    Where files contradict each other, those that say by themselves how they are written leave nothing in doubt.
+    """
+    asked = [_asked(one) for one in forms]
+    total = _summed(asked)
+    mixed = {column for column, found in total.items() if found.is_mixed}
+    own = ({column: found.settled if column in mixed else found for column, found in one.items()} for one in asked)
+    return _summed(own) if mixed else total
+
+
+def _asked(forms: Mapping[str, Forms]) -> dict[str, Forms]:
+    plain = all(found.is_plain for found in forms.values() if not found.of_amounts)
+    return {column: found for column, found in forms.items() if found.of_amounts or not plain}
+
+
+def _summed(forms: Iterable[Mapping[str, Forms]]) -> dict[str, Forms]:
     total: dict[str, Forms] = {}
     for one in forms:
         for column, found in one.items():
             total[column] = total.get(column, Forms()) + found
     return total
+
+
+def decimals_of_file(forms: Mapping[str, Forms], total: Mapping[str, Forms]) -> dict[str, str]:
+    """Column of a file -> its decimal mark: by its own cells where those of all files contradict each other, else by all.
+
+    Args:
+        total: the forms over all files of the table, by `together`.
+    """
+    own = {column for column, found in forms.items() if column in total and total[column].is_mixed and found.is_settled}
+    return {**decimals(total), **decimals({column: forms[column] for column in own})}
 
 
 def decimals(forms: Mapping[str, Forms]) -> dict[str, str]:
@@ -183,8 +284,8 @@ def decimals(forms: Mapping[str, Forms]) -> dict[str, str]:
     table = None if point == comma else POINT if point > comma else COMMA
     result = {}
     for column, found in forms.items():
-        if found.certain:
-            result[column] = POINT if found.point >= found.comma else COMMA
+        if found.certain or found.typed:
+            result[column] = POINT if found.typed or found.point >= found.comma else COMMA
         elif found.in_doubt:
             result[column] = table or (POINT if found.either_comma >= found.either_point else COMMA)
     return result
@@ -201,17 +302,10 @@ def thousands(forms: Mapping[str, Forms]) -> str | None:
 
 
 def doubts(forms: Mapping[str, Forms], reading: Reading) -> tuple[str, ...]:
-    """What a person should look at, a line for each: cells that can be read two ways, and several currencies in one column."""
+    """What a person should look at, a line for each: cells that can be read two ways, and several currencies."""
     cells = Cells(reading, decimals=decimals(forms))
-    found = [_two_ways(column, one, cells, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
-    for column, one in forms.items():
-        if not one_currency(one.currencies):
-            named = ", ".join(f"{token} ({vocabulary.counted(n, 'cell')})" for token, n in one.currencies.items())
-            found.append(
-                f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
-                "currency."
-            )
-    return tuple(found)
+    two_ways = [_two_ways(column, one, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
+    return (*two_ways, *(_several_currencies(column, one) for column, one in forms.items() if not one_currency(one.currencies)))
 
 
 def column_marks(cells: Cells, column: str) -> Marks:
@@ -219,7 +313,7 @@ def column_marks(cells: Cells, column: str) -> Marks:
     return cells.marks(ibis.table({column: "string"}, name="column")[column])
 
 
-def _two_ways(column: str, one: Forms, cells: Cells, marks: Marks) -> str:
+def _two_ways(column: str, one: Forms, marks: Marks) -> str:
     mark = COMMA if one.either_comma >= one.either_point else POINT
     as_thousands, as_decimals = (one.sum_point, one.sum_comma) if mark == COMMA else (one.sum_comma, one.sum_point)
     is_thousands = marks.decimal != mark
@@ -229,4 +323,31 @@ def _two_ways(column: str, one: Forms, cells: Cells, marks: Marks) -> str:
     sums = f"{ways[0]}, as they are read, the column adds up to {used:,.2f}; {ways[1]} to {other:,.2f}"
     if marks.given:
         return f"{column}: {what}; {sums}. That is how the settings have it"
-    return f"Warning: {column}: {what}; {sums}. Say in the settings which is right: thousands: {mark!r} or decimal: {mark!r}"
+    return f"Warning: {column}: {what}; {sums}. {_remedy(one, mark)}"
+
+
+def _remedy(one: Forms, mark: str) -> str:
+    """What settles cells that can be read two ways; a setting does not where it would make other cells unreadable."""
+    if one.is_mixed:
+        points, commas = (vocabulary.counted(n, "cell") for n in (one.point + one.typed, one.comma))
+        return (
+            f"The column has both decimal marks: {points} with a point, {commas} with a comma. Write it with one; where the files differ, "
+            "name those of each kind in a table of their own, with its `decimal`"
+        )
+    if one.typed:
+        return "The others are numbers by their type: make these numbers too"
+    return f"Say in the settings which is right: thousands: {mark!r} or decimal: {mark!r}"
+
+
+def _several_currencies(column: str, one: Forms) -> str:
+    named = ", ".join(f"{token} ({vocabulary.counted(n, 'row' if one.of_amounts else 'cell')})" for token, n in one.currencies.items())
+    if not one.of_amounts:
+        return (
+            f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
+            "currency."
+        )
+    (first, *_) = one.currencies
+    return (
+        f"Warning: amounts are in several currencies, as {column} says: {named}. They are added up as they are: convert them first, or "
+        f"take in one currency, by leave_out: UPPER({identifier(column)}) <> {first!r}"
+    )

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from segmentation_assets.sources.currencies import TOKENS
+from segmentation_assets.sources.currencies import HUNDREDTHS, TOKENS
 
 POINT, COMMA = ".", ","
 BLANKS = "\t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -20,14 +20,15 @@ APOSTROPHES, DASHES = "\u2018\u2019\u02bc\u00b4`\u2032", "\u2010\u2011\u2012\u20
 CUT = "\ue000"  # a private character, which no text keeps
 
 # Signs before and behind, digits with their marks, and what may be a currency before and behind; "12,-" is twelve.
-TOKEN = rf"(?:[A-Za-z]{{1,3}} ?\p{{Sc}}|[^0-9.,'()+\- {CUT}][^0-9,'()+\- {CUT}]{{0,5}})?"
+TOKEN = rf"(?:[A-Za-z]{{1,3}}\.? ?\p{{Sc}}|[^0-9.,'()+\- {CUT}][^0-9,'()+\- {CUT}]{{0,5}})?"
 DIGITS = r"[0-9](?:[0-9., ']*[0-9])?(?:[eE][-+]?[0-9]+)?|[.,][0-9]+"
 PARTS = rf"^ *([-+(]?) *({TOKEN}) *([-+(]?) *({DIGITS})(?:[.,]-{{0,2}})? *({TOKEN}) *([-)]?) *({TOKEN}) *(\)?) *$"
 IN_PARTS = CUT.join((r"\1\3\6\8", r"\4", r"\2", r"\5", r"\7"))
-NEGATIVE = rf"^(?:(?:-|\(\)){CUT}([^{CUT}]+){CUT}.*|{CUT}([^{CUT}]+){CUT}.*(?i:CR{CUT}?[^{CUT}]*))$"
+NEGATIVE = rf"^(?:(?:-|\(\)){CUT}([^{CUT}]+){CUT}.*|{CUT}([^{CUT}]+){CUT}(?:.*{CUT})?(?i:CR)\.?(?: ?\p{{Sc}})?(?:{CUT}.*)?)$"
 POSITIVE = rf"^\+?{CUT}([^{CUT}]+){CUT}.*$"
 BARE = rf"[-+()0-9.,' {BLANKS}{APOSTROPHES}{DASHES}{NOTHING}]*"
-WORDS = "|".join(["[0-9]E[-+]?[0-9]", "CR", "DR", *(re.escape(token) for token in TOKENS), r"[A-Z]{0,3} ?\p{Sc}"])
+SIGN = rf"[^\P{{Sc}}{HUNDREDTHS}]"  # a currency's
+WORDS = "|".join(["[0-9]E[-+]?[0-9]", "CR", "DR", *(re.escape(token) for token in TOKENS), f"[A-Z]{{0,3}} ?{SIGN}"])
 KNOWN = rf"(?i)^{BARE}(?:(?:{WORDS}){BARE})*$"
 SIGNS, BLANK_SIGNS = "$€£¥₹₩", " \xa0\u202f\u2009"  # what stands around and in most numbers that are not plain
 
@@ -40,7 +41,8 @@ SEVERAL_GROUPS = {
     POINT: r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}",
 }
 _SPACE = rf"[ '{BLANKS}{APOSTROPHES}]"
-_DIGITS = rf"(?:[0-9]+|{COMMA_GROUPS}|{POINT_GROUPS}|[0-9]{{1,3}}(?:{_SPACE}[0-9]{{3}})+)?(?:[.,][0-9]*)?"
+_WHOLE = rf"[0-9]+|{COMMA_GROUPS}|{POINT_GROUPS}|[0-9]{{1,3}}(?:{_SPACE}[0-9]{{3}})+"
+_DIGITS = rf"(?:(?:{_WHOLE})(?:[.,][0-9]*)?|[.,][0-9]+)"
 LIKELY = rf"^[^0-9.,]*(?:[^0-9 ]+[.]{_SPACE}*)?{_DIGITS}{EXPONENT}[^0-9]*$"  # a number, and no digits beside it
 GROUPS = {COMMA: COMMA_GROUPS, POINT: POINT_GROUPS}
 OTHER = {COMMA: POINT, POINT: COMMA}
@@ -84,9 +86,14 @@ def read_number(text: ir.StringValue, marks: Marks) -> ir.FloatingValue:
     Most cells are plain numbers, which the engine reads by itself at a tenth of the cost; most others have groups of thousands
     or a sign of currency. Nothing that is computed is used twice: the engine would compute it for every cell, beforehand.
     """
-    plain = text if marks.decimal == POINT else ibis.ifelse(text.contains(POINT), ibis.null("string"), text)
-    attempts = [plain, _usual(text, marks), *([] if marks.given else [_other(text, marks)]), _unusual(text, marks)]
-    return ibis.coalesce(*(one.try_cast("float64") for one in attempts))
+    plain = plain_number(text if marks.decimal == POINT else ibis.ifelse(text.contains(POINT), ibis.null("string"), text))
+    attempts = [_usual(text, marks), *([] if marks.given else [_other(text, marks)]), _unusual(text, marks)]
+    return ibis.coalesce(plain, *(one.try_cast("float64") for one in attempts))
+
+
+def plain_number(text: ir.StringValue) -> ir.FloatingValue:
+    """The number that the engine reads by itself; null for `1_000`, which it takes for a thousand and which may be a code."""
+    return ibis.ifelse(text.contains("_"), ibis.null("string"), text).try_cast("float64")
 
 
 def _usual(text: ir.StringValue, marks: Marks) -> ir.StringValue:

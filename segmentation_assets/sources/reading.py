@@ -19,6 +19,7 @@ from segmentation_assets.engines.base import WRITING
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import files, guessing, number_forms, order_cells
 from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.currencies import column_of
 from segmentation_assets.sources.kept import counted_rows
 from segmentation_assets.sources.lookups import Lookup, joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, UNTIL, Bounds, MappedColumns, canonical, resolve
@@ -130,10 +131,15 @@ class FileReader:
         """
         return {column: number_forms.forms_of(*self._told(rows, column, joined, ())) for column in columns}
 
+    def currencies(self, rows: FileRows, column: str, cells: Cells) -> dict[str, Forms]:
+        """The currencies that a column of the current rows names."""
+        found = self.answers(rows, ("currencies", column), lambda current: number_forms.currency_cells(current.table, column, cells))
+        return {column: number_forms.of_amounts(found)}
+
     def _told(self, rows: FileRows, column: str, joined: Joined, by: tuple[str, ...]) -> list[list[dict[str, Any]]]:
         told = self.ask(rows, ("told", column, by), lambda current: number_forms.told(joined(current).table, column, by))
         self.backend.raw_sql(f"CREATE OR REPLACE TABLE {TOLD} AS FROM {told.get_name()}").fetchall()
-        key = SourceRows(None, (), kind=rows.kind).has_numbers, by
+        key = rows.kind, by
         if key not in self._asked_of_numbers:
             asked = number_forms.questions(self.backend.table(TOLD), *key)
             self._asked_of_numbers[key] = [self.backend.create_view(ibis.util.gen_name("asked"), one) for one in asked]
@@ -180,6 +186,8 @@ class TableReader(FileReader):
         types = guessing.types_of(asked.kinds, self.backend.to_pyarrow(asked.types).to_pylist())
         number, flagged = counted_rows(target)
         numbers = self.numbers(rows, asked.numeric, asked.joined) if flagged.get("odd_number") else {}
+        if asked.currencies is not None:
+            numbers[asked.currency] = number_forms.of_amounts(self.backend.to_pyarrow(asked.currencies).to_pylist())
         left = self.backend.to_pyarrow(asked.left_out).to_pylist()[0]["n"] if asked.left_out is not None else 0
         return Written(asked.found, number, types, flagged, numbers, asked.told, order_cells.notes(self.settings, int(left)))
 
@@ -206,6 +214,7 @@ class TableReader(FileReader):
         counted = [counted_rows(target) for _, _, target in batch]
         odd = any("odd_number" in flagged for _, flagged in counted)
         told = {column: [_by_part(one) for one in self._told(first, column, asked.joined, (PART,))] for column in asked.numeric if odd}
+        currencies = _by_part(self.backend.to_pyarrow(asked.currencies).to_pylist()) if asked.currencies is not None else {}
         return [
             Written(
                 asked.found,
@@ -213,9 +222,12 @@ class TableReader(FileReader):
                 guessing.types_of(asked.kinds, types.get(place, [])),
                 flagged,
                 {
-                    column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, []))
-                    for column, (facts, marks, tokens) in told.items()
-                    if "odd_number" in flagged and place in facts
+                    **{
+                        column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, [])) if place in facts else Forms()
+                        for column, (facts, marks, tokens) in told.items()
+                        if "odd_number" in flagged
+                    },
+                    **({asked.currency: number_forms.of_amounts(currencies.get(place, []))} if asked.currencies is not None else {}),
                 },
                 notes=order_cells.notes(self.settings),
             )
@@ -249,6 +261,12 @@ class _Asked:
         if getattr(reader.settings, "leave_out", None) is not None:
             self.left_out = reader.ask(
                 rows, ("left out", how), lambda current: order_cells.left_out(self.joined(current), reader.settings, cells, str(file))
+            )
+        self.currency = column_of(list(self.kinds), self.found.amounts) or ""
+        self.currencies: ir.Table | None = None
+        if self.currency and self.found.amounts:
+            self.currencies = reader.ask(
+                rows, ("currencies", how), lambda current: number_forms.currency_cells(self.orders(current).table, self.currency, cells, by)
             )
         self.types = reader.ask(rows, ("types", how), lambda current: guessing.type_counts(self.joined(current), cells, by))
 

@@ -63,11 +63,6 @@ class SourceRows:
     kind: str = "csv"
     other_sheets: tuple[str, ...] = ()
 
-    @property
-    def has_numbers(self) -> bool:
-        """Whether numbers have a type in the file, and are text only because we wrote them, with a decimal point."""
-        return self.kind in {"jsonl", "excel"}
-
 
 def named(relation: Any, names: Sequence[str], values: Sequence[Any], **extra: Any) -> Any:
     """The values under names of their own, and ROW, PROBLEM and LINE: null unless given."""

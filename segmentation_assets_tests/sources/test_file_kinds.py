@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from segmentation_assets.cli.check.described import described
@@ -451,6 +451,7 @@ ROWS_OF_MANY = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files_of=st.lists(ROWS_OF_MANY, min_size=2, max_size=5))
+@example(files_of=[[], [("c1", "2024-01-05", "free")]])
 def test_many_small_files_read_at_once_are_as_each_by_itself(tmp_path_factory: pytest.TempPathFactory, files_of: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("many")
     (folder / "in").mkdir()

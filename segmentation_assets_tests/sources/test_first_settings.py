@@ -300,8 +300,9 @@ def test_thousands_are_seen(tmp_path: Path, prices: str, decimal: str, thousands
 @pytest.mark.parametrize(
     ("cells", "settings"),
     [
-        (["1,200", "850"], {"thousands": ","}),
-        (["\u00a51.200", "\u00a5850"], {"decimal": ",", "thousands": "."}),
+        (["1,200", "850"], {}),  # a guess, which is said and not set
+        (["\u00a51.200", "\u00a5850"], {}),
+        (["12,50", "9,75", "12.50"], {}),  # either setting would make cells unreadable
         (["1 234,50 €", "850,00 €"], {"decimal": ",", "thousands": " "}),
         (["1\u202f234,50", "850,00"], {"decimal": ",", "thousands": " "}),
         (["(4.50)", "-$4.50"], {}),
@@ -314,6 +315,29 @@ def test_numbers_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str],
     assert table["columns"]["amount"] == "betrag"
     assert {name: table[name] for name in ("decimal", "thousands") if name in table} == settings
     assert ("# Warning: betrag: 9 cells" in text) is (cells[0][-5:] in {"1,200", "1.200"})
+
+
+def test_a_guess_rests_on_the_columns_that_are_mapped(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("kunde;datum;betrag;preis\n" + "".join(f"k{i};2024-01-05;1.250;12.50\n" for i in range(9)))
+    _, text = proposed(tmp_path, "o.csv")
+    assert "betrag: 9 cells such as '1.250' can be read two ways; with thousands, as they are read, the column adds up to 11,250.00" in text
+
+
+@pytest.mark.parametrize("files", [1, 30])
+def test_currencies_beside_the_amount_are_told(tmp_path: Path, files: int) -> None:
+    (tmp_path / "o").mkdir()
+    for number in range(files):
+        rows = "".join(f"k{i},2024-01-05,o{number}-{i},{i}.50,{'EUR' if i else 'usd'}\n" for i in range(4))
+        (tmp_path / "o" / f"{number}.csv").write_text(f"customer_id,date,order_id,amount,Currency\n{rows}")
+    _, text = proposed(tmp_path, "o")
+    assert f"# Warning: amounts are in several currencies, as Currency says: EUR ({3 * files} rows), USD ({files} row" in text
+
+
+def test_currencies_of_customers_are_an_attribute(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("customer_id,preferred_currency\nc1,USD\nc2,EUR\n")
+    (tmp_path / "o.csv").write_text("customer_id,date,amount\nc1,2024-01-05,9.50\nc1,2024-01-06,9.50\n")
+    _, text = proposed(tmp_path, "o.csv", "c.csv")
+    assert "# attributes: preferred_currency (text)" in text and "Warning" not in text
 
 
 @pytest.mark.parametrize(
