@@ -6,11 +6,12 @@ how the page looks to `templates/report.html`. The page needs nothing from elsew
 
 import base64
 import datetime as dt
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from segmentation_assets.atomic import replacing
 
 # Heading -> picture -> its caption. Pictures of no section come last, under their names.
 SECTIONS: dict[str, dict[str, str]] = {
@@ -58,10 +59,8 @@ def file(data_dir: Path, key: str) -> Path:
 def write(data_dir: Path, key: str, pictures: Mapping[str, Path]) -> Path:
     """Write the report of snapshot `key` from PNG files by the name of the picture; whoever has the old one open keeps it."""
     page = file(data_dir, key)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_name(f".{uuid.uuid4().hex}.unfinished")
-    unfinished.write_text(html(key, {name: picture.read_bytes() for name, picture in pictures.items()}), encoding="utf-8")
-    unfinished.replace(page)
+    with replacing(page) as unfinished:
+        unfinished.write_text(html(key, {name: picture.read_bytes() for name, picture in pictures.items()}), encoding="utf-8")
     return page
 
 

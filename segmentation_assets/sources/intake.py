@@ -6,7 +6,6 @@ A snapshot then reads only its window of the kept rows. Memory stays bounded wha
 import contextlib
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import filelock
 import ibis
 import pyarrow.parquet as pq
 
+from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
@@ -85,7 +85,7 @@ class Intake:
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
         with self._alone(digest):
             if not target.exists():
-                with self._reading("customers", settings) as reading, _unfinished(target) as unfinished:
+                with self._reading("customers", settings) as reading, replacing(target) as unfinished:
                     reading.backend.to_parquet(read_attributes(reading.backend, kept, settings, self.zone), unfinished, compression="zstd")
         return target
 
@@ -122,11 +122,11 @@ class Intake:
     ) -> None:
         places = [self._place(reading, file, name, cells.formats, cells.decimals) for _, file, name in group]
         with contextlib.ExitStack() as stack:
-            unfinished = [stack.enter_context(_unfinished(rows_file)) for rows_file, _ in places]
+            unfinished = [stack.enter_context(replacing(rows_file)) for rows_file, _ in places]
             made = reading.write_together([(rows, file, to) for (rows, file, _), to in zip(group, unfinished, strict=True)], cells)
         for (rows, file, name), (rows_file, facts), one in zip(group, places, made, strict=True):
             if _state(file) == states[file]:
-                _replace(facts, json.dumps(asdict(_kept_as(rows_file, name, rows, cells, one)), ensure_ascii=False))
+                _write_text(facts, json.dumps(asdict(_kept_as(rows_file, name, rows, cells, one)), ensure_ascii=False))
 
     def _place(
         self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]
@@ -147,7 +147,7 @@ class Intake:
                         f"{file}: changed while it was read. Write new files under another name and rename them when they are complete; "
                         "then run again."
                     )
-                _replace(facts, json.dumps(asdict(kept), ensure_ascii=False))
+                _write_text(facts, json.dumps(asdict(kept), ensure_ascii=False))
         values = json.loads(facts.read_text(encoding="utf-8"))
         lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
         numbers = {column: Forms(**form) for column, form in values["numbers"].items()}
@@ -157,7 +157,7 @@ class Intake:
         try:
             return self._write(reading, file, name, cells, target)
         except NoRows as error:
-            with _unfinished(target) as unfinished:
+            with replacing(target) as unfinished:
                 pq.write_table(nothing(reading.entity), unfinished)
             return Kept(str(target), name, 0, {}, (), (), True, cells.formats, {SKIPPED: error.why})
         except duckdb.Error:  # the engine's strict reader met a line that it refuses
@@ -167,14 +167,14 @@ class Intake:
                 raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
 
     def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> Kept:
-        with reading.opened(file, reading.settings, careful) as rows, _unfinished(target) as unfinished:
+        with reading.opened(file, reading.settings, careful) as rows, replacing(target) as unfinished:
             return _kept_as(target, name, rows, cells, reading.write(rows, file, cells, unfinished))
 
     def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> Kept:
         """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
         target = self.folder / entity / "nothing.parquet"
         if not target.exists():
-            with _unfinished(target) as unfinished:
+            with replacing(target) as unfinished:
                 pq.write_table(nothing(entity), unfinished)
         why = f"is a folder in a folder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
         return Kept(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
@@ -193,7 +193,7 @@ class Intake:
             with self._alone(digest):
                 if not guess.exists():
                     guess.parent.mkdir(parents=True, exist_ok=True)
-                    _replace(guess, json.dumps(_guessed_formats(reading, file)))
+                    _write_text(guess, json.dumps(_guessed_formats(reading, file)))
                 formats, either_way = json.loads(guess.read_text(encoding="utf-8"))
             if formats and not either_way:
                 return tuple(formats)
@@ -270,24 +270,11 @@ def _all_empty(settings: Files, kept: Sequence[Kept]) -> SourceError:
     )
 
 
-@contextlib.contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """A file to write, which takes the place of the target when it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
-        yield unfinished
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _state(file: Path) -> str:
     facts = file.stat()
     return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 
-def _replace(file: Path, text: str) -> None:
-    unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(file)
+def _write_text(file: Path, text: str) -> None:
+    with replacing(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -4,7 +4,6 @@ Belongs here: paths and atomic replacement. What the tables hold is in `tables`,
 """
 
 import hashlib
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation_assets.atomic import beside
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
@@ -48,7 +48,7 @@ class Lake:
         """
         file = self.file(contract.name, key)
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
+        unfinished = beside(file)
         try:
             self.engine.write(conformed(contract, frame).order_by(contract.key), unfinished)
         except BaseException:

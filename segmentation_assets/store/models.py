@@ -4,14 +4,13 @@ Belongs here: files of models beside the lake, whose partitions hold only the mo
 """
 
 import json
-import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
+from segmentation_assets.atomic import replacing
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 
@@ -27,7 +26,8 @@ def keep(data_dir: Path, model: SegmentModel) -> None:
     """Keep a model under its version; one that is there already is the same and stays."""
     file = _file(data_dir, model.provenance.model_version)
     if not file.exists():
-        _write(file, lambda unfinished: model_to_rows(model).to_parquet(unfinished, index=False))
+        with replacing(file) as unfinished:
+            model_to_rows(model).to_parquet(unfinished, index=False)
 
 
 def versions(data_dir: Path) -> list[str]:
@@ -73,7 +73,8 @@ def roll_back(data_dir: Path, snapshot: str, version: str | None) -> None:
     with FileLock(file.with_suffix(".lock")):
         known = {key: v for key, v in rollbacks(data_dir).items() if key != snapshot}
         recorded = known if version is None else {**known, snapshot: version}
-        _write(file, lambda unfinished: unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8"))
+        with replacing(file) as unfinished:
+            unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def pointed_back(data_dir: Path, snapshot: str) -> SegmentModel | None:
@@ -92,14 +93,3 @@ def pointed_back(data_dir: Path, snapshot: str) -> SegmentModel | None:
 
 def _file(data_dir: Path, version: str) -> Path:
     return data_dir / FOLDER / f"{version}.parquet"
-
-
-def _write(file: Path, write: Callable[[Path], object]) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
-        write(unfinished)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)

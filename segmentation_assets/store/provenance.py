@@ -6,13 +6,13 @@ lake, tells which snapshots have to be made again. Comparing with the source is 
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from segmentation_assets.atomic import replacing
 from segmentation_assets.store.lake import Lake
 
 FILE = "collected.json"
@@ -49,10 +49,8 @@ def remember(lake: Lake, folder: Path, key: str) -> None:
     made[key] = Made(
         True, _own(lake, key, made) if _is_complete(lake, key) else {}, _chain({k: one.own for k, one in made.items() if k < key})
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{uuid.uuid4().hex}.unfinished"
-    unfinished.write_text(json.dumps({k: asdict(one) for k, one in sorted(made.items())}), encoding="utf-8")
-    unfinished.replace(folder / FILE)
+    with replacing(folder / FILE) as unfinished:
+        unfinished.write_text(json.dumps({k: asdict(one) for k, one in sorted(made.items())}), encoding="utf-8")
 
 
 def recorded(folder: Path) -> dict[str, Made]:

@@ -8,7 +8,6 @@ can block a run. Order lines are not copied: they are views over hard links to t
 import datetime as dt
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import ibis
 from filelock import FileLock
 from sqlglot import exp
 
+from segmentation_assets.atomic import replacing
 from segmentation_assets.store import provenance
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables import CONTRACTS
@@ -126,21 +126,15 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
     """
     if target.exists():
         raise PublishError(f"{target} exists already. Name a file that does not, or remove it first.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.unfinished")
-    try:
-        with duckdb.connect(str(unfinished)) as copy:
-            copy.execute(f"ATTACH {_text(str(_readable(data_dir)))} AS source (READ_ONLY)")
-            for contract in CONTRACTS:
-                copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
-                _comment(copy, contract)
-            for view, table in LATEST.items():
-                copy.execute(f"CREATE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})")
-            counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
-            copy.execute("DETACH source")
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(target) as unfinished, duckdb.connect(str(unfinished)) as copy:
+        copy.execute(f"ATTACH {_text(str(_readable(data_dir)))} AS source (READ_ONLY)")
+        for contract in CONTRACTS:
+            copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
+            _comment(copy, contract)
+        for view, table in LATEST.items():
+            copy.execute(f"CREATE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})")
+        counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
+        copy.execute("DETACH source")
     return counts
 
 
@@ -205,13 +199,11 @@ def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str)
 
 def _link(file: Path, link: Path) -> None:
     """Make `link` the same bytes as `file` is now, whatever replaces `file` later."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = link.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
-        os.link(file, unfinished)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(file, unfinished)
-    unfinished.replace(link)
+    with replacing(link) as unfinished:
+        try:
+            os.link(file, unfinished)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(file, unfinished)
 
 
 def _replace(master: Path, database: Path) -> Path | None:
@@ -223,10 +215,9 @@ def _replace(master: Path, database: Path) -> Path | None:
         os.link(database, kept)
         if log.exists():
             log.replace(kept.with_name(f"{kept.name}.wal"))
-    unfinished = database.with_name(f".{database.name}.{uuid.uuid4().hex}.unfinished")
-    shutil.copyfile(master, unfinished)
-    mark.write_text(_stamp(unfinished))
-    unfinished.replace(database)
+    with replacing(database) as unfinished:
+        shutil.copyfile(master, unfinished)
+        mark.write_text(_stamp(unfinished))
     return kept
 
 
