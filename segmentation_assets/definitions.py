@@ -33,6 +33,7 @@ from segmentation_assets.defs.table import IO_MANAGER
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
+from segmentation_assets.store import layout
 from segmentation_assets.store.lake import Lake
 
 
@@ -45,6 +46,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
 
     @dg.resource
     def lake(_: dg.InitResourceContext) -> Iterator[Lake]:
+        layout.prepare(settings.data_dir)
         engine = DuckDBEngine()
         try:
             yield Lake(settings.data_dir / "lake", engine)

@@ -1,4 +1,4 @@
-"""The command line: `segmentation run | show | models | rollback | sql | export | init | check | settings | ui | instance`.
+"""The command line: `segmentation run | show | models | rollback | sql | export | init | check | settings | ui | upgrade | instance`.
 
 Belongs here: options, what is printed, and exit codes. Heavy imports are made inside the commands that need them, because
 `segmentation sql` should answer at once.
@@ -277,6 +277,19 @@ def ui(port: int, settings_path: Path | None) -> None:
 
 @main.command()
 @settings_option
+def upgrade(settings_path: Path | None) -> None:
+    """Bring the data folder to the layout of this version, and say what was done. May be repeated."""
+    with _plain_errors():
+        from segmentation_assets.store import layout
+
+        data_dir = _loaded(settings_path).data_dir
+        lines = list(layout.upgrade(data_dir))
+        for line in lines or [f"{data_dir} holds nothing yet."]:
+            click.echo(line)
+
+
+@main.command()
+@settings_option
 def instance(settings_path: Path | None) -> None:
     """Prepare Dagster's instance where it is missing, and print its folder, for DAGSTER_HOME."""
     with _plain_errors():
@@ -287,6 +300,15 @@ def instance(settings_path: Path | None) -> None:
 
 
 def _settings(path: Path | None) -> Settings:
+    """The settings in force, whose data folder has a layout that this version knows."""
+    from segmentation_assets.store import layout
+
+    settings = _loaded(path)
+    layout.require_current(settings.data_dir)
+    return settings
+
+
+def _loaded(path: Path | None) -> Settings:
     """The settings in force; definitions that are loaded after this use the same file."""
     if path is not None:
         os.environ[SETTINGS_VARIABLE] = str(path.resolve())

@@ -1,0 +1,61 @@
+"""The layouts of the data folder: known ones are marked, others are refused by name, and upgrading can be repeated."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segmentation_assets.store import layout
+from segmentation_assets_tests.conftest import called
+
+
+@pytest.fixture
+def unmarked(tmp_path: Path) -> Path:
+    """A data folder as version 0.1.0 left it, with a lake and models."""
+    for part in ("lake", "models"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "something.parquet").touch()
+    return tmp_path
+
+
+def test_what_is_unmarked_is_of_the_first_layout_and_is_marked(unmarked: Path) -> None:
+    first = f"{unmarked / 'lake'}: layout 1, as version 0.1.0 wrote it; marked as such"
+    assert first in list(layout.upgrade(unmarked))
+    assert [(part.name, part.layout, part.marked) for part in layout.parts(unmarked)] == [("lake", 1, True), ("models", 1, True)]
+
+
+def test_upgrading_is_repeated_after_a_kill(unmarked: Path) -> None:
+    next(layout.upgrade(unmarked))  # and killed
+    assert list(layout.upgrade(unmarked)) == [
+        f"{unmarked / 'lake'}: layout 1, as this version writes it",
+        f"{unmarked / 'models'}: layout 1, as version 0.1.0 wrote it; marked as such",
+    ]
+
+
+def test_a_newer_layout_is_refused_by_name_and_nothing_is_touched(unmarked: Path) -> None:
+    mark = unmarked / "models" / layout.FILE
+    mark.write_text(json.dumps({"layout": 7, "written_by": "3.2.1"}))
+    for act in (layout.require_current, layout.prepare, lambda folder: list(layout.upgrade(folder))):
+        with pytest.raises(layout.LayoutError, match=r"models has layout 7, written by version 3\.2\.1; this version, .* up to 1\. Install"):
+            act(unmarked)
+    assert not (unmarked / "lake" / layout.FILE).exists()
+
+
+def test_an_older_layout_asks_for_an_upgrade(unmarked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(layout.LAYOUTS, "lake", 2)
+    with pytest.raises(layout.LayoutError, match="lake has layout 1, and this version writes 2: segmentation upgrade"):
+        layout.require_current(unmarked)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"layout": "x"}', "{}"])
+def test_a_mark_that_cannot_be_read_is_named(unmarked: Path, text: str) -> None:
+    (unmarked / "lake" / layout.FILE).write_text(text)
+    with pytest.raises(layout.LayoutError, match=r"layout\.json: is not readable"):
+        layout.parts(unmarked)
+
+
+def test_every_command_refuses_what_it_does_not_know(unmarked: Path) -> None:
+    (unmarked / "lake" / layout.FILE).write_text(json.dumps({"layout": 7}))
+    for command in (["show"], ["sql", "select 1"], ["models"], ["upgrade"]):
+        done = called(*command, data_dir=unmarked)
+        assert (done.exit_code, "lake has layout 7" in done.output) == (1, True), command
