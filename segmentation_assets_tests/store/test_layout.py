@@ -36,7 +36,7 @@ def test_a_newer_layout_is_refused_by_name_and_nothing_is_touched(unmarked: Path
     mark = unmarked / "models" / layout.FILE
     mark.write_text(json.dumps({"layout": 7, "written_by": "3.2.1"}))
     for act in (layout.require_current, layout.prepare, lambda folder: list(layout.upgrade(folder))):
-        with pytest.raises(layout.LayoutError, match=r"models has layout 7, written by version 3\.2\.1; this version, .* up to 1\. Install"):
+        with pytest.raises(layout.LayoutError, match=r"models has layout 7, written by version 3\.2\.1; .* up to 1\. Install"):
             act(unmarked)
     assert not (unmarked / "lake" / layout.FILE).exists()
 
