@@ -3,7 +3,6 @@
 Everything here is a guess that `first_settings` writes down for the person to read.
 """
 
-import datetime as dt
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,19 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Files
-from segmentation_assets.sources import column_names, exports, files, folder_survey, guessing, number_forms, order_levels, progress
+from segmentation_assets.sources import (
+    column_names,
+    dated_rows,
+    exports,
+    files,
+    folder_survey,
+    guessing,
+    number_forms,
+    order_levels,
+    progress,
+)
 from segmentation_assets.sources.cells import ISO, Cells
+from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.number_forms import Forms
@@ -43,8 +53,7 @@ class FileProfile:
     notes: dict[str, str]
     found: dict[str, str]  # canonical column -> source column
     formats: tuple[str, ...]
-    first: dt.date | None
-    last: dt.date | None
+    dated: DatedRows
     numbers: dict[str, Forms]
     ids_repeat: bool  # so that it has no customer records, which are one for each id
     export: Export | None = None  # the known export that it is
@@ -86,9 +95,9 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     looks = _days_and_months_alike([look(file) for file in progress.through(inside.some, f"looking at {folder.name}")])
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
-    first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
+    dated, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)))
     together = _together(folder, looks, Shared(equal_names(every)), inside.notes)
-    return [replace(together, first=first, last=last, numbers=numbers)]
+    return [replace(together, dated=dated, numbers=numbers)]
 
 
 def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_survey.Folder) -> list[FileProfile]:
@@ -112,8 +121,7 @@ def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes:
         looks[0],
         file=folder,
         notes={**looks[0].notes, **notes},
-        first=min((one.first for one in looks if one.first), default=None),
-        last=max((one.last for one in looks if one.last), default=None),
+        dated=dated_rows.all_together(one.dated for one in looks),
         numbers=number_forms.together(one.numbers for one in looks),
         ids_repeat=any(one.ids_repeat for one in looks),
         signs=all_together([one.signs for one in looks]),
@@ -147,26 +155,25 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
-            dated = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
-            span: dict[str, dt.datetime | None] = {"first": None, "last": None}
+            dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
+            dated = DatedRows()
             if when:
                 time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
-                span = backend.to_pyarrow(rows.table.agg(first=time.min(), last=time.max())).to_pylist()[0]
+                days = rows.table.select(**dated_rows.counts(time, dated_rows.until([file])))
+                dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
-            either_way = dated is not None and guessing.reads_either_way(backend, rows.table[dated], written[dated], settings)
+            either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
-    first, last = span["first"], span["last"]
     return FileProfile(
         file,
         types,
         rows.notes,
         found,
-        written.get(dated, ()) if dated else (),
-        first.date() if first else None,
-        last.date() if last else None,
+        written.get(dates, ()) if dates else (),
+        dated,
         numbers,
         repeat,
         export,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.settings_todo import NEEDED, TODO
-from segmentation_assets.sources import number_forms
+from segmentation_assets.sources import dated_rows, number_forms
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
@@ -25,11 +25,18 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
     others = [one for one in looks if one not in orders]
     events = [one for one in others if one.has_events]
     customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases]
-    last = max((one.last for one in orders if one.last), default=None)
-    first = min((one.first for one in orders if one.first), default=None)
     lines = ["# A first settings file, guessed from your files. Read each line, correct what is wrong, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
-    lines += ["", "data_dir: data", "", *snapshots(first, last), "", "source:", "  kind: tables", "  transactions:"]
+    lines += [
+        "",
+        "data_dir: data",
+        "",
+        *snapshots(dated_rows.all_together(one.dated for one in orders)),
+        "",
+        "source:",
+        "  kind: tables",
+        "  transactions:",
+    ]
     for one in orders:
         lines += _item([*_table(one, base, ORDER_COLUMNS), *_order_cells(one)])
     for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):

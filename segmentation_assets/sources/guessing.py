@@ -1,5 +1,6 @@
 """Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +9,14 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Reading
+from segmentation_assets.sources.base import midnight
 from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.numbers import tidy
 from segmentation_assets.sources.rows import PROBLEM, SourceRows
 
 SAMPLE = 10_000  # rows
-DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
+DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 SEVERAL = 3  # formats that one column may mix
 READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
 BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
@@ -79,7 +81,7 @@ def _needs(written: str) -> set[str]:
 
 def _counts(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> list[int]:
     """How many texts there are, and how many of them each format reads as a likely time."""
-    first, end = ibis.timestamp(DATES_FROM), ibis.timestamp(DATES_UNTIL)
+    first, end = midnight(DATES_FROM), midnight(DATES_UNTIL)
     times = [Cells(reading, (written,), serials=False).read("time", rows.text) for written in candidates]
     counts = rows.agg(some=rows.text.count(), **{f"n{i}": ((time >= first) & (time < end)).sum() for i, time in enumerate(times)})
     return [int(count or 0) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
