@@ -9,7 +9,7 @@ from segmentation_assets.inspection.counts import Counted, Place, by_size
 from segmentation_assets.settings import Settings
 from segmentation_assets.settings_source import Files, Tables
 from segmentation_assets.sources import located, shared_orders
-from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources.guessing import other_readings
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import KINDS
 
@@ -34,9 +34,8 @@ def described(kept: list[Kept]) -> Iterator[str]:
         if unmapped:
             yield "    not mapped: " + ", ".join(f"{column} ({one.columns[column]})" for column in unmapped)
         if one.date_formats:
-            other = ambiguous(one.date_formats)
-            doubt = f"; if the day and month are the other way round, set date_format: '{other}'" if other else ""
-            yield f"    dates read as {' or '.join(one.date_formats)}{doubt}"
+            doubts = "".join(f"; {when}, set date_format: '{other}'" for when, other in other_readings(one.date_formats).items())
+            yield f"    dates read as {' or '.join(one.date_formats)}{doubts}"
 
 
 def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from segmentation_assets.sources import (
     order_levels,
     progress,
 )
-from segmentation_assets.sources.cells import ISO, Cells
+from segmentation_assets.sources.cells import ISO, UNIX, Cells
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.expressions import identifier
@@ -60,6 +60,7 @@ class FileProfile:
     signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
     shared: Shared = NOTHING_SHARED  # with other files of the folder
     either_way: bool = False  # whether each of its dates can be read day first and month first
+    undated: tuple[str, str] | None = None  # a column of orders that is named as their time, and one of its cells, which nothing reads
 
     @property
     def has_events(self) -> bool:
@@ -164,6 +165,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
+            undated = _undated(backend, rows, Cells(settings), found, types)
             either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
@@ -179,6 +181,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         export,
         signs,
         either_way=either_way,
+        undated=undated,
     )
 
 
@@ -243,12 +246,12 @@ def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str
     )
     facts = backend.to_pyarrow(counts).to_pylist()[0]
     return (
-        bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (value.type().is_string() or not value.type().is_floating())
+        bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (not value.type().is_floating() or set(formats) <= set(UNIX))
     )
 
 
 def _of_names(types: dict[str, str]) -> dict[str, str]:
-    return _with_order_id(_with_amount(_matched(types)), types)
+    return _with_order_id(_with_only_date(_with_amount(_matched(types)), types), types)
 
 
 def _matched(types: dict[str, str]) -> dict[str, str]:
@@ -271,6 +274,25 @@ def _with_amount(found: dict[str, str]) -> dict[str, str]:
     if "amount" in found or not {"price", "quantity"} <= set(found):
         return found
     return {**found, "amount": f"{identifier(found['quantity'])} * {identifier(found['price'])}"}
+
+
+def _with_only_date(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:
+    """With the only column of dates for the order's time, whatever it is called, where something was paid."""
+    if "ordered_at" in found or "amount" not in found:
+        return found
+    dates = [name for name, kind in types.items() if kind == "date" and not column_names.says_other(name, "ordered_at")]
+    return {**found, "ordered_at": dates[0]} if len(dates) == 1 else found
+
+
+def _undated(backend: Any, rows: SourceRows, cells: Cells, found: dict[str, str], types: dict[str, str]) -> tuple[str, str] | None:
+    """The column that is named as the time of orders whose time was not found, and its first cell."""
+    named = [(rank, name) for name in types if name not in found.values() and (rank := column_names.rank(name, "ordered_at")) is not None]
+    if "ordered_at" in found or "amount" not in found or not named:
+        return None
+    column = min(named)[1]
+    text = cells.text(rows.table[column]).name("text").as_table()
+    some = backend.to_pyarrow(text.filter(text.text.notnull()).limit(1)).to_pylist()
+    return (column, some[0]["text"]) if some else None
 
 
 def _with_order_id(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:

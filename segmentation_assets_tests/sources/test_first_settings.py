@@ -144,6 +144,35 @@ def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
     ]
 
 
+def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text(
+        "order_id;customer_id;order_date;amount\n" + "".join(f"o{i};c{i};{i} janv. 2024;{i}\n" for i in range(1, 9))
+    )
+    looks = look_at([tmp_path / "o.csv"])
+    columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
+    assert columns == {"customer_id": "customer_id", "ordered_at": "TODO", "amount": "amount", "order_id": "order_id"}
+    assert missing(looks)[0] == (
+        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may be it, but its dates, such as "
+        "'1 janv. 2024', are in no format that is known."
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("customer_id,Placed,amount", "2024-01-{:02}", ("Placed", "ISO 8601")),
+        ("customer_id,created,amount", "17044650{:02}", ("created", "unix")),
+        ("customer_id,points,amount", "17044650{:02}", ("TODO", "ISO 8601")),  # a number is a time only by its name
+        ("customer_id,signup,amount", "2024-01-{:02}", ("TODO", "ISO 8601")),
+        ("customer_id,Placed,colour", "2024-01-{:02}", ("TODO", "ISO 8601")),  # nothing was paid
+    ],
+)
+def test_times_by_their_name_or_for_want_of_another(tmp_path: Path, header: str, cells: str, expected: tuple[str, str]) -> None:
+    (tmp_path / "o.csv").write_text(header + "\n" + "".join(f"c{i},{cells.format(i)},{i}\n" for i in range(1, 20)))
+    table = proposed(tmp_path, "o.csv")[0]["transactions"][0]
+    assert (table["columns"]["ordered_at"], table.get("date_format", "ISO 8601")) == expected
+
+
 def test_settings_with_todo_say_the_line_and_what_to_write(tmp_path: Path) -> None:
     (tmp_path / "mall.csv").write_text("CustomerID,Age\n1,20\n")
     text = write(look_at([tmp_path / "mall.csv"]), tmp_path)
