@@ -12,6 +12,7 @@ from segmentation_assets.sources import located, shared_orders
 from segmentation_assets.sources.guessing import other_readings
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import KINDS
+from segmentation_assets.sources.yaml_text import shown
 
 LONGEST = 160  # characters of a record that are shown
 
@@ -29,13 +30,17 @@ def described(kept: list[Kept]) -> Iterator[str]:
             continue
         notes = "".join(f"; {what} {value}" for what, value in one.notes.items())
         yield f"{names}: {counted(sum(file.rows for file in group), 'row')}{notes}"
-        yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
+        yield f"    mapped: {_listed(one, [column for column in one.mapped if column in one.columns]) or 'none'}"
         unmapped = [column for column in one.columns if column not in one.mapped]
         if unmapped:
-            yield "    not mapped: " + ", ".join(f"{column} ({one.columns[column]})" for column in unmapped)
+            yield f"    not mapped: {_listed(one, unmapped)}"
         if one.date_formats:
             doubts = "".join(f"; {when}, set date_format: '{other}'" for when, other in other_readings(one.date_formats).items())
             yield f"    dates read as {' or '.join(one.date_formats)}{doubts}"
+
+
+def _listed(one: Kept, columns: list[str]) -> str:
+    return shown(", ".join(f"{column} ({one.columns[column]})" for column in columns))
 
 
 def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:

@@ -330,11 +330,12 @@ class Cells:
         return self._converted(likely.round().as_timestamp("ms").cast("timestamp"), "UTC")
 
     def _iso_time(self, text: ir.StringValue) -> ir.TimestampValue:
-        # Not "infinity" or "epoch", nor 05-01-24, which the engine takes for the year 5: digits come first, and there the third is a mark.
-        year = (text >= "0") & (text < ":") & (text.substr(1, 1) >= "0") & (text.substr(2, 1) >= "0")
-        dated = ibis.ifelse(year, text, ibis.null("string"))
-        # What is written as usual, or is a day, has no offset; to look for one costs four times as much.
-        usual = self._converted(_try_strptime(dated, "%Y-%m-%d %H:%M:%S"), self.unzoned)
+        # What is written as usual, or is a day, has no offset; to look for one costs four times as much. Longer than with a year of two
+        # digits, it has one of four; of other texts the first three characters are asked, because 05-01-24 is not of the year 5.
+        numeric = (text >= "0") & (text < ":")  # not "infinity" or "epoch"
+        long = ibis.ifelse(numeric & (_bytes(text) > len("24-01-05 10:00:00")), text, ibis.null("string"))
+        usual = self._converted(_try_strptime(long, "%Y-%m-%d %H:%M:%S"), self.unzoned)
+        dated = ibis.ifelse(numeric & (text.substr(1, 1) >= "0") & (text.substr(2, 1) >= "0"), text, ibis.null("string"))
         day, without = text.length() <= len("2020-01-01"), dated.try_cast("timestamp")
         rest = dated.try_cast("timestamp('UTC')").cast("timestamp")
         if {self.unzoned, self.zone} != {"UTC"}:  # where both are UTC, the cast takes what has no offset to be in it, at any hour

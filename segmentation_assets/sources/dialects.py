@@ -9,12 +9,13 @@ from pathlib import Path
 
 from segmentation_assets.settings_source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
-from segmentation_assets.sources.text_files import Row, lines_of, records
+from segmentation_assets.sources.text_files import VISIBLE_NUL, Row, lines_of, records
 
 SAMPLE_RECORDS = 100
 MOST_SURPLUS = 100  # cells
 DELIMITERS = (",", ";", "\t", "|")
 SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line by which Excel is told the delimiter
+NO_TEXT = re.compile(rf"[{VISIBLE_NUL}\x01-\x08\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
         raise SourceError(
             f"{file}: line {skipped + blank + 1}, taken for the header, cannot be split: {header.problem}. Set "
             "skip_lines, delimiter or quote."
+        )
+    if any(NO_TEXT.search(name) for name in header.cells):
+        raise SourceError(
+            f"{file}: its header holds characters that are no text: {ascii(header.text[:60])}. Set encoding to that of the file (utf-16, "
+            "cp1252, ...), or export it again as text."
         )
     if not rows:
         raise NoRows(file, "has a header and no rows")

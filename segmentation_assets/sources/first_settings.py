@@ -77,7 +77,7 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
         ]
     return [
         f"In {one.file.name} no column was recognised as {lacks}.{what}",
-        f"If a column has it, write its name where it says TODO. The columns: {', '.join(one.columns)}.",
+        f"If a column has it, write its name where it says TODO. The columns: {shown(', '.join(one.columns))}.",
         "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
     ]
 
@@ -85,7 +85,7 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
 def _undated(one: FileProfile) -> str:
     """What is said of a column that is named as the order's time, and whose cells no known format reads."""
     name, cell = one.undated or ("", "")
-    return f"{name} may be it, but its dates, such as {cell!r}, are in no format that is known"
+    return f"{shown(name)} may be it, but its dates, such as {cell!r}, are in no format that is known"
 
 
 def _advice(one: FileProfile) -> str:

@@ -87,10 +87,16 @@ def found(opened: Any, name: str = "orders.csv", **options: Any) -> list[tuple[A
         ("orders.csv", zipped(**{"orders.csv": TEXT})),
         ("orders.zip", zipped(**{"in/orders.csv": TEXT, "__MACOSX/in/._orders.csv": b"\0", "READ ME": "hello"})),
         ("orders.csv.zip", zipped(orders=TEXT)),
+        ("orders.zip", zipped(**{"orders.csv": TEXT, "readme.txt": "", "second.csv": ""})),
+        ("orders.zip", zipped(**{"orders.csv": TEXT, "doc/Read_me.txt": "hello", "LICENSE.txt": "free"})),
+        ("orders.zip", zipped(**{"notices.csv": TEXT})),
         ("orders.zip", zipped(**{"orders.json": json.dumps(OBJECTS)})),
         ("orders.zip", zipped(**{"orders.csv.gz": gzip.compress(TEXT.encode())})),
         ("orders.csv", gzip.compress(TEXT.encode())),
         ("orders.csv.gz", TEXT.encode()),
+        ("orders.csv.gz", gzip.compress(gzip.compress(TEXT.encode()))),
+        ("orders.csv", TEXT.encode("utf-16-le")),
+        ("orders.xls", TEXT.encode("utf-16-be")),
         ("orders.csv.zst", zstd(TEXT)),
         ("orders.csv", workbook()),
         ("orders.xlsx.gz", gzip.compress(workbook())),
@@ -106,6 +112,12 @@ def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str,
     assert found(opened, name) == EXPECTED
 
 
+def test_what_a_zip_holds_besides_is_named(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "orders.zip").write_bytes(zipped(**{"in/orders.csv": TEXT, "readme.txt": "", "__MACOSX/x": "y"}))
+    [kept] = opened(transactions={"files": "orders.zip", "columns": COLUMNS}).source.kept("transactions")
+    assert kept.notes["unpacked"] == "in/orders.csv (readme.txt passed over)"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -116,6 +128,7 @@ def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str,
         ("o.xls", b"<html><table><tr><td>id</td></tr></table>", "is a web page"),
         ("o.csv", b"\xef\xbb\xbf<!DOCTYPE html>", "is a web page"),
         ("o.csv", b"%PDF-1.4", "is a PDF"),
+        ("o.csv", "\u0438\u0434,\u0434\u0435\u043d\u044c\n\u0430\u0431,1\n".encode("utf-16-le"), "Set encoding to that of the file"),
     ],
 )
 def test_what_is_no_table_is_said_plainly(opened: Any, tmp_path: Path, name: str, content: bytes, message: str) -> None:
