@@ -113,7 +113,7 @@ def all_together(parts: Iterable[DatedRows]) -> DatedRows:
     for part in parts:
         for month, dates in part.by_month.items():
             months.setdefault(month, []).append(dates)
-    return DatedRows({month: dates for month, several in months.items() if (dates := _together(several))})
+    return DatedRows({month: together for month, several in months.items() if (together := _together(several))})
 
 
 def _together(several: Sequence[Dates]) -> Dates | None:

@@ -80,7 +80,7 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
 
 
 def titles_above(rows: Sequence[Sequence[str]]) -> int:
-    """How many of the first rows are a title: a cell or two are filled in each, then come at least twice as many names, and rows as wide."""
+    """How many of the first rows are a title: one or two cells are filled in each, then come twice as many names, and rows as wide."""
     filled = [[cell.strip() for cell in row if cell.strip()] for row in rows[: MOST_TITLES + 1]]
     for above in range(1, len(filled)):
         most = max(map(len, filled[:above]))

@@ -27,16 +27,8 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
     customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases]
     lines = ["# A first settings file, guessed from your files. Read each line, correct what is wrong, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
-    lines += [
-        "",
-        "data_dir: data",
-        "",
-        *snapshots(dated_rows.all_together(one.dated for one in orders)),
-        "",
-        "source:",
-        "  kind: tables",
-        "  transactions:",
-    ]
+    dated = dated_rows.all_together(one.dated for one in orders)
+    lines += ["", "data_dir: data", "", *snapshots(dated), "", "source:", "  kind: tables", "  transactions:"]
     for one in orders:
         lines += _item([*_table(one, base, ORDER_COLUMNS), *_order_cells(one)])
     for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):
@@ -64,17 +56,13 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
     if one.export:
         return [f"{one.file.name} is an export of {one.export.name}. {_advice(one)}"]
     lacks = " and ".join(f"{name} ({NEEDED[name]})" for name in absent)
-    what = (
-        ""
-        if one.has_purchases or one.undated
-        else " It seems to hold no orders, and segments are made from orders: one row for each thing bought."
-    )
     if one.undated:
         return [
             f"In {one.file.name} no column was recognised as {lacks}. {_undated(one)}.",
             'Write its name where it says TODO and, above `columns`, how its dates are written, such as date_format: "%d/%m/%Y %H:%M".',
             "Names of months are read in English only. Else export the dates as 2024-01-31 14:30, and run: segmentation init ORDERS_FILE",
         ]
+    what = "" if one.has_purchases else " It seems to hold no orders, and segments are made from orders: one row for each thing bought."
     return [
         f"In {one.file.name} no column was recognised as {lacks}.{what}",
         f"If a column has it, write its name where it says TODO. The columns: {shown(', '.join(one.columns))}.",
@@ -85,7 +73,7 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
 def _undated(one: FileProfile) -> str:
     """What is said of a column that is named as the order's time, and whose cells no known format reads."""
     name, cell = one.undated or ("", "")
-    return f"{shown(name)} may be it, but its dates, such as {cell!r}, are in no format that is known"
+    return f"{shown(name)} may say when it was bought, but its dates, such as {cell!r}, are in no known format"
 
 
 def _advice(one: FileProfile) -> str:
@@ -121,9 +109,8 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
         lines.append(f"date_format: {listed(ours)}    # {'; '.join(['guessed', *others])}")
     lines += _marks(one)
     lines.append("columns:")
-    holds_orders = (
-        "amount" not in wanted or one.has_purchases or one.undated is not None
-    )  # of what holds none, nothing is the amount or a product
+    # Of what holds no orders, nothing is the amount or a product.
+    holds_orders = "amount" not in wanted or one.has_purchases or one.undated is not None
     for canonical in wanted if holds_orders else ("customer_id", "ordered_at", "amount"):
         if canonical in one.found and (holds_orders or canonical != "amount"):
             lines.append(f"  {canonical}: {quoted(one.found[canonical])}    # {_guessed(one, canonical)}")

@@ -62,10 +62,12 @@ def snapshots(dated: DatedRows) -> list[str]:
 def _left_out(dated: DatedRows) -> list[str]:
     """What is said of dates that cannot be, and of those far from all others, which may be errors."""
     lines = [f"  # {dated.impossible}, which no order can be, and will be set aside"] if dated.impossible else []
-    for far in dated.far if dated.likely else ():
-        setting = (
-            f"orders_from: {dated.likely.first}" if far.last < dated.likely.first else f"orders_until: {_day_after(dated.likely.last)}"
-        )
+    likely = dated.likely
+    if likely is None:
+        return lines
+    for far in dated.far:
+        before = far.last < likely.first
+        setting = f"orders_from: {likely.first}" if before else f"orders_until: {_day_after(likely.last)}"
         lines.append(f"  # {far}, far from all others: if that is an error, write under source: {setting}")
     return lines
 

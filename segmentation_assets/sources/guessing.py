@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import ibis
@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings_source import Reading
 from segmentation_assets.sources.base import midnight
-from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
+from segmentation_assets.sources.cells import DATE_FORMATS, EXCEL, ISO, UNIX, Cells
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.numbers import tidy
 from segmentation_assets.sources.rows import PROBLEM, SourceRows
@@ -54,6 +54,14 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
             break
         remaining = remaining.filter(_read(remaining.text, best, reading).isnull())
     return tuple(chosen) or (ISO,)
+
+
+def fitting(backend: Any, cells: Sequence[str], known: Collection[str]) -> dict[str, int]:
+    """Formats, other than those known, in which some of the cells are dates -> how many of them."""
+    table = ibis.memtable({"text": cells}, schema={"text": "string"})
+    others = [written for written in date_formats(backend, table.text, Reading()) if written not in {*known, ISO, EXCEL}]
+    _, *counts = _counts(backend, table, others, Reading())
+    return {written: count for written, count in zip(others, counts, strict=True) if count}
 
 
 def _likeliest(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> str:

@@ -152,8 +152,8 @@ def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -
     columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
     assert columns == {"customer_id": "customer_id", "ordered_at": "TODO", "amount": "amount", "order_id": "order_id"}
     assert missing(looks)[0] == (
-        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may be it, but its dates, such as "
-        "'1 janv. 2024', are in no format that is known."
+        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may say when it was bought, but its "
+        "dates, such as '1 janv. 2024', are in no known format."
     )
 
 
