@@ -150,7 +150,8 @@ def _marks(one: FileProfile) -> list[str]:
 def _guessed(one: FileProfile, canonical: str) -> str:
     column = one.found[canonical]
     if column in one.columns:
-        named = "guessed from its name" if column_names.rank(column, canonical) is not None else "guessed: no other column can be it"
+        alone = canonical == "ordered_at" and column_names.rank(column, canonical) is None
+        named = "guessed: no other column holds dates" if alone else "guessed from its name"
         return ("as known of this export" if one.export else named) + f"; it holds {one.columns[column]}"
     if one.export:
         return "as known of this export; what was paid back is taken off" if "efund" in column else "as known of this export"
