@@ -199,7 +199,8 @@ def _windowed(
         if start is None:
             return table.filter(cut | time.isnull() | unsure | (time >= too_late.isoformat())), ISO_ROWS
         return table.filter((cut & (time >= start.isoformat())) | unsure), ISO_ROWS
-    return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
+    remedy = "write all of it as 2024-05-31 10:00:00" if remote.name == "sqlite" else "make it a date or a timestamp"
+    return table, f"all rows, because {column} is {time.type()} in the database; {remedy} to fetch only the snapshot's"
 
 
 def _is_surely_iso(remote: Any, time: ir.StringColumn, settings: Any) -> ir.BooleanValue:
