@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from segmentation_assets.settings.section import Section, Zone
 
+EARLIEST = dt.date(1900, 1, 1)  # Dagster's keys of partitions take years of four digits only
+
 
 class Snapshots(Section):
     """Which as-of dates exist. A snapshot knows everything strictly before its date (00:00 in `timezone`)."""
@@ -22,6 +24,8 @@ class Snapshots(Section):
 
     @model_validator(mode="after")
     def _dates_fit(self) -> "Snapshots":
+        if self.first < EARLIEST:
+            raise ValueError(f"first: {self.first} is before any order can have been; use a date from {EARLIEST} on")
         if self.cadence == "monthly" and self.first.day > 28:
             raise ValueError(f"first: day {self.first.day} does not exist in every month; use a day from 1 to 28")
         if self.last is not None and self.last < self.first:

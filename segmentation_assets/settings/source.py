@@ -46,10 +46,8 @@ class Reading(Section):
     """How cells are written; the same for files and databases."""
 
     date_format: str | tuple[str, ...] = Field(
-        "auto", description="strptime format of dates (or several, tried in turn); `unix` or `unix_ms` for numbers, `excel` for a "
-        "spreadsheet's day numbers; `auto` "
-        "guesses from the "
-        "first rows and says what it guessed."
+        "auto", description="strptime format of dates (or several, tried in turn); `unix`, `unix_ms` or `unix_us` for numbers, "
+        "`excel` for a spreadsheet's day numbers; `auto` guesses from the first rows and says what it guessed."
     )  # fmt: skip
     timezone: Zone | None = Field(
         None, description="Zone of times that carry no offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "

@@ -15,14 +15,14 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from segmentation_assets.settings.source import Reading
-from segmentation_assets.sources.numbers import BLANKS, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, plain_number, read_number, tidy
+from segmentation_assets.sources.numbers import BLANKS, COMMA, KNOWN, LIKELY, NOTHING, OTHER, POINT, Marks, plain_number, read_number, tidy
 
 EXCEL = "excel"  # days since 30 December 1899
 ZONES = {
     "PST": "-0800", "PDT": "-0700", "MST": "-0700", "MDT": "-0600", "CST": "-0600", "CDT": "-0500", "EST": "-0500", "EDT": "-0400",
     "BST": "+0100", "CET": "+0100", "CEST": "+0200", "JST": "+0900", "AEST": "+1000", "AEDT": "+1100",
 }  # fmt: skip
-SERIAL_DAY, SERIAL_TIME = r"^[2-7][0-9]{4}(?:\.0*)?$", r"^[2-7][0-9]{4}\.[0-9]*[1-9][0-9]*$"  # from October 1954 to January 2119
+SERIAL_DAY, SERIAL_TIME = r"^[2-7][0-9]{4}(?:[.,]0*)?$", r"^[2-7][0-9]{4}[.,][0-9]*[1-9][0-9]*$"  # from October 1954 to January 2119
 TIMES = (
     "", " %H:%M", " %H:%M:%S", ", %H:%M:%S", ", %H:%M", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " at %I:%M %p",
     " at %I:%M:%S %p", " at %H:%M", " %I:%M%p", " %H:%M:%S %z", " %H:%M %z", " %I:%M:%S %p %z", " %I:%M:%S %p %Z", " %H:%M:%S %Z",
@@ -53,26 +53,32 @@ DATE_FORMATS = (
             ("%Y.%m.%d", TIMES[:3]),
             ("%d/%m/%y", TIMES[:5]),
             ("%m/%d/%y", TIMES[:7]),
-            ("%d.%m.%y", TIMES[:3]),
+            ("%d.%m.%y", TIMES[:5]),
+            ("%d-%m-%y", TIMES[:5]),
+            ("%m-%d-%y", TIMES[:7]),
+            ("%y-%m-%d", TIMES[:3]),
+            ("%y/%m/%d", TIMES[:3]),
+            ("%y.%m.%d", TIMES[:3]),
             ("%d-%b-%Y", TIMES),
             ("%d %b %Y", TIMES),
-            ("%d-%b-%y", TIMES[:7]),
+            ("%d-%b-%y", (*TIMES[:7], " %I.%M.%S.%f %p", " %I.%M.%S.%n %p", " %I.%M.%S %p")),
             ("%b %d, %Y", TIMES),
-            ("%b %d %Y", TIMES[:7]),
+            ("%b %d %Y", (*TIMES[:7], " %I:%M%p")),
             ("%d %B %Y", TIMES),
             ("%B %d, %Y", TIMES),
             ("%a, %d %b %Y", (" %H:%M:%S %z", " %H:%M:%S %Z")),
-            ("%a %b %d", (" %H:%M:%S %Y", " %H:%M:%S %z %Y", " %Y %H:%M:%S")),
+            ("%a %b %d", (" %H:%M:%S %Y", " %H:%M:%S %z %Y", " %Y %H:%M:%S", " %Y %H:%M:%S %z")),
             ("%A, %B %d, %Y", TIMES[:7]),
         )
         for time in times
     ),
     "%Y%m%d%H%M%S",
+    "%Y%m%dT%H%M%S",
     EXCEL,
 )
 """Formats that are tried when the settings say `auto`, likelier ones first: day first where nothing tells."""
 ISO = "ISO 8601"
-UNIX = {"unix": "s", "unix_ms": "ms"}
+UNIX = {"unix": 1_000.0, "unix_ms": 1.0, "unix_us": 0.001}  # milliseconds that one is
 TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "verdadero", "vero", "waar")
 FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux", "falso", "nee", "onwaar")
 """Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
@@ -102,7 +108,7 @@ _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.s
 
 def _of_serial(text: ir.StringValue, form: str) -> ir.TimestampValue:
     """The time, to the second, that a spreadsheet keeps as days since the end of 1899."""
-    number = ibis.ifelse(text.re_search(form), text, ibis.null("string")).try_cast("float64")
+    number = ibis.ifelse(text.re_search(form), text.replace(COMMA, POINT), ibis.null("string")).try_cast("float64")
     return ibis.timestamp("1970-01-01 00:00:00") + ((number - 25_569) * 86_400).round().cast("int64").as_interval("s")
 
 
@@ -110,6 +116,26 @@ def _with_offset(text: ir.StringValue) -> ir.StringValue:
     """The text with an offset instead of an abbreviation that the engine does not know, or takes for a place with summer time."""
     for name, offset in ZONES.items():
         text = text.re_replace(f" {name}$", f" {offset}")
+    return text
+
+
+def _year_of(written: str) -> str:
+    """What a text has that such a format may read: to strptime, 05/01/24 is of the year 24, and "infinity" of 1900."""
+    if "%Y" not in written:
+        return r"\d"
+    return r"^\d{4}" if written.startswith("%Y") else r"\d{4}"
+
+
+def _without_words(text: ir.StringValue, written: str) -> ir.StringValue:
+    """The text as the engine reads such a format: am for a.m., 5 for 5th, no Uhr behind a time, and of JavaScript's zone the offset."""
+    if "%p" in written:
+        text = ibis.ifelse(text.re_search(r"(?i)[ap]\. ?m"), text.re_replace(r"(?i)\b([ap])\. ?m\b\.?", r"\1m"), text)
+    if "%d" in written and re.search("%[bB]", written):
+        text = ibis.ifelse(text.re_search(r"(?i)\d(?:st|nd|rd|th)\b"), text.re_replace(r"(?i)(\d)(?:st|nd|rd|th)\b", r"\1"), text)
+    if "%H" in written:
+        text = ibis.ifelse(text.endswith(" Uhr"), text.replace(" Uhr", ""), text)
+    if written.startswith("%a") and written.endswith("%z"):
+        text = text.re_replace(r" GMT([+-]\d{4})(?: \(.*\))?$", r" \1")
     return text
 
 
@@ -259,7 +285,7 @@ class Cells:
         """Whether a time that is text is a day number of a spreadsheet, and is read so."""
         if not value.type().is_string() or set(self.formats) & set(UNIX):
             return ibis.literal(False)
-        short = (value.length() == len("45300")) | (value.substr(len("45300"), 1) == POINT)  # at a tenth of the cost
+        short = (value.length() == len("45300")) | value.substr(len("45300"), 1).isin((POINT, COMMA))  # at a tenth of the cost
         return ibis.ifelse(short, value.re_search(f"{SERIAL_DAY}|{SERIAL_TIME}"), False).fill_null(False)
 
     def boolean(self, value: ir.Value) -> ir.BooleanValue:
@@ -276,37 +302,43 @@ class Cells:
     def _time_of_text(self, text: ir.StringValue) -> ir.TimestampValue:
         if set(self.formats) & set(UNIX):
             return self._time_of_seconds(text.try_cast("float64"))
-        dated = ibis.ifelse(text.re_search(r"\d"), text, ibis.null("string"))  # strptime reads "infinity" as 1900-01-01
         attempts = []
         for written in self.formats:
             if written == ISO:
                 attempts.append(self._iso_time(text))
             elif written == EXCEL:
                 attempts += self._of_spreadsheet(text)
-            elif "%Z" in written:
-                with_offset = _with_offset(dated), written.replace("%Z", "%z")
-                attempts += [_try_strptime_with_offset(*each).cast("timestamp") for each in (with_offset, (dated, written))]
-            elif "%z" in written:
-                attempts.append(_try_strptime_with_offset(dated, written).cast("timestamp"))
-            elif re.search(r"%[HIcXT]", written):
-                attempts.append(self._converted(_try_strptime(dated, written), self.unzoned))
             else:
-                attempts.append(_try_strptime(dated, written))
+                dated = ibis.ifelse(text.re_search(_year_of(written)), text, ibis.null("string"))
+                attempts += self._as_written(_without_words(dated, written), written)
         attempts += self._of_spreadsheet(text) if self.serials and EXCEL not in self.formats else []
         return ibis.coalesce(*attempts)
+
+    def _as_written(self, text: ir.StringValue, written: str) -> list[ir.TimestampValue]:
+        if "%Z" in written:
+            with_offset = _with_offset(text), written.replace("%Z", "%z")
+            return [_try_strptime_with_offset(*each).cast("timestamp") for each in (with_offset, (text, written))]
+        if "%z" in written:
+            return [_try_strptime_with_offset(text, written).cast("timestamp")]
+        if re.search(r"%[HIcXT]", written):
+            return [self._converted(_try_strptime(text, written), self.unzoned)]
+        return [_try_strptime(text, written)]
 
     def _of_spreadsheet(self, text: ir.StringValue) -> list[ir.TimestampValue]:
         return [_of_serial(text, SERIAL_DAY), self._converted(_of_serial(text, SERIAL_TIME), self.unzoned)]
 
     def _time_of_seconds(self, number: ir.FloatingValue) -> ir.TimestampValue:
-        milliseconds = number * (1_000 if "unix" in self.formats else 1)
+        milliseconds = number * next(length for name, length in UNIX.items() if name in self.formats)
         likely = ibis.ifelse(milliseconds.abs() < 1e14, milliseconds, ibis.null("float64"))  # infinity cannot be rounded
         return self._converted(likely.round().as_timestamp("ms").cast("timestamp"), "UTC")
 
     def _iso_time(self, text: ir.StringValue) -> ir.TimestampValue:
-        dated = ibis.ifelse((text >= "0") & (text < ":"), text, ibis.null("string"))  # not "infinity" or "epoch"
-        # What is written as usual, or is a day, has no offset; to look for one costs four times as much.
-        usual = self._converted(_try_strptime(dated, "%Y-%m-%d %H:%M:%S"), self.unzoned)
+        # What is written as usual, or is a day, has no offset; to look for one costs four times as much. Longer than with a year of two
+        # digits, it has one of four; of other texts the first three characters are asked, because 05-01-24 is not of the year 5.
+        numeric = (text >= "0") & (text < ":")  # not "infinity" or "epoch"
+        long = ibis.ifelse(numeric & (_bytes(text) > len("24-01-05 10:00:00")), text, ibis.null("string"))
+        usual = self._converted(_try_strptime(long, "%Y-%m-%d %H:%M:%S"), self.unzoned)
+        dated = ibis.ifelse(numeric & (text.substr(1, 1) >= "0") & (text.substr(2, 1) >= "0"), text, ibis.null("string"))
         day, without = text.length() <= len("2020-01-01"), dated.try_cast("timestamp")
         rest = dated.try_cast("timestamp('UTC')").cast("timestamp")
         if {self.unzoned, self.zone} != {"UTC"}:  # where both are UTC, the cast takes what has no offset to be in it, at any hour

@@ -126,14 +126,20 @@ WITHIN_ENGLISH, WITHIN_ABROAD, WITHIN_NOT = 4, 7, 5  # letters from which on a w
 
 def rank(column: str, canonical: str) -> tuple[int, ...] | None:
     """How well a column's name fits a canonical column, less being better; None where it does not."""
-    bare, words = folded(column)
-    if any(other in words or (len(other) >= WITHIN_NOT and other in bare) for other in NOT.get(canonical, "").split()):
+    if says_other(column, canonical):
         return None
+    bare, words = folded(column)
     fits = [
         (tier, abroad, position, bare != word) for tier, abroad, position, word in _hints(canonical) if _says(word, bare, words, abroad)
     ]
     less = any(other in words for other in LESS.get(canonical, "").split())
     return (less, *min(fits)) if fits else None
+
+
+def says_other(column: str, canonical: str) -> bool:
+    """Whether a column's name says that it is something else than a canonical column."""
+    bare, words = folded(column)
+    return any(other in words or (len(other) >= WITHIN_NOT and other in bare) for other in NOT.get(canonical, "").split())
 
 
 def _hints(canonical: str) -> Iterator[tuple[int, bool, int, str]]:

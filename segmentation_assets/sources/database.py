@@ -1,11 +1,13 @@
 """Databases: the rows of a snapshot's window, fetched in batches from a table or query.
 
-The window is part of what the database is asked, where it can be: the time is a column of it that is a date, a time or
-ISO text. The password is read from the environment when a connection is made, and kept out of every message.
+The window is part of what the database is asked, where it can be: the time is a column of it that is a date, a time or mostly ISO
+text. Text that is not surely an ISO date comes with every window, to be read here as in a file. The password is read from the
+environment when a connection is made, and kept out of every message.
 """
 
 import datetime as dt
 import hashlib
+import re
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +21,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.sources import guessing, number_forms, order_cells
+from segmentation_assets.sources import guessing, number_forms, order_cells, sqlite_tables
 from segmentation_assets.sources.base import Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.database_connection import connected, source_name
@@ -33,8 +35,10 @@ from segmentation_assets.sources.rows import ROW, SourceRows
 
 BATCH_ROWS = 50_000
 WINDOW_ROWS, ISO_ROWS = "only the window's rows", "only the window's rows, by ISO text"
-ZONES = dt.timedelta(days=2)  # two zones are up to 26 hours apart; the exact window is cut after the rows are fetched
-SAFE_ISO = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)?$"
+ZONES = dt.timedelta(days=2)  # what is written is up to 38 hours from our time; the exact window is cut after the rows are fetched
+SAFE_DAY = r"[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"  # in every year
+SAFE_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?)?"
+SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # what is read here as that time whatever the settings say of dates
 
 
 class DatabaseRows:
@@ -58,13 +62,12 @@ class DatabaseRows:
         unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
         backend = connect(self.zone)
         try:
-            notes = self._download(entity, settings, window, fetched)
+            notes, by_text = self._download(entity, settings, window, fetched)
             rows = _numbered(backend, fetched)
             with tempfile.TemporaryDirectory() as scratch:
                 rows = joined(rows, read_lookups(backend, settings, Path(scratch)), name)
             value = resolve(entity, settings, rows, Cells(settings), name).values.get(TIMES[entity])
-            cut_as_text = notes["fetched"] == ISO_ROWS  # what the database compared as ISO text must not be read otherwise here
-            formats = guessing.date_formats(backend, value.value, settings) if value is not None and not cut_as_text else (ISO,)
+            formats = (ISO,) if value is None else _date_formats(backend, value.value, settings, by_text)
             numeric = resolve(entity, settings, rows, Cells(settings, formats), name).numeric
             forms = number_forms.counted(backend, rows.table, numeric)
             cells = Cells(settings, formats, self.zone, number_forms.decimals(forms))
@@ -130,33 +133,52 @@ class DatabaseRows:
             counts = counted(table, time, windows, moment, (self.bounds.first, self.bounds.end))
             return {name: int(number) for name, number in remote.to_pyarrow(counts).to_pylist()[0].items()}
 
-    def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> dict[str, str]:
+    def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> tuple[dict[str, str], bool]:
+        """Put the rows of a window into a file; notes of them, and whether their time is mostly ISO text."""
         with connected(settings) as (remote, table):
-            wanted, note = _windowed(remote, table, entity, settings, window, self.bounds)
+            by_text = _is_iso_text(remote, table, entity, settings)
+            wanted, note = _windowed(remote, table, entity, settings, window, self.bounds, by_text)
             wanted, note = _with_whole_orders(table, wanted, note, settings)
             wanted = _with_finite_times(wanted) if remote.name == "postgres" else wanted
             if remote.name == "duckdb":  # writes it itself; Ibis's batches do not go with DuckDB 2
                 remote.to_parquet(wanted, target)
-                return {"fetched": note}
+                return {"fetched": note}, by_text
             schema = pa.schema([(name, _arrow(kind)) for name, kind in wanted.schema().items()])
-            batches = _mysql_batches(remote, wanted, schema) if remote.name == "mysql" else _batches(remote, wanted, schema)
+            batches = {"mysql": _mysql_batches, "sqlite": _sqlite_batches}.get(remote.name, _batches)(remote, wanted, schema)
             with pq.ParquetWriter(target, schema, compression="zstd") as writer:
                 for batch in batches:
                     writer.write_table(batch)
-        return {"fetched": note}
+        return {"fetched": note}, by_text
 
 
-def _mostly_iso(remote: Any, time: ir.StringColumn) -> bool:
-    """Whether at least half of the column is ISO dates, over the whole table, so that every window has the same answer."""
+def _is_iso_text(remote: Any, table: ir.Table, entity: str, settings: Any) -> bool:
+    """Whether the time is a column of text, at least half ISO dates: of the whole table, so that every window has the same answer."""
+    column = settings.columns.get(TIMES[entity])
+    if settings.date_formats != ("auto",) or column not in table.columns or not table[column].type().is_string():
+        return False
+    time = table[column]
     counts = time.as_table().agg(some=time.count(), iso=ibis.ifelse(time.re_search(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"), 1, 0).sum())
     facts = remote.to_pyarrow(counts).to_pylist()[0]
     return bool(facts["some"]) and 2 * int(facts["iso"] or 0) >= int(facts["some"])
 
 
-def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None, bounds: Bounds) -> tuple[ir.Table, str]:
+def _date_formats(backend: Any, time: ir.Value, settings: Any, by_text: bool) -> tuple[str, ...]:
+    """The formats of dates. Beside those that are surely ISO, they are guessed from the others, which come with every window."""
+    if not by_text:
+        return guessing.date_formats(backend, time, settings)
+    rows = time.name("time").as_table()
+    rows = rows.filter(~rows.time.re_search(SAFE_ISO))
+    rows = rows.order_by(rows.time.hash(), rows.time)  # so that a sample is the same in every window, wherever its rows stand
+    return tuple(dict.fromkeys((ISO, *guessing.date_formats(backend, rows.time, settings))))
+
+
+def _windowed(
+    remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None, bounds: Bounds, by_text: bool
+) -> tuple[ir.Table, str]:
     """The rows that may lie in the window (two days more on either side, for time zones), and in words how they were cut.
 
-    With the first window come those without a usable time, so that none is lost.
+    With the first window come those without a usable time, so that none is lost. Text that is not surely an ISO date comes with every
+    window, because only reading it tells in which it lies.
     """
     column = settings.columns.get(TIMES[entity])
     if window is None or column is None:
@@ -166,17 +188,27 @@ def _windowed(remote: Any, table: ir.Table, entity: str, settings: Any, window: 
     time = table[column]
     end = min(window.end, dt.date.max - ZONES) + ZONES
     start = None if window.start is None else window.start - ZONES
+    too_late = bounds.end - ZONES
     if time.type().is_timestamp() or time.type().is_date():
         cut = time < _moment(end, time)
         if start is None:
-            return table.filter(cut | time.isnull() | (time >= _moment(bounds.end, time))), WINDOW_ROWS
+            return table.filter(cut | time.isnull() | (time >= _moment(too_late, time))), WINDOW_ROWS
         return table.filter(cut & (time >= _moment(start, time))), WINDOW_ROWS
-    if time.type().is_string() and settings.date_formats == ("auto",) and _mostly_iso(remote, time):
-        cut = time < end.isoformat()
-        if start is None:  # also what is not surely a date
-            return table.filter(cut | time.isnull() | ~time.re_search(SAFE_ISO) | (time >= bounds.end.isoformat())), ISO_ROWS
-        return table.filter(cut & (time >= start.isoformat())), ISO_ROWS
-    return table, f"all rows, because {column} is {time.type()} in the database; make it a date or a timestamp to fetch only the snapshot's"
+    if by_text:
+        cut, unsure = time < end.isoformat(), ~_is_surely_iso(remote, time, settings)
+        if start is None:
+            return table.filter(cut | time.isnull() | unsure | (time >= too_late.isoformat())), ISO_ROWS
+        return table.filter((cut & (time >= start.isoformat())) | unsure), ISO_ROWS
+    remedy = "write all of it as 2024-05-31 10:00:00" if remote.name == "sqlite" else "make it a date or a timestamp"
+    return table, f"all rows, because {column} is {time.type()} in the database; {remedy} to fetch only the snapshot's"
+
+
+def _is_surely_iso(remote: Any, time: ir.StringColumn, settings: Any) -> ir.BooleanValue:
+    """Whether a text is read here as the time that it begins with, in any zone; null where there is none."""
+    exact = "(?-i)" if remote.name == "mysql" else ""  # where a pattern is else as blind to capitals as the column's collation
+    missing = [text.upper() for text in settings.missing_values if re.search(SAFE_ISO, text.upper())]
+    surely = time.re_search(exact + SAFE_ISO)
+    return surely & ~time.upper().isin(missing) if missing else surely
 
 
 def _with_whole_orders(table: ir.Table, wanted: ir.Table, note: str, settings: Any) -> tuple[ir.Table, str]:
@@ -240,6 +272,16 @@ def _mysql_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator
         while rows := cursor.fetchmany(BATCH_ROWS):
             columns = zip(*rows, strict=True)
             yield pa.table([_mysql_column(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema)
+
+
+def _sqlite_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows as the file gives them. Ibis holds all of them at once, and parses them by types that SQLite does not keep to."""
+    with closing(remote.con.execute(remote.compile(wanted))) as cursor:
+        while rows := cursor.fetchmany(BATCH_ROWS):
+            columns = zip(*rows, strict=True)
+            yield pa.table(
+                [sqlite_tables.column_of(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema
+            )
 
 
 def _mysql_column(values: Iterable[Any], kind: pa.DataType) -> pa.Array:

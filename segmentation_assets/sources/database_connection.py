@@ -16,6 +16,7 @@ from ibis.common.exceptions import TableNotFound
 from sqlglot import exp
 
 from segmentation_assets.settings.source import Database
+from segmentation_assets.sources import sqlite_tables
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.dialects import unique_names
 from segmentation_assets.sources.typed_columns import plain_columns
@@ -117,6 +118,10 @@ def _connect(url: str, secret: str | None) -> Any:
         local = ibis.connect(address, read_only=True)
         local.raw_sql("SET TimeZone = 'UTC'").fetchall()
         return local
+    if url.startswith("sqlite://"):
+        file = ibis.connect(address)
+        file.con.text_factory = sqlite_tables.text_of
+        return file
     if not url.startswith(("mysql://", "mariadb://")):
         return ibis.connect(address)
     with warnings.catch_warnings():  # Ibis asks for the zone by its name, which a server need not know, and then only warns
@@ -139,9 +144,18 @@ def _table(remote: Any, settings: Database) -> ir.Table:
     schema, _, name = (settings.table or "").rpartition(".")
     if remote.name == "duckdb":
         return _duckdb_table(remote, settings.query or _selecting_all(remote, name, schema))
+    if remote.name == "sqlite":
+        return _sqlite_table(remote, settings, name, schema)
     if settings.query is not None:
         return remote.sql(settings.query.strip().rstrip(";"))
     return remote.table(name, database=schema or None)
+
+
+def _sqlite_table(remote: Any, settings: Database, name: str, schema: str) -> ir.Table:
+    if settings.query is None and not sqlite_tables.has_table(remote, name, schema):
+        raise TableNotFound(name)
+    query = settings.query or sqlite_tables.selecting_all(name, schema)
+    return sqlite_tables.typed_table(remote, query.strip().rstrip(";"), settings.decimal, settings.date_formats == ("auto",))
 
 
 def _selecting_all(remote: Any, name: str, schema: str) -> str:

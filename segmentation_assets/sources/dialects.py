@@ -9,19 +9,24 @@ from pathlib import Path
 
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
-from segmentation_assets.sources.text_files import Row, lines_of, records
+from segmentation_assets.sources.text_files import VISIBLE_NUL, Row, lines_of, records
 
 SAMPLE_RECORDS = 100
 MOST_SURPLUS = 100  # cells
+MOST_TITLES, WIDEST_TITLE = 3, 2  # rows above a header, and cells of one: a name and a value
+AS_WIDE = 0.8  # share of the rows that have as many cells as their header
+FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is no column's name
 DELIMITERS = (",", ";", "\t", "|")
 SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line by which Excel is told the delimiter
+NO_TEXT = re.compile(rf"[{VISIBLE_NUL}\x01-\x08\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How a text file is written. `lines_before_rows` are those up to and including the header.
 
-    `surplus` is how many cells each row has beyond its header: one where lines end in a delimiter, which is empty.
+    `surplus` is how many cells each row has beyond its header: one where lines end in a delimiter, which is empty. `title` is how
+    many lines above the header were taken for a title.
     """
 
     encoding: str
@@ -30,6 +35,7 @@ class Dialect:
     names: tuple[str, ...]
     lines_before_rows: int
     surplus: int = 0
+    title: int = 0
 
 
 def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
@@ -49,6 +55,8 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
         raise NoRows(file, "is empty")
     if settings.header and full == 1 and len(sample) < _most_lines(settings):
         raise NoRows(file, "has a header and no rows")
+    title = _title_lines(body, settings) if settings.header and not settings.skip_lines else 0
+    skipped, body = skipped + title, body[title:]
     delimiter = _delimiter(file, settings, said[1] if said else None, body)
     if not settings.header:
         names, surplus = _without_trailing_delimiter(settings.names, list(records(body, delimiter, settings.quote)))
@@ -60,10 +68,42 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
             f"{file}: line {skipped + blank + 1}, taken for the header, cannot be split: {header.problem}. Set "
             "skip_lines, delimiter or quote."
         )
+    if any(NO_TEXT.search(name) for name in header.cells):
+        raise SourceError(
+            f"{file}: its header holds characters that are no text: {header.text[:60]!a}. Set encoding to that of the file (utf-16, "
+            "cp1252, ...), or export it again as text."
+        )
     if not rows:
         raise NoRows(file, "has a header and no rows")
     names, surplus = _without_trailing_delimiter(settings.names or tuple(cell.strip() for cell in header.cells), rows)
-    return Dialect(encoding, delimiter, settings.quote, unique_names(names), skipped + blank + header.lines, surplus)
+    return Dialect(encoding, delimiter, settings.quote, unique_names(names), skipped + blank + header.lines, surplus, title)
+
+
+def titles_above(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows are a title: one or two cells are filled in each, then come twice as many names, and rows as wide."""
+    filled = [[cell.strip() for cell in row if cell.strip()] for row in rows[: MOST_TITLES + 1]]
+    for above in range(1, len(filled)):
+        most = max(map(len, filled[:above]))
+        is_header = len(filled[above]) >= 2 * max(most, 1) and not any(FIGURE.fullmatch(cell) for cell in filled[above])
+        if most <= WIDEST_TITLE and is_header and _are_as_wide(rows[above + 1 :], len(rows[above])):
+            return above
+    return 0
+
+
+def _are_as_wide(rows: Sequence[Sequence[str]], width: int) -> bool:
+    return bool(rows) and sum(len(row) == width for row in rows) >= AS_WIDE * len(rows)
+
+
+def _title_lines(body: list[str], settings: Files) -> int:
+    """How many lines stand above the header, whatever the delimiter is; none where a delimiter splits the first line as it does others."""
+    found = 0
+    for delimiter in DELIMITERS if settings.delimiter == "auto" else (settings.delimiter,):
+        rows = [row.cells for row in _first(body, delimiter, settings.quote)]
+        title = titles_above(rows)
+        if not title and rows and len(rows[0]) > 1 and _are_as_wide(rows, len(rows[0])):
+            return 0
+        found = found or title
+    return [position for position, line in enumerate(body) if line.strip()][found] if found else 0
 
 
 def _most_lines(settings: Files) -> int:

@@ -3,7 +3,6 @@
 Everything here is a guess that `first_settings` writes down for the person to read.
 """
 
-import datetime as dt
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,19 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings.source import Files
-from segmentation_assets.sources import column_names, exports, files, folder_survey, guessing, number_forms, order_levels, progress
-from segmentation_assets.sources.cells import ISO, Cells
+from segmentation_assets.sources import (
+    column_names,
+    dated_rows,
+    exports,
+    files,
+    folder_survey,
+    guessing,
+    number_forms,
+    order_levels,
+    progress,
+)
+from segmentation_assets.sources.cells import ISO, UNIX, Cells
+from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.number_forms import Forms
@@ -43,8 +53,7 @@ class FileProfile:
     notes: dict[str, str]
     found: dict[str, str]  # canonical column -> source column
     formats: tuple[str, ...]
-    first: dt.date | None
-    last: dt.date | None
+    dated: DatedRows
     numbers: dict[str, Forms]
     ids_repeat: bool  # so that it has no customer records, which are one for each id
     export: Export | None = None  # the known export that it is
@@ -53,6 +62,7 @@ class FileProfile:
     sheet: str | None = None  # of a workbook that has several with rows
     other_sheets: tuple[str, ...] = ()
     either_way: bool = False  # whether each of its dates can be read day first and month first
+    undated: tuple[str, str] | None = None  # a column of orders that is named as their time, and one of its cells, which nothing reads
 
     @property
     def name(self) -> str:
@@ -101,9 +111,9 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
     currency = next((column for column, forms in one.numbers.items() if forms.of_amounts), None)
-    first, last, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)), currency)
+    dated, numbers = folder_survey.over_all(every, one.found.get("ordered_at"), one.formats, list(dict.fromkeys(numeric)), currency)
     together = _together(folder, looks, Shared(equal_names(every)), inside.notes)
-    return [replace(together, first=first, last=last, numbers=numbers)]
+    return [replace(together, dated=dated, numbers=numbers)]
 
 
 def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_survey.Folder) -> list[FileProfile]:
@@ -127,8 +137,7 @@ def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes:
         looks[0],
         file=folder,
         notes={**looks[0].notes, **notes},
-        first=min((one.first for one in looks if one.first), default=None),
-        last=max((one.last for one in looks if one.last), default=None),
+        dated=dated_rows.all_together(one.dated for one in looks),
         numbers=number_forms.together(one.numbers for one in looks),
         ids_repeat=any(one.ids_repeat for one in looks),
         signs=all_together([one.signs for one in looks]),
@@ -163,29 +172,29 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             ids = found.get("customer_id")
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
-            dated = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
-            span: dict[str, dt.datetime | None] = {"first": None, "last": None}
+            dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
+            dated = DatedRows()
             if when:
                 time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
-                span = backend.to_pyarrow(rows.table.agg(first=time.min(), last=time.max())).to_pylist()[0]
+                days = rows.table.select(**dated_rows.counts(time, dated_rows.until([file])))
+                dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
             if orders:
                 amounts = columns_of(found["amount"], rows.columns)
                 numbers |= number_forms.currencies_beside(backend, rows.table, rows.columns, amounts, cells)
-            either_way = dated is not None and guessing.reads_either_way(backend, rows.table[dated], written[dated], settings)
+            undated = _undated(backend, rows, Cells(settings), found, types)
+            either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
-    first, last = span["first"], span["last"]
     return FileProfile(
         file,
         types,
         rows.notes,
         found,
-        written.get(dated, ()) if dated else (),
-        first.date() if first else None,
-        last.date() if last else None,
+        written.get(dates, ()) if dates else (),
+        dated,
         numbers,
         repeat,
         export,
@@ -193,6 +202,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         sheet=rows.notes.get("sheet") if rows.other_sheets else None,
         other_sheets=rows.other_sheets,
         either_way=either_way,
+        undated=undated,
     )
 
 
@@ -257,12 +267,12 @@ def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str
     )
     facts = backend.to_pyarrow(counts).to_pylist()[0]
     return (
-        bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (value.type().is_string() or not value.type().is_floating())
+        bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (not value.type().is_floating() or set(formats) <= set(UNIX))
     )
 
 
 def _of_names(types: dict[str, str]) -> dict[str, str]:
-    return _with_order_id(_with_amount(_matched(types)), types)
+    return _with_order_id(_with_only_date(_with_amount(_matched(types)), types), types)
 
 
 def _matched(types: dict[str, str]) -> dict[str, str]:
@@ -285,6 +295,25 @@ def _with_amount(found: dict[str, str]) -> dict[str, str]:
     if "amount" in found or not {"price", "quantity"} <= set(found):
         return found
     return {**found, "amount": f"{identifier(found['quantity'])} * {identifier(found['price'])}"}
+
+
+def _with_only_date(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:
+    """With the only column of dates for the order's time, whatever it is called, where something was paid."""
+    if "ordered_at" in found or "amount" not in found:
+        return found
+    dates = [name for name, kind in types.items() if kind == "date" and not column_names.says_other(name, "ordered_at")]
+    return {**found, "ordered_at": dates[0]} if len(dates) == 1 else found
+
+
+def _undated(backend: Any, rows: SourceRows, cells: Cells, found: dict[str, str], types: dict[str, str]) -> tuple[str, str] | None:
+    """The column that is named as the time of orders whose time was not found, and its first cell."""
+    named = [(rank, name) for name in types if name not in found.values() and (rank := column_names.rank(name, "ordered_at")) is not None]
+    if "ordered_at" in found or "amount" not in found or not named:
+        return None
+    column = min(named)[1]
+    text = cells.text(rows.table[column]).name("text").as_table()
+    some = backend.to_pyarrow(text.filter(text.text.notnull()).limit(1)).to_pylist()
+    return (column, some[0]["text"]) if some else None
 
 
 def _with_order_id(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import text_files
 from segmentation_assets.sources.base import NoRows, SourceError
-from segmentation_assets.sources.dialects import Dialect, dialect_of, unique_names
+from segmentation_assets.sources.dialects import Dialect, dialect_of, titles_above, unique_names
 from segmentation_assets.sources.json_files import read_json
 from segmentation_assets.sources.located import partitions_of
 from segmentation_assets.sources.rows import ROW, FileRows, SourceRows, column, named, staged
@@ -78,6 +78,7 @@ def _read_csv(backend: Any, file: Path, settings: Files, scratch: Path, careful:
     encoding, plain = text_files.encoding_of(file, settings)
     dialect = dialect_of(file, settings, encoding)
     notes = {"encoding": encoding, "delimiter": {"\t": "tab"}.get(dialect.delimiter, dialect.delimiter)}
+    notes |= _title_note(dialect.title, "line")
     quick = plain and not careful and dialect.delimiter != "whitespace" and text_files.compression_of(file) in {None, "gzip"}
     relation = _engine_csv(backend, file, dialect) if quick else None
     if relation is None:
@@ -186,6 +187,8 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
         more = ", but for a header" * bool(_filled(sheets[sheet][settings.skip_lines :]))
         raise NoRows(file, f"has a sheet {sheet!r} that is empty{more}")
     body = filled[sheet]
+    title = titles_above(body) if settings.header and not settings.skip_lines else 0
+    body = body[title:]
     header = unique_names(settings.names or tuple(cell.strip() for cell in body[0]))
     body = body[1:] if settings.header else body
     relation = staged(
@@ -196,12 +199,16 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
     )
     others = tuple(name for name in filled if name != sheet)
     unread = {"not read": f"{counted(len(others), 'sheet')}: {', '.join(others)}"} if others and settings.sheet is None else {}
-    return FileRows(relation, header, {"sheet": sheet, **unread}, other_sheets=others)
+    return FileRows(relation, header, {"sheet": sheet, **unread, **_title_note(title, "row")}, other_sheets=others)
 
 
 def _filled(rows: Iterable[Iterable[Any]]) -> list[list[str]]:
     texts = ([_cell_text(cell) for cell in row] for row in rows)
     return [row for row in texts if any(cell.strip() for cell in row)]
+
+
+def _title_note(title: int, unit: str) -> dict[str, str]:
+    return {"header": f"below a title of {counted(title, unit)}"} if title else {}
 
 
 def _cell_text(cell: Any) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
-from segmentation_assets.sources import number_forms
+from segmentation_assets.sources import column_names, dated_rows, number_forms
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
 from segmentation_assets.sources.first_snapshots import snapshots
-from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources.guessing import other_readings
 from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.yaml_text import listed, quoted, shown
 
@@ -25,11 +25,10 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
     others = [one for one in looks if one not in orders]
     events = [one for one in others if one.has_events]
     customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases]
-    last = max((one.last for one in orders if one.last), default=None)
-    first = min((one.first for one in orders if one.first), default=None)
     lines = ["# A first settings file, guessed from your files. Read each line, correct what is wrong, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
-    lines += ["", "data_dir: data", "", *snapshots(first, last), "", "source:", "  kind: tables", "  transactions:"]
+    dated = dated_rows.all_together(one.dated for one in orders)
+    lines += ["", "data_dir: data", "", *snapshots(dated), "", "source:", "  kind: tables", "  transactions:"]
     for one in orders:
         lines += _item([*_table(one, base, ORDER_COLUMNS), *_order_cells(one)])
     for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):
@@ -57,12 +56,24 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
     if one.export:
         return [f"{one.name} is an export of {one.export.name}. {_advice(one)}"]
     lacks = " and ".join(f"{name} ({NEEDED[name]})" for name in absent)
+    if one.undated:
+        return [
+            f"In {one.name} no column was recognised as {lacks}. {_undated(one)}.",
+            'Write its name where it says TODO and, above `columns`, how its dates are written, such as date_format: "%d/%m/%Y %H:%M".',
+            "Names of months are read in English only. Else export the dates as 2024-01-31 14:30, and run: segmentation init ORDERS_FILE",
+        ]
     what = "" if one.has_purchases else " It seems to hold no orders, and segments are made from orders: one row for each thing bought."
     return [
         f"In {one.name} no column was recognised as {lacks}.{what}",
-        f"If a column has it, write its name where it says TODO. The columns: {', '.join(one.columns)}.",
+        f"If a column has it, write its name where it says TODO. The columns: {shown(', '.join(one.columns))}.",
         "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
     ]
+
+
+def _undated(one: FileProfile) -> str:
+    """What is said of a column that is named as the order's time, and whose cells no known format reads."""
+    name, cell = one.undated or ("", "")
+    return f"{shown(name)} may say when it was bought, but its dates, such as {cell!r}, are in no known format"
 
 
 def _advice(one: FileProfile) -> str:
@@ -94,17 +105,18 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
         lines.append(shown(f"# found: {', '.join(f'{what} {value}' for what, value in one.notes.items())}"))
     ours = [written for written in one.formats if written != "ISO 8601"]
     if ours:
-        other = ambiguous(ours)
-        doubt = f"    # guessed; if day and month are the other way round: {other}" if other else "    # guessed"
-        lines.append(f"date_format: {listed(ours)}{doubt}")
+        others = [f"{when}: {other}" for when, other in other_readings(ours).items()]
+        lines.append(f"date_format: {listed(ours)}    # {'; '.join(['guessed', *others])}")
     lines += _marks(one)
     lines.append("columns:")
-    holds_orders = "amount" not in wanted or one.has_purchases  # of what holds none, nothing is the amount or a product
+    # Of what holds no orders, nothing is the amount or a product.
+    holds_orders = "amount" not in wanted or one.has_purchases or one.undated is not None
     for canonical in wanted if holds_orders else ("customer_id", "ordered_at", "amount"):
         if canonical in one.found and (holds_orders or canonical != "amount"):
             lines.append(f"  {canonical}: {quoted(one.found[canonical])}    # {_guessed(one, canonical)}")
         elif "amount" in wanted and canonical in NEEDED:
-            lines.append(f"  {canonical}: {TODO}    # write the column that says {NEEDED[canonical]}")
+            further = f"; {_undated(one)}: give date_format too" if canonical == "ordered_at" and one.undated else ""
+            lines.append(shown(f"  {canonical}: {TODO}    # write the column that says {NEEDED[canonical]}{further}"))
     used = {column for name in wanted if name in one.found for column in columns_of(one.found[name], one.columns)}
     unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in used]
     if unused:
@@ -138,7 +150,9 @@ def _marks(one: FileProfile) -> list[str]:
 def _guessed(one: FileProfile, canonical: str) -> str:
     column = one.found[canonical]
     if column in one.columns:
-        return ("as known of this export" if one.export else "guessed from its name") + f"; it holds {one.columns[column]}"
+        alone = canonical == "ordered_at" and column_names.rank(column, canonical) is None
+        named = "guessed: no other column holds dates" if alone else "guessed from its name"
+        return ("as known of this export" if one.export else named) + f"; it holds {one.columns[column]}"
     if one.export:
         return "as known of this export; what was paid back is taken off" if "efund" in column else "as known of this export"
     return "guessed: no column is the line's total"

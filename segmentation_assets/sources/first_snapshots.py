@@ -3,6 +3,8 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from segmentation_assets.sources.dated_rows import DatedRows
+
 SLACK = 3  # days at either end of a month that may be without orders, though the month is full
 LONGEST_LOOKBACK, MOST_SNAPSHOTS = 12, 24  # months
 
@@ -29,28 +31,49 @@ def proposed(first: dt.date, last: dt.date) -> Proposed:
     return Proposed(_month(end, 1 - snapshots), end, min(LONGEST_LOOKBACK, full - snapshots + 1), False)
 
 
-def snapshots(first: dt.date | None, last: dt.date | None) -> list[str]:
-    """The sections `snapshots` and `features`."""
-    if first is None or last is None:
+def snapshots(dated: DatedRows) -> list[str]:
+    """The sections `snapshots` and `features`, with the dates that they leave out of account."""
+    likely = dated.likely
+    if likely is None:
         return [
-            "snapshots:", "  first: 2024-01-01             # no dates were found: write the date of the first snapshot",
+            "snapshots:", *_left_out(dated),
+            "  first: 2024-01-01             # no dates were found: write the date of the first snapshot",
             "  cadence: monthly",
         ]  # fmt: skip
-    of = proposed(first, last)
+    of = proposed(dt.date.fromisoformat(likely.first), dt.date.fromisoformat(likely.last))
     why = (
         "the orders fill no whole month, so that it ends in a part of one"
         if of.ends_in_a_month
         else "the last whole month ends here: later, recency would be higher than it is"
     )
+    orders = f"orders are dated {likely.first} to {likely.last}"
     return [
         "snapshots:",
-        f"  first: {of.first}             # orders are dated {first} to {last}; the first snapshot takes in all earlier history",
+        *_left_out(dated),
+        f"  first: {of.first}             # {orders}; the first snapshot takes in all earlier history",
         f"  last: {of.last}              # {why}; leave out to go on up to today",
         "  cadence: monthly              # monthly, weekly or daily",
         "",
         "features:",
         f"  lookback: {of.lookback}                  # months that a snapshot looks back; the first snapshot has as many before it",
     ]
+
+
+def _left_out(dated: DatedRows) -> list[str]:
+    """What is said of dates that cannot be, and of those far from all others, which may be errors."""
+    lines = [f"  # {dated.impossible}, which no order can be, and will be set aside"] if dated.impossible else []
+    likely = dated.likely
+    if likely is None:
+        return lines
+    for far in dated.far:
+        before = far.last < likely.first
+        setting = f"orders_from: {likely.first}" if before else f"orders_until: {_day_after(likely.last)}"
+        lines.append(f"  # {far}, far from all others: if that is an error, write under source: {setting}")
+    return lines
+
+
+def _day_after(day: str) -> dt.date:
+    return dt.date.fromisoformat(day) + dt.timedelta(days=1)
 
 
 def _month(day: dt.date, further: int = 0) -> dt.date:

@@ -5,7 +5,6 @@ made once for all that are alike.
 """
 
 import contextlib
-import datetime as dt
 import functools
 import operator
 from collections.abc import Iterator, Sequence
@@ -17,9 +16,10 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings.source import Files
-from segmentation_assets.sources import number_forms, progress
+from segmentation_assets.sources import dated_rows, number_forms, progress
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.located import matching_files
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.reading import FileReader
@@ -75,8 +75,8 @@ def opened(folder: Path) -> Folder:
 
 def over_all(
     files: Sequence[Path], when: str | None, formats: tuple[str, ...], numeric: Sequence[str], currency: str | None
-) -> tuple[dt.date | None, dt.date | None, dict[str, Forms]]:
-    """The first and the last day of some files that have the same columns, and how their numbers are written.
+) -> tuple[DatedRows, dict[str, Forms]]:
+    """How the rows of some files that have the same columns are dated, and how their numbers are written.
 
     Args:
         when: the column of times.
@@ -84,30 +84,30 @@ def over_all(
         numeric: columns of numbers.
         currency: the column that says what currency an amount is in.
     """
-    days, forms, reading = list[dt.datetime](), list[dict[str, Forms]](), Files(files="")
-    cells = Cells(reading, formats)
+    dated, forms, reading = list[DatedRows](), list[dict[str, Forms]](), Files(files="")
+    cells, until = Cells(reading, formats), dated_rows.until(files)
 
     def asked(rows: SourceRows) -> ir.Table:
         table, columns = rows.table, number_forms.texts(rows.table, numeric)
         odd = functools.reduce(operator.or_, (cells.is_odd(table[column]) for column in columns), ibis.literal(False))
         time = cells.time(table[when]) if when else ibis.null("timestamp(6)")
-        return table.select(time=time, odd=odd).agg(first=ibis._.time.min(), last=ibis._.time.max(), odd=ibis._.odd.any())
+        return dated_rows.by_month(table.select(odd=odd, **dated_rows.counts(time, until)), odd=ibis._.odd.any())
 
-    def look(group: Sequence[FileRows]) -> tuple[list[dt.datetime], dict[str, Forms]]:
+    def look(group: Sequence[FileRows]) -> tuple[DatedRows, dict[str, Forms]]:
         rows = replace(group[0], relation=functools.reduce(lambda one, other: one.union(other), (one.relation for one in group)))
         reader.current(rows)
-        found = reader.answers(rows, "all", asked)[0]
-        told = reader.numbers(rows, _texts(rows, numeric)) if found["odd"] else {}
+        found = reader.answers(rows, "all", asked)
+        told = reader.numbers(rows, _texts(rows, numeric)) if any(row["odd"] for row in found) else {}
         told |= reader.currencies(rows, currency, cells) if currency else {}
-        return [day for day in (found["first"], found["last"]) if day], told
+        return dated_rows.found(found), told
 
-    def together(batch: Sequence[Path]) -> Iterator[tuple[list[dt.datetime], dict[str, Forms]]]:
+    def together(batch: Sequence[Path]) -> Iterator[tuple[DatedRows, dict[str, Forms]]]:
         with contextlib.ExitStack() as stack:
             rows = [stack.enter_context(reader.opened(file, reading)) for file in batch]
             for shape in dict.fromkeys(one.shape for one in rows):
                 yield look([one for one in rows if one.shape == shape])
 
-    def by_line(batch: Sequence[Path]) -> Iterator[tuple[list[dt.datetime], dict[str, Forms]]]:
+    def by_line(batch: Sequence[Path]) -> Iterator[tuple[DatedRows, dict[str, Forms]]]:
         for file in batch:
             with reader.opened(file, reading, careful=True) as rows:
                 yield look([rows])
@@ -119,10 +119,10 @@ def over_all(
                 found = list(together(batch))
             except duckdb.Error:  # the engine's strict reader refuses a line
                 found = list(by_line(batch))
-            for times, told in found:
-                days += times
+            for days, told in found:
+                dated.append(days)
                 forms.append(told)
-    return min(days).date() if days else None, max(days).date() if days else None, number_forms.together(forms)
+    return dated_rows.all_together(dated), number_forms.together(forms)
 
 
 def _texts(rows: FileRows, columns: Sequence[str]) -> list[str]:

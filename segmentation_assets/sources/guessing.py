@@ -1,20 +1,23 @@
 """Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
 
+import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.settings.source import Reading
-from segmentation_assets.sources.cells import DATE_FORMATS, ISO, UNIX, Cells
+from segmentation_assets.sources.base import midnight
+from segmentation_assets.sources.cells import DATE_FORMATS, EXCEL, ISO, UNIX, Cells
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.numbers import tidy
 from segmentation_assets.sources.rows import PROBLEM, SourceRows
 
 SAMPLE = 10_000  # rows
-DATES_FROM, DATES_UNTIL = "1900-01-01 00:00:00", "2100-01-01 00:00:00"
+DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
+UNIX_FROM = dt.date(2000, 1, 1)  # smaller numbers are days, years or ids
 SEVERAL = 3  # formats that one column may mix
 READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
 BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
@@ -42,14 +45,32 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     while len(chosen) < SEVERAL:
         some, *counts = _counts(backend, remaining, candidates, reading)
         allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
-        best = max(allowed, key=lambda i: (counts[i], -i))
-        if not counts[best]:
+        most = max(counts[i] for i in allowed)
+        if not most:
             break
-        chosen.append(candidates[best])
-        if counts[best] == some:
+        best = _likeliest(backend, remaining, [candidates[i] for i in allowed if counts[i] == most], reading)
+        chosen.append(best)
+        if most == some:
             break
-        remaining = remaining.filter(Cells(reading, (candidates[best],), serials=False).read("time", remaining.text).isnull())
+        remaining = remaining.filter(_read(remaining.text, best, reading).isnull())
     return tuple(chosen) or (ISO,)
+
+
+def fitting(backend: Any, cells: Sequence[str], known: Collection[str]) -> dict[str, int]:
+    """Formats, other than those known, in which some of the cells are dates -> how many of them."""
+    table = ibis.memtable({"text": cells}, schema={"text": "string"})
+    others = [written for written in date_formats(backend, table.text, Reading()) if written not in {*known, ISO, EXCEL}]
+    _, *counts = _counts(backend, table, others, Reading())
+    return {written: count for written, count in zip(others, counts, strict=True) if count}
+
+
+def _likeliest(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> str:
+    """Of formats that read equally many, the first; where the year has two digits, of those by which the dates are of fewest years."""
+    if len({_year_first(written) for written in candidates} - {None}) < 2:
+        return candidates[0]
+    years = {f"n{i}": _read(rows.text, written, reading).year().nunique() for i, written in enumerate(candidates)}
+    numbers = list(backend.to_pyarrow(rows.agg(**years)).to_pylist()[0].values())
+    return candidates[numbers.index(min(numbers))]
 
 
 def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], reading: Reading) -> bool:
@@ -68,30 +89,41 @@ def _possible(backend: Any, sample: ir.Table) -> list[str]:
     needs = {mark: sample.text.contains(mark) for mark in "/.-:, "} | {"letters": sample.text.re_search("[A-Za-z]")}
     facts = backend.to_pyarrow(sample.agg(**{f"n{i}": flag.sum() for i, flag in enumerate(needs.values())})).to_pylist()[0]
     there = {need for need, n in zip(needs, facts.values(), strict=True) if n}
-    return [written for written in DATE_FORMATS if _needs(written) <= there]
+    return [written for written in (*DATE_FORMATS, *UNIX) if _needs(written) <= there]
 
 
 def _needs(written: str) -> set[str]:
-    literal = re.sub("%.", "", written) if written in UNIX or "%" in written else ""
+    literal = re.sub("%.", "", written) if "%" in written else ""
     letters = {"letters"} if re.search("[A-Za-z]", literal) or re.search("%[abABpZ]", written) else set()
     return {character for character in literal if not character.isalpha()} | letters
 
 
 def _counts(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> list[int]:
     """How many texts there are, and how many of them each format reads as a likely time."""
-    first, end = ibis.timestamp(DATES_FROM), ibis.timestamp(DATES_UNTIL)
-    times = [Cells(reading, (written,), serials=False).read("time", rows.text) for written in candidates]
-    counts = rows.agg(some=rows.text.count(), **{f"n{i}": ((time >= first) & (time < end)).sum() for i, time in enumerate(times)})
+    times = [_read(rows.text, written, reading) for written in candidates]
+    counts = rows.agg(some=rows.text.count(), **{f"n{i}": time.count() for i, time in enumerate(times)})
     return [int(count or 0) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
 
 
+def _read(text: ir.StringValue, written: str, reading: Reading) -> ir.TimestampValue:
+    """The time that a format reads, null where it is not likely."""
+    first, end = midnight(UNIX_FROM if written in UNIX else DATES_FROM), midnight(DATES_UNTIL)
+    time = Cells(reading, (written,), serials=False).read("time", text)
+    return ibis.ifelse((time >= first) & (time < end), time, ibis.null("timestamp"))
+
+
 def _contradict(one: str, other: str) -> bool:
-    return {_day_first(one), _day_first(other)} == {True, False}
+    return other in UNIX or one in UNIX or any({told(one), told(other)} == {True, False} for told in (_day_first, _year_first))
 
 
 def _day_first(written: str) -> bool | None:
     day, month = written.find("%d"), written.find("%m")
     return None if day < 0 or month < 0 or written.lower().startswith("%y") else day < month
+
+
+def _year_first(written: str) -> bool | None:
+    """Whether a year of two digits comes before the day; None where only the year can be what it is."""
+    return written.startswith("%y") if "%y" in written and "%m" in written else None
 
 
 def ambiguous(formats: Sequence[str]) -> str | None:
@@ -100,6 +132,19 @@ def ambiguous(formats: Sequence[str]) -> str | None:
         if _day_first(written) is not None:
             return _mirrored(written)
     return None
+
+
+def other_readings(formats: Sequence[str]) -> dict[str, str]:
+    """What else dates that were read so may mean, for the person to look at: "if day and month are the other way round" -> format."""
+    other = ambiguous(formats)
+    readings = {"if day and month are the other way round": other} if other else {}
+    for written in formats:
+        first = _year_first(written)
+        if first is not None:
+            mark, time = written[2], written[len("%d-%m-%y") :]
+            swapped = ("%d", "%m", "%y") if first else ("%y", "%m", "%d")
+            return {**readings, f"if the year comes {'last' if first else 'first'}": mark.join(swapped) + time}
+    return readings
 
 
 def _mirrored(written: str) -> str:

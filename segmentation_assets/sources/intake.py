@@ -30,7 +30,7 @@ from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
-VERSION = 13  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 15  # of what is kept; raise it when reading changes, so that files are read anew
 
 SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
 

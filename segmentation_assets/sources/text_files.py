@@ -20,7 +20,7 @@ import pyarrow as pa
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import SourceError
 
-CHUNK = 1 << 20
+CHUNK, LOOK = 1 << 20, 512  # bytes
 LONGEST_RECORD_LINES = 1_000  # an unclosed quote would otherwise swallow the rest of the file
 LONGEST_RECORD = 1 << 20  # characters
 NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON have no NUL; its picture keeps the row readable
@@ -64,10 +64,10 @@ def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:
     """
     try:
         with _reading(file) as stream:
-            start = stream.read(4)
+            start = stream.read(LOOK)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise SourceError(f"{file}: ends early or is damaged ({error}). Copy it again.") from error
-    marked = next((name for mark, name in MARKS if start.startswith(mark)), None)
+    marked = encoding_by_bytes(start)
     wanted = settings.encoding if settings.encoding != "auto" else (marked or "utf-8")
     wanted = "utf-8-sig" if marked == "utf-8-sig" and codecs.lookup(wanted).name == "utf-8" else wanted
     try:
@@ -84,6 +84,17 @@ def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:
         except UnicodeDecodeError:
             return "latin-1", False  # every byte is a character
     return wanted, plain and codecs.lookup(wanted).name in {"utf-8", "ascii"}
+
+
+def encoding_by_bytes(start: bytes) -> str | None:
+    """What a text begins by saying of its encoding: its mark or, of UTF-16 without one, that every other byte is mostly 0."""
+    marked = next((name for mark, name in MARKS if start.startswith(mark)), None)
+    if marked:
+        return marked
+    first, second = start[::2], start[1::2]
+    if 0 not in first and 2 * second.count(0) > len(second):
+        return "utf-16-le"
+    return "utf-16-be" if 0 not in second and 2 * first.count(0) > len(first) else None
 
 
 def _reading(file: Path) -> IO[bytes]:

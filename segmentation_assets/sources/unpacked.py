@@ -5,17 +5,19 @@ so is a compressed workbook or Parquet file. What cannot be read is said plainly
 """
 
 import lzma
+import re
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.located import COMPRESSED, ENDINGS, ending_of, format_of, has_known_ending
-from segmentation_assets.sources.text_files import compression_of, open_bytes
+from segmentation_assets.sources.text_files import COMPRESSIONS, compression_of, encoding_by_bytes, open_bytes
 
 ZIP, PARQUET, OLD_WORKBOOK, DUCKDB = b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"DUCK"
 TAR = (257, b"ustar")  # where a tar says that it is one
@@ -26,12 +28,13 @@ OTHERS = {
     b"%PDF": "a PDF. Export the table as CSV, Parquet, JSON or a workbook",
 }
 MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
+NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # what goes with data
 DEEPEST = 3  # archives within archives
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file that can be read as `kind`, and the name of what it was packed in, if it was."""
+    """A file that can be read as `kind`, and its name in the zip that it was packed in, if it was, with what was passed over there."""
 
     file: Path
     kind: str
@@ -51,11 +54,13 @@ def content_of(file: Path, settings: Files, scratch: Path) -> Content:
         if not start:
             raise NoRows(file, "is empty")
         if start.startswith((ZIP, b"PK\x05\x06")) and not (compressed := compression_of(here)):
-            names = _names_in(here, file)
-            if _is_workbook(names):
+            sizes = _sizes_in(here, file)
+            if _is_workbook(sizes):
                 return Content(here, "excel", member)
-            here, member = _only_member(here, file, names, settings, scratch)
-        elif (compressed := compression_of(here)) and (_kind_by_bytes(start) or start.startswith(ZIP)):
+            name, others = _only_member(file, sizes)
+            here = _unpacked(here, file, name, scratch)
+            member = f"{name} ({', '.join(others)} passed over)" if others else name
+        elif (compressed := compression_of(here)) and (_kind_by_bytes(start) or start.startswith((ZIP, *COMPRESSIONS))):
             here = _decompressed(here, compressed, scratch)
         else:
             return Content(here, _kind(here, file, start, settings), member)
@@ -94,7 +99,7 @@ def _kind(here: Path, file: Path, start: bytes, settings: Files) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    return b"\0" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return b"\0" not in start or encoding_by_bytes(start) is not None
 
 
 def _looks_like_json(start: bytes) -> bool:
@@ -102,28 +107,34 @@ def _looks_like_json(start: bytes) -> bool:
     return bare.startswith((b'{"', b'[{"'))
 
 
-def _is_workbook(names: list[str]) -> bool:
+def _is_workbook(names: Iterable[str]) -> bool:
     return any(name.startswith(("xl/", "Index/")) or name == "content.xml" for name in names)
 
 
-def _names_in(archive: Path, file: Path) -> list[str]:
+def _sizes_in(archive: Path, file: Path) -> dict[str, int]:
+    """The names of what is in a zip, with their bytes when unpacked."""
     try:
         with zipfile.ZipFile(archive) as packed:
-            return [entry.filename for entry in packed.infolist() if not entry.is_dir()]
+            return {entry.filename: entry.file_size for entry in packed.infolist() if not entry.is_dir()}
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error
 
 
-def _only_member(archive: Path, file: Path, names: list[str], settings: Files, scratch: Path) -> tuple[Path, str]:
-    """The one data file of a zip, unpacked."""
-    shown = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")]
-    data = [name for name in shown if has_known_ending(Path(name))] or shown
-    if not data:
+def _only_member(file: Path, sizes: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The one data file of a zip, and what else is in it: what is empty, or is no data by its name."""
+    shown = [name for name in sizes if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")]
+    if not shown:
         raise NoRows(file, "is a zip with nothing in it")
+    filled = [name for name in shown if sizes[name]] or shown[:1]
+    telling = [name for name in filled if not NO_DATA.fullmatch(Path(name).name)] or filled
+    data = [name for name in telling if has_known_ending(Path(name))] or telling
     if len(data) > 1:
         listed = ", ".join(data[:5]) + (f" and {len(data) - 5} more" if len(data) > 5 else "")
         raise SourceError(f"{file}: is a zip that holds {len(data)} files: {listed}. Unpack it into a folder, and name the files to read.")
-    [name] = data
+    return data[0], [name for name in shown if name != data[0]]
+
+
+def _unpacked(archive: Path, file: Path, name: str, scratch: Path) -> Path:
     member = Path(name).name
     if ending_of(Path(name)) not in ENDINGS and ending_of(file) in ENDINGS:
         member += ending_of(file)  # orders.csv.zip that holds `orders`
@@ -135,7 +146,7 @@ def _only_member(archive: Path, file: Path, names: list[str], settings: Files, s
         raise SourceError(f"{file}: its {name} cannot be unpacked ({error}). Unpack it, and name {member}.") from error
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error
-    return target, name
+    return target
 
 
 def _decompressed(file: Path, compression: str, scratch: Path) -> Path:

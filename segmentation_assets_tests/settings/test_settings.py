@@ -81,6 +81,10 @@ def test_smallest_k_above_largest_is_refused(written):
     assert "model: k_min: 6 is above k_max: 3" in refusal(written(SMALLEST + "model: {k_min: 6, k_max: 3}"))
 
 
+def test_a_first_snapshot_before_any_order_is_refused(written):
+    assert "first: 0001-02-01 is before any order can have been" in refusal(written(SMALLEST.replace("2017-04-01", "0001-02-01", 1)))
+
+
 def test_last_snapshot_before_the_first_is_refused(written):
     assert "last: 2017-01-01 is before first: 2017-04-01" in refusal(written(SMALLEST.replace("}", ", last: 2017-01-01}", 1)))
 

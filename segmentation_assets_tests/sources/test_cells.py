@@ -98,6 +98,27 @@ AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
         ("Jul 5, 2024 2:30:12 PM PDT", AFTERNOON.replace(month=7) + dt.timedelta(hours=7)),
         ("25.01.2024 14:30:12 UTC", AFTERNOON.replace(day=25)),
         ("9/25/2024 6:29:00", dt.datetime(2024, 9, 25, 6, 29)),
+        ("25-01-24", dt.datetime(2024, 1, 25)),
+        ("01-25-24", dt.datetime(2024, 1, 25)),
+        ("25-1-24 14:30", dt.datetime(2024, 1, 25, 14, 30)),
+        ("5/1/24", dt.datetime(2024, 1, 5)),
+        ("05-01-99", dt.datetime(1999, 1, 5)),
+        ("05/01/2024 02:30 p.m.", AFTERNOON.replace(second=0)),
+        ("05/01/2024 2:30:12 P. M.", AFTERNOON),
+        ("January 5th, 2024", dt.datetime(2024, 1, 5)),
+        ("August 21st, 2024", dt.datetime(2024, 8, 21)),
+        ("05.01.2024, 14:30 Uhr", AFTERNOON.replace(second=0)),
+        ("05.01.2024 14:30:12 Uhr", AFTERNOON),
+        ("20240105T143012", AFTERNOON),
+        ("05-JAN-24 02.30.12.000000 PM", AFTERNOON),
+        ("05-JAN-24 02.30.12.000000000 PM", AFTERNOON),
+        ("Jan  5 2024  2:30PM", AFTERNOON.replace(second=0)),
+        ("Fri Jan 05 2024 14:30:12 GMT+0100 (Central European Standard Time)", AFTERNOON - dt.timedelta(hours=1)),
+        ("1704465012", AFTERNOON),
+        ("1704465012.0", AFTERNOON),
+        ("1704465012000", AFTERNOON),
+        ("1704465012000000", AFTERNOON),
+        ("45296,604305555556", AFTERNOON),
         ("20240105", dt.datetime(2024, 1, 5)),
         ("45296", dt.datetime(2024, 1, 5)),
         ("45296.604305555556", AFTERNOON),
@@ -114,6 +135,35 @@ def test_day_numbers_of_a_spreadsheet_that_stand_alone_or_among_dates() -> None:
     assert times(["05.01.2024", "45297"], date_format="%d.%m.%Y") == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6)]
     assert times(["45297", "1704412800"], date_format="unix") == [dt.datetime(1970, 1, 1, 12, 34, 57), dt.datetime(2024, 1, 5)]
     assert times(["20240105", "2024", "453", "99999"]) == [dt.datetime(2024, 1, 5), None, None, None]
+
+
+@pytest.mark.parametrize("mark", ["-", "/", "."])
+def test_of_two_digits_those_that_vary_least_are_the_year(mark: str) -> None:
+    days = [dt.datetime(2024, month, day) for month, day in ((1, 5), (1, 9), (2, 11))]
+    assert times([f"{day:%y{mark}%m{mark}%d}" for day in days]) == days
+    assert times([f"{day:%d{mark}%m{mark}%y}" for day in days]) == days
+
+
+def test_years_of_two_and_four_digits_in_one_column() -> None:
+    assert times(["05/01/24", "06/01/2024", "25/01/24"]) == [dt.datetime(2024, 1, day) for day in (5, 6, 25)]
+
+
+def test_a_year_of_two_digits_is_none_of_the_first_century() -> None:
+    assert times(["05-01-24", "05-01-24 10:00:00", "5-1-24", "0001-01-01"], date_format="ISO 8601") == [None] * 3 + [dt.datetime(1, 1, 1)]
+    assert times(["05/01/24", "05/01/2024"], date_format="%d/%m/%Y") == [None, dt.datetime(2024, 1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("written", "others"),
+    [
+        ("%Y-%m-%d", {}),
+        ("%d/%m/%Y %H:%M", {"if day and month are the other way round": "%m/%d/%Y %H:%M"}),
+        ("%d-%m-%y", {"if day and month are the other way round": "%m-%d-%y", "if the year comes first": "%y-%m-%d"}),
+        ("%y.%m.%d %H:%M", {"if the year comes last": "%d.%m.%y %H:%M"}),
+    ],
+)
+def test_what_else_a_date_may_mean(written: str, others: dict[str, str]) -> None:
+    assert guessing.other_readings([written]) == others
 
 
 def test_local_times_that_say_their_zone_keep_it() -> None:

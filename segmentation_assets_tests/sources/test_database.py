@@ -2,17 +2,26 @@
 
 import datetime as dt
 import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segmentation_assets.cli.check import inspect
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources.base import SourceError, Window
-from segmentation_assets_tests.sources.conftest import PASSWORD
+from segmentation_assets.settings.source import TransactionDatabase
+from segmentation_assets.sources.base import SourceError, Window, midnight, within
+from segmentation_assets.sources.cells import ISO, Cells
+from segmentation_assets.sources.database import _windowed
+from segmentation_assets.sources.mapping import Bounds
+from segmentation_assets.sources.reading import connect
+from segmentation_assets_tests.sources.conftest import FOREVER, PASSWORD
 
 ROWS = [
     ("c1", "2024-01-05 10:00:00", "10.50"),
@@ -23,6 +32,7 @@ ROWS = [
 ]
 COLUMNS = {"customer_id": "buyer", "ordered_at": "at", "amount": "paid * 1"}
 JANUARY, FEBRUARY = Window(None, dt.date(2024, 2, 1)), Window(dt.date(2024, 2, 1), dt.date(2024, 3, 1))
+LATER = Window(dt.date(2024, 3, 1), FOREVER.end)
 
 
 @pytest.fixture(params=["postgres", "mariadb"])
@@ -215,7 +225,8 @@ def test_text_that_is_no_date_is_not_lost(opened: Any, tmp_path: Path) -> None:
     source = opened(transactions={"url": "sqlite:///shop.db", "table": "orders", "columns": COLUMNS})
     february = source.rows(window=FEBRUARY)
     january = source.rows(window=JANUARY)
-    assert len(january) == len(dates) and len(february) == 0
+    assert [row["ordered_at"] for row in february] == [dt.datetime(2024, 2, 5)]  # day first, as in a file
+    assert len(january) == len(dates) - len(february)
     assert [row["record"] is None for row in january].count(True) == 5  # the good dates; the others keep what they were
 
 
@@ -299,9 +310,102 @@ def test_text_dates_are_cut_by_the_server_and_none_is_lost(opened: Any, shop: An
     shop.run(f"insert into written values {lines}, ('c', null, 1)")
     source = opened(transactions=at(shop, table="written"))
     january, february = source.rows(window=JANUARY), source.rows(window=FEBRUARY)
-    assert sorted(str(row["ordered_at"]) for row in january) == ["2024-01-05 00:00:00", *["None"] * 5]
-    assert [row["ordered_at"] for row in february] == [dt.datetime(2024, 2, 10, 8, 30)]
+    assert sorted(str(row["ordered_at"]) for row in january) == ["2024-01-05 00:00:00", *["None"] * 4]
+    assert sorted(row["ordered_at"] for row in february) == [dt.datetime(2024, 2, 5), dt.datetime(2024, 2, 10, 8, 30)]
     assert source.source.kept("transactions", FEBRUARY)[0].notes == {"fetched": "only the window's rows, by ISO text"}
+
+
+ODD_TIMES = [
+    *("2024-01-05", "2024-01-31", "2024-02-29", "2023-02-29", "2024-02-30", "2024-02-10 08:30:00", " 2024-02-11 10:00", "2024-02-12\u00a0"),
+    *(
+        "2024-2-9 10:00",
+        "2024-01-31T23:59:59+00:00",
+        "2024-02-01 00:30+13:59",
+        "2024-01-31T23:30:00.5Z",
+        "2024-02-10t10:00",
+        "2024-02-10 10:00z",
+    ),
+    *("2024-02-10 10:00:00 +0100", "2024-02-29 23:30-13:59", "20240212", "10/02/2024", "Feb 9, 2024", "45332", "soon", "", "0000-01-01"),
+    *("9999-12-31 23:59", "2099-12-31 23:30", "2024-02-15", "2024-02-10 24:00:00", "2024-02-10 10:00:00.1234567891", "2024-02-10\n"),
+]
+
+
+written_times = st.one_of(
+    st.sampled_from(ODD_TIMES),
+    st.builds(
+        "{}{:%Y-%m-%d}{}".format,
+        st.sampled_from(["", " "]),
+        st.dates(dt.date(2023, 12, 20), dt.date(2024, 3, 20)),
+        st.sampled_from(["", " 00:00", "T23:59:59.999", " 23:30:00+13:59", " 00:10-13:59", "T00:15Z", " 10:00:00-0930", " 1:05 pm"]),
+    ),
+    st.dates(dt.date(2023, 12, 20), dt.date(2024, 3, 20)).map("{:%d/%m/%Y}".format),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    times=st.lists(written_times | st.none(), min_size=1, max_size=60),
+    zones=st.sampled_from([("UTC", "UTC"), ("America/New_York", "Pacific/Kiritimati"), (None, "Europe/Berlin")]),
+)
+def test_whatever_text_there_is_each_row_is_in_one_window(times: list[str | None], zones: tuple[str | None, str]) -> None:
+    described = {"url": "duckdb:///shop.duckdb", "table": "orders", "columns": COLUMNS}
+    table = TransactionDatabase.model_validate({**described, "timezone": zones[0], "missing_values": ["2024-02-15"]})
+    bounds, backend = Bounds(dt.date(1900, 1, 1), dt.date(2024, 3, 15)), connect(zones[1])
+    rows = backend.create_table("orders", pa.table({"at": pa.array(times, pa.string()), "number": range(len(times))}))
+    cells, found = Cells(table, (ISO, "%d/%m/%Y"), zones[1]), []
+    for window in (JANUARY, FEBRUARY, LATER):
+        fetched, _ = _windowed(backend, rows, "transactions", table, window, bounds, by_text=True)
+        read = fetched.mutate(ordered_at=bounds.usable(cells.read("time", fetched["at"]), midnight(bounds.end)))
+        found += backend.to_pyarrow(within(read, "ordered_at", window))["number"].to_pylist()
+    backend.disconnect()
+    assert sorted(found) == list(range(len(times)))
+
+
+@pytest.mark.parametrize(("timezone", "zone"), [("UTC", "UTC"), ("America/New_York", "Pacific/Kiritimati")])
+def test_a_server_gives_text_of_any_kind_to_one_window(opened: Any, shop: Any, timezone: str, zone: str) -> None:
+    shop.run("drop table if exists odd; create table odd (buyer text, at varchar(40), paid int)")
+    times = [*(time for time in ODD_TIMES if "/" not in time and "," not in time), *["2024-01-05 12:00:00"] * 20]
+    shop.run("insert into odd values ('c', null, -1), " + ", ".join(f"('c', '{time}', {i})" for i, time in enumerate(times)))
+    table = at(shop, table="odd", timezone=timezone, missing_values=["2024-02-15", "n/a"])
+    source = opened(zone=zone, transactions=table)
+    found = [row["amount"] for window in (JANUARY, FEBRUARY, LATER) for row in source.rows(window=window)]
+    assert sorted(found) == list(range(-1, len(times)))
+
+
+@pytest.mark.parametrize("make", [sqlite3.connect, duckdb.connect])
+def test_text_dates_are_read_as_in_a_file(opened: Any, tmp_path: Path, make: Any) -> None:
+    times = [
+        "2024-01-05",
+        "2024-01-06 10:00:00",
+        "2024-01-07",
+        "2024-02-08",
+        "10/02/2024",
+        "13/02/2024",
+        "20240212",
+        " 2024-2-9 10:00",
+        "soon",
+    ]
+    with closing(make(str(tmp_path / "shop.db"))) as database:
+        database.execute('create table orders (buyer text, "at" varchar, paid integer)')
+        database.executemany("insert into orders values ('c', ?, ?)", [(time, number) for number, time in enumerate(times)])
+        database.commit()
+    (tmp_path / "orders.csv").write_text("buyer,at,paid\n" + "".join(f"c,{time},{number}\n" for number, time in enumerate(times)))
+    kind = {sqlite3.connect: "sqlite", duckdb.connect: "duckdb"}[make]
+    database_rows = opened(transactions={"url": f"{kind}:///shop.db", "table": "orders", "columns": COLUMNS})
+    file_rows = opened(transactions={"files": "orders.csv", "columns": COLUMNS})
+    assert [len(database_rows.rows(window=window)) for window in (JANUARY, FEBRUARY)] == [4, 5]
+    for window in (JANUARY, FEBRUARY):
+        assert values(database_rows.rows(window=window)) == values(file_rows.rows(window=window))
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "varchar(30)"])
+def test_a_time_that_its_zone_puts_out_of_bounds_is_not_lost(opened: Any, shop: Any, kind: str) -> None:
+    shop.run(f"drop table if exists late; create table late (buyer text, at {kind.replace('timestamp', shop.words['time'])}, paid int)")
+    shop.run("insert into late values ('c', '2024-02-29 23:30:00', 1), ('c', '2024-02-10 10:00:00', 2)")
+    source = opened(transactions=at(shop, table="late", timezone="America/New_York"), orders_until="2024-03-01")
+    assert values(source.rows(window=JANUARY)) == [("c", None, 1.0)]
+    assert values(source.rows(window=FEBRUARY)) == [("c", dt.datetime(2024, 2, 10, 15), 2.0)]
 
 
 def test_mariadb_may_be_called_so_in_the_address(opened: Any, mariadb: Any, monkeypatch: pytest.MonkeyPatch) -> None:

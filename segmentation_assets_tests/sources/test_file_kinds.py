@@ -26,6 +26,7 @@ from segmentation_assets.cli.check.described import described
 from segmentation_assets.settings.source import FileLookup, Files
 from segmentation_assets.sources import files, intake, json_text
 from segmentation_assets.sources.base import NoRows, SourceError
+from segmentation_assets.sources.dialects import titles_above
 from segmentation_assets.sources.file_profile import look_at
 from segmentation_assets.sources.first_settings import write
 from segmentation_assets.sources.json_text import JsonText
@@ -87,10 +88,16 @@ def found(opened: Any, name: str = "orders.csv", **options: Any) -> list[tuple[A
         ("orders.csv", zipped(**{"orders.csv": TEXT})),
         ("orders.zip", zipped(**{"in/orders.csv": TEXT, "__MACOSX/in/._orders.csv": b"\0", "READ ME": "hello"})),
         ("orders.csv.zip", zipped(orders=TEXT)),
+        ("orders.zip", zipped(**{"orders.csv": TEXT, "readme.txt": "", "second.csv": ""})),
+        ("orders.zip", zipped(**{"orders.csv": TEXT, "doc/Read_me.txt": "hello", "LICENSE.txt": "free"})),
+        ("orders.zip", zipped(**{"notices.csv": TEXT})),
         ("orders.zip", zipped(**{"orders.json": json.dumps(OBJECTS)})),
         ("orders.zip", zipped(**{"orders.csv.gz": gzip.compress(TEXT.encode())})),
         ("orders.csv", gzip.compress(TEXT.encode())),
         ("orders.csv.gz", TEXT.encode()),
+        ("orders.csv.gz", gzip.compress(gzip.compress(TEXT.encode()))),
+        ("orders.csv", TEXT.encode("utf-16-le")),
+        ("orders.xls", TEXT.encode("utf-16-be")),
         ("orders.csv.zst", zstd(TEXT)),
         ("orders.csv", workbook()),
         ("orders.xlsx.gz", gzip.compress(workbook())),
@@ -106,6 +113,12 @@ def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str,
     assert found(opened, name) == EXPECTED
 
 
+def test_what_a_zip_holds_besides_is_named(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "orders.zip").write_bytes(zipped(**{"in/orders.csv": TEXT, "readme.txt": "", "__MACOSX/x": "y"}))
+    [kept] = opened(transactions={"files": "orders.zip", "columns": COLUMNS}).source.kept("transactions")
+    assert kept.notes["unpacked"] == "in/orders.csv (readme.txt passed over)"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -116,6 +129,7 @@ def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str,
         ("o.xls", b"<html><table><tr><td>id</td></tr></table>", "is a web page"),
         ("o.csv", b"\xef\xbb\xbf<!DOCTYPE html>", "is a web page"),
         ("o.csv", b"%PDF-1.4", "is a PDF"),
+        ("o.csv", "\u0438\u0434,\u0434\u0435\u043d\u044c\n\u0430\u0431,1\n".encode("utf-16-le"), "Set encoding to that of the file"),
     ],
 )
 def test_what_is_no_table_is_said_plainly(opened: Any, tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -144,6 +158,57 @@ def test_lines_that_end_in_a_delimiter_and_lines_for_a_spreadsheet(opened: Any, 
     source = opened(transactions={"files": "orders.csv", "columns": COLUMNS})
     assert [(row["customer_id"], row["ordered_at"], row["amount"]) for row in source.rows()] == EXPECTED
     assert "reader" not in source.source.kept("transactions")[0].notes or "\ufeff" in text  # by the engine's own reader, which is fast
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("Orders, May\nGenerated 2024-05-01 by Ann\n\n" + TEXT.replace(",", ";"), "below a title of 3 lines"),
+        ("Orders export;;\n" + TEXT.replace(",", ";"), "below a title of 1 line"),
+        ("Orders export\n" + TEXT, "below a title of 1 line"),
+        ("Shop,Acme,,\n" + TEXT.replace("\n", ",x\n"), "below a title of 1 line"),
+        ("\n" + TEXT, None),
+        (TEXT, None),
+    ],
+    ids=["three", "with-delimiters", "one", "name-and-value", "blank", "none"],
+)
+def test_a_title_above_the_header_is_passed_over_and_said(opened: Any, tmp_path: Path, text: str, header: str | None) -> None:
+    (tmp_path / "orders.csv").write_text(text)
+    assert found(opened) == EXPECTED
+    [kept] = opened(transactions={"files": "orders.csv", "columns": COLUMNS}).source.kept("transactions")
+    assert kept.notes.get("header") == header
+
+
+def test_a_title_above_the_header_of_a_worksheet(opened: Any, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (
+        ["Orders", None, None],
+        [None, "May 2024", None],
+        [],
+        ["id", "day", "paid"],
+        ["c1", "2024-01-05", 10.5],
+        ["c2", "2024-01-06", -3],
+    ):
+        book.active.append(row)
+    book.save(tmp_path / "orders.xlsx")
+    source = opened(transactions={"files": "orders.xlsx", "columns": COLUMNS})
+    assert [row["customer_id"] for row in source.rows()] == ["c1", "c2"]
+    assert source.source.kept("transactions")[0].notes["header"] == "below a title of 2 rows"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["amount"], ["12", "50"], ["13", "50"]],  # one column of decimals
+        [["id"], ["c1"], ["c2"]],
+        [["comment"], ["hello", "you"], ["hello"], ["a", "b", "c"]],
+        [["id", "day"], ["c1", ""], ["c2", ""]],
+        [["a"], ["b"], ["c"], ["d"], ["id", "day"], ["c1", "2024"]],
+        [],
+    ],
+)
+def test_rows_that_are_no_title(rows: list[list[str]]) -> None:
+    assert titles_above(rows) == 0
 
 
 def test_a_cell_beyond_a_header_that_rows_end_after_is_a_problem(opened: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from segmentation_assets.settings.loading import SettingsError, load_settings
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import column_names
 from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.dated_rows import DatedRows, Dates
 from segmentation_assets.sources.file_profile import _matched, look_at
 from segmentation_assets.sources.first_settings import missing, write
 from segmentation_assets.sources.first_snapshots import SLACK
@@ -158,6 +159,35 @@ def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
     ]
 
 
+def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text(
+        "order_id;customer_id;order_date;amount\n" + "".join(f"o{i};c{i};{i} janv. 2024;{i}\n" for i in range(1, 9))
+    )
+    looks = look_at([tmp_path / "o.csv"])
+    columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
+    assert columns == {"customer_id": "customer_id", "ordered_at": "TODO", "amount": "amount", "order_id": "order_id"}
+    assert missing(looks)[0] == (
+        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may say when it was bought, but its "
+        "dates, such as '1 janv. 2024', are in no known format."
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("customer_id,Placed,amount", "2024-01-{:02}", ("Placed", "ISO 8601")),
+        ("customer_id,created,amount", "17044650{:02}", ("created", "unix")),
+        ("customer_id,points,amount", "17044650{:02}", ("TODO", "ISO 8601")),  # a number is a time only by its name
+        ("customer_id,signup,amount", "2024-01-{:02}", ("TODO", "ISO 8601")),
+        ("customer_id,Placed,colour", "2024-01-{:02}", ("TODO", "ISO 8601")),  # nothing was paid
+    ],
+)
+def test_times_by_their_name_or_for_want_of_another(tmp_path: Path, header: str, cells: str, expected: tuple[str, str]) -> None:
+    (tmp_path / "o.csv").write_text(header + "\n" + "".join(f"c{i},{cells.format(i)},{i}\n" for i in range(1, 20)))
+    table = proposed(tmp_path, "o.csv")[0]["transactions"][0]
+    assert (table["columns"]["ordered_at"], table.get("date_format", "ISO 8601")) == expected
+
+
 def test_settings_with_todo_say_the_line_and_what_to_write(tmp_path: Path) -> None:
     (tmp_path / "mall.csv").write_text("CustomerID,Age\n1,20\n")
     text = write(look_at([tmp_path / "mall.csv"]), tmp_path)
@@ -193,6 +223,56 @@ def test_the_first_snapshot_has_its_whole_lookback_and_the_last_a_whole_month(fi
         beginning = of.first.year * 12 + of.first.month - of.lookback - 1
         assert dt.date(beginning // 12, beginning % 12 + 1, SLACK) >= first
     assert of.first <= of.last and of.first.day == of.last.day == 1 and 1 <= of.lookback <= 12
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("9999-12-31", "# 1 row is dated 9999-12-31, which no order can be, and will be set aside"),
+        ("2099-12-31", "# 1 row is dated 2099-12-31, which no order can be"),
+        ("0001-01-01", "# 1 row is dated 0001-01-01, which no order can be"),
+        (
+            "1970-01-01",
+            "# 1 row is dated 1970-01-01, far from all others: if that is an error, write under source: orders_from: 2024-01-01",
+        ),
+        (
+            "2025-08-01",
+            "# 1 row is dated 2025-08-01, far from all others: if that is an error, write under source: orders_until: 2024-04-29",
+        ),
+    ],
+)
+def test_a_wrong_date_moves_no_snapshot_and_is_named(tmp_path: Path, wrong: str, said: str) -> None:
+    days = [f"2024-{1 + i % 4:02}-{1 + i % 28:02}" for i in range(28)]
+    (tmp_path / "o.csv").write_text("customer_id,date,amount\n" + "".join(f"c{i},{day},3\n" for i, day in enumerate([*days, wrong])))
+    text = proposed(tmp_path, "o.csv")[1]
+    assert said in text
+    assert "first: 2024-04-01             # orders are dated 2024-01-01 to 2024-04-28;" in text
+
+
+def test_without_a_likely_date_no_snapshot_is_proposed(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"customer_id": ["a", "b"], "date": pa.array([dt.datetime(1, 1, 1)] * 2, pa.timestamp("us")), "amount": [1.0, 2.0]}),
+        tmp_path / "o.parquet",
+    )
+    text = proposed(tmp_path, "o.parquet")[1]
+    assert "# 2 rows are dated 0001-01-01, which no order can be" in text and "# no dates were found" in text
+
+
+@pytest.mark.parametrize(
+    ("months", "likely", "far"),
+    [
+        ({"2020-01": 9, "2022-01": 1}, ("2020-01-02", "2020-01-20"), ["2022-01"]),
+        ({"2020-01": 9, "2021-01": 1}, ("2020-01-02", "2021-01-20"), []),  # a year apart is near
+        ({"2010-01": 9, "2022-01": 9}, ("2010-01-02", "2022-01-20"), []),  # many rows are no error
+        ({"2010-01": 1, "2014-01": 1, "2018-01": 1}, ("2010-01-02", "2018-01-20"), []),  # and a few alike are none either
+    ],
+)
+def test_few_rows_far_from_the_others_are_not_likely(months: dict[str, int], likely: tuple[str, str], far: list[str]) -> None:
+    keys = {month: int(month[:4]) * 12 + int(month[5:]) - 1 for month in months}
+    days = {month: f"{month}-02" if n > 1 or len(months) > 2 else f"{month}-20" for month, n in months.items()}
+    dated = DatedRows({keys[month]: Dates(n, days[month], f"{month}-20") for month, n in months.items()})
+    assert dated.likely and (dated.likely.first, dated.likely.last) == likely
+    assert [dates.first[:7] for dates in dated.far] == far
 
 
 def retailer(folder: Path) -> None:

@@ -18,6 +18,7 @@ from segmentation_assets.engines.base import Engine
 
 Days = Counter[dt.date | None]
 EXAMPLES = 3  # records shown of each reason
+MOST_UNREAD = 1_000  # records that are asked what else their dates may be
 PLACE = idt.Struct({"source_file": idt.string, "row_number": idt.int64})
 
 
@@ -127,6 +128,16 @@ def days_by_file(engine: Engine, raw: ir.Table, time: str) -> dict[str, Days]:
     for row in engine.rows(raw.group_by("source_file", day=raw[time].date()).agg(n=raw.count())):
         found.setdefault(row["source_file"], Days())[row["day"]] += row["n"]
     return found
+
+
+def unread_records(engine: Engine, raw: ir.Table, column: str) -> list[str]:
+    """The original records of the first rows of which a column could not be read, as JSON.
+
+    Args:
+        raw: the rows with their `record`.
+    """
+    rows = raw.filter((ibis.literal(",") + raw.unread + ",").contains(f",{column},")).order_by("source_file", "row_number")
+    return [row["record"] for row in engine.rows(rows.select("record").limit(MOST_UNREAD))]
 
 
 def records(engine: Engine, raw: ir.Table, places: Iterable[Place]) -> dict[Place, str]:

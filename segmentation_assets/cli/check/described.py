@@ -1,16 +1,17 @@
 """What is said of the files of an entity: what was found in each, what could not be read, and which are equal."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from segmentation_assets.cli.check.counts import Counted, Place, by_size
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Files, Tables
-from segmentation_assets.sources import located, shared_orders
-from segmentation_assets.sources.guessing import ambiguous
+from segmentation_assets.sources import guessing, located, shared_orders
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.mapping import KINDS
+from segmentation_assets.sources.reading import connect
+from segmentation_assets.sources.yaml_text import shown
 from segmentation_assets.vocabulary import counted
 
 LONGEST = 160  # characters of a record that are shown
@@ -29,14 +30,17 @@ def described(kept: list[Kept]) -> Iterator[str]:
             continue
         notes = "".join(f"; {what} {value}" for what, value in one.notes.items())
         yield f"{names}: {counted(sum(file.rows for file in group), 'row')}{notes}"
-        yield "    mapped: " + (", ".join(f"{column} ({one.columns[column]})" for column in one.mapped if column in one.columns) or "none")
+        yield f"    mapped: {_listed(one, [column for column in one.mapped if column in one.columns]) or 'none'}"
         unmapped = [column for column in one.columns if column not in one.mapped]
         if unmapped:
-            yield "    not mapped: " + ", ".join(f"{column} ({one.columns[column]})" for column in unmapped)
+            yield f"    not mapped: {_listed(one, unmapped)}"
         if one.date_formats:
-            other = ambiguous(one.date_formats)
-            doubt = f"; if the day and month are the other way round, set date_format: '{other}'" if other else ""
-            yield f"    dates read as {' or '.join(one.date_formats)}{doubt}"
+            doubts = "".join(f"; {when}, set date_format: '{other}'" for when, other in guessing.other_readings(one.date_formats).items())
+            yield f"    dates read as {' or '.join(one.date_formats)}{doubts}"
+
+
+def _listed(one: Kept, columns: list[str]) -> str:
+    return shown(", ".join(f"{column} ({one.columns[column]})" for column in columns))
 
 
 def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
@@ -48,13 +52,35 @@ def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
             yield f"    {place.source_file}, row {place.row_number}: {_short(records.get(place, ''))}"
 
 
-def unreadable(seen: Counted, records: dict[Place, str], name: str, settings: Settings) -> Iterator[str]:
-    """The columns with cells that hold something and were read as missing, each with an example."""
+def unreadable(
+    seen: Counted, records: dict[Place, str], name: str, settings: Settings, unread: Callable[[str], list[str]], known: Collection[str]
+) -> Iterator[str]:
+    """The columns with cells that hold something and were read as missing, each with an example.
+
+    Args:
+        unread: column -> the first records of which it could not be read.
+        known: the formats in which dates were read.
+    """
     for column, number in by_size(seen.unread):
         cell = _cell(column, records.get(seen.unread_examples[column]), name, settings)
         cells = counted(number, "cell")
         what = f"{cells} made missing by the mapping" if KINDS.get(column) == "text" else f"{cells} unreadable"
-        yield f"{column}: {what}" + (f", such as {cell!r}" if cell is not None else "")
+        example = f", such as {cell!r}" if cell is not None else ""
+        others = _other_dates(column, unread(column), name, settings, known) if KINDS.get(column) == "time" else ""
+        yield f"{column}: {what}{example}{others}"
+
+
+def _other_dates(column: str, records: list[str], name: str, settings: Settings, known: Collection[str]) -> str:
+    """How many of the cells that are no dates would be some in another format, which may be added to date_format."""
+    cells = [cell for record in records if (cell := _cell(column, record, name, settings)) is not None]
+    if not cells:
+        return ""
+    backend = connect()
+    try:
+        fits = guessing.fitting(backend, cells, known)
+    finally:
+        backend.disconnect()
+    return "".join(f"; {count:,} of {len(cells):,} fit date_format: '{written}'" for written, count in fits.items())
 
 
 def equal_files(settings: Settings, name: str, with_rows: Collection[str]) -> list[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """A look at one entity of a source: its rows are read and judged once, and what is found is said in order."""
 
 import datetime as dt
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,9 @@ class EntityLook:
         yield from (f"{counted(number, 'row')}: {rule}" for rule, number in seen.touched.items() if number)
         if "record_rows" in raw.columns:
             yield f"{counted(seen.source_rows, 'row')}: read, to make one record for each customer"
-        yield from described.unreadable(seen, records, self.name, self.settings)
+        known = {written for file in self.kept for written in file.date_formats}
+        unread = functools.partial(counts.unread_records, self.engine, cleaning.records(raw))
+        yield from described.unreadable(seen, records, self.name, self.settings, unread, known)
         yield from self._doubled(judged)
         if self.orders:
             yield from order_cells.told(identities.repeated_amounts(self.engine, self.orders))

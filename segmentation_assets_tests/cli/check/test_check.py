@@ -117,6 +117,13 @@ def test_an_id_with_a_large_share_of_orders_is_named_and_the_line_leaves_it_out(
     assert all((row["customer_id"] is None) == row["order_id"].startswith("G") for row in rows)
 
 
+def test_dates_that_would_fit_another_format_are_told(tmp_path: Path) -> None:
+    rows = "".join(f"c{i},{i + 1:02}/01/2024,1,O{i}\n" for i in range(12)) + "c1,13/01/2024,1,P\nc2,01/25/2024,1,Q\nc3,soon,1,R\n"
+    assert told(checked(tmp_path, {"a.csv": HEADER + rows}), "ordered_at: ") == [
+        "ordered_at: 2 cells unreadable, such as '01/25/2024'; 1 of 2 fit date_format: '%m/%d/%Y'"
+    ]
+
+
 def test_where_everyone_has_a_large_share_nobody_is_named(tmp_path: Path) -> None:
     assert not told(checked(tmp_path, {"a.csv": HEADER + lines_of(range(12))}), "of all orders")
 
