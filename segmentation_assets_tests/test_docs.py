@@ -130,3 +130,11 @@ def test_the_marketplace_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.Mon
     times = dict(line.split(",")[0:3:2] for line in (tmp_path / "data" / "marketplace" / "orders.csv").read_text().splitlines())
     assert float(spend) == pytest.approx(sum(float(price) + float(freight) for order, _, _, price, freight in lines if times[order] < D1))
     assert 1 < customers <= 40
+
+
+def test_every_place_that_contributing_names_is_there() -> None:
+    package = ROOT / "segmentation_assets"
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py)?|[a-z_]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    rooms = ("", "core/model/", "defs/", "defs/assets/")
+    absent = {place for place in named if not any((base / room / place).exists() for base in (ROOT, package) for room in rooms)}
+    assert len(named) > 20 and not absent

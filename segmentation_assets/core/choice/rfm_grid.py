@@ -45,7 +45,11 @@ def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
 
 
 def quintile(values: pd.Series) -> NDArray[np.int64]:
-    """Quintile 1..5 (n,) of each value by its mid-rank, so that customers with equal values are never separated."""
+    """Quintile 1..5 (n,) of each value by its mid-rank, so that customers with equal values are never separated.
+
+    >>> quintile(pd.Series([1, 1, 1, 7, 9])).tolist()
+    [2, 2, 2, 4, 5]
+    """
     if len(values) == 0:
         return np.empty(0, dtype=np.int64)
     middle = (values.rank(method="average").to_numpy() - 0.5) / len(values)

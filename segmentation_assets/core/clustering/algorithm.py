@@ -179,17 +179,13 @@ def subsample(points: NDArray[np.float64], size: int, seed: int) -> NDArray[np.f
 
 
 def count_distinct(points: NDArray[np.float64]) -> int:
-    """Number of different rows in `points` (n, d)."""
+    """Number of different rows in `points` (n, d).
+
+    >>> count_distinct(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+    2
+    """
     ordered = canonical_order(points)
     return 0 if len(ordered) == 0 else 1 + int(np.any(ordered[1:] != ordered[:-1], axis=1).sum())
-
-
-def count_different(features: pd.DataFrame) -> int:
-    """How many different points `features` (n customers, p features) become, which is the most clusters they can have.
-
-    It may be fewer than there are different customers: winsorising moves a few extreme ones to where others are.
-    """
-    return count_distinct(FeaturePreprocessor().fit(features).transform(features)) if len(features) else 0
 
 
 def require_clusterable(points: NDArray[np.float64], k: int) -> None:

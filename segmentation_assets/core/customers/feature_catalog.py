@@ -58,7 +58,11 @@ def number(value: ir.NumericValue) -> ir.FloatingValue:
 
 
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
-    """part / whole; empty where the whole is zero, on which engines differ."""
+    """part / whole; empty where the whole is zero, on which engines differ.
+
+    >>> ratio(ibis.literal(1), ibis.literal(4)).execute()
+    0.25
+    """
     return number(part) / number(whole).nullif(0.0)
 
 

@@ -120,7 +120,11 @@ def reference_of(subject: str, values: pd.Series) -> Reference:
 
 
 def psi(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Population stability index, sum of (actual - expected) * ln(actual / expected) over the last axis; all shares above 0."""
+    """Population stability index, sum of (actual - expected) * ln(actual / expected) over the last axis; all shares above 0.
+
+    >>> round(float(psi(np.array([0.5, 0.5]), np.array([0.6, 0.4]))), 4)
+    0.0405
+    """
     return np.asarray(((actual - expected) * np.log(actual / expected)).sum(axis=-1), dtype=np.float64)
 
 

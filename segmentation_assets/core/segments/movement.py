@@ -33,6 +33,11 @@ def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         pandas.errors.MergeError: a customer occurs twice in one snapshot.
+
+    >>> before = pd.DataFrame({"customer_id": ["a", "b"], "segment_id": [1, 1], "revenue": [5.0, 7.0]})
+    >>> after = pd.DataFrame({"customer_id": ["a", "b"], "segment_id": [1, 2], "revenue": [6.0, 8.0]})
+    >>> transitions(before, after)[["from_segment_id", "to_segment_id", "customers", "revenue_after"]].values.tolist()
+    [[1, 1, 1, 6.0], [1, 2, 1, 8.0]]
     """
     both = _matched(before, after)
     both["by_model"] = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])

@@ -1,0 +1,58 @@
+"""A data folder that an earlier version made is read, goes on, and is rolled back, by this one.
+
+`cases/versions/v0.1.0.tar.xz` was made by the tag v0.1.0: three snapshots of a small shop, one of them rolled back, with the models, the
+published database and Dagster's home.
+"""
+
+import tarfile
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from segmentation_assets_tests.conftest import segmentation
+
+ARCHIVES = Path(__file__).parent / "cases" / "versions"
+FIRST, SECOND = "2024-03-01-e0bd2a", "2024-05-01-c4a923"  # models that are kept; the first is in force
+LABELS = "SELECT customer_id, segment_id, segment_name, model_version, distance FROM customer_segments WHERE snapshot_date = ? ORDER BY 1"
+
+
+class Shop:
+    """The folder of a shop, and what is published in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def call(self, *arguments: str) -> str:
+        settings = str(self.folder / "segmentation.yaml")
+        done = segmentation(*arguments, data_dir=self.folder / "data", SEGMENTATION_SETTINGS=settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, query: str, *values: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(str(self.folder / "data" / "segmentation.duckdb"), read_only=True) as database:
+            return database.execute(query, values).fetchall()
+
+
+@pytest.fixture(params=sorted(path.name for path in ARCHIVES.iterdir()))
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    with tarfile.open(ARCHIVES / request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return Shop(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
+    before = shop.ask(LABELS, "2024-05-01")
+    assert len(before) == 60 and {row[3] for row in before} == {FIRST}
+    assert "lake: layout 1, as version 0.1.0 wrote it; marked as such" in shop.call("upgrade")
+    assert "lake: layout 1, as this version writes it" in shop.call("upgrade")
+
+    shop.call("run", "--from", "2024-05-01", "--force")  # the snapshot that was rolled back, and the next one
+    assert shop.ask(LABELS, "2024-05-01") == before
+    assert shop.ask("SELECT count(*), count(DISTINCT snapshot_date) FROM customer_segments") == [(240, 4)]
+
+    shop.call("rollback", SECOND, "--snapshot", "2024-06-01")
+    assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(SECOND, "rolled back")]
+    assert {row[3] for row in shop.ask(LABELS, "2024-06-01")} == {SECOND}
+    assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
