@@ -1,6 +1,6 @@
 """Alerts: the sensors that notice how runs of a snapshot ended, and the sending of messages to the addresses in the environment.
 
-What the messages say is in `alert_messages`. An alert never touches the run it is about: what cannot be delivered fails the
+What the messages say is in `messages`. An alert never touches the run it is about: what cannot be delivered fails the
 sensor's tick, whose error names the variable.
 """
 

@@ -1,6 +1,6 @@
 """The settings in the words of the core: its calendar, the lookback of a snapshot, what events mean, and what amounts are in.
 
-Belongs here: translation only, so that assets that look at the same span agree. Partition mappings are in `partitions`.
+Belongs here: translation only, so that assets that look at the same span agree. Partition mappings are in `defs.partitions`.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""The `alerts:` section of the settings: who is told, of what. Messages and delivery are in `alert_messages` and `alerts`."""
+"""The `alerts:` section of the settings: who is notified, and about what. Messages and delivery are in `defs`."""
 
 import re
 from typing import Literal, get_args

@@ -1,7 +1,7 @@
 """The one interface of the clustering algorithms, k-means behind it, and how a clustering becomes a model.
 
 An algorithm is a frozen dataclass of its settings with a `name` and `fit(points, ks, seed)`. A fourth family is one file
-beside `hierarchical.py` and `density.py`. Points come in canonical order, so no algorithm sees the order of rows.
+beside `ward.py` and `density.py`. Points come in canonical order, so no algorithm sees the order of rows.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """PrototypeModel: every clustering, whatever found it, as labelled points. A customer belongs to the nearest.
 
 Belongs here: assigning customers, centres in customer units. How prototypes are found is `clustering.py`; how a model is
-written as rows and read back is `model_table.py`. Nothing here is fitted, so scoring cannot change a model.
+written as rows and read back is `prototype_rows.py`. Nothing here is fitted, so scoring cannot change a model.
 """
 
 from dataclasses import dataclass

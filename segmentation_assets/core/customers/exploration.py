@@ -1,7 +1,7 @@
 """The numbers behind the pictures of customers: distributions, missing values, outliers, correlations, concentration, attributes.
 
 Belongs here: what is computed from the features of customers, in NumPy and pandas. What is counted over orders and
-windows, in the engine, is in `order_patterns`; drawing is in `figures`.
+windows, in the engine, is in `order_patterns`; drawing is in `pictures`.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """The model in force as one object: clusters, the segments they are, where they come from, and what training looked like.
 
 Belongs here: what a model is and whom it places where. How it is trained is `training`, when, and whether it takes the place
-of the one before, is `lifecycle`; how it is kept as rows is `segment_table`.
+of the one before, is `champion`; how it is kept as rows is `rows`.
 """
 
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,6 @@
 """Training: clusters of one snapshot's active customers, the segments they are, and what training looked like.
 
-Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `lifecycle`.
+Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `champion`.
 """
 
 import datetime as dt

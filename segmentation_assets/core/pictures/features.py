@@ -1,6 +1,6 @@
 """Pictures of the features of customers: how they are distributed, what is missing, outliers, and which move together.
 
-Belongs here: drawing what `exploration` computes from customer_features, in the style of `figures`.
+Belongs here: drawing what `exploration` computes from customer_features, in the house `style`.
 """
 
 from collections.abc import Mapping, Sequence

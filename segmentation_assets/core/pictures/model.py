@@ -1,4 +1,4 @@
-"""Pictures of the choice and of the chosen model, in the style of `figures`: what a person looks at before trusting a model.
+"""Pictures of the choice and of the chosen model, in the house `style`: what a person looks at before trusting a model.
 
 Belongs here: drawing candidates, segments and what their trust rests on. How these are computed is in the modules that do it.
 """

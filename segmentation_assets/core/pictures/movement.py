@@ -1,6 +1,6 @@
 """Pictures of who moved between segments and of what that did to revenue; each function returns a matplotlib Figure.
 
-Belongs here: drawing the tables that `movement` computes, in the style of `figures`. Positions are in inches from the top left of the
+Belongs here: drawing the tables that `movement` computes, in the house `style`. Positions are in inches from the top left of the
 drawing, so that a line of text is as high as it is, whatever the number of customers.
 """
 

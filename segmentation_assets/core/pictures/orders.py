@@ -1,6 +1,6 @@
 """Pictures of orders and revenue: when customers order, who comes back, who brings how much, what is bought, and who spends.
 
-Belongs here: drawing what `order_patterns` counts, and what `exploration` says of spend, in the style of `figures`.
+Belongs here: drawing what `order_patterns` counts, and what `exploration` says of spend, in the house `style`.
 """
 
 import calendar

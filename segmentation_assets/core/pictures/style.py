@@ -1,7 +1,7 @@
 """The one style of all pictures, and what they share: heading, colours, numbers and names as text.
 
-Belongs here: what pictures of any theme need. Those of features are in `feature_figures`, of orders and revenue in `order_figures`,
-of the model in `model_figures`, of who moved in `movement_figures`. Each function there draws a table that SQL can query, already
+Belongs here: what pictures of any theme need. Those of features are in `features`, of orders and revenue in `orders`,
+of the model in `model`, of who moved in `movement`. Each function there draws a table that SQL can query, already
 aggregated, and its title says what there is to see in it. Colours are those of Okabe and Ito (2008), scales are cividis or blue to red
 through grey (vlag): all can be told apart by the colour-blind, and in print. Grey means that nothing is known.
 

@@ -1,7 +1,7 @@
 """Who moved between segments, why, what it did to revenue, and along which paths.
 
 Belongs here: comparing segments of customers at two or more snapshots. Which segment is the same as before after a retraining is
-decided in `identity`; pictures are in `movement_figures`.
+decided in `identity`; pictures are in `pictures.movement`.
 
 Two snapshots come as `before` and `after`, a row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by it,
 -1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have

@@ -1,7 +1,7 @@
 """Checks of what sources deliver: too many rejects, columns that change, and rows that came late.
 
 Belongs here: comparing a snapshot's collected rows with its source and with the snapshot before. Sums that must tie out
-within a snapshot are in `checks`.
+within a snapshot are in `checks.snapshot`.
 """
 
 import datetime

@@ -16,9 +16,9 @@ from segmentation_assets.core.customers.cleaning import REPEATS, judged_transact
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
+from segmentation_assets_tests.core.customers.test_cleaning import lines
+from segmentation_assets_tests.core.customers.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
-from segmentation_assets_tests.core.test_cleaning import lines
-from segmentation_assets_tests.core.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 
 pytestmark = [
     pytest.mark.spark,
