@@ -176,7 +176,8 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             dated = DatedRows()
             if when:
                 time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
-                days = rows.table.select(**dated_rows.counts(time, dated_rows.until([file])))
+                times = backend.create_table(ibis.util.gen_name("times"), rows.table.select(time=time), temp=True)  # read once each
+                days = times.select(**dated_rows.counts(times.time, dated_rows.until([file])))
                 dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             orders = {"ordered_at", "amount"} <= set(found)

@@ -91,7 +91,8 @@ def over_all(
         table, columns = rows.table, number_forms.texts(rows.table, numeric)
         odd = functools.reduce(operator.or_, (cells.is_odd(table[column]) for column in columns), ibis.literal(False))
         time = cells.time(table[when]) if when else ibis.null("timestamp(6)")
-        return dated_rows.by_month(table.select(odd=odd, **dated_rows.counts(time, until)), odd=ibis._.odd.any())
+        timed = reader.backend.create_view(ibis.util.gen_name("timed"), table.select(odd=odd, time=time))  # a time is a long expression
+        return dated_rows.by_month(timed.select("odd", **dated_rows.counts(timed.time, until)), odd=ibis._.odd.any())
 
     def look(group: Sequence[FileRows]) -> tuple[DatedRows, dict[str, Forms]]:
         rows = replace(group[0], relation=functools.reduce(lambda one, other: one.union(other), (one.relation for one in group)))

@@ -18,6 +18,7 @@ from segmentation_assets.sources.rows import PROBLEM, SourceRows
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 UNIX_FROM = dt.date(2000, 1, 1)  # smaller numbers are days, years or ids
+OF_ZONE = 2  # numbers in a text that belong to its zone, at most, such as +01:00
 SEVERAL = 3  # formats that one column may mix
 READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
 BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
@@ -85,11 +86,21 @@ def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], read
 
 
 def _possible(backend: Any, sample: ir.Table) -> list[str]:
-    """The formats whose marks and letters occur in a text at all: to try the others takes long."""
+    """The formats whose marks, letters and numbers occur in a text at all: to try the others takes long."""
     needs = {mark: sample.text.contains(mark) for mark in "/.-:, "} | {"letters": sample.text.re_search("[A-Za-z]")}
-    facts = backend.to_pyarrow(sample.agg(**{f"n{i}": flag.sum() for i, flag in enumerate(needs.values())})).to_pylist()[0]
-    there = {need for need, n in zip(needs, facts.values(), strict=True) if n}
-    return [written for written in (*DATE_FORMATS, *UNIX) if _needs(written) <= there]
+    numbers = sample.text.re_replace(r"\d+", "9").re_replace("[^9]", "").length()
+    counts = {f"n{i}": flag.sum() for i, flag in enumerate(needs.values())}
+    *facts, least, most = backend.to_pyarrow(sample.agg(**counts, least=numbers.min(), most=numbers.max())).to_pylist()[0].values()
+    there = {need for need, n in zip(needs, facts, strict=True) if n}
+    return [
+        written for written in (*DATE_FORMATS, *UNIX)
+        if _needs(written) <= there and ("%" not in written or least - OF_ZONE <= _numbers(written) <= most)
+    ]  # fmt: skip
+
+
+def _numbers(written: str) -> int:
+    """How many numbers a text of this format has, those of its zone left out."""
+    return len(re.findall("9+", re.sub("%[dmYyHIMSfn]", "9", re.sub("%[aAbBpzZ]", "A", written))))
 
 
 def _needs(written: str) -> set[str]:
