@@ -41,10 +41,12 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     if iso == some:  # as with most columns; to try all the others takes far longer
         return (ISO,)
     candidates = (ISO, *_possible(backend, sample))
+    tried = sample.select("text", **{f"n{i}": _read(sample.text, written, reading).notnull() for i, written in enumerate(candidates)})
+    remaining = backend.create_table(ibis.util.gen_name("tried"), tried, temp=True)  # each format is tried once: that takes long
     chosen: list[str] = []
-    remaining = sample
     while len(chosen) < SEVERAL:
-        some, *counts = _counts(backend, remaining, candidates, reading)
+        flags = {f"n{i}": remaining[f"n{i}"].cast("int64").sum().fill_null(0) for i in range(len(candidates))}
+        some, *counts = backend.to_pyarrow(remaining.agg(some=remaining.count(), **flags)).to_pylist()[0].values()
         allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
         most = max(counts[i] for i in allowed)
         if not most:
@@ -53,7 +55,7 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
         chosen.append(best)
         if most == some:
             break
-        remaining = remaining.filter(_read(remaining.text, best, reading).isnull())
+        remaining = remaining.filter(~remaining[f"n{candidates.index(best)}"])
     return tuple(chosen) or (ISO,)
 
 
