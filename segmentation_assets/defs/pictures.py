@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from segmentation_assets.core.pictures import style
+from segmentation_assets.defs.table import OUTPUT
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "file: "  # before the name of a picture, in metadata
-OUTPUT = "result"  # Dagster's name for what an asset returns; asked for where a check shares the asset's step
 
 
 def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"]) -> None:

@@ -17,6 +17,7 @@ from segmentation_assets.vocabulary import counted
 IO_MANAGER = "lake_io"
 CHECK = "contract"
 PREVIEW_ROWS = 5
+OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
 def table(

@@ -1,4 +1,4 @@
-"""What every section of the settings shares. The sections themselves live in `settings` and its `settings_*` neighbours."""
+"""What every section of the settings shares. The sections themselves are its neighbours."""
 
 import difflib
 from typing import Annotated

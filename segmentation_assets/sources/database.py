@@ -9,7 +9,6 @@ import datetime as dt
 import hashlib
 import re
 import tempfile
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation_assets.atomic import beside, replacing
 from segmentation_assets.sources import guessing, number_forms, order_cells, sqlite_tables
 from segmentation_assets.sources.base import Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
@@ -58,8 +58,7 @@ class DatabaseRows:
         identity = hashlib.sha256(f"{position} {settings.url} {settings.table} {settings.query}".encode()).hexdigest()[:12]
         target = self.folder / entity / f"database-{identity}-{span}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
-        fetched = target.with_name(f".{uuid.uuid4().hex}.fetched")
-        unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
+        fetched = beside(target)
         backend = connect(self.zone)
         try:
             notes, by_text = self._download(entity, settings, window, fetched)
@@ -74,18 +73,17 @@ class DatabaseRows:
             orders, told = order_cells.prepared(rows, settings, cells, name)
             found = resolve(entity, settings, orders, cells, name)
             forms |= number_forms.currencies_beside(backend, orders.table, orders.columns, found.amounts, cells) if found.amounts else {}
-            backend.to_parquet(canonical(backend, entity, found, orders, cells, self.bounds), unfinished, compression="zstd")
-            types = guessing.column_types(backend, rows, cells)
-            count, flagged = counted_rows(unfinished)
-            read = tuple(dict.fromkeys((*found.read, *told)))
-            is_set = getattr(settings, "leave_out", None) is not None
-            left = backend.to_pyarrow(order_cells.left_out(rows, settings, cells, name)).to_pylist()[0]["n"] if is_set else 0
-            notes = {**notes, **order_cells.notes(settings, int(left))}
-            unfinished.replace(target)
+            with replacing(target) as unfinished:
+                backend.to_parquet(canonical(backend, entity, found, orders, cells, self.bounds), unfinished, compression="zstd")
+                types = guessing.column_types(backend, rows, cells)
+                count, flagged = counted_rows(unfinished)
+                read = tuple(dict.fromkeys((*found.read, *told)))
+                is_set = getattr(settings, "leave_out", None) is not None
+                left = backend.to_pyarrow(order_cells.left_out(rows, settings, cells, name)).to_pylist()[0]["n"] if is_set else 0
+                notes = {**notes, **order_cells.notes(settings, int(left))}
         finally:
             backend.disconnect()
             fetched.unlink(missing_ok=True)
-            unfinished.unlink(missing_ok=True)
         return Kept(
             str(target),
             name,

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from segmentation_assets.sources.base import midnight
 from segmentation_assets.sources.guessing import DATES_FROM, DATES_UNTIL
 from segmentation_assets.sources.mapping import Bounds
+from segmentation_assets.vocabulary import counted
 
 IMPOSSIBLE = -1  # in place of a month
 FAR = 12  # months without rows, from which on the rows beyond are far from the others
@@ -31,7 +32,7 @@ class Dates:
     last: str
 
     def __str__(self) -> str:
-        rows = f"{self.rows:,} rows are" if self.rows != 1 else "1 row is"
+        rows = counted(self.rows, "row is", "rows are")
         return f"{rows} dated {self.first if self.first == self.last else f'{self.first} to {self.last}'}"
 
 

@@ -200,7 +200,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         repeat,
         export,
         signs,
-        sheet=rows.notes.get("sheet") if rows.other_sheets else None,
+        sheet=sheet or (rows.notes["sheet"] if rows.other_sheets else None),
         other_sheets=rows.other_sheets,
         either_way=either_way,
         undated=undated,

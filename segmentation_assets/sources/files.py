@@ -174,7 +174,8 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
         names = workbook.sheet_names
         if settings.sheet is not None and settings.sheet not in names:
             raise SourceError(f"{file}: has no sheet {settings.sheet!r}; it has {', '.join(names)}. Correct `sheet`.")
-        sheets = {name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in names}
+        wanted = names if settings.sheet is None else [settings.sheet]
+        sheets = {name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in wanted}
     except SourceError:
         raise
     except Exception as error:
@@ -198,7 +199,7 @@ def _read_excel(backend: Any, file: Path, settings: Files, scratch: Path) -> Fil
         scratch,
     )
     others = tuple(name for name in filled if name != sheet)
-    unread = {"not read": f"{counted(len(others), 'sheet')}: {', '.join(others)}"} if others and settings.sheet is None else {}
+    unread = {"not read": f"{counted(len(others), 'sheet')}: {', '.join(others)}"} if others else {}
     return FileRows(relation, header, {"sheet": sheet, **unread, **_title_note(title, "row")}, other_sheets=others)
 
 

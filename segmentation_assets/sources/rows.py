@@ -34,7 +34,7 @@ class FileRows:
     columns: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)  # what was guessed, such as the delimiter
     kind: str = "csv"
-    other_sheets: tuple[str, ...] = ()  # of the workbook, those with rows that are not these
+    other_sheets: tuple[str, ...] = ()  # of the workbook, those that have rows too; none where one sheet was asked for
 
     @property
     def shape(self) -> tuple[Any, ...]:

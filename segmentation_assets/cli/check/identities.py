@@ -65,13 +65,14 @@ class Orders:
             customer and day: such a one may well be in two files.
         table: one row for each customer and order, by these hashes, with its `first` and `last` file, what was bought, and whether it is
             `placed` or has returns only. Whole numbers take a tenth of the memory and time of texts.
-        total, customers: how many orders and customers there are.
+        total, customers: how many orders and customers there are; returns: how many lines take something back.
     """
 
     lines: ir.Table
     table: ir.Table
     total: int
     customers: int
+    returns: int
 
 
 def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
@@ -86,11 +87,11 @@ def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
         product=ibis.ifelse(rows.product_id.isnull(), none, rows.product_id.hash()),
     )
     hashed = lines.select("customer", "number", "file", "amount", "is_return", product_id=lines.product)
-    files = {"first": hashed.file.min(), "last": hashed.file.max(), "placed": (~hashed.is_return).any()}
+    files = {"first": hashed.file.min(), "last": hashed.file.max(), "placed": (~hashed.is_return).any(), "returns": hashed.is_return.sum()}
     engine.write(hashed.group_by("customer", "number").agg(**files, **order_cells.bought(hashed)), file)
     table = engine.scan([file])
-    facts = engine.rows(table.agg(total=table.count(), customers=table.customer.nunique()))[0]
-    return Orders(lines, table, int(facts["total"]), int(facts["customers"]))
+    facts = engine.rows(table.agg(total=table.count(), customers=table.customer.nunique(), returns=table.returns.sum().fill_null(0)))[0]
+    return Orders(lines, table, int(facts["total"]), int(facts["customers"]), int(facts["returns"]))
 
 
 def collect_ids(engine: Engine, judged: Judged, file: Path) -> ir.Table:
@@ -172,6 +173,8 @@ def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:
 
 def returns_without_order(engine: Engine, orders: Orders) -> tuple[int, str]:
     """How many lines take back an order that the customer has not placed, and the id of one."""
+    if not orders.returns:
+        return 0, ""  # all lines would be judged once more to find none
     lines = orders.lines.filter(orders.lines.is_return & orders.lines.returned_order_id.notnull())
     named = lines.group_by("customer", number=lines.returned_order_id.hash()).agg(n=lines.count(), example=lines.returned_order_id.min())
     unknown = named.anti_join(orders.table.filter(orders.table.placed), ["customer", "number"])

@@ -9,13 +9,12 @@ import ibis.expr.types as ir
 from segmentation_assets.core.customers import cleaning, orders
 from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS
 from segmentation_assets.defs.spans import lookback
-from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import DATED, Lake
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
 
 GROUP = "clean"
-OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
 @table(TRANSACTIONS, group=GROUP)

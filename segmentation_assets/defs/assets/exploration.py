@@ -12,9 +12,9 @@ from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.pictures import features as feature_figures
 from segmentation_assets.core.pictures import orders
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS
-from segmentation_assets.defs.pictures import OUTPUT, picture
+from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import calendar, currency, event_roles, lookback
-from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables import exploration as contracts

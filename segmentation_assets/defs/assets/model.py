@@ -14,9 +14,9 @@ from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
-from segmentation_assets.defs.pictures import OUTPUT, picture
+from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency, event_roles
-from segmentation_assets.defs.table import at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import models
 from segmentation_assets.store.lake import DATED
