@@ -20,8 +20,10 @@ for name in [name for name in os.environ if name.startswith("SEGMENTATION_") or 
 os.environ["SEGMENTATION_SETTINGS"] = str(Path(__file__).with_name("settings.yaml"))
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
-hypothesis_settings.register_profile("small", max_examples=50, deadline=None)
-hypothesis_settings.load_profile("small")
+# The same examples each time, so that a change is judged by what it changes; HYPOTHESIS_PROFILE=random looks for new ones.
+hypothesis_settings.register_profile("same", max_examples=50, deadline=None, derandomize=True)
+hypothesis_settings.register_profile("random", max_examples=50, deadline=None)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 from segmentation_assets.engines.duckdb import DuckDBEngine  # noqa: E402
 from segmentation_assets.store.lake import Lake  # noqa: E402

@@ -18,8 +18,8 @@ MONEY = "decimal(18, 4)"  # sums of decimals do not depend on the order of rows,
 LARGEST_AMOUNT = 1e12
 ORIGIN = ("row_number", "source_file")
 UNKNOWN = "unknown"
-# Blanks of every kind and characters without width, around ids; in a form that every engine knows.
-INVISIBLE = r"[\s\x{85}\x{A0}\x{AD}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}\x{2029}\x{202F}\x{205F}\x{2060}\x{3000}\x{FEFF}]"
+# Blanks of every kind, control characters and characters without width, around ids; in a form that every engine knows.
+INVISIBLE = r"[\x{00}-\x{20}\x{7F}-\x{A0}\x{AD}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}\x{2029}\x{202F}\x{205F}\x{2060}\x{3000}\x{FEFF}]"
 MADE_ORDER_ID = "orders without an id, made of customer and day"
 REPEATS = "line repeats an earlier one exactly"
 RULES = Cleaning()

@@ -199,6 +199,13 @@ def test_the_first_record_of_a_customer_is_kept_also_where_ids_are_written_diffe
     assert reasons(judged) == {2: "customer id repeats an earlier record", 3: "customer id is missing", 4: "row cannot be read: p"}
 
 
+@pytest.mark.parametrize("blank", ["\x00", "\x1c\x1f", "\v", "\x7f", "\x85", "\xa0\u200b"])
+def test_an_id_of_nothing_that_can_be_seen_is_missing(blank: str) -> None:
+    judged = cleaning.judged_customers(raw(RAW_CUSTOMERS, [{"customer_id": blank}, {"customer_id": f"{blank}7{blank}"}]))
+    assert [row["customer_id"] for row in kept(judged)] == ["7"]
+    assert reasons(judged) == {1: "customer id is missing"}
+
+
 def test_repeats_that_differ_once_cleaned_say_in_what() -> None:
     rows = [("DE", 1.0), (" DE", 1.0), ("FR", 1.0), (None, 2.0)]
     table = raw(RAW_CUSTOMERS, [{"customer_id": "a", "land": land, "age": age} for land, age in rows], land="string", age="float64")
