@@ -35,6 +35,7 @@ from segmentation_assets.core.customers import activity, cleaning, features, ord
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.defs.partitions import following
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets.store.lake import Lake, conformed
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS
@@ -54,7 +55,7 @@ AS_OF = dt.date(2018, 1, 1)
 STARTS = [following(AS_OF, SNAPSHOTS, -steps) for steps in range(WINDOWS, 0, -1)]
 CALENDAR = Calendar("monthly", SNAPSHOTS.first)
 SPAN = Lookback(CALENDAR, AS_OF, STARTS[-LOOKBACK], STARTS[-4], LOOKBACK, 4)
-ROLES = features.EventRoles()
+ROLES = Features()
 
 
 def generate(folder: Path, customers: int, lines_per_order: int, threads: int) -> int:

@@ -1,4 +1,85 @@
-"""Numbers in sentences."""
+"""Words that tables, settings and sentences share, each written once; and numbers in sentences.
+
+The words are `StrEnum`s: their members are the texts that stand in tables.
+"""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What a customer has done by a snapshot: column `status` of `customer_features`."""
+
+    ACTIVE = "active"
+    LAPSED = "lapsed"
+    RETURNED = "returned"
+    PROSPECT = "prospect"
+
+
+class Tier(StrEnum):
+    """How a model was chosen."""
+
+    DISTINCT = "distinct"
+    CONVENIENT = "convenient"
+    GRID = "grid"
+
+
+class Decision(StrEnum):
+    """What became of a model at a snapshot."""
+
+    TRAINED = "trained"
+    CARRIED = "carried forward"
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+
+
+class SegmentChange(StrEnum):
+    """What became of a segment when another model came into force (MONIC: Spiliopoulou et al. 2006, and what a person undoes)."""
+
+    BORN = "born"
+    SURVIVED = "survived"
+    SPLIT = "split"
+    MERGED = "merged"
+    DIED = "died"
+    RESTORED = "restored"
+    CHARACTER = "changed character"
+
+
+class DriftKind(StrEnum):
+    """What is compared with training."""
+
+    FEATURE = "feature"
+    SEGMENT_MIX = "segment_mix"
+    DISTANCE = "distance"
+    JOINT = "joint"
+
+
+class Character(StrEnum):
+    """What kind of customers a segment holds; the playbook has an action for each."""
+
+    CHAMPIONS = "champions"
+    LOYAL = "loyal"
+    BIG_BASKETS = "big_baskets"
+    NEW = "new"
+    PROMISING = "promising"
+    STEADY = "steady"
+    SLIPPING = "slipping"
+    AT_RISK = "at_risk"
+    DORMANT = "dormant"
+    OCCASIONAL = "occasional"
+    LAPSED = "lapsed"
+    RETURNED = "returned"
+    PROSPECT = "prospect"
+
+
+class Verdict(StrEnum):
+    """Whether a source delivered as usual: column `verdict` of `source_volume`."""
+
+    AS_USUAL = "as usual"
+    EMPTY = "empty"
+    LOW = "low"
+    ENDS_EARLY = "ends early"
+    NOT_MEASURED = "not measured"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -13,14 +13,14 @@ import pandas as pd
 from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model import naming
 from segmentation_assets.settings.alerts import Event
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Decision, Tier, counted
 
 MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
 MOST_CHARACTERS = 600
 # Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above a major one.
 READ_PSI = "A PSI up to 0.25 is commonly read as a moderate change, above it as a large one."
 FIT = "Where the model places customers by what has changed, segments may fit less well."
-TIERS = {"distinct": "distinct segments", "convenient": "a convenient partition", "grid": "the named RFM grid"}
+TIERS = {Tier.DISTINCT: "distinct segments", Tier.CONVENIENT: "a convenient partition", Tier.GRID: "the named RFM grid"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[M
 def of_models(registry: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
     """A message for a model that was promoted, and one for a rollback; none for one trained first, carried forward or refused."""
     messages = []
-    for decision in ("promoted", "rolled back"):
+    for decision in (Decision.PROMOTED, Decision.ROLLED_BACK):
         rows = registry[registry["decision"] == decision]
         if "in_force" in rows and _true(rows["in_force"]).any():
             rows = rows[_true(rows["in_force"])]  # not also the one it takes the place of

@@ -9,7 +9,6 @@ from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.champion import Retraining
 from segmentation_assets.core.model.drift import DriftRule
 from segmentation_assets.core.model.training import Wanted
-from segmentation_assets.defs.spans import event_roles
 from segmentation_assets.settings.loading import Settings
 
 
@@ -29,7 +28,7 @@ def wanted(settings: Settings) -> Wanted:
     """What the settings ask of a model."""
     model = settings.model
     preprocessor = FeaturePreprocessor(
-        numeric_transform={feature.name: feature.transform for feature in declared(event_roles(settings))}
+        numeric_transform={feature.name: feature.transform for feature in declared(settings.features)}
         if model.transform == "declared"
         else model.transform,
         scaling=model.scaling,

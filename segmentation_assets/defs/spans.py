@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import MONEY
-from segmentation_assets.core.customers.features import EventRoles
-from segmentation_assets.core.customers.volume import DAYS_OF_WEEK, Volume, VolumeRule, judge
+from segmentation_assets.core.customers.volume import DAYS_OF_WEEK, Volume, judge
 from segmentation_assets.defs.partitions import following
 from segmentation_assets.settings.loading import Settings
 
@@ -40,13 +39,7 @@ def volume(settings: Settings, source: str, rows_on: Mapping[dt.date, int], as_o
     Args:
         source: `transactions` or `events`.
     """
-    rule = VolumeRule(settings.volume.least_share, settings.volume.windows)
-    return judge(source, rows_on, volume_bounds(settings, as_of), rule)
-
-
-def event_roles(settings: Settings) -> EventRoles:
-    """What the settings say the events mean."""
-    return EventRoles(settings.features.event_types, settings.features.campaign_event, settings.features.response_events)
+    return judge(source, rows_on, volume_bounds(settings, as_of), settings.volume)
 
 
 def currency(settings: Settings) -> str:

@@ -25,6 +25,11 @@ class Features(Section):
         ("coupon_redeemed",), description="Events of having responded to the campaign that their subject names."
     )
 
+    @property
+    def with_subjects(self) -> tuple[str, ...]:
+        """Event types whose subjects are told apart: campaigns and the responses to them."""
+        return (self.campaign_event, *self.response_events)
+
     @model_validator(mode="after")
     def _trend_fits(self) -> "Features":
         if self.trend_windows is not None and self.trend_windows > self.lookback:

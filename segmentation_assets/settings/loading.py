@@ -16,11 +16,12 @@ from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
 from segmentation_assets.settings.model import Drift, Model, Retrain
-from segmentation_assets.settings.playbook import PLAYBOOK, Character, Play
+from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
 from segmentation_assets.settings.todo import unfilled
 from segmentation_assets.settings.volume import Volume
+from segmentation_assets.vocabulary import Character
 
 SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"

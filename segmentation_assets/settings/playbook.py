@@ -1,10 +1,9 @@
 """What to do for the customers of a segment."""
 
-from typing import Literal, get_args
-
 from pydantic import Field
 
 from segmentation_assets.settings.section import Section
+from segmentation_assets.vocabulary import Character
 
 
 class Play(Section):
@@ -15,24 +14,18 @@ class Play(Section):
     priority: int = Field(ge=1, le=9, description="1 is done first.")
 
 
-Character = Literal[
-    "champions", "loyal", "big_baskets", "new", "promising", "steady", "slipping", "at_risk", "dormant", "occasional",
-    "lapsed", "returned", "prospect",
-]  # fmt: skip
-CHARACTERS: tuple[str, ...] = get_args(Character)
-
 PLAYBOOK: dict[Character, Play] = {
-    "champions": Play(action="Thank them: early access and a personal reward, no discount", channel="e-mail", priority=3),
-    "loyal": Play(action="Invite into the loyalty programme's next tier", channel="app", priority=4),
-    "big_baskets": Play(action="Offer a reason to come more often: a weekly bundle", channel="e-mail", priority=4),
-    "new": Play(action="Welcome series with a second-purchase offer", channel="e-mail", priority=2),
-    "promising": Play(action="Recommend the next category to try", channel="app", priority=5),
-    "steady": Play(action="Keep in the regular newsletter; test cross-sell", channel="newsletter", priority=7),
-    "slipping": Play(action="Remind before the habit breaks: coupon on their usual products", channel="e-mail", priority=2),
-    "at_risk": Play(action="Win back now with a personal offer and ask why they left", channel="direct mail", priority=1),
-    "dormant": Play(action="One low-cost reactivation, then stop spending on them", channel="e-mail", priority=6),
-    "occasional": Play(action="Seasonal reminder with a small-basket offer", channel="newsletter", priority=7),
-    "lapsed": Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
-    "returned": Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
-    "prospect": Play(action="First-purchase offer", channel="direct mail", priority=5),
+    Character.CHAMPIONS: Play(action="Thank them: early access and a personal reward, no discount", channel="e-mail", priority=3),
+    Character.LOYAL: Play(action="Invite into the loyalty programme's next tier", channel="app", priority=4),
+    Character.BIG_BASKETS: Play(action="Offer a reason to come more often: a weekly bundle", channel="e-mail", priority=4),
+    Character.NEW: Play(action="Welcome series with a second-purchase offer", channel="e-mail", priority=2),
+    Character.PROMISING: Play(action="Recommend the next category to try", channel="app", priority=5),
+    Character.STEADY: Play(action="Keep in the regular newsletter; test cross-sell", channel="newsletter", priority=7),
+    Character.SLIPPING: Play(action="Remind before the habit breaks: coupon on their usual products", channel="e-mail", priority=2),
+    Character.AT_RISK: Play(action="Win back now with a personal offer and ask why they left", channel="direct mail", priority=1),
+    Character.DORMANT: Play(action="One low-cost reactivation, then stop spending on them", channel="e-mail", priority=6),
+    Character.OCCASIONAL: Play(action="Seasonal reminder with a small-basket offer", channel="newsletter", priority=7),
+    Character.LAPSED: Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
+    Character.RETURNED: Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
+    Character.PROSPECT: Play(action="First-purchase offer", channel="direct mail", priority=5),
 }

@@ -14,7 +14,10 @@ import ibis.expr.types as ir
 from segmentation_assets.sources.currencies import HUNDREDTHS, TOKENS
 
 POINT, COMMA = ".", ","
-BLANKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0"
+    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 NOTHING = "\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"  # characters without width
 APOSTROPHES, DASHES = "\u2018\u2019\u02bc\u00b4`\u2032", "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 CUT = "\ue000"  # a private character, which no text keeps

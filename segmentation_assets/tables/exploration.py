@@ -1,7 +1,7 @@
 """What there is to see in the features and orders of a snapshot."""
 
 from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
-from segmentation_assets.tables.features import STATUSES
+from segmentation_assets.vocabulary import Status
 
 # --- exploration
 
@@ -46,7 +46,7 @@ FEATURE_MISSINGNESS = Contract(
     "feature_missingness", "feature or attribute, and status",
     (
         required("feature", "string", "Column of customer_features."),
-        Column("status", "string", "Status of the customers.", False, allowed=STATUSES),
+        Column("status", "string", "Status of the customers.", False, allowed=tuple(Status)),
         required("customers", "int64", "Customers of the status.", minimum=1),
         required("missing", "int64", "Those without a value.", minimum=0),
         required("missing_share", "float64", "Their share.", **SHARE),

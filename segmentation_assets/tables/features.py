@@ -3,6 +3,7 @@
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
 from segmentation_assets.core.customers.orders import LARGEST_SUM
 from segmentation_assets.tables.contract import CUSTOMER_ID, Column, Contract, required
+from segmentation_assets.vocabulary import Status
 
 # --- features
 
@@ -111,7 +112,6 @@ CUSTOMER_EVENT_ACTIVITY = Contract(
     key=("customer_id", "window_start", "event_type", "subject"),
     lineage={"events": ("events.event_type",), "last_event_at": ("events.event_at",)},
 )  # fmt: skip
-STATUSES = ("active", "lapsed", "returned", "prospect")
 
 
 def feature_column(feature: Feature) -> Column:
@@ -126,7 +126,7 @@ CUSTOMER_FEATURES = Contract(
         CUSTOMER_ID,
         Column(
             "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: took back all they ever ordered; prospect: never ordered.",
-            nullable=False, allowed=STATUSES,
+            nullable=False, allowed=tuple(Status),
         ),
         *(feature_column(feature) for feature in FEATURES),
     ),

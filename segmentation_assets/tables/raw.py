@@ -1,6 +1,7 @@
 """Source rows under canonical names, nothing dropped."""
 
 from segmentation_assets.tables.contract import Column, Contract, required
+from segmentation_assets.vocabulary import Verdict
 
 # --- raw: source rows under canonical names, nothing dropped
 
@@ -61,7 +62,7 @@ SOURCE_VOLUME = Contract(
         required(
             "verdict", "string", "`empty`: no rows; `low`: under volume.least_share of the usual; `ends early`: longer silent at the end than "
             "ever before; `not measured`: too few windows are known.",
-            allowed=("as usual", "empty", "low", "ends early", "not measured"),
+            allowed=tuple(Verdict),
         ),
         required("sentence", "string", "The same in words, with what to do."),
     ),

@@ -2,7 +2,7 @@
 
 from segmentation_assets.core.segments.movement import COMPONENTS
 from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
-from segmentation_assets.tables.model import EVENTS_OF_SEGMENTS
+from segmentation_assets.vocabulary import SegmentChange
 
 # --- segments
 
@@ -82,7 +82,7 @@ SEGMENT_STAYS = Contract(
 SEGMENT_EVENTS = Contract(
     "segment_events", "event in the life of segments: what a change of model made of them, or a changed character",
     (
-        Column("event", "string", "What happened.", False, allowed=EVENTS_OF_SEGMENTS),
+        Column("event", "string", "What happened.", False, allowed=tuple(SegmentChange)),
         required("from_segment_ids", "string", "Segments before, such as `1, 4`; empty for a birth."),
         required("to_segment_ids", "string", "Segments after; empty for a death."),
         Column("overlap", "float64", "Share of customers that says so (docs/segments-over-time.md); empty for a changed character.", **SHARE),

@@ -19,6 +19,7 @@ import pyarrow as pa
 from segmentation_assets.core.customers import activity, cleaning, features, orders
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.defs.partitions import following
+from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets.store.lake import conformed
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
@@ -31,7 +32,7 @@ from segmentation_assets.tables.features import (
     ORDER_RETURNS,
 )
 
-ROLES = features.EventRoles(types=("campaign_received", "coupon_redeemed"))
+ROLES = Features(event_types=("campaign_received", "coupon_redeemed"))
 MONTHLY = Snapshots(first=dt.date(2017, 4, 1), cadence="monthly")
 
 
@@ -126,7 +127,7 @@ class History:
             records = self.records if self.records is not None else part.transactions.filter(ibis.literal(False)).select("customer_id")
             known = keep(cleaning.known_customers(records, window, part.events, known, before, corrected))
             categories.append(conformed(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(part.transactions, calendar)))
-            happened.append(conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.told_apart)))
+            happened.append(conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.with_subjects)))
         tables = (windows, categories, happened, placed, returned)
         contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
         return known, features.Activity(*(together(contract, made, known) for contract, made in zip(contracts, tables, strict=True)))

@@ -57,7 +57,7 @@ STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
     ),
     (
         "customer_event_activity", CUSTOMER_EVENT_ACTIVITY,
-        lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.told_apart),
+        lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.with_subjects),
     ),
     ("known", CUSTOMERS, lambda _: _customers()),  # the last, because the others look at who was known before
 )  # fmt: skip

@@ -14,7 +14,7 @@ from segmentation_assets.defs.checks.source import ColumnsRead
 from segmentation_assets.defs.partitions import following
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.kept import Kept
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Verdict, counted
 
 NAMED = 3  # snapshots that are named of many
 STEP = 20  # a proposed share is rounded up to a twentieth
@@ -149,7 +149,7 @@ class Feed:
     def lines(self, name: str) -> Iterator[str]:
         """The windows with few rows, and that the rows stop before the last snapshot."""
         last = next(reversed(self.found))
-        stops = name == ALWAYS and self.found[last].verdict in {"empty", "ends early"} and self.found[last].last_day is not None
+        stops = name == ALWAYS and self.found[last].verdict in {Verdict.EMPTY, Verdict.ENDS_EARLY} and self.found[last].last_day is not None
         low = {key: volume for key, volume in self.found.items() if volume.warns and not (stops and key == last)}
         if low:
             shown = "; ".join(f"{key}: {_delivered(volume)}" for key, volume in list(low.items())[:NAMED])
@@ -180,7 +180,7 @@ class Feed:
 
 
 def _delivered(volume: Volume) -> str:
-    if volume.verdict == "ends early":
+    if volume.verdict == Verdict.ENDS_EARLY:
         return f"none after {volume.last_day}"
     usual = f", {volume.usual_rows:,.10g} usual" if volume.usual_rows else ""
     return f"{volume.rows:,}{usual}" if volume.rows else f"none{usual}"

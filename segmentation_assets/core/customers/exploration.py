@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.feature_catalog import Feature
+from segmentation_assets.vocabulary import Status
 
 BINS = 30
 OUTLIER_Z = 3.5  # modified z-score beyond which Iglewicz and Hoaglin (1993) call a value an outlier
@@ -37,7 +38,7 @@ def numeric(declared: Sequence[Feature], features: pd.DataFrame) -> list[Feature
 
 def active_only(features: pd.DataFrame) -> pd.DataFrame:
     """Customers with an order within the lookback: those who are clustered. What the others have in common is their status."""
-    return features[features["status"] == "active"]
+    return features[features["status"] == Status.ACTIVE]
 
 
 def feature_summary(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:

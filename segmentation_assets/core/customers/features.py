@@ -14,6 +14,8 @@ from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORD
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features, slug
 from segmentation_assets.core.customers.orders import count_where, counted, order_days, undone
+from segmentation_assets.settings.customers import Features
+from segmentation_assets.vocabulary import Status
 
 BOOKKEEPING = {
     "customer_id",
@@ -27,26 +29,6 @@ BOOKKEEPING = {
 }
 OF_CATEGORIES = ("categories", "top_category", "top_category_share", "category_entropy")
 ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same sum in whatever order
-
-
-@dataclass(frozen=True)
-class EventRoles:
-    """What the events mean.
-
-    Args:
-        types: event types that become features of their own.
-        campaign: the event of having received a campaign; its subject names the campaign.
-        responses: events of having responded to the campaign that their subject names.
-    """
-
-    types: tuple[str, ...] = ()
-    campaign: str = "campaign_received"
-    responses: tuple[str, ...] = ("coupon_redeemed",)
-
-    @property
-    def told_apart(self) -> tuple[str, ...]:
-        """Event types whose subjects are kept in the activity."""
-        return (self.campaign, *self.responses)
 
 
 @dataclass(frozen=True)
@@ -73,20 +55,20 @@ class Activity:
         return Activity(*by_window, cut(self.orders, "order_day"), cut(self.returns, "order_day"))
 
 
-def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:
     """One row per known customer: id, status, every declared feature, and the attributes as given.
 
     Args:
         customers: everyone known at the snapshot, with first and last order ever (contract CUSTOMERS).
     """
-    m = merged(customers, activity.within(lookback), lookback, roles)
+    m = merged(customers, activity.within(lookback), lookback, settings)
     status = ibis.cases(
-        (m.orders.fill_null(0) > 0, "active"),
-        (m.last_order_at.notnull(), "lapsed"),
-        (m.first_order_at.notnull() | m.first_return_at.notnull(), "returned"),
-        else_="prospect",
+        (m.orders.fill_null(0) > 0, Status.ACTIVE),
+        (m.last_order_at.notnull(), Status.LAPSED),
+        (m.first_order_at.notnull() | m.first_return_at.notnull(), Status.RETURNED),
+        else_=Status.PROSPECT,
     )
-    computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(roles)}
+    computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(settings)}
     # An attribute that is called like a feature keeps its values under another name, rather than replacing the feature.
     attributes = {
         f"attribute_{name}" if name in computed else name: m[_attribute(name)] for name in customers.columns if name not in BOOKKEEPING
@@ -94,12 +76,12 @@ def customer_features(customers: ir.Table, activity: Activity, lookback: Lookbac
     return m.select("customer_id", **computed, **attributes)
 
 
-def declared(roles: EventRoles) -> tuple[Feature, ...]:
+def declared(settings: Features) -> tuple[Feature, ...]:
     """Every feature that is computed under these settings."""
-    return (*FEATURES, *event_features(roles.types))
+    return (*FEATURES, *event_features(settings.event_types))
 
 
-def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: EventRoles) -> ir.Table:
+def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:
     """One row per known customer: the sums over the lookback that features are made of (empty: nothing happened)."""
     known = customers.select(
         *(BOOKKEEPING - {"birth_date", "registered"}),
@@ -109,8 +91,8 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, roles: E
     parts = (
         _without_undone(_orders(activity.windows, lookback), activity, lookback),
         _categories(activity.categories),
-        _events(activity.events, roles),
-        _campaigns(activity.events, roles),
+        _events(activity.events, settings),
+        _campaigns(activity.events, settings),
     )
     joined = known
     for position, part in enumerate(parts):  # one chain of joins: a join of joins takes Ibis longer to compile
@@ -220,8 +202,8 @@ def _categories(windows: ir.Table) -> ir.Table:
     )
 
 
-def _events(windows: ir.Table, roles: EventRoles) -> ir.Table:
-    of_type = {slug(name): windows.event_type == name for name in roles.types}
+def _events(windows: ir.Table, settings: Features) -> ir.Table:
+    of_type = {slug(name): windows.event_type == name for name in settings.event_types}
     never = ibis.null("timestamp(6)")
     return windows.group_by("customer_id").agg(
         events=windows.events.sum(),
@@ -231,12 +213,12 @@ def _events(windows: ir.Table, roles: EventRoles) -> ir.Table:
     )
 
 
-def _campaigns(windows: ir.Table, roles: EventRoles) -> ir.Table:
+def _campaigns(windows: ir.Table, settings: Features) -> ir.Table:
     """Campaigns received in the lookback, and those of them that were answered; events without a subject tell of none."""
     named = windows.filter(windows.subject.notnull())
     campaigns = named.group_by("customer_id", "subject").agg(
-        received=(named.event_type == roles.campaign).cast("int64").max(),
-        answered=named.event_type.isin(_listed(roles.responses)).cast("int64").max(),
+        received=(named.event_type == settings.campaign_event).cast("int64").max(),
+        answered=named.event_type.isin(_listed(settings.response_events)).cast("int64").max(),
     )
     return campaigns.group_by("customer_id").agg(
         campaigns_received=campaigns.received.sum(), campaigns_answered=(campaigns.received * campaigns.answered).sum()

@@ -9,28 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Literal
 
 import ibis.expr.types as ir
 import pandas as pd
 
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.settings import volume as settings
+from segmentation_assets.vocabulary import Verdict, counted
 
-Verdict = Literal["as usual", "empty", "low", "ends early", "not measured"]
-QUIET: tuple[Verdict, ...] = ("as usual", "not measured")  # those that warn of nothing
-LOST: tuple[Verdict, ...] = ("empty", "low")  # a whole window's rows, or most of them
+QUIET = (Verdict.AS_USUAL, Verdict.NOT_MEASURED)  # those that warn of nothing
+LOST = (Verdict.EMPTY, Verdict.LOW)  # a whole window's rows, or most of them
 FEWEST = 3  # windows before, below which nothing is usual
 DAYS_OF_WEEK = 7
 ALWAYS = "transactions"  # the source without whose rows nobody can be described; others may have none for a window
 CHECKED = "Make sure that the source is complete; once it is, make the snapshot again"
-
-
-@dataclass(frozen=True)
-class VolumeRule:
-    """A window is low with fewer rows than `least_share` of the median of the last `windows` before it."""
-
-    least_share: float = 0.40
-    windows: int = 6
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class Volume:
     last_day: dt.date | None
     silent_days: int | None
     usual_silent_days: int | None
-    verdict: Verdict = "not measured"
+    verdict: Verdict = Verdict.NOT_MEASURED
 
     @property
     def warns(self) -> bool:
@@ -64,20 +55,20 @@ class Volume:
         usual = "" if not self.usual_rows else f"the usual {self.usual_rows:,.10g} (median of {counted(self.windows, 'window')} before)"
         again = f"{CHECKED}: segmentation run --from {self.end}"
         match self.verdict:
-            case "empty":
+            case Verdict.EMPTY:
                 last = "nor is any in the windows before" if self.last_day is None else f"the last is of {self.last_day}"
                 instead = f", instead of {usual}" if usual else ""
                 return f"No {noun} is dated in the window from {self.start} up to {self.end}{instead}; {last}. {again}."
-            case "low":
+            case Verdict.LOW:
                 found = f"{counted(self.rows, f'{noun} is', f'{noun}s are')} dated in the window from {self.start} up to {self.end}"
                 return f"Only {found}, {self.rows / (self.usual_rows or 1):.0%} of {usual}. {again}."
-            case "ends early":
+            case Verdict.ENDS_EARLY:
                 longest = f"had {self.usual_silent_days} in a row at most" if self.usual_silent_days else "had none"
                 return (
                     f"The last {noun} before {self.end} is of {self.last_day}: {counted(self.silent_days or 0, 'day')} without any "
                     f"follow, and the time before {longest}. Customers who have ordered since look less recent than they are. {again}."
                 )
-            case "as usual":
+            case Verdict.AS_USUAL:
                 return f"{counted(self.rows, noun)}, against {usual or 'a usual 0'}."
             case _:
                 return f"Not measured: of {self.source}, {counted(self.windows, 'earlier window')} known, and {FEWEST} are needed."
@@ -89,7 +80,7 @@ def rows_per_day(rows: ir.Table, time: str) -> ir.Table:
     return dated.group_by(day=dated[time].date()).agg(rows=dated.count())
 
 
-def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date], rule: VolumeRule | None = None) -> Volume:
+def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date], rule: settings.Volume) -> Volume:
     """Whether the last window's rows are as usual.
 
     Args:
@@ -98,7 +89,6 @@ def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date]
         bounds: as-of dates in order, the snapshot's last; between each two lies a window. Windows that end before the first row
             within are not known. Windows of a day are compared with the same day of the week, once three of them are known.
     """
-    rule = rule or VolumeRule()
     known = {day: n for day, n in rows_on.items() if bounds[0] <= day < bounds[-1] and n}
     *before, (start, end) = pairwise(bounds)
     earlier = [(first, last) for first, last in before if known and last > min(known)]
@@ -124,19 +114,19 @@ def table(found: Sequence[Volume]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"usual_rows": "float64", "silent_days": "Int64", "usual_silent_days": "Int64"})
 
 
-def _verdict(found: Volume, rule: VolumeRule, weekly: bool) -> Verdict:
+def _verdict(found: Volume, rule: settings.Volume, weekly: bool) -> Verdict:
     usual, silent, longest = found.usual_rows, found.silent_days, found.usual_silent_days
     if not found.rows:
         closed = weekly and usual == 0  # such as on Sundays
         if usual or (found.source == ALWAYS and not closed):
-            return "empty"
-        return "not measured" if usual is None else "as usual"
+            return Verdict.EMPTY
+        return Verdict.NOT_MEASURED if usual is None else Verdict.AS_USUAL
     if usual is not None and found.rows < rule.least_share * usual:
-        return "low"
+        return Verdict.LOW
     worth_telling = max(1, round((found.end - found.start).days / 10))
     if silent is not None and longest is not None and silent > longest and silent >= worth_telling:
-        return "ends early"
-    return "not measured" if usual is None else "as usual"
+        return Verdict.ENDS_EARLY
+    return Verdict.NOT_MEASURED if usual is None else Verdict.AS_USUAL
 
 
 def _rows(known: Mapping[dt.date, int], window: tuple[dt.date, dt.date]) -> int:

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from segmentation_assets.vocabulary import SegmentChange
+
 SURVIVES_FROM = 0.5  # Jaccard overlap above which a segment is the same as before (MONIC; Spiliopoulou et al. 2006)
 MOST, PART = 0.5, 0.25  # MONIC's thresholds: of whom most went to one place, and what counts as a part of a split or merger
-
-Event = Literal["born", "survived", "split", "merged", "died", "restored", "changed character"]
 
 
 def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
@@ -49,7 +48,7 @@ class SegmentEvent:
     to) any one segment. Empty for a change of character, and for a segment without customers.
     """
 
-    event: Event
+    event: SegmentChange
     before: tuple[int, ...]
     after: tuple[int, ...]
     overlap: float = float("nan")
@@ -77,27 +76,27 @@ def segment_events(
     for row, segment in enumerate(old):
         parts = np.flatnonzero((came[row] >= MOST) & (went[row] >= PART)).tolist()
         if len(parts) > 1:
-            found.append(SegmentEvent("split", (segment,), tuple(new[c] for c in parts), float(went[row, parts].sum())))
+            found.append(SegmentEvent(SegmentChange.SPLIT, (segment,), tuple(new[c] for c in parts), float(went[row, parts].sum())))
     for column, segment in enumerate(new):
         parts = np.flatnonzero((went[:, column] >= MOST) & (came[:, column] >= PART)).tolist()
         if len(parts) > 1:
-            found.append(SegmentEvent("merged", tuple(old[r] for r in parts), (segment,), float(came[parts, column].sum())))
+            found.append(SegmentEvent(SegmentChange.MERGED, tuple(old[r] for r in parts), (segment,), float(came[parts, column].sum())))
     gone, made = {i for e in found for i in e.before}, {i for e in found for i in e.after}
     for row, segment in enumerate(old):
         if segment in new and not {segment} & (gone | made):
-            found.append(SegmentEvent("survived", (segment,), (segment,), float(jaccard[row, new.index(segment)])))
+            found.append(SegmentEvent(SegmentChange.SURVIVED, (segment,), (segment,), float(jaccard[row, new.index(segment)])))
         elif segment not in new and segment not in gone:
-            found.append(SegmentEvent("died", (segment,), (), _largest(went[row])))
+            found.append(SegmentEvent(SegmentChange.DIED, (segment,), (), _largest(went[row])))
     for column, segment in enumerate(new):
         if segment not in old and segment not in made:
-            event: Event = "born" if segment > highest else "restored"
+            event = SegmentChange.BORN if segment > highest else SegmentChange.RESTORED
             found.append(SegmentEvent(event, (), (segment,), _largest(came[:, column])))
     return sorted(found, key=lambda e: (e.event, e.before, e.after))
 
 
 def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
     """Segments that are there before and now, and whose typical customer has become another."""
-    return [SegmentEvent("changed character", (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
+    return [SegmentEvent(SegmentChange.CHARACTER, (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
 
 
 def _largest(shares: NDArray[np.float64]) -> float:

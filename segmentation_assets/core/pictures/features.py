@@ -27,7 +27,7 @@ from segmentation_assets.core.pictures.style import (
     short,
     titled,
 )
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Status, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 GROUP = 0.1  # share of customers beyond which these are no outliers
 LONG_NAME = 24  # letters that fit above a small panel
 LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution highly skewed
-STATUSES = ("active", "lapsed", "returned", "prospect")
 ACROSS = 5  # small panels in a row
 LEAST_WRITTEN = 0.2  # weaker correlations are coloured, and have no number
 LEAST_CELL = 0.21  # inches of a cell that can hold a number
@@ -129,13 +128,13 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     import seaborn as sns
 
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
-    if "active" not in shares:
+    if Status.ACTIVE not in shares:
         return empty(title, "Not measured: no customer is active, and features describe those who are.")
     sizes = table.groupby("status")["customers"].first()
-    shares = shares[[status for status in STATUSES if status in shares]]
+    shares = shares[[status for status in Status if status in shares]]
     whole = (shares == 0).all(axis=1)
-    without_orders = shares.drop(columns="active", errors="ignore")
-    by_nature = (shares.get("active", 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
+    without_orders = shares.drop(columns=Status.ACTIVE, errors="ignore")
+    by_nature = (shares.get(Status.ACTIVE, 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
     said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} there for everyone"
@@ -145,7 +144,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
         return empty("No value is missing that should be there", f"Of {len(shares)} features and attributes, {said}")
     group = shown.columns[0]
     half = int((shown[group] >= 0.5).sum())
-    whom = "active customers" if group == "active" else f"{group} customers"
+    whom = "active customers" if group == Status.ACTIVE else f"{group} customers"
     title = (
         f"{half} of {len(shares) - never.sum()} features and attributes {'is' if half == 1 else 'are'} missing for at least half of the {whom}"
         if half

@@ -8,13 +8,14 @@ import pandas as pd
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.vocabulary import Status, Tier
 
 SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "share", "revenue", "revenue_share"]
 # What a segment is, by the tier of its model: nobody should take a cut through a continuum for a discovery.
-STANDINGS = {
-    "distinct": ["A distinct segment."],
-    "convenient": ["Part of a convenient partition, not a distinct segment."],
-    "grid": ["Cells of the named RFM grid, not a distinct segment."],
+STANDINGS: dict[str, list[str]] = {
+    Tier.DISTINCT: ["A distinct segment."],
+    Tier.CONVENIENT: ["Part of a convenient partition, not a distinct segment."],
+    Tier.GRID: ["Cells of the named RFM grid, not a distinct segment."],
 }
 PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
 
@@ -27,7 +28,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
         declared: the features that may say what marks a segment out.
     """
     joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
-    active = joined[joined["status"] == "active"]
+    active = joined[joined["status"] == Status.ACTIVE]
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
     revenue = float(joined["monetary"].sum())
     rows = []

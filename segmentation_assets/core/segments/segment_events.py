@@ -9,6 +9,7 @@ import pandas as pd
 
 from segmentation_assets.core.model import identity, naming
 from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.vocabulary import SegmentChange
 
 COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
 
@@ -23,7 +24,7 @@ def events(before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame)
     new = {s.segment_id: s for s in now.segments}
     found: list[identity.SegmentEvent] = []
     if before is None:
-        found += [identity.SegmentEvent("born", (), (i,), 0.0) for i in new]
+        found += [identity.SegmentEvent(SegmentChange.BORN, (), (i,), 0.0) for i in new]
     elif before.provenance.model_version != now.provenance.model_version:
         then, since = (model.assign(active)["segment_id"] for model in (before, now))
         found += identity.segment_events(then, since, list(old), list(new), before.provenance.highest_segment_id)
@@ -42,20 +43,20 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[i
     before, after = (naming.listed([names[i] for i in ids]) if ids else "" for ids in (event.before, event.after))
     share = "" if math.isnan(event.overlap) else f"{event.overlap:.0%}"
     match event.event:
-        case "born":
+        case SegmentChange.BORN:
             came = f"; at most {share} of it comes from any one segment" if share and event.overlap else ""
             return f"{after} was born{came}."
-        case "restored":
+        case SegmentChange.RESTORED:
             return f"{after} is back with the earlier model."
-        case "died":
+        case SegmentChange.DIED:
             went = f"at most {share} of it went to any one segment" if share else "no active customer was in it"
             return f"{before} is no more; {went}."
-        case "survived":
+        case SegmentChange.SURVIVED:
             kept = f"{share} of old and new are the same customers" if share else "no active customer is in the old or the new"
             return f"{after} survived the change of model: {kept}."
-        case "split":
+        case SegmentChange.SPLIT:
             return f"{before} was split into {after}, which hold {share} of it."
-        case "merged":
+        case SegmentChange.MERGED:
             return f"{before} were merged into {after}, and make up {share} of it."
         case _:
             was, is_now = (kind.replace("_", " ") for kind in kinds[event.before[0]])

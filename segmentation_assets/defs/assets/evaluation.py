@@ -18,6 +18,7 @@ from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date,
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import DATED
 from segmentation_assets.tables.segments import EVALUATION_METRICS
+from segmentation_assets.vocabulary import Status
 
 BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
 
@@ -40,7 +41,7 @@ def evaluation_metrics(
     model, ask = model_from_rows(segmentation_model), selection_settings(settings)
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
-    active = features[features["status"] == "active"].reset_index(drop=True)
+    active = features[features["status"] == Status.ACTIVE].reset_index(drop=True)
     metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
     names = [segment.name for segment in model.segments]
     by_id = segment_colours([segment.segment_id for segment in model.segments])

@@ -13,7 +13,7 @@ from segmentation_assets.core.pictures import features as feature_figures
 from segmentation_assets.core.pictures import orders
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.spans import calendar, currency, event_roles, lookback
+from segmentation_assets.defs.spans import calendar, currency, lookback
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
@@ -28,7 +28,7 @@ def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
-    known = declared(event_roles(settings))
+    known = declared(settings.features)
     summary = exploration.feature_summary(customer_features, known)
     picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, currency(settings))))
     return summary
@@ -39,7 +39,7 @@ def feature_distributions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
 ) -> pd.DataFrame:
     """Histograms of each feature as it is, and as it would enter the clustering."""
-    known = declared(event_roles(settings))
+    known = declared(settings.features)
     bins = exploration.feature_distributions(customer_features, known)
     changed = [f.name for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
@@ -57,7 +57,7 @@ def feature_missingness(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
-    missing = exploration.feature_missingness(customer_features, declared(event_roles(settings)))
+    missing = exploration.feature_missingness(customer_features, declared(settings.features))
     picture(context, settings, "missingness", lambda: feature_figures.missingness(missing))
     return missing
 
@@ -65,7 +65,7 @@ def feature_missingness(
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
 def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
     """The most extreme customers of each feature, to be looked at by a person."""
-    return exploration.feature_outliers(customer_features, declared(event_roles(settings)))
+    return exploration.feature_outliers(customer_features, declared(settings.features))
 
 
 @table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
@@ -74,7 +74,7 @@ def feature_correlations(
 ) -> pd.DataFrame:
     """Which features move together, and which say the same twice. Only a pair that enters the clustering is a warning."""
     ask = settings.model
-    pairs = exploration.feature_correlations(customer_features, declared(event_roles(settings)), ask.features, ask.seed)
+    pairs = exploration.feature_correlations(customer_features, declared(settings.features), ask.features, ask.seed)
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
@@ -142,6 +142,6 @@ def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """What each attribute says of spend."""
-    levels = exploration.attribute_spend(customer_features, declared(event_roles(settings)))
+    levels = exploration.attribute_spend(customer_features, declared(settings.features))
     picture(context, settings, "attributes", lambda: orders.attributes(levels, currency(settings)))
     return levels

@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import activity, features, orders
 from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS
-from segmentation_assets.defs.spans import calendar, event_roles, lookback
+from segmentation_assets.defs.spans import calendar, lookback
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.features import (
@@ -54,7 +54,7 @@ def customer_category_activity(settings: dg.ResourceParam[Settings], transaction
 @table(CUSTOMER_EVENT_ACTIVITY, group=GROUP)
 def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Table) -> ir.Table:
     """Events by type, and by campaign where a response can be linked to one."""
-    return activity.customer_event_activity(events, calendar(settings), event_roles(settings).told_apart)
+    return activity.customer_event_activity(events, calendar(settings), settings.features.with_subjects)
 
 
 @table(
@@ -80,4 +80,4 @@ def customer_features(
 ) -> ir.Table:
     """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
     windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
-    return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), event_roles(settings))
+    return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), settings.features)

@@ -15,7 +15,7 @@ from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.spans import currency, event_roles
+from segmentation_assets.defs.spans import currency
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import models
@@ -64,7 +64,7 @@ def segmentation_model(
     if isinstance(model.clusters, PrototypeModel):
         clusters, names = model.clusters, [s.name for s in model.segments]
         if model_figures.has_numeric_centres(clusters):
-            of_features = units(declared(event_roles(settings)), currency(settings))
+            of_features = units(declared(settings.features), currency(settings))
             picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names, of_features))
     return model_to_rows(model)
 

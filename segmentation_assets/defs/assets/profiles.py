@@ -6,7 +6,6 @@ import pandas as pd
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
-from segmentation_assets.defs.spans import event_roles
 from segmentation_assets.defs.table import table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
@@ -25,7 +24,7 @@ def segments(
     """Name, size, revenue and one sentence on what marks the segment out. Shares sum to one over all segments."""
     model = model_from_rows(segmentation_model)
     about = model.provenance
-    found = profiles.segments(customer_features, customer_segments, model, declared(event_roles(settings)))
+    found = profiles.segments(customer_features, customer_segments, model, declared(settings.features))
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {

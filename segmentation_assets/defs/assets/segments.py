@@ -23,6 +23,7 @@ from segmentation_assets.tables.segments import (
     SEGMENT_STAYS,
     SEGMENT_TRANSITIONS,
 )
+from segmentation_assets.vocabulary import Status
 
 GROUP = "segments"
 
@@ -111,7 +112,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
 @table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
 def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
     """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
-    active = customer_features[customer_features["status"] == "active"]
+    active = customer_features[customer_features["status"] == Status.ACTIVE]
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
     happened = life_of_segments.events(before, model_from_rows(own), active)

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.customers.volume import VolumeRule, judge, rows_per_day, table
+from segmentation_assets.core.customers.volume import judge, rows_per_day, table
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.volume import Volume
 
+USUAL = Volume()
 MONTHS = [dt.date(2024, month, 1) for month in range(1, 9)]  # the last window is July
 
 
@@ -23,17 +25,17 @@ def monthly(*rows: int, last_day: int = 31) -> dict[dt.date, int]:
 
 @pytest.mark.parametrize(("july", "verdict"), [(0, "empty"), (3, "low"), (4, "as usual"), (5, "as usual"), (100, "as usual")])
 def test_a_window_is_judged_by_the_median_of_the_six_before(july, verdict):
-    found = judge("transactions", monthly(10, 10, 10, 10, 90, 10, july), MONTHS)
+    found = judge("transactions", monthly(10, 10, 10, 10, 90, 10, july), MONTHS, USUAL)
     assert (found.verdict, found.windows, found.rows) == (verdict, 6, 31 * july)
 
 
 def test_what_is_missing_is_said_with_the_usual_number_and_what_to_do():
-    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 0), MONTHS).sentence == (
+    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 0), MONTHS, USUAL).sentence == (
         "No transaction is dated in the window from 2024-07-01 up to 2024-08-01, instead of the usual 305 (median of 6 windows before); "
         "the last is of 2024-06-30. Make sure that the source is complete; once it is, make the snapshot again: segmentation run --from "
         "2024-08-01."
     )
-    low = judge("transactions", {**monthly(10, 10, 10, 10, 10, 10), dt.date(2024, 7, 31): 1}, MONTHS).sentence
+    low = judge("transactions", {**monthly(10, 10, 10, 10, 10, 10), dt.date(2024, 7, 31): 1}, MONTHS, USUAL).sentence
     assert low.startswith(
         "Only 1 transaction is dated in the window from 2024-07-01 up to 2024-08-01, 0% of the usual 305 (median of 6 windows before). "
     )
@@ -42,40 +44,40 @@ def test_what_is_missing_is_said_with_the_usual_number_and_what_to_do():
 @pytest.mark.parametrize(("before", "verdict"), [((10, 10), "not measured"), ((10, 10, 10), "low")])
 def test_with_fewer_than_three_windows_before_nothing_is_low(before, verdict):
     days = {dt.date(2024, 7 - len(before) + i, day): n for i, n in enumerate((*before, 1)) for day in range(1, 29)}
-    found = judge("transactions", {**days, dt.date(2024, 7, 31): 1}, MONTHS)
+    found = judge("transactions", {**days, dt.date(2024, 7, 31): 1}, MONTHS, USUAL)
     assert (found.verdict, found.windows) == (verdict, len(before))
     assert (found.usual_rows is None) == (verdict == "not measured")
 
 
 def test_the_first_snapshot_is_judged_by_its_own_window_and_not_by_all_history_before():
     """July is the first snapshot's: rows of half a year came with it."""
-    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10), MONTHS).usual_rows == 305.0
+    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10), MONTHS, USUAL).usual_rows == 305.0
 
 
 def test_a_window_without_orders_is_told_however_little_is_known():
-    assert judge("transactions", {}, MONTHS).sentence.startswith(
+    assert judge("transactions", {}, MONTHS, USUAL).sentence.startswith(
         "No transaction is dated in the window from 2024-07-01 up to 2024-08-01; nor is any in the windows before."
     )
-    assert judge("transactions", {dt.date(2024, 6, 1): 5}, MONTHS).verdict == "empty"
+    assert judge("transactions", {dt.date(2024, 6, 1): 5}, MONTHS, USUAL).verdict == "empty"
 
 
 def test_after_half_a_year_of_silence_an_empty_window_is_still_no_usual_one():
-    assert judge("transactions", monthly(10, 0, 0, 0, 0, 0, 0), MONTHS).verdict == "empty"
+    assert judge("transactions", monthly(10, 0, 0, 0, 0, 0, 0), MONTHS, USUAL).verdict == "empty"
 
 
 def test_a_source_without_events_has_lost_none():
-    assert judge("events", {}, MONTHS).verdict == "not measured"
-    assert judge("events", monthly(1, 0, 0, 0, 0, 0, 0), MONTHS).verdict == "as usual"
-    assert judge("events", monthly(5, 5, 5, 5, 5, 5, 0), MONTHS).verdict == "empty"
+    assert judge("events", {}, MONTHS, USUAL).verdict == "not measured"
+    assert judge("events", monthly(1, 0, 0, 0, 0, 0, 0), MONTHS, USUAL).verdict == "as usual"
+    assert judge("events", monthly(5, 5, 5, 5, 5, 5, 0), MONTHS, USUAL).verdict == "empty"
 
 
 @pytest.mark.parametrize(("last_day", "verdict"), [(31, "as usual"), (29, "as usual"), (28, "ends early"), (13, "ends early")])
 def test_a_feed_that_ends_well_before_the_date_is_told(last_day, verdict):
-    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10, last_day=last_day), MONTHS).verdict == verdict
+    assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10, last_day=last_day), MONTHS, USUAL).verdict == verdict
 
 
 def test_how_long_it_has_been_silent_is_said_beside_the_longest_silence_before():
-    found = judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10, last_day=20), MONTHS)
+    found = judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10, last_day=20), MONTHS, USUAL)
     assert (found.last_day, found.silent_days, found.usual_silent_days) == (dt.date(2024, 7, 20), 11, 0)
     assert found.sentence.startswith(
         "The last transaction before 2024-08-01 is of 2024-07-20: 11 days without any follow, and the time before had none. "
@@ -84,17 +86,17 @@ def test_how_long_it_has_been_silent_is_said_beside_the_longest_silence_before()
 
 def test_a_shop_with_an_order_a_week_is_not_silent_for_six_days():
     weekly = {dt.date(2024, 1, 4) + dt.timedelta(weeks=n): 1 for n in range(30)}  # the last on 25 July
-    assert judge("transactions", weekly, MONTHS).verdict == "as usual"
-    assert judge("transactions", {day: 1 for day in weekly if day < dt.date(2024, 7, 25)}, MONTHS).verdict == "ends early"
+    assert judge("transactions", weekly, MONTHS, USUAL).verdict == "as usual"
+    assert judge("transactions", {day: 1 for day in weekly if day < dt.date(2024, 7, 25)}, MONTHS, USUAL).verdict == "ends early"
 
 
 def test_a_window_that_lost_its_rows_makes_no_silence_usual():
     days = monthly(10, 10, 10, 0, 10, 10, 10, last_day=20)
-    assert judge("transactions", days, MONTHS).usual_silent_days == 0
+    assert judge("transactions", days, MONTHS, USUAL).usual_silent_days == 0
 
 
 def test_all_rows_on_one_day_have_no_usual_silence():
-    found = judge("transactions", {dt.date(2024, 7, 15): 80}, MONTHS)
+    found = judge("transactions", {dt.date(2024, 7, 15): 80}, MONTHS, USUAL)
     assert (found.verdict, found.usual_silent_days) == ("not measured", None)
 
 
@@ -104,7 +106,7 @@ WEEKS = [dt.date(2024, 1, 1) + dt.timedelta(weeks=n) for n in range(8)]
 @pytest.mark.parametrize(("days", "verdict"), [(7, "as usual"), (6, "ends early"), (2, "low"), (0, "empty")])
 def test_weekly_windows(days, verdict):
     rows = {WEEKS[0] + dt.timedelta(days=n): 10 for n in range(42 + days)}
-    assert judge("transactions", rows, WEEKS).verdict == verdict
+    assert judge("transactions", rows, WEEKS, USUAL).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -122,14 +124,14 @@ def test_a_day_is_compared_with_the_same_day_of_the_week(end, rows, verdict):
     bounds = [end - dt.timedelta(days=n) for n in range(43, -1, -1)]
     usual = {day: {5: 2, 6: 0}.get(day.weekday(), 10) for day in bounds}
     found = usual if rows is None else usual | {end - dt.timedelta(days=1): rows}
-    assert judge("transactions", found, bounds).verdict == verdict
+    assert judge("transactions", found, bounds, USUAL).verdict == verdict
 
 
 def test_the_bounds_of_the_rule_are_settings():
     days = monthly(10, 10, 10, 10, 2, 2, 4)
-    assert judge("transactions", days, MONTHS, VolumeRule(least_share=0.5)).verdict == "low"
-    assert judge("transactions", days, MONTHS, VolumeRule(least_share=0.5, windows=3)).verdict == "as usual"
-    assert judge("transactions", monthly(*[10] * 6, 1), MONTHS, VolumeRule(least_share=0)).verdict == "as usual"
+    assert judge("transactions", days, MONTHS, Volume(least_share=0.5)).verdict == "low"
+    assert judge("transactions", days, MONTHS, Volume(least_share=0.5, windows=3)).verdict == "as usual"
+    assert judge("transactions", monthly(*[10] * 6, 1), MONTHS, Volume(least_share=0)).verdict == "as usual"
 
 
 DAYS = st.dictionaries(st.dates(dt.date(2023, 1, 1), dt.date(2024, 12, 31)), st.integers(1, 1000), max_size=60)
@@ -138,10 +140,10 @@ DAYS = st.dictionaries(st.dates(dt.date(2023, 1, 1), dt.date(2024, 12, 31)), st.
 @given(DAYS, st.dictionaries(st.dates(dt.date(2024, 8, 1), dt.date(2025, 1, 1)), st.integers(1, 9), max_size=9))
 def test_what_comes_later_or_lies_further_back_changes_no_judgement(days, later):
     before = {day: n for day, n in days.items() if day < MONTHS[-1]}
-    found = judge("transactions", before, MONTHS)
-    assert judge("transactions", before | later, MONTHS) == found
+    found = judge("transactions", before, MONTHS, USUAL)
+    assert judge("transactions", before | later, MONTHS, USUAL) == found
     within = {day: n for day, n in before.items() if day >= MONTHS[0]}
-    assert judge("transactions", within, MONTHS) == found  # `check` sees all history, a run the windows that it compares
+    assert judge("transactions", within, MONTHS, USUAL) == found  # `check` sees all history, a run the windows that it compares
     assert (found.verdict == "empty") == (found.rows == 0)
 
 
@@ -154,5 +156,5 @@ def test_rows_are_counted_by_their_day_and_those_without_a_time_are_not():
 
 
 def test_one_row_per_source():
-    found = table([judge("transactions", {}, MONTHS), judge("events", {}, MONTHS)])
+    found = table([judge("transactions", {}, MONTHS, USUAL), judge("events", {}, MONTHS, USUAL)])
     assert found[["source", "rows", "verdict"]].values.tolist() == [["transactions", 0, "empty"], ["events", 0, "not measured"]]
