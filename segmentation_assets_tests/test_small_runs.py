@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from segmentation_assets.cli import show as summary
+from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.store import published

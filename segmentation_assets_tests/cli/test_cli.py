@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from segmentation_assets.cli import main as cli
-from segmentation_assets.cli import show as summary
+from segmentation_assets.cli import make, summary, terminal
+from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
 from segmentation_assets.store.published import DATABASE, PublishError
@@ -104,23 +104,23 @@ def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: 
     monkeypatch.delenv(SETTINGS_VARIABLE, raising=False)
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(cli.main, ["models"]).stderr
+    said = CliRunner().invoke(main, ["models"]).stderr
     assert f"No segmentation.yaml here: using {ROOT / 'segmentation.yaml'}. Say which with --settings FILE.\n" in said
     monkeypatch.chdir(ROOT)
-    assert "here: using" not in CliRunner().invoke(cli.main, ["models"]).stderr
+    assert "here: using" not in CliRunner().invoke(main, ["models"]).stderr
 
 
 def test_what_to_type_next_names_the_settings_that_were_given() -> None:
-    with click.Context(cli.run) as context:
-        assert cli._commands("Ready: segmentation run --all, segmentation ui") == "Ready: segmentation run --all, segmentation ui"
+    with click.Context(make.run) as context:
+        assert terminal.commands("Ready: segmentation run --all, segmentation ui") == "Ready: segmentation run --all, segmentation ui"
         context.params["settings_path"] = Path("my shop.yaml")
-        said = cli._commands("Ready: segmentation run --all, segmentation ui")
+        said = terminal.commands("Ready: segmentation run --all, segmentation ui")
     assert said == "Ready: segmentation run --settings 'my shop.yaml' --all, segmentation ui --settings 'my shop.yaml'"
 
 
 def test_what_is_no_date_is_said_to_be_none() -> None:
     with pytest.raises(click.ClickException, match="junk is not a date; write it as 2024-03-01"):
-        cli._known("junk", ["2024-02-01", "2024-03-01"])
+        terminal.known("junk", ["2024-02-01", "2024-03-01"])
 
 
 def test_csv_is_appended_to_what_a_file_holds(tmp_path: Path) -> None:

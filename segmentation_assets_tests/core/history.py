@@ -127,7 +127,9 @@ class History:
             records = self.records if self.records is not None else part.transactions.filter(ibis.literal(False)).select("customer_id")
             known = keep(cleaning.known_customers(records, window, part.events, known, before, corrected))
             categories.append(conformed(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(part.transactions, calendar)))
-            happened.append(conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.with_subjects)))
+            happened.append(
+                conformed(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(part.events, calendar, ROLES.with_subjects))
+            )
         tables = (windows, categories, happened, placed, returned)
         contracts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
         return known, features.Activity(*(together(contract, made, known) for contract, made in zip(contracts, tables, strict=True)))

@@ -1,0 +1,70 @@
+"""Commands that bring a company's own data in: init, check."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from segmentation_assets.cli.terminal import command, commands, new_console, progress_bar, settings_in_force, settings_option
+
+FILES_PER_LINE = 100
+
+
+@command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
+)
+def init(files: tuple[Path, ...], output: Path) -> None:
+    """Look at your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
+    from segmentation_assets.sources import file_profile, first_settings
+
+    if output.exists():
+        raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
+    with _reading_shown(new_console()):
+        looks = file_profile.look_at(files)
+    text = first_settings.write(looks, output.resolve().parent)
+    output.write_text(text, encoding="utf-8")
+    click.echo(text)
+    for line in first_settings.missing(looks):
+        click.echo(line, err=True)
+    click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
+
+
+@command()
+@settings_option
+def check(settings_path: Path | None) -> None:
+    """Read the settings and look at the sources, before any run."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli.check import inspect
+
+    console = new_console()
+    with _reading_shown(console):
+        findings = inspect(settings)
+    for line in findings.lines:
+        console.print(line, highlight=False, markup=False)
+    if findings.problems:
+        raise click.ClickException("\n".join(findings.problems))
+    console.print(commands("Ready: segmentation run --all"), highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _reading_shown(console: Console) -> Iterator[None]:
+    """Show how many files were read: as a bar on a terminal, elsewhere a line on stderr now and then, so that a log is not silent."""
+    from segmentation_assets.sources import progress
+
+    if not console.is_terminal:
+        with progress.told_to(_reading_logged):
+            yield
+        return
+    with progress_bar(console) as bar:
+        task = bar.add_task("", total=None, step="")
+        with progress.told_to(lambda what, done, total: bar.update(task, description=what, completed=done, total=total)):
+            yield
+
+
+def _reading_logged(what: str, done: int, total: int) -> None:
+    if done and done % FILES_PER_LINE == 0:
+        click.echo(f"{what}: {done} of {total} files", err=True)

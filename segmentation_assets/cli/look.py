@@ -1,0 +1,109 @@
+"""Commands that look at what was made: show, models, sql, export, settings."""
+
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from segmentation_assets.cli.terminal import command, known, new_console, settings_in_force, settings_option
+from segmentation_assets.vocabulary import counted
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_ROWS = 100
+
+
+@command()
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@settings_option
+def show(snapshot: str | None, settings_path: Path | None) -> None:
+    """Print the segments of a published snapshot, who moved, and what drifted."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import summary
+    from segmentation_assets.store import published
+
+    keys = sorted(published.fingerprints(settings.data_dir))
+    if not keys:
+        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+    summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
+
+
+@command()
+@settings_option
+def models(settings_path: Path | None) -> None:
+    """List the models: which were in force when, which were refused, and why."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import summary
+
+    summary.show_models(settings.data_dir, new_console())
+
+
+@command()
+@click.argument("query")
+@click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table.")
+@settings_option
+def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
+    """Run a DuckDB QUERY on the published database, read-only; of long results the first and last rows.
+
+    Example: segmentation sql "from latest_segments"
+    """
+    settings = settings_in_force(settings_path)
+    import duckdb
+
+    from segmentation_assets.store import published
+
+    with published.reading(settings.data_dir) as database:
+        try:
+            result = database.sql(query)
+        except duckdb.Error as error:
+            raise published.PublishError(f"The query failed: {error}") from error
+        if result is None:
+            return
+        if as_csv:
+            _write_csv(result)
+        else:
+            result.show(max_rows=MOST_ROWS, max_width=new_console().width)
+            sys.stdout.flush()
+
+
+@command()
+@click.argument("target", type=click.Path(path_type=Path))
+@settings_option
+def export(target: Path, settings_path: Path | None) -> None:
+    """Copy every table, order lines too, as native tables into one new DuckDB file TARGET."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.store import published
+
+    rows = published.export(settings.data_dir, target)
+    size = f"{counted(len(rows), 'table')}, {counted(sum(rows.values()), 'row')}, {target.stat().st_size / 1e6:,.0f} MB"
+    new_console().print(f"{target}: {size}", highlight=False)
+
+
+@command()
+def settings() -> None:
+    """Print every setting, its default, what is allowed, and what it does, as a Markdown table."""
+    from segmentation_assets.settings import reference
+
+    click.echo(reference.markdown())
+
+
+def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
+    """Write to standard output by way of a pipe: the engine would empty a file that output is appended to."""
+    into, out_of = os.pipe()[::-1]
+
+    def write() -> None:
+        try:
+            result.write_csv(f"/dev/fd/{into}")
+        finally:
+            os.close(into)
+
+    with ThreadPoolExecutor(1) as other, os.fdopen(out_of, "rb") as lines:
+        writing = other.submit(write)
+        shutil.copyfileobj(lines, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        writing.result()

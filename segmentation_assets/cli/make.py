@@ -1,0 +1,140 @@
+"""Commands that make snapshots: run, rollback."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from segmentation_assets.cli.terminal import command, commands, known, new_console, progress_bar, settings_in_force, settings_option, span
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.vocabulary import counted
+
+if TYPE_CHECKING:
+    from segmentation_assets.cli.runs import Plan
+
+
+@command()
+@click.option("--snapshot", metavar="DATE", help="Make this snapshot, whatever was made before.")
+@click.option("--all", "every", is_flag=True, help="Make every snapshot that is not up to date.")
+@click.option("--from", "start", metavar="DATE", help="Make the snapshots from this one on.")
+@click.option("--to", "end", metavar="DATE", help="... up to this one.")
+@click.option("--force", is_flag=True, help="Make them again even where they are up to date.")
+@settings_option
+def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, settings_path: Path | None) -> None:
+    """Make snapshots through Dagster, publish them, and print the segments of the last one."""
+    if every and (start or end):
+        raise click.UsageError("--all is every snapshot, and --from and --to are some of them: leave one out.")
+    if sum((snapshot is not None, every, bool(start or end))) != 1:
+        raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import runs
+
+    keys = runs.existing_keys()
+    wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
+    planned = runs.plan(settings, wanted, again=force or snapshot is not None)
+    console = new_console()
+    if planned.current:
+        console.print(
+            f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).", highlight=False
+        )
+    if planned.describe:
+        console.print(
+            f"Warning: {span(planned.describe)} never ran. {'It is' if len(planned.describe) == 1 else 'They are'} described first; "
+            f"without segments at {planned.describe[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+        )  # fmt: skip
+    _run_all(planned, console, settings)
+    later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
+    if later:
+        console.print(
+            commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
+            highlight=False,
+        )
+    _show_last(settings, wanted[-1], console, warned=bool(planned.run))
+
+
+@command()
+@click.argument("version", required=False)
+@click.option("--snapshot", metavar="DATE", help="From this snapshot on; default: the latest published.")
+@click.option("--withdraw", is_flag=True, help="Take back what was asked for at that snapshot.")
+@settings_option
+def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings_path: Path | None) -> None:
+    """Put the model VERSION in force again from a snapshot on, and make the published snapshots from there again.
+
+    `segmentation models` lists the versions.
+    """
+    if (version is None) != withdraw:
+        raise click.UsageError("Say which model: rollback VERSION, or rollback --withdraw.")
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import runs
+    from segmentation_assets.store import models, published
+
+    made = runs.made_before(settings)
+    if not made:
+        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+    key, console = known(snapshot, made) if snapshot else made[-1], new_console()
+    before = models.rollbacks(settings.data_dir).get(key)
+    if withdraw and before is None:
+        raise click.ClickException(f"Nobody has pointed back at {key}; there is nothing to take back.")
+    models.roll_back(settings.data_dir, key, version)
+    try:
+        planned = runs.plan(settings, [k for k in made if k >= key], again=False)
+        _run_all(planned, console, settings)
+    except BaseException:
+        models.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
+        raise
+    _show_last(settings, key, console, warned=planned.run == [key])
+
+
+def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
+    import dagster as dg
+
+    from segmentation_assets.cli import runs
+    from segmentation_assets.defs.instance import prepare_instance
+
+    prepare_instance(settings)
+    with dg.DagsterInstance.get() as instance, progress_bar(console) as bar:
+        task = bar.add_task("", total=None, step="starting")
+        began, count = time.monotonic(), len(planned.run)
+
+        def stepped(step: str, ended: int, total: int) -> None:
+            bar.update(task, completed=ended, total=total, step=step)
+
+        if count:
+            bar.update(task, description=f"{planned.run[0]} (1 of {count})")
+        for number, outcome in enumerate(runs.carry_out(planned, instance, stepped), 1):
+            seconds, began = time.monotonic() - began, time.monotonic()
+            bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
+            if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
+                bar.console.print(f"  warnings: {', '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
+            for warning in outcome.warnings if number == count else []:
+                bar.console.print(f"  warning: {commands(warning)}", highlight=False, markup=False)
+            if number < count:
+                bar.update(
+                    task, description=f"{planned.run[number]} ({number + 1} of {count})", completed=0, step="waiting for its features"
+                )
+
+
+def _show_last(settings: Settings, key: str, console: Console, warned: bool) -> None:
+    from segmentation_assets.cli import summary
+    from segmentation_assets.report import report
+    from segmentation_assets.store.published import DATABASE
+
+    summary.show(summary.read(settings.data_dir, key), console, warned)
+    database = settings.data_dir / DATABASE
+    shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
+    console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)
+    if (page := report.file(settings.data_dir, key)).exists():
+        console.print(
+            f"Report:   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}", highlight=False, soft_wrap=True
+        )
+    next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
+    console.print(next_steps, highlight=False, soft_wrap=True)
+
+
+def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:
+    first, last = known(start, keys) if start else keys[0], known(end, keys) if end else keys[-1]
+    if first > last:
+        raise click.ClickException(f"--from {first} is after --to {last}; swap them.")
+    return [key for key in keys if first <= key <= last]

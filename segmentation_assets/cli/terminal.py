@@ -1,0 +1,118 @@
+"""What the commands share: the settings in force, how they print, and errors as one plain message."""
+
+import datetime as dt
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from segmentation_assets.settings.loading import (
+    DEFAULT_SETTINGS_FILE,
+    SETTINGS_VARIABLE,
+    Settings,
+    SettingsError,
+    load_settings,
+    settings_file,
+)
+
+WIDTH_WITHOUT_TERMINAL = 132
+NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)")
+
+
+class PlainCommand(click.Command):
+    """A command whose errors are one message and exit code 1, with a traceback only under --debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _plain_errors():
+            return super().invoke(ctx)
+
+
+command = partial(click.command, cls=PlainCommand)
+settings_option = click.option(
+    "--settings", "settings_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file; default: segmentation.yaml."
+)
+
+
+def settings_in_force(path: Path | None) -> Settings:
+    """The settings in force, whose data folder has a layout that this version knows."""
+    from segmentation_assets.store import layout
+
+    settings = loaded(path)
+    layout.require_current(settings.data_dir)
+    return settings
+
+
+def loaded(path: Path | None) -> Settings:
+    """The settings in force; definitions that are loaded after this use the same file."""
+    if path is not None:
+        os.environ[SETTINGS_VARIABLE] = str(path.resolve())
+    elif not os.environ.get(SETTINGS_VARIABLE) and settings_file() != DEFAULT_SETTINGS_FILE:  # the project's, so that Dagster finds some
+        click.echo(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Say which with --settings FILE.", err=True)
+    return load_settings()
+
+
+def commands(text: str) -> str:
+    """Commands to type next, with the settings file that this one was given."""
+    context = click.get_current_context(silent=True)
+    path = context.params.get("settings_path") if context else None
+    if path is None:
+        return text
+    return NEXT_COMMAND.sub(lambda found: f"segmentation {found[1]} --settings {shlex.quote(str(path))}", text)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar with the task's description, how much is done, the time and the field `step`; it goes away at the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[step]}"))
+    return Progress(*columns, console=console, transient=True)
+
+
+def known(key: str, keys: list[str]) -> str:
+    """The key, if it is one of `keys`; ClickException naming the nearest where it is not."""
+    if key in keys:
+        return key
+    try:
+        day = dt.date.fromisoformat(key)
+    except ValueError:
+        raise click.ClickException(f"{key} is not a date; write it as {keys[-1]}. Snapshots go from {keys[0]} to {keys[-1]}.") from None
+    nearest = min(keys, key=lambda k: abs(dt.date.fromisoformat(k) - day))
+    raise click.ClickException(f"There is no snapshot {key}. They go from {keys[0]} to {keys[-1]}; the nearest is {nearest}.")
+
+
+def span(keys: list[str]) -> str:
+    """The first and the last key."""
+    return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+
+
+def new_console() -> Console:
+    """As wide as the terminal; of a fixed width where output goes elsewhere."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Any error as one message and exit code 1; its traceback only with --debug."""
+    try:
+        yield
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        raise click.ClickException(commands(error.message)) from error
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if click.get_current_context().find_root().obj:
+            raise
+        expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
+        message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
+        raise click.ClickException(commands(message)) from error
