@@ -19,6 +19,7 @@ test: lint types unit  ## what CI runs
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/lint-imports
 
 types: $(INSTALLED)

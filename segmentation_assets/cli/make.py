@@ -42,7 +42,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     if planned.describe:
         console.print(
             f"Warning: {span(planned.describe)} never ran. {'It is' if len(planned.describe) == 1 else 'They are'} described first; "
-            f"without segments at {planned.describe[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+            f"without segments at {planned.describe[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
         )  # fmt: skip
     _run_all(planned, console, settings)
     later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]

@@ -34,7 +34,7 @@ class Summary:
     standing: str
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
     missing: list[str]  # which rows did not come, a sentence each
-    foretold: dict[str, float]  # what the segments of the snapshot before said of the spend since; nothing where there are none
+    forward: dict[str, float]  # how much of the spend since the segments of the snapshot before explain; empty without such
 
 
 def read(data_dir: Path, key: str) -> Summary:
@@ -79,7 +79,7 @@ def read(data_dir: Path, key: str) -> Summary:
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
         weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
-        missing=missing, foretold={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+        missing=missing, forward={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ _MOVES = """
 
 
 def show(summary: Summary, console: Console, warned: bool = False) -> None:
-    """Print the summary as tables; `warned`: without the rows that did not come, which the reader was told."""
+    """Print the summary as tables; `warned`: without the warnings of missing rows, which the reader has seen."""
     for sentence in () if warned else summary.missing:
         console.print(f"Warning: {sentence}", highlight=False, style="yellow")
     if summary.segments.empty:
@@ -139,8 +139,8 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
             "counts as found again, below 0.60 as dissolved).",
             highlight=False,
         )
-    if "forward_spend_gain_low" in summary.foretold:
-        console.print(_foretold(summary), highlight=False)
+    if "forward_spend_gain_low" in summary.forward:
+        console.print(_forward(summary), highlight=False)
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
@@ -176,12 +176,11 @@ def _drift(summary: Summary) -> Iterator[str]:
         yield f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}"
 
 
-def _foretold(summary: Summary) -> str:
-    """What came true of the segments, as a sentence."""
-    of = summary.foretold
+def _forward(summary: Summary) -> str:
+    """How much of the spend since the segments explain, as a sentence."""
+    of = summary.forward
     return (
-        f"What the segments of {summary.before} foretold of the spend since: "
-        f"{of['forward_spend_eta_squared']:.0%} of how customers differ, "
+        f"The segments of {summary.before} explain {of['forward_spend_eta_squared']:.0%} of the differences in spend since, "
         f"the RFM grid {of['forward_spend_eta_squared_rfm_grid']:.0%} (gain {of['forward_spend_gain'] * 100:+.1f} points, 95% interval "
         f"{of['forward_spend_gain_low'] * 100:+.1f} to {of['forward_spend_gain_high'] * 100:+.1f})."
     )

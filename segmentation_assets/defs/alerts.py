@@ -78,7 +78,7 @@ def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """One sensor for runs that succeeded and one for those that failed; both run by themselves where an address is configured.
 
-    Each remembers the last run it looked at, so an event is told once. They look at all code locations because Dagster
+    Each remembers the last run it looked at, so that each event is reported once. They look at all code locations because Dagster
     counts runs of the command line to none, and would leave them out.
     """
     status = dg.DefaultSensorStatus.RUNNING if settings.alerts.url_variables else dg.DefaultSensorStatus.STOPPED

@@ -17,7 +17,7 @@ from segmentation_assets.atomic import replacing
 SECTIONS: dict[str, dict[str, str]] = {
     "Segments": {
         "segment_centres": "What the typical customer of each segment does, in the units of the features.",
-        "segment_map": "Customers on the two directions in which they differ most: what has no valley between is a cut, not a gap.",
+        "segment_map": "Customers on the two directions in which they differ most; segments without a gap between them cut a continuum.",
         "flow": "Where customers went since the snapshot before.",
         "bridge": "Why the revenue of each segment changed since the snapshot before.",
     },

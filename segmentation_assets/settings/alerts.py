@@ -20,7 +20,7 @@ class Alerts(Section):
         description="Names of environment variables that each hold one Apprise URL, such as [ALERT_SLACK]; none: nothing is sent. "
         "See docs/alerts.md.",
     )
-    events: tuple[Event, ...] = Field(EVENTS, min_length=1, description=f"What is told: {', '.join(EVENTS)}.")
+    events: tuple[Event, ...] = Field(EVENTS, min_length=1, description=f"What is reported: {', '.join(EVENTS)}.")
     link: str = Field(
         "http://127.0.0.1:3000", pattern=r"^https?://[^@\s]+$", description="Address of Dagster's page, for the links in messages."
     )

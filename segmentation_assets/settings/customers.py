@@ -27,7 +27,7 @@ class Features(Section):
 
     @property
     def with_subjects(self) -> tuple[str, ...]:
-        """Event types whose subjects are told apart: campaigns and the responses to them."""
+        """Event types whose subjects matter: campaigns and the responses to them."""
         return (self.campaign_event, *self.response_events)
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     drift: Drift = Field(Drift(), description="When change is flagged.")
     retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
-    alerts: Alerts = Field(Alerts(), description="Who is told of drift, failures and promoted models.")
+    alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
 
     @model_validator(mode="before")
     @classmethod

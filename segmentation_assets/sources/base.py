@@ -1,6 +1,6 @@
 """What every source shares: the protocol, its error, and how rows are cut to a window.
 
-A source maps, and never judges: rows that cannot be used are told apart in `core.cleaning`, so that none is lost here.
+A source maps, and never judges: rows that cannot be used are set aside by cleaning, so that none is lost here.
 """
 
 import datetime as dt

@@ -168,7 +168,7 @@ def _selecting_all(remote: Any, name: str, schema: str) -> str:
 
 
 def _duckdb_table(remote: Any, query: str) -> ir.Table:
-    """A query's rows, of whatever types; Ibis does not know all of them, and asks DuckDB 2 about queries in a way that is gone."""
+    """A query's rows, of whatever types; Ibis does not know all of them, and asks about queries in a way that DuckDB 2 no longer has."""
     relation = remote.con.sql(query)
     if relation is None:
         raise SourceError("query: is not a SELECT, so that it gives no rows. Write one that does.")

@@ -17,7 +17,7 @@ MOST_TITLES, WIDEST_TITLE = 3, 2  # rows above a header, and cells of one: a nam
 AS_WIDE = 0.8  # share of the rows that have as many cells as their header
 FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is no column's name
 DELIMITERS = (",", ";", "\t", "|")
-SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line by which Excel is told the delimiter
+SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line that tells Excel the delimiter
 NO_TEXT = re.compile(rf"[{VISIBLE_NUL}\x01-\x08\x0e-\x1f]")
 
 

@@ -22,7 +22,7 @@ FLAGS = {
     "rounded_id": "Warning: ids were rounded in {rows}, because a program took them for numbers: floats beyond 2^53, or written like "
     "7.1E+12. Different ids may have become equal. Export ids as text",
 }
-"""Columns of kept rows that mark those worth a look, and what a person is told of them."""
+"""Columns of kept rows that mark those worth a look, and what `check` says about them."""
 
 SKIPPED = "skipped"  # the note that says why nothing was taken from a file
 FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of a row, and its place in it from 0
@@ -78,7 +78,7 @@ def worth_a_look(kept: Sequence[Kept]) -> list[str]:
 
 
 def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:
-    """The rows of some files, each with its source and its row number, which are told by where it is kept."""
+    """The rows of some files, each with its source and its row number, which follow from where it is kept."""
     sources = pa.table({FILE: [file.rows_file for file in kept], "source_file": [file.source for file in kept]})
     rows = numbered(engine.scan([Path(file.rows_file) for file in kept], hive_partitioning=False, **{FILE: True, PLACE: True}))
     return rows.left_join(ibis.memtable(sources), FILE).drop(FILE, f"{FILE}_right")

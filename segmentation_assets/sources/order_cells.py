@@ -100,7 +100,7 @@ def _expression(expression: Any, rows: SourceRows, cells: Cells, where: str) -> 
 def counted_once(rows: ir.Table) -> ir.Table:
     """Canonical order lines whose amounts are their order's: each stays on the order's first row that has one, and is 0.00 on the others.
 
-    An order is told by its id and its customer. A negative amount, such as a refund under the same id, is counted once by
+    An order is identified by its id and its customer. A negative amount, such as a refund under the same id, is counted once by
     itself. Rows without an order id stay as they are.
     """
     known = rows.order_id.notnull() & (rows.order_id.strip() != "")

@@ -14,7 +14,7 @@ _told: contextvars.ContextVar[Told | None] = contextvars.ContextVar("told", defa
 
 @contextlib.contextmanager
 def told_to(told: Told) -> Iterator[None]:
-    """Whatever is read within is told of."""
+    """Report the progress of whatever is read within."""
     token = _told.set(told)
     try:
         yield
@@ -23,7 +23,7 @@ def told_to(told: Told) -> Iterator[None]:
 
 
 def through(things: Sequence[T], what: str) -> Iterator[T]:
-    """The things one after the other; each is told of when the next is asked for."""
+    """The things one after the other, each reported when the next is asked for."""
     told = _told.get()
     for done, thing in enumerate(things):
         if told:

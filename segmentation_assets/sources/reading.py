@@ -29,7 +29,7 @@ from segmentation_assets.sources.rows import FileRows, SourceRows
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
 TOLD = "told_numbers"  # the table of the numbers of one column of it
 PART = "__part"  # which of several files a row is of
-SAMPLE_OF_EACH = 500  # rows of each of several files by which it is told what columns hold; of one file, guessing.SAMPLE
+SAMPLE_OF_EACH = 500  # rows of each of several files that show what columns hold; of one file, guessing.SAMPLE
 CURRENT = "current_file"  # the view of the file that is being read, which the statements for all files are over
 
 

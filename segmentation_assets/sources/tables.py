@@ -113,7 +113,7 @@ class TablesSource:
         found: dict[str, list[Kept]] = {}
         for position, (place, table) in enumerate(zip(places, tables, strict=True)):
             kept = self._taken(entity, table, window, position)
-            # Two tables may name files of the same name, in different folders; their rows must be told apart.
+            # Two tables may name files of the same name, in different folders; their rows must not be confused.
             kept = [replace(file, source=f"{file.source} (table {position + 1})") if file.source in taken else file for file in kept]
             taken |= {file.source for file in kept}
             found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
@@ -141,7 +141,7 @@ class TablesSource:
 
 
 def _place(table: SourceTable) -> str:
-    """What a table is told by when its columns are compared from snapshot to snapshot, wherever its folder is."""
+    """A name for a table that stays when its folder moves, for comparing its columns from snapshot to snapshot."""
     if isinstance(table, Database):
         return table.table or table.query or table.url
     return ", ".join(Path(pattern).name for pattern in table.patterns)

@@ -32,7 +32,7 @@ SEGMENT_TRANSITIONS = Contract(
         required("customers", "int64", "Customers who moved (or stayed, where both are the same).", minimum=1),
         required("revenue_before", "float64", "Their spend within the lookback at the previous snapshot."),
         required("revenue_after", "float64", "Their spend within the lookback at this snapshot."),
-        required("customers_by_model", "int64", "Those of them whom the model before would have put elsewhere: the model moved them.", minimum=0),
+        required("customers_by_model", "int64", "Of these, customers whom the previous model would have placed elsewhere: moved by the model, not by their behaviour.", minimum=0),
     ),
     key=("from_segment_id", "to_segment_id"),
 )  # fmt: skip

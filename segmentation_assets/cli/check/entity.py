@@ -51,7 +51,7 @@ class EntityLook:
 
     @classmethod
     def at(cls, name: str, settings: Settings, source: Source, engine: Engine, keys: list[str], scratch: Path) -> "EntityLook":
-        """Read, judge and count the rows of an entity; what is told of its ids is kept in `scratch`.
+        """Read, judge and count the rows of an entity; facts on its ids are kept in `scratch`.
 
         Raises:
             SourceError: the source cannot be read.

@@ -22,7 +22,7 @@ LARGE_SHARE = 0.05  # of all orders, from which on an id may stand for nobody
 TIMES_OTHERS = 10  # orders of such an id, in those of the average other one: in a small shop anyone has 5%
 FOR_NOBODY = frozenset(
     ("0", "-1", "99999", "999999", "guest", "guests", "anonymous", "anonym", "unknown", "walk-in", "walkin", "cash", "default", "test")
-)  # words that are told whatever the others have
+)  # words that are reported whatever the others have
 SEVERAL = 3
 
 

@@ -271,7 +271,7 @@ def _with_identifiers(rows: ir.Table, rules: Cleaning) -> ir.Table:
 
 
 def _trimmed(text: ir.StringValue) -> ir.StringValue:
-    """Without what is invisible around it; most texts have none, and are told by their first and last character at a fifth of the cost."""
+    """Without what is invisible around it; most texts have none, which their first and last character show at a fifth of the cost."""
     last = text.right(1)
     plain = (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
     return ibis.ifelse(plain, text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))

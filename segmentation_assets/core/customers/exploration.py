@@ -149,7 +149,7 @@ def feature_correlations(
 
     A constant feature correlates with nothing and its pairs are left out. Of a redundant pair, `take_out` is the one that does not
     enter the clustering; else the one of more such pairs; else the one that goes more with all the others, so that the one kept adds
-    more; else the one declared later. Who takes out all of these is left with no redundant pair.
+    more; else the one declared later. Removing all of them leaves no redundant pair.
 
     Args:
         in_model: features that enter the clustering.
@@ -241,7 +241,7 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
     """Spend within the lookback by each level of each attribute, over active customers, missing as a level of its own.
 
     `eta_squared` is the share of the variance of log spend that lies between the attribute's levels (Pearson 1905), among
-    customers for whom it is known: those of whom nothing is known mostly differ in being known less. Many levels of few customers
+    customers for whom it is known: customers without attributes would form a group by themselves. Many levels of few customers
     differ by chance alone; `epsilon_squared` (Kelley 1935) is what is left of it without that, and 0 where nothing is.
     """
     known = {"customer_id", "status", *(feature.name for feature in declared)}

@@ -266,7 +266,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "campaigns_received", ENGAGEMENT, lambda m: number(m.campaigns_received.fill_null(0)),
-        "Campaigns received within the lookback, told apart by the event's subject.", "campaigns",
+        "Different campaigns received within the lookback, by the event's subject.", "campaigns",
         "is written to often", "is hardly written to", **COUNT, required=True, transform="log", lineage=("customer_event_activity.subject",),
     ),
     Feature(

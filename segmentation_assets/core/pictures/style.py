@@ -3,7 +3,7 @@
 Belongs here: what pictures of any theme need. Those of features are in `features`, of orders and revenue in `orders`,
 of the model in `model`, of who moved in `movement`. Each function there draws a table that SQL can query, already
 aggregated, and its title says what there is to see in it. Colours are those of Okabe and Ito (2008), scales are cividis or blue to red
-through grey (vlag): all can be told apart by the colour-blind, and in print. Grey means that nothing is known.
+through grey (vlag): the colour-blind can distinguish them all, also in print. Grey means that nothing is known.
 
 matplotlib and seaborn are imported where they are used: they take a second that most runs should not pay.
 """

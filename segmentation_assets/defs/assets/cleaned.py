@@ -21,7 +21,7 @@ GROUP = "clean"
 def transactions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_transactions: ir.Table
 ) -> ir.Table:
-    """Exact money (decimal), returns told apart, an order id and a category for every line."""
+    """Exact money (decimal), returns marked, an order id and a category for every line."""
     judged = cleaning.judged_transactions(raw_transactions, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
     return judged.kept()

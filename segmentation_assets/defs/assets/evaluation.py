@@ -1,4 +1,4 @@
-"""Evaluate: how good the model in force is on the customers of this snapshot, and what its segments foretold."""
+"""Evaluate: how good the model in force is on the customers of this snapshot, and how much of the spend since its segments explain."""
 
 import dagster as dg
 import numpy as np
@@ -37,7 +37,7 @@ def evaluation_metrics(
     customer_segments: pd.DataFrame,
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Indices, stability and sizes on this snapshot, per segment too; and what the segments before said of the window since."""
+    """Indices, stability and sizes on this snapshot, per segment too; and how much of the window since the segments before explain."""
     model, ask = model_from_rows(segmentation_model), selection_settings(settings)
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))

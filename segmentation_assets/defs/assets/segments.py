@@ -66,7 +66,7 @@ def segment_transitions(
     customer_features: pd.DataFrame,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Customers and revenue that moved since the previous snapshot, with those who entered or left, and whom the model moved."""
+    """Customers and revenue that moved since the previous snapshot, who entered or left, and whom a change of model moved."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
     moved = movement.transitions(before, now)
     if len(before):
