@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from segmentation_assets.core.pictures import style
+from segmentation_assets.core.pictures import PICTURES, style
 from segmentation_assets.defs.table import OUTPUT
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
@@ -22,7 +22,9 @@ FILE = "file: "  # before the name of a picture, in metadata
 
 
 def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"]) -> None:
-    """Draw, unless the settings say not to; keep the PNG, and show it with the asset."""
+    """Draw a declared picture, unless the settings say not to; keep the PNG, and show it with the asset."""
+    if name not in PICTURES:
+        raise LookupError(f"The picture {name} is not declared. Say where it is drawn, with @shown(...), what the report says of it.")
     if not settings.exploration.pictures:
         return
     content = style.png(draw())

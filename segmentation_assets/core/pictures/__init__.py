@@ -1,1 +1,6 @@
-"""Pictures, drawn from tables."""
+"""Pictures, drawn from tables. `PICTURES` has every one of them, as it is declared where it is drawn."""
+
+from segmentation_assets.core.pictures import features, model, movement, orders
+from segmentation_assets.core.pictures.style import PICTURES, Section
+
+__all__ = ["PICTURES", "Section", "features", "model", "movement", "orders"]

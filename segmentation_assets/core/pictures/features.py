@@ -18,6 +18,7 @@ from segmentation_assets.core.pictures.style import (
     UNKNOWN,
     VERMILION,
     WIDTH,
+    Section,
     amount,
     cut,
     drawn,
@@ -25,6 +26,7 @@ from segmentation_assets.core.pictures.style import (
     heading_height,
     percent,
     short,
+    shown,
     titled,
 )
 from segmentation_assets.vocabulary import Status, counted
@@ -42,6 +44,8 @@ LEAST_CELL = 0.21  # inches of a cell that can hold a number
 MOST_NAMED = 8  # redundant pairs named beside the heatmap
 
 
+@shown("distributions_transformed", Section.FEATURES, "The same features on the scale on which they would enter the clustering.")
+@shown("distributions_raw", Section.FEATURES, "How each feature is distributed, and for whom it is missing.")
 @drawn("How each feature is distributed")
 def distributions(
     title: str, bins: pd.DataFrame, summary: pd.DataFrame, units: Mapping[str, str], scale: str, changed: Sequence[str] = ()
@@ -122,6 +126,7 @@ def _mark_missing(ax: "Axes", share: float) -> None:
         ax.text(1, 0.97, said, transform=ax.transAxes, ha="right", va="top", fontsize=7.5, color="#8a5a00")
 
 
+@shown("missingness", Section.FEATURES, "Which values are missing, and for whom.")
 @drawn("Which values are missing")
 def missingness(title: str, table: pd.DataFrame) -> "Figure":
     """Heatmap of the share of customers without a value, by status; features that are never missing are counted, not shown."""
@@ -164,6 +169,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     return figure
 
 
+@shown("outliers", Section.FEATURES, "Where customers lie far from the others.")
 @drawn("Where the outliers are", "There are no numeric features.")
 def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Figure":
     """Share of customers beyond a modified z-score of 3.5, by feature, and beside it how far the values reach."""
@@ -207,6 +213,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     return figure
 
 
+@shown("correlations", Section.FEATURES, "Which features move together; of those that say the same, one is enough.")
 @drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""

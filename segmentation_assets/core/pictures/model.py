@@ -22,10 +22,12 @@ from segmentation_assets.core.pictures.style import (
     INK,
     MUTED,
     SEGMENT_COLOURS,
+    Section,
     amount,
     empty,
     heading_height,
     percent,
+    shown,
     styled,
     titled,
 )
@@ -52,6 +54,7 @@ _WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k
 MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 
 
+@shown("indices_over_k", Section.CHOICE, "How every clustering that was tried fares on every index, by number of segments.")
 @styled()
 def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings) -> "Figure":
     """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
@@ -89,6 +92,7 @@ def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings)
     return figure
 
 
+@shown("silhouettes", Section.CHOICE, "How well customers sit in their segment.")
 @styled()
 def silhouette_plot(
     points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int
@@ -124,6 +128,7 @@ def silhouette_plot(
     return figure
 
 
+@shown("stability", Section.CHOICE, "How well each segment is found again when customers are drawn anew.")
 @styled()
 def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> "Figure":
     """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
@@ -150,6 +155,11 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
     return figure
 
 
+@shown(
+    "segment_map",
+    Section.SEGMENTS,
+    "Customers on the two directions in which they differ most; segments without a gap between them cut a continuum.",
+)
 @styled()
 def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
     """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
@@ -214,11 +224,13 @@ def dendrogram(tree: WardTree, k: int) -> "Figure":
     return figure
 
 
+@shown("dendrogram", Section.CHOICE, "How Ward's tree joins customers, and where it is cut.")
 def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
     """Ward's tree of `points` (n, d), with its cut at k."""
     return dendrogram(Ward().tree(points, seed), k)
 
 
+@shown("k_distance_curve", Section.CHOICE, "How far customers are from their neighbours, and the radius that DBSCAN reads off it.")
 def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> "Figure":
     """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
     min_samples = settings.min_samples or max(5, 2 * points.shape[1])
@@ -252,6 +264,7 @@ def has_numeric_centres(model: PrototypeModel) -> bool:
     return any(isinstance(column, NumericColumn) and column.scale > 0 for column in model.preprocessor.columns_)
 
 
+@shown("segment_centres", Section.SEGMENTS, "What the typical customer of each segment does, in the units of the features.")
 @styled()
 def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
     """Cluster centres: colour in spreads from the average customer, text in customer units.

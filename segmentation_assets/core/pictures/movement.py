@@ -13,7 +13,21 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.feature_catalog import MONEY
 from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT, RETURNED
-from segmentation_assets.core.pictures.style import BLUE, GRID, INK, MUTED, VERMILION, WIDTH, drawn, percent, segment_colours, short, titled
+from segmentation_assets.core.pictures.style import (
+    BLUE,
+    GRID,
+    INK,
+    MUTED,
+    VERMILION,
+    WIDTH,
+    Section,
+    drawn,
+    percent,
+    segment_colours,
+    short,
+    shown,
+    titled,
+)
 from segmentation_assets.core.segments.movement import COMPONENTS, NEW
 from segmentation_assets.vocabulary import counted
 
@@ -31,6 +45,7 @@ Block = int | str  # a segment id, NEW or LEFT
 Written = tuple[float, float, float]  # middle and half width of a text
 
 
+@shown("flow", Section.SEGMENTS, "Where customers went since the snapshot before.")
 @drawn("Where customers went")
 def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = ()) -> "Figure":
     """Alluvial picture: a column of segments per snapshot, as high as their customers, with ribbons for those who stayed or moved.
@@ -218,6 +233,7 @@ def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour
     return edge + side * half, middle, half
 
 
+@shown("bridge", Section.SEGMENTS, "Why the revenue of each segment changed since the snapshot before.")
 @drawn("What changed the revenue of each segment")
 def bridge_waterfalls(
     title: str, bridge: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = (), currency: str = MONEY

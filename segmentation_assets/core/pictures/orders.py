@@ -21,11 +21,13 @@ from segmentation_assets.core.pictures.style import (
     MUTED,
     UNKNOWN,
     VERMILION,
+    Section,
     cut,
     drawn,
     empty,
     percent,
     short,
+    shown,
     titled,
 )
 from segmentation_assets.vocabulary import counted
@@ -49,6 +51,7 @@ PALE = 0.35  # opacity of what counts less
 FEW = 30  # customers; quartiles of fewer are drawn pale
 
 
+@shown("seasonality", Section.ORDERS, "When customers order: weekday by hour, and month by month.")
 @drawn("When customers order", "There are no orders yet.")
 def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) -> "Figure":
     """Weekday by hour, and orders and revenue by month; months that the data cover in part are pale."""
@@ -146,6 +149,7 @@ def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, c
     ax.tick_params(axis="x", length=0)
 
 
+@shown("cohorts", Section.ORDERS, "Who comes back, and what they bring, by the time of the first order.")
 @drawn("Who comes back", "There are no orders yet.")
 def cohorts(title: str, table: pd.DataFrame, cadence: str, currency: str) -> "Figure":
     """Heatmaps of the share of each cohort that orders again, and of what it spends per customer, by windows since its first order."""
@@ -236,6 +240,7 @@ def _in_cell(value: float, largest: float) -> str:
     return f"{value:.1f}" if largest < 10 else f"{value:.0f}"
 
 
+@shown("revenue_concentration", Section.ORDERS, "How much of the revenue the best customers bring.")
 @drawn("How few customers bring how much", "Nobody spent anything within the lookback.")
 def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -> "Figure":
     """Pareto curve: share of revenue brought by the best x% of buyers."""
@@ -280,6 +285,7 @@ def _best(part: int, point: pd.Series, buyers: int) -> str:
     return f"the top {part}% of customers" if exact else f"the top {int(point['customers'])} of {counted(buyers, 'customer')}"
 
 
+@shown("categories", Section.ORDERS, "What is bought, and by how many.")
 @drawn("What customers buy", "Nobody bought anything within the lookback.")
 def categories(title: str, table: pd.DataFrame) -> "Figure":
     """Share of purchases, and of customers who buy it, by category; small categories are one bar."""
@@ -326,6 +332,7 @@ def _name(category: object) -> str:
     return text.capitalize() if text.isupper() and len(text) > 3 else text
 
 
+@shown("attributes", Section.ORDERS, "What is known of customers, against what they spend.")
 @drawn("Who spends how much", f"No attribute to compare: the source has none of two to {MOST_LEVELS_COUNTED} levels.")
 def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     """Median and middle half of spend by level of each attribute; attributes that tell most about spend come first."""

@@ -12,7 +12,9 @@ import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Draw = TypeVar("Draw", bound=Callable[..., "Figure"])
 INK, MUTED, GRID, UNKNOWN = "#1f2933", "#6b7682", "#e3e7eb", "#cdd3d9"
 LEAST_SHARE = 0.005  # rounds to 1%
 LINE, HEADLINE = 152, 95  # letters of a subtitle, and of a title, that fit across
@@ -32,6 +35,36 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True, "axes.grid": False, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 100,
 }  # fmt: skip
+
+
+class Section(StrEnum):
+    """Headings of the report, in its order."""
+
+    SEGMENTS = "Segments"
+    ORDERS = "Orders and revenue"
+    FEATURES = "Features of customers"
+    CHOICE = "How the model was chosen"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where a picture stands in the report, and what is said of it there."""
+
+    section: Section
+    caption: str
+
+
+PICTURES: dict[str, Shown] = {}  # by name, in the order of their declaration
+
+
+def shown(name: str, section: Section, caption: str) -> Callable[[Draw], Draw]:
+    """Declare the picture that a function draws: its name, and its section and caption in the report."""
+
+    def declare(draw: Draw) -> Draw:
+        PICTURES[name] = Shown(section, caption)
+        return draw
+
+    return declare
 
 
 def segment_colours(ids: Iterable[int]) -> dict[int, str]:
