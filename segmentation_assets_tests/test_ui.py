@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -36,8 +36,8 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def served(data_dir: Path, *arguments: str) -> Iterator[str]:
-    """The address of `segmentation ui` running on `data_dir`."""
+def served(data_dir: Path, *arguments: str, stop: signal.Signals = signal.SIGINT) -> Iterator[str]:
+    """The address of `segmentation ui` running on `data_dir`, which ends cleanly at the signal `stop`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -63,11 +63,12 @@ def served(data_dir: Path, *arguments: str) -> Iterator[str]:
     try:
         until(answers, "serving the UI")
         yield address
+        process.send_signal(stop)
+        assert process.wait(timeout=30) == 130
+        said = (data_dir / "ui.log").read_text()
+        assert said.endswith("Stopped by you. Start it again: segmentation ui\n") and "Traceback" not in said
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         log.close()
 
@@ -134,7 +135,7 @@ schedule: {{enabled: true, hour: {soon.hour}, minute: {soon.minute}}}
 """)
     out = tmp_path / "out"
     out.mkdir()
-    with served(out, "--settings", str(settings)):
+    with served(out, "--settings", str(settings), stop=signal.SIGTERM):
         until((out / "segmentation.duckdb").exists, "publishing by the schedule")
     with duckdb.connect(str(out / "segmentation.duckdb"), read_only=True) as database:
         published = database.execute("SELECT snapshot_date, sum(customers) FROM segments GROUP BY ALL").fetchall()

@@ -1,14 +1,24 @@
 """Commands around the data folder and Dagster's page: ui, instance, upgrade."""
 
 import os
-import shutil
+import signal
+import socket
+import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from segmentation_assets.cli.terminal import command, loaded, settings_in_force, settings_option
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, settings_file
+
+HOST = "127.0.0.1"
+PORTS_TRIED, LAST_PORT = 20, 65_535
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_STOP = 0.2, 10
+QUIET = "ignore:Function `dev_command` is superseded"  # by a program that is not installed with Dagster itself
+STOPPED = 130  # exit code of what a person interrupted
 
 
 @command()
@@ -21,6 +31,7 @@ def ui(port: int, settings_path: Path | None) -> None:
 
     from segmentation_assets.defs.instance import prepare_instance
 
+    _require_free(port)
     home = prepare_instance(settings)
     load_dotenv(Path.cwd() / ".env")  # such as passwords; what is set already stays
     os.environ[SETTINGS_VARIABLE] = str(settings_file().resolve())
@@ -28,12 +39,48 @@ def ui(port: int, settings_path: Path | None) -> None:
         os.environ[DATA_DIR_VARIABLE] = str(settings.data_dir)
     # Dagster lets the `.env` of its working folder win over the environment, and with it another instance than this one.
     os.chdir(home)
-    dagster = shutil.which("dagster", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if dagster is None:
-        raise click.ClickException("The program `dagster` is not on the PATH. Install the package again: make install")
     workspace = Path(__file__).resolve().parents[2] / "workspace.yaml"
     location = ["--workspace", str(workspace)] if workspace.exists() else ["--module-name", "segmentation_assets.definitions"]
-    os.execv(dagster, [dagster, "dev", *location, "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606  # no shell, fixed arguments
+    _serve([sys.executable, "-W", QUIET, "-m", "dagster", "dev", *location, "--host", HOST, "--port", str(port)])
+
+
+def _require_free(port: int) -> None:
+    """ClickException that names the next free port, where something listens on this one."""
+    for candidate in range(port, min(port + PORTS_TRIED, LAST_PORT + 1)):
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free
+            with suppress(OSError):
+                free.bind((HOST, candidate))
+                break
+    else:
+        raise click.ClickException(f"Ports {port} to {candidate} of {HOST} are in use. Choose another: segmentation ui --port N")
+    if candidate != port:
+        raise click.ClickException(
+            f"Port {port} of {HOST} is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port {candidate}"
+        )
+
+
+def _serve(program: list[str]) -> None:
+    """Run the program until it ends or a person stops it; then it and all that it has started end within seconds.
+
+    It gets a session of its own, so that Ctrl-C reaches it alone, which ends its parts one after the other, rather than each of them.
+    """
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the program starts, which would go on to ignore what is ignored here
+        signal.signal(number, lambda *_: stopped.set())
+    page = subprocess.Popen(program, start_new_session=True)  # noqa: S603  # no shell, fixed arguments
+    while page.poll() is None and not stopped.wait(SECONDS_BETWEEN_LOOKS):
+        pass
+    if page.poll() is None:
+        page.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            page.wait(SECONDS_TO_STOP)
+    with suppress(ProcessLookupError):  # whatever is left of it
+        os.killpg(page.pid, signal.SIGKILL)
+    if stopped.is_set():
+        click.echo("Stopped by you. Start it again: segmentation ui", err=True)
+        raise click.exceptions.Exit(STOPPED)
+    raise click.ClickException(f"Dagster's page ended by itself (exit code {page.returncode}); its last lines above say why.")
 
 
 @command()

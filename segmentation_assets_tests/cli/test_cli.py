@@ -1,5 +1,6 @@
 """The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -183,3 +184,14 @@ def test_what_init_writes_for_a_month_of_orders_runs(tmp_path: Path) -> None:
     assert "lookback: 1 " in settings.read_text()
     done = segmentation("sql", "--csv", "select count(*), sum(monetary) from customer_features", data_dir=tmp_path / "data")
     assert done.stdout.splitlines()[1] == "5,465.0"
+
+
+def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        done = called("ui", "--port", str(port), data_dir=tmp_path / "data")
+    assert done.exit_code == 1
+    assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port" in done.output
+    assert not (tmp_path / "data").exists()
