@@ -73,7 +73,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         settings = _settings(settings_path)
         from segmentation_assets.cli import runs
 
-        keys = runs.existing_keys()
+        keys = runs.existing_keys(settings)
         wanted = [_known(snapshot, keys)] if snapshot else _between(keys, start, end)
         planned = runs.plan(settings, wanted, again=force or snapshot is not None)
         console = _console()

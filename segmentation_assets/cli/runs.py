@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from segmentation_assets.definitions import defs
-from segmentation_assets.defs import partitions
 from segmentation_assets.defs.instance import PROCESS
+from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
 from segmentation_assets.store import published
@@ -50,13 +50,13 @@ class Outcome:
     warnings: list[str]
 
 
-def existing_keys() -> list[str]:
+def existing_keys(settings: Settings) -> list[str]:
     """Keys of all snapshots that exist by now, oldest first.
 
     Raises:
         RunError: the first one is still to come.
     """
-    keys = partitions.existing_keys(partitions.snapshots)
+    keys = snapshots.existing_keys(settings.snapshots)
     if not keys:
         raise RunError("The first snapshot is still to come; set snapshots.first to an earlier date.")
     return keys
@@ -77,7 +77,7 @@ def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
         current.append(key)
     run = wanted[len(current) :]
     described = set(partition_keys(settings.data_dir / "lake", "customer_features"))
-    earlier = [key for key in existing_keys() if run and key < run[0] and key not in described]
+    earlier = [key for key in existing_keys(settings) if run and key < run[0] and key not in described]
     return Plan(describe=earlier, run=run, current=current)
 
 

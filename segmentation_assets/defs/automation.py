@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from segmentation_assets.defs.instance import ONE_AT_A_TIME, PROCESS
-from segmentation_assets.defs.partitions import existing_keys, snapshots, window_of
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import SourceError, arrivals, open_source
+from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.store import provenance
 from segmentation_assets.store import published as publish
@@ -59,7 +60,7 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="Re-segments the newest snapshot and flags drift.",
     )  # fmt: skip
     def newest_snapshot(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        keys = existing_keys(snapshots, context.scheduled_execution_time)
+        keys = existing_keys(settings.snapshots, context.scheduled_execution_time)
         if not keys:
             return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is still to come.")
         earlier = [key for key in missing(settings, context.scheduled_execution_time) if key < keys[-1]]
@@ -74,7 +75,7 @@ def missing(settings: Settings, now: dt.datetime) -> list[str]:
     """Snapshots that should have been made by `now` and were not: after the latest published one, oldest first. None before the
     first was published, since nobody has asked for history then."""
     published = publish.fingerprints(settings.data_dir)
-    return [key for key in existing_keys(snapshots, now) if published and key > max(published)]
+    return [key for key in existing_keys(settings.snapshots, now) if published and key > max(published)]
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:

@@ -17,9 +17,11 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import cleaning
-from segmentation_assets.defs.partitions import following, snapshots, window_of
+from segmentation_assets.defs.partitions import snapshots
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources import Source, arrivals
+from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.tables import TablesSource

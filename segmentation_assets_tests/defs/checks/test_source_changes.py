@@ -13,10 +13,11 @@ from segmentation_assets.defs import automation
 from segmentation_assets.defs.automation import is_being_made, look_for_changes
 from segmentation_assets.defs.checks.source import no_rows_came_late
 from segmentation_assets.defs.instance import PROCESS
-from segmentation_assets.defs.partitions import LOADED, window_of
+from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import open_source
+from segmentation_assets.sources.base import window_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import ENTITIES
 from segmentation_assets.store.published import publish_snapshot
