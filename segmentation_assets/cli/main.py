@@ -72,6 +72,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     with _plain_errors():
         settings = _settings(settings_path)
         from segmentation_assets.cli import runs
+        from segmentation_assets.store import published
 
         keys = runs.existing_keys(settings)
         wanted = [_known(snapshot, keys)] if snapshot else _between(keys, start, end)
@@ -81,13 +82,15 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
             console.print(
                 f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({_span(planned.current)}).", highlight=False
             )
-        if planned.describe:
+        for sentence in planned.why:
+            console.print(f"Made again: {sentence}.", highlight=False)
+        if planned.features:
             console.print(
-                f"Warning: {_span(planned.describe)} never ran. {'It is' if len(planned.describe) == 1 else 'They are'} described first; "
-                f"without segments at {planned.describe[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+                f"Warning: {_span(planned.features)} never ran, so the features of {'it' if len(planned.features) == 1 else 'them'} are made first; "
+                f"without segments at {planned.features[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
             )  # fmt: skip
         _run_all(planned, console, settings)
-        later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
+        later = [key for key in published.keys(settings.data_dir) if planned.run and key > planned.run[-1]]
         if later:
             console.print(
                 _commands(f"Later snapshots ({_span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
@@ -106,7 +109,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
         from segmentation_assets.cli import show as summary
         from segmentation_assets.store import published
 
-        keys = sorted(published.fingerprints(settings.data_dir))
+        keys = published.keys(settings.data_dir)
         if not keys:
             raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
         summary.show(summary.read(settings.data_dir, _known(snapshot, keys) if snapshot else keys[-1]), _console())
@@ -141,7 +144,7 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
         from segmentation_assets.store import models as archive
         from segmentation_assets.store import published
 
-        made = runs.made_before(settings)
+        made = published.keys(settings.data_dir)
         if not made:
             raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
         key, console = _known(snapshot, made) if snapshot else made[-1], _console()
