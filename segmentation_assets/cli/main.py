@@ -86,8 +86,8 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
             console.print(f"Made again: {sentence}.", highlight=False)
         if planned.features:
             console.print(
-                f"Warning: {_span(planned.features)} never ran, so the features of {'it' if len(planned.features) == 1 else 'them'} are made first; "
-                f"without segments at {planned.features[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
+                f"Warning: {_span(planned.features)} never ran. Only features are made of {'it' if len(planned.features) == 1 else 'them'}, "
+                f"first; without segments at {planned.features[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
             )  # fmt: skip
         _run_all(planned, console, settings)
         later = [key for key in published.keys(settings.data_dir) if planned.run and key > planned.run[-1]]
