@@ -33,10 +33,9 @@ import pyarrow.parquet as pq
 
 from segmentation_assets.core.customers import activity, cleaning, features, orders
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
-from segmentation_assets.defs.partitions import following
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.customers import Features
-from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.settings.snapshots import Snapshots, following
 from segmentation_assets.store.lake import Lake, conformed
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS
 from segmentation_assets.tables.contract import Contract

@@ -19,7 +19,7 @@ from segmentation_assets.defs.assets import (
 )
 from segmentation_assets.defs.automation import (
     catch_up_sensor,
-    describe_job,
+    features_job,
     newest_snapshot_schedule,
     segment_job,
     snapshot_job,
@@ -66,7 +66,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
             [raw, cleaned, features, exploration, model, segments, evaluation, profiles, monitoring, application]
         ),
         asset_checks=(*ALL_CHECKS, *SOURCE_CHECKS),
-        jobs=[snapshot_job, describe_job, segment_job],
+        jobs=[snapshot_job, features_job, segment_job],
         schedules=[newest_snapshot_schedule(settings)],
         sensors=[catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
         resources={"settings": dg.ResourceDefinition.hardcoded_resource(settings), "source": source, "lake": lake, IO_MANAGER: lake_io},

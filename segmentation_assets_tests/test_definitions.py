@@ -110,11 +110,11 @@ def test_every_check_across_tables_is_there():
 
 def test_jobs_and_schedules():
     repository = defs.get_repository_def()
-    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {"snapshot", "describe", "segment"}
+    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {"snapshot", "features", "segment"}
     assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {("newest_snapshot", "snapshot")}
 
 
-@pytest.mark.parametrize("job", ["snapshot", "describe", "segment"])
+@pytest.mark.parametrize("job", ["snapshot", "features", "segment"])
 def test_a_snapshot_is_made_in_one_process(job):
     assert defs.resolve_job_def(job).executor_def is dg.in_process_executor
 

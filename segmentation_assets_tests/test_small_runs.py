@@ -201,7 +201,7 @@ def test_a_snapshot_whose_predecessor_never_ran_works_with_a_warning(run):
 
 
 def test_describing_earlier_snapshots_completes_the_history_without_making_snapshots(run):
-    assert run.make(D1, SHOP, job="describe"), run.failure()
+    assert run.make(D1, SHOP, job="features"), run.failure()
     assert run.make(D2, SHOP), run.failure()
     assert "history_is_complete" not in run.failed_checks()
     assert run.ask("SELECT DISTINCT CAST(snapshot_date AS VARCHAR) FROM customer_segments") == [(D2,)]

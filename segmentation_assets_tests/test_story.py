@@ -113,7 +113,7 @@ def test_paths_and_stays_cover_everyone(story):
 
 
 def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, tmp_path):
-    make(tmp_path, D1, D2, D3, D4, job="describe")
+    make(tmp_path, D1, D2, D3, D4, job="features")
     make(tmp_path, D1, D2, D3, D4, job="segment")
     for file in (story / "lake").rglob("*.parquet"):
         assert file.read_bytes() == (tmp_path / file.relative_to(story)).read_bytes(), file

@@ -27,7 +27,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
     from segmentation_assets.cli import summary
     from segmentation_assets.store import published
 
-    keys = sorted(published.fingerprints(settings.data_dir))
+    keys = published.keys(settings.data_dir)
     if not keys:
         raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
     summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())

@@ -30,8 +30,9 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
+    from segmentation_assets.store import published
 
-    keys = runs.existing_keys()
+    keys = runs.existing_keys(settings)
     wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
     planned = runs.plan(settings, wanted, again=force or snapshot is not None)
     console = new_console()
@@ -39,13 +40,15 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         console.print(
             f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).", highlight=False
         )
-    if planned.describe:
+    for sentence in planned.why:
+        console.print(f"Made again: {sentence}.", highlight=False)
+    if planned.features:
         console.print(
-            f"Warning: {span(planned.describe)} never ran. {'It is' if len(planned.describe) == 1 else 'They are'} described first; "
-            f"without segments at {planned.describe[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
+            f"Warning: {span(planned.features)} never ran. Only features are made of {'it' if len(planned.features) == 1 else 'them'}, "
+            f"first; without segments at {planned.features[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
         )  # fmt: skip
     _run_all(planned, console, settings)
-    later = [key for key in runs.made_before(settings) if planned.run and key > planned.run[-1]]
+    later = [key for key in published.keys(settings.data_dir) if planned.run and key > planned.run[-1]]
     if later:
         console.print(
             commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
@@ -70,7 +73,7 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
     from segmentation_assets.cli import runs
     from segmentation_assets.store import models, published
 
-    made = runs.made_before(settings)
+    made = published.keys(settings.data_dir)
     if not made:
         raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
     key, console = known(snapshot, made) if snapshot else made[-1], new_console()

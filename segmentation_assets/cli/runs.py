@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import dagster as dg
 
 from segmentation_assets.definitions import defs
-from segmentation_assets.defs import partitions
 from segmentation_assets.defs.instance import PROCESS
+from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import published
-from segmentation_assets.store.freshness import fingerprints
-from segmentation_assets.store.lake import partition_keys
+from segmentation_assets.store import freshness, published
+from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
@@ -34,11 +33,18 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """Earlier snapshots to describe first, those to make, and those that would come out the same and so are left alone."""
+    """What there is to do.
 
-    describe: list[str]
+    Attributes:
+        features: earlier snapshots that have no features yet, which are made first.
+        run: snapshots to make; current: those that would come out the same and so are left alone.
+        why: sentences on those that were made before and are out of date.
+    """
+
+    features: list[str]
     run: list[str]
     current: list[str]
+    why: list[str]
 
 
 @dataclass(frozen=True)
@@ -50,35 +56,32 @@ class Outcome:
     warnings: list[str]
 
 
-def existing_keys() -> list[str]:
+def existing_keys(settings: Settings) -> list[str]:
     """Keys of all snapshots that exist by now, oldest first.
 
     Raises:
         RunError: the first one is still to come.
     """
-    keys = partitions.existing_keys(partitions.snapshots)
+    keys = snapshots.existing_keys(settings.snapshots)
     if not keys:
         raise RunError("The first snapshot is still to come; set snapshots.first to an earlier date.")
     return keys
 
 
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
-    """What to do for the wanted snapshots.
-
-    A snapshot made before from the same settings and source is left as it is, unless `again`; all after the first that
-    is not are made again, because each builds on the one before.
-    """
-    made = {} if again else published.fingerprints(settings.data_dir)
-    now = fingerprints(settings, open_source(settings), wanted)
-    current: list[str] = []
-    for key in wanted:
-        if made.get(key) != now[key]:
-            break
-        current.append(key)
-    run = wanted[len(current) :]
-    described = set(partition_keys(settings.data_dir / "lake", "customer_features"))
-    earlier = [key for key in existing_keys() if run and key < run[0] and key not in described]
-    return Plan(describe=earlier, run=run, current=current)
+    """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
+    with opened(settings.data_dir) as lake:
+        found = [] if again else freshness.stale(settings, open_source(settings), lake, wanted)
+        have_features = set(lake.keys("customer_features"))
+    run = wanted if again else list(dict.fromkeys(one.snapshot for one in found))
+    earlier = [key for key in existing_keys(settings) if run and key < run[0] and key not in have_features]
+    made = published.keys(settings.data_dir)
+    return Plan(
+        features=earlier,
+        run=run,
+        current=[key for key in wanted if key not in run],
+        why=freshness.sentences([one for one in found if one.snapshot in made]),
+    )
 
 
 def carry_out(planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
@@ -90,24 +93,24 @@ def carry_out(planned: Plan, instance: dg.DagsterInstance, progress: Progress) -
     Raises:
         RunError: a snapshot could not be made; those before it are published.
     """
-    if len(planned.describe + planned.run) == 1:
+    if len(planned.features + planned.run) == 1:
         yield run_partition("snapshot", planned.run[0], instance, progress)
         return
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as ahead:
         try:
-            described = {key: ahead.submit(_describe, key) for key in planned.describe + planned.run}
+            halves = {key: ahead.submit(_features, key) for key in planned.features + planned.run}
             for key in planned.run:
-                for earlier in [k for k in described if k <= key]:
-                    first = described.pop(earlier).result()
+                for earlier in [k for k in halves if k <= key]:
+                    first = halves.pop(earlier).result()
                 second = run_partition("segment", key, instance, progress)
                 yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
         finally:
             ahead.shutdown(cancel_futures=True)
 
 
-def _describe(key: str) -> Outcome:
+def _features(key: str) -> Outcome:
     with dg.DagsterInstance.get() as instance:
-        return run_partition("describe", key, instance, lambda *_: None)
+        return run_partition("features", key, instance, lambda *_: None)
 
 
 def run_partition(job: str, key: str, instance: dg.DagsterInstance, progress: Progress) -> Outcome:
@@ -170,8 +173,3 @@ def _watched(job: dg.JobDefinition, progress: Progress) -> Iterator[dg.JobDefini
         return logger
 
     yield job.with_logger_defs({"progress": progress_logger})
-
-
-def made_before(settings: Settings) -> list[str]:
-    """Keys of the snapshots in the published database, oldest first."""
-    return sorted(published.fingerprints(settings.data_dir))

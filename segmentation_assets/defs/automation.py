@@ -9,32 +9,30 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from segmentation_assets.defs.instance import ONE_AT_A_TIME, PROCESS
-from segmentation_assets.defs.partitions import existing_keys, snapshots, window_of
-from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import SourceError, arrivals, open_source
-from segmentation_assets.sources.tables import TablesSource
-from segmentation_assets.store import provenance
-from segmentation_assets.store import published as publish
-from segmentation_assets.store.lake import Lake
-from segmentation_assets.tables import BY_NAME
+from segmentation_assets.settings.snapshots import existing_keys
+from segmentation_assets.sources import SourceError, open_source
+from segmentation_assets.store import freshness, provenance, published
+from segmentation_assets.store.freshness import Cause, LateRows, Stale
+from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
 
 IN_ORDER = {ONE_AT_A_TIME: "one after the other"}
-DESCRIBING = ("collect", "clean", "features", "exploration")  # groups that need no model
+WHY = "segmentation/why"  # tag of a run that was asked for by a sensor
+FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need no model
 
 snapshot_job = dg.define_asset_job(
     "snapshot", selection=dg.AssetSelection.all(), executor_def=dg.in_process_executor, tags=IN_ORDER,
     description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
-describe_job = dg.define_asset_job(
-    "describe", selection=dg.AssetSelection.groups(*DESCRIBING), executor_def=dg.in_process_executor,
+features_job = dg.define_asset_job(
+    "features", selection=dg.AssetSelection.groups(*FIRST_HALF), executor_def=dg.in_process_executor,
     description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
-    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*DESCRIBING), tags=IN_ORDER,
+    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*FIRST_HALF), tags=IN_ORDER,
     executor_def=dg.in_process_executor,
-    description="The second half of a snapshot that was described: model, evaluate, interpret, check and publish it.",
+    description="The second half of a snapshot that has its features: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 
 
@@ -59,22 +57,24 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="Re-segments the newest snapshot and flags drift.",
     )  # fmt: skip
     def newest_snapshot(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        keys = existing_keys(snapshots, context.scheduled_execution_time)
+        keys = existing_keys(settings.snapshots, context.scheduled_execution_time)
         if not keys:
             return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is still to come.")
-        earlier = [key for key in missing(settings, context.scheduled_execution_time) if key < keys[-1]]
+        earlier = [one for one in missing(settings, context.scheduled_execution_time) if one.snapshot < keys[-1]]
         if earlier:
-            return dg.SkipReason(f"{earlier[0]} was missed or failed; the sensor catch_up makes it and those after it, in order.")
+            return dg.SkipReason(f"{freshness.sentences(earlier)[0]}. The sensor catch_up makes what was missed, in order.")
         return dg.RunRequest(partition_key=keys[-1])
 
     return newest_snapshot
 
 
-def missing(settings: Settings, now: dt.datetime) -> list[str]:
+def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
     """Snapshots that should have been made by `now` and were not: after the latest published one, oldest first. None before the
     first was published, since nobody has asked for history then."""
-    published = publish.fingerprints(settings.data_dir)
-    return [key for key in existing_keys(snapshots, now) if published and key > max(published)]
+    made = published.keys(settings.data_dir)
+    later = [key for key in existing_keys(settings.snapshots, now) if made and key > made[-1]]
+    with opened(settings.data_dir) as lake:
+        return freshness.stale(settings, open_source(settings), lake, later, {Cause.NEVER_MADE, Cause.STOPPED})
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
@@ -106,12 +106,12 @@ def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the oldest missing snapshot, or why there is none at the moment `now`."""
-    due = [key for key in missing(settings, now) if now >= _tick(key, settings) + GRACE]
+    due = [one for one in missing(settings, now) if now >= _tick(one.snapshot, settings) + GRACE]
     if not due:
         return dg.SkipReason("Nothing was missed.")
     if is_being_made(instance):
         return dg.SkipReason("A snapshot is being made.")
-    key = due[0]
+    key = due[0].snapshot
     failed = instance.get_run_records(
         dg.RunsFilter(job_name=snapshot_job.name, tags={"dagster/partition": key}, statuses=[dg.DagsterRunStatus.FAILURE])
     )
@@ -122,14 +122,14 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
         if now < again:
             local = again.astimezone(ZoneInfo(settings.snapshots.timezone))
             return dg.SkipReason(f"{key} failed; it is tried again from {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone} on.")
-    return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key)
+    return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key, tags={WHY: freshness.sentences(due[:1])[0]})
 
 
 def is_being_made(instance: dg.DagsterInstance) -> bool:
     """Whether a run of a snapshot goes on or waits. A run of the command line whose process has ended is recorded as failed."""
     goes_on = False
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        if run.job_name not in {snapshot_job.name, describe_job.name, segment_job.name}:
+        if run.job_name not in {snapshot_job.name, features_job.name, segment_job.name}:
             continue
         host, _, process = run.tags.get(PROCESS, "").rpartition(" ")
         if host == socket.gethostname() and not _is_alive(int(process)):
@@ -159,13 +159,13 @@ CHANGES_INTERVAL = 60  # seconds between two looks at the source
 
 
 def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Notices new and changed source data, and requests the snapshots whose windows changed and those that build on them."""
+    """Notices what has changed in source and lake, and requests the snapshots that it concerns and those that build on them."""
 
     @dg.sensor(
-        name="source_changes", jobs=[snapshot_job, describe_job], minimum_interval_seconds=CHANGES_INTERVAL,
+        name="source_changes", jobs=[snapshot_job, features_job], minimum_interval_seconds=CHANGES_INTERVAL,
         default_status=_sensor_status(settings),
         description="Runs snapshots again whose rows changed at the source after they were made, whose runs were stopped after they "
-        "had collected, and those that build on them.",
+        "had collected, of which the lake has lost a table, and those that build on them.",
     )  # fmt: skip
     def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         return look_for_changes(settings, context.instance, context.cursor)
@@ -175,63 +175,33 @@ def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
     """The requests for what has to be made again, in order, or why there are none. The cursor is what was looked at last."""
-    lake_root, private = settings.data_dir / "lake", settings.data_dir / publish.PRIVATE
+    private = settings.data_dir / published.PRIVATE
     try:
+        source = open_source(settings)
         source_then, _, lake_then = (cursor or "").rpartition("\n")
-        source_now, lake_now = open_source(settings).fingerprint(), provenance.state(lake_root, private)
+        source_now, lake_now = source.fingerprint(), provenance.state(settings.data_dir / "lake", private)
         if (source_then, lake_then) == (source_now, lake_now):
-            return dg.SkipReason("The source has not changed.")
+            return dg.SkipReason("Neither the source nor the lake has changed.")
         if is_being_made(instance):
             return dg.SkipReason("A snapshot is being made.")
-        engine = DuckDBEngine()
-        try:
-            lake = Lake(lake_root, engine)
+        keys, records = published.keys(settings.data_dir), provenance.recorded(private)
+        counting = sorted(key for key in {*keys, *records} if keys and key <= keys[-1])
+        with opened(settings.data_dir) as lake:
             # Where only the lake changed, its rows were collected from the source as it was looked at.
-            found = changed_snapshots(settings, lake) if source_now != source_then else []
-            stopped = provenance.outdated(lake, private)
-            digest = hashlib.sha256(f"{source_now}\n{provenance.contents(lake, private)}".encode()).hexdigest()[:12]
-        finally:
-            engine.close()
+            late = freshness.late_rows(settings, source, lake, records, by_content=True) if source_now != source_then else LateRows()
+            found = freshness.stale(settings, source, lake, counting, freshness.UNASKED, late.found)
+            digest = hashlib.sha256(f"{source_now}\n{provenance.contents(lake, private)}\n{found}".encode()).hexdigest()[:12]
     except SourceError as error:
         return dg.SkipReason(f"The source cannot be read now: {error}")  # such as a file that is still being written
-    published = sorted(publish.fingerprints(settings.data_dir))
-    counting = {key for key in (*published, *provenance.recorded(private)) if published and key <= published[-1]}
-    changed = sorted(counting & {*(one.key for one in found), *stopped})
     cursor = f"{source_now}\n{lake_now}"
-    if not changed:
-        return dg.SensorResult(skip_reason="The source has changed, but no snapshot that was made.", cursor=cursor)
-    tags = {"segmentation/late_rows": f"{sum(one.came for one in found)} came, {sum(one.gone for one in found)} went"}
+    if not found:
+        return dg.SensorResult(skip_reason="Something has changed, but no snapshot that was made.", cursor=cursor)
+    tags = {WHY: "; ".join(freshness.sentences(found))}
     requests = [
-        # Each snapshot knows all that came before it, so those after the earliest that changed are made again too; those that
-        # were only described, so that others could look back on them, are described again.
+        # Those that were only made so far that others could look back on them are made so far again.
         dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=snapshot_job.name, tags=tags)
-        if key in published
-        else dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=describe_job.name, tags=tags | IN_ORDER)
-        for key in sorted(counting)
-        if key >= changed[0]
+        if key in keys
+        else dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=features_job.name, tags=tags | IN_ORDER)
+        for key in dict.fromkeys(one.snapshot for one in found)
     ]
     return dg.SensorResult(requests, cursor=cursor)
-
-
-def changed_snapshots(settings: Settings, lake: Lake) -> list[arrivals.Arrival]:
-    """The snapshots that were collected and whose windows have other rows at the source now.
-
-    Rows of files are compared by their content; those of a database by their number, where it can be asked for that.
-
-    Raises:
-        SourceError: the source cannot be read.
-    """
-    source = open_source(settings)
-    found: list[arrivals.Arrival] = []
-    for entity in provenance.ENTITIES:
-        windows = {key: window_of(key, settings.snapshots) for key in lake.keys(f"raw_{entity}")}
-        before = {key: lake.read(BY_NAME[f"raw_{entity}"], [key]) for key in windows}
-        in_database = isinstance(source, TablesSource) and source.has_databases(entity)
-        counts = arrivals.counts(source, lake.engine, entity, windows) if in_database else None
-        if counts is None:
-            found += arrivals.changed(source, lake.engine, entity, list(windows.items()), before)
-        else:
-            sizes = {key: lake.engine.rows(rows.agg(n=rows.count()))[0]["n"] for key, rows in before.items()}
-            more = {key: counts[key] - size for key, size in sizes.items()}
-            found += [arrivals.Arrival(key, entity, max(n, 0), max(-n, 0)) for key, n in more.items() if n]
-    return found

@@ -1,20 +1,16 @@
 """Snapshot partitions and the ways one snapshot looks at others, each defined once.
 
-A partition key is the as-of date of a snapshot: `2017-06-01` knows everything strictly before that day in the zone of
-`snapshots.timezone`, in which the times of all rows are (see `sources`), so that days need no zone here. Dagster's own
-reading of the key, as the start of a window, is not used anywhere: windows come from `window_of`.
+A partition key is the as-of date of a snapshot (see `settings.snapshots`). Dagster's own reading of it, as the start of a window,
+is not used anywhere: windows come from `sources.base.window_of`.
 """
 
-import datetime as dt
 import warnings
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from segmentation_assets.settings.loading import load_settings
-from segmentation_assets.settings.snapshots import Snapshots
-from segmentation_assets.sources.base import Window
+from segmentation_assets.settings.snapshots import Snapshots, following
 
 # Dagster marks as beta or preview: looking back before the first partition, checks per partition, data versions. Each was
 # tried with the version in constraints.txt, and there is no other way; a warning at every start would help nobody.
@@ -32,28 +28,6 @@ def snapshot_partitions(snapshots: Snapshots) -> dg.TimeWindowPartitionsDefiniti
     if snapshots.cadence == "weekly":  # Dagster counts weekdays from Sunday = 0
         return dg.WeeklyPartitionsDefinition(day_offset=snapshots.first.isoweekday() % 7, **span)
     return dg.DailyPartitionsDefinition(**span)
-
-
-def existing_keys(partitions: dg.TimeWindowPartitionsDefinition, now: dt.datetime | None = None) -> list[str]:
-    """Keys of the snapshots whose day has come by `now` (default: the current time), in the snapshots' zone, oldest first."""
-    now = now or dt.datetime.now(dt.UTC)
-    today = now.astimezone(ZoneInfo(partitions.timezone)).date().isoformat()
-    # With `end_offset=1`, Dagster lists the first snapshot a whole window before its day.
-    return [key for key in partitions.get_partition_keys(current_time=now) if key <= today]
-
-
-def following(day: dt.date, snapshots: Snapshots, steps: int = 1) -> dt.date:
-    """The as-of date `steps` snapshots after `day` (before it, where negative)."""
-    if snapshots.cadence == "monthly":
-        months = day.year * 12 + day.month - 1 + steps
-        return dt.date(months // 12, months % 12 + 1, day.day)
-    return day + dt.timedelta(days=steps * (7 if snapshots.cadence == "weekly" else 1))
-
-
-def window_of(key: str, snapshots: Snapshots) -> Window:
-    """The window that snapshot `key` adds; the first snapshot's reaches back to the beginning of history."""
-    end = dt.date.fromisoformat(key)
-    return Window(start=None if end <= snapshots.first else following(end, snapshots, -1), end=end)
 
 
 def snapshots_between(earlier: str, later: str) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import MONEY
 from segmentation_assets.core.customers.volume import DAYS_OF_WEEK, Volume, judge
-from segmentation_assets.defs.partitions import following
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import following
 
 
 def calendar(settings: Settings) -> Calendar:

@@ -1,7 +1,13 @@
-"""Which snapshots there are, and when they are made."""
+"""Which snapshots there are, when they are made, and the arithmetic of their dates.
+
+A key is the as-of date of a snapshot: `2017-06-01` knows everything strictly before that day in the zone of `snapshots.timezone`,
+in which the times of all rows are (see `sources`), so that days need no zone here.
+"""
 
 import datetime as dt
+from itertools import count, takewhile
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
@@ -31,6 +37,30 @@ class Snapshots(Section):
         if self.last is not None and self.last < self.first:
             raise ValueError(f"last: {self.last} is before first: {self.first}")
         return self
+
+
+def following(day: dt.date, snapshots: Snapshots, steps: int = 1) -> dt.date:
+    """The as-of date `steps` snapshots after `day` (before it, where negative).
+
+    >>> following(dt.date(2024, 2, 15), Snapshots(first=dt.date(2024, 1, 15)), -2).isoformat()
+    '2023-12-15'
+    """
+    if snapshots.cadence == "monthly":
+        months = day.year * 12 + day.month - 1 + steps
+        return dt.date(months // 12, months % 12 + 1, day.day)
+    return day + dt.timedelta(days=steps * (7 if snapshots.cadence == "weekly" else 1))
+
+
+def existing_keys(snapshots: Snapshots, now: dt.datetime | None = None) -> list[str]:
+    """Keys of the snapshots whose day has come by `now` (default: the current time), in the snapshots' zone, oldest first."""
+    today = (now or dt.datetime.now(dt.UTC)).astimezone(ZoneInfo(snapshots.timezone)).date()
+    return keys_until(snapshots, min(today, snapshots.last or today))
+
+
+def keys_until(snapshots: Snapshots, day: dt.date) -> list[str]:
+    """Keys of the snapshots from the first up to `day`, oldest first."""
+    dates = (following(snapshots.first, snapshots, steps) for steps in count())
+    return [date.isoformat() for date in takewhile(lambda date: date <= day, dates)]
 
 
 class Schedule(Section):

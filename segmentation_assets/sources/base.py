@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.engines.base import Engine
+from segmentation_assets.settings.snapshots import Snapshots, following
 
 
 class SourceError(RuntimeError):
@@ -33,6 +34,12 @@ class Window:
 
     start: dt.date | None
     end: dt.date
+
+
+def window_of(key: str, snapshots: Snapshots) -> Window:
+    """The window that snapshot `key` adds; the first snapshot's reaches back to the beginning of history."""
+    end = dt.date.fromisoformat(key)
+    return Window(start=None if end <= snapshots.first else following(end, snapshots, -1), end=end)
 
 
 class Source(Protocol):

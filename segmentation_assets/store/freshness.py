@@ -1,21 +1,237 @@
-"""Which snapshots are as their settings, source and code would make them now."""
+"""Which snapshots must be made, and why.
 
-import hashlib
-from collections.abc import Sequence
-from importlib.metadata import version
+Belongs here: judging what is recorded of each snapshot against the settings, the source and the lake as they are now. Whoever makes
+snapshots, or warns that they are out of date, asks `stale` and words what it finds with `sentences`.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import groupby
 
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import Source
-from segmentation_assets.store import models
-from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.sources import Source, windows
+from segmentation_assets.sources.base import window_of
+from segmentation_assets.sources.tables import TablesSource
+from segmentation_assets.sources.windows import Difference
+from segmentation_assets.store import provenance, published
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.provenance import ENTITIES, Fingerprint, SnapshotRecord
+from segmentation_assets.tables import BY_NAME
+from segmentation_assets.vocabulary import counted
 
 
-def fingerprints(settings: Settings, source: Source, keys: Sequence[str]) -> dict[str, str]:
-    """By snapshot, what changes whenever it may come out differently: with the settings, the source, this package's version and the
-    columns of its tables, such as a feature that was added, and where a person pointed back to an earlier model up to then."""
-    columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
-    relevant = settings.model_dump_json(exclude={"data_dir", "schedule", "alerts"})
-    shared = "\n".join((relevant, source.fingerprint(), version("segmentation-assets"), columns))
-    rollbacks = sorted(models.rollbacks(settings.data_dir).items())
-    stamps = {key: "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key) for key in keys}
-    return {key: hashlib.sha256((shared + stamp).encode()).hexdigest() for key, stamp in stamps.items()}
+class Cause(StrEnum):
+    """Why a snapshot must be made. Those that compare fingerprints are named like their part of a `Fingerprint`."""
+
+    NEVER_MADE = "never made"
+    STOPPED = "stopped"
+    SETTINGS = "settings"
+    SOURCE = "source"
+    TABLES = "tables"
+    VERSION = "version"
+    ROLLBACKS = "rollbacks"
+    UNKNOWN = "unknown"
+    DAMAGED = "damaged"
+    LATE_ROWS = "late rows"
+    EARLIER = "earlier"
+
+
+SENTENCES = {
+    Cause.NEVER_MADE: "it was never made",
+    Cause.STOPPED: "a run of it failed or was stopped",
+    Cause.SETTINGS: "the settings have changed",
+    Cause.SOURCE: "the source has changed",
+    Cause.TABLES: "the columns of tables have changed",
+    Cause.VERSION: "the version of this package has changed",
+    Cause.ROLLBACKS: "a model was put in force again, or that was withdrawn",
+    Cause.UNKNOWN: "the settings, the source or this package have changed",
+    Cause.DAMAGED: "tables are missing in the lake or cannot be read",
+    Cause.LATE_ROWS: "its window has other rows at the source now",
+    Cause.EARLIER: "an earlier snapshot is to be made, or was made again",
+}
+CHANGES = (Cause.SETTINGS, Cause.SOURCE, Cause.TABLES, Cause.VERSION, Cause.ROLLBACKS)
+UNASKED = frozenset({Cause.STOPPED, Cause.DAMAGED, Cause.LATE_ROWS, Cause.EARLIER})
+"""Causes for which snapshots are made again without a person who asks for it."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A snapshot that must be made, and a cause of it; the detail says what has changed, where that is known."""
+
+    snapshot: str
+    cause: Cause
+    detail: str = ""
+
+
+def stale(
+    settings: Settings,
+    source: Source,
+    lake: Lake,
+    keys: Sequence[str],
+    causes: Collection[Cause] = frozenset(Cause),
+    late: Mapping[str, str] | None = None,
+) -> list[Stale]:
+    """Which of the snapshots must be made, and why: a row for each cause, oldest snapshot first.
+
+    Each snapshot builds on those before it, so all after the first that must be made are among them.
+
+    Args:
+        keys: snapshots to judge, oldest first.
+        causes: those to look for; what others would take is not looked at.
+        late: what `late_rows` found, where it was asked.
+    """
+    made = published.fingerprints(settings.data_dir)
+    records = provenance.recorded(settings.data_dir / published.PRIVATE)
+    known = {key: made[key] for key in keys if key in made}
+    looks: tuple[tuple[Collection[Cause], Callable[[], Iterator[Stale]]], ...] = (
+        ({Cause.NEVER_MADE, Cause.STOPPED}, lambda: _unmade(lake, records, [key for key in keys if key not in made])),
+        ({*CHANGES, Cause.UNKNOWN}, lambda: _changed(settings, source, known)),
+        ({Cause.DAMAGED}, lambda: _damaged(lake, known)),
+        ({Cause.LATE_ROWS}, lambda: (Stale(key, Cause.LATE_ROWS, detail) for key, detail in (late or {}).items() if key in keys)),
+        ({Cause.STOPPED, Cause.EARLIER}, lambda: _collected_again(lake, records, known)),
+    )
+    asked = set(causes)
+    found = [one for finds, look in looks if asked & set(finds) for one in look() if one.cause in asked]
+    return sorted(_with_later_ones(found, keys) if Cause.EARLIER in asked else found, key=lambda one: one.snapshot)
+
+
+def _unmade(lake: Lake, records: Mapping[str, SnapshotRecord], keys: Sequence[str]) -> Iterator[Stale]:
+    """Those that were never published; one that was described for a later one to look back on was not stopped."""
+    for key in keys:
+        described = key in records and provenance.is_complete(lake, key)
+        begun = key in records or provenance.is_begun(lake, key)
+        yield Stale(key, Cause.STOPPED if begun and not described else Cause.NEVER_MADE)
+
+
+def _changed(settings: Settings, source: Source, made: Mapping[str, str]) -> Iterator[Stale]:
+    state = source.fingerprint() if made else ""
+    for key, text in made.items():
+        then, now = Fingerprint.read(text), Fingerprint.now(settings, state, key)
+        if then is None and text != provenance.one_hash(settings, state, key):
+            yield Stale(key, Cause.UNKNOWN)
+        elif then is not None:
+            yield from (Stale(key, cause, ", ".join(names)) for cause in CHANGES if (names := _different(then, now, cause)))
+
+
+def _different(then: Fingerprint, now: Fingerprint, part: Cause) -> list[str]:
+    """Names of the things of a part that are not as they were."""
+    before, after = (getattr(fingerprint, part) for fingerprint in (then, now))
+    return sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
+
+
+def _damaged(lake: Lake, made: Mapping[str, str]) -> Iterator[Stale]:
+    """Those of which a table is missing that they were published with, or whose file is cut."""
+    for key, text in made.items():
+        then = Fingerprint.read(text)
+        there = {name for name in BY_NAME if lake.file(name, key).exists()}
+        tables = there | (then.tables.keys() & BY_NAME.keys() if then else set())
+        if lost := sorted(name for name in tables if lake.row_count(name, key) is None):
+            yield Stale(key, Cause.DAMAGED, ", ".join(lost))
+
+
+def _collected_again(lake: Lake, records: Mapping[str, SnapshotRecord], made: Collection[str]) -> Iterator[Stale]:
+    """Those that were made from other raw rows than the lake has, of their own window or of one before. What it has lost is damage."""
+    now = provenance.collected(lake, records)
+    for key in made:
+        if key not in records:
+            continue
+        then, there = (provenance.digests(own) for own in (records[key].own, now.get(key, {})))
+        if any(then.get(entity) != digest for entity, digest in there.items()):
+            yield Stale(key, Cause.STOPPED)
+        elif records[key].before != provenance.before(key, now):
+            yield Stale(key, Cause.EARLIER)
+
+
+def _with_later_ones(found: Sequence[Stale], keys: Sequence[str]) -> list[Stale]:
+    """What was found, without what only follows from it, and every snapshot after the first of them."""
+    first = min((one.snapshot for one in found), default=None)
+    if first is None:
+        return []
+    own = [one for one in found if one.cause != Cause.EARLIER]
+    told = {one.snapshot for one in own}
+    detail = first if first in told else ""
+    return [*own, *(Stale(key, Cause.EARLIER, detail) for key in keys if key >= first and key not in told)]
+
+
+@dataclass(frozen=True)
+class LateRows:
+    """What windows have at the source now beyond what their snapshots were made from.
+
+    Attributes:
+        found: snapshot -> rows that came and went, in words; only where they differ.
+        not_compared: what the source could not be asked for -> why.
+    """
+
+    found: dict[str, str] = field(default_factory=dict)
+    not_compared: dict[str, str] = field(default_factory=dict)
+
+
+def late_rows(settings: Settings, source: Source, lake: Lake, records: Mapping[str, SnapshotRecord], by_content: bool = False) -> LateRows:
+    """Compare the windows of recorded snapshots with the source.
+
+    Args:
+        by_content: read rows of files and compare them with the lake, so that one that was changed in place is seen; else
+            rows are counted, where the source can do that without being read whole.
+
+    Raises:
+        SourceError: the source cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    not_compared = {}
+    for entity in ENTITIES:
+        made = {key: record for key, record in records.items() if entity in record.own}
+        compared = _by_content(settings, source, lake, made, entity) if by_content else _counted(settings, source, lake, made, entity)
+        if isinstance(compared, str):
+            not_compared[entity] = compared
+            continue
+        for key, difference in compared.items():
+            found.setdefault(key, []).extend(_rows_in_words(difference, entity))
+    return LateRows({key: ", ".join(words) for key, words in sorted(found.items())}, not_compared)
+
+
+def _counted(
+    settings: Settings, source: Source, lake: Lake, made: Mapping[str, SnapshotRecord], entity: str
+) -> dict[str, Difference] | str:
+    """Differences in numbers of rows; why there are none, where the source cannot be asked."""
+    if isinstance(source, TablesSource) and not source.is_dated(entity):
+        return "known_at is not mapped, so a record that came may always have been there"
+    now = windows.counts(source, lake.engine, entity, {key: window_of(key, settings.snapshots) for key in made})
+    if now is None:
+        return "it would have to be read whole"
+    more = {key: now[key] - record.own[entity].rows for key, record in made.items()}
+    return {key: Difference(max(n, 0), max(-n, 0)) for key, n in more.items() if n}
+
+
+def _by_content(settings: Settings, source: Source, lake: Lake, made: Mapping[str, SnapshotRecord], entity: str) -> dict[str, Difference]:
+    """Differences in rows; in their number, where a database can be asked for that."""
+    if isinstance(source, TablesSource) and source.has_databases(entity):
+        found = _counted(settings, source, lake, made, entity)
+        if not isinstance(found, str):
+            return found
+    contract = BY_NAME[f"raw_{entity}"]
+    there = [key for key in made if lake.row_count(contract.name, key) is not None]
+    times = {key: window_of(key, settings.snapshots) for key in there}
+    return windows.differences(source, lake.engine, entity, times, {key: lake.read(contract, [key]) for key in there})
+
+
+def _rows_in_words(difference: Difference, entity: str) -> Iterator[str]:
+    noun = entity.removesuffix("s")
+    for sign, number in (("+", difference.came), ("-", difference.gone)):
+        if number:
+            yield f"{sign}{counted(number, noun)}"
+
+
+def sentences(found: Sequence[Stale]) -> list[str]:
+    """A sentence for each run of snapshots with the same causes.
+
+    >>> sentences([Stale("2024-02-01", Cause.SETTINGS, "model"), Stale("2024-03-01", Cause.SETTINGS, "model")])
+    ['2024-02-01 to 2024-03-01: the settings have changed (model)']
+    """
+    causes = {key: "; ".join(map(_sentence, rows)) for key, rows in groupby(found, key=lambda one: one.snapshot)}
+    spans = [(text, [key for key, _ in group]) for text, group in groupby(causes.items(), key=lambda item: item[1])]
+    return [f"{keys[0] if len(keys) == 1 else f'{keys[0]} to {keys[-1]}'}: {text}" for text, keys in spans]
+
+
+def _sentence(one: Stale) -> str:
+    return f"{SENTENCES[one.cause]} ({one.detail})" if one.detail else SENTENCES[one.cause]

@@ -4,7 +4,8 @@ Belongs here: paths and atomic replacement. What the tables hold is in `tables`,
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import beside
 from segmentation_assets.engines.base import Engine
+from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
@@ -39,6 +41,13 @@ class Lake:
 
     def keys(self, table: str) -> list[str]:
         return partition_keys(self.root, table)
+
+    def row_count(self, table: str, key: str) -> int | None:
+        """Rows of a partition, from its footer; None where it is missing or cannot be read."""
+        try:
+            return int(pq.read_metadata(self.file(table, key)).num_rows)
+        except (OSError, pa.ArrowInvalid):
+            return None
 
     def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame) -> "Staged":
         """Compute a partition and write it, in the order of its key, beside where it will be.
@@ -70,6 +79,16 @@ class Lake:
         # A column that came later is empty in partitions that were written before it.
         added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.name not in table.columns}
         return table.mutate(**added) if added else table
+
+
+@contextmanager
+def opened(data_dir: Path) -> Iterator[Lake]:
+    """The lake of a data folder, on an engine of its own."""
+    engine = DuckDBEngine()
+    try:
+        yield Lake(data_dir / "lake", engine)
+    finally:
+        engine.close()
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,75 @@
-"""What each published snapshot was made from: the raw rows of its window and of all windows before, as they were then.
+"""What each published snapshot was made from: settings, source, tables and version, and the raw rows of its window and of those before.
 
-A run that is stopped may leave raw rows in the lake that no published table was made from. What is recorded here, against the
-lake, tells which snapshots have to be made again. Comparing with the source is in `sources.arrivals`.
+A run that is stopped may leave raw rows in the lake that no published table was made from, so what is recorded here stands beside
+the lake. What must be made again is judged in `store.freshness`.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from segmentation_assets.atomic import replacing
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store import models
 from segmentation_assets.store.lake import Lake
+from segmentation_assets.tables import CONTRACTS
 
 FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
+NO_INPUT = {"data_dir", "schedule", "alerts"}  # settings that change no snapshot
 
 
 @dataclass(frozen=True)
-class Rows:
+class Fingerprint:
+    """What a snapshot is made from beside the rows of its window, each thing by its name.
+
+    Attributes:
+        settings: section -> digest; source and version: one entry without a name.
+        tables: contract -> digest of its columns, which change when a feature is added.
+        rollbacks: snapshot -> the model that a person put in force there, up to the snapshot's own date.
+    """
+
+    settings: dict[str, str]
+    source: dict[str, str]
+    tables: dict[str, str]
+    version: dict[str, str]
+    rollbacks: dict[str, str]
+
+    @classmethod
+    def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
+        """The fingerprint that snapshot `key` would have if it were made now from a source with the fingerprint `source`."""
+        return cls(
+            {name: _digest(section) for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()},
+            {"": _digest(source)},
+            {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
+            {"": version("segmentation-assets")},
+            {snapshot: model for snapshot, model in models.rollbacks(settings.data_dir).items() if snapshot <= key},
+        )
+
+    @classmethod
+    def read(cls, text: str) -> "Fingerprint | None":
+        """What `text` wrote; None where version 0.1.0 wrote it, as one hash of all."""
+        return cls(**json.loads(text)) if text.startswith("{") else None
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def one_hash(settings: Settings, source: str, key: str) -> str:
+    """The fingerprint as version 0.1.0 wrote it, to compare with what it left."""
+    columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
+    shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
+    rollbacks = sorted(models.rollbacks(settings.data_dir).items())
+    stamp = "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key)
+    return hashlib.sha256((shared + stamp).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RawFile:
     """The raw rows of an entity in one window, as a file."""
 
     rows: int
@@ -31,105 +79,106 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Made:
+class SnapshotRecord:
     """One snapshot: whether it was published, the raw rows of its own window, and a digest of those of all windows before."""
 
     published: bool
-    own: dict[str, Rows]
+    own: dict[str, RawFile]
     before: str
+
+
+Windows = Mapping[str, Mapping[str, RawFile]]
+"""Snapshot -> entity -> its raw rows."""
 
 
 def remember(lake: Lake, folder: Path, key: str) -> None:
     """Record what the snapshot `key`, which has just been published, was made from."""
-    made = recorded(folder)
+    records = recorded(folder)
     for earlier in _keys(lake):
         # What an earlier snapshot that was only described is made from is what the lake had when its description was complete.
-        if earlier < key and not (earlier in made and made[earlier].published) and _is_complete(lake, earlier):
-            made[earlier] = Made(False, _own(lake, earlier, made), "")
-    made[key] = Made(
-        True, _own(lake, key, made) if _is_complete(lake, key) else {}, _chain({k: one.own for k, one in made.items() if k < key})
-    )
+        if earlier < key and not (earlier in records and records[earlier].published) and is_complete(lake, earlier):
+            records[earlier] = SnapshotRecord(False, _own(lake, earlier, records), "")
+    own = _own(lake, key, records) if is_complete(lake, key) else {}
+    records[key] = SnapshotRecord(True, own, before(key, {k: record.own for k, record in records.items()}))
     with replacing(folder / FILE) as unfinished:
-        unfinished.write_text(json.dumps({k: asdict(one) for k, one in sorted(made.items())}), encoding="utf-8")
+        unfinished.write_text(json.dumps({k: asdict(record) for k, record in sorted(records.items())}), encoding="utf-8")
 
 
-def recorded(folder: Path) -> dict[str, Made]:
+def recorded(folder: Path) -> dict[str, SnapshotRecord]:
     """By snapshot, oldest first, what it was made from; also those that were only described, for a later one."""
     file = folder / FILE
     if not file.exists():
         return {}
     found = json.loads(file.read_text(encoding="utf-8"))
-    return {key: Made(one["published"], {e: Rows(**rows) for e, rows in one["own"].items()}, one["before"]) for key, one in found.items()}
+    return {
+        key: SnapshotRecord(one["published"], {entity: RawFile(**raw) for entity, raw in one["own"].items()}, one["before"])
+        for key, one in found.items()
+    }
 
 
-def outdated(lake: Lake, folder: Path) -> list[str]:
-    """Snapshots that were made from other raw rows than the lake has, of their own window or of one before, oldest first.
+def collected(lake: Lake, records: Mapping[str, SnapshotRecord]) -> dict[str, dict[str, RawFile]]:
+    """The raw rows that the lake has now, of the snapshots that were published or whose description is complete."""
+    counting = [key for key in _keys(lake) if (key in records and records[key].published) or is_complete(lake, key)]
+    return {key: _own(lake, key, records) for key in counting}
 
-    One that was only described is among them where a run of it was stopped.
-    """
-    made = recorded(folder)
-    there = _keys(lake)
-    now = {key: _own(lake, key, made) for key in there if (key in made and made[key].published) or _is_complete(lake, key)}
-    found = []
-    for key, one in made.items():
-        if one.published:
-            replaced = _digests(one.own) != _digests(now.get(key, {}))
-            if replaced or one.before != _chain({k: rows for k, rows in now.items() if k < key}):
-                found.append(key)
-        elif key not in now:
-            found.append(key)
-    return found
+
+def before(key: str, windows: Windows) -> str:
+    """A digest of the raw rows of all windows before the snapshot's own."""
+    return _digest([(earlier, digests(own)) for earlier, own in sorted(windows.items()) if earlier < key])
+
+
+def digests(own: Mapping[str, RawFile]) -> dict[str, str]:
+    """Entity -> digest of its raw rows."""
+    return {entity: raw.digest for entity, raw in own.items()}
 
 
 def state(lake_root: Path, folder: Path) -> str:
-    """Changes whenever rows were collected or a snapshot was published; cheap."""
-    files = [*(file for entity in ENTITIES for file in (lake_root / f"raw_{entity}").glob("snapshot_date=*/*.parquet")), folder / FILE]
-    facts = [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files) if file.exists()]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    """Changes whenever a partition was written or removed, or a snapshot was published; cheap."""
+    files = [*lake_root.glob("*/snapshot_date=*/*.parquet"), folder / FILE]
+    return _digest([f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files) if file.exists()])
 
 
 def contents(lake: Lake, folder: Path) -> str:
     """Changes with the raw rows in the lake and what was made from them, and not by collecting the same rows again."""
-    made = recorded(folder)
-    before = {key: (_digests(one.own), one.before) for key, one in made.items()}
-    parts = [before, {key: _digests(_own(lake, key, made)) for key in _keys(lake)}]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    records = recorded(folder)
+    made = {key: (digests(record.own), record.before) for key, record in records.items()}
+    return _digest([made, {key: digests(_own(lake, key, records)) for key in _keys(lake)}])
+
+
+def is_begun(lake: Lake, key: str) -> bool:
+    """Whether raw rows of the snapshot were collected."""
+    return any(lake.file(f"raw_{entity}", key).exists() for entity in ENTITIES)
+
+
+def is_complete(lake: Lake, key: str) -> bool:
+    """Whether what is made of raw rows was made after they were collected."""
+    raw, made = ([lake.file(table, key) for table in tables] for tables in ([f"raw_{entity}" for entity in ENTITIES], MADE_OF_THEM))
+    if not all(file.exists() for file in (*raw, *made)):
+        return False
+    return max(file.stat().st_mtime_ns for file in raw) <= min(file.stat().st_mtime_ns for file in made)
 
 
 def _keys(lake: Lake) -> list[str]:
     return sorted({key for entity in ENTITIES for key in lake.keys(f"raw_{entity}")})
 
 
-def _is_complete(lake: Lake, key: str) -> bool:
-    """Whether what is made of raw rows was made after they were collected."""
-    collected, made = ([lake.file(table, key) for table in tables] for tables in ([f"raw_{entity}" for entity in ENTITIES], MADE_OF_THEM))
-    if not all(file.exists() for file in (*collected, *made)):
-        return False
-    return max(file.stat().st_mtime_ns for file in collected) <= min(file.stat().st_mtime_ns for file in made)
+def _own(lake: Lake, key: str, records: Mapping[str, SnapshotRecord]) -> dict[str, RawFile]:
+    return dict(_files(lake, key, records[key].own if key in records else {}))
 
 
-def _own(lake: Lake, key: str, made: dict[str, Made]) -> dict[str, Rows]:
-    known = made[key].own if key in made else {}
-    return dict(_files(lake, key, known))
-
-
-def _files(lake: Lake, key: str, known: dict[str, Rows]) -> Iterator[tuple[str, Rows]]:
+def _files(lake: Lake, key: str, known: Mapping[str, RawFile]) -> Iterator[tuple[str, RawFile]]:
     for entity in ENTITIES:
-        file = lake.file(f"raw_{entity}", key)
-        if file.exists():
-            facts, before = file.stat(), known.get(entity)
-            if before is not None and (before.size, before.time) == (facts.st_size, facts.st_mtime_ns):
-                yield entity, before
+        rows = lake.row_count(f"raw_{entity}", key)
+        if rows is not None:
+            file = lake.file(f"raw_{entity}", key)
+            facts, earlier = file.stat(), known.get(entity)
+            if earlier is not None and (earlier.size, earlier.time) == (facts.st_size, facts.st_mtime_ns):
+                yield entity, earlier
             else:
                 with file.open("rb") as opened:
                     digest = hashlib.file_digest(opened, "sha256").hexdigest()
-                yield entity, Rows(pq.read_metadata(file).num_rows, facts.st_size, facts.st_mtime_ns, digest)
+                yield entity, RawFile(rows, facts.st_size, facts.st_mtime_ns, digest)
 
 
-def _chain(windows: dict[str, dict[str, Rows]]) -> str:
-    parts = [(key, _digests(own)) for key, own in sorted(windows.items())]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _digests(own: dict[str, Rows]) -> dict[str, str]:
-    return {entity: rows.digest for entity, rows in own.items()}
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

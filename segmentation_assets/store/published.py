@@ -118,6 +118,11 @@ def fingerprints(data_dir: Path) -> dict[str, str]:
     return {day.isoformat(): fingerprint for day, fingerprint in found}
 
 
+def keys(data_dir: Path) -> list[str]:
+    """Keys of the published snapshots, oldest first."""
+    return sorted(fingerprints(data_dir))
+
+
 def export(data_dir: Path, target: Path) -> dict[str, int]:
     """Copy every table, order lines too, as native tables with their comments into the new file `target`; rows by table.
 

@@ -18,9 +18,8 @@ import pyarrow as pa
 
 from segmentation_assets.core.customers import activity, cleaning, features, orders
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
-from segmentation_assets.defs.partitions import following
 from segmentation_assets.settings.customers import Features
-from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets.settings.snapshots import Snapshots, following
 from segmentation_assets.store.lake import conformed
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
 from segmentation_assets.tables.contract import Contract

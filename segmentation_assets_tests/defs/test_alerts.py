@@ -16,7 +16,6 @@ from segmentation_assets.defs import alerts, messages
 from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.alerts import EVENTS, Alerts
 from segmentation_assets.settings.loading import Settings, SettingsError, load_settings
-from segmentation_assets.store.freshness import fingerprints
 from segmentation_assets_tests.builders import D1, D2, RowsSource, line
 from segmentation_assets_tests.conftest import ROOT
 
@@ -287,11 +286,6 @@ def test_the_remedy_is_named(tmp_path):
         given(tmp_path, "{url_variables: [SEGMENTATION_URL]}")
 
 
-def test_alerts_make_no_snapshot_out_of_date():
-    changed = LOADED.model_copy(update={"alerts": Alerts(url_variables=("ALERT_URL",))})
-    assert fingerprints(changed, DRIFTING, [D1]) == fingerprints(LOADED, DRIFTING, [D1])
-
-
 # The sensors
 
 
@@ -376,7 +370,7 @@ def test_only_the_chosen_events_are_told(platform, receiver):
 
 def test_nothing_is_sent_unless_configured_nor_for_runs_that_make_no_snapshot(platform, receiver):
     silent, describing = platform(url_variables=()), platform()
-    silent.run(D1, BROKEN, job="describe")
+    silent.run(D1, BROKEN, job="features")
     assert silent.tick() + describing.tick() == []
     silent.run(D1, BROKEN)
     assert silent.tick() == []

@@ -9,7 +9,6 @@ from segmentation_assets.definitions import defs
 from segmentation_assets.defs.automation import IN_ORDER, cron, newest_snapshot_schedule, next_to_catch_up
 from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
-from segmentation_assets.store import published as publish
 
 
 def settings(enabled=False, hour=6, **snapshots):
@@ -61,7 +60,7 @@ def test_the_schedule_runs_by_itself_only_where_the_settings_say_so():
 
 def test_the_two_halves_make_a_snapshot_and_the_first_needs_nothing_of_the_second():
     graph = defs.resolve_asset_graph()
-    first, second = (set(defs.resolve_job_def(job).asset_layer.executable_asset_keys) for job in ("describe", "segment"))
+    first, second = (set(defs.resolve_job_def(job).asset_layer.executable_asset_keys) for job in ("features", "segment"))
     assert first | second == set(graph.get_all_asset_keys())
     assert not first & second
     assert {parent for key in first for parent in graph.get(key).parent_keys} <= first
@@ -80,7 +79,7 @@ def published(monkeypatch):
     """The published snapshots are what the test says."""
 
     def say(*keys):
-        monkeypatch.setattr(publish, "fingerprints", lambda _: dict.fromkeys(keys, "x"))
+        monkeypatch.setattr("segmentation_assets.store.published.fingerprints", lambda _: dict.fromkeys(keys, "x"))
 
     return say
 
@@ -148,5 +147,5 @@ def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(publish
 
 def test_a_tick_leaves_missed_snapshots_to_be_made_in_order(published):
     published("2024-02-01")
-    assert tick("2024-04-01 06:00").skip_message.startswith("2024-03-01 was missed or failed; the sensor catch_up makes it")
+    assert tick("2024-04-01 06:00").skip_message == "2024-03-01: it was never made. The sensor catch_up makes what was missed, in order."
     assert [request.partition_key for request in tick("2024-03-01 06:00").run_requests] == ["2024-03-01"]

@@ -19,8 +19,7 @@ from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.reading import connect
-from segmentation_assets.store import freshness
-from segmentation_assets_tests.builders import RowsSource
+from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets_tests.sources.conftest import Opened, opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "'1'"}
@@ -211,8 +210,7 @@ def test_another_zone_makes_everything_again(orders: Any, tmp_path: Path) -> Non
     assert other.source.fingerprint() != fingerprint
     assert not there & {kept.rows_file for kept in other.source.kept("transactions")}
     moved = LOADED.model_copy(update={"snapshots": LOADED.snapshots.model_copy(update={"timezone": "Europe/Amsterdam"})})
-    key = "2024-03-01"
-    assert freshness.fingerprints(LOADED, RowsSource(), [key]) != freshness.fingerprints(moved, RowsSource(), [key])
+    assert Fingerprint.now(LOADED, "", "2024-03-01").settings != Fingerprint.now(moved, "", "2024-03-01").settings
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Amsterdam", "europe/amsterdam", "+01:00", ""])

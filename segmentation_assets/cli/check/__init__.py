@@ -9,9 +9,9 @@ from pathlib import Path
 
 from segmentation_assets.cli.check import advice, identities, snapshots
 from segmentation_assets.cli.check.entity import ENTITIES, EntityLook
-from segmentation_assets.defs import partitions
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings, settings_file
+from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
 from segmentation_assets.vocabulary import counted
 
@@ -32,7 +32,7 @@ def inspect(settings: Settings) -> Findings:
     Raises:
         SourceError: a source cannot be read.
     """
-    keys = partitions.existing_keys(partitions.snapshot_partitions(settings.snapshots))
+    keys = existing_keys(settings.snapshots)
     if not keys:
         return Findings([], ["The first snapshot is still to come; set snapshots.first to an earlier date."])
     lookback = counted(settings.features.lookback, "window")

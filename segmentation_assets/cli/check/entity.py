@@ -13,11 +13,10 @@ from segmentation_assets.cli.check.counts import Counted, Days
 from segmentation_assets.cli.check.identities import Orders
 from segmentation_assets.core.customers import cleaning
 from segmentation_assets.defs.checks.source import attribute_types
-from segmentation_assets.defs.partitions import window_of
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, Window, order_cells
-from segmentation_assets.sources.base import within
+from segmentation_assets.sources.base import window_of, within
 from segmentation_assets.sources.kept import Kept, worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import counted

@@ -11,8 +11,8 @@ from segmentation_assets.cli.check.counts import Counted, Days, by_size
 from segmentation_assets.core.customers.volume import ALWAYS, LOST, Volume
 from segmentation_assets.defs import spans
 from segmentation_assets.defs.checks.source import ColumnsRead
-from segmentation_assets.defs.partitions import following
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.vocabulary import Verdict, counted
 

@@ -1,6 +1,6 @@
 """Windows of time as expressions: which window a day lies in, how many lie between two days, and what a lookback is.
 
-Belongs here: calendar arithmetic that runs in the engine. Partition keys and mappings are in `defs.partitions`.
+Belongs here: calendar arithmetic that runs in the engine. As-of dates are in `settings.snapshots`, mappings in `defs.partitions`.
 """
 
 import datetime as dt

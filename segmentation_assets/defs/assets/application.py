@@ -12,9 +12,9 @@ from segmentation_assets.defs.table import table
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
-from segmentation_assets.store import published as publish
-from segmentation_assets.store.freshness import fingerprints
 from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.provenance import Fingerprint
+from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import SEGMENT_ACTIONS
 
@@ -54,7 +54,7 @@ def published_database(
     Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
     key = context.partition_key
-    published = publish.publish_snapshot(lake, settings.data_dir, key, fingerprints(settings, source, [key])[key])
+    published = publish_snapshot(lake, settings.data_dir, key, Fingerprint.now(settings, source.fingerprint(), key).text())
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),

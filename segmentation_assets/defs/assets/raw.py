@@ -6,10 +6,11 @@ import pandas as pd
 
 from segmentation_assets.core.customers import volume
 from segmentation_assets.defs import spans
-from segmentation_assets.defs.partitions import WITH_USUAL, window_of
+from segmentation_assets.defs.partitions import WITH_USUAL
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
+from segmentation_assets.sources.base import window_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS, SOURCE_VOLUME
 

@@ -17,16 +17,19 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import cleaning
-from segmentation_assets.defs.partitions import following, snapshots, window_of
+from segmentation_assets.defs.partitions import snapshots
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import Source, arrivals
+from segmentation_assets.settings.snapshots import following
+from segmentation_assets.sources import Source
+from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.kept import Kept
 from segmentation_assets.sources.tables import TablesSource
-from segmentation_assets.store import provenance
-from segmentation_assets.store import published as publish
+from segmentation_assets.store import freshness, provenance
+from segmentation_assets.store.freshness import Cause
 from segmentation_assets.store.lake import PART, Lake
 from segmentation_assets.store.provenance import ENTITIES
+from segmentation_assets.store.published import PRIVATE
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.vocabulary import counted
 
@@ -182,7 +185,7 @@ def _kind(kind: dt.DataType) -> str:
 
 def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, str] | None:
     """What the attributes were read as when the snapshot was published; if it never was, in the one before."""
-    published = settings.data_dir / publish.PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
+    published = settings.data_dir / PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
     before = following(datetime.date.fromisoformat(key), settings.snapshots, -1).isoformat()
     files = [file for file in (published, lake.file("raw_customers", before)) if file.exists()]
     return attribute_types(lake.engine.scan(files[:1], hive_partitioning=False)) if files else None
@@ -232,38 +235,21 @@ def no_rows_came_late(
     lake: dg.ResourceParam[Lake],
 ) -> dg.AssetCheckResult:
     """Warn with the rows of each window, and with what to run again."""
-    folder, key = settings.data_dir / publish.PRIVATE, context.partition_key
-    made = {k: one for k, one in provenance.recorded(folder).items() if k <= key}
-    late: dict[str, str] = {}
-    not_compared = {}
-    for entity in ENTITIES:
-        if isinstance(source, TablesSource) and not source.is_dated(entity):
-            not_compared[entity] = "known_at is not mapped, so a record that came may always have been there"
-            continue
-        now = arrivals.counts(source, lake.engine, entity, {k: window_of(k, settings.snapshots) for k in made})
-        if now is None:
-            not_compared[entity] = "it would have to be read whole"
-            continue
-        for k, number in late_rows(now, made, entity).items():
-            told = f"{'+' if number > 0 else '-'}{counted(abs(number), entity.removesuffix('s'))}"
-            late[k] = f"{late[k]}, {told}" if k in late else told
-    found = late | {k: "made from rows that have been replaced" for k in provenance.outdated(lake, folder) if k in made and k not in late}
-    text = "; ".join(f"{k}: {what}" for k, what in sorted(found.items()))
-    if not found and len(not_compared) == len(ENTITIES):
+    records = provenance.recorded(settings.data_dir / PRIVATE)
+    up_to = {key: record for key, record in records.items() if key <= context.partition_key}
+    late = freshness.late_rows(settings, source, lake, up_to)
+    causes = {Cause.LATE_ROWS, Cause.STOPPED, Cause.EARLIER}
+    found = freshness.stale(settings, source, lake, list(up_to), causes, late.found)
+    text = "; ".join(freshness.sentences(found))
+    if not found and len(late.not_compared) == len(ENTITIES):
         text = "Not measured: nothing could be compared with the source."
-    remedy = f". Make them and what builds on them again: segmentation run --from {min(found)} --force" if found else ""
+    remedy = f". Make them again: segmentation run --from {found[0].snapshot} --force" if found else ""
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
         description=text + remedy or None,
-        metadata=found | {f"{entity}, not compared": why for entity, why in not_compared.items()},
+        metadata=late.found | {f"{entity}, not compared": why for entity, why in late.not_compared.items()},
     )
-
-
-def late_rows(now: dict[str, int], made: dict[str, provenance.Made], entity: str) -> dict[str, int]:
-    """Snapshot -> rows that its window has at the source now beyond those it was made from (fewer: negative); only where they differ."""
-    before = {key: one.own[entity].rows for key, one in made.items() if entity in one.own}
-    return {key: now[key] - rows for key, rows in before.items() if now[key] != rows}
 
 
 SOURCE_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (

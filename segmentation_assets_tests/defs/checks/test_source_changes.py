@@ -10,15 +10,17 @@ import pytest
 
 from segmentation_assets.definitions import build
 from segmentation_assets.defs import automation
-from segmentation_assets.defs.automation import is_being_made, look_for_changes
+from segmentation_assets.defs.automation import WHY, is_being_made, look_for_changes
 from segmentation_assets.defs.checks.source import no_rows_came_late
 from segmentation_assets.defs.instance import PROCESS
-from segmentation_assets.defs.partitions import LOADED, window_of
+from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import open_source
+from segmentation_assets.sources.base import window_of
+from segmentation_assets.store.freshness import SENTENCES, Cause
 from segmentation_assets.store.lake import Lake
-from segmentation_assets.store.provenance import ENTITIES
+from segmentation_assets.store.provenance import ENTITIES, Fingerprint
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets_tests.builders import D1, D2, D3, put
@@ -65,7 +67,7 @@ class Shop:
                     put(lake, contract.name, key)
             if stopped or not publish:
                 return None
-            publish_snapshot(lake, self.settings.data_dir, key, "")
+            publish_snapshot(lake, self.settings.data_dir, key, Fingerprint.now(self.settings, source.fingerprint(), key).text())
             check = no_rows_came_late.node_def.compute_fn.decorated_fn
             return check(dg.build_op_context(partition_key=key), self.settings, source, lake).description
         finally:
@@ -104,13 +106,14 @@ def shop(made, tmp_path):
 
 
 BOTH, SECOND = [("snapshot", D1), ("snapshot", D2)], [("snapshot", D2)]
-UNCHANGED = "The source has changed, but no snapshot that was made."
+OTHER, EARLIER = SENTENCES[Cause.LATE_ROWS], SENTENCES[Cause.EARLIER]
+UNCHANGED = "Something has changed, but no snapshot that was made."
 
 
 def test_nothing_is_asked_for_where_nothing_changed(shop):
     first, cursor = shop.look()
     assert first == UNCHANGED
-    assert shop.look(cursor) == ("The source has not changed.", cursor)
+    assert shop.look(cursor) == ("Neither the source nor the lake has changed.", cursor)
 
 
 @pytest.mark.parametrize("what", LATE)
@@ -130,7 +133,8 @@ def test_late_rows_are_counted_at_the_next_snapshot_with_what_to_run(shop):
     shop.add("events", D1)
     shop.add("people", D2)
     assert shop.make(D3) == (
-        f"{D1}: +1 transaction, +1 event; {D2}: +1 customer. Make them and what builds on them again: segmentation run --from {D1} --force"
+        f"{D1}: {OTHER} (+1 transaction, +1 event); {D2}: {OTHER} (+1 customer); {D3}: {EARLIER} ({D1}). "
+        f"Make them again: segmentation run --from {D1} --force"
     )
 
 
@@ -140,8 +144,8 @@ def test_rows_that_a_stopped_run_collected_are_still_counted_and_asked_for(shop)
     shop.make(D1, stopped=True)
     again, after = shop.look(cursor)
     assert again == BOTH
-    replaced = "made from rows that have been replaced"
-    assert shop.make(D3).startswith(f"{D1}: +1 transaction; {D2}: {replaced}; {D3}: {replaced}. Make them")
+    stopped = SENTENCES[Cause.STOPPED]
+    assert shop.make(D3).startswith(f"{D1}: {OTHER} (+1 transaction); {stopped}; {D2} to {D3}: {EARLIER} ({D1}). Make them")
     shop.make(D1)
     assert shop.look(after)[0] == [*SECOND, ("snapshot", D3)]
     shop.make(D2)
@@ -165,13 +169,19 @@ def test_collecting_the_same_rows_again_changes_nothing(shop):
     assert shop.look(cursor)[0] == UNCHANGED
 
 
+def test_a_table_that_the_lake_has_lost_asks_for_its_snapshot(shop):
+    _, cursor = shop.look()
+    (shop.settings.data_dir / "lake" / "segments" / f"snapshot_date={D2}" / "part-0.parquet").unlink()
+    assert shop.look(cursor)[0] == SECOND
+
+
 def test_a_snapshot_that_was_only_described_is_described_again(made, tmp_path):
     shop = Shop(shutil.copytree(made, tmp_path / "shop", ignore=shutil.ignore_patterns("data")))
     shop.make(D1, publish=False)
     shop.make(D2)
     assert shop.look()[0] == UNCHANGED
     shop.add("orders", D1)
-    asked = [("describe", D1), ("snapshot", D2)]
+    asked = [("features", D1), ("snapshot", D2)]
     _, cursor = shop.look()
     assert shop.look()[0] == asked
     shop.make(D1, stopped=True)
@@ -186,9 +196,7 @@ def test_the_sensor_asks_dagster_in_its_own_words(shop):
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance, repository_def=build(shop.settings).get_repository_def())
         requests = sensor.evaluate_tick(context).run_requests
-    assert [(one.job_name, one.partition_key, one.tags["segmentation/late_rows"]) for one in requests] == [
-        ("snapshot", D2, "1 came, 0 went")
-    ]
+    assert [(one.job_name, one.partition_key, one.tags[WHY]) for one in requests] == [("snapshot", D2, f"{D2}: {OTHER} (+1 transaction)")]
 
 
 def test_rows_of_a_database_are_counted_by_the_database(shop):
@@ -206,7 +214,7 @@ def test_rows_of_a_database_are_counted_by_the_database(shop):
     with sqlite3.connect(shop.folder / "shop.db") as database:
         database.execute("insert into orders values ('c', '2024-02-07 00:00:00', 1)")
     assert shop.look()[0] == SECOND
-    assert shop.make(D3).startswith(f"{D2}: +1 transaction. Make them")
+    assert shop.make(D3).startswith(f"{D2}: {OTHER} (+1 transaction); {D3}: {EARLIER} ({D2}). Make them")
 
 
 def run_of(instance, **tags):

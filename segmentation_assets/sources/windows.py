@@ -1,6 +1,9 @@
-"""Rows that came late: what the source has in a snapshot's window now, against what was collected when it was made."""
+"""What a source has in the windows of snapshots now: how many rows, and which came or went since they were collected.
 
-from collections.abc import Mapping, Sequence
+Belongs here: asking the source. What follows for the snapshots is judged in `store.freshness`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
@@ -42,46 +45,42 @@ def _counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, W
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A snapshot whose window has changed at its source since it was collected."""
+class Difference:
+    """Rows that a window has at its source now and that were not collected, and those collected that are gone."""
 
-    key: str
-    entity: str
-    came: int  # rows in the source now that were not collected
-    gone: int  # rows collected that the source no longer has
+    came: int
+    gone: int
 
 
-def changed(
-    source: Source, engine: Engine, entity: str, windows: Sequence[tuple[str, Window]], collected: dict[str, ir.Table]
-) -> list[Arrival]:
-    """The snapshots whose windows differ from what was collected, oldest first.
+def differences(
+    source: Source, engine: Engine, entity: str, windows: Mapping[str, Window], collected: Mapping[str, ir.Table]
+) -> dict[str, Difference]:
+    """By snapshot, how its window differs from what was collected; only where it does.
 
     Rows are compared by their content, each as often as it occurs, so that a row inserted in the middle of a file, which
     moves the numbers of those after it, is one row that came.
 
     Args:
-        windows: snapshots that were collected, with their windows.
-        collected: their raw rows.
+        windows: by the snapshot that adds them.
+        collected: by snapshot, its raw rows.
     """
-    found = []
-    for key, window in windows:
-        now, before = getattr(source, entity)(engine, window), collected[key]
-        if set(now.columns) != set(before.columns):  # customers with other attributes: every one of them is another record
-            sizes = [engine.rows(table.agg(n=table.count()))[0]["n"] for table in (now, before)]
-            found.append(Arrival(key, entity, *sizes))
-            continue
-        counted = _occurrences(now, 1).union(_occurrences(before.select(*now.columns), -1))
-        content = [name for name in counted.columns if name != "times"]
-        difference = counted.group_by(content).agg(times=counted.times.sum())
-        totals = engine.rows(
-            difference.agg(
-                came=ibis.ifelse(difference.times > 0, difference.times, 0).sum().fill_null(0),
-                gone=ibis.ifelse(difference.times < 0, -difference.times, 0).sum().fill_null(0),
-            )
-        )[0]
-        if totals["came"] or totals["gone"]:
-            found.append(Arrival(key, entity, int(totals["came"]), int(totals["gone"])))
-    return found
+    found = {key: _difference(engine, getattr(source, entity)(engine, window), collected[key]) for key, window in windows.items()}
+    return {key: one for key, one in found.items() if one.came or one.gone}
+
+
+def _difference(engine: Engine, now: ir.Table, before: ir.Table) -> Difference:
+    if set(now.columns) != set(before.columns):  # customers with other attributes: every one of them is another record
+        return Difference(*(engine.rows(table.agg(n=table.count()))[0]["n"] for table in (now, before)))
+    counted = _occurrences(now, 1).union(_occurrences(before.select(*now.columns), -1))
+    content = [name for name in counted.columns if name != "times"]
+    times = counted.group_by(content).agg(times=counted.times.sum()).times
+    totals = engine.rows(times.as_table().agg(came=_above_zero(times), gone=_above_zero(-times)))[0]
+    return Difference(int(totals["came"]), int(totals["gone"]))
+
+
+def _above_zero(numbers: ir.IntegerValue) -> ir.IntegerScalar:
+    """The sum of those above zero."""
+    return ibis.ifelse(numbers > 0, numbers, 0).sum().fill_null(0)
 
 
 def _occurrences(rows: ir.Table, sign: int) -> ir.Table:
