@@ -6,11 +6,14 @@ interleaved, on two busy cores). Only the way to a connection differs; where a l
 method, its own way is taken.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
+from dagster import Field, StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
@@ -29,8 +32,14 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Dagster's way to make it from dagster.yaml."""
-        return cls(inst_data=inst_data, **config_value)
+        """Dagster's way to make it from dagster.yaml; without a `base_dir`, as Dagster itself would place it in its home."""
+        folder = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"]) / "history" / "runs")
+        return cls(inst_data=inst_data, base_dir=folder)
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Field]:
+        """Dagster's `base_dir`, which need not be named: a home that names no path can be moved."""
+        return {"base_dir": Field(StringSource, is_required=False)}
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -30,9 +30,11 @@ def ui(port: int, settings_path: Path | None) -> None:
     from dotenv import load_dotenv
 
     from segmentation_assets.defs.instance import prepare_instance
+    from segmentation_assets.store import published
 
     _require_free(port)
     home = prepare_instance(settings)
+    published.settle(settings.data_dir)
     load_dotenv(Path.cwd() / ".env")  # such as passwords; what is set already stays
     os.environ[SETTINGS_VARIABLE] = str(settings_file().resolve())
     if DATA_DIR_VARIABLE in os.environ:

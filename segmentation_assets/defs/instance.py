@@ -1,37 +1,99 @@
 """The Dagster instance: where it lives and how it is configured. It is made once, before anything runs in parallel."""
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import yaml
+from filelock import FileLock
 
+from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.loading import Settings
 
 ONE_AT_A_TIME = "segmentation/order"  # each snapshot builds on the one before: of runs with this tag, one goes on at a time
 PROCESS = "segmentation/process"  # host and number of the process that makes a run of the command line
+CONFIGURATION = "dagster.yaml"
+LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
 def prepare_instance(settings: Settings) -> Path:
-    """Make the instance's folder and configuration where they are missing, and point this process at them.
+    """Make the instance's folder, configuration and databases where they are missing, and point this process at them.
 
     Telemetry is off, at most as many runs go on at once as the machine has cores, and of snapshots one, in order. A
-    configuration that is already there is left as it is, so that it can be edited. `DAGSTER_HOME`, where set, names another
-    place.
+    configuration that is already there is left as it is, so that it can be edited, but for the folder of a log that was
+    moved or copied with it. `DAGSTER_HOME`, where set, names another place.
+
+    Dagster's databases are made under a lock: two processes that make them at once leave them with two versions, which no
+    later one can read.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
-    configuration = home / "dagster.yaml"
-    if not configuration.exists():
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    with FileLock(home / LOCK):
+        _configure(home)
+        found = [home / file for file in DATABASES if (home / file).exists()]
+        for database in found:
+            _keep_one_version(database)
+        if len(found) < len(DATABASES):
+            with dg.DagsterInstance.get() as instance:
+                instance.get_runs_count()
+                instance.all_instigator_state()
+                instance.get_asset_keys()
+    return home
+
+
+def _configure(home: Path) -> None:
+    configuration = home / CONFIGURATION
+    found = yaml.safe_load(configuration.read_text(encoding="utf-8")) if configuration.exists() else None
+    if found is None:
         log = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventLogStorage"}
-        content = {
+        found = {
             "telemetry": {"enabled": False},
             "nux": {"enabled": False},  # no invitation to sign up over the first page
             "concurrency": {
                 "runs": {"max_concurrent_runs": os.cpu_count() or 1, "tag_concurrency_limits": [{"key": ONE_AT_A_TIME, "limit": 1}]}
             },
-            "event_log_storage": {**log, "config": {"base_dir": str(home / "history" / "runs")}},
+            "event_log_storage": {**log, "config": {}},  # in this home, wherever it is moved
         }
-        configuration.write_text(yaml.safe_dump(content), encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home)
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    return home
+    elif not _moved(found, home):
+        return
+    with replacing(configuration) as unfinished:
+        unfinished.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+
+
+def _moved(configuration: dict[str, Any], home: Path) -> bool:
+    """Take out the path of our log where version 0.1.0 wrote one and the home is elsewhere now; whether that was so."""
+    log = configuration.get("event_log_storage", {})
+    folder = log.get("config", {}).get("base_dir")
+    if log.get("class") != "KeptOpenSqliteEventLogStorage" or folder in {None, str(home / "history" / "runs")}:
+        return False
+    if not str(folder).endswith("/dagster/history/runs"):  # a place that a person chose
+        return False
+    del log["config"]["base_dir"]
+    return True
+
+
+def _keep_one_version(database: Path) -> None:
+    """Mend a database that two processes made at once: of two versions that it says it has, the later one is right."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        versions = [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")] if found else []
+        if len(versions) > 1:
+            newest = next((version for version in _versions_of_dagster() if version in versions), versions[0])
+            connection.execute("DELETE FROM alembic_version WHERE rowid <> (SELECT min(rowid) FROM alembic_version)")
+            connection.execute("UPDATE alembic_version SET version_num = ?", [newest])
+
+
+def _versions_of_dagster() -> Iterator[str]:
+    """Versions of the schema of Dagster's databases, newest first."""
+    from alembic.script import ScriptDirectory
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.sql import get_alembic_config
+
+    scripts = ScriptDirectory.from_config(get_alembic_config(sqlite_run_storage.__file__))
+    return (script.revision for script in scripts.walk_revisions())

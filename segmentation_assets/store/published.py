@@ -6,10 +6,11 @@ can block a run. Order lines are not copied: they are views over hard links to t
 """
 
 import datetime as dt
+import filecmp
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER = "publishing", "master.duckdb"
+AS_PUBLISHED = "as_published"  # size and time of the public file as it was published
+PLACE = "place"  # where the data folder was when the views were made, which hold whole paths
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
 
@@ -66,9 +69,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
         with duckdb.connect(str(master)) as connection:
             connection.begin()
             rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in CONTRACTS if not c.bulky}
-            for contract in CONTRACTS:
-                if contract.bulky:
-                    _show(connection, contract, private / contract.name)
+            _show_order_lines(connection, data_dir)
             _remember(connection, key, fingerprint)
             for view, table in LATEST.items():
                 connection.execute(
@@ -79,8 +80,31 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
             snapshots = connection.execute("SELECT count(*) FROM published_snapshots").fetchone()
             connection.execute("CHECKPOINT")
         kept = _replace(master, data_dir / DATABASE)
+        _write_place(data_dir)
         provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
     return Published(data_dir / DATABASE, rows, snapshots[0] if snapshots else 0, kept)
+
+
+def settle(data_dir: Path) -> bool:
+    """Make the views over order lines anew where the folder was moved, copied or restored since; whether that was so.
+
+    Until then they refuse to be read rather than show the lines of the folder that this one was copied from.
+    """
+    private = data_dir / PRIVATE
+    master, public = private / MASTER, data_dir / DATABASE
+    if not master.exists() or _place(data_dir) == _written_place(data_dir):
+        return False
+    with FileLock(private / "lock"):
+        if _place(data_dir) == _written_place(data_dir):
+            return False
+        if public.exists() and not public.with_name(f"{DATABASE}.wal").exists() and filecmp.cmp(master, public, shallow=False):
+            (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, and nobody wrote into it
+        with duckdb.connect(str(master)) as connection:
+            _show_order_lines(connection, data_dir)
+            connection.execute("CHECKPOINT")
+        _replace(master, public)
+        _write_place(data_dir)
+    return True
 
 
 @contextmanager
@@ -99,6 +123,8 @@ def _readable(data_dir: Path) -> Path:
     database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
     if not database.exists():
         raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
+    with suppress(OSError, duckdb.IOException):  # a folder that cannot be written: all but order lines can be read
+        settle(data_dir)
     for file in (database, master):
         try:
             duckdb.connect(str(file), read_only=True).close()
@@ -178,14 +204,43 @@ def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: s
         connection.execute(f"ALTER TABLE {table} ALTER COLUMN {_name(column)} SET DATA TYPE {type_for_all} USING {expression}")
 
 
-def _show(connection: duckdb.DuckDBPyConnection, contract: Contract, folder: Path) -> None:
-    """A view over the published partitions of a bulky table."""
-    files = _text(str(folder / "*" / "*.parquet"))
-    connection.execute(
-        f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
-        f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true)"
+def _show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """Views over the published partitions of bulky tables.
+
+    A view has the whole path of its files. So that a copy of the folder never shows the original's, each looks at where the database
+    lies that it is read from.
+    """
+    places = ", ".join(_text(str(data_dir.resolve() / file)) for file in (DATABASE, Path(PRIVATE) / MASTER))
+    refusal = _text(
+        "Order lines lie beside the database, which was moved or copied. Run a command there first, such as segmentation show: "
     )
-    _comment(connection, contract)
+    here = (
+        f"(SELECT CASE WHEN bool_or(path IN ({places})) THEN true ELSE error({refusal} || string_agg(path, ', ')) END "
+        "FROM duckdb_databases())"
+    )
+    for contract in CONTRACTS:
+        if contract.bulky:
+            files = _text(str(data_dir.resolve() / PRIVATE / contract.name / "*" / "*.parquet"))
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
+                f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
+                f"WHERE {here}"
+            )
+            _comment(connection, contract)
+
+
+def _place(data_dir: Path) -> str:
+    return str(data_dir.resolve())
+
+
+def _written_place(data_dir: Path) -> str:
+    file = data_dir / PRIVATE / PLACE
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def _write_place(data_dir: Path) -> None:
+    with replacing(data_dir / PRIVATE / PLACE) as unfinished:
+        unfinished.write_text(_place(data_dir), encoding="utf-8")
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
@@ -213,7 +268,7 @@ def _link(file: Path, link: Path) -> None:
 
 def _replace(master: Path, database: Path) -> Path | None:
     """Rename a copy of `master` over `database`; set aside what someone wrote into the old one, and say where."""
-    log, mark, kept = database.with_name(f"{database.name}.wal"), master.with_name("as_published"), None
+    log, mark, kept = database.with_name(f"{database.name}.wal"), master.with_name(AS_PUBLISHED), None
     if database.exists() and (log.exists() or _stamp(database) != (mark.read_text() if mark.exists() else "") or _is_held(database)):
         # Someone wrote into the public file, or may yet: after the rename their log would fit no database and block every reader.
         kept = database.with_name(f"segmentation.kept-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.duckdb")

@@ -1,5 +1,6 @@
 """Publishing replaces the database whole, whoever holds it open, and loses nothing that anybody wrote."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -156,6 +157,49 @@ def test_order_lines_are_shown_with_their_snapshot(lake, data_dir):
     make(lake, D2, transactions=[{"customer_id": "b"}])
     lines = "SELECT CAST(snapshot_date AS VARCHAR), customer_id FROM transactions ORDER BY ALL"
     assert ask(data_dir, lines) == [(D1, "a"), (D2, "b")]
+
+
+LINES = "SELECT order_id FROM transactions ORDER BY ALL"
+
+
+def line(order: str) -> dict[str, object]:
+    """A row of the cleaned order lines."""
+    return {"order_id": order}
+
+
+@pytest.mark.parametrize(
+    ("how", "refusal"),
+    [("moved", "No files found"), ("copied", r"which was moved or copied\. Run a command there first, such as segmentation show: .*other")],
+)
+def test_order_lines_of_a_folder_that_was_moved_or_copied_are_its_own(how, refusal, lake, data_dir, tmp_path):
+    make(lake, D1, transactions=[line("original")])
+    other = tmp_path / "other"
+    (shutil.move if how == "moved" else shutil.copytree)(data_dir, other)
+    if how == "copied":
+        make(lake, D1, transactions=[line("changed")])
+    with (
+        duckdb.connect(str(other / publish.DATABASE), read_only=True) as elsewhere,
+        pytest.raises(duckdb.Error, match=refusal),
+    ):
+        elsewhere.sql(LINES).fetchall()
+    assert ask(other, LINES) == [("original",)]
+    with duckdb.connect(str(other / publish.DATABASE), read_only=True) as elsewhere:
+        assert elsewhere.sql(LINES).fetchall() == [("original",)]
+    if how == "copied":
+        assert ask(data_dir, LINES) == [("changed",)]
+    assert not list(other.glob("*.kept-*"))  # copying is no writing
+
+
+def test_what_someone_wrote_into_a_copy_is_set_aside(lake, data_dir, tmp_path):
+    make(lake, D1)
+    other = tmp_path / "other"
+    shutil.copytree(data_dir, other)
+    with duckdb.connect(str(other / publish.DATABASE)) as mine:
+        mine.execute("CREATE TABLE notes AS SELECT 1 AS note")
+    ask(other, NAMES)
+    (kept,) = other.glob("*.kept-*.duckdb")
+    with duckdb.connect(str(kept), read_only=True) as found:
+        assert found.sql("FROM notes").fetchall() == [(1,)]
 
 
 def test_order_lines_made_again_are_not_seen_before_they_are_published(lake, data_dir):
