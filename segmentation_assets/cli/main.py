@@ -86,7 +86,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
             console.print(f"Made again: {sentence}.", highlight=False)
         if planned.features:
             console.print(
-                f"Warning: {_span(planned.features)} never ran. Only features are made of {'it' if len(planned.features) == 1 else 'them'}, "
+                f"Warning: {_span(planned.features)} never ran. Features of {'it' if len(planned.features) == 1 else 'them'} are made "
                 f"first; without segments at {planned.features[-1]}, nobody has a previous segment at {planned.run[0]}.", highlight=False,
             )  # fmt: skip
         _run_all(planned, console, settings)
