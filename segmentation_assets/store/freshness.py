@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
-from segmentation_assets.store import models
+from segmentation_assets.store import archive
 from segmentation_assets.tables import CONTRACTS
 
 
@@ -16,6 +16,6 @@ def fingerprints(settings: Settings, source: Source, keys: Sequence[str]) -> dic
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
     relevant = settings.model_dump_json(exclude={"data_dir", "schedule", "alerts"})
     shared = "\n".join((relevant, source.fingerprint(), version("segmentation-assets"), columns))
-    rollbacks = sorted(models.rollbacks(settings.data_dir).items())
+    rollbacks = sorted(archive.rollbacks(settings.data_dir).items())
     stamps = {key: "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key) for key in keys}
     return {key: hashlib.sha256((shared + stamp).encode()).hexdigest() for key, stamp in stamps.items()}
