@@ -18,8 +18,8 @@ from benchmarks.drift_populations import FEATURES, POPULATIONS, SHIFTS, snapshot
 from segmentation_assets.core.clustering.algorithm import fit_model
 from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
 from segmentation_assets.core.model import drift
+from segmentation_assets.core.model.population import TrainingPopulation, drift_report, training_population
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
-from segmentation_assets.core.model.training import Wanted, remembering
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_203
@@ -27,13 +27,14 @@ ALGORITHMS = ("kmeans", "weighted_kmeans", "ward")
 KINDS = ("numeric", "categorical", "segment_mix", "distance", "joint")
 
 
-def trained(customers: pd.DataFrame, algorithm: str, seed: int) -> SegmentModel:
+def trained(customers: pd.DataFrame, algorithm: str, seed: int) -> tuple[SegmentModel, TrainingPopulation]:
     """Five segments of `customers` on recency, frequency and monetary value, and what training keeps of them."""
-    wanted = Wanted(FEATURES, SelectionSettings(seed=seed), "")
-    clusters = fit_model(customers[list(FEATURES)], FAMILIES[algorithm](wanted.selection).sweep, 5, seed)
+    settings = SelectionSettings(seed=seed)
+    clusters = fit_model(customers[list(FEATURES)], FAMILIES[algorithm](settings).sweep, 5, seed)
     segments = tuple(Segment(c + 1, f"Segment {c + 1}", "steady") for c in range(clusters.k))
     provenance = Provenance("1", "2017-10-01", algorithm, clusters.k, seed, "", len(customers), clusters.k, "trained", "A simulation.")
-    return remembering(SegmentModel(clusters, segments, provenance), customers, wanted)
+    model = SegmentModel(clusters, segments, provenance)
+    return model, training_population(model, customers, settings)
 
 
 def habit_psi(before: pd.Series, now: pd.Series) -> float:
@@ -79,11 +80,11 @@ def repeat(
     if features_only:
         references = [drift.reference_of(name, before[name]) for name in before.columns.drop(["customer_id", "status"])]
         shifts = [(r.kind, r.subject, drift.psi_shift(r, now[r.subject], rule.draws_for(len(references)), rule.seed)) for r in references]
+        found = drift.report(shifts, FEATURES, rule)
     else:
-        model = trained(before, algorithm, int(rng.integers(2**31)))
+        model, population_then = trained(before, algorithm, int(rng.integers(2**31)))
         started = time.perf_counter()
-        shifts = model.shifts(now, rule)
-    found = drift.report(shifts, FEATURES, rule)
+        found = drift_report(model, population_then, now, FEATURES, rule)
     seconds = time.perf_counter() - started
     numeric = [name for name in names if pd.api.types.is_numeric_dtype(before[name])]
     kind = found["kind"].mask(found["kind"] == "feature", np.where(found["subject"].isin(numeric), "numeric", "categorical"))

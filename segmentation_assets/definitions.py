@@ -12,7 +12,6 @@ from segmentation_assets.defs.assets import (
     exploration,
     features,
     model,
-    monitoring,
     profiles,
     raw,
     segments,
@@ -62,9 +61,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
         return LakeIOManager(context.resources.lake)
 
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(
-            [raw, cleaned, features, exploration, model, segments, evaluation, profiles, monitoring, application]
-        ),
+        assets=dg.load_assets_from_modules([raw, cleaned, features, exploration, model, segments, evaluation, profiles, application]),
         asset_checks=(*ALL_CHECKS, *SOURCE_CHECKS),
         jobs=[snapshot_job, features_job, segment_job],
         schedules=[newest_snapshot_schedule(settings)],

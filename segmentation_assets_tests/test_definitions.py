@@ -6,7 +6,7 @@ import yaml
 
 from segmentation_assets.definitions import defs
 from segmentation_assets.defs.instance import ONE_AT_A_TIME, prepare_instance
-from segmentation_assets.defs.partitions import LOADED, snapshots
+from segmentation_assets.defs.partitions import LOADED, PREVIOUS, snapshots
 from segmentation_assets.tables import BY_NAME
 
 GRAPH = {
@@ -36,9 +36,10 @@ GRAPH = {
     "revenue_concentration": {"customer_features"},
     "category_mix": {"customer_category_activity"},
     "attribute_spend": {"customer_features"},
-    "model_candidates": {"customer_features", "segmentation_model"},
     "segmentation_model": {"customer_features", "customer_activity", "segmentation_model"},
-    "model_registry": {"segmentation_model"},
+    "model_candidates": {"customer_features", "customer_activity", "segmentation_model"},
+    "model_registry": {"customer_features", "customer_activity", "segmentation_model"},
+    "drift_report": {"customer_features", "segmentation_model"},
     "customer_segments": {"customer_features", "segmentation_model", "customer_segments"},
     "segment_transitions": {"customer_segments", "customer_features", "segmentation_model"},
     "segment_bridge": {"customer_segments", "customer_features", "segmentation_model"},
@@ -49,7 +50,6 @@ GRAPH = {
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
     "segment_actions": {"segments", "segmentation_model"},
-    "drift_report": {"segmentation_model"},
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
@@ -63,6 +63,22 @@ ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.reso
 
 def test_the_assets_and_what_each_is_made_from():
     assert {name: {key.path[-1] for key in node.parent_keys} for name, node in ASSETS.items()} == GRAPH
+
+
+MADE_WITH_THE_MODEL = ("segmentation_model", "drift_report", "model_candidates", "model_registry")
+
+
+def test_what_is_made_with_the_model_is_made_from_the_model_before():
+    graph, model = defs.resolve_asset_graph(), dg.AssetKey("segmentation_model")
+    assert {graph.get_partition_mapping(dg.AssetKey(name), model) for name in MADE_WITH_THE_MODEL} == {PREVIOUS}
+    assert graph.get_partition_mapping(dg.AssetKey("customer_segments"), model) != PREVIOUS
+
+
+def test_the_tables_of_the_model_are_made_together_and_say_so():
+    assert {ASSETS[name].assets_def for name in MADE_WITH_THE_MODEL} == {ASSETS["drift_report"].assets_def}
+    assert not ASSETS["drift_report"].assets_def.can_subset
+    told = "One step makes segmentation_model, drift_report, model_candidates and model_registry. First comes drift"
+    assert all(told in ASSETS[name].description for name in MADE_WITH_THE_MODEL)
 
 
 def test_publishing_waits_for_every_table():

@@ -141,8 +141,7 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
     with _plain_errors():
         settings = _settings(settings_path)
         from segmentation_assets.cli import runs
-        from segmentation_assets.store import models as archive
-        from segmentation_assets.store import published
+        from segmentation_assets.store import archive, published
 
         made = published.keys(settings.data_dir)
         if not made:

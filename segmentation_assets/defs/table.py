@@ -3,6 +3,8 @@
 import datetime as dt
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -20,6 +22,22 @@ PREVIEW_ROWS = 5
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
+@dataclass(frozen=True)
+class Made:
+    """A table among several that one function makes together.
+
+    Attributes:
+        made_from: the tables that it is made from; of those that are made with it, only partitions of earlier snapshots can be.
+        how: how it came about, as Dagster shows it.
+    """
+
+    contract: Contract
+    group: str
+    kinds: set[str]
+    made_from: tuple[str, ...]
+    how: str
+
+
 def table(
     contract: Contract, *, group: str, ins: Mapping[str, dg.AssetIn] | None = None, kinds: set[str] | None = None
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -30,30 +48,72 @@ def table(
     """
 
     def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key)}
-        if contract.lineage:
-            metadata["dagster/column_lineage"] = _column_lineage(contract)
         return dg.asset(
             name=contract.name,
-            description=f"{contract.description}\n\n{compute.__doc__ or ''}".strip(),
+            description=_description(contract, compute.__doc__ or ""),
             group_name=group,
             kinds=kinds or {"duckdb", "parquet"},
             partitions_def=snapshots,
             io_manager_key=IO_MANAGER,
-            metadata=metadata,
+            metadata=_metadata(contract),
             ins=ins,
-            check_specs=[
-                dg.AssetCheckSpec(
-                    CHECK,
-                    asset=contract.name,
-                    blocking=True,
-                    partitions_def=snapshots,
-                    description="Types, keys, missing values and ranges are as the table's contract says.",
-                )
-            ],
-        )(_written_and_checked(contract, compute))
+            check_specs=[_check_spec(contract)],
+        )(_written_and_checked({OUTPUT: contract}, compute))
 
     return decorate
+
+
+def tables(
+    *made: Made, name: str, ins: Mapping[str, dg.AssetIn] | None = None
+) -> Callable[[Callable[..., Mapping[str, Any]]], dg.AssetsDefinition]:
+    """Decorate a function as the assets that fill several tables in one step; it returns each under its name, and its docstring,
+    which each of them shows, says in what order they come about.
+
+    As `table`, but all are checked before any takes its place, and rows that break one contract leave all partitions as they were.
+    """
+
+    def decorate(compute: Callable[..., Mapping[str, Any]]) -> dg.AssetsDefinition:
+        names = [one.contract.name for one in made]
+        together = f"One step makes {', '.join(names[:-1])} and {names[-1]}. {compute.__doc__ or ''}"
+        return dg.multi_asset(
+            name=name,
+            outs={
+                one.contract.name: dg.AssetOut(
+                    description=_description(one.contract, f"{one.how}\n\n{together}"),
+                    group_name=one.group,
+                    kinds=one.kinds,
+                    io_manager_key=IO_MANAGER,
+                    metadata=_metadata(one.contract),
+                )
+                for one in made
+            },
+            ins=ins,
+            internal_asset_deps={one.contract.name: {dg.AssetKey(source) for source in one.made_from} for one in made},
+            partitions_def=snapshots,
+            check_specs=[_check_spec(one.contract) for one in made],
+        )(_written_and_checked({one.contract.name: one.contract for one in made}, compute))
+
+    return decorate
+
+
+def _description(contract: Contract, how: str) -> str:
+    return f"{contract.description}\n\n{how}".strip()
+
+
+def _metadata(contract: Contract) -> dict[str, Any]:
+    """The table's columns and key, as Dagster shows them, and what the columns are made from where the contract says so."""
+    lineage = {"dagster/column_lineage": _column_lineage(contract)} if contract.lineage else {}
+    return {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key), **lineage}
+
+
+def _check_spec(contract: Contract) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        CHECK,
+        asset=contract.name,
+        blocking=True,
+        partitions_def=snapshots,
+        description="Types, keys, missing values and ranges are as the table's contract says.",
+    )
 
 
 def _column_schema(contract: Contract) -> dg.TableSchema:
@@ -83,22 +143,25 @@ def _shown(staged: Staged) -> dict[str, Any]:
     }
 
 
-def _written_and_checked(contract: Contract, compute: Callable[..., Any]) -> Callable[..., Any]:
+def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:
+    """What Dagster runs: `compute`, then its tables by output."""
     own = inspect.signature(compute).parameters
 
     def run(context: dg.AssetExecutionContext, lake: Lake, **inputs: Any) -> Iterator[Any]:
         mine = {"context": context, "lake": lake}
-        frame = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
-        staged = lake.stage(contract, context.partition_key, frame)
-        broken = violations(contract, lake.read_staged(staged))
-        problem = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
-        if broken:
-            staged.discard()
-            yield dg.AssetCheckResult(check_name=CHECK, passed=False, description=problem, metadata=broken)
-            raise dg.Failure(f"{contract.name} breaks its contract and was not written: {problem}", allow_retries=False)
-        # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
-        yield dg.Output(staged, data_version=dg.DataVersion(staged.digest()), metadata=_shown(staged))
-        yield dg.AssetCheckResult(check_name=CHECK, passed=True)
+        found = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
+        frames = found if isinstance(found, Mapping) else {OUTPUT: found}
+        with ExitStack() as unfinished:  # what is not committed in the end is discarded
+            staged = {}
+            for output, contract in contracts.items():
+                staged[output] = lake.stage(contract, context.partition_key, frames[output])
+                unfinished.callback(staged[output].discard)
+            yield from _audited(contracts, lake, staged)
+            for output, partition in staged.items():
+                # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
+                version = dg.DataVersion(partition.digest())
+                yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(partition))
+                yield dg.AssetCheckResult(check_name=CHECK, asset_key=contracts[output].name, passed=True)
 
     # Dagster reads inputs and resources from the signature: those of `compute`, and what writing and checking need.
     needed = {"context": dg.AssetExecutionContext, "lake": dg.ResourceParam[Lake]}
@@ -109,6 +172,22 @@ def _written_and_checked(contract: Contract, compute: Callable[..., Any]) -> Cal
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__name__ = compute.__name__
     return run
+
+
+def _audited(contracts: Mapping[str, Contract], lake: Lake, staged: Mapping[str, Staged]) -> Iterator[dg.AssetCheckResult]:
+    """A failed check for each table that breaks its contract, and then the failure; nothing where none does."""
+    problems = {}
+    for output, contract in contracts.items():
+        if broken := violations(contract, lake.read_staged(staged[output])):
+            problems[contract.name] = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
+            yield dg.AssetCheckResult(
+                check_name=CHECK, asset_key=contract.name, passed=False, description=problems[contract.name], metadata=broken
+            )
+    if problems:
+        breaches = " ".join(f"{name} breaks its contract and was not written: {problem}" for name, problem in problems.items())
+        others = [contract.name for contract in contracts.values() if contract.name not in problems]
+        also = f" Nor were the tables that are made with it: {', '.join(others)}." if others else ""
+        raise dg.Failure(f"{breaches}{also}", allow_retries=False)
 
 
 def snapshot_date(context: dg.AssetExecutionContext) -> dt.date:

@@ -11,7 +11,7 @@ import pytest
 from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.sources.base import window_of
-from segmentation_assets.store import freshness, models, provenance, published
+from segmentation_assets.store import archive, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, Stale, sentences
 from segmentation_assets.store.lake import opened
 from segmentation_assets.store.provenance import ENTITIES, Fingerprint, one_hash
@@ -116,9 +116,9 @@ def version(shop: Shop) -> None:
 
 
 def rollback(shop: Shop) -> None:
-    folder = shop.settings.data_dir / models.FOLDER
+    folder = shop.settings.data_dir / archive.FOLDER
     folder.mkdir()
-    (folder / models.ROLLBACKS).write_text(json.dumps({D2: "2024-02-01-abcdef"}))
+    (folder / archive.ROLLBACKS).write_text(json.dumps({D2: "2024-02-01-abcdef"}))
 
 
 def former_version(shop: Shop) -> None:

@@ -1,6 +1,6 @@
 """Champion and challenger: when a model is trained, whether it takes the place of the one in force, and the sentence that says why.
 
-Belongs here: the decision. Training is `training`, what has drifted is found by `drift`.
+Belongs here: the decision. Training is `training`; what has drifted, on which the decision rests, is found by `population` before.
 """
 
 import datetime as dt
@@ -16,9 +16,8 @@ from segmentation_assets.core.choice.forward_validity import forward_validity
 from segmentation_assets.core.choice.selection import labels_one_snapshot_back
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import naming
-from segmentation_assets.core.model.drift import DriftRule, report
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
-from segmentation_assets.core.model.training import Past, Wanted, train
+from segmentation_assets.core.model.training import ModelDecision, Past, Wanted, train
 from segmentation_assets.vocabulary import counted
 
 Policy = Literal["on_drift", "always", "never", "max_age"]
@@ -69,57 +68,48 @@ class Circumstances:
 
 
 def next_model(
-    features: pd.DataFrame,
+    active: pd.DataFrame,
     champion: SegmentModel | None,
+    drifted: pd.DataFrame,
     wanted: Wanted,
     as_of: dt.date,
     retraining: Retraining | None = None,
     now: Circumstances | None = None,
-    rule: DriftRule | None = None,
-) -> SegmentModel:
+) -> ModelDecision:
     """The model of a snapshot: the champion carried forward, or another in its place.
 
     A model is trained without a contest where there is none before, where the settings it depends on have changed, or where
     the one before found no customers to learn from. Else a challenger is trained as the policy says, and promoted only
-    past all gates. What has drifted since the champion was trained is found first and kept with the model.
+    past all gates.
 
     Args:
-        features: rows of customer_features at the snapshot.
+        active: the snapshot's active customers (n rows of customer_features).
+        drifted: the report (columns `drift.COLUMNS`) on the champion and the snapshot's customers.
 
     Raises:
         ValueError: a feature that the settings name is not a column of customer_features.
     """
-    retraining, now, rule = retraining or Retraining(), now or Circumstances(), rule or DriftRule()
-    active = features[features["status"] == "active"].reset_index(drop=True)
-    drifted = report(champion.shifts(active, rule) if champion else (), wanted.features, rule)
-    return replace(_decided(active, champion, wanted, as_of, retraining, now, drifted), drifted=drifted)
-
-
-def _decided(
-    active: pd.DataFrame,
-    champion: SegmentModel | None,
-    wanted: Wanted,
-    as_of: dt.date,
-    retraining: Retraining,
-    now: Circumstances,
-    drifted: pd.DataFrame,
-) -> SegmentModel:
+    retraining, now = retraining or Retraining(), now or Circumstances()
     if now.pointed_back is not None:
-        return _rolled_back(now.pointed_back, champion, active)
+        return ModelDecision(_rolled_back(now.pointed_back, champion, active))
     needed = _needs_training(champion, wanted, active)
     if champion is not None and active.empty:
-        carried = _carried(champion, active, _nobody(needed))
-        if champion.clusters is None:
-            none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
-            carried = replace(carried, provenance=replace(carried.provenance, reason=none))
-        return carried
+        return ModelDecision(_carried_without_customers(champion, active, needed))
     if champion is None or needed:
         return train(active, champion, wanted, as_of, needed, now.past)
     why, otherwise = _occasion(retraining, now.age, drifted)
     if not why:
-        return _carried(champion, active, otherwise)
+        return ModelDecision(_carried(champion, active, otherwise))
     challenger = train(active, champion, wanted, as_of, f"{why}, so a challenger was trained.", now.past)
     return _contested(champion, challenger, active, wanted, retraining, now.past)
+
+
+def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, needed: str) -> SegmentModel:
+    carried = _carried(champion, active, _nobody(needed))
+    if champion.clusters is not None:
+        return carried
+    none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
+    return replace(carried, provenance=replace(carried.provenance, reason=none))
 
 
 def _needs_training(champion: SegmentModel | None, wanted: Wanted, active: pd.DataFrame) -> str:
@@ -166,26 +156,23 @@ def _undrifted(used: pd.DataFrame) -> str:
 
 
 def _contested(
-    champion: SegmentModel, challenger: SegmentModel, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
-) -> SegmentModel:
+    champion: SegmentModel, challenger: ModelDecision, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
+) -> ModelDecision:
     gates = _gates(champion, challenger, active, wanted, retraining, past)
-    occasion, fitted = challenger.provenance.reason, champion.provenance.fitted_snapshot
+    about, fitted = challenger.model.provenance, champion.provenance.fitted_snapshot
     if all(gate.passed for gate in gates):
-        reason = f"{occasion} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
-        return replace(challenger, provenance=replace(challenger.provenance, decision=PROMOTED, reason=reason))
+        reason = f"{about.reason} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
+        return replace(challenger, model=replace(challenger.model, provenance=replace(about, decision=PROMOTED, reason=reason)))
     failed = naming.listed([gate.words for gate in gates if not gate.passed])
-    refusal = replace(
-        challenger.provenance, decision=REFUSED, reason=f"{occasion} It was refused, and the model of {fitted} stays: {failed}."
-    )
+    refusal = replace(about, decision=REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in challenger.candidates
     )
-    carried = _carried(champion, active, "the challenger that was trained was refused")
-    return replace(carried, candidates=tried, refused=refusal)
+    return ModelDecision(_carried(champion, active, "the challenger that was trained was refused"), tried, refusal)
 
 
 def _gates(
-    champion: SegmentModel, challenger: SegmentModel, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
+    champion: SegmentModel, challenger: ModelDecision, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
 ) -> list[Gate]:
     gates = []
     taken = next((c for c in challenger.candidates if c.chosen), None)
@@ -195,7 +182,7 @@ def _gates(
             weakest >= retraining.trusted_jaccard,
             f"its least stable segment has a bootstrap Jaccard of {weakest:.2f} (at least {retraining.trusted_jaccard:.2f} is asked)",
         ))  # fmt: skip
-    theirs, ours = challenger.assign(active)["segment_id"], champion.assign(active)["segment_id"]
+    theirs, ours = challenger.model.assign(active)["segment_id"], champion.assign(active)["segment_id"]
     moved = float((theirs != ours).mean())
     gates.append(Gate(
         moved <= retraining.largest_reassigned,
@@ -210,7 +197,7 @@ def _gates(
     back = past.of(wanted) if past is not None else None
     if past is not None and back is not None and past.outcome.any():
         # Fitted there, as the champion may be: borders drawn after a shift say nothing of customers before it.
-        about = challenger.provenance
+        about = challenger.model.provenance
         labels = labels_one_snapshot_back(back, about.algorithm, about.k, wanted.selection, wanted.preprocessor)
         if labels is not None:
             said = forward_validity(past.outcome, labels, champion.assign(past.active)["segment_id"], wanted.selection.seed)
@@ -247,4 +234,4 @@ def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Prove
             segment.judged(naming.character(naming.standing(own, active))) if len(own) else segment
             for segment, own in zip(segments, members, strict=True)
         )
-    return replace(model, segments=segments, provenance=provenance, candidates=(), refused=None)
+    return replace(model, segments=segments, provenance=provenance)

@@ -1,11 +1,11 @@
-"""Training: clusters of one snapshot's active customers, the segments they are, and what training looked like.
+"""Training: clusters of one snapshot's active customers, and the segments they are.
 
 Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `champion`.
 """
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,12 @@ from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
-from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, subsample
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.algorithm import count_distinct, fit_kmeans
+from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
-from segmentation_assets.core.model import drift, identity, naming
-from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel, no_sample
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.model import identity, naming
+from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 from segmentation_assets.vocabulary import counted
 
 # What the playbook does for a cell of the grid.
@@ -30,7 +30,6 @@ GRID_CHARACTERS = {
     "promising": "promising", "need attention": "steady", "about to sleep": "slipping", "at risk": "at_risk",
     "cannot lose them": "at_risk", "hibernating": "dormant",
 }  # fmt: skip
-NO_DRIFT_REFERENCE = {"customer_id", "status"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,18 @@ class Past:
         return PastSnapshot(self.active[list(wanted.features)], self.outcome, rfm)
 
 
+@dataclass(frozen=True, eq=False)
+class ModelDecision:
+    """The model of a snapshot, what was tried at it (nothing where the model is carried forward), and the challenger that was refused."""
+
+    model: SegmentModel
+    candidates: tuple[Candidate, ...] = ()
+    refused: Provenance | None = None
+
+
 def train(
     active: pd.DataFrame, previous: SegmentModel | None, wanted: Wanted, as_of: dt.date, reason: str, past: Past | None = None
-) -> SegmentModel:
+) -> ModelDecision:
     """A model of the active customers (n rows of customer_features), with the decision `trained` and the reason given.
 
     It keeps the ids and names of the previous model's segments that survive in it. `past`, the snapshot before with what
@@ -85,52 +93,7 @@ def train(
         highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision="trained", reason=reason,
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
-    model = SegmentModel(clusters, segments, provenance, candidates=candidates)
-    return remembering(model, active, wanted)
-
-
-def remembering(model: SegmentModel, active: pd.DataFrame, wanted: Wanted) -> SegmentModel:
-    """`model` with what the customers it was trained on (n rows of customer_features) looked like, for drift to compare with."""
-    yardstick, distances = _honest_distances(active, model.clusters, wanted)
-    references = _references(active, model, distances)
-    return replace(model, references=references, yardstick=yardstick, sample=_sample(active, model.clusters, wanted))
-
-
-def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
-    """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
-    subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NO_DRIFT_REFERENCE)
-    references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], "segment_mix"))
-    if len(distances):
-        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), "distance"))
-    return tuple(references)
-
-
-def _honest_distances(
-    active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
-
-    Prototypes lie nearer to those they were found on than to anyone new. Distances in sample would look like drift at the next
-    snapshot: for k-means among 200 customers in one of nine, for Ward's many prototypes always. None where customers are too few.
-    """
-    if not isinstance(clusters, PrototypeModel):
-        return no_sample(), np.empty(0)
-    points = canonical_order(clusters.preprocessor.transform(active))
-    half = np.random.default_rng(wanted.selection.seed).permutation(len(points)) < len(points) // 2
-    if count_distinct(points[half]) < clusters.k:
-        return no_sample(), np.empty(0)
-    # Learnt weights are part of the preprocessing by now.
-    name = "kmeans" if clusters.algorithm == "weighted_kmeans" else clusters.algorithm
-    found = FAMILIES[name](wanted.selection).sweep.fit(points[half], (clusters.k,), wanted.selection.seed)
-    yardstick = found[clusters.k].prototypes
-    return yardstick, nearest_distance(points[~half], yardstick)
-
-
-def _sample(active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> NDArray[np.float64]:
-    if not isinstance(clusters, PrototypeModel):
-        return no_sample()
-    return subsample(canonical_order(clusters.preprocessor.transform(active)), drift.SAMPLE, wanted.selection.seed)
+    return ModelDecision(SegmentModel(clusters, segments, provenance), candidates)
 
 
 def _chosen(
