@@ -6,8 +6,9 @@ import yaml
 
 from segmentation_assets.definitions import defs
 from segmentation_assets.defs.instance import ONE_AT_A_TIME, prepare_instance
-from segmentation_assets.defs.partitions import LOADED, PREVIOUS, snapshots
+from segmentation_assets.defs.partitions import PREVIOUS, snapshot_partitions
 from segmentation_assets.tables import BY_NAME
+from segmentation_assets_tests.builders import LOADED
 
 GRAPH = {
     "raw_customers": set(),
@@ -70,8 +71,8 @@ MADE_WITH_THE_MODEL = ("segmentation_model", "drift_report", "model_candidates",
 
 def test_what_is_made_with_the_model_is_made_from_the_model_before():
     graph, model = defs.resolve_asset_graph(), dg.AssetKey("segmentation_model")
-    assert {graph.get_partition_mapping(dg.AssetKey(name), model) for name in MADE_WITH_THE_MODEL} == {PREVIOUS}
-    assert graph.get_partition_mapping(dg.AssetKey("customer_segments"), model) != PREVIOUS
+    assert {graph.get_partition_mapping(dg.AssetKey(name), model) for name in MADE_WITH_THE_MODEL} == {PREVIOUS.mapping(LOADED)}
+    assert graph.get_partition_mapping(dg.AssetKey("customer_segments"), model) != PREVIOUS.mapping(LOADED)
 
 
 def test_the_tables_of_the_model_are_made_together_and_say_so():
@@ -94,7 +95,7 @@ def test_every_asset_is_in_a_group_and_says_what_it_is_made_with():
 
 
 def test_every_asset_has_one_partition_per_snapshot():
-    assert [name for name in GRAPH if ASSETS[name].partitions_def != snapshots] == []
+    assert [name for name in GRAPH if ASSETS[name].partitions_def != snapshot_partitions(LOADED.snapshots)] == []
 
 
 def test_every_table_says_what_a_row_is_and_how_it_came_about():

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.definitions import build
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.store import archive, published
-from segmentation_assets_tests.builders import D1, D2, D3, D4, RowsSource
+from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
 
 pytestmark = pytest.mark.slow
 ENDS = [dt.datetime.fromisoformat(key) for key in (D1, D2, D3, D4)]

@@ -361,7 +361,7 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
 
         if count:
             bar.update(task, description=f"{planned.run[0]} (1 of {count})")
-        for number, outcome in enumerate(runs.carry_out(planned, instance, stepped), 1):
+        for number, outcome in enumerate(runs.carry_out(settings, planned, instance, stepped), 1):
             seconds, began = time.monotonic() - began, time.monotonic()
             bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI

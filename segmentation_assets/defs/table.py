@@ -5,17 +5,21 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.declared import Asset, Declared
+from segmentation_assets.defs.partitions import Input, snapshot_partitions
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake, Staged
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
 
+P = ParamSpec("P")
+R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
 PREVIEW_ROWS = 5
@@ -39,61 +43,74 @@ class Made:
 
 
 def table(
-    contract: Contract, *, group: str, ins: Mapping[str, dg.AssetIn] | None = None, kinds: set[str] | None = None
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    contract: Contract, *, group: str, ins: Mapping[str, Input] | None = None, kinds: set[str] | None = None
+) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
     The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. Rows that
     break the contract fail the asset and the check `contract`, and the partition that was there before stays.
     """
 
-    def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        return dg.asset(
-            name=contract.name,
-            description=_description(contract, compute.__doc__ or ""),
-            group_name=group,
-            kinds=kinds or {"duckdb", "parquet"},
-            partitions_def=snapshots,
-            io_manager_key=IO_MANAGER,
-            metadata=_metadata(contract),
-            ins=ins,
-            check_specs=[_check_spec(contract)],
-        )(_written_and_checked({OUTPUT: contract}, compute))
+    def decorate(compute: Callable[P, R]) -> Asset[P, R]:
+        def make(settings: Settings) -> dg.AssetsDefinition:
+            return dg.asset(
+                name=contract.name,
+                description=_description(contract, compute.__doc__ or ""),
+                group_name=group,
+                kinds=kinds or {"duckdb", "parquet"},
+                partitions_def=snapshot_partitions(settings.snapshots),
+                io_manager_key=IO_MANAGER,
+                metadata=_metadata(contract),
+                ins=_ins(ins, settings),
+                check_specs=[_check_spec(contract, settings)],
+            )(_written_and_checked({OUTPUT: contract}, compute))
+
+        return Declared(compute, make)
 
     return decorate
 
 
 def tables(
-    *made: Made, name: str, ins: Mapping[str, dg.AssetIn] | None = None
-) -> Callable[[Callable[..., Mapping[str, Any]]], dg.AssetsDefinition]:
+    *made: Made, name: str, ins: Mapping[str, Input] | None = None
+) -> Callable[[Callable[P, Mapping[str, Any]]], Asset[P, Mapping[str, Any]]]:
     """Decorate a function as the assets that fill several tables in one step; it returns each under its name, and its docstring,
     which each of them shows, says in what order they come about.
 
     As `table`, but all are checked before any takes its place, and rows that break one contract leave all partitions as they were.
     """
 
-    def decorate(compute: Callable[..., Mapping[str, Any]]) -> dg.AssetsDefinition:
-        names = [one.contract.name for one in made]
+    names = [one.contract.name for one in made]
+
+    def decorate(compute: Callable[P, Mapping[str, Any]]) -> Asset[P, Mapping[str, Any]]:
         together = f"One step makes {', '.join(names[:-1])} and {names[-1]}. {compute.__doc__ or ''}"
-        return dg.multi_asset(
-            name=name,
-            outs={
-                one.contract.name: dg.AssetOut(
-                    description=_description(one.contract, f"{one.how}\n\n{together}"),
-                    group_name=one.group,
-                    kinds=one.kinds,
-                    io_manager_key=IO_MANAGER,
-                    metadata=_metadata(one.contract),
-                )
-                for one in made
-            },
-            ins=ins,
-            internal_asset_deps={one.contract.name: {dg.AssetKey(source) for source in one.made_from} for one in made},
-            partitions_def=snapshots,
-            check_specs=[_check_spec(one.contract) for one in made],
-        )(_written_and_checked({one.contract.name: one.contract for one in made}, compute))
+
+        def make(settings: Settings) -> dg.AssetsDefinition:
+            return dg.multi_asset(
+                name=name,
+                outs={one.contract.name: _out(one, together) for one in made},
+                ins=_ins(ins, settings),
+                internal_asset_deps={one.contract.name: {dg.AssetKey(source) for source in one.made_from} for one in made},
+                partitions_def=snapshot_partitions(settings.snapshots),
+                check_specs=[_check_spec(one.contract, settings) for one in made],
+            )(_written_and_checked({one.contract.name: one.contract for one in made}, compute))
+
+        return Declared(compute, make)
 
     return decorate
+
+
+def _out(one: Made, together: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        description=_description(one.contract, f"{one.how}\n\n{together}"),
+        group_name=one.group,
+        kinds=one.kinds,
+        io_manager_key=IO_MANAGER,
+        metadata=_metadata(one.contract),
+    )
+
+
+def _ins(ins: Mapping[str, Input] | None, settings: Settings) -> dict[str, dg.AssetIn]:
+    return {name: one.asset_in(settings) for name, one in (ins or {}).items()}
 
 
 def _description(contract: Contract, how: str) -> str:
@@ -106,12 +123,12 @@ def _metadata(contract: Contract) -> dict[str, Any]:
     return {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key), **lineage}
 
 
-def _check_spec(contract: Contract) -> dg.AssetCheckSpec:
+def _check_spec(contract: Contract, settings: Settings) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         CHECK,
         asset=contract.name,
         blocking=True,
-        partitions_def=snapshots,
+        partitions_def=snapshot_partitions(settings.snapshots),
         description="Types, keys, missing values and ranges are as the table's contract says.",
     )
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -26,6 +26,9 @@ SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
 DATA_DIR_VARIABLE = "SEGMENTATION_DATA_DIR"
 DEFAULT_SETTINGS_FILE = Path("segmentation.yaml")
+
+
+Owner = Annotated[str, Field(pattern=r"^(team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]
 
 
 class SettingsError(ValueError):
@@ -57,6 +60,7 @@ class Settings(BaseSettings):
     retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     alerts: Alerts = Field(Alerts(), description="Who is told of drift, failures and promoted models.")
+    owners: tuple[Owner, ...] = Field((), description="Who answers for the tables, as Dagster shows it: e-mail addresses, or `team:name`.")
 
     @model_validator(mode="before")
     @classmethod

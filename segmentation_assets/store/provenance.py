@@ -20,7 +20,7 @@ from segmentation_assets.tables import CONTRACTS
 FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
-NO_INPUT = {"data_dir", "schedule", "alerts"}  # settings that change no snapshot
+NO_INPUT = {"data_dir", "schedule", "alerts", "owners"}  # settings that change no snapshot
 
 
 @dataclass(frozen=True)

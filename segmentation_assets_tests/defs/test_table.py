@@ -7,7 +7,7 @@ import pytest
 from segmentation_assets.defs.io import LakeIOManager
 from segmentation_assets.defs.table import IO_MANAGER, Made, tables
 from segmentation_assets.tables.contract import Contract, required
-from segmentation_assets_tests.builders import D1
+from segmentation_assets_tests.builders import D1, LOADED
 
 COLUMNS = (required("id", "int64", "Identifier.", minimum=0),)
 FIRST, SECOND = (Contract(name, f"{name}, for a test", COLUMNS, key=("id",)) for name in ("first_table", "second_table"))
@@ -19,7 +19,9 @@ def made(lake, first, second):
         """The first, then the second."""
         return {"first_table": pd.DataFrame({"id": first}), "second_table": pd.DataFrame({"id": second})}
 
-    return dg.materialize([both], partition_key=D1, resources={"lake": lake, IO_MANAGER: LakeIOManager(lake)}, raise_on_error=False)
+    return dg.materialize(
+        [both.make(LOADED)], partition_key=D1, resources={"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}, raise_on_error=False
+    )
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_frame_that_lacks_a_column_leaves_nothing_beside_either(lake, written)
         """The first, then the second."""
         return {"first_table": pd.DataFrame({"id": [5]}), "second_table": pd.DataFrame({"other": [6]})}
 
-    resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake)}
-    assert not dg.materialize([both], partition_key=D1, resources=resources, raise_on_error=False).success
+    resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
+    assert not dg.materialize([both.make(LOADED)], partition_key=D1, resources=resources, raise_on_error=False).success
     assert written() == [[1], [2]]
     assert sorted(file.name for file in lake.root.rglob("*.*")) == ["part-0.parquet"] * 2

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.store import archive, freshness, provenance, published
@@ -18,7 +17,7 @@ from segmentation_assets.store.provenance import ENTITIES, Fingerprint, one_hash
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets.tables.contract import Column
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
-from segmentation_assets_tests.builders import D1, D2, D3, D4, RowsSource, line, put
+from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource, line, put
 
 ORDERS = [line("a", "2024-01-05 12:00", 10.0), line("a", "2024-02-05 12:00", 20.0), line("b", "2024-03-05 12:00", 30.0)]
 LATE = line("c", "2024-02-20 12:00", 40.0)

@@ -12,14 +12,13 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.modelling import selection_settings
-from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS
+from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import DATED
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 
-BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 
 
 @table(

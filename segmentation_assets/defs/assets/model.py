@@ -21,13 +21,14 @@ from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, Past
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
-from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
+from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency, event_roles
 from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
-from segmentation_assets.store.lake import DATED, Lake
+from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
 
 KINDS = {"scikitlearn", "parquet"}
@@ -55,8 +56,8 @@ FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTAT
     ),
     name="model",
     ins={
-        "previous": dg.AssetIn(SEGMENTATION_MODEL.name, partition_mapping=PREVIOUS),
-        FEATURES: dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True}),
+        "previous": Input(PREVIOUS, SEGMENTATION_MODEL.name),
+        FEATURES: Input(PREVIOUS_AND_THIS, dated=True),
     },
 )  # fmt: skip
 def model(
@@ -74,7 +75,7 @@ def model(
     drifted = drift_report(champion, known, active, settings.model.features, drift_rule(settings))
     now = champions.Circumstances(
         past=_past(before, customer_activity),
-        age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key) if champion else 0,
+        age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key, settings.snapshots) if champion else 0,
         pointed_back=archive.pointed_back(settings.data_dir, context.partition_key),
     )
     decided = champions.next_model(active, champion, drifted, wanted(settings), snapshot_date(context), retraining(settings), now)

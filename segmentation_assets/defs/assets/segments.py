@@ -9,12 +9,11 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import movement as movement_figures
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments import segment_events as life_of_segments
-from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import DATED
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     SEGMENT_BRIDGE,
@@ -31,7 +30,7 @@ GROUP = "segments"
     CUSTOMER_SEGMENTS,
     group=GROUP,
     kinds={"scikitlearn", "parquet"},
-    ins={"previous": dg.AssetIn("customer_segments", partition_mapping=PREVIOUS)},
+    ins={"previous": Input(PREVIOUS, "customer_segments")},
 )
 def customer_segments(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
@@ -51,9 +50,9 @@ def customer_segments(
     return with_previous
 
 
-BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
-LAST_SNAPSHOTS = {"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
+LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
 
 
