@@ -19,7 +19,6 @@ from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import PROCESS
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
@@ -71,7 +70,7 @@ def existing_keys(settings: Settings) -> list[str]:
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
     with opened(settings.data_dir) as lake:
-        found = [] if again else freshness.stale(settings, open_source(settings), lake, wanted)
+        found = [] if again else freshness.stale(settings, lake, wanted)
         have_features = set(lake.keys("customer_features"))
     run = wanted if again else list(dict.fromkeys(one.snapshot for one in found))
     earlier = [key for key in existing_keys(settings) if run and key < run[0] and key not in have_features]

@@ -54,7 +54,7 @@ class Shop:
         with opened(self.settings.data_dir) as lake:
             records = provenance.recorded(self.settings.data_dir / published.PRIVATE)
             late = freshness.late_rows(self.settings, self.source, lake, records, by_content=True)
-            return freshness.stale(self.settings, self.source, lake, self.keys, late=late.found)
+            return freshness.stale(self.settings, lake, self.keys, late=late.found, source=self.source)
 
 
 @pytest.fixture(scope="module")

@@ -242,7 +242,7 @@ def no_rows_came_late(
     up_to = {key: record for key, record in records.items() if key <= context.partition_key}
     late = freshness.late_rows(settings, source, lake, up_to)
     causes = {Cause.LATE_ROWS, Cause.STOPPED, Cause.EARLIER}
-    found = freshness.stale(settings, source, lake, list(up_to), causes, late.found)
+    found = freshness.stale(settings, lake, list(up_to), causes, late.found)
     text = "; ".join(freshness.sentences(found))
     if not found and len(late.not_compared) == len(ENTITIES):
         text = "Not measured: nothing could be compared with the source."
