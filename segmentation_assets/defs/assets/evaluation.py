@@ -11,7 +11,6 @@ from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.core.pictures.style import segment_colours
-from segmentation_assets.defs.modelling import selection_settings
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
@@ -37,7 +36,7 @@ def evaluation_metrics(
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, per segment too; and what the segments before said of the window since."""
-    model, ask = model_from_rows(segmentation_model), selection_settings(settings)
+    model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
     active = features[features["status"] == "active"].reset_index(drop=True)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
@@ -18,9 +19,8 @@ from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
-from segmentation_assets.core.model.training import ModelDecision, Past
+from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
 from segmentation_assets.core.pictures import model as model_figures
-from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency, event_roles
@@ -70,16 +70,16 @@ def model(
     """First comes drift of today's customers since the model before was trained, then the decision, then the model."""
     active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
-    known = archive.population(settings.data_dir, lake, champion, selection_settings(settings)) if champion else None
-    drifted = drift_report(champion, known, active, settings.model.features, drift_rule(settings))
-    now = champions.Circumstances(
+    known = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
+    drifted = drift_report(champion, known, active, settings.model, settings.drift)
+    now = champions.SnapshotContext(
         past=_past(before, customer_activity),
         age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key) if champion else 0,
         pointed_back=archive.pointed_back(settings.data_dir, context.partition_key),
     )
-    decided = champions.next_model(active, champion, drifted, wanted(settings), snapshot_date(context), retraining(settings), now)
+    decided = champions.next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
     if decided.model.provenance.decision in (champions.TRAINED, champions.PROMOTED):
-        archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, selection_settings(settings)))
+        archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     _show_drift(context, drifted)
     _show_model(context, settings, decided)
     _show_candidates(context, settings, decided, active)
@@ -91,22 +91,27 @@ def model(
     }
 
 
+def _spec(settings: Settings) -> ModelSpec:
+    declared_transforms = {feature.name: feature.transform for feature in declared(event_roles(settings))}
+    return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
+
+
 def _active(features: pd.DataFrame) -> pd.DataFrame:
     return features[features["status"] == "active"].reset_index(drop=True)
 
 
-def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> Past | None:
+def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
     """The active customers of the snapshot before, with what followed; None where there were none."""
     if active.empty:
         return None
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
-    return Past(active, np.log1p(spend))
+    return PreviousSnapshot(active, np.log1p(spend))
 
 
 def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFrame) -> tuple[candidates.Candidate, ...]:
     if carried.clusters is None or active.empty:
         return ()
-    return (candidates.measured_again(carried.clusters, active, selection_settings(settings)),)
+    return (candidates.measured_again(carried.clusters, active, settings.model),)
 
 
 def _registry(decided: ModelDecision) -> pd.DataFrame:
@@ -140,11 +145,11 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
-    tried, ask, output = decided.candidates, selection_settings(settings), MODEL_CANDIDATES.name
+    tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
     silhouettes = {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}
     context.add_output_metadata(silhouettes, output_name=output)
     if len(tried) > 2:  # else all customers are alike
-        placed = canonical_order(wanted(settings).preprocessor.fit_transform(active[list(settings.model.features)]))
+        placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
         picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried, ask), output)
