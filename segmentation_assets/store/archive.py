@@ -120,7 +120,7 @@ def roll_back(data_dir: Path, snapshot: str, version: str | None) -> None:
             unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def pointed_back(data_dir: Path, snapshot: str) -> SegmentModel | None:
+def rollback_target(data_dir: Path, snapshot: str) -> SegmentModel | None:
     """The model that a person put in force from this snapshot on; None where nobody did.
 
     Raises:

@@ -74,8 +74,8 @@ def test_an_unknown_model_is_named_with_those_there_are(kept):
 def test_pointing_back_holds_until_it_is_taken_back(kept):
     archive.roll_back(kept, "2024-03-01", V1)
     assert archive.rollbacks(kept) == {"2024-03-01": V1}
-    assert archive.pointed_back(kept, "2024-03-01").provenance.model_version == V1
-    assert archive.pointed_back(kept, "2024-04-01") is None
+    assert archive.rollback_target(kept, "2024-03-01").provenance.model_version == V1
+    assert archive.rollback_target(kept, "2024-04-01") is None
     archive.roll_back(kept, "2024-03-01", None)
     assert archive.rollbacks(kept) == {}
 
@@ -89,4 +89,4 @@ def test_ids_of_the_model_that_gave_way_are_not_given_again(kept):
     later = replace(SECOND, provenance=replace(SECOND.provenance, model_version="2024-03-01-x", highest_segment_id=7))
     archive.keep(kept, later, POPULATION)
     archive.roll_back(kept, "2024-03-01", V1)
-    assert archive.pointed_back(kept, "2024-03-01").provenance.highest_segment_id == 7
+    assert archive.rollback_target(kept, "2024-03-01").provenance.highest_segment_id == 7

@@ -38,12 +38,12 @@ class SnapshotContext:
     Args:
         past: the snapshot before, with what followed it.
         age: snapshots since the model in force was fitted.
-        pointed_back: a model that a person wants in force from this snapshot on.
+        rollback_target: a model that a person wants in force from this snapshot on.
     """
 
     past: PreviousSnapshot | None = None
     age: int = 0
-    pointed_back: SegmentModel | None = None
+    rollback_target: SegmentModel | None = None
 
 
 def next_model(
@@ -69,8 +69,8 @@ def next_model(
         ValueError: a feature that the settings name is not a column of customer_features.
     """
     now = now or SnapshotContext()
-    if now.pointed_back is not None:
-        return ModelDecision(_rolled_back(now.pointed_back, champion, active))
+    if now.rollback_target is not None:
+        return ModelDecision(_rolled_back(now.rollback_target, champion, active))
     needed = _needs_training(champion, spec, active)
     if champion is not None and active.empty:
         return ModelDecision(_carried_without_customers(champion, active, needed))

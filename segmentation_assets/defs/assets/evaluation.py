@@ -9,7 +9,7 @@ from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import foretold
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.pictures import model as model_figures
+from segmentation_assets.core.pictures.model import pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS
 from segmentation_assets.defs.pictures import picture
@@ -52,9 +52,9 @@ def evaluation_metrics(
             metrics |= evaluation.named_metrics(judged, names)
             points = model.clusters.preprocessor.transform(active)
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(judged.jaccard.tolist()))
-            picture(context, settings, "silhouettes", lambda: model_figures.silhouette_plot(points, found.label, names, colours, ask.seed))
-            picture(context, settings, "stability", lambda: model_figures.stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: model_figures.pca_map(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
+            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed))
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())

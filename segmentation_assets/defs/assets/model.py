@@ -14,13 +14,13 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model import champion as champions
+from segmentation_assets.core.model.champion import PROMOTED, TRAINED, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
-from segmentation_assets.core.pictures import model as model_figures
+from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency, event_roles
@@ -70,15 +70,14 @@ def model(
     """First comes drift of today's customers since the model before was trained, then the decision, then the model."""
     active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
-    known = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
-    drifted = drift_report(champion, known, active, settings.model, settings.drift)
-    now = champions.SnapshotContext(
+    drifted = _drifted(settings, lake, champion, active)
+    now = SnapshotContext(
         past=_past(before, customer_activity),
         age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key) if champion else 0,
-        pointed_back=archive.pointed_back(settings.data_dir, context.partition_key),
+        rollback_target=archive.rollback_target(settings.data_dir, context.partition_key),
     )
-    decided = champions.next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
-    if decided.model.provenance.decision in (champions.TRAINED, champions.PROMOTED):
+    decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
+    if decided.model.provenance.decision in (TRAINED, PROMOTED):
         archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     _show_drift(context, drifted)
     _show_model(context, settings, decided)
@@ -89,6 +88,12 @@ def model(
         MODEL_CANDIDATES.name: candidates.table(decided.candidates or _measured_again(settings, decided.model, active)),
         MODEL_REGISTRY.name: _registry(decided),
     }
+
+
+def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
+    """The report on the champion and today's customers, against the population that it was trained on."""
+    population = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
+    return drift_report(champion, population, active, settings.model, settings.drift)
 
 
 def _spec(settings: Settings) -> ModelSpec:
@@ -138,9 +143,9 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         **({"refused challenger": decided.refused.reason} if decided.refused else {}),
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
-    if isinstance(clusters, PrototypeModel) and model_figures.has_numeric_centres(clusters):
+    if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
         names, of_features = [s.name for s in decided.model.segments], units(declared(event_roles(settings)), currency(settings))
-        draw = lambda: model_figures.centroid_heatmap(clusters, names, of_features)  # noqa: E731
+        draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
         picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
 
 
@@ -152,6 +157,6 @@ def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, deci
         placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
-        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried, ask), output)
-        picture(context, settings, "dendrogram", lambda: model_figures.dendrogram_of(points, k, ask.seed), output)
-        picture(context, settings, "k_distance_curve", lambda: model_figures.k_distance_of(points, ask), output)
+        picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)
+        picture(context, settings, "dendrogram", lambda: dendrogram_of(points, k, ask.seed), output)
+        picture(context, settings, "k_distance_curve", lambda: k_distance_of(points, ask), output)

@@ -182,10 +182,10 @@ def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefini
 
 
 @dg.asset_check(
-    asset="model_registry", name="no_decision_to_look_at", partitions_def=snapshots,
+    asset="model_registry", name="no_model_decision_to_review", partitions_def=snapshots,
     description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
 )  # fmt: skip
-def no_decision_to_look_at(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Warn with the reason, as a sentence."""
     registered = to_frame(_partition(lake, "model_registry", context.partition_key))
     decided = registered[registered["decision"].isin([champion.PROMOTED, champion.REFUSED, champion.ROLLED_BACK])]
@@ -213,7 +213,7 @@ ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
     features_are_not_redundant,
     drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),
     drift_check("segment_mix", "segment_mix_has_not_drifted", "The segment mix has not changed materially since the model was trained."),
-    drift_check("distance", "customers_lie_as_near", "Customers lie as near to the model's prototypes as when it was trained."),
-    drift_check("joint", "training_is_not_told_apart", "No classifier can tell today's customers from those of training."),
-    no_decision_to_look_at,
+    drift_check("distance", "distance_has_not_drifted", "Customers lie as near to the model's prototypes as when it was trained."),
+    drift_check("joint", "joint_distribution_has_not_drifted", "No classifier can tell today's customers from those of training."),
+    no_model_decision_to_review,
 )

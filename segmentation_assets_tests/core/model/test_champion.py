@@ -153,7 +153,7 @@ def test_policies():
 def test_a_rollback_labels_as_before_and_gives_no_id_again():
     promoted = after(SHIFTED).model
     higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
-    back = after(SHIFTED, higher, pointed_back=CHAMPION).model
+    back = after(SHIFTED, higher, rollback_target=CHAMPION).model
     assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
     assert back.provenance.reason == (
         "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
@@ -163,7 +163,7 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
 
 
 def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
-    model = after(SHIFTED, pointed_back=CHAMPION).model
+    model = after(SHIFTED, rollback_target=CHAMPION).model
     assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
 
 
