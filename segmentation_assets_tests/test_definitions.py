@@ -130,7 +130,7 @@ def test_every_check_across_tables_is_there():
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
         "volume_is_as_usual", "history_is_complete", "features_are_not_redundant", "features_have_not_drifted",
         "segment_mix_has_not_drifted",
-        "customers_lie_as_near", "training_is_not_told_apart", "no_decision_to_look_at",
+        "distance_has_not_drifted", "joint_distribution_has_not_drifted", "no_model_decision_to_review",
         "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
     }  # fmt: skip
 

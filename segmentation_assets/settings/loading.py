@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
-from segmentation_assets.settings.model import Drift, Model, Retrain
+from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Character, Play
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
@@ -53,11 +53,11 @@ class Settings(BaseSettings):
     cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What is drawn.")
-    model: Model = Field(Model(), description="How active customers are clustered.")
+    model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     movement: Movement = Field(Movement(), description="How movement between segments is followed.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
-    drift: Drift = Field(Drift(), description="When change is flagged.")
-    retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
+    drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
+    retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     alerts: Alerts = Field(Alerts(), description="Who is told of drift, failures and promoted models.")
     owners: tuple[Owner, ...] = Field((), description="Who answers for the tables, as Dagster shows it: e-mail addresses, or `team:name`.")

@@ -11,10 +11,10 @@ import pandas as pd
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.model.population import TrainingPopulation, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows, population_from_rows, population_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
@@ -52,7 +52,7 @@ def load(data_dir: Path, version: str) -> SegmentModel:
     return model_from_rows(pd.read_parquet(file))
 
 
-def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: SelectionSettings) -> TrainingPopulation:
+def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelSettings) -> TrainingPopulation:
     """The population that a model was trained on. Where its file is lost, it is found and kept anew, the same since all draws are seeded.
 
     Raises:
@@ -120,7 +120,7 @@ def roll_back(data_dir: Path, snapshot: str, version: str | None) -> None:
             unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def pointed_back(data_dir: Path, snapshot: str) -> SegmentModel | None:
+def rollback_target(data_dir: Path, snapshot: str) -> SegmentModel | None:
     """The model that a person put in force from this snapshot on; None where nobody did.
 
     Raises:

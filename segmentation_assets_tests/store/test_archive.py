@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.model.population import training_population
 from segmentation_assets.core.model.rows import model_to_rows, population_to_rows
-from segmentation_assets.core.model.training import Wanted, train
+from segmentation_assets.core.model.training import ModelSpec, train
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.store import archive
 from segmentation_assets_tests.builders import features, put
 
 SHOP = features((1, 20, 900), (2, 22, 1000), (1, 24, 1100), (70, 1, 5), (75, 2, 6), (80, 1, 7))
-ASK = SelectionSettings(("kmeans",), k_min=2, k_max=2, business_k=2, fallback_k=2, bootstraps=5, splits=1, seed=1, diagnostics=False)
-WANTED = Wanted(("recency_days", "frequency", "monetary"), ASK, "digest")
-FIRST = train(SHOP, None, WANTED, dt.date(2024, 2, 1), "There is none.").model
-SECOND = train(SHOP, FIRST, replace(WANTED, settings_digest="other"), dt.date(2024, 3, 1), "The settings changed.").model
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=2, k=2, fallback_k=2, resamples=10, splits=1, seed=1)
+SPEC = ModelSpec(ASK, "digest")
+FIRST = train(SHOP, None, SPEC, dt.date(2024, 2, 1), "There is none.").model
+SECOND = train(SHOP, FIRST, replace(SPEC, settings_digest="other"), dt.date(2024, 3, 1), "The settings changed.").model
 V1, V2 = FIRST.provenance.model_version, SECOND.provenance.model_version
 POPULATION = training_population(FIRST, SHOP, ASK)
 
@@ -74,8 +74,8 @@ def test_an_unknown_model_is_named_with_those_there_are(kept):
 def test_pointing_back_holds_until_it_is_taken_back(kept):
     archive.roll_back(kept, "2024-03-01", V1)
     assert archive.rollbacks(kept) == {"2024-03-01": V1}
-    assert archive.pointed_back(kept, "2024-03-01").provenance.model_version == V1
-    assert archive.pointed_back(kept, "2024-04-01") is None
+    assert archive.rollback_target(kept, "2024-03-01").provenance.model_version == V1
+    assert archive.rollback_target(kept, "2024-04-01") is None
     archive.roll_back(kept, "2024-03-01", None)
     assert archive.rollbacks(kept) == {}
 
@@ -89,4 +89,4 @@ def test_ids_of_the_model_that_gave_way_are_not_given_again(kept):
     later = replace(SECOND, provenance=replace(SECOND.provenance, model_version="2024-03-01-x", highest_segment_id=7))
     archive.keep(kept, later, POPULATION)
     archive.roll_back(kept, "2024-03-01", V1)
-    assert archive.pointed_back(kept, "2024-03-01").provenance.highest_segment_id == 7
+    assert archive.rollback_target(kept, "2024-03-01").provenance.highest_segment_id == 7

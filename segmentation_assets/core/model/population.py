@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, subsample
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
 from segmentation_assets.core.model import drift
 from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.settings.model import DriftSettings, ModelSettings
 
 NOT_COMPARED = {"customer_id", "status"}
 
@@ -34,7 +35,7 @@ class TrainingPopulation:
     sample: NDArray[np.float64] = field(default_factory=no_points)
 
 
-def training_population(model: SegmentModel, active: pd.DataFrame, settings: SelectionSettings) -> TrainingPopulation:
+def training_population(model: SegmentModel, active: pd.DataFrame, settings: ModelSettings) -> TrainingPopulation:
     """What the customers that `model` was trained on (n rows of customer_features) looked like. All draws are seeded by the model."""
     prototypes, distances = _honest_distances(active, model, settings)
     return TrainingPopulation(_references(active, model, distances), prototypes, _sample(active, model))
@@ -44,24 +45,21 @@ def drift_report(
     champion: SegmentModel | None,
     population: TrainingPopulation | None,
     active: pd.DataFrame,
-    in_model: tuple[str, ...],
-    rule: drift.DriftRule,
+    settings: ModelSettings,
+    limits: DriftSettings,
 ) -> pd.DataFrame:
     """One row per subject (columns `drift.COLUMNS`): how far `active` (n rows of customer_features) lie from the population that the
     champion was trained on; none where there is no champion.
-
-    Args:
-        in_model: the features that the model uses.
     """
-    shifts = _shifts(champion, population, active, rule) if champion and population else []
-    return drift.report(shifts, in_model, rule)
+    shifts = _shifts(champion, population, active, settings.seed, limits.alpha) if champion and population else []
+    return drift.report(shifts, settings.features, limits)
 
 
 def _shifts(
-    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, rule: drift.DriftRule
+    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, seed: int, alpha: float
 ) -> list[tuple[drift.Kind, str, drift.Shift]]:
     """The shift of each reference, and of all coordinates together."""
-    draws = rule.draws_for(len(population.references))
+    draws = drift.draws_for(len(population.references), alpha)
     now: dict[str, pd.Series] = {"segment_mix": model.assign(active)["segment_id"]}
     points = _points(active, model.clusters) if isinstance(model.clusters, PrototypeModel) else no_points()
     if len(population.reference_prototypes):
@@ -70,9 +68,9 @@ def _shifts(
     for reference in population.references:
         values = now.get(reference.kind, active.get(reference.subject))
         if values is not None:
-            found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, rule.seed)))
+            found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, seed)))
     if len(population.sample):
-        found.append(("joint", drift.TOGETHER, drift.joint_shift(population.sample, points, rule.seed)))
+        found.append(("joint", drift.TOGETHER, drift.joint_shift(population.sample, points, seed)))
     return found
 
 
@@ -92,7 +90,7 @@ def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np
 
 
 def _honest_distances(
-    active: pd.DataFrame, model: SegmentModel, settings: SelectionSettings
+    active: pd.DataFrame, model: SegmentModel, settings: ModelSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import count_distinct, fit_kmeans
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import identity, naming
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 # What the playbook does for a cell of the grid.
@@ -33,28 +33,26 @@ GRID_CHARACTERS = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the settings ask of a model."""
+class ModelSpec:
+    """What a model is to be like: the settings, the digest by which a change of them is noticed, and how features enter the geometry."""
 
-    features: tuple[str, ...]
-    selection: SelectionSettings
+    settings: ModelSettings
     settings_digest: str
     preprocessor: FeaturePreprocessor = field(default_factory=FeaturePreprocessor)
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class PreviousSnapshot:
     """The active customers of the snapshot before (n rows of customer_features) and their log1p spend since (n,)."""
 
     active: pd.DataFrame
     outcome: NDArray[np.float64]
 
-    def of(self, wanted: Wanted) -> PastSnapshot | None:
+    def of(self, features: tuple[str, ...]) -> PastSnapshot | None:
         """What a choice may look back on; None where nobody was active, or a feature was not known yet."""
-        if self.active.empty or not set(wanted.features) <= set(self.active.columns):
+        if self.active.empty or not set(features) <= set(self.active.columns):
             return None
-        rfm = self.active[[wanted.selection.recency, wanted.selection.frequency]]
-        return PastSnapshot(self.active[list(wanted.features)], self.outcome, rfm)
+        return PastSnapshot(self.active[list(features)], self.outcome, self.active[[RECENCY, FREQUENCY]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,7 @@ class ModelDecision:
 
 
 def train(
-    active: pd.DataFrame, previous: SegmentModel | None, wanted: Wanted, as_of: dt.date, reason: str, past: Past | None = None
+    active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, as_of: dt.date, reason: str, past: PreviousSnapshot | None = None
 ) -> ModelDecision:
     """A model of the active customers (n rows of customer_features), with the decision `trained` and the reason given.
 
@@ -78,18 +76,18 @@ def train(
         ValueError: a feature that the settings name is not a column of customer_features.
     """
     numeric = set(active.select_dtypes("number").columns)
-    unknown = [name for name in wanted.features if name not in active.columns]
+    unknown = [name for name in spec.settings.features if name not in active.columns]
     if unknown:
         raise ValueError(f"model.features: {', '.join(unknown)} is not a feature. Choose from: {', '.join(sorted(numeric))}.")
-    clusters, candidates, tier, tier_reason, remark = _chosen(active, wanted, past)
+    clusters, candidates, tier, tier_reason, remark = _chosen(active, spec, past)
     reason += remark
     k = clusters.k if clusters else 0
     highest = previous.provenance.highest_segment_id if previous else 0
     segments = _named_segments(active, clusters, previous, highest) if clusters else ()
     provenance = Provenance(
-        model_version=_version(as_of, clusters, wanted), fitted_snapshot=as_of.isoformat(),
-        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=wanted.selection.seed,
-        settings_digest=wanted.settings_digest, customers=len(active),
+        model_version=_version(as_of, clusters, spec), fitted_snapshot=as_of.isoformat(),
+        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=spec.settings.seed,
+        settings_digest=spec.settings_digest, customers=len(active),
         highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision="trained", reason=reason,
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
@@ -97,29 +95,29 @@ def train(
 
 
 def _chosen(
-    active: pd.DataFrame, wanted: Wanted, past: Past | None
+    active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
 ) -> tuple[PrototypeModel | GridModel | None, tuple[Candidate, ...], str, str, str]:
     """The clusters to publish, all candidates, the tier with its reason, and a remark on how many customers there are."""
     if active.empty:
         return None, (), "", "", " No customers are active, so there are no segments by model."
-    inputs, ask = active[list(wanted.features)], wanted.selection
-    distinct = count_distinct(clone(wanted.preprocessor).fit(inputs).transform(inputs))
+    inputs, settings = active[list(spec.settings.features)], spec.settings
+    distinct = count_distinct(clone(spec.preprocessor).fit(inputs).transform(inputs))
     if distinct == 1:
         alike = _alike(inputs)
         only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)
         return (
-            fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor),
+            fit_kmeans(inputs, 1, settings.seed, spec.preprocessor),
             (only,),
             "convenient",
             alike,
-            f" There is 1 segment instead of {ask.business_k}.",
+            f" There is 1 segment instead of {settings.k}.",
         )
-    rfm = [ask.recency, ask.frequency]
-    before = past.of(wanted) if past is not None else None
-    found = choose(inputs, ask, wanted.preprocessor, active[rfm], before)
+    rfm = [RECENCY, FREQUENCY]
+    before = past.of(settings.features) if past is not None else None
+    found = choose(inputs, settings, spec.preprocessor, active[rfm], before)
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
-    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, ask.business_k)
+    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
 
 
 def _alike(inputs: pd.DataFrame) -> str:
@@ -157,13 +155,13 @@ def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     )  # fmt: skip
 
 
-def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> str:
+def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, spec: ModelSpec) -> str:
     """The snapshot, and six digits that differ between models fitted on it with other settings or other data."""
     if isinstance(clusters, GridModel):
         numbers = np.array([*clusters.recency_cuts, *clusters.frequency_cuts]).tobytes()
     else:
         numbers = clusters.prototypes.tobytes() if clusters else b""
-    return f"{as_of.isoformat()}-{hashlib.sha256(wanted.settings_digest.encode() + numbers).hexdigest()[:6]}"
+    return f"{as_of.isoformat()}-{hashlib.sha256(spec.settings_digest.encode() + numbers).hexdigest()[:6]}"
 
 
 def _named_segments(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.stability import READINGS
 from segmentation_assets.core.clustering.density import elbow, k_distances
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
@@ -29,6 +28,7 @@ from segmentation_assets.core.pictures.style import (
     styled,
     titled,
 )
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 
 
 @styled()
-def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings) -> "Figure":
+def indices_over_k(candidates: Sequence[Candidate], settings: ModelSettings) -> "Figure":
     """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
     from matplotlib.ticker import MaxNLocator
 
@@ -219,7 +219,7 @@ def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
     return dendrogram(Ward().tree(points, seed), k)
 
 
-def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> "Figure":
+def k_distance_of(points: NDArray[np.float64], settings: ModelSettings) -> "Figure":
     """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
     min_samples = settings.min_samples or max(5, 2 * points.shape[1])
     distances = k_distances(points, min_samples)

@@ -10,17 +10,17 @@ import pandas as pd
 
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model import champion as champions
+from segmentation_assets.core.model.champion import PROMOTED, TRAINED, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
-from segmentation_assets.core.model.training import ModelDecision, Past
-from segmentation_assets.core.pictures import model as model_figures
-from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
+from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
+from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency, event_roles
@@ -71,16 +71,15 @@ def model(
     """First comes drift of today's customers since the model before was trained, then the decision, then the model."""
     active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
-    known = archive.population(settings.data_dir, lake, champion, selection_settings(settings)) if champion else None
-    drifted = drift_report(champion, known, active, settings.model.features, drift_rule(settings))
-    now = champions.Circumstances(
+    drifted = _drifted(settings, lake, champion, active)
+    now = SnapshotContext(
         past=_past(before, customer_activity),
         age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key, settings.snapshots) if champion else 0,
-        pointed_back=archive.pointed_back(settings.data_dir, context.partition_key),
+        rollback_target=archive.rollback_target(settings.data_dir, context.partition_key),
     )
-    decided = champions.next_model(active, champion, drifted, wanted(settings), snapshot_date(context), retraining(settings), now)
-    if decided.model.provenance.decision in (champions.TRAINED, champions.PROMOTED):
-        archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, selection_settings(settings)))
+    decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
+    if decided.model.provenance.decision in (TRAINED, PROMOTED):
+        archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     _show_drift(context, drifted)
     _show_model(context, settings, decided)
     _show_candidates(context, settings, decided, active)
@@ -92,22 +91,33 @@ def model(
     }
 
 
+def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
+    """The report on the champion and today's customers, against the population that it was trained on."""
+    population = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
+    return drift_report(champion, population, active, settings.model, settings.drift)
+
+
+def _spec(settings: Settings) -> ModelSpec:
+    declared_transforms = {feature.name: feature.transform for feature in declared(event_roles(settings))}
+    return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
+
+
 def _active(features: pd.DataFrame) -> pd.DataFrame:
     return features[features["status"] == "active"].reset_index(drop=True)
 
 
-def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> Past | None:
+def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
     """The active customers of the snapshot before, with what followed; None where there were none."""
     if active.empty:
         return None
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
-    return Past(active, np.log1p(spend))
+    return PreviousSnapshot(active, np.log1p(spend))
 
 
 def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFrame) -> tuple[candidates.Candidate, ...]:
     if carried.clusters is None or active.empty:
         return ()
-    return (candidates.measured_again(carried.clusters, active, selection_settings(settings)),)
+    return (candidates.measured_again(carried.clusters, active, settings.model),)
 
 
 def _registry(decided: ModelDecision) -> pd.DataFrame:
@@ -134,20 +144,20 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         **({"refused challenger": decided.refused.reason} if decided.refused else {}),
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
-    if isinstance(clusters, PrototypeModel) and model_figures.has_numeric_centres(clusters):
+    if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
         names, of_features = [s.name for s in decided.model.segments], units(declared(event_roles(settings)), currency(settings))
-        draw = lambda: model_figures.centroid_heatmap(clusters, names, of_features)  # noqa: E731
+        draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
         picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
-    tried, ask, output = decided.candidates, selection_settings(settings), MODEL_CANDIDATES.name
+    tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
     silhouettes = {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}
     context.add_output_metadata(silhouettes, output_name=output)
     if len(tried) > 2:  # else all customers are alike
-        placed = canonical_order(wanted(settings).preprocessor.fit_transform(active[list(settings.model.features)]))
+        placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
-        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried, ask), output)
-        picture(context, settings, "dendrogram", lambda: model_figures.dendrogram_of(points, k, ask.seed), output)
-        picture(context, settings, "k_distance_curve", lambda: model_figures.k_distance_of(points, ask), output)
+        picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)
+        picture(context, settings, "dendrogram", lambda: dendrogram_of(points, k, ask.seed), output)
+        picture(context, settings, "k_distance_curve", lambda: k_distance_of(points, ask), output)

@@ -8,7 +8,7 @@ import pandas as pd
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import movement as movement_figures
 from segmentation_assets.core.segments import movement
-from segmentation_assets.core.segments import segment_events as life_of_segments
+from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency
@@ -113,7 +113,7 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
     active = customer_features[customer_features["status"] == "active"]
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
-    happened = life_of_segments.events(before, model_from_rows(own), active)
+    happened = events(before, model_from_rows(own), active)
     context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
     return happened
 

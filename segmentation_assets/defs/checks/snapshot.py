@@ -193,21 +193,21 @@ segment_mix_has_not_drifted = drift_check(
     "segment_mix", "segment_mix_has_not_drifted",
     "The segment mix has not changed materially since the model was trained.",
 )  # fmt: skip
-customers_lie_as_near = drift_check(
-    "distance", "customers_lie_as_near",
+distance_has_not_drifted = drift_check(
+    "distance", "distance_has_not_drifted",
     "Customers lie as near to the model's prototypes as when it was trained.",
 )  # fmt: skip
-training_is_not_told_apart = drift_check(
-    "joint", "training_is_not_told_apart",
+joint_distribution_has_not_drifted = drift_check(
+    "joint", "joint_distribution_has_not_drifted",
     "No classifier can tell today's customers from those of training.",
 )  # fmt: skip
 
 
 @check(
-    asset="model_registry", name="no_decision_to_look_at",
+    asset="model_registry", name="no_model_decision_to_review",
     description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
 )  # fmt: skip
-def no_decision_to_look_at(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Warn with the reason, as a sentence."""
     registered = to_frame(_partition(lake, "model_registry", context.partition_key))
     decided = registered[registered["decision"].isin([champion.PROMOTED, champion.REFUSED, champion.ROLLED_BACK])]

@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core.clustering.families import SelectionSettings
-from segmentation_assets.core.model.champion import Circumstances, Retraining, next_model
-from segmentation_assets.core.model.drift import DriftRule
+from segmentation_assets.core.model.champion import SnapshotContext, next_model
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.core.model.segment_model import Segment
-from segmentation_assets.core.model.training import Past, Wanted
+from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train
+from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
 
-ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, business_k=3, fallback_k=2, bootstraps=10, splits=1, seed=1, diagnostics=False)
-WANTED = Wanted(("recency_days", "frequency", "monetary"), ASK, "digest")
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=3, k=3, fallback_k=2, resamples=10, splits=1, seed=1)
+SPEC = ModelSpec(ASK, "digest")
 DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
 
 
@@ -34,20 +33,20 @@ def customers(seed: int, scale: float = 1.0, n: int = 400) -> pd.DataFrame:
 TRAINING, SHIFTED = customers(1), customers(2, scale=4.0)
 
 
-def first(frame, wanted=WANTED):
-    return next_model(frame, None, drift_report(None, None, frame, wanted.features, DriftRule()), wanted, DAY).model
+def first(frame):
+    return train(frame, None, SPEC, DAY, "There is none.").model
 
 
 CHAMPION = first(TRAINING)
 
 
 def drifted(frame, champion=CHAMPION, training=TRAINING):
-    return drift_report(champion, training_population(champion, training, ASK), frame, WANTED.features, DriftRule())
+    return drift_report(champion, training_population(champion, training, ASK), frame, ASK, DriftSettings())
 
 
-def after(frame, champion=CHAMPION, retraining=None, training=TRAINING, wanted=WANTED, **now):
+def after(frame, champion=CHAMPION, retrain=None, training=TRAINING, spec=SPEC, **now):
     report = drifted(frame, champion, training)
-    return next_model(frame, champion, report, wanted, LATER, retraining or Retraining(), Circumstances(**now))
+    return next_model(frame, champion, report, spec, LATER, retrain or RetrainSettings(), SnapshotContext(**now))
 
 
 def test_without_drift_the_champion_is_carried_forward():
@@ -61,18 +60,18 @@ NOBODY = TRAINING.iloc[:0]
 
 @pytest.mark.parametrize("policy", ["on_drift", "always", "never", "max_age"])
 def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
-    model = after(NOBODY, retraining=Retraining(policy=policy, max_age=1), age=5).model
+    model = after(NOBODY, retrain=RetrainSettings(policy=policy, max_age=1), age=5).model
     assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
     assert drifted(NOBODY)["flagged"].isna().all() and len(drifted(NOBODY))
 
 
 def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
-    changed = after(NOBODY, wanted=replace(WANTED, settings_digest="other")).model
+    changed = after(NOBODY, spec=replace(SPEC, settings_digest="other")).model
     assert changed.provenance.model_version == CHAMPION.provenance.model_version
     assert changed.provenance.reason.endswith(
         "no customer is active, so drift was not measured, and it cannot be trained again though the settings of the model have changed."
     )
-    again = after(customers(3), changed, wanted=replace(WANTED, settings_digest="other")).model
+    again = after(customers(3), changed, spec=replace(SPEC, settings_digest="other")).model
     assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
 
 
@@ -109,16 +108,19 @@ def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
     assert after(now, champion, training=told).model.provenance.decision == "carried forward"
 
 
+SURE = replace(SPEC, settings=ASK.model_copy(update={"dissolved_jaccard": 1.01}))  # more than there can be
+
+
 @pytest.mark.parametrize(
-    ("retraining", "words"),
+    ("retrain", "spec", "words"),
     [
-        (Retraining(trusted_jaccard=1.01), "its least stable segment has a bootstrap Jaccard of"),
-        (Retraining(largest_reassigned=0.0), "of active customers into another segment (at most 0%)"),
-        (Retraining(least_fit_gain=0.9), "(at least 90.0% more)"),
+        ({}, SURE, "its least stable segment has a bootstrap Jaccard of"),
+        ({"largest_reassigned": 0.0}, SPEC, "of active customers into another segment (at most 0%)"),
+        ({"least_fit_gain": 0.9}, SPEC, "(at least 90.0% more)"),
     ],
 )
-def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retraining, words):
-    decided = after(SHIFTED, retraining=retraining)
+def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retrain, spec, words):
+    decided = after(SHIFTED, retrain=RetrainSettings(**retrain), spec=spec)
     about = decided.model.provenance
     assert (about.decision, about.model_version) == ("carried forward", CHAMPION.provenance.model_version)
     assert decided.refused is not None
@@ -131,16 +133,16 @@ def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_c
 
 def test_a_challenger_that_foretells_less_is_refused():
     tells = CHAMPION.assign(SHIFTED)["segment_id"].to_numpy(dtype=float)  # what followed is just what the champion says
-    refused = after(SHIFTED, past=Past(SHIFTED, tells)).refused
+    refused = after(SHIFTED, past=PreviousSnapshot(SHIFTED, tells)).refused
     assert refused is not None
     assert "of the spend that followed the snapshot before" in refused.reason
 
 
 def test_policies():
-    never, always, old = (Retraining(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
+    never, always, old = (RetrainSettings(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
 
-    def reason(retraining, **now):
-        return after(SHIFTED, retraining=retraining, **now).model.provenance.reason
+    def reason(retrain, **now):
+        return after(SHIFTED, retrain=retrain, **now).model.provenance.reason
 
     assert reason(never).endswith("the policy is never to train again.")
     assert reason(old, age=2).endswith("it is 2 snapshots old, and a challenger is trained at 3.")
@@ -151,7 +153,7 @@ def test_policies():
 def test_a_rollback_labels_as_before_and_gives_no_id_again():
     promoted = after(SHIFTED).model
     higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
-    back = after(SHIFTED, higher, pointed_back=CHAMPION).model
+    back = after(SHIFTED, higher, rollback_target=CHAMPION).model
     assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
     assert back.provenance.reason == (
         "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
@@ -161,7 +163,7 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
 
 
 def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
-    model = after(SHIFTED, pointed_back=CHAMPION).model
+    model = after(SHIFTED, rollback_target=CHAMPION).model
     assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
 
 
@@ -171,15 +173,15 @@ def test_the_order_of_customers_is_of_no_account():
 
 
 def test_another_seed_changes_no_id_and_no_name():
-    other = after(SHIFTED, wanted=replace(WANTED, selection=replace(ASK, seed=99))).model
+    other = after(SHIFTED, spec=replace(SPEC, settings=ASK.model_copy(update={"seed": 99}))).model
     same = after(SHIFTED).model
     assert {(s.segment_id, s.name) for s in other.segments} == {(s.segment_id, s.name) for s in same.segments}
     assert (other.assign(SHIFTED)["segment_id"] == same.assign(SHIFTED)["segment_id"]).mean() > 0.95
 
 
 def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character_when_they_stay():
-    others, never = customers(3).assign(recency_days=50.0), Retraining(policy="never")
-    once = after(others, retraining=never).model
+    others, never = customers(3).assign(recency_days=50.0), RetrainSettings(policy="never")
+    once = after(others, retrain=never).model
     twice = after(others, once, never).model
     assert [s.name for s in twice.segments] == [s.name for s in CHAMPION.segments]
     assert [s.character for s in once.segments] == [s.character for s in CHAMPION.segments]

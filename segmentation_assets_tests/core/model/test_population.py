@@ -5,27 +5,25 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.clustering.families import SelectionSettings
-from segmentation_assets.core.model.drift import DriftRule
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_to_rows, population_from_rows, population_to_rows
-from segmentation_assets.core.model.training import Wanted, train
+from segmentation_assets.core.model.training import ModelSpec, train
+from segmentation_assets.settings.model import DriftSettings, ModelSettings
 from segmentation_assets_tests.builders import features
 
-COLUMNS = ("recency_days", "frequency", "monetary")
-ASK = SelectionSettings(("kmeans",), k_max=2, business_k=2, fallback_k=2, bootstraps=5, splits=1, seed=1, diagnostics=False)
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=2, k=2, fallback_k=2, resamples=10, splits=1, seed=1)
 GOOD = [(1, 20, 900), (2, 22, 1000), (1, 24, 1100)]
 POOR = [(70, 1, 5), (75, 2, 6), (80, 1, 7)]
 SHOP = features(*GOOD, *POOR)
 
 
 def trained(frame=SHOP):
-    model = train(frame, None, Wanted(COLUMNS, ASK, "digest"), dt.date(2024, 2, 1), "There is none.").model
+    model = train(frame, None, ModelSpec(ASK, "digest"), dt.date(2024, 2, 1), "There is none.").model
     return model, training_population(model, frame, ASK)
 
 
 def drifted(now, frame=SHOP):
-    return drift_report(*trained(frame), now, COLUMNS, DriftRule())
+    return drift_report(*trained(frame), now, ASK, DriftSettings())
 
 
 def test_a_population_read_back_is_the_same_whatever_the_order_of_its_rows():
@@ -46,11 +44,11 @@ def test_all_that_is_kept_is_compared():
 
 
 def test_without_a_champion_there_is_nothing_to_compare_with():
-    assert drift_report(None, None, SHOP, COLUMNS, DriftRule()).empty
+    assert drift_report(None, None, SHOP, ASK, DriftSettings()).empty
 
 
 def test_tenure_grows_with_time_and_is_no_reference_for_drift():
-    assert {reference.subject for reference in trained()[1].references if reference.kind == "feature"} == set(COLUMNS)
+    assert {reference.subject for reference in trained()[1].references if reference.kind == "feature"} == set(ASK.features)
 
 
 def test_the_mix_at_training_is_kept():

@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.choice.rfm_grid import rfm_grid
-from segmentation_assets.core.clustering.families import SelectionSettings
-from segmentation_assets.core.model.champion import Circumstances, next_model
-from segmentation_assets.core.model.drift import DriftRule
+from segmentation_assets.core.model.champion import SnapshotContext, next_model
 from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT
 from segmentation_assets.core.model.population import drift_report
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
-from segmentation_assets.core.model.training import Past, Wanted
+from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot
 from segmentation_assets.core.segments import segment_events
+from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
 
 COLUMNS = ("recency_days", "frequency", "monetary")
-ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, bootstraps=5, splits=1, seed=1, diagnostics=False)
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=3, resamples=10, splits=1, seed=1)
 DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
 GOOD = [(1, 20, 900), (2, 22, 1000), (1, 24, 1100)]
 POOR = [(70, 1, 5), (75, 2, 6), (80, 1, 7)]
@@ -31,12 +30,13 @@ SHOP = features(*GOOD, *POOR)
 
 def decided(frame=SHOP, previous=None, day=DAY, features=COLUMNS, ask=ASK, settings_digest="digest", past=None):
     active = frame[frame["status"] == "active"].reset_index(drop=True)
-    undrifted = drift_report(None, None, active, features, DriftRule())
-    return next_model(active, previous, undrifted, Wanted(features, ask, settings_digest), day, now=Circumstances(past=past))
+    spec = ModelSpec(ask.model_copy(update={"features": features}), settings_digest)
+    undrifted = drift_report(None, None, active, ask, DriftSettings())
+    return next_model(active, previous, undrifted, spec, day, RetrainSettings(), SnapshotContext(past=past))
 
 
 def train(frame=SHOP, previous=None, k=2, seed=1, **further):
-    return decided(frame, previous, ask=replace(ASK, business_k=k, fallback_k=k, seed=seed), **further).model
+    return decided(frame, previous, ask=ASK.model_copy(update={"k": k, "fallback_k": k, "seed": seed}), **further).model
 
 
 def read_back(model):
@@ -112,7 +112,7 @@ def test_few_customers_who_differ_are_never_told_to_be_alike():
 
 
 def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
-    ask = replace(ASK, k_min=4, k_max=6, business_k=5, fallback_k=4)
+    ask = ASK.model_copy(update={"k_min": 4, "k_max": 6, "k": 5, "fallback_k": 4})
     assert decided(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), ask=ask).model.provenance.k == 3
 
 
@@ -120,9 +120,9 @@ def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many
     ("past", "why"),
     [
         (None, "there was no earlier snapshot to judge it by."),
-        (Past(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
+        (PreviousSnapshot(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
         (
-            Past(SHOP, np.zeros(6)),
+            PreviousSnapshot(SHOP, np.zeros(6)),
             "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain.",
         ),
     ],
@@ -250,7 +250,7 @@ def test_a_model_carried_forward_leaves_what_was_tried_to_its_own_snapshot():
 # Orders alone say what comes; recency and spend are noise that k-means cuts too.
 RNG = np.random.default_rng(3)
 MANY = features(*zip(RNG.integers(0, 90, 300) * 1.0, RNG.integers(1, 30, 300) * 1.0, RNG.lognormal(3, 2, 300), strict=True))
-GRID_WINS = Past(MANY, np.asarray(rfm_grid(MANY["recency_days"], MANY["frequency"])["segment"] == "champions", dtype=float))
+GRID_WINS = PreviousSnapshot(MANY, np.asarray(rfm_grid(MANY["recency_days"], MANY["frequency"])["segment"] == "champions", dtype=float))
 
 
 def test_where_the_grid_says_more_of_what_followed_it_is_published_with_its_names():

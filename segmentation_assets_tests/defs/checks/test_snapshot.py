@@ -182,8 +182,8 @@ def drift_row(kind, subject, value, flagged):
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("feature", "features_have_not_drifted"), ("segment_mix", "segment_mix_has_not_drifted"), ("distance", "customers_lie_as_near"),
-        ("joint", "training_is_not_told_apart"),
+        ("feature", "features_have_not_drifted"), ("segment_mix", "segment_mix_has_not_drifted"), ("distance", "distance_has_not_drifted"),
+        ("joint", "joint_distribution_has_not_drifted"),
     ],
 )  # fmt: skip
 def test_drift_is_a_warning_that_names_what_drifted_most_first(lake, kind, name):
@@ -219,7 +219,7 @@ UNMEASURED = {"value": None, "q_value": None, "flagged": None}
 )
 def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
     put(lake, "drift_report", D1, *rows)
-    assert verdict(snapshot.training_is_not_told_apart, lake) == (True, f"Not measured: {why}.")
+    assert verdict(snapshot.joint_distribution_has_not_drifted, lake) == (True, f"Not measured: {why}.")
 
 
 def test_nothing_to_look_for_is_said(lake):
@@ -257,7 +257,7 @@ def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low,
 
 @pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])
 def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
-    check = snapshot.no_decision_to_look_at
+    check = snapshot.no_model_decision_to_review
     put(lake, "model_registry", D1, {"model_version": "m", "decision": decision, "reason": "It was better."})
     found = outcome(check, lake)
     assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, "It was better.")
