@@ -16,10 +16,11 @@ from scipy import stats
 
 from benchmarks.drift_populations import FEATURES, POPULATIONS, SHIFTS, snapshot_of
 from segmentation_assets.core.clustering.algorithm import fit_model
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.model import drift
+from segmentation_assets.core.model.population import TrainingPopulation, drift_report, training_population
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
-from segmentation_assets.core.model.training import Wanted, remembering
+from segmentation_assets.settings.model import DriftSettings, ModelSettings
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_203
@@ -27,13 +28,14 @@ ALGORITHMS = ("kmeans", "weighted_kmeans", "ward")
 KINDS = ("numeric", "categorical", "segment_mix", "distance", "joint")
 
 
-def trained(customers: pd.DataFrame, algorithm: str, seed: int) -> SegmentModel:
+def trained(customers: pd.DataFrame, algorithm: str, seed: int) -> tuple[SegmentModel, TrainingPopulation]:
     """Five segments of `customers` on recency, frequency and monetary value, and what training keeps of them."""
-    wanted = Wanted(FEATURES, SelectionSettings(seed=seed), "")
-    clusters = fit_model(customers[list(FEATURES)], FAMILIES[algorithm](wanted.selection).sweep, 5, seed)
+    settings = ModelSettings(seed=seed)
+    clusters = fit_model(customers[list(FEATURES)], FAMILIES[algorithm](settings).sweep, 5, seed)
     segments = tuple(Segment(c + 1, f"Segment {c + 1}", "steady") for c in range(clusters.k))
     provenance = Provenance("1", "2017-10-01", algorithm, clusters.k, seed, "", len(customers), clusters.k, "trained", "A simulation.")
-    return remembering(SegmentModel(clusters, segments, provenance), customers, wanted)
+    model = SegmentModel(clusters, segments, provenance)
+    return model, training_population(model, customers, settings)
 
 
 def habit_psi(before: pd.Series, now: pd.Series) -> float:
@@ -74,27 +76,30 @@ def repeat(
     rng = np.random.default_rng([FRESH, n, seed])
     before, now = (population.iloc[rng.integers(0, len(population), n)].reset_index(drop=True) for _ in range(2))
     now = SHIFTS[shift](now, rng)
-    rule = drift.DriftRule(seed=int(rng.integers(2**31)))
+    limits, settings = DriftSettings(), ModelSettings(features=FEATURES, seed=int(rng.integers(2**31)))
     started = time.perf_counter()
     if features_only:
         references = [drift.reference_of(name, before[name]) for name in before.columns.drop(["customer_id", "status"])]
-        shifts = [(r.kind, r.subject, drift.psi_shift(r, now[r.subject], rule.draws_for(len(references)), rule.seed)) for r in references]
+        shifts = [
+            (r.kind, r.subject, drift.psi_shift(r, now[r.subject], drift.draws_for(len(references), limits.alpha), settings.seed))
+            for r in references
+        ]
+        found = drift.report(shifts, FEATURES, limits)
     else:
-        model = trained(before, algorithm, int(rng.integers(2**31)))
+        model, population_then = trained(before, algorithm, int(rng.integers(2**31)))
         started = time.perf_counter()
-        shifts = model.shifts(now, rule)
-    found = drift.report(shifts, FEATURES, rule)
+        found = drift_report(model, population_then, now, settings, limits)
     seconds = time.perf_counter() - started
     numeric = [name for name in names if pd.api.types.is_numeric_dtype(before[name])]
     kind = found["kind"].mask(found["kind"] == "feature", np.where(found["subject"].isin(numeric), "numeric", "categorical"))
     varies = (found["kind"] != "feature") | found["subject"].isin(names)
-    level = (found["p_value"] <= rule.alpha)[varies].groupby(kind[varies]).mean()
+    level = (found["p_value"] <= limits.alpha)[varies].groupby(kind[varies]).mean()
     by_evidence = found.assign(size=found["value"] / found["threshold"]).sort_values(["q_value", "size"], ascending=[True, False])
     strongest = by_evidence["subject"].iloc[0]
     return {
         "n": n, "shift": shift, "seed": seed, "subjects": int(varies.sum()), **{k: level.get(k, np.nan) for k in KINDS},
-        "significant": bool((found["q_value"] <= rule.alpha).any()), "flagged": bool(found["flagged"].any()),
-        "strongest": strongest if by_evidence["q_value"].iloc[0] <= rule.alpha else "",
+        "significant": bool((found["q_value"] <= limits.alpha).any()), "flagged": bool(found["flagged"].any()),
+        "strongest": strongest if by_evidence["q_value"].iloc[0] <= limits.alpha else "",
         "flagged_subjects": ";".join(found.loc[found["flagged"], "subject"]),
         "habit_psi": max(habit_psi(before[x], now[x]) for x in names) > 0.1, "habit_ks": min(ks(before[x], now[x]) for x in numeric) <= 0.05, "seconds": seconds,
     }  # fmt: skip

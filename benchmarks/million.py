@@ -9,14 +9,15 @@ import time
 import numpy as np
 
 from benchmarks.populations import rfm_like
-from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose
+from segmentation_assets.core.choice.selection import PastSnapshot, choose
+from segmentation_assets.settings.model import ModelSettings
 
 
 def main(customers: int) -> None:
     population = rfm_like(customers, np.random.default_rng(20_261_124))
     outcome = np.log1p(population.features["monetary"].to_numpy() / 12)
     wall, processor = time.perf_counter(), time.process_time()
-    selection = choose(population.features, SelectionSettings(), past=PastSnapshot(population.features, outcome))
+    selection = choose(population.features, ModelSettings(seed=0), past=PastSnapshot(population.features, outcome))
     print(f"choice for {customers:,}: {time.perf_counter() - wall:.1f} s, {time.process_time() - processor:.1f} s of processor")
     print(f"{len(selection.candidates)} candidates; {selection.reason}")
     if selection.model is not None:

@@ -18,9 +18,10 @@ from benchmarks.populations import STRUCTURELESS, Population, draw_planted
 from benchmarks.snapshots import Snapshot, cdnow, complete_journey
 from segmentation_assets.core.choice import stability
 from segmentation_assets.core.choice.forward_validity import forward_validity
-from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose
+from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.settings.model import ModelSettings
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_124
@@ -42,7 +43,7 @@ def on_population(population: Population, kind: str, seed: int) -> dict[str, Any
     """Choose on `population` and compare with its truth."""
     started = time.perf_counter()
     preprocessor = FeaturePreprocessor(population.transform)
-    selection = choose(population.features, SelectionSettings(seed=seed, diagnostics=False), preprocessor)
+    selection = choose(population.features, ModelSettings(seed=seed), preprocessor, diagnostics=False)
     seconds = time.perf_counter() - started
     assert selection.model is not None
     labels = selection.model.assign(population.features).label
@@ -85,7 +86,7 @@ def real(name: str, snapshots: list[Snapshot], out: Path, seed: int = 0) -> None
     rows = []
     for before, now in zip([None, *snapshots[:-1]], snapshots, strict=True):
         past = PastSnapshot(before.features, np.log1p(before.spend_after)) if before and before.spend_after is not None else None
-        selection = choose(now.features, SelectionSettings(seed=seed, diagnostics=False), past=past)
+        selection = choose(now.features, ModelSettings(seed=seed), past=past, diagnostics=False)
         five = next(c for c in selection.candidates if c.algorithm == "kmeans" and c.k == 5)
         row: dict[str, Any] = {"name": name, "date": now.date.date(), "customers": len(now.features), "tier": selection.tier}
         row |= {"k": selection.model.k if selection.model else 0, "reason": selection.reason}

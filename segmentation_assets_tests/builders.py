@@ -10,11 +10,13 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
+from segmentation_assets.settings.loading import load_settings
 from segmentation_assets.sources.base import within
 from segmentation_assets.store.lake import Staged
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets.tables.contract import Contract
 
+LOADED = load_settings()  # of settings.yaml, as conftest.py says
 D1, D2, D3, D4 = "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"  # the snapshots of settings.yaml
 PLAIN = {
     "string": "x", "int64": 1, "float64": 0.0, "boolean": False, "date": dt.date(2024, 1, 1), "timestamp(6)": dt.datetime(2024, 1, 1),

@@ -50,7 +50,7 @@ def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.
 def called(*arguments: str, data_dir: Path, **further: str) -> click.testing.Result:
     """Call the command line in this process, on the shipped settings: seconds cheaper than `segmentation`.
 
-    Not for `run` and `rollback`, whose snapshots are those of the settings that this process was started with.
+    Not for `run` and `rollback`, which leave Dagster's home in the environment and start a second process.
     """
     from segmentation_assets.cli.main import main
 

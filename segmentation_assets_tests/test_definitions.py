@@ -1,13 +1,24 @@
 """The graph as people see it. A changed graph changes this file, so that it is seen in review."""
 
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import dagster as dg
 import pytest
 import yaml
 
-from segmentation_assets.definitions import defs
+from segmentation_assets.definitions import build, defs
+from segmentation_assets.defs.assets import application, model
 from segmentation_assets.defs.instance import ONE_AT_A_TIME, prepare_instance
-from segmentation_assets.defs.partitions import LOADED, snapshots
+from segmentation_assets.defs.partitions import PREVIOUS, snapshot_partitions
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.tables import BY_NAME
+from segmentation_assets_tests.builders import LOADED, RowsSource
+from segmentation_assets_tests.conftest import ROOT, environment
 
 GRAPH = {
     "raw_customers": set(),
@@ -36,9 +47,10 @@ GRAPH = {
     "revenue_concentration": {"customer_features"},
     "category_mix": {"customer_category_activity"},
     "attribute_spend": {"customer_features"},
-    "model_candidates": {"customer_features", "segmentation_model"},
     "segmentation_model": {"customer_features", "customer_activity", "segmentation_model"},
-    "model_registry": {"segmentation_model"},
+    "model_candidates": {"customer_features", "customer_activity", "segmentation_model"},
+    "model_registry": {"customer_features", "customer_activity", "segmentation_model"},
+    "drift_report": {"customer_features", "segmentation_model"},
     "customer_segments": {"customer_features", "segmentation_model", "customer_segments"},
     "segment_transitions": {"customer_segments", "customer_features", "segmentation_model"},
     "segment_bridge": {"customer_segments", "customer_features", "segmentation_model"},
@@ -49,7 +61,6 @@ GRAPH = {
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
     "segment_actions": {"segments", "segmentation_model"},
-    "drift_report": {"segmentation_model"},
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
@@ -65,6 +76,22 @@ def test_the_assets_and_what_each_is_made_from():
     assert {name: {key.path[-1] for key in node.parent_keys} for name, node in ASSETS.items()} == GRAPH
 
 
+MADE_WITH_THE_MODEL = ("segmentation_model", "drift_report", "model_candidates", "model_registry")
+
+
+def test_what_is_made_with_the_model_is_made_from_the_model_before():
+    graph, model = defs.resolve_asset_graph(), dg.AssetKey("segmentation_model")
+    assert {graph.get_partition_mapping(dg.AssetKey(name), model) for name in MADE_WITH_THE_MODEL} == {PREVIOUS.mapping(LOADED)}
+    assert graph.get_partition_mapping(dg.AssetKey("customer_segments"), model) != PREVIOUS.mapping(LOADED)
+
+
+def test_the_tables_of_the_model_are_made_together_and_say_so():
+    assert {ASSETS[name].assets_def for name in MADE_WITH_THE_MODEL} == {ASSETS["drift_report"].assets_def}
+    assert not ASSETS["drift_report"].assets_def.can_subset
+    told = "One step makes segmentation_model, drift_report, model_candidates and model_registry. First comes drift"
+    assert all(told in ASSETS[name].description for name in MADE_WITH_THE_MODEL)
+
+
 def test_publishing_waits_for_every_table():
     upstream, unseen = set(), {"published_database"}
     while unseen:
@@ -78,7 +105,7 @@ def test_every_asset_is_in_a_group_and_says_what_it_is_made_with():
 
 
 def test_every_asset_has_one_partition_per_snapshot():
-    assert [name for name in GRAPH if ASSETS[name].partitions_def != snapshots] == []
+    assert [name for name in GRAPH if ASSETS[name].partitions_def != snapshot_partitions(LOADED.snapshots)] == []
 
 
 def test_every_table_says_what_a_row_is_and_how_it_came_about():
@@ -103,7 +130,7 @@ def test_every_check_across_tables_is_there():
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
         "volume_is_as_usual", "history_is_complete", "features_are_not_redundant", "features_have_not_drifted",
         "segment_mix_has_not_drifted",
-        "customers_lie_as_near", "training_is_not_told_apart", "no_decision_to_look_at",
+        "distance_has_not_drifted", "joint_distribution_has_not_drifted", "no_model_decision_to_review",
         "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
     }  # fmt: skip
 
@@ -121,6 +148,76 @@ def test_a_snapshot_is_made_in_one_process(job):
 
 def test_definitions_load_and_validate():
     dg.Definitions.validate_loadable(defs)
+
+
+@pytest.mark.slow
+def test_dagsters_own_tool_checks_and_lists_them(tmp_path):
+    def tool(*arguments):
+        command, home = [Path(sys.executable).parent / "dg", *arguments], environment(tmp_path, DAGSTER_HOME=str(tmp_path))
+        return subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=False)
+
+    assert (checked := tool("check", "defs")).returncode == 0, checked.stdout + checked.stderr
+    listed = json.loads(tool("list", "defs", "--json").stdout)
+    assert {asset["asset_key"] for asset in listed["assets"]} == set(GRAPH)
+
+
+WEEKLY = LOADED.model_copy(
+    update={
+        "snapshots": Snapshots(first=dt.date(2024, 1, 1), last=dt.date(2024, 1, 15), cadence="weekly"),
+        "features": LOADED.features.model_copy(update={"lookback": 2}),
+        "schedule": Schedule(enabled=True),
+        "owners": ("team:crm", "ann@example.com"),
+    }
+)
+
+
+def test_two_settings_have_each_their_graph_in_one_process():
+    weekly, monthly = (build(settings).resolve_asset_graph() for settings in (WEEKLY, LOADED))
+    orders, features = dg.AssetKey("customer_orders"), dg.AssetKey("customer_features")
+    assert [graph.get(orders).partitions_def.get_partition_keys()[:2] for graph in (weekly, monthly)] == [
+        ["2024-01-01", "2024-01-08"], ["2024-02-01", "2024-03-01"],
+    ]  # fmt: skip
+    assert [graph.get_partition_mapping(features, orders).start_offset for graph in (weekly, monthly)] == [-1, -2]
+
+
+def test_owners_are_those_of_the_settings():
+    owned = build(WEEKLY).resolve_asset_graph()
+    assert {tuple(owned.get(key).owners) for key in owned.get_all_asset_keys()} == {WEEKLY.owners}
+    assert [name for name in GRAPH if ASSETS[name].owners] == []
+
+
+def test_every_asset_shows_the_place_of_its_own_code():
+    found = {name: ASSETS[name].metadata["dagster/code_references"].code_references[0] for name in GRAPH}
+    assert Path(found["drift_report"].file_path) == Path(model.__file__)
+    line = Path(application.__file__).read_text().splitlines()[found["segment_actions"].line_number - 1]
+    assert line.startswith("@table(SEGMENT_ACTIONS")
+
+
+def test_only_where_a_schedule_makes_snapshots_is_one_that_does_not_come_overdue():
+    published = dg.AssetKey("published_database")
+    policies = [build(settings).resolve_asset_graph().get(published).freshness_policy for settings in (WEEKLY, LOADED)]
+    assert policies == [dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(days=8), fail_window=dt.timedelta(days=9)), None]
+
+
+def test_the_lake_is_opened_once_and_closed_when_the_run_ends(tmp_path, monkeypatch):
+    engines = []
+
+    class Watched(DuckDBEngine):
+        def __init__(self):
+            super().__init__(threads=1)
+            engines.append("open")
+
+        def close(self):
+            super().close()
+            engines.append("closed")
+
+    monkeypatch.setattr("segmentation_assets.store.lake.DuckDBEngine", Watched)
+    settings = WEEKLY.model_copy(update={"data_dir": tmp_path})
+    job = build(settings, RowsSource()).resolve_job_def("features")
+    collect = ["raw_customers", "raw_transactions", "raw_events", "source_volume"]
+    made = job.execute_in_process(partition_key="2024-01-08", asset_selection=[dg.AssetKey(name) for name in collect])
+    assert made.success
+    assert engines == ["open", "closed"]
 
 
 @pytest.fixture

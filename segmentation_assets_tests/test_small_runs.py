@@ -8,9 +8,8 @@ from rich.console import Console
 
 from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.store import published
-from segmentation_assets_tests.builders import D1, D2, RowsSource, line
+from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
 RARE = [line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz")]

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.definitions import build
-from segmentation_assets.defs.partitions import LOADED
-from segmentation_assets.store import models, published
-from segmentation_assets_tests.builders import D1, D2, D3, D4, RowsSource
+from segmentation_assets.store import archive, published
+from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
 
 pytestmark = pytest.mark.slow
 ENDS = [dt.datetime.fromisoformat(key) for key in (D1, D2, D3, D4)]
@@ -122,14 +121,27 @@ def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, t
 def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp_path):
     first = ask(story, f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")["model_version"][0]
     never = shutil.copytree(story.with_name("until April"), tmp_path / "never")
-    models.roll_back(never, D3, first)
+    archive.roll_back(never, D3, first)
     make(never, D3)
     told = ask(never, f"SELECT decision, reason FROM model_registry WHERE snapshot_date = DATE '{D3}'")
     assert told["decision"].tolist() == ["rolled back"]
-    model = models.load(never, first)
+    model = archive.load(never, first)
     features = ask(never, f"FROM customer_features WHERE snapshot_date = DATE '{D3}'")
     labels = ask(never, f"SELECT customer_id, segment_id FROM customer_segments WHERE snapshot_date = DATE '{D3}'").set_index("customer_id")
     assert model.assign(features).set_index("customer_id")["segment_id"].to_dict() == labels["segment_id"].to_dict()
-    models.roll_back(never, D3, None)
+    archive.roll_back(never, D3, None)
     make(never, D3)
     assert ask(never, f"SELECT decision FROM model_registry WHERE snapshot_date = DATE '{D3}'")["decision"].tolist() == ["promoted"]
+
+
+def test_what_training_looked_like_is_kept_once_and_where_it_is_lost_the_next_snapshot_is_the_same(story, tmp_path):
+    rows = ask(story, "SELECT component FROM segmentation_model")["component"]
+    assert len(rows) == 4 * 66 and not {"training", "yardstick", "training sample"} & set(rows)
+    lost = shutil.copytree(story.with_name("until April"), tmp_path / "lost")
+    kept = {file.name: file.read_bytes() for file in (story / archive.FOLDER).glob("*.parquet")}
+    for file in (lost / archive.FOLDER).glob("*.parquet"):
+        file.unlink()
+    make(lost, D4)
+    for file in (story / "lake").rglob("*.parquet"):
+        assert file.read_bytes() == (lost / file.relative_to(story)).read_bytes(), file
+    assert {file.name: file.read_bytes() for file in (lost / archive.FOLDER).glob("*.parquet")}.items() <= kept.items()

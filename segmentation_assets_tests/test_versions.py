@@ -45,8 +45,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
 def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     before = shop.ask(LABELS, "2024-05-01")
     assert len(before) == 60 and {row[3] for row in before} == {FIRST}
-    assert "lake: layout 1, as version 0.1.0 wrote it; marked as such" in shop.call("upgrade")
-    assert "lake: layout 1, as this version writes it" in shop.call("upgrade")
+    assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.call("upgrade")
+    assert "lake: layout 2, as this version writes it" in shop.call("upgrade")
 
     shop.call("run", "--from", "2024-05-01", "--force")  # the snapshot that was rolled back, and the next one
     assert shop.ask(LABELS, "2024-05-01") == before

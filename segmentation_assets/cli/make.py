@@ -44,7 +44,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         console.print(f"Made again: {sentence}.", highlight=False)
     if planned.features:
         console.print(
-            f"Warning: {span(planned.features)} never ran. Only features are made of {'it' if len(planned.features) == 1 else 'them'}, "
+            f"Warning: {span(planned.features)} never ran. Features of {'it' if len(planned.features) == 1 else 'them'} are made "
             f"first; without segments at {planned.features[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
         )  # fmt: skip
     _run_all(planned, console, settings)
@@ -71,21 +71,21 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
         raise click.UsageError("Say which model: rollback VERSION, or rollback --withdraw.")
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
-    from segmentation_assets.store import models, published
+    from segmentation_assets.store import archive, published
 
     made = published.keys(settings.data_dir)
     if not made:
         raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
     key, console = known(snapshot, made) if snapshot else made[-1], new_console()
-    before = models.rollbacks(settings.data_dir).get(key)
+    before = archive.rollbacks(settings.data_dir).get(key)
     if withdraw and before is None:
         raise click.ClickException(f"Nobody has pointed back at {key}; there is nothing to take back.")
-    models.roll_back(settings.data_dir, key, version)
+    archive.roll_back(settings.data_dir, key, version)
     try:
         planned = runs.plan(settings, [k for k in made if k >= key], again=False)
         _run_all(planned, console, settings)
     except BaseException:
-        models.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
+        archive.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
         raise
     _show_last(settings, key, console, warned=planned.run == [key])
 
@@ -106,7 +106,7 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
 
         if count:
             bar.update(task, description=f"{planned.run[0]} (1 of {count})")
-        for number, outcome in enumerate(runs.carry_out(planned, instance, stepped), 1):
+        for number, outcome in enumerate(runs.carry_out(settings, planned, instance, stepped), 1):
             seconds, began = time.monotonic() - began, time.monotonic()
             bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI

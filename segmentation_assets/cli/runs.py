@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from segmentation_assets.definitions import defs
+from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import PROCESS
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
@@ -71,7 +70,7 @@ def existing_keys(settings: Settings) -> list[str]:
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
     with opened(settings.data_dir) as lake:
-        found = [] if again else freshness.stale(settings, open_source(settings), lake, wanted)
+        found = [] if again else freshness.stale(settings, lake, wanted)
         have_features = set(lake.keys("customer_features"))
     run = wanted if again else list(dict.fromkeys(one.snapshot for one in found))
     earlier = [key for key in existing_keys(settings) if run and key < run[0] and key not in have_features]
@@ -84,7 +83,7 @@ def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     )
 
 
-def carry_out(planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
+def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
     """Make the planned snapshots, one after the other; an outcome as each is done.
 
     Of several, the first halves are made in a second process, ahead of the second halves: both need the half before, and
@@ -94,32 +93,32 @@ def carry_out(planned: Plan, instance: dg.DagsterInstance, progress: Progress) -
         RunError: a snapshot could not be made; those before it are published.
     """
     if len(planned.features + planned.run) == 1:
-        yield run_partition("snapshot", planned.run[0], instance, progress)
+        yield run_partition(settings, "snapshot", planned.run[0], instance, progress)
         return
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as ahead:
         try:
-            halves = {key: ahead.submit(_features, key) for key in planned.features + planned.run}
+            halves = {key: ahead.submit(_features, settings, key) for key in planned.features + planned.run}
             for key in planned.run:
                 for earlier in [k for k in halves if k <= key]:
                     first = halves.pop(earlier).result()
-                second = run_partition("segment", key, instance, progress)
+                second = run_partition(settings, "segment", key, instance, progress)
                 yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
         finally:
             ahead.shutdown(cancel_futures=True)
 
 
-def _features(key: str) -> Outcome:
+def _features(settings: Settings, key: str) -> Outcome:
     with dg.DagsterInstance.get() as instance:
-        return run_partition("features", key, instance, lambda *_: None)
+        return run_partition(settings, "features", key, instance, lambda *_: None)
 
 
-def run_partition(job: str, key: str, instance: dg.DagsterInstance, progress: Progress) -> Outcome:
+def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterInstance, progress: Progress) -> Outcome:
     """Run a job for one snapshot in this process, recorded in the instance.
 
     Raises:
         RunError: a step failed, or a blocking check; the earlier published database is as it was.
     """
-    with _watched(defs.resolve_job_def(job), progress) as watched:
+    with _watched(build(settings).resolve_job_def(job), progress) as watched:
         result = watched.execute_in_process(
             partition_key=key,
             instance=instance,

@@ -74,7 +74,7 @@ def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
     made = published.keys(settings.data_dir)
     later = [key for key in existing_keys(settings.snapshots, now) if made and key > made[-1]]
     with opened(settings.data_dir) as lake:
-        return freshness.stale(settings, open_source(settings), lake, later, {Cause.NEVER_MADE, Cause.STOPPED})
+        return freshness.stale(settings, lake, later, {Cause.NEVER_MADE, Cause.STOPPED})
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
@@ -189,7 +189,7 @@ def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: s
         with opened(settings.data_dir) as lake:
             # Where only the lake changed, its rows were collected from the source as it was looked at.
             late = freshness.late_rows(settings, source, lake, records, by_content=True) if source_now != source_then else LateRows()
-            found = freshness.stale(settings, source, lake, counting, freshness.UNASKED, late.found)
+            found = freshness.stale(settings, lake, counting, freshness.UNASKED, late.found)
             digest = hashlib.sha256(f"{source_now}\n{provenance.contents(lake, private)}\n{found}".encode()).hexdigest()[:12]
     except SourceError as error:
         return dg.SkipReason(f"The source cannot be read now: {error}")  # such as a file that is still being written

@@ -8,11 +8,10 @@ from segmentation_assets.store.lake import DATED, Lake, LakeError, Staged, to_fr
 from segmentation_assets.tables import BY_NAME
 
 
-class LakeIOManager(dg.IOManager):
+class LakeIOManager(dg.ConfigurableIOManager):
     """Partitions in and out of the lake: lazily as `ibis.Table`, or as a DataFrame where the asset asks for one."""
 
-    def __init__(self, lake: Lake) -> None:
-        self.lake = lake
+    lake: dg.ResourceDependency[Lake]
 
     def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
         obj.commit()

@@ -1,16 +1,20 @@
-"""Snapshot partitions and the ways one snapshot looks at others, each defined once.
+"""Snapshots as Dagster's partitions, and the ways one snapshot looks at others, each defined once.
 
 A partition key is the as-of date of a snapshot (see `settings.snapshots`). Dagster's own reading of it, as the start of a window,
-is not used anywhere: windows come from `sources.base.window_of`.
+is not used anywhere: windows come from `sources.base.window_of`. How far back a snapshot looks is a setting, so it is said here in
+terms of settings, and becomes Dagster's mapping when the graph is built.
 """
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from segmentation_assets.settings.loading import load_settings
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following
+from segmentation_assets.store.lake import DATED
 
 # Dagster marks as beta or preview: looking back before the first partition, checks per partition, data versions. Each was
 # tried with the version in constraints.txt, and there is no other way; a warning at every start would help nobody.
@@ -30,27 +34,47 @@ def snapshot_partitions(snapshots: Snapshots) -> dg.TimeWindowPartitionsDefiniti
     return dg.DailyPartitionsDefinition(**span)
 
 
-def snapshots_between(earlier: str, later: str) -> int:
-    """How many snapshots after `earlier` there are up to `later`."""
-    return sum(earlier < key <= later for key in snapshots.get_partition_keys())
+@dataclass(frozen=True)
+class Back:
+    """From a snapshot to those before it; those before the first do not exist and are left out.
+
+    Args:
+        steps: how many snapshots back the span begins.
+        end: where it ends: 0 with the snapshot itself, -1 with the one before.
+    """
+
+    steps: Callable[[Settings], int]
+    end: int = 0
+
+    def mapping(self, settings: Settings) -> dg.TimeWindowPartitionMapping:
+        return dg.TimeWindowPartitionMapping(
+            start_offset=-self.steps(settings), end_offset=self.end, allow_nonexistent_upstream_partitions=True
+        )
 
 
-LOADED = load_settings()  # partitions are part of the graph, so the settings must be known when it is loaded
-snapshots = snapshot_partitions(LOADED.snapshots)
+@dataclass(frozen=True)
+class Input:
+    """An input of several snapshots, or of earlier ones.
+
+    Args:
+        table: the table that is read; by default, that of the input's name.
+        dated: keep the column snapshot_date, to tell the snapshots apart.
+    """
+
+    back: Back
+    table: str | None = None
+    dated: bool = False
+
+    def asset_in(self, settings: Settings) -> dg.AssetIn:
+        return dg.AssetIn(self.table, partition_mapping=self.back.mapping(settings), metadata={DATED: True} if self.dated else None)
 
 
-def looking_back(start: int, end: int) -> dg.TimeWindowPartitionMapping:
-    """From a snapshot to those `start` to `end` steps away; those before the first do not exist and are left out."""
-    return dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
-
-
-PREVIOUS = looking_back(-1, -1)
-PREVIOUS_AND_THIS = looking_back(-1, 0)
-LOOKBACK = looking_back(-(LOADED.features.lookback - 1), 0)
-LOOKBACK_AND_BEFORE = looking_back(-LOADED.features.lookback, 0)
-LOOKBACK_BEFORE = looking_back(-max(LOADED.features.lookback - 1, 1), -1)  # Dagster takes no span without a window
 DAYS_OF_WEEK = 7
+PREVIOUS = Back(lambda _: 1, end=-1)
+PREVIOUS_AND_THIS = Back(lambda _: 1)
+LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
+LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
+LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster takes no span without a window
 # Of days, as many weeks, because a day is compared with the same weekday.
-VOLUME_SPAN = LOADED.volume.windows * (DAYS_OF_WEEK if LOADED.snapshots.cadence == "daily" else 1)
-WITH_USUAL = looking_back(-VOLUME_SPAN, 0)
-HISTORY = looking_back(-(LOADED.movement.history - 1), 0)
+WITH_USUAL = Back(lambda settings: settings.volume.windows * (DAYS_OF_WEEK if settings.snapshots.cadence == "daily" else 1))
+HISTORY = Back(lambda settings: settings.movement.history - 1)

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 FILE = "file: "  # before the name of a picture, in metadata
 
 
-def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"]) -> None:
-    """Draw a declared picture, unless the settings say not to; keep the PNG, and show it with the asset."""
+def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"], output: str = OUTPUT) -> None:
+    """Draw a declared picture, unless the settings say not to; keep the PNG, and show it with the asset.
+
+    Args:
+        output: the table that it belongs to, where several are made together.
+    """
     if name not in PICTURES:
         raise LookupError(f"The picture {name} is not declared. Say where it is drawn, with @shown(...), what the report says of it.")
     if not settings.exploration.pictures:
@@ -33,7 +37,7 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
     file.write_bytes(content)
     shown = f"![{name}](data:image/png;base64,{base64.b64encode(content).decode()})"
     context.add_output_metadata(
-        {f"picture: {name}": dg.MetadataValue.md(shown), f"{FILE}{name}": dg.MetadataValue.path(file)}, output_name=OUTPUT
+        {f"picture: {name}": dg.MetadataValue.md(shown), f"{FILE}{name}": dg.MetadataValue.path(file)}, output_name=output
     )
 
 

@@ -3,57 +3,134 @@
 import datetime as dt
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
 import pandas as pd
 
-from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.declared import Asset, Declared
+from segmentation_assets.defs.partitions import Input, snapshot_partitions
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake, Staged
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
 
+P = ParamSpec("P")
+R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
 PREVIEW_ROWS = 5
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
+@dataclass(frozen=True)
+class Made:
+    """A table among several that one function makes together.
+
+    Attributes:
+        made_from: the tables that it is made from; of those that are made with it, only partitions of earlier snapshots can be.
+        how: how it came about, as Dagster shows it.
+    """
+
+    contract: Contract
+    group: str
+    kinds: set[str]
+    made_from: tuple[str, ...]
+    how: str
+
+
 def table(
-    contract: Contract, *, group: str, ins: Mapping[str, dg.AssetIn] | None = None, kinds: set[str] | None = None
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    contract: Contract, *, group: str, ins: Mapping[str, Input] | None = None, kinds: set[str] | None = None
+) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
     The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. Rows that
     break the contract fail the asset and the check `contract`, and the partition that was there before stays.
     """
 
-    def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key)}
-        if contract.lineage:
-            metadata["dagster/column_lineage"] = _column_lineage(contract)
-        return dg.asset(
-            name=contract.name,
-            description=f"{contract.description}\n\n{compute.__doc__ or ''}".strip(),
-            group_name=group,
-            kinds=kinds or {"duckdb", "parquet"},
-            partitions_def=snapshots,
-            io_manager_key=IO_MANAGER,
-            metadata=metadata,
-            ins=ins,
-            check_specs=[
-                dg.AssetCheckSpec(
-                    CHECK,
-                    asset=contract.name,
-                    blocking=True,
-                    partitions_def=snapshots,
-                    description="Types, keys, missing values and ranges are as the table's contract says.",
-                )
-            ],
-        )(_written_and_checked(contract, compute))
+    def decorate(compute: Callable[P, R]) -> Asset[P, R]:
+        def make(settings: Settings) -> dg.AssetsDefinition:
+            return dg.asset(
+                name=contract.name,
+                description=_description(contract, compute.__doc__ or ""),
+                group_name=group,
+                kinds=kinds or {"duckdb", "parquet"},
+                partitions_def=snapshot_partitions(settings.snapshots),
+                io_manager_key=IO_MANAGER,
+                metadata=_metadata(contract),
+                ins=_ins(ins, settings),
+                check_specs=[_check_spec(contract, settings)],
+            )(_written_and_checked({OUTPUT: contract}, compute))
+
+        return Declared(compute, make)
 
     return decorate
+
+
+def tables(
+    *made: Made, name: str, ins: Mapping[str, Input] | None = None
+) -> Callable[[Callable[P, Mapping[str, Any]]], Asset[P, Mapping[str, Any]]]:
+    """Decorate a function as the assets that fill several tables in one step; it returns each under its name, and its docstring,
+    which each of them shows, says in what order they come about.
+
+    As `table`, but all are checked before any takes its place, and rows that break one contract leave all partitions as they were.
+    """
+
+    names = [one.contract.name for one in made]
+
+    def decorate(compute: Callable[P, Mapping[str, Any]]) -> Asset[P, Mapping[str, Any]]:
+        together = f"One step makes {', '.join(names[:-1])} and {names[-1]}. {compute.__doc__ or ''}"
+
+        def make(settings: Settings) -> dg.AssetsDefinition:
+            return dg.multi_asset(
+                name=name,
+                outs={one.contract.name: _out(one, together) for one in made},
+                ins=_ins(ins, settings),
+                internal_asset_deps={one.contract.name: {dg.AssetKey(source) for source in one.made_from} for one in made},
+                partitions_def=snapshot_partitions(settings.snapshots),
+                check_specs=[_check_spec(one.contract, settings) for one in made],
+            )(_written_and_checked({one.contract.name: one.contract for one in made}, compute))
+
+        return Declared(compute, make)
+
+    return decorate
+
+
+def _out(one: Made, together: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        description=_description(one.contract, f"{one.how}\n\n{together}"),
+        group_name=one.group,
+        kinds=one.kinds,
+        io_manager_key=IO_MANAGER,
+        metadata=_metadata(one.contract),
+    )
+
+
+def _ins(ins: Mapping[str, Input] | None, settings: Settings) -> dict[str, dg.AssetIn]:
+    return {name: one.asset_in(settings) for name, one in (ins or {}).items()}
+
+
+def _description(contract: Contract, how: str) -> str:
+    return f"{contract.description}\n\n{how}".strip()
+
+
+def _metadata(contract: Contract) -> dict[str, Any]:
+    """The table's columns and key, as Dagster shows them, and what the columns are made from where the contract says so."""
+    lineage = {"dagster/column_lineage": _column_lineage(contract)} if contract.lineage else {}
+    return {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key), **lineage}
+
+
+def _check_spec(contract: Contract, settings: Settings) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        CHECK,
+        asset=contract.name,
+        blocking=True,
+        partitions_def=snapshot_partitions(settings.snapshots),
+        description="Types, keys, missing values and ranges are as the table's contract says.",
+    )
 
 
 def _column_schema(contract: Contract) -> dg.TableSchema:
@@ -83,22 +160,25 @@ def _shown(staged: Staged) -> dict[str, Any]:
     }
 
 
-def _written_and_checked(contract: Contract, compute: Callable[..., Any]) -> Callable[..., Any]:
+def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:
+    """What Dagster runs: `compute`, then its tables by output."""
     own = inspect.signature(compute).parameters
 
     def run(context: dg.AssetExecutionContext, lake: Lake, **inputs: Any) -> Iterator[Any]:
         mine = {"context": context, "lake": lake}
-        frame = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
-        staged = lake.stage(contract, context.partition_key, frame)
-        broken = violations(contract, lake.read_staged(staged))
-        problem = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
-        if broken:
-            staged.discard()
-            yield dg.AssetCheckResult(check_name=CHECK, passed=False, description=problem, metadata=broken)
-            raise dg.Failure(f"{contract.name} breaks its contract and was not written: {problem}", allow_retries=False)
-        # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
-        yield dg.Output(staged, data_version=dg.DataVersion(staged.digest()), metadata=_shown(staged))
-        yield dg.AssetCheckResult(check_name=CHECK, passed=True)
+        found = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
+        frames = found if isinstance(found, Mapping) else {OUTPUT: found}
+        with ExitStack() as unfinished:  # what is not committed in the end is discarded
+            staged = {}
+            for output, contract in contracts.items():
+                staged[output] = lake.stage(contract, context.partition_key, frames[output])
+                unfinished.callback(staged[output].discard)
+            yield from _audited(contracts, lake, staged)
+            for output, partition in staged.items():
+                # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
+                version = dg.DataVersion(partition.digest())
+                yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(partition))
+                yield dg.AssetCheckResult(check_name=CHECK, asset_key=contracts[output].name, passed=True)
 
     # Dagster reads inputs and resources from the signature: those of `compute`, and what writing and checking need.
     needed = {"context": dg.AssetExecutionContext, "lake": dg.ResourceParam[Lake]}
@@ -109,6 +189,22 @@ def _written_and_checked(contract: Contract, compute: Callable[..., Any]) -> Cal
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__name__ = compute.__name__
     return run
+
+
+def _audited(contracts: Mapping[str, Contract], lake: Lake, staged: Mapping[str, Staged]) -> Iterator[dg.AssetCheckResult]:
+    """A failed check for each table that breaks its contract, and then the failure; nothing where none does."""
+    problems = {}
+    for output, contract in contracts.items():
+        if broken := violations(contract, lake.read_staged(staged[output])):
+            problems[contract.name] = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
+            yield dg.AssetCheckResult(
+                check_name=CHECK, asset_key=contract.name, passed=False, description=problems[contract.name], metadata=broken
+            )
+    if problems:
+        breaches = " ".join(f"{name} breaks its contract and was not written: {problem}" for name, problem in problems.items())
+        others = [contract.name for contract in contracts.values() if contract.name not in problems]
+        also = f" Nor were the tables that are made with it: {', '.join(others)}." if others else ""
+        raise dg.Failure(f"{breaches}{also}", allow_retries=False)
 
 
 def snapshot_date(context: dg.AssetExecutionContext) -> dt.date:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
-from segmentation_assets.settings.model import Drift, Model, Retrain
+from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
@@ -27,6 +27,9 @@ SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
 DATA_DIR_VARIABLE = "SEGMENTATION_DATA_DIR"
 DEFAULT_SETTINGS_FILE = Path("segmentation.yaml")
+
+
+Owner = Annotated[str, Field(pattern=r"^(team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]
 
 
 class SettingsError(ValueError):
@@ -51,13 +54,14 @@ class Settings(BaseSettings):
     cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What is drawn.")
-    model: Model = Field(Model(), description="How active customers are clustered.")
+    model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     movement: Movement = Field(Movement(), description="How movement between segments is followed.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
-    drift: Drift = Field(Drift(), description="When change is flagged.")
-    retrain: Retrain = Field(Retrain(), description="When a model is trained again and promoted.")
+    drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
+    retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
+    owners: tuple[Owner, ...] = Field((), description="Who answers for the tables, as Dagster shows it: e-mail addresses, or `team:name`.")
 
     @model_validator(mode="before")
     @classmethod

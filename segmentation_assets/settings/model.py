@@ -9,7 +9,7 @@ from segmentation_assets.settings.section import Section
 Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]
 
 
-class Model(Section):
+class ModelSettings(Section):
     """How active customers are clustered, and what may be called distinct segments."""
 
     features: tuple[str, ...] = Field(
@@ -61,7 +61,7 @@ class Model(Section):
     seed: int = Field(20170401, ge=0, le=2**32 - 1, description="Seed of every random choice.")
 
     @model_validator(mode="after")
-    def _range_fits(self) -> "Model":
+    def _range_fits(self) -> "ModelSettings":
         if self.k_min > self.k_max:
             raise ValueError(f"k_min: {self.k_min} is above k_max: {self.k_max}")
         if "kmeans" not in self.algorithms:
@@ -73,7 +73,7 @@ class Model(Section):
         return self
 
 
-class Drift(Section):
+class DriftSettings(Section):
     """When a change since the model was trained is an alarm: it must be significant, and large enough to matter."""
 
     alpha: float = Field(
@@ -88,7 +88,7 @@ class Drift(Section):
     )  # fmt: skip
 
 
-class Retrain(Section):
+class RetrainSettings(Section):
     """When a challenger is trained, and the gates that it must pass to take the champion's place."""
 
     policy: Literal["on_drift", "always", "never", "max_age"] = Field(

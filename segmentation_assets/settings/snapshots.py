@@ -63,6 +63,11 @@ def keys_until(snapshots: Snapshots, day: dt.date) -> list[str]:
     return [date.isoformat() for date in takewhile(lambda date: date <= day, dates)]
 
 
+def snapshots_between(earlier: str, later: str, snapshots: Snapshots) -> int:
+    """How many snapshots after `earlier` there are up to `later`."""
+    return sum(key > earlier for key in keys_until(snapshots, dt.date.fromisoformat(later)))
+
+
 class Schedule(Section):
     """The scheduled job that re-segments the newest snapshot."""
 

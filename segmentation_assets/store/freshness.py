@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import Source, windows
+from segmentation_assets.sources import Source, open_source, windows
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.sources.windows import Difference
@@ -66,11 +66,11 @@ class Stale:
 
 def stale(
     settings: Settings,
-    source: Source,
     lake: Lake,
     keys: Sequence[str],
     causes: Collection[Cause] = frozenset(Cause),
     late: Mapping[str, str] | None = None,
+    source: Source | None = None,
 ) -> list[Stale]:
     """Which of the snapshots must be made, and why: a row for each cause, oldest snapshot first.
 
@@ -80,6 +80,10 @@ def stale(
         keys: snapshots to judge, oldest first.
         causes: those to look for; what others would take is not looked at.
         late: what `late_rows` found, where it was asked.
+        source: to judge by another than the settings name; it is looked at only where a fingerprint is asked for.
+
+    Raises:
+        SourceError: it cannot be read.
     """
     made = published.fingerprints(settings.data_dir)
     records = provenance.recorded(settings.data_dir / published.PRIVATE)
@@ -104,8 +108,8 @@ def _unmade(lake: Lake, records: Mapping[str, SnapshotRecord], keys: Sequence[st
         yield Stale(key, Cause.STOPPED if begun and not described else Cause.NEVER_MADE)
 
 
-def _changed(settings: Settings, source: Source, made: Mapping[str, str]) -> Iterator[Stale]:
-    state = source.fingerprint() if made else ""
+def _changed(settings: Settings, source: Source | None, made: Mapping[str, str]) -> Iterator[Stale]:
+    state = (source or open_source(settings)).fingerprint() if made else ""
     for key, text in made.items():
         then, now = Fingerprint.read(text), Fingerprint.now(settings, state, key)
         if then is None and text != provenance.one_hash(settings, state, key):

@@ -5,14 +5,15 @@ repeatable, since it may have been killed half way.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.vocabulary import counted
 
-LAYOUTS = {"lake": 1, "models": 1, "publishing": 1}
+LAYOUTS = {"lake": 2, "models": 1, "publishing": 1}
 """Folder of a part -> the layout that this version writes."""
 FILE = "layout.json"
 UNMARKED = 1  # what version 0.1.0 wrote, which marked nothing
@@ -81,19 +82,42 @@ def upgrade(data_dir: Path) -> Iterator[str]:
         LayoutError: a part is newer than this version.
     """
     for part in parts(data_dir):
-        if part.marked:
-            yield f"{part.folder}: layout {part.layout}, as this version writes it"
+        found = f"{part.folder}: layout {part.layout}"
+        wrote = f"{found}, as version {part.written_by or '0.1.0'} wrote it"
+        if part.layout < LAYOUTS[part.name]:
+            done = [STEPS[part.name, layout](data_dir) for layout in range(part.layout, LAYOUTS[part.name])]
+            _write_mark(part.folder)
+            yield f"{wrote}; now {LAYOUTS[part.name]}: {'; '.join(done)}"
+        elif part.marked:
+            yield f"{found}, as this version writes it"
         else:
             mark(part.folder)
-            yield f"{part.folder}: layout {part.layout}, as version 0.1.0 wrote it; marked as such"
+            yield f"{wrote}; marked as such"
+
+
+def _models_once(data_dir: Path) -> str:
+    """Layout 2 of the lake: what training looked like is kept once per model, in the archive, and no longer in each partition of
+    segmentation_model. Partitions that still hold it are read as they are."""
+    from segmentation_assets.store import archive  # scikit-learn, for which nobody who upgrades nothing should wait
+
+    kept = archive.fill(data_dir)
+    return f"{counted(len(kept), 'model')} put into the archive: {', '.join(kept)}" if kept else "all models are in the archive"
+
+
+STEPS: dict[tuple[str, int], Callable[[Path], str]] = {("lake", 1): _models_once}
+"""What brings a part from a layout to the next one, and says what it did."""
 
 
 def mark(folder: Path) -> None:
     """Write the number of the layout into a part's folder, where it does not stand yet."""
     if not (folder / FILE).exists():
-        with replacing(folder / FILE) as unfinished:
-            facts = {"layout": LAYOUTS[folder.name], "written_by": version("segmentation-assets")}
-            unfinished.write_text(json.dumps(facts), encoding="utf-8")
+        _write_mark(folder)
+
+
+def _write_mark(folder: Path) -> None:
+    with replacing(folder / FILE) as unfinished:
+        facts = {"layout": LAYOUTS[folder.name], "written_by": version("segmentation-assets")}
+        unfinished.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _part(name: str, folder: Path) -> Part:

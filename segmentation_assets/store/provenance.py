@@ -13,14 +13,14 @@ from pathlib import Path
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store import models
+from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables import CONTRACTS
 
 FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
-NO_INPUT = {"data_dir", "schedule", "alerts"}  # settings that change no snapshot
+NO_INPUT = {"data_dir", "schedule", "alerts", "owners"}  # settings that change no snapshot
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Fingerprint:
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
             {"": version("segmentation-assets")},
-            {snapshot: model for snapshot, model in models.rollbacks(settings.data_dir).items() if snapshot <= key},
+            {snapshot: model for snapshot, model in archive.rollbacks(settings.data_dir).items() if snapshot <= key},
         )
 
     @classmethod
@@ -63,7 +63,7 @@ def one_hash(settings: Settings, source: str, key: str) -> str:
     """The fingerprint as version 0.1.0 wrote it, to compare with what it left."""
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
     shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
-    rollbacks = sorted(models.rollbacks(settings.data_dir).items())
+    rollbacks = sorted(archive.rollbacks(settings.data_dir).items())
     stamp = "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key)
     return hashlib.sha256((shared + stamp).encode()).hexdigest()
 

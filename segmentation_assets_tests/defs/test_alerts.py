@@ -13,10 +13,9 @@ import pytest
 
 from segmentation_assets.definitions import build
 from segmentation_assets.defs import alerts, messages
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.alerts import EVENTS, Alerts
 from segmentation_assets.settings.loading import Settings, SettingsError, load_settings
-from segmentation_assets_tests.builders import D1, D2, RowsSource, line
+from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
 from segmentation_assets_tests.conftest import ROOT
 
 LINK = "http://dagster.example/runs/42"

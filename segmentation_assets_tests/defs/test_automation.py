@@ -7,8 +7,8 @@ import pytest
 
 from segmentation_assets.definitions import defs
 from segmentation_assets.defs.automation import IN_ORDER, cron, newest_snapshot_schedule, next_to_catch_up
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
+from segmentation_assets_tests.builders import LOADED
 
 
 def settings(enabled=False, hour=6, **snapshots):

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, snapshot_partitions, snapshots
+from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, snapshot_partitions
 from segmentation_assets.settings.snapshots import Snapshots, existing_keys, following
+from segmentation_assets_tests.builders import LOADED
 
+SNAPSHOTS = snapshot_partitions(LOADED.snapshots)
 CADENCES = ("monthly", "weekly", "daily")
 days = st.dates(dt.date(1990, 1, 1), dt.date(2020, 12, 31)).map(lambda day: day.replace(day=min(day.day, 28)))
 
@@ -56,8 +58,8 @@ def test_any_day_will_do_where_months_do_not_matter(cadence):
     assert keys(cadence, dt.date(2024, 1, 31), dt.date(2024, 1, 31)) == ["2024-01-31"]
 
 
-def upstream(mapping, key, of=snapshots):
-    found = mapping.get_upstream_mapped_partitions_result_for_partitions(of.subset_with_partition_keys([key]), of, of)
+def upstream(back, key, of=SNAPSHOTS):
+    found = back.mapping(LOADED).get_upstream_mapped_partitions_result_for_partitions(of.subset_with_partition_keys([key]), of, of)
     return list(found.partitions_subset.get_partition_keys())
 
 

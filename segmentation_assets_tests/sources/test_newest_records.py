@@ -17,13 +17,12 @@ from pydantic import ValidationError
 
 from segmentation_assets.core.customers import cleaning
 from segmentation_assets.defs.checks.source import attribute_types, rejects_are_few
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.kept import PLACE
-from segmentation_assets_tests.builders import D1, put
+from segmentation_assets_tests.builders import D1, LOADED, put
 from segmentation_assets_tests.sources.conftest import Opened
 
 DOCS = Path(__file__).parents[2] / "docs" / "bring-your-own-data.md"
@@ -151,10 +150,8 @@ def test_newest_needs_to_know_which_is_newer() -> None:
 
 
 def share(lake: Any) -> dg.AssetCheckResult:
-    check = rejects_are_few.node_def.compute_fn.decorated_fn
     strict = LOADED.model_copy(update={"cleaning": LOADED.cleaning.model_copy(update={"largest_reject_share": 0.05})})
-    found: dg.AssetCheckResult = check(dg.build_op_context(partition_key=D1), strict, lake)
-    return found
+    return rejects_are_few(dg.build_op_context(partition_key=D1), strict, lake)
 
 
 def test_repeats_do_not_stop_a_snapshot_and_are_counted(lake: Any) -> None:

@@ -30,7 +30,7 @@ def checked(opened: Any, lake: Any, tmp_path: Path, files: dict[str, tuple[int, 
     snapshots = {"first": "2024-02-01", "last": "2024-03-01", "cadence": "monthly"}
     source = {"kind": "tables", "transactions": {"files": str(tmp_path / "orders"), "columns": COLUMNS}}
     settings = Settings(**{"data_dir": str(tmp_path), "snapshots": snapshots, "source": source})
-    check = columns_check("transactions").node_def.compute_fn.decorated_fn
+    check = columns_check("transactions")
     tables = opened(transactions=source["transactions"]).source
     for key, month in (("2024-02-01", 1), ("2024-03-01", 2)):
         put(lake, "raw_transactions", key, *[{"source_file": name} for name, (its, _) in files.items() if its == month])
@@ -138,7 +138,7 @@ def test_an_attribute_never_changes_its_type_without_a_word(
     source = {"kind": "tables", "customers": customers, "transactions": {"files": "none.csv", "columns": COLUMNS}}
     snapshots = {"first": "2024-02-01", "last": "2024-03-01", "cadence": "monthly"}
     settings = Settings(**{"data_dir": str(tmp_path), "snapshots": snapshots, "source": source})
-    check = columns_check("customers").node_def.compute_fn.decorated_fn
+    check = columns_check("customers")
     tables = opened(transactions=source["transactions"], customers=customers).source
     put(lake, "raw_customers", "2024-02-01", {"x": None}, x=before)
     put(lake, "raw_customers", "2024-03-01", {"x": None}, x=now)

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.section import NOT_PORTABLE
 from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets.settings.source import Reading
@@ -20,6 +19,7 @@ from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.store.provenance import Fingerprint
+from segmentation_assets_tests.builders import LOADED
 from segmentation_assets_tests.sources.conftest import Opened, opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "'1'"}

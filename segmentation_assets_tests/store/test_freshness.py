@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.sources.base import window_of
-from segmentation_assets.store import freshness, models, provenance, published
+from segmentation_assets.store import archive, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, Stale, sentences
 from segmentation_assets.store.lake import opened
 from segmentation_assets.store.provenance import ENTITIES, Fingerprint, one_hash
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets.tables.contract import Column
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
-from segmentation_assets_tests.builders import D1, D2, D3, D4, RowsSource, line, put
+from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource, line, put
 
 ORDERS = [line("a", "2024-01-05 12:00", 10.0), line("a", "2024-02-05 12:00", 20.0), line("b", "2024-03-05 12:00", 30.0)]
 LATE = line("c", "2024-02-20 12:00", 40.0)
@@ -55,7 +54,7 @@ class Shop:
         with opened(self.settings.data_dir) as lake:
             records = provenance.recorded(self.settings.data_dir / published.PRIVATE)
             late = freshness.late_rows(self.settings, self.source, lake, records, by_content=True)
-            return freshness.stale(self.settings, self.source, lake, self.keys, late=late.found)
+            return freshness.stale(self.settings, lake, self.keys, late=late.found, source=self.source)
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +115,9 @@ def version(shop: Shop) -> None:
 
 
 def rollback(shop: Shop) -> None:
-    folder = shop.settings.data_dir / models.FOLDER
+    folder = shop.settings.data_dir / archive.FOLDER
     folder.mkdir()
-    (folder / models.ROLLBACKS).write_text(json.dumps({D2: "2024-02-01-abcdef"}))
+    (folder / archive.ROLLBACKS).write_text(json.dumps({D2: "2024-02-01-abcdef"}))
 
 
 def former_version(shop: Shop) -> None:

@@ -18,18 +18,23 @@ def unmarked(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_unmarked_is_of_the_first_layout_and_is_marked(unmarked: Path) -> None:
-    first = f"{unmarked / 'lake'}: layout 1, as version 0.1.0 wrote it; marked as such"
-    assert first in list(layout.upgrade(unmarked))
-    assert [(part.name, part.layout, part.marked) for part in layout.parts(unmarked)] == [("lake", 1, True), ("models", 1, True)]
+def test_an_older_layout_is_brought_to_this_one_and_an_unmarked_part_of_this_one_is_marked(unmarked: Path) -> None:
+    first, second = layout.upgrade(unmarked)
+    assert first == f"{unmarked / 'lake'}: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive"
+    assert second == f"{unmarked / 'models'}: layout 1, as version 0.1.0 wrote it; marked as such"
+    assert [(part.name, part.layout, part.marked) for part in layout.parts(unmarked)] == [("lake", 2, True), ("models", 1, True)]
 
 
 def test_upgrading_is_repeated_after_a_kill(unmarked: Path) -> None:
     next(layout.upgrade(unmarked))  # and killed
     assert list(layout.upgrade(unmarked)) == [
-        f"{unmarked / 'lake'}: layout 1, as this version writes it",
+        f"{unmarked / 'lake'}: layout 2, as this version writes it",
         f"{unmarked / 'models'}: layout 1, as version 0.1.0 wrote it; marked as such",
     ]
+
+
+def test_every_older_layout_has_a_step() -> None:
+    assert set(layout.STEPS) == {(name, number) for name, newest in layout.LAYOUTS.items() for number in range(layout.UNMARKED, newest)}
 
 
 def test_a_newer_layout_is_refused_by_name_and_nothing_is_touched(unmarked: Path) -> None:
@@ -41,8 +46,7 @@ def test_a_newer_layout_is_refused_by_name_and_nothing_is_touched(unmarked: Path
     assert not (unmarked / "lake" / layout.FILE).exists()
 
 
-def test_an_older_layout_asks_for_an_upgrade(unmarked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(layout.LAYOUTS, "lake", 2)
+def test_an_older_layout_asks_for_an_upgrade(unmarked: Path) -> None:
     with pytest.raises(layout.LayoutError, match="lake has layout 1, and this version writes 2: segmentation upgrade"):
         layout.require_current(unmarked)
 

@@ -9,7 +9,7 @@ import pytest
 from segmentation_assets.core.customers import feature_catalog, features
 from segmentation_assets.core.customers.feature_catalog import FEATURES
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.settings.model import Model
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.tables import dictionary
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets_tests import readme
@@ -47,4 +47,4 @@ def test_a_feature_is_declared_once_and_for_a_marketer() -> None:
 
 
 def test_the_clustering_takes_the_declared_features_by_default() -> None:
-    assert set(Model().features) == {feature.name for feature in FEATURES if feature.clustering}
+    assert set(ModelSettings().features) == {feature.name for feature in FEATURES if feature.clustering}

@@ -14,8 +14,9 @@ from segmentation_assets.core.choice import stability
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.choice.valley import valley_p_values
 from segmentation_assets.core.clustering.algorithm import Clustering, ClusteringError, Indices, count_distinct, internal_indices, subsample
-from segmentation_assets.core.clustering.families import FAMILIES, Family, SelectionSettings
+from segmentation_assets.core.clustering.families import FAMILIES, Family
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 _NO_GAP = stability.Gap(np.nan, np.nan)
@@ -67,42 +68,48 @@ class Samples:
     distinct: int = field(default=0)
 
     @classmethod
-    def of(cls, points: NDArray[np.float64], settings: SelectionSettings) -> "Samples":
-        sweep = subsample(points, settings.sample_rows, settings.seed)
-        small = subsample(sweep, settings.stability_rows, settings.seed + 1)
-        gate = subsample(points, settings.gate_rows, settings.seed + 2)
+    def of(cls, points: NDArray[np.float64], settings: ModelSettings) -> "Samples":
+        sweep = subsample(points, settings.sample, settings.seed)
+        small = subsample(sweep, settings.stability_sample, settings.seed + 1)
+        gate = subsample(points, settings.gate_sample, settings.seed + 2)
         return cls(sweep, gate, small, len(points), count_distinct(sweep))
 
 
-def evaluate(samples: Samples, settings: SelectionSettings) -> tuple[Candidate, ...]:
-    """Every candidate with its figures, algorithm by algorithm and k by k."""
-    wanted = {*range(settings.k_min, settings.k_max + 1), settings.business_k, settings.fallback_k}
+def evaluate(samples: Samples, settings: ModelSettings, diagnostics: bool = True) -> tuple[Candidate, ...]:
+    """Every candidate with its figures, algorithm by algorithm and k by k.
+
+    Args:
+        diagnostics: False computes only what the decision needs, for simulations: no gap, prediction strength, seeds or density.
+    """
+    wanted = {*range(settings.k_min, settings.k_max + 1), settings.k, settings.fallback_k}
     ks = sorted(k for k in wanted if k <= samples.distinct) or [samples.distinct]
     found: list[Candidate] = []
     for name in settings.algorithms:
         family = FAMILIES[name](settings)
-        if family.sweep.finds_k and not settings.diagnostics:
+        if family.sweep.finds_k and not diagnostics:
             continue
         # One cluster is the baseline of k-means: without it the gap statistic could never say that there are no clusters.
-        own = [1, *ks] if name == "kmeans" and settings.diagnostics else ks
+        own = [1, *ks] if name == "kmeans" and diagnostics else ks
         try:
-            found.extend(_evaluate_family(family, own, samples, settings))
+            found.extend(_evaluate_family(family, own, samples, settings, diagnostics))
         except ClusteringError as problem:
             found.append(Candidate(name, 0, finds_k=family.sweep.finds_k, reason=f"Could not be fitted: {problem}."))
     return tuple(found)
 
 
-def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settings: SelectionSettings) -> list[Candidate]:
+def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settings: ModelSettings, diagnostics: bool) -> list[Candidate]:
     name, seed, rows = family.sweep.name, settings.seed, samples.stability
     fitted = family.sweep.fit(samples.sweep, ks, seed)
     p_values = dict.fromkeys(fitted, np.nan)
     if not family.sweep.finds_k:
         p_values |= valley_p_values(samples.gate, family.gate, tuple(fitted), seed, settings.splits)
     described = {
-        k: replace(_described(name, k, found, samples, settings), valley_p=float(p_values[k]), finds_k=family.sweep.finds_k)
+        k: replace(
+            _described(name, k, found, samples, settings.seed, diagnostics), valley_p=float(p_values[k]), finds_k=family.sweep.finds_k
+        )
         for k, found in fitted.items()
     }
-    if settings.diagnostics:
+    if diagnostics:
         return [
             candidate
             for points, group in _in_own_space(rows, fitted)
@@ -110,7 +117,7 @@ def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settin
         ]
     # The rule takes the largest k: from there downwards, the first that is stable makes the smaller ones idle.
     for k in sorted(described, reverse=True):
-        business = name == "kmeans" and k == settings.business_k
+        business = name == "kmeans" and k == settings.k
         if business or not objections(described[k], settings, unmeasured=True):
             described[k] = replace(described[k], jaccard=_jaccard(family, *_in_own_space(rows, {k: fitted[k]})[0], settings)[k])
         if not objections(described[k], settings):
@@ -118,7 +125,7 @@ def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settin
     return list(described.values())
 
 
-def objections(candidate: Candidate, settings: SelectionSettings, unmeasured: bool = False) -> list[str]:
+def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool = False) -> list[str]:
     """Why `candidate` is not a set of distinct segments; empty when it is. `unmeasured` forgives a stability not yet known."""
     if candidate.k == 0 or candidate.finds_k:
         return ["it is a diagnostic"]
@@ -137,9 +144,9 @@ def objections(candidate: Candidate, settings: SelectionSettings, unmeasured: bo
 
 
 def _jaccard(
-    family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: SelectionSettings
+    family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: ModelSettings
 ) -> dict[int, tuple[float, ...]]:
-    found = stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.bootstraps)
+    found = stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.resamples)
     return {k: tuple(float(j) for j in per_cluster) for k, per_cluster in found.items()}
 
 
@@ -148,7 +155,7 @@ def _with_figures(
     points: NDArray[np.float64],
     group: dict[int, Clustering],
     described: dict[int, Candidate],
-    settings: SelectionSettings,
+    settings: ModelSettings,
 ) -> list[Candidate]:
     jaccard = _jaccard(family, points, group, settings)
     strength = stability.prediction_strength(points, family.resample, tuple(group), settings.seed)
@@ -177,11 +184,11 @@ def _in_own_space(points: NDArray[np.float64], fitted: dict[int, Clustering]) ->
     return [(found.place(points), {k: replace(found, stretch=None)}) for k, found in fitted.items()]
 
 
-def _described(name: str, k: int, found: Clustering, samples: Samples, settings: SelectionSettings) -> Candidate:
+def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int, diagnostics: bool) -> Candidate:
     labels = found.assign(samples.sweep).label
     sizes = np.bincount(labels[labels >= 0], minlength=found.k)
     # In the space shared by all candidates, so that the figures compare; on fewer rows when nobody reads but the tie-break.
-    indices: Indices = internal_indices(samples.sweep, labels, settings.seed, 5_000 if settings.diagnostics else 1_000)
+    indices: Indices = internal_indices(samples.sweep, labels, seed, 5_000 if diagnostics else 1_000)
     share = float(sizes.min() / len(labels))
     return Candidate(
         algorithm=name,
@@ -195,7 +202,7 @@ def _described(name: str, k: int, found: Clustering, samples: Samples, settings:
     )
 
 
-def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: SelectionSettings) -> Candidate:
+def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: ModelSettings) -> Candidate:
     """The model in force on the customers of a later snapshot (n rows): its indices and sizes there, cheaply."""
     labels = model.assign(active).label
     own = labels[labels >= 0]

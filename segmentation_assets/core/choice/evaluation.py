@@ -13,8 +13,9 @@ from sklearn.metrics import silhouette_samples
 
 from segmentation_assets.core.choice.stability import bootstrap_jaccard, reading
 from segmentation_assets.core.clustering.algorithm import Clustering, Indices, canonical_order, internal_indices, one_thread, subsample
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
+from segmentation_assets.settings.model import ModelSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class ModelEvaluation:
     jaccard: NDArray[np.float64]
 
 
-def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: SelectionSettings) -> ModelEvaluation:
+def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: ModelSettings) -> ModelEvaluation:
     """Judge `model` on `features` (n customers) in its own preprocessed space, on samples sized by `settings`.
 
     Stability asks whether clustering these customers anew finds the model's segments: it falls as the model ages.
@@ -38,9 +39,9 @@ def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: Sele
     points = canonical_order(model.preprocessor.transform(features))
     fixed = Clustering(model.prototypes, model.labels, model.weights, model.radius)
     labels = fixed.assign(points).label
-    rows = subsample(points, settings.stability_rows, settings.seed)
+    rows = subsample(points, settings.stability_sample, settings.seed)
     family = FAMILIES[model.algorithm](settings)
-    jaccard = bootstrap_jaccard(rows, family.resample, {model.k: fixed}, settings.seed, settings.bootstraps)
+    jaccard = bootstrap_jaccard(rows, family.resample, {model.k: fixed}, settings.seed, settings.resamples)
     return ModelEvaluation(
         indices=internal_indices(points, labels, settings.seed),
         explained=explained(points[labels >= 0], labels[labels >= 0]),

@@ -14,13 +14,14 @@ from sklearn.base import clone
 
 from segmentation_assets.core.choice.candidates import Candidate, Samples, evaluate, objections
 from segmentation_assets.core.choice.forward_validity import ForwardValidity, forward_validity
+from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY
 from segmentation_assets.core.choice.rfm_grid import rfm_grid
-from segmentation_assets.core.choice.stability import Gap, gap_choice
 from segmentation_assets.core.clustering.algorithm import ClusteringError, canonical_order, fit_model, require_clusterable, to_model
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "Decision",
     "PastSnapshot",
     "Selection",
-    "SelectionSettings",
     "choose",
     "decide",
     "judge",
@@ -51,7 +51,7 @@ class PastSnapshot:
 @dataclass(frozen=True, eq=False)
 class Selection:
     """What was chosen and why. `model` is None in tier "grid", where `grid` is what to publish. `tree` is for the dendrogram;
-    `validity` None means not yet validated; `gap_k` is where the gap statistic would cut k-means."""
+    `validity` None means not yet validated."""
 
     model: PrototypeModel | None
     tier: Tier
@@ -60,32 +60,31 @@ class Selection:
     grid: pd.DataFrame | None
     validity: ForwardValidity | None
     tree: WardTree
-    gap_k: int | None
 
 
 def choose(
     features: pd.DataFrame,
-    settings: SelectionSettings | None = None,
+    settings: ModelSettings,
     preprocessor: FeaturePreprocessor | None = None,
     rfm: pd.DataFrame | None = None,
     past: PastSnapshot | None = None,
+    diagnostics: bool = True,
 ) -> Selection:
     """Choose a segmentation of `features` (n active customers, p features that enter the geometry).
 
     `rfm` holds recency and frequency for the grid, on the same rows, where `features` does not. `past` lets a convenient
-    partition be judged one snapshot back. ClusteringError when there are no customers or all are alike.
+    partition be judged one snapshot back; `diagnostics` is as in `evaluate`. ClusteringError when there are no customers or all are alike.
     """
-    settings = settings or SelectionSettings()
     fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
     points = canonical_order(fitted.transform(features))
     require_clusterable(points, 2)
     samples = Samples.of(points, settings)
-    candidates = evaluate(samples, settings)
+    candidates = evaluate(samples, settings, diagnostics)
     decision = decide(candidates, settings)
     taken, tier, reason = decision.taken, decision.tier, decision.reason
     final = FAMILIES[taken.algorithm](settings).sweep.fit(points, (taken.k,), settings.seed)[taken.k]
     model: PrototypeModel | None = to_model(final, fitted, taken.algorithm, settings.seed)
-    grid = _grid(features if rfm is None else rfm, settings)
+    grid = _grid(features if rfm is None else rfm)
     validity = judge(past, taken, settings, preprocessor) if past is not None else None
     if tier == "convenient":
         reason, kept = _against_grid(reason, validity)
@@ -99,7 +98,6 @@ def choose(
         grid=grid,
         validity=validity,
         tree=Ward().tree(samples.stability, settings.seed),
-        gap_k=gap_choice({c.k: Gap(c.gap, c.gap_error) for c in candidates if c.algorithm == "kmeans" and np.isfinite(c.gap)}),
     )
 
 
@@ -112,7 +110,7 @@ class Decision:
     reason: str
 
 
-def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> Decision:
+def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decision:
     """Tier "distinct" when a candidate passes every test, else "convenient" at the business's k, or fewer if that dissolves."""
     distinct = [c for c in candidates if not objections(c, settings)]
     if distinct:
@@ -125,9 +123,9 @@ def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> De
         )
         return Decision(best, "distinct", reason)
     kmeans = {c.k: c for c in candidates if c.algorithm == "kmeans" and c.k > 1}
-    business = kmeans.get(settings.business_k) or kmeans[max(kmeans)]
+    business = kmeans.get(settings.k) or kmeans[max(kmeans)]
     fallback = kmeans.get(settings.fallback_k)
-    asked = business.k == settings.business_k
+    asked = business.k == settings.k
     opening = "A convenient partition of a continuum, not distinct segments: no candidate passed every test of distinctness"
     if business.weakest_jaccard < settings.dissolved_jaccard and fallback is not None and fallback.k < business.k:
         tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
@@ -136,14 +134,14 @@ def decide(candidates: tuple[Candidate, ...], settings: SelectionSettings) -> De
             f"{business.weakest_jaccard:.2f})."
         )
         return Decision(fallback, "convenient", reason)
-    why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.business_k}"
+    why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.k}"
     found = f"weakest Jaccard {business.weakest_jaccard:.2f}, {business.reading}"
     reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
     return Decision(business, "convenient", reason)
 
 
 def judge(
-    past: PastSnapshot, taken: Candidate, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
+    past: PastSnapshot, taken: Candidate, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
 ) -> ForwardValidity | None:
     """The same algorithm and k fitted one snapshot back, against the grid there, on the outcome since. None where it cannot be."""
     grid = labels_one_snapshot_back(past, "rfm_grid", 0, settings, preprocessor)
@@ -154,12 +152,12 @@ def judge(
 
 
 def labels_one_snapshot_back(
-    past: PastSnapshot, algorithm: str, k: int, settings: SelectionSettings, preprocessor: FeaturePreprocessor | None
+    past: PastSnapshot, algorithm: str, k: int, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
 ) -> pd.Series | None:
     """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None where too
     few customers were there, or their last order is unknown to the grid."""
     if algorithm == "rfm_grid":
-        grid = _grid(past.features if past.rfm is None else past.rfm, settings)
+        grid = _grid(past.features if past.rfm is None else past.rfm)
         return None if grid is None or grid.empty else grid["segment"]
     try:
         model = fit_model(past.features, FAMILIES[algorithm](settings).sweep, k, settings.seed, preprocessor)
@@ -168,12 +166,12 @@ def labels_one_snapshot_back(
     return pd.Series(model.assign(past.features).label)
 
 
-def _grid(rfm: pd.DataFrame, settings: SelectionSettings) -> pd.DataFrame | None:
-    if not {settings.recency, settings.frequency} <= set(rfm.columns):
+def _grid(rfm: pd.DataFrame) -> pd.DataFrame | None:
+    if not {RECENCY, FREQUENCY} <= set(rfm.columns):
         return None
-    if rfm[[settings.recency, settings.frequency]].isna().any(axis=None):
+    if rfm[[RECENCY, FREQUENCY]].isna().any(axis=None):
         return None  # the grid has no cell for a customer whose last order is unknown
-    return rfm_grid(rfm[settings.recency], rfm[settings.frequency])
+    return rfm_grid(rfm[RECENCY], rfm[FREQUENCY])
 
 
 def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, bool]:
@@ -192,7 +190,7 @@ def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, b
 
 
 def _with_reasons(
-    candidates: tuple[Candidate, ...], taken: Candidate, tier: Tier, reason: str, settings: SelectionSettings
+    candidates: tuple[Candidate, ...], taken: Candidate, tier: Tier, reason: str, settings: ModelSettings
 ) -> tuple[Candidate, ...]:
     told = []
     for candidate in candidates:

@@ -5,7 +5,6 @@ Each function takes points (n, d) in canonical order and one algorithm, and answ
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -125,15 +124,6 @@ def gap_statistic(
         k: Gap(float(np.mean(null[k]) - _log_dispersion(points, references[k])), float(np.std(null[k]) * np.sqrt(1 + 1 / draws)))
         for k in ks
     }
-
-
-def gap_choice(gaps: dict[int, Gap]) -> int | None:
-    """The smallest k whose gap is within one standard error of the next one's; None where none is."""
-    ordered = sorted(gaps)
-    for k, following in pairwise(ordered):
-        if gaps[k].value >= gaps[following].value - gaps[following].error:
-            return k
-    return None
 
 
 def _log_dispersion(points: NDArray[np.float64], found: Clustering) -> float:

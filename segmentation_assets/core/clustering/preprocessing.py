@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn, NumericColumn, Scaling, Transform
+from segmentation_assets.settings.model import ModelSettings
 
 Column = NumericColumn | CategoricalColumn
 
@@ -117,6 +118,17 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         missing = np.array([np.isnan(_numbers(features[name])) for name in names]).reshape(len(names), len(features))
         joined = [", ".join(name for name, absent in zip(names, row, strict=True) if absent) or None for row in missing.T]
         return pd.Series(joined, index=features.index, dtype=object)
+
+    @classmethod
+    def from_settings(cls, settings: ModelSettings, declared: Mapping[str, Transform]) -> "FeaturePreprocessor":
+        """As the settings ask: each feature by its declared transform, unless they say one for all."""
+        return cls(
+            numeric_transform=declared if settings.transform == "declared" else settings.transform,
+            scaling=settings.scaling,
+            winsorize=(settings.winsorize, 1 - settings.winsorize),
+            weights=dict(settings.weights),
+            categorical=settings.categorical,
+        )
 
     @classmethod
     def from_columns(cls, columns: Sequence[Column]) -> "FeaturePreprocessor":

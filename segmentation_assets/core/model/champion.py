@@ -1,12 +1,11 @@
 """Champion and challenger: when a model is trained, whether it takes the place of the one in force, and the sentence that says why.
 
-Belongs here: the decision. Training is `training`, what has drifted is found by `drift`.
+Belongs here: the decision. Training is `training`; what has drifted, on which the decision rests, is found by `population` before.
 """
 
 import datetime as dt
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import pandas as pd
 from sklearn.base import clone
@@ -16,33 +15,12 @@ from segmentation_assets.core.choice.forward_validity import forward_validity
 from segmentation_assets.core.choice.selection import labels_one_snapshot_back
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import naming
-from segmentation_assets.core.model.drift import DriftRule, report
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
-from segmentation_assets.core.model.training import Past, Wanted, train
+from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, train
+from segmentation_assets.settings.model import RetrainSettings
 from segmentation_assets.vocabulary import counted
 
-Policy = Literal["on_drift", "always", "never", "max_age"]
 TRAINED, CARRIED, PROMOTED, REFUSED, ROLLED_BACK = "trained", "carried forward", "promoted", "refused", "rolled back"
-
-
-@dataclass(frozen=True)
-class Retraining:
-    """When a challenger is trained, and the gates it must pass to be promoted. Shares and gains are in [0, 1].
-
-    Args:
-        policy: `on_drift`, `always` (at every snapshot), `max_age` (of `max_age` snapshots) or `never`.
-        trusted_jaccard: bootstrap Jaccard that its least stable segment must reach.
-        largest_reassigned: share of active customers whom the change of model may put into another segment.
-        least_fit_gain: share of the customers' spread that it must explain more than the champion.
-        largest_forward_loss: share of the spend that followed one snapshot back that it may explain less.
-    """
-
-    policy: Policy = "on_drift"
-    max_age: int = 12
-    trusted_jaccard: float = 0.60
-    largest_reassigned: float = 0.50
-    least_fit_gain: float = 0.01
-    largest_forward_loss: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -54,81 +32,72 @@ class Gate:
 
 
 @dataclass(frozen=True, eq=False)
-class Circumstances:
+class SnapshotContext:
     """What is known at a snapshot beside its customers.
 
     Args:
         past: the snapshot before, with what followed it.
         age: snapshots since the model in force was fitted.
-        pointed_back: a model that a person wants in force from this snapshot on.
+        rollback_target: a model that a person wants in force from this snapshot on.
     """
 
-    past: Past | None = None
+    past: PreviousSnapshot | None = None
     age: int = 0
-    pointed_back: SegmentModel | None = None
+    rollback_target: SegmentModel | None = None
 
 
 def next_model(
-    features: pd.DataFrame,
+    active: pd.DataFrame,
     champion: SegmentModel | None,
-    wanted: Wanted,
+    drifted: pd.DataFrame,
+    spec: ModelSpec,
     as_of: dt.date,
-    retraining: Retraining | None = None,
-    now: Circumstances | None = None,
-    rule: DriftRule | None = None,
-) -> SegmentModel:
+    retrain: RetrainSettings,
+    now: SnapshotContext | None = None,
+) -> ModelDecision:
     """The model of a snapshot: the champion carried forward, or another in its place.
 
     A model is trained without a contest where there is none before, where the settings it depends on have changed, or where
     the one before found no customers to learn from. Else a challenger is trained as the policy says, and promoted only
-    past all gates. What has drifted since the champion was trained is found first and kept with the model.
+    past all gates.
 
     Args:
-        features: rows of customer_features at the snapshot.
+        active: the snapshot's active customers (n rows of customer_features).
+        drifted: the report (columns `drift.COLUMNS`) on the champion and the snapshot's customers.
 
     Raises:
         ValueError: a feature that the settings name is not a column of customer_features.
     """
-    retraining, now, rule = retraining or Retraining(), now or Circumstances(), rule or DriftRule()
-    active = features[features["status"] == "active"].reset_index(drop=True)
-    drifted = report(champion.shifts(active, rule) if champion else (), wanted.features, rule)
-    return replace(_decided(active, champion, wanted, as_of, retraining, now, drifted), drifted=drifted)
-
-
-def _decided(
-    active: pd.DataFrame,
-    champion: SegmentModel | None,
-    wanted: Wanted,
-    as_of: dt.date,
-    retraining: Retraining,
-    now: Circumstances,
-    drifted: pd.DataFrame,
-) -> SegmentModel:
-    if now.pointed_back is not None:
-        return _rolled_back(now.pointed_back, champion, active)
-    needed = _needs_training(champion, wanted, active)
+    now = now or SnapshotContext()
+    if now.rollback_target is not None:
+        return ModelDecision(_rolled_back(now.rollback_target, champion, active))
+    needed = _needs_training(champion, spec, active)
     if champion is not None and active.empty:
-        carried = _carried(champion, active, _nobody(needed))
-        if champion.clusters is None:
-            none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
-            carried = replace(carried, provenance=replace(carried.provenance, reason=none))
-        return carried
+        return ModelDecision(_carried_without_customers(champion, active, needed))
     if champion is None or needed:
-        return train(active, champion, wanted, as_of, needed, now.past)
-    why, otherwise = _occasion(retraining, now.age, drifted)
+        return train(active, champion, spec, as_of, needed, now.past)
+    why, otherwise = _occasion(retrain, now.age, drifted)
     if not why:
-        return _carried(champion, active, otherwise)
-    challenger = train(active, champion, wanted, as_of, f"{why}, so a challenger was trained.", now.past)
-    return _contested(champion, challenger, active, wanted, retraining, now.past)
+        return ModelDecision(_carried(champion, active, otherwise))
+    challenger = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
+    return _contested(champion, challenger, active, spec, retrain, now.past)
 
 
-def _needs_training(champion: SegmentModel | None, wanted: Wanted, active: pd.DataFrame) -> str:
+def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, needed: str) -> SegmentModel:
+    carried = _carried(champion, active, _nobody(needed))
+    if champion.clusters is not None:
+        return carried
+    none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
+    return replace(carried, provenance=replace(carried.provenance, reason=none))
+
+
+def _needs_training(champion: SegmentModel | None, spec: ModelSpec, active: pd.DataFrame) -> str:
     """Why a model is trained without a contest; empty where it is not."""
     if champion is None:
         return "There is no model at the previous snapshot, so one is trained."
     if champion.clusters is None and not active.empty:
         return "The model before had no active customers to learn from, so one is trained."
-    if champion.provenance.settings_digest != wanted.settings_digest:
+    if champion.provenance.settings_digest != spec.settings_digest:
         return "The settings of the model have changed since it was fitted, so it is trained again."
     return ""
 
@@ -139,15 +108,15 @@ def _nobody(needed: str) -> str:
     return f"{nothing}, and it cannot be trained again though the settings of the model have changed" if needed else nothing
 
 
-def _occasion(retraining: Retraining, age: int, drifted: pd.DataFrame) -> tuple[str, str]:
+def _occasion(retrain: RetrainSettings, age: int, drifted: pd.DataFrame) -> tuple[str, str]:
     """Why a challenger is trained (empty: it is not), and why the champion is carried forward if not."""
-    match retraining.policy:
+    match retrain.policy:
         case "always":
             return "The policy asks for a challenger at every snapshot", ""
         case "max_age":
             old = f"it is {counted(age, 'snapshot')} old"
-            why = f"The model in force is {counted(age, 'snapshot')} old, {retraining.max_age} or more" if age >= retraining.max_age else ""
-            return why, f"{old}, and a challenger is trained at {retraining.max_age}"
+            why = f"The model in force is {counted(age, 'snapshot')} old, {retrain.max_age} or more" if age >= retrain.max_age else ""
+            return why, f"{old}, and a challenger is trained at {retrain.max_age}"
         case "never":
             return "", "the policy is never to train again"
         case _:
@@ -166,58 +135,65 @@ def _undrifted(used: pd.DataFrame) -> str:
 
 
 def _contested(
-    champion: SegmentModel, challenger: SegmentModel, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
-) -> SegmentModel:
-    gates = _gates(champion, challenger, active, wanted, retraining, past)
-    occasion, fitted = challenger.provenance.reason, champion.provenance.fitted_snapshot
+    champion: SegmentModel,
+    challenger: ModelDecision,
+    active: pd.DataFrame,
+    spec: ModelSpec,
+    retrain: RetrainSettings,
+    past: PreviousSnapshot | None,
+) -> ModelDecision:
+    gates = _gates(champion, challenger, active, spec, retrain, past)
+    about, fitted = challenger.model.provenance, champion.provenance.fitted_snapshot
     if all(gate.passed for gate in gates):
-        reason = f"{occasion} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
-        return replace(challenger, provenance=replace(challenger.provenance, decision=PROMOTED, reason=reason))
+        reason = f"{about.reason} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
+        return replace(challenger, model=replace(challenger.model, provenance=replace(about, decision=PROMOTED, reason=reason)))
     failed = naming.listed([gate.words for gate in gates if not gate.passed])
-    refusal = replace(
-        challenger.provenance, decision=REFUSED, reason=f"{occasion} It was refused, and the model of {fitted} stays: {failed}."
-    )
+    refusal = replace(about, decision=REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in challenger.candidates
     )
-    carried = _carried(champion, active, "the challenger that was trained was refused")
-    return replace(carried, candidates=tried, refused=refusal)
+    return ModelDecision(_carried(champion, active, "the challenger that was trained was refused"), tried, refusal)
 
 
 def _gates(
-    champion: SegmentModel, challenger: SegmentModel, active: pd.DataFrame, wanted: Wanted, retraining: Retraining, past: Past | None
+    champion: SegmentModel,
+    challenger: ModelDecision,
+    active: pd.DataFrame,
+    spec: ModelSpec,
+    retrain: RetrainSettings,
+    past: PreviousSnapshot | None,
 ) -> list[Gate]:
     gates = []
     taken = next((c for c in challenger.candidates if c.chosen), None)
     if taken is not None and taken.jaccard:  # a grid is the same however customers are resampled
         weakest = taken.weakest_jaccard
         gates.append(Gate(
-            weakest >= retraining.trusted_jaccard,
-            f"its least stable segment has a bootstrap Jaccard of {weakest:.2f} (at least {retraining.trusted_jaccard:.2f} is asked)",
+            weakest >= spec.settings.dissolved_jaccard,
+            f"its least stable segment has a bootstrap Jaccard of {weakest:.2f} (at least {spec.settings.dissolved_jaccard:.2f} is asked)",
         ))  # fmt: skip
-    theirs, ours = challenger.assign(active)["segment_id"], champion.assign(active)["segment_id"]
+    theirs, ours = challenger.model.assign(active)["segment_id"], champion.assign(active)["segment_id"]
     moved = float((theirs != ours).mean())
     gates.append(Gate(
-        moved <= retraining.largest_reassigned,
-        f"it puts {moved:.1%} of active customers into another segment (at most {retraining.largest_reassigned:.0%})",
+        moved <= retrain.largest_reassigned,
+        f"it puts {moved:.1%} of active customers into another segment (at most {retrain.largest_reassigned:.0%})",
     ))  # fmt: skip
-    points = clone(wanted.preprocessor).fit_transform(active[list(wanted.features)])
+    points = clone(spec.preprocessor).fit_transform(active[list(spec.settings.features)])
     fit, before = (explained(points, labels.to_numpy()) for labels in (theirs, ours))
-    gains = f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retraining.least_fit_gain:.1%} more)"
+    gains = f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retrain.least_fit_gain:.1%} more)"
     if math.isnan(fit):  # nothing is gained
         gains = "all active customers are alike in the features used, so it can explain no more of how they differ than the champion"
-    gates.append(Gate(bool(fit - before >= retraining.least_fit_gain), gains))
-    back = past.of(wanted) if past is not None else None
+    gates.append(Gate(bool(fit - before >= retrain.least_fit_gain), gains))
+    back = past.of(spec.settings.features) if past is not None else None
     if past is not None and back is not None and past.outcome.any():
         # Fitted there, as the champion may be: borders drawn after a shift say nothing of customers before it.
-        about = challenger.provenance
-        labels = labels_one_snapshot_back(back, about.algorithm, about.k, wanted.selection, wanted.preprocessor)
+        about = challenger.model.provenance
+        labels = labels_one_snapshot_back(back, about.algorithm, about.k, spec.settings, spec.preprocessor)
         if labels is not None:
-            said = forward_validity(past.outcome, labels, champion.assign(past.active)["segment_id"], wanted.selection.seed)
+            said = forward_validity(past.outcome, labels, champion.assign(past.active)["segment_id"], spec.settings.seed)
             gates.append(Gate(
-                said.gain >= -retraining.largest_forward_loss,
+                said.gain >= -retrain.largest_forward_loss,
                 f"its kind explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
-                f"{said.baseline_eta_squared:.1%} (at most {retraining.largest_forward_loss:.1%} less)",
+                f"{said.baseline_eta_squared:.1%} (at most {retrain.largest_forward_loss:.1%} less)",
             ))  # fmt: skip
     return gates
 
@@ -247,4 +223,4 @@ def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Prove
             segment.judged(naming.character(naming.standing(own, active))) if len(own) else segment
             for segment, own in zip(segments, members, strict=True)
         )
-    return replace(model, segments=segments, provenance=provenance, candidates=(), refused=None)
+    return replace(model, segments=segments, provenance=provenance)

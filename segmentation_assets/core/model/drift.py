@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from segmentation_assets.settings.model import DriftSettings
+
 Kind = Literal["feature", "segment_mix", "distance", "joint"]
 # Deciles, and the outermost ones divided: customers of the top decile who spend three times as much are still in it.
 QUANTILES = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99)
@@ -28,30 +30,12 @@ GROWS_WITH_TIME = {"tenure_days"}
 HALF_A_CUSTOMER = 0.5
 RAREST_LEVEL = 0.01  # share of customers from which a level is a bin of its own; names and addresses are not kept so
 FEWEST_COMPARED = 20  # customers on either side, below which a classifier is not asked
+DRAWS = 20_000  # simulated populations at most, unless there are very many subjects
 ENOUGH = 100  # simulated populations with as large a PSI, after which the p-value is known to a tenth of itself
 FEW_LEVELS = 20  # up to which all levels are as good as known beforehand
 SAMPLE = 1000  # training customers whose place in the geometry is kept
 TOGETHER = "model features together"
 COLUMNS = ("kind", "subject", "statistic", "value", "p_value", "q_value", "threshold", "flagged", "in_model")
-
-
-@dataclass(frozen=True)
-class DriftRule:
-    """What is an alarm: q-value at most `alpha`, and PSI above `psi_floor` or area under the curve above `auc_floor`.
-
-    `draws` simulated populations at most, and never too few for one subject among all to be an alarm, make the null
-    distribution of a PSI; `seed` makes them the same each time.
-    """
-
-    alpha: float = 0.05
-    psi_floor: float = 0.10
-    auc_floor: float = 0.60
-    draws: int = 20_000
-    seed: int = 0
-
-    def draws_for(self, subjects: int) -> int:
-        """A p-value is at least 1 / draws, and the smallest of all subjects is an alarm from alpha / subjects."""
-        return max(self.draws, 10 * math.ceil(subjects / self.alpha))
 
 
 @dataclass(frozen=True)
@@ -117,6 +101,12 @@ def reference_of(subject: str, values: pd.Series) -> Reference:
     """The reference of a feature: numbers by quantiles, anything else by levels."""
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return numeric_reference(subject, values) if numeric else categorical_reference(subject, values)
+
+
+def draws_for(subjects: int, alpha: float) -> int:
+    """How many populations to simulate so that one subject among all can be an alarm: a p-value is at least 1 / draws, and the smallest
+    of all is an alarm from alpha / subjects."""
+    return max(DRAWS, 10 * math.ceil(subjects / alpha))
 
 
 def psi(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,7 +186,7 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
     return Shift(float(found.statistic / (len(scores[0]) * len(scores[1]))), float(found.pvalue))
 
 
-def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], rule: DriftRule) -> pd.DataFrame:
+def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], settings: DriftSettings) -> pd.DataFrame:
     """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
     and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses;
     all that is not a feature concerns the model.
@@ -211,8 +201,8 @@ def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], r
         rows.loc[known, "q_value"] = stats.false_discovery_control(rows.loc[known, "p_value"])
     joint = rows["kind"] == "joint"
     rows["statistic"] = np.where(joint, "auc", "psi")
-    rows["threshold"] = np.where(joint, rule.auc_floor, rule.psi_floor)
-    flagged = (rows["q_value"] <= rule.alpha) & (rows["value"] > rows["threshold"])
+    rows["threshold"] = np.where(joint, settings.auc_threshold, settings.psi_threshold)
+    flagged = (rows["q_value"] <= settings.alpha) & (rows["value"] > rows["threshold"])
     rows["flagged"] = flagged.astype("boolean").mask(rows["q_value"].isna())  # unknown where nothing was measured
     rows["in_model"] = (rows["kind"] != "feature") | rows["subject"].isin(in_model)
     return rows[list(COLUMNS)]

@@ -1,4 +1,8 @@
-"""The model in force as rows (component, position, name, field, value, text), so that SQL can read it and no pickle is needed."""
+"""A model as rows (component, position, name, field, value, text), so that SQL can read it and no pickle is needed.
+
+The rows of a model are published with each snapshot; those of the population it was trained on are kept in the archive only. Up to
+version 0.1.0, both were in every partition, with candidates and drift: readers here take no notice of components that are not theirs.
+"""
 
 import math
 from collections.abc import Iterator
@@ -9,74 +13,67 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.grid_model import COMPONENT, GridModel
 from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import drift
-from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel, no_sample
+from segmentation_assets.core.model.population import TrainingPopulation, no_points
+from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 
 COLUMNS = ("component", "position", "name", "field", "value", "text")
-DRIFT_TEXTS, DRIFT_FLAGS = ("kind", "subject", "statistic"), ("flagged", "in_model")
+REFERENCE, REFERENCE_PROTOTYPE, SAMPLE = "training", "yardstick", "training sample"
 Row = tuple[str, int, str, str, float, str | None]
 
 
 def model_to_rows(model: SegmentModel) -> pd.DataFrame:
-    """Every part of the model as rows."""
-    rows = [*_provenance_rows("provenance", model.provenance)]
-    if model.refused is not None:
-        rows += _provenance_rows("refused challenger", model.refused)
+    """Clusters with their preprocessing, segments and provenance as rows."""
+    rows = _provenance_rows(model.provenance)
     for position, segment in enumerate(model.segments):
         rows.append(("segment", position, segment.name, "segment_id", float(segment.segment_id), segment.name))
         rows.append(("segment", position, segment.name, "character", math.nan, segment.character))
         rows.append(("segment", position, segment.name, "leaning", math.nan, segment.leaning))
-    for position, reference in enumerate(model.references):
-        rows += _reference_rows(position, reference)
-    rows += [*_point_rows("yardstick", model.yardstick), *_point_rows("training sample", model.sample)]
-    for position, candidate in enumerate(model.candidates):
-        rows += _candidate_rows(position, candidate)
-    for position, found in enumerate(model.drifted.to_dict("records")):
-        texts = {name: found.pop(name) for name in DRIFT_TEXTS}
-        rows += [("drift", position, texts["subject"], name, math.nan, text) for name, text in texts.items()]
-        rows += [
-            ("drift", position, texts["subject"], str(name), math.nan if pd.isna(value) else float(value), None)
-            for name, value in found.items()
-        ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     parts = [frame] if model.clusters is None else [frame, _cluster_rows(model.clusters)]
     return pd.concat(parts, ignore_index=True).assign(model_version=model.provenance.model_version)
 
 
 def model_from_rows(frame: pd.DataFrame) -> SegmentModel:
-    """The model that `write` wrote, whatever the order of its rows. ValueError where its provenance is missing."""
-    parts = {str(name): rows for name, rows in frame.groupby("component")}
-    if "provenance" not in parts:
+    """The model that `model_to_rows` wrote, whatever the order of its rows. ValueError where its provenance is missing."""
+    provenance = frame[frame["component"] == "provenance"]
+    if provenance.empty:
         raise ValueError("segmentation_model has lost its provenance rows; train a new model by running the snapshot again")
-
-    def each(component: str) -> Iterator[pd.DataFrame]:
-        """The rows of each item of the component, in order."""
-        return (rows for _, rows in parts[component].groupby("position")) if component in parts else iter(())
-
     return SegmentModel(
-        clusters=_clusters(frame, set(parts)),
-        segments=tuple(map(_segment, each("segment"))),
-        provenance=_provenance(parts["provenance"]),
-        references=tuple(map(_reference, each("training"))),
-        yardstick=_points(parts["yardstick"]) if "yardstick" in parts else no_sample(),
-        sample=_points(parts["training sample"]) if "training sample" in parts else no_sample(),
-        candidates=tuple(map(_candidate, each("candidate"))),
-        refused=_provenance(parts["refused challenger"]) if "refused challenger" in parts else None,
-        drifted=pd.DataFrame(list(map(_drifted, each("drift"))), columns=list(drift.COLUMNS)).astype({"flagged": "boolean"}),
+        clusters=_clusters(frame, set(frame["component"])),
+        segments=tuple(map(_segment, _each(frame, "segment"))),
+        provenance=_provenance(provenance),
     )
 
 
-def _provenance_rows(component: str, about: Provenance) -> list[Row]:
-    return [(component, 0, "model", name, math.nan, str(value)) for name, value in asdict(about).items()]
+def population_to_rows(population: TrainingPopulation) -> pd.DataFrame:
+    """References, reference prototypes and sample as rows."""
+    rows = [row for position, reference in enumerate(population.references) for row in _reference_rows(position, reference)]
+    rows += [*_point_rows(REFERENCE_PROTOTYPE, population.reference_prototypes), *_point_rows(SAMPLE, population.sample)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def population_from_rows(frame: pd.DataFrame) -> TrainingPopulation | None:
+    """The population that `population_to_rows` wrote, whatever the order of its rows; None where the frame holds none."""
+    references = tuple(map(_reference, _each(frame, REFERENCE)))
+    return TrainingPopulation(references, _points(frame, REFERENCE_PROTOTYPE), _points(frame, SAMPLE)) if references else None
+
+
+def _each(frame: pd.DataFrame, component: str) -> Iterator[pd.DataFrame]:
+    """The rows of each item of the component, in order."""
+    return (rows for _, rows in frame[frame["component"] == component].groupby("position"))
+
+
+def _provenance_rows(about: Provenance) -> list[Row]:
+    return [("provenance", 0, "model", name, math.nan, str(value)) for name, value in asdict(about).items()]
 
 
 def _reference_rows(position: int, reference: drift.Reference) -> list[Row]:
     def row(name: str, value: float, text: str | None = None) -> Row:
-        return ("training", position, reference.subject, name, value, text)
+        return (REFERENCE, position, reference.subject, name, value, text)
 
     return [
         row("kind", math.nan, reference.kind),
@@ -93,17 +90,6 @@ def _point_rows(component: str, points: NDArray[np.float64]) -> list[Row]:
         (component, position, "", f"coordinate {d}", value, None)
         for position, point in enumerate(points.tolist())
         for d, value in enumerate(point)
-    ]
-
-
-def _candidate_rows(position: int, candidate: Candidate) -> list[Row]:
-    values = asdict(candidate) | {f"jaccard {i}": j for i, j in enumerate(candidate.jaccard)}
-    del values["jaccard"]
-    return [
-        ("candidate", position, candidate.algorithm, name, math.nan, value)
-        if isinstance(value, str)
-        else ("candidate", position, candidate.algorithm, name, float(value), None)
-        for name, value in values.items()
     ]
 
 
@@ -131,7 +117,7 @@ def _segment(rows: pd.DataFrame) -> Segment:
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:
-    """In one pass: a model has forty of them, and every asset downstream reads the model."""
+    """In one pass: a population has forty of them."""
     single: dict[str, Any] = {}
     numbered: dict[str, dict[int, Any]] = {"edge": {}, "level": {}, "share": {}}
     for name, value, text in zip(rows["field"].tolist(), rows["value"].tolist(), rows["text"].tolist(), strict=True):
@@ -147,25 +133,11 @@ def _reference(rows: pd.DataFrame) -> drift.Reference:
     )  # fmt: skip
 
 
-def _points(rows: pd.DataFrame) -> NDArray[np.float64]:
+def _points(frame: pd.DataFrame, component: str) -> NDArray[np.float64]:
+    rows = frame[frame["component"] == component]
+    if rows.empty:
+        return no_points()
     dimension = rows["field"].str.removeprefix("coordinate ").astype(int)
     points = np.empty((int(rows["position"].max()) + 1, int(dimension.max()) + 1))
     points[rows["position"].to_numpy(), dimension.to_numpy()] = rows["value"].to_numpy()
     return points
-
-
-def _candidate(rows: pd.DataFrame) -> Candidate:
-    numbers = dict(zip(rows["field"], rows["value"], strict=True))
-    text = dict(zip(rows["field"], rows["text"], strict=True))
-    values: dict[str, Any] = {}
-    for part in fields(Candidate):
-        if part.name != "jaccard":
-            values[part.name] = text[part.name] if part.type is str else part.type(numbers[part.name])  # type: ignore[operator]
-    jaccard = sorted((int(name.split()[1]), float(value)) for name, value in numbers.items() if name.startswith("jaccard "))
-    return Candidate(**values, jaccard=tuple(value for _, value in jaccard))
-
-
-def _drifted(rows: pd.DataFrame) -> dict[str, Any]:
-    by_field = rows.set_index("field")
-    found = {name: by_field.at[name, "text" if name in DRIFT_TEXTS else "value"] for name in drift.COLUMNS}
-    return found | {name: None if pd.isna(found[name]) else bool(found[name]) for name in DRIFT_FLAGS}

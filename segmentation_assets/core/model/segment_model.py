@@ -1,20 +1,17 @@
-"""The model in force as one object: clusters, the segments they are, where they come from, and what training looked like.
+"""A model as one object: clusters, the segments they are, and where they come from.
 
-Belongs here: what a model is and whom it places where. How it is trained is `training`, when, and whether it takes the place
-of the one before, is `champion`; how it is kept as rows is `rows`.
+Belongs here: what a model is and whom it places where. How it is trained is `training`, what its training customers looked like
+`population`; when a model is trained, and whether it takes the place of the one before, is `champion`; how it is kept as rows is `rows`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.grid_model import GridModel
-from segmentation_assets.core.clustering.algorithm import canonical_order
-from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
-from segmentation_assets.core.model import drift, naming
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.model import naming
 
 
 @dataclass(frozen=True)
@@ -55,36 +52,13 @@ class Provenance:
     tier_reason: str = ""
 
 
-def no_drift() -> pd.DataFrame:
-    """A drift report on nothing."""
-    return pd.DataFrame(columns=list(drift.COLUMNS))
-
-
-def no_sample() -> NDArray[np.float64]:
-    """A training sample of nobody."""
-    return np.empty((0, 0))
-
-
 @dataclass(frozen=True, eq=False)
 class SegmentModel:
-    """`clusters` (None: no active customers at training) with `segments[c]` for cluster c, and what training looked like.
-
-    `references` are of features, the segment mix and the distance to the nearest prototype. For the last, training's customers
-    are measured from a `yardstick` (m, d): prototypes that were found without them. `sample` (s, d) are training customers in
-    the model's geometry. `candidates` are what was tried at this snapshot, `refused` the challenger that was not promoted at
-    it; a model carried forward leaves both to the snapshot they belong to. `drifted` is the report (columns
-    `drift.COLUMNS`) on the model that came into this snapshot, on which the decision rests.
-    """
+    """`clusters` (None: no active customers at training) with `segments[c]` for cluster c, and where they come from."""
 
     clusters: PrototypeModel | GridModel | None
     segments: tuple[Segment, ...]
     provenance: Provenance
-    references: tuple[drift.Reference, ...] = ()
-    yardstick: NDArray[np.float64] = field(default_factory=no_sample)
-    sample: NDArray[np.float64] = field(default_factory=no_sample)
-    candidates: tuple[Candidate, ...] = ()
-    refused: Provenance | None = None
-    drifted: pd.DataFrame = field(default_factory=no_drift)
 
     def assign(self, features: pd.DataFrame) -> pd.DataFrame:
         """Segment of every known customer: customer_id, segment_id, segment_name, distance, confidence, imputed_features, model_version.
@@ -113,21 +87,3 @@ class SegmentModel:
     def characters(self) -> dict[int, str]:
         """Character of each segment id, those by rule included."""
         return {s.segment_id: s.character for s in self.segments} | {i: kind for i, (_, kind) in naming.RULE_SEGMENTS.items()}
-
-    def shifts(self, active: pd.DataFrame, rule: drift.DriftRule) -> list[tuple[drift.Kind, str, drift.Shift]]:
-        """How far `active` (n rows of customer_features) lie from training: each reference, and all coordinates together."""
-        draws = rule.draws_for(len(self.references))
-        now: dict[str, pd.Series] = {"segment_mix": self.assign(active)["segment_id"]}
-        points = no_sample()
-        if isinstance(self.clusters, PrototypeModel):
-            points = canonical_order(self.clusters.preprocessor.transform(active))  # the order of customers is of no account
-        if len(self.yardstick):
-            now["distance"] = pd.Series(nearest_distance(points, self.yardstick))
-        found: list[tuple[drift.Kind, str, drift.Shift]] = []
-        for reference in self.references:
-            values = now.get(reference.kind, active.get(reference.subject))
-            if values is not None:
-                found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, rule.seed)))
-        if len(self.sample):
-            found.append(("joint", drift.TOGETHER, drift.joint_shift(self.sample, points, rule.seed)))
-        return found

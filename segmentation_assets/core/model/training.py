@@ -1,11 +1,11 @@
-"""Training: clusters of one snapshot's active customers, the segments they are, and what training looked like.
+"""Training: clusters of one snapshot's active customers, and the segments they are.
 
 Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `champion`.
 """
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
-from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, subsample
-from segmentation_assets.core.clustering.families import FAMILIES, SelectionSettings
+from segmentation_assets.core.clustering.algorithm import count_distinct, fit_kmeans
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
-from segmentation_assets.core.model import drift, identity, naming
-from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel, no_sample
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.model import identity, naming
+from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 # What the playbook does for a cell of the grid.
@@ -30,37 +30,43 @@ GRID_CHARACTERS = {
     "promising": "promising", "need attention": "steady", "about to sleep": "slipping", "at risk": "at_risk",
     "cannot lose them": "at_risk", "hibernating": "dormant",
 }  # fmt: skip
-NO_DRIFT_REFERENCE = {"customer_id", "status"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the settings ask of a model."""
+class ModelSpec:
+    """What a model is to be like: the settings, the digest by which a change of them is noticed, and how features enter the geometry."""
 
-    features: tuple[str, ...]
-    selection: SelectionSettings
+    settings: ModelSettings
     settings_digest: str
     preprocessor: FeaturePreprocessor = field(default_factory=FeaturePreprocessor)
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class PreviousSnapshot:
     """The active customers of the snapshot before (n rows of customer_features) and their log1p spend since (n,)."""
 
     active: pd.DataFrame
     outcome: NDArray[np.float64]
 
-    def of(self, wanted: Wanted) -> PastSnapshot | None:
+    def of(self, features: tuple[str, ...]) -> PastSnapshot | None:
         """What a choice may look back on; None where nobody was active, or a feature was not known yet."""
-        if self.active.empty or not set(wanted.features) <= set(self.active.columns):
+        if self.active.empty or not set(features) <= set(self.active.columns):
             return None
-        rfm = self.active[[wanted.selection.recency, wanted.selection.frequency]]
-        return PastSnapshot(self.active[list(wanted.features)], self.outcome, rfm)
+        return PastSnapshot(self.active[list(features)], self.outcome, self.active[[RECENCY, FREQUENCY]])
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDecision:
+    """The model of a snapshot, what was tried at it (nothing where the model is carried forward), and the challenger that was refused."""
+
+    model: SegmentModel
+    candidates: tuple[Candidate, ...] = ()
+    refused: Provenance | None = None
 
 
 def train(
-    active: pd.DataFrame, previous: SegmentModel | None, wanted: Wanted, as_of: dt.date, reason: str, past: Past | None = None
-) -> SegmentModel:
+    active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, as_of: dt.date, reason: str, past: PreviousSnapshot | None = None
+) -> ModelDecision:
     """A model of the active customers (n rows of customer_features), with the decision `trained` and the reason given.
 
     It keeps the ids and names of the previous model's segments that survive in it. `past`, the snapshot before with what
@@ -70,93 +76,48 @@ def train(
         ValueError: a feature that the settings name is not a column of customer_features.
     """
     numeric = set(active.select_dtypes("number").columns)
-    unknown = [name for name in wanted.features if name not in active.columns]
+    unknown = [name for name in spec.settings.features if name not in active.columns]
     if unknown:
         raise ValueError(f"model.features: {', '.join(unknown)} is not a feature. Choose from: {', '.join(sorted(numeric))}.")
-    clusters, candidates, tier, tier_reason, remark = _chosen(active, wanted, past)
+    clusters, candidates, tier, tier_reason, remark = _chosen(active, spec, past)
     reason += remark
     k = clusters.k if clusters else 0
     highest = previous.provenance.highest_segment_id if previous else 0
     segments = _named_segments(active, clusters, previous, highest) if clusters else ()
     provenance = Provenance(
-        model_version=_version(as_of, clusters, wanted), fitted_snapshot=as_of.isoformat(),
-        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=wanted.selection.seed,
-        settings_digest=wanted.settings_digest, customers=len(active),
+        model_version=_version(as_of, clusters, spec), fitted_snapshot=as_of.isoformat(),
+        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=spec.settings.seed,
+        settings_digest=spec.settings_digest, customers=len(active),
         highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision="trained", reason=reason,
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
-    model = SegmentModel(clusters, segments, provenance, candidates=candidates)
-    return remembering(model, active, wanted)
-
-
-def remembering(model: SegmentModel, active: pd.DataFrame, wanted: Wanted) -> SegmentModel:
-    """`model` with what the customers it was trained on (n rows of customer_features) looked like, for drift to compare with."""
-    yardstick, distances = _honest_distances(active, model.clusters, wanted)
-    references = _references(active, model, distances)
-    return replace(model, references=references, yardstick=yardstick, sample=_sample(active, model.clusters, wanted))
-
-
-def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
-    """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
-    subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NO_DRIFT_REFERENCE)
-    references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], "segment_mix"))
-    if len(distances):
-        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), "distance"))
-    return tuple(references)
-
-
-def _honest_distances(
-    active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
-
-    Prototypes lie nearer to those they were found on than to anyone new. Distances in sample would look like drift at the next
-    snapshot: for k-means among 200 customers in one of nine, for Ward's many prototypes always. None where customers are too few.
-    """
-    if not isinstance(clusters, PrototypeModel):
-        return no_sample(), np.empty(0)
-    points = canonical_order(clusters.preprocessor.transform(active))
-    half = np.random.default_rng(wanted.selection.seed).permutation(len(points)) < len(points) // 2
-    if count_distinct(points[half]) < clusters.k:
-        return no_sample(), np.empty(0)
-    # Learnt weights are part of the preprocessing by now.
-    name = "kmeans" if clusters.algorithm == "weighted_kmeans" else clusters.algorithm
-    found = FAMILIES[name](wanted.selection).sweep.fit(points[half], (clusters.k,), wanted.selection.seed)
-    yardstick = found[clusters.k].prototypes
-    return yardstick, nearest_distance(points[~half], yardstick)
-
-
-def _sample(active: pd.DataFrame, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> NDArray[np.float64]:
-    if not isinstance(clusters, PrototypeModel):
-        return no_sample()
-    return subsample(canonical_order(clusters.preprocessor.transform(active)), drift.SAMPLE, wanted.selection.seed)
+    return ModelDecision(SegmentModel(clusters, segments, provenance), candidates)
 
 
 def _chosen(
-    active: pd.DataFrame, wanted: Wanted, past: Past | None
+    active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
 ) -> tuple[PrototypeModel | GridModel | None, tuple[Candidate, ...], str, str, str]:
     """The clusters to publish, all candidates, the tier with its reason, and a remark on how many customers there are."""
     if active.empty:
         return None, (), "", "", " No customers are active, so there are no segments by model."
-    inputs, ask = active[list(wanted.features)], wanted.selection
-    distinct = count_distinct(clone(wanted.preprocessor).fit(inputs).transform(inputs))
+    inputs, settings = active[list(spec.settings.features)], spec.settings
+    distinct = count_distinct(clone(spec.preprocessor).fit(inputs).transform(inputs))
     if distinct == 1:
         alike = _alike(inputs)
         only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)
         return (
-            fit_kmeans(inputs, 1, ask.seed, wanted.preprocessor),
+            fit_kmeans(inputs, 1, settings.seed, spec.preprocessor),
             (only,),
             "convenient",
             alike,
-            f" There is 1 segment instead of {ask.business_k}.",
+            f" There is 1 segment instead of {settings.k}.",
         )
-    rfm = [ask.recency, ask.frequency]
-    before = past.of(wanted) if past is not None else None
-    found = choose(inputs, ask, wanted.preprocessor, active[rfm], before)
+    rfm = [RECENCY, FREQUENCY]
+    before = past.of(settings.features) if past is not None else None
+    found = choose(inputs, settings, spec.preprocessor, active[rfm], before)
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
-    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, ask.business_k)
+    return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
 
 
 def _alike(inputs: pd.DataFrame) -> str:
@@ -194,13 +155,13 @@ def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     )  # fmt: skip
 
 
-def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, wanted: Wanted) -> str:
+def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, spec: ModelSpec) -> str:
     """The snapshot, and six digits that differ between models fitted on it with other settings or other data."""
     if isinstance(clusters, GridModel):
         numbers = np.array([*clusters.recency_cuts, *clusters.frequency_cuts]).tobytes()
     else:
         numbers = clusters.prototypes.tobytes() if clusters else b""
-    return f"{as_of.isoformat()}-{hashlib.sha256(wanted.settings_digest.encode() + numbers).hexdigest()[:6]}"
+    return f"{as_of.isoformat()}-{hashlib.sha256(spec.settings_digest.encode() + numbers).hexdigest()[:6]}"
 
 
 def _named_segments(

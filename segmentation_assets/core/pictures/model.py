@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.stability import READINGS
 from segmentation_assets.core.clustering.density import elbow, k_distances
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
@@ -31,6 +30,7 @@ from segmentation_assets.core.pictures.style import (
     styled,
     titled,
 )
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 
 @shown("indices_over_k", Section.CHOICE, "How every clustering that was tried fares on every index, by number of segments.")
 @styled()
-def indices_over_k(candidates: Sequence[Candidate], settings: SelectionSettings) -> "Figure":
+def indices_over_k(candidates: Sequence[Candidate], settings: ModelSettings) -> "Figure":
     """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
     from matplotlib.ticker import MaxNLocator
 
@@ -231,7 +231,7 @@ def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
 
 
 @shown("k_distance_curve", Section.CHOICE, "How far customers are from their neighbours, and the radius that DBSCAN reads off it.")
-def k_distance_of(points: NDArray[np.float64], settings: SelectionSettings) -> "Figure":
+def k_distance_of(points: NDArray[np.float64], settings: ModelSettings) -> "Figure":
     """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
     min_samples = settings.min_samples or max(5, 2 * points.shape[1])
     distances = k_distances(points, min_samples)

@@ -1,12 +1,13 @@
 """Apply: what marketing does with each segment, the database that people query, and the report that they read."""
 
+import datetime as dt
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.declared import asset
 from segmentation_assets.defs.pictures import pictures_of
 from segmentation_assets.defs.table import table
 from segmentation_assets.report import report
@@ -45,7 +46,16 @@ LAST_TABLES = (
 )  # fmt: skip
 
 
-@dg.asset(group_name="publish", kinds={"duckdb"}, partitions_def=snapshots, deps=LAST_TABLES)
+def made_in_time(settings: Settings) -> dg.FreshnessPolicy | None:
+    """With the schedule, a snapshot is published at each cadence: a warning after a day more than that, a failure after two."""
+    if not settings.schedule.enabled:
+        return None
+    longest = {"monthly": dt.timedelta(days=31), "weekly": dt.timedelta(days=7), "daily": dt.timedelta(days=1)}[settings.snapshots.cadence]
+    day = dt.timedelta(days=1)
+    return dg.FreshnessPolicy.time_window(warn_window=longest + day, fail_window=longest + 2 * day)
+
+
+@asset(group_name="publish", kinds={"duckdb"}, deps=LAST_TABLES, freshness=made_in_time)
 def published_database(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> dg.MaterializeResult[None]:
@@ -66,7 +76,7 @@ def published_database(
     )
 
 
-@dg.asset(group_name="publish", kinds={"html"}, partitions_def=snapshots, deps=["published_database"])
+@asset(group_name="publish", kinds={"html"}, deps=["published_database"])
 def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to be opened or mailed.
 

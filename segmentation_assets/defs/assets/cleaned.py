@@ -7,11 +7,11 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import cleaning, orders
-from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS
+from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS, Input
 from segmentation_assets.defs.spans import lookback
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import DATED, Lake
+from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
 
 GROUP = "clean"
@@ -41,9 +41,9 @@ def events(
     CUSTOMERS,
     group=GROUP,
     ins={
-        "previous": dg.AssetIn("customers", partition_mapping=PREVIOUS),
-        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
-        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK_AND_BEFORE, metadata={DATED: True}),
+        "previous": Input(PREVIOUS, "customers"),
+        "customer_orders": Input(LOOKBACK_AND_BEFORE, dated=True),
+        "order_returns": Input(LOOKBACK_AND_BEFORE, dated=True),
     },
 )
 def customers(

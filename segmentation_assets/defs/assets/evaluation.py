@@ -9,18 +9,16 @@ from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import foretold
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.pictures import model as model_figures
+from segmentation_assets.core.pictures.model import pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
-from segmentation_assets.defs.modelling import selection_settings
-from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS
+from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import DATED
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import Status
 
-BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 
 
 @table(
@@ -38,7 +36,7 @@ def evaluation_metrics(
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, per segment too; and how much of the window since the segments before explain."""
-    model, ask = model_from_rows(segmentation_model), selection_settings(settings)
+    model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
     active = features[features["status"] == Status.ACTIVE].reset_index(drop=True)
@@ -54,9 +52,9 @@ def evaluation_metrics(
             metrics |= evaluation.named_metrics(judged, names)
             points = model.clusters.preprocessor.transform(active)
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(judged.jaccard.tolist()))
-            picture(context, settings, "silhouettes", lambda: model_figures.silhouette_plot(points, found.label, names, colours, ask.seed))
-            picture(context, settings, "stability", lambda: model_figures.stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: model_figures.pca_map(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
+            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed))
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())

@@ -11,7 +11,7 @@ from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.pictures import features as feature_figures
 from segmentation_assets.core.pictures import orders
-from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS
+from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import calendar, currency, lookback
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
@@ -87,7 +87,7 @@ def feature_correlations(
     return pairs
 
 
-@table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": dg.AssetIn("order_seasonality", partition_mapping=PREVIOUS)})
+@table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": Input(PREVIOUS, "order_seasonality")})
 def order_seasonality(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_orders: ir.Table, previous: ir.Table
 ) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def order_seasonality(
     return slots
 
 
-@table(contracts.COHORT_RETENTION, group=GROUP, ins={"previous": dg.AssetIn("cohort_retention", partition_mapping=PREVIOUS)})
+@table(contracts.COHORT_RETENTION, group=GROUP, ins={"previous": Input(PREVIOUS, "cohort_retention")})
 def cohort_retention(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -127,7 +127,7 @@ def revenue_concentration(
     return curve
 
 
-@table(contracts.CATEGORY_MIX, group=GROUP, ins={"customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK)})
+@table(contracts.CATEGORY_MIX, group=GROUP, ins={"customer_category_activity": Input(LOOKBACK)})
 def category_mix(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
 ) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import activity, features, orders
-from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS
+from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS, Input
 from segmentation_assets.defs.spans import calendar, lookback
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
@@ -30,8 +30,8 @@ def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table
     ORDER_RETURNS,
     group=GROUP,
     ins={
-        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
-        "earlier": dg.AssetIn("order_returns", partition_mapping=LOOKBACK_BEFORE),
+        "customer_orders": Input(LOOKBACK),
+        "earlier": Input(LOOKBACK_BEFORE, "order_returns"),
     },
 )
 def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
@@ -39,7 +39,7 @@ def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir
     return orders.order_returns(transactions, customer_orders, earlier)
 
 
-@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": dg.AssetIn("customers", partition_mapping=PREVIOUS)})
+@table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": Input(PREVIOUS, "customers")})
 def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table, known_before: ir.Table) -> ir.Table:
     """Sums that can be merged over windows."""
     return activity.customer_activity(customer_orders, calendar(settings), known_before)
@@ -61,11 +61,11 @@ def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Tab
     CUSTOMER_FEATURES,
     group=GROUP,
     ins={
-        "customer_activity": dg.AssetIn(partition_mapping=LOOKBACK),
-        "customer_category_activity": dg.AssetIn(partition_mapping=LOOKBACK),
-        "customer_event_activity": dg.AssetIn(partition_mapping=LOOKBACK),
-        "customer_orders": dg.AssetIn(partition_mapping=LOOKBACK),
-        "order_returns": dg.AssetIn(partition_mapping=LOOKBACK),
+        "customer_activity": Input(LOOKBACK),
+        "customer_category_activity": Input(LOOKBACK),
+        "customer_event_activity": Input(LOOKBACK),
+        "customer_orders": Input(LOOKBACK),
+        "order_returns": Input(LOOKBACK),
     },
 )
 def customer_features(

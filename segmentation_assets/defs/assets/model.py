@@ -1,4 +1,8 @@
-"""Model: the choice of a model or the one carried forward, the clusterings that were tried, and the register."""
+"""Model and monitor: what has changed since the model before was trained, the decision that rests on it, and the model in force.
+
+Belongs here: one step that makes four tables. Drift is judged against the model before, so as assets of their own the four would
+hang on each other in a circle.
+"""
 
 import dagster as dg
 import numpy as np
@@ -6,98 +10,155 @@ import pandas as pd
 
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model import champion, training
+from segmentation_assets.core.model.champion import PROMOTED, TRAINED, SnapshotContext, next_model
+from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
-from segmentation_assets.core.pictures import model as model_figures
-from segmentation_assets.defs.modelling import drift_rule, retraining, selection_settings, wanted
-from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, snapshots_between
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
+from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
+from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency
-from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store import models
-from segmentation_assets.store.lake import DATED
-from segmentation_assets.tables.model import MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
+from segmentation_assets.settings.snapshots import snapshots_between
+from segmentation_assets.store import archive
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
+from segmentation_assets.vocabulary import Status
 
-GROUP = "model"
 KINDS = {"scikitlearn", "parquet"}
+FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
 
 
-@table(
-    SEGMENTATION_MODEL,
-    group=GROUP,
-    kinds=KINDS,
+@tables(
+    Made(
+        SEGMENTATION_MODEL, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
+        "Prototypes with their preprocessing, as rows: the champion carried forward, or a model trained anew that took its place. What its "
+        "training customers looked like is kept once, in the archive (data/models).",
+    ),
+    Made(
+        DRIFT_REPORT, "monitor", KINDS, (FEATURES, BEFORE),
+        "Each feature, the segment mix, the distance to the nearest prototype, and all coordinates together, against the training of the "
+        "model before.",
+    ),
+    Made(
+        MODEL_CANDIDATES, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
+        "Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers.",
+    ),
+    Made(
+        MODEL_REGISTRY, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
+        "Which model is in force, how that came about and why; and the challenger that was refused, if one was.",
+    ),
+    name="model",
     ins={
-        "previous": dg.AssetIn("segmentation_model", partition_mapping=PREVIOUS),
-        "customer_features": dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True}),
+        "previous": Input(PREVIOUS, SEGMENTATION_MODEL.name),
+        FEATURES: Input(PREVIOUS_AND_THIS, dated=True),
     },
-)
-def segmentation_model(
+)  # fmt: skip
+def model(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_features: pd.DataFrame,
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
-) -> pd.DataFrame:
-    """Prototypes with their preprocessing, as rows: the champion carried forward, or a model trained anew that took its place."""
-    before = None if previous.empty else model_from_rows(previous)
-    own, earlier = at_and_before(customer_features, snapshot_date(context))
-    active = earlier[earlier["status"] == "active"].reset_index(drop=True)
-    spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
-    now = champion.Circumstances(
-        past=training.Past(active, np.log1p(spend)) if len(active) else None,
-        age=snapshots_between(before.provenance.fitted_snapshot, context.partition_key) if before else 0,
-        pointed_back=models.pointed_back(settings.data_dir, context.partition_key),
+) -> dict[str, pd.DataFrame]:
+    """First comes drift of today's customers since the model before was trained, then the decision, then the model."""
+    active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
+    champion = None if previous.empty else model_from_rows(previous)
+    drifted = _drifted(settings, lake, champion, active)
+    now = SnapshotContext(
+        past=_past(before, customer_activity),
+        age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key, settings.snapshots) if champion else 0,
+        rollback_target=archive.rollback_target(settings.data_dir, context.partition_key),
     )
-    model = champion.next_model(own, before, wanted(settings), snapshot_date(context), retraining(settings), now, drift_rule(settings))
-    about = model.provenance
-    if about.decision in (champion.TRAINED, champion.PROMOTED):
-        models.keep(settings.data_dir, model)
-    context.add_asset_metadata({
+    decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
+    if decided.model.provenance.decision in (TRAINED, PROMOTED):
+        archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
+    _show_drift(context, drifted)
+    _show_model(context, settings, decided)
+    _show_candidates(context, settings, decided, active)
+    return {
+        SEGMENTATION_MODEL.name: model_to_rows(decided.model),
+        DRIFT_REPORT.name: drifted,
+        MODEL_CANDIDATES.name: candidates.table(decided.candidates or _measured_again(settings, decided.model, active)),
+        MODEL_REGISTRY.name: _registry(decided),
+    }
+
+
+def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
+    """The report on the champion and today's customers, against the population that it was trained on."""
+    population = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
+    return drift_report(champion, population, active, settings.model, settings.drift)
+
+
+def _spec(settings: Settings) -> ModelSpec:
+    declared_transforms = {feature.name: feature.transform for feature in declared(settings.features)}
+    return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
+
+
+def _active(features: pd.DataFrame) -> pd.DataFrame:
+    return features[features["status"] == Status.ACTIVE].reset_index(drop=True)
+
+
+def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
+    """The active customers of the snapshot before, with what followed; None where there were none."""
+    if active.empty:
+        return None
+    spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
+    return PreviousSnapshot(active, np.log1p(spend))
+
+
+def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFrame) -> tuple[candidates.Candidate, ...]:
+    if carried.clusters is None or active.empty:
+        return ()
+    return (candidates.measured_again(carried.clusters, active, settings.model),)
+
+
+def _registry(decided: ModelDecision) -> pd.DataFrame:
+    known = [decided.model.provenance, *([decided.refused] if decided.refused else [])]
+    rows = [vars(about) | {"in_force": about is decided.model.provenance} for about in known]
+    return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None} for row in rows])
+
+
+def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> None:
+    why = unmeasured(drifted)
+    shown = {
+        "flagged": f"not measured: {why}" if why else int(drifted["flagged"].sum()),
+        **({} if why else {"flagged, of what the model depends on": int((drifted["flagged"] & drifted["in_model"]).sum())}),
+        **{f"{row.statistic}: {row.subject}": row.value for row in drifted.itertuples() if np.isfinite(row.value)},
+    }
+    context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)
+
+
+def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision) -> None:
+    about, clusters = decided.model.provenance, decided.model.clusters
+    shown = {
         "model version": about.model_version, "decision": about.decision, "reason": about.reason, "algorithm": about.algorithm,
         "k": about.k, "tier": about.tier, "tier reason": about.tier_reason,
-        **({"refused challenger": model.refused.reason} if model.refused else {}),
-    })  # fmt: skip
-    if isinstance(model.clusters, PrototypeModel):
-        clusters, names = model.clusters, [s.name for s in model.segments]
-        if model_figures.has_numeric_centres(clusters):
-            of_features = units(declared(settings.features), currency(settings))
-            picture(context, settings, "segment_centres", lambda: model_figures.centroid_heatmap(clusters, names, of_features))
-    return model_to_rows(model)
+        **({"refused challenger": decided.refused.reason} if decided.refused else {}),
+    }  # fmt: skip
+    context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
+    if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
+        names, of_features = [s.name for s in decided.model.segments], units(declared(settings.features), currency(settings))
+        draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
+        picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
 
 
-@table(MODEL_CANDIDATES, group=GROUP, kinds=KINDS)
-def model_candidates(
-    context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
-    segmentation_model: pd.DataFrame,
-) -> pd.DataFrame:
-    """Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers."""
-    model, ask = model_from_rows(segmentation_model), selection_settings(settings)
-    active = customer_features[customer_features["status"] == "active"].reset_index(drop=True)
-    if not model.candidates:
-        return candidates.table((candidates.measured_again(model.clusters, active, ask),) if model.clusters and len(active) else ())
-    tried = model.candidates
-    context.add_output_metadata(
-        {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}, output_name=OUTPUT
-    )
+def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
+    tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
+    silhouettes = {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}
+    context.add_output_metadata(silhouettes, output_name=output)
     if len(tried) > 2:  # else all customers are alike
-        placed = canonical_order(wanted(settings).preprocessor.fit_transform(active[list(settings.model.features)]))
+        placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability
-        picture(context, settings, "indices_over_k", lambda: model_figures.indices_over_k(tried, ask))
-        picture(context, settings, "dendrogram", lambda: model_figures.dendrogram_of(points, max(model.provenance.k, 2), ask.seed))
-        picture(context, settings, "k_distance_curve", lambda: model_figures.k_distance_of(points, ask))
-    return candidates.table(tried)
-
-
-@table(MODEL_REGISTRY, group=GROUP)
-def model_registry(segmentation_model: pd.DataFrame) -> pd.DataFrame:
-    """Which model is in force, how that came about and why; and the challenger that was refused, if one was."""
-    model = model_from_rows(segmentation_model)
-    known = [model.provenance, *([model.refused] if model.refused else [])]
-    rows = [vars(about) | {"in_force": about is model.provenance} for about in known]
-    return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None} for row in rows])
+        k = max(decided.model.provenance.k, 2)
+        picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)
+        picture(context, settings, "dendrogram", lambda: dendrogram_of(points, k, ask.seed), output)
+        picture(context, settings, "k_distance_curve", lambda: k_distance_of(points, ask), output)

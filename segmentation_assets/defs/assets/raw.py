@@ -6,7 +6,7 @@ import pandas as pd
 
 from segmentation_assets.core.customers import volume
 from segmentation_assets.defs import spans
-from segmentation_assets.defs.partitions import WITH_USUAL
+from segmentation_assets.defs.partitions import WITH_USUAL, Input
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
@@ -41,7 +41,7 @@ def raw_events(
     return source.events(lake.engine, window_of(context.partition_key, settings.snapshots))
 
 
-USUAL = dg.AssetIn(partition_mapping=WITH_USUAL)
+USUAL = Input(WITH_USUAL)
 
 
 @table(SOURCE_VOLUME, group=GROUP, ins={"raw_transactions": USUAL, "raw_events": USUAL})

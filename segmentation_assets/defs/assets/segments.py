@@ -8,13 +8,12 @@ import pandas as pd
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures import movement as movement_figures
 from segmentation_assets.core.segments import movement
-from segmentation_assets.core.segments import segment_events as life_of_segments
-from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS
+from segmentation_assets.core.segments.segment_events import events
+from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.spans import currency
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import DATED
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     SEGMENT_BRIDGE,
@@ -32,7 +31,7 @@ GROUP = "segments"
     CUSTOMER_SEGMENTS,
     group=GROUP,
     kinds={"scikitlearn", "parquet"},
-    ins={"previous": dg.AssetIn("customer_segments", partition_mapping=PREVIOUS)},
+    ins={"previous": Input(PREVIOUS, "customer_segments")},
 )
 def customer_segments(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
@@ -52,9 +51,9 @@ def customer_segments(
     return with_previous
 
 
-BOTH_SNAPSHOTS = dg.AssetIn(partition_mapping=PREVIOUS_AND_THIS, metadata={DATED: True})
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
-LAST_SNAPSHOTS = {"customer_segments": dg.AssetIn(partition_mapping=HISTORY, metadata={DATED: True})}
+LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
 
 
@@ -115,7 +114,7 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
     active = customer_features[customer_features["status"] == Status.ACTIVE]
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
-    happened = life_of_segments.events(before, model_from_rows(own), active)
+    happened = events(before, model_from_rows(own), active)
     context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
     return happened
 

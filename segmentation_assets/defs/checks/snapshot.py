@@ -3,6 +3,7 @@
 A blocking check stops what is downstream of it, publishing above all. A warning lets the snapshot go on.
 """
 
+import datetime as dt
 from collections.abc import Callable
 
 import dagster as dg
@@ -13,8 +14,9 @@ from segmentation_assets.core.customers import volume
 from segmentation_assets.core.customers.exploration import LEAST_RANKED, redundancies
 from segmentation_assets.core.model import champion
 from segmentation_assets.core.model.drift import Kind, unmeasured
-from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.declared import Check, check
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import Snapshots, following, keys_until
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.vocabulary import counted
@@ -27,7 +29,7 @@ def _partition(lake: Lake, table: str, key: str) -> ir.Table:
     return lake.read(BY_NAME[table], [key])
 
 
-def tie_out(asset: str, also: tuple[str, ...] = ()) -> Callable[[Callable[[Lake, str], dict[str, object]]], dg.AssetChecksDefinition]:
+def tie_out(asset: str, also: tuple[str, ...] = ()) -> Callable[[Callable[[Lake, str, Snapshots], dict[str, object]]], Check[...]]:
     """Decorate a function that returns what does not tie out (nothing where all does) as a blocking check.
 
     Args:
@@ -35,22 +37,24 @@ def tie_out(asset: str, also: tuple[str, ...] = ()) -> Callable[[Callable[[Lake,
         also: further tables that the check reads and so must wait for.
     """
 
-    def decorate(differences: Callable[[Lake, str], dict[str, object]]) -> dg.AssetChecksDefinition:
-        @dg.asset_check(
-            asset=asset, name=differences.__name__, description=differences.__doc__, blocking=True, partitions_def=snapshots,
+    def decorate(differences: Callable[[Lake, str, Snapshots], dict[str, object]]) -> Check[...]:
+        @check(
+            asset=asset, name=differences.__name__, description=differences.__doc__, blocking=True,
             additional_deps=also,
         )  # fmt: skip
-        def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-            found = differences(lake, context.partition_key)
+        def tied_out(
+            context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+        ) -> dg.AssetCheckResult:
+            found = differences(lake, context.partition_key, settings.snapshots)
             return _result(not found, "; ".join(f"{what}: {value}" for what, value in found.items()), found)
 
-        return check
+        return tied_out
 
     return decorate
 
 
 @tie_out("rejected_rows", also=("customers", "transactions", "events"))
-def every_row_accounted_for(lake: Lake, key: str) -> dict[str, object]:
+def every_row_accounted_for(lake: Lake, key: str, _: Snapshots) -> dict[str, object]:
     """Rows in = clean + rejected, for every source."""
     rejected = to_frame(_partition(lake, "rejected_rows", key).group_by("source").agg(n=ibis._.count()))
     set_aside = dict(zip(rejected["source"], rejected["n"], strict=True))
@@ -65,7 +69,7 @@ def every_row_accounted_for(lake: Lake, key: str) -> dict[str, object]:
 
 
 @tie_out("customer_segments")
-def every_customer_in_one_segment(lake: Lake, key: str) -> dict[str, object]:
+def every_customer_in_one_segment(lake: Lake, key: str, _: Snapshots) -> dict[str, object]:
     """Customers in segments = customers known."""
     known, placed = _partition(lake, "customers", key), _partition(lake, "customer_segments", key)
     without = known.anti_join(placed, "customer_id").count().execute()
@@ -74,7 +78,7 @@ def every_customer_in_one_segment(lake: Lake, key: str) -> dict[str, object]:
 
 
 @tie_out("segments")
-def sizes_and_revenue_tie_out(lake: Lake, key: str) -> dict[str, object]:
+def sizes_and_revenue_tie_out(lake: Lake, key: str, _: Snapshots) -> dict[str, object]:
     """Sizes and revenue agree with the customers'; shares sum to one, or to nothing where there are no customers."""
     found = to_frame(_partition(lake, "segments", key))
     features = _partition(lake, "customer_features", key)
@@ -90,12 +94,11 @@ def sizes_and_revenue_tie_out(lake: Lake, key: str) -> dict[str, object]:
 
 
 @tie_out("segment_transitions")
-def sums_equal_segment_sizes(lake: Lake, key: str) -> dict[str, object]:
+def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict[str, object]:
     """Row and column sums equal the segments' sizes on both sides."""
     moved = to_frame(_partition(lake, "segment_transitions", key))
     now = to_frame(_partition(lake, "customer_segments", key))
-    earlier = [k for k in snapshots.get_partition_keys() if k < key][-1:]
-    before = to_frame(lake.read(BY_NAME["customer_segments"], earlier))
+    before = to_frame(_partition(lake, "customer_segments", following(dt.date.fromisoformat(key), snapshots, -1).isoformat()))
     sides = {
         "to": (moved.dropna(subset="to_segment_id").groupby("to_segment_id")["customers"].sum(), now["segment_id"].value_counts()),
         "from": (moved.dropna(subset="from_segment_id").groupby("from_segment_id")["customers"].sum(), before["segment_id"].value_counts()),
@@ -108,14 +111,16 @@ def sums_equal_segment_sizes(lake: Lake, key: str) -> dict[str, object]:
     }
 
 
-@dg.asset_check(
-    asset="customer_features", name="history_is_complete", partitions_def=snapshots,
+@check(
+    asset="customer_features", name="history_is_complete",
     description="Every earlier snapshot was run or collected; else what happened then is missing here.",
 )  # fmt: skip
-def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+def history_is_complete(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
     """Warn where an earlier snapshot was never run."""
     last = context.partition_key
-    earlier = {key for key in snapshots.get_partition_keys() if key <= last}
+    earlier = set(keys_until(settings.snapshots, dt.date.fromisoformat(last)))
     missing = sorted(earlier - set(lake.keys("customer_activity")))
     if earlier == {last}:
         return dg.AssetCheckResult(passed=True, description="Nothing to look for: no snapshot is before this one.")
@@ -123,10 +128,9 @@ def history_is_complete(context: dg.AssetCheckExecutionContext, lake: dg.Resourc
     return _result(not missing, text, dict.fromkeys(missing, 1), dg.AssetCheckSeverity.WARN)
 
 
-@dg.asset_check(
+@check(
     asset="feature_correlations",
     name="features_are_not_redundant",
-    partitions_def=snapshots,
     description="No two features of model.features say the same (Spearman beyond 0.95): in the clustering they would count twice. "
     "`take_out` in the table says which one to leave out.",
 )
@@ -144,8 +148,8 @@ def features_are_not_redundant(
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
-@dg.asset_check(
-    asset="source_volume", name="volume_is_as_usual", blocking=True, partitions_def=snapshots,
+@check(
+    asset="source_volume", name="volume_is_as_usual", blocking=True,
     description="No source's window is empty, or low against the windows before (volume.least_share), and none ends well before the "
     "snapshot's date. A warning, unless volume.when_low is stop.",
 )  # fmt: skip
@@ -164,11 +168,11 @@ def volume_is_as_usual(
     )
 
 
-def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefinition:
+def drift_check(kind: Kind, name: str, description: str) -> Check[...]:
     """The warning that something of this kind has drifted."""
 
-    @dg.asset_check(asset="drift_report", name=name, description=description, partitions_def=snapshots)
-    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    @check(asset="drift_report", name=name, description=description)
+    def drifted(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         report = to_frame(_partition(lake, "drift_report", context.partition_key))
         why = unmeasured(report, kind)
         if why:
@@ -178,14 +182,32 @@ def drift_check(kind: Kind, name: str, description: str) -> dg.AssetChecksDefini
         values = {row.subject: float(row.value) for row in flagged.itertuples()}
         return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)
 
-    return check
+    return drifted
 
 
-@dg.asset_check(
-    asset="model_registry", name="no_decision_to_look_at", partitions_def=snapshots,
+features_have_not_drifted = drift_check(
+    "feature", "features_have_not_drifted",
+    "No feature has changed materially since the model was trained.",
+)  # fmt: skip
+segment_mix_has_not_drifted = drift_check(
+    "segment_mix", "segment_mix_has_not_drifted",
+    "The segment mix has not changed materially since the model was trained.",
+)  # fmt: skip
+distance_has_not_drifted = drift_check(
+    "distance", "distance_has_not_drifted",
+    "Customers lie as near to the model's prototypes as when it was trained.",
+)  # fmt: skip
+joint_distribution_has_not_drifted = drift_check(
+    "joint", "joint_distribution_has_not_drifted",
+    "No classifier can tell today's customers from those of training.",
+)  # fmt: skip
+
+
+@check(
+    asset="model_registry", name="no_model_decision_to_review",
     description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
 )  # fmt: skip
-def no_decision_to_look_at(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Warn with the reason, as a sentence."""
     registered = to_frame(_partition(lake, "model_registry", context.partition_key))
     decided = registered[registered["decision"].isin([champion.PROMOTED, champion.REFUSED, champion.ROLLED_BACK])]
@@ -201,19 +223,3 @@ def _result(
 ) -> dg.AssetCheckResult:
     shown = {name: value if isinstance(value, int | float | str) else str(value) for name, value in figures.items()}
     return dg.AssetCheckResult(passed=bool(passed), severity=severity, description=None if passed else problem, metadata=shown)
-
-
-ALL_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
-    every_row_accounted_for,
-    every_customer_in_one_segment,
-    sizes_and_revenue_tie_out,
-    sums_equal_segment_sizes,
-    volume_is_as_usual,
-    history_is_complete,
-    features_are_not_redundant,
-    drift_check("feature", "features_have_not_drifted", "No feature has changed materially since the model was trained."),
-    drift_check("segment_mix", "segment_mix_has_not_drifted", "The segment mix has not changed materially since the model was trained."),
-    drift_check("distance", "customers_lie_as_near", "Customers lie as near to the model's prototypes as when it was trained."),
-    drift_check("joint", "training_is_not_told_apart", "No classifier can tell today's customers from those of training."),
-    no_decision_to_look_at,
-)

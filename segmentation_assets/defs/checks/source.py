@@ -17,7 +17,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import cleaning
-from segmentation_assets.defs.partitions import snapshots
+from segmentation_assets.defs.declared import Check, check
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources import Source
@@ -34,8 +34,8 @@ from segmentation_assets.tables import BY_NAME
 from segmentation_assets.vocabulary import counted
 
 
-@dg.asset_check(
-    asset="rejected_rows", blocking=True, partitions_def=snapshots,
+@check(
+    asset="rejected_rows", blocking=True,
     description="No source has a larger share of rejected rows than cleaning.largest_reject_share. Repeats of a customer's record do not "
     "count.",
 )  # fmt: skip
@@ -83,15 +83,15 @@ def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, An
     return int(lake.engine.rows(rows.agg(n=total))[0]["n"]), found
 
 
-def columns_check(entity: str) -> dg.AssetChecksDefinition:
+def columns_check(entity: str) -> Check[...]:
     """The check that a source's columns are those of the snapshot before."""
 
-    @dg.asset_check(
-        asset=f"raw_{entity}", name="columns_are_as_before", blocking=True, partitions_def=snapshots,
+    @check(
+        asset=f"raw_{entity}", name="columns_are_as_before", blocking=True,
         description="No column of the source appeared, vanished or changed its type since the previous snapshot; an error where a "
         "mapped one was read as numbers or dates and no longer is.",
     )  # fmt: skip
-    def check(
+    def columns_are_as_before(
         context: dg.AssetCheckExecutionContext,
         settings: dg.ResourceParam[Settings],
         source: dg.ResourceParam[Source],
@@ -132,7 +132,10 @@ def columns_check(entity: str) -> dg.AssetChecksDefinition:
             passed=not changes, severity=severity, description=text or None, metadata={"columns": found.now, "changes": changes}
         )
 
-    return check
+    return columns_are_as_before
+
+
+customers_check, transactions_check, events_check = (columns_check(entity) for entity in ENTITIES)
 
 
 @dataclass(frozen=True)
@@ -223,8 +226,8 @@ def remembered_columns(folder: Path, key: str, tables: Sequence[str]) -> dict[st
     return {tables[0]: found} if found and len(tables) == 1 else {}  # as it was written for all tables together
 
 
-@dg.asset_check(
-    asset="published_database", name="no_rows_came_late", partitions_def=snapshots,
+@check(
+    asset="published_database", name="no_rows_came_late",
     description="The published snapshots up to this one have as many rows as their windows have at the source, and each was made "
     "from what was collected last.",
 )  # fmt: skip
@@ -239,7 +242,7 @@ def no_rows_came_late(
     up_to = {key: record for key, record in records.items() if key <= context.partition_key}
     late = freshness.late_rows(settings, source, lake, up_to)
     causes = {Cause.LATE_ROWS, Cause.STOPPED, Cause.EARLIER}
-    found = freshness.stale(settings, source, lake, list(up_to), causes, late.found)
+    found = freshness.stale(settings, lake, list(up_to), causes, late.found)
     text = "; ".join(freshness.sentences(found))
     if not found and len(late.not_compared) == len(ENTITIES):
         text = "Not measured: nothing could be compared with the source."
@@ -250,10 +253,3 @@ def no_rows_came_late(
         description=text + remedy or None,
         metadata=late.found | {f"{entity}, not compared": why for entity, why in late.not_compared.items()},
     )
-
-
-SOURCE_CHECKS: tuple[dg.AssetChecksDefinition, ...] = (
-    rejects_are_few,
-    *(columns_check(entity) for entity in ENTITIES),
-    no_rows_came_late,
-)

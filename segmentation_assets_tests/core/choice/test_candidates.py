@@ -5,7 +5,7 @@ import numpy as np
 from segmentation_assets.core.choice.candidates import Candidate, measured_again, table
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
-from segmentation_assets.core.clustering.families import SelectionSettings
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets_tests.builders import features
 
 SHOP = features((1, 20, 900), (2, 22, 1000), (1, 24, 1100), (70, 1, 5), (75, 2, 6), (80, 1, 7))
@@ -28,13 +28,13 @@ def test_no_candidates_are_a_table_without_rows():
 
 def test_a_model_carried_forward_is_measured_on_the_customers_of_today():
     model = fit_kmeans(SHOP[COLUMNS], 2, 1)
-    found = measured_again(model, SHOP.iloc[:4].reset_index(drop=True), SelectionSettings())
+    found = measured_again(model, SHOP.iloc[:4].reset_index(drop=True), ModelSettings())
     assert (found.chosen, found.smallest_count, found.smallest_share) == (True, 1, 0.25)
     assert found.silhouette > 0.5
     assert "carried forward" in found.reason
 
 
 def test_a_grid_carried_forward_has_sizes_but_no_geometry():
-    found = measured_again(GridModel.fit(SHOP), SHOP, SelectionSettings())
+    found = measured_again(GridModel.fit(SHOP), SHOP, ModelSettings())
     assert np.isnan(found.silhouette)
     assert found.k == 10

@@ -7,10 +7,10 @@ from sklearn.metrics import silhouette_score
 
 from segmentation_assets.core.choice.evaluation import evaluate_model, silhouette_by_cluster
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.settings.model import ModelSettings
 
-SETTINGS = SelectionSettings(bootstraps=10)
+SETTINGS = ModelSettings(resamples=10, seed=0)
 
 
 def groups(*centers, n=100, seed=0):

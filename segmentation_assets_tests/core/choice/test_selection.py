@@ -8,12 +8,13 @@ import pytest
 
 from benchmarks.populations import gaussian, planted, rfm_like
 from segmentation_assets.core.choice.candidates import Candidate, objections
-from segmentation_assets.core.choice.selection import PastSnapshot, SelectionSettings, choose, decide
+from segmentation_assets.core.choice.selection import PastSnapshot, choose, decide
 from segmentation_assets.core.clustering.algorithm import ClusteringError
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototype_rows import prototypes_to_rows
+from segmentation_assets.settings.model import ModelSettings
 
-QUICK = SelectionSettings(k_max=5, bootstraps=10, splits=3, diagnostics=False)
+QUICK = ModelSettings(k_max=5, resamples=10, splits=3, seed=0)
 PASSING = Candidate("kmeans", 3, silhouette=0.4, jaccard=(0.9, 0.8, 0.95), smallest_share=0.2, smallest_count=200, valley_p=0.01)
 PLAIN = FeaturePreprocessor("none")
 
@@ -22,15 +23,20 @@ def continuum(n=800, seed=0):
     return rfm_like(n, np.random.default_rng(seed)).features
 
 
+def quick(features, *further, **named):
+    """A choice without the figures that it does not depend on."""
+    return choose(features, QUICK, *further, diagnostics=False, **named)
+
+
 @pytest.fixture(scope="module")
 def distinct():
     population = planted(1200, 3, 3, 6.0, 3.0, np.random.default_rng(1))
-    return population, choose(population.features, dataclasses.replace(QUICK, diagnostics=True), PLAIN)
+    return population, choose(population.features, QUICK, PLAIN)
 
 
 @pytest.fixture(scope="module")
 def convenient():
-    return choose(continuum(), QUICK)
+    return quick(continuum())
 
 
 def test_planted_segments_are_found_and_called_distinct(distinct):
@@ -71,7 +77,7 @@ def test_a_continuum_is_cut_conveniently_and_says_so(convenient):
 
 def test_one_seed_reproduces_everything_and_row_order_changes_nothing(convenient):
     frame = continuum()
-    again = choose(frame.sample(frac=1, random_state=3), QUICK)
+    again = quick(frame.sample(frac=1, random_state=3))
     pd.testing.assert_frame_equal(prototypes_to_rows(again.model), prototypes_to_rows(convenient.model))
     assert repr(again.candidates) == repr(convenient.candidates)
 
@@ -111,10 +117,10 @@ def test_a_business_k_that_dissolves_falls_back_to_three():
 
 def test_a_partition_that_says_less_than_the_grid_gives_way_to_it():
     frame = continuum()
-    only_the_grid_knows = choose(frame, QUICK).grid["segment"].astype("category").cat.codes.to_numpy(dtype=float)
+    only_the_grid_knows = quick(frame).grid["segment"].astype("category").cat.codes.to_numpy(dtype=float)
     useless = pd.DataFrame({"shoe_size": np.random.default_rng(0).normal(size=len(frame))})
     past = PastSnapshot(useless, only_the_grid_knows, rfm=frame)
-    selection = choose(useless, QUICK, PLAIN, rfm=frame, past=past)
+    selection = quick(useless, PLAIN, rfm=frame, past=past)
     assert selection.tier == "grid" and selection.model is None
     assert "so the grid is published" in selection.reason and selection.validity.gain < 0
     assert not any(c.chosen for c in selection.candidates)
@@ -122,16 +128,9 @@ def test_a_partition_that_says_less_than_the_grid_gives_way_to_it():
 
 def test_a_partition_that_says_more_is_kept_and_the_gain_is_told():
     frame = continuum()
-    selection = choose(frame, QUICK, past=PastSnapshot(frame, np.log1p(frame["monetary"].to_numpy())))
+    selection = quick(frame, past=PastSnapshot(frame, np.log1p(frame["monetary"].to_numpy())))
     assert selection.tier == "convenient" and selection.validity.gain > 0
     assert "explained more than the RFM grid" in selection.reason
-
-
-def test_settings_that_cannot_work_are_refused():
-    with pytest.raises(ValueError, match="algorithms must be kmeans and any of"):
-        SelectionSettings(algorithms=("ward",))
-    with pytest.raises(ValueError, match="k must be 2 or more"):
-        SelectionSettings(k_min=5, k_max=4)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +148,14 @@ def test_settings_that_cannot_work_are_refused():
 )
 def test_odd_data_gives_a_result_with_everyone_in_a_segment(frame):
     rfm = continuum(len(frame))
-    selection = choose(frame, QUICK, rfm=rfm)
+    selection = quick(frame, rfm=rfm)
     labels = selection.model.assign(frame).label
     assert labels.min() == 0 and len(np.unique(labels)) <= selection.model.k
 
 
 def test_a_category_with_a_thousand_levels():
     frame = continuum(1500).assign(city=[f"city {i % 1000}" for i in range(1500)])
-    assert choose(frame, QUICK).model.prototypes.shape[1] == 4  # three numbers, one pooled level
+    assert quick(frame).model.prototypes.shape[1] == 4  # three numbers, one pooled level
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_category_with_a_thousand_levels():
 )
 def test_nothing_to_tell_customers_apart_is_explained(frame, message):
     with pytest.raises(ClusteringError, match=message):
-        choose(frame, QUICK, rfm=continuum(len(frame)))
+        quick(frame, rfm=continuum(len(frame)))
 
 
 @pytest.mark.slow
@@ -177,10 +176,10 @@ def test_nothing_to_tell_customers_apart_is_explained(frame, message):
 def test_no_false_segments_in_a_continuum(seed):
     """A small part of `benchmarks/proof.py`, with its full number of bootstraps."""
     rng = np.random.default_rng([4711, seed])
-    settings = SelectionSettings(diagnostics=False, seed=seed)
+    settings = ModelSettings(seed=seed)
     for make in (gaussian, rfm_like):
         population = make(1500, rng)
-        assert choose(population.features, settings, FeaturePreprocessor(population.transform)).tier == "convenient"
+        assert choose(population.features, settings, FeaturePreprocessor(population.transform), diagnostics=False).tier == "convenient"
 
 
 @pytest.mark.slow
@@ -190,6 +189,6 @@ def test_no_false_segments_in_a_continuum(seed):
 )
 def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
     population = planted(2500, k, dimensions, 5.0, 3.0, np.random.default_rng([4712, k]), skewed, noise)
-    settings = SelectionSettings(diagnostics=False, bootstraps=30)
-    selection = choose(population.features, settings, FeaturePreprocessor(population.transform))
+    settings = ModelSettings(resamples=30, seed=0)
+    selection = choose(population.features, settings, FeaturePreprocessor(population.transform), diagnostics=False)
     assert (selection.tier, selection.model.k) == ("distinct", k)

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from segmentation_assets.core.choice.stability import (
-    Gap,
     best_jaccard,
     bootstrap_jaccard,
-    gap_choice,
     gap_statistic,
     prediction_strength,
     reading,
@@ -57,16 +55,11 @@ def test_prediction_strength_of_one_cluster_is_one():
     assert prediction_strength(blobs(0), KMeans(), [1], seed=0)[1] == 1
 
 
-def test_the_gap_statistic_chooses_three_blobs_and_one_where_there_is_one():
+def test_the_gap_is_first_within_one_error_of_the_next_at_three_blobs_and_at_one_where_there_is_one():
     for separation, expected in ((10, 3), (0, 1)):
         points = blobs(separation)
-        references = KMeans(n_init=5).fit(points, range(1, 7), seed=0)
-        assert gap_choice(gap_statistic(points, KMeans(n_init=5), references, seed=0)) == expected
-
-
-def test_gap_choice_is_the_first_within_one_error_of_the_next():
-    assert gap_choice({1: Gap(0.1, 0), 2: Gap(0.5, 0.1), 3: Gap(0.55, 0.1)}) == 2
-    assert gap_choice({1: Gap(0.1, 0), 2: Gap(0.5, 0.1)}) is None
+        gaps = gap_statistic(points, KMeans(n_init=5), KMeans(n_init=5).fit(points, range(1, 7), seed=0), seed=0)
+        assert next(k for k in range(1, 6) if gaps[k].value >= gaps[k + 1].value - gaps[k + 1].error) == expected
 
 
 def test_seeds_agree_on_what_is_there():

@@ -9,6 +9,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.customers.features import EventRoles, declared
+from segmentation_assets.settings.model import ModelSettings
 
 BY_NAME = {"check_dataframe_column_names_consistency": "features are picked by name, in any order and among others"}
 
@@ -139,3 +141,23 @@ def test_errors_name_the_feature_and_the_remedy():
 def test_whatever_the_numbers_the_points_are_finite(values, method):
     frame = pd.DataFrame({"x": pd.Series(values, dtype="float64").clip(-1e100, 1e100)})
     assert np.isfinite(FeaturePreprocessor(numeric_transform=method).fit(frame).transform(frame)).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "transforms"),
+    [
+        ({}, ["log", "none", "log", "log"]),  # money and counts as declared, a trend in [-1, 1] as it is, an attribute by log
+        ({"transform": "yeo-johnson"}, ["yeo-johnson"] * 4),
+    ],
+)
+def test_each_feature_enters_by_its_declared_transform_unless_the_settings_say_one_for_all(asked, transforms):
+    by_name = {feature.name: feature.transform for feature in declared(EventRoles(("coupon_redeemed",)))}
+    frame = pd.DataFrame(np.random.default_rng(3).random((50, 4)), columns=["monetary", "spend_trend", "coupon_redeemed_count", "Income"])
+    fitted = FeaturePreprocessor.from_settings(ModelSettings(features=tuple(frame.columns), **asked), by_name).fit(frame)
+    assert [column.transform for column in fitted.columns_] == transforms
+
+
+def test_the_other_settings_of_the_geometry_are_taken_as_they_are():
+    settings = ModelSettings(scaling="robust", winsorize=0.1, weights={"monetary": 2.0}, categorical=("frequency",))
+    found = FeaturePreprocessor.from_settings(settings, {})
+    assert (found.scaling, found.winsorize, found.weights, found.categorical) == ("robust", (0.1, 0.9), {"monetary": 2.0}, ("frequency",))

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core.clustering.families import SelectionSettings
-from segmentation_assets.core.model.champion import Circumstances, Retraining, next_model
-from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
+from segmentation_assets.core.model.champion import SnapshotContext, next_model
+from segmentation_assets.core.model.population import drift_report, training_population
+from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.core.model.segment_model import Segment
-from segmentation_assets.core.model.training import Past, Wanted
+from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train
+from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
 
-ASK = SelectionSettings(("kmeans",), k_min=2, k_max=3, business_k=3, fallback_k=2, bootstraps=10, splits=1, seed=1, diagnostics=False)
-WANTED = Wanted(("recency_days", "frequency", "monetary"), ASK, "digest")
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=3, k=3, fallback_k=2, resamples=10, splits=1, seed=1)
+SPEC = ModelSpec(ASK, "digest")
 DAY, LATER = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
 
 
@@ -29,61 +30,71 @@ def customers(seed: int, scale: float = 1.0, n: int = 400) -> pd.DataFrame:
     return features(*zip(recency, frequency, monetary, strict=True))
 
 
-CHAMPION = next_model(customers(1), None, WANTED, DAY)
-SHIFTED = customers(2, scale=4.0)
+TRAINING, SHIFTED = customers(1), customers(2, scale=4.0)
 
 
-def after(frame, champion=CHAMPION, retraining=None, **now):
-    return next_model(frame, champion, WANTED, LATER, retraining or Retraining(), Circumstances(**now))
+def first(frame):
+    return train(frame, None, SPEC, DAY, "There is none.").model
+
+
+CHAMPION = first(TRAINING)
+
+
+def drifted(frame, champion=CHAMPION, training=TRAINING):
+    return drift_report(champion, training_population(champion, training, ASK), frame, ASK, DriftSettings())
+
+
+def after(frame, champion=CHAMPION, retrain=None, training=TRAINING, spec=SPEC, **now):
+    report = drifted(frame, champion, training)
+    return next_model(frame, champion, report, spec, LATER, retrain or RetrainSettings(), SnapshotContext(**now))
 
 
 def test_without_drift_the_champion_is_carried_forward():
-    model = after(customers(3))
-    assert (model.provenance.decision, model.refused) == ("carried forward", None)
-    assert model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
+    decided = after(customers(3))
+    assert (decided.model.provenance.decision, decided.refused) == ("carried forward", None)
+    assert decided.model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
 
 
-NOBODY = features((400, 0, 0), status="lapsed")
+NOBODY = TRAINING.iloc[:0]
 
 
 @pytest.mark.parametrize("policy", ["on_drift", "always", "never", "max_age"])
 def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
-    model = after(NOBODY, retraining=Retraining(policy=policy, max_age=1), age=5)
+    model = after(NOBODY, retrain=RetrainSettings(policy=policy, max_age=1), age=5).model
     assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
-    assert model.drifted["flagged"].isna().all() and len(model.drifted)
-    assert model_from_rows(model_to_rows(model)).drifted["flagged"].isna().all()  # and so it is written
+    assert drifted(NOBODY)["flagged"].isna().all() and len(drifted(NOBODY))
 
 
 def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
-    changed = next_model(NOBODY, CHAMPION, replace(WANTED, settings_digest="other"), LATER)
+    changed = after(NOBODY, spec=replace(SPEC, settings_digest="other")).model
     assert changed.provenance.model_version == CHAMPION.provenance.model_version
     assert changed.provenance.reason.endswith(
         "no customer is active, so drift was not measured, and it cannot be trained again though the settings of the model have changed."
     )
-    again = next_model(customers(3), changed, replace(WANTED, settings_digest="other"), LATER)
+    again = after(customers(3), changed, spec=replace(SPEC, settings_digest="other")).model
     assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
 
 
 def test_where_nobody_was_ever_active_there_is_no_model_to_carry_forward():
-    first = next_model(NOBODY, None, WANTED, DAY)
-    assert after(NOBODY, first).provenance.reason == "No customer is active, as at 2024-02-01, so there are still no segments by model."
+    assert (
+        after(NOBODY, first(NOBODY), training=NOBODY).model.provenance.reason
+        == "No customer is active, as at 2024-02-01, so there are still no segments by model."
+    )
 
 
 def test_what_could_not_be_measured_of_few_customers_is_named():
     few = customers(1, n=15)
-    champion = next_model(few, None, WANTED, DAY)
-    assert after(few, champion).provenance.reason.endswith(
+    assert after(few, first(few), training=few).model.provenance.reason.endswith(
         "nothing that it depends on has drifted (model features together could not be measured)."
     )
 
 
 def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_keeps_ids_and_names():
-    model = after(SHIFTED)
+    model = after(SHIFTED).model
     assert model.provenance.decision == "promoted"
     assert model.provenance.fitted_snapshot == "2024-03-01"
     assert model.provenance.reason.startswith("Drift was flagged (frequency, monetary, ")
     assert "was promoted over the model of 2024-02-01" in model.provenance.reason
-    assert model.drifted["flagged"].any()
     before, now = (m.assign(SHIFTED)["segment_id"] for m in (CHAMPION, model))
     kept = {s.segment_id: s.name for s in model.segments}.items() & {s.segment_id: s.name for s in CHAMPION.segments}.items()
     assert len(kept) >= 2
@@ -92,50 +103,57 @@ def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_k
 
 def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
     told = customers(1).assign(visits=np.arange(400.0))
-    champion = next_model(told, None, WANTED, DAY)
-    model = after(customers(3).assign(visits=np.arange(400.0) + 1000), champion)
-    assert model.drifted.set_index("subject").loc["visits", ["flagged", "in_model"]].tolist() == [True, False]
-    assert model.provenance.decision == "carried forward"
+    champion, now = first(told), customers(3).assign(visits=np.arange(400.0) + 1000)
+    assert drifted(now, champion, told).set_index("subject").loc["visits", ["flagged", "in_model"]].tolist() == [True, False]
+    assert after(now, champion, training=told).model.provenance.decision == "carried forward"
+
+
+SURE = replace(SPEC, settings=ASK.model_copy(update={"dissolved_jaccard": 1.01}))  # more than there can be
 
 
 @pytest.mark.parametrize(
-    ("retraining", "words"),
+    ("retrain", "spec", "words"),
     [
-        (Retraining(trusted_jaccard=1.01), "its least stable segment has a bootstrap Jaccard of"),
-        (Retraining(largest_reassigned=0.0), "of active customers into another segment (at most 0%)"),
-        (Retraining(least_fit_gain=0.9), "(at least 90.0% more)"),
+        ({}, SURE, "its least stable segment has a bootstrap Jaccard of"),
+        ({"largest_reassigned": 0.0}, SPEC, "of active customers into another segment (at most 0%)"),
+        ({"least_fit_gain": 0.9}, SPEC, "(at least 90.0% more)"),
     ],
 )
-def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retraining, words):
-    model = after(SHIFTED, retraining=retraining)
-    assert (model.provenance.decision, model.provenance.model_version) == ("carried forward", CHAMPION.provenance.model_version)
-    assert model.refused is not None
-    assert model.refused.decision == "refused"
-    assert "It was refused, and the model of 2024-02-01 stays: " in model.refused.reason
-    assert words in model.refused.reason
-    assert not any(c.chosen for c in model.candidates)
-    assert any(c.reason.endswith("The challenger was refused.") for c in model.candidates)
+def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retrain, spec, words):
+    decided = after(SHIFTED, retrain=RetrainSettings(**retrain), spec=spec)
+    about = decided.model.provenance
+    assert (about.decision, about.model_version) == ("carried forward", CHAMPION.provenance.model_version)
+    assert decided.refused is not None
+    assert decided.refused.decision == "refused"
+    assert "It was refused, and the model of 2024-02-01 stays: " in decided.refused.reason
+    assert words in decided.refused.reason
+    assert not any(c.chosen for c in decided.candidates)
+    assert any(c.reason.endswith("The challenger was refused.") for c in decided.candidates)
 
 
 def test_a_challenger_that_foretells_less_is_refused():
     tells = CHAMPION.assign(SHIFTED)["segment_id"].to_numpy(dtype=float)  # what followed is just what the champion says
-    model = after(SHIFTED, past=Past(SHIFTED, tells))
-    assert model.refused is not None
-    assert "of the spend that followed the snapshot before" in model.refused.reason
+    refused = after(SHIFTED, past=PreviousSnapshot(SHIFTED, tells)).refused
+    assert refused is not None
+    assert "of the spend that followed the snapshot before" in refused.reason
 
 
 def test_policies():
-    never, always, old = (Retraining(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
-    assert after(SHIFTED, retraining=never).provenance.reason.endswith("the policy is never to train again.")
-    assert after(SHIFTED, retraining=old, age=2).provenance.reason.endswith("it is 2 snapshots old, and a challenger is trained at 3.")
-    assert after(SHIFTED, retraining=old, age=3).provenance.reason.startswith("The model in force is 3 snapshots old, 3 or more, so")
-    assert after(SHIFTED, retraining=always).provenance.reason.startswith("The policy asks for a challenger at every snapshot, so")
+    never, always, old = (RetrainSettings(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
+
+    def reason(retrain, **now):
+        return after(SHIFTED, retrain=retrain, **now).model.provenance.reason
+
+    assert reason(never).endswith("the policy is never to train again.")
+    assert reason(old, age=2).endswith("it is 2 snapshots old, and a challenger is trained at 3.")
+    assert reason(old, age=3).startswith("The model in force is 3 snapshots old, 3 or more, so")
+    assert reason(always).startswith("The policy asks for a challenger at every snapshot, so")
 
 
 def test_a_rollback_labels_as_before_and_gives_no_id_again():
-    promoted = after(SHIFTED)
+    promoted = after(SHIFTED).model
     higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
-    back = after(SHIFTED, higher, pointed_back=CHAMPION)
+    back = after(SHIFTED, higher, rollback_target=CHAMPION).model
     assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
     assert back.provenance.reason == (
         "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
@@ -145,26 +163,26 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
 
 
 def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
-    model = after(SHIFTED, pointed_back=CHAMPION)
+    model = after(SHIFTED, rollback_target=CHAMPION).model
     assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
 
 
 def test_the_order_of_customers_is_of_no_account():
     shuffled = SHIFTED.sample(frac=1, random_state=4).reset_index(drop=True)
-    pd.testing.assert_frame_equal(model_to_rows(after(shuffled)), model_to_rows(after(SHIFTED)), check_exact=True)
+    pd.testing.assert_frame_equal(model_to_rows(after(shuffled).model), model_to_rows(after(SHIFTED).model), check_exact=True)
 
 
 def test_another_seed_changes_no_id_and_no_name():
-    other = next_model(SHIFTED, CHAMPION, replace(WANTED, selection=replace(ASK, seed=99)), LATER)
-    same = after(SHIFTED)
+    other = after(SHIFTED, spec=replace(SPEC, settings=ASK.model_copy(update={"seed": 99}))).model
+    same = after(SHIFTED).model
     assert {(s.segment_id, s.name) for s in other.segments} == {(s.segment_id, s.name) for s in same.segments}
     assert (other.assign(SHIFTED)["segment_id"] == same.assign(SHIFTED)["segment_id"]).mean() > 0.95
 
 
 def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character_when_they_stay():
-    others, never = customers(3).assign(recency_days=50.0), Retraining(policy="never")
-    once = after(others, retraining=never)
-    twice = after(others, once, never)
+    others, never = customers(3).assign(recency_days=50.0), RetrainSettings(policy="never")
+    once = after(others, retrain=never).model
+    twice = after(others, once, never).model
     assert [s.name for s in twice.segments] == [s.name for s in CHAMPION.segments]
     assert [s.character for s in once.segments] == [s.character for s in CHAMPION.segments]
     assert (

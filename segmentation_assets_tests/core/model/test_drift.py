@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segmentation_assets.core.model.drift import (
-    DriftRule,
     Shift,
     categorical_reference,
+    draws_for,
     joint_shift,
     numeric_reference,
     psi,
@@ -23,11 +23,12 @@ from segmentation_assets.core.model.drift import (
     reference_of,
     report,
 )
+from segmentation_assets.settings.model import DriftSettings
 
 numbers = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=30).map(lambda v: pd.Series(v, dtype="float64"))
 texts = st.lists(st.none() | st.sampled_from("abc"), min_size=1, max_size=30).map(lambda v: pd.Series(v, dtype="str"))
 TEN = pd.Series(np.arange(10.0))
-RULE = DriftRule()
+LIMITS = DriftSettings()
 
 
 def shift(before, now, draws=300, seed=0):
@@ -201,7 +202,7 @@ def test_a_p_value_is_as_small_as_one_in_the_draws_and_no_smaller():
 
 @pytest.mark.parametrize(("subjects", "alpha"), [(40, 0.05), (40, 0.0001), (5000, 0.05)])
 def test_one_subject_among_all_can_be_an_alarm(subjects, alpha):
-    assert 1 / (DriftRule(alpha=alpha).draws_for(subjects) + 1) <= alpha / subjects
+    assert 1 / (draws_for(subjects, alpha) + 1) <= alpha / subjects
 
 
 def cloud(correlation, seed, n=1000):
@@ -229,14 +230,14 @@ def test_a_classifier_is_not_asked_about_too_little(before, now, dimensions):
 
 def test_q_values_by_hand():
     shifts = [("feature", name, Shift(1.0, p)) for name, p in zip("abcd", [0.04, 0.01, 0.03, np.nan], strict=True)]
-    found = report(shifts, (), RULE)
+    found = report(shifts, (), LIMITS)
     # Of the three known: 0.01 * 3 / 1; 0.03 * 3 / 2 = 0.045 is above 0.04 * 3 / 3 = 0.04, which counts.
     assert found["q_value"].tolist()[:3] == pytest.approx([0.04, 0.03, 0.04])
     assert found["flagged"].tolist() == [True, True, True, pd.NA]  # the last was not measured
 
 
 def test_q_values_and_not_p_values_are_alarms():
-    found = report([("feature", name, Shift(1.0, 0.04 if name == "a" else 0.9)) for name in "abc"], (), RULE)
+    found = report([("feature", name, Shift(1.0, 0.04 if name == "a" else 0.9)) for name in "abc"], (), LIMITS)
     assert not found["flagged"].any()
 
 
@@ -245,18 +246,18 @@ def test_q_values_and_not_p_values_are_alarms():
     ("joint", 0.60, False), ("joint", 0.61, True),
 ])  # fmt: skip
 def test_what_is_certain_but_small_is_not_flagged(kind, value, flagged):
-    found = report([(kind, "x", Shift(value, 1e-4))], (), RULE)
+    found = report([(kind, "x", Shift(value, 1e-4))], (), LIMITS)
     assert found["flagged"].tolist() == [flagged]
 
 
 def test_all_but_a_feature_that_the_model_does_not_use_concerns_the_model():
     rows = [("feature", "a"), ("feature", "b"), ("segment_mix", "segments"), ("distance", "d"), ("joint", "j")]
-    found = report([(kind, subject, Shift(0.5, 0.5)) for kind, subject in rows], ("a",), RULE)
+    found = report([(kind, subject, Shift(0.5, 0.5)) for kind, subject in rows], ("a",), LIMITS)
     assert found["in_model"].tolist() == [True, False, True, True, True]
     assert found["statistic"].tolist() == ["psi", "psi", "psi", "psi", "auc"]
 
 
 def test_a_report_on_nothing_has_its_columns():
-    found = report([], (), RULE)
+    found = report([], (), LIMITS)
     assert found.empty
     assert {"kind", "subject", "q_value", "flagged", "in_model"} <= set(found.columns)

@@ -13,7 +13,7 @@ from scipy import stats
 from benchmarks.drift import repeat, varying
 from benchmarks.drift_populations import independent, shop
 from segmentation_assets.core.clustering.prototypes import nearest_distance
-from segmentation_assets.core.model import drift, training
+from segmentation_assets.core.model import drift, population
 
 pytestmark = pytest.mark.slow
 ALPHA = 0.05
@@ -79,10 +79,11 @@ def test_many_levels_are_no_alarm_because_some_were_lucky_at_training():
 def test_distances_are_honest_and_in_sample_they_would_always_be_an_alarm(monkeypatch):
     assert simulate(200, 10, algorithm="ward")["distance"].mean() <= 0.2
 
-    def in_sample(active, clusters, wanted):
+    def in_sample(active, model, settings):
+        clusters = model.clusters
         return clusters.prototypes, nearest_distance(clusters.preprocessor.transform(active), clusters.prototypes)
 
-    monkeypatch.setattr(training, "_honest_distances", in_sample)
+    monkeypatch.setattr(population, "_honest_distances", in_sample)
     assert simulate(200, 5, algorithm="ward")["distance"].mean() == 1
 
 

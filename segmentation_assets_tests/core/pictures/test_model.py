@@ -10,10 +10,10 @@ from matplotlib.colors import LogNorm, to_hex
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.clustering.algorithm import canonical_order, fit_kmeans
 from segmentation_assets.core.clustering.density import elbow, k_distances
-from segmentation_assets.core.clustering.families import SelectionSettings
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.ward import Ward
 from segmentation_assets.core.pictures import model as model_figures
+from segmentation_assets.settings.model import ModelSettings
 
 NAMES = ["small spenders", "big spenders"]
 COLOURS = ["#123456", "#654321"]
@@ -45,7 +45,7 @@ def title(figure):
 
 
 def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_the_chosen():
-    figure = model_figures.indices_over_k(CANDIDATES, SelectionSettings())
+    figure = model_figures.indices_over_k(CANDIDATES, ModelSettings())
     silhouette = figure.axes[0]
     lines = {line.get_label(): line for line in silhouette.lines}
     assert set(lines) == {"k-means", "Ward", "taken"}
@@ -56,13 +56,13 @@ def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_th
 
 
 def test_what_counts_as_distinct_is_what_the_settings_say():
-    figure = model_figures.indices_over_k(CANDIDATES, SelectionSettings(valley_level=0.015))
+    figure = model_figures.indices_over_k(CANDIDATES, ModelSettings(valley_level=0.015))
     assert title(figure).endswith("1 of 3 clusterings has a valley between all segments")
     assert figure.axes[-1].lines[-1].get_ydata()[0] == 0.015
 
 
 def test_where_nothing_was_taken_the_title_says_what_was_found():
-    figure = model_figures.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], SelectionSettings())
+    figure = model_figures.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], ModelSettings())
     assert title(figure) == "None of 1 clustering has a valley between all segments"
 
 

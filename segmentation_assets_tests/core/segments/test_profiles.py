@@ -6,18 +6,18 @@ import math
 import pandas as pd
 import pytest
 
-from segmentation_assets.core.clustering.families import SelectionSettings
-from segmentation_assets.core.model.champion import next_model
-from segmentation_assets.core.model.training import Wanted
+from segmentation_assets.core.model.training import ModelSpec, train
 from segmentation_assets.core.segments.profiles import segment_profiles, segments
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets_tests.builders import features
 
-ASK = SelectionSettings(("kmeans",), k_max=2, business_k=2, fallback_k=2, bootstraps=5, splits=1, seed=1, diagnostics=False)
-WANTED = Wanted(("recency_days", "monetary"), ASK, "digest")
+ASK = ModelSettings(
+    features=("recency_days", "monetary"), algorithms=("kmeans",), k_max=2, k=2, fallback_k=2, resamples=10, splits=1, seed=1
+)  # fmt: skip
 ACTIVE = features((1, 9, 90), (2, 8, 110), (60, 1, 10), (61, 2, 10))
 LAPSED = features((200, 0, 0), status="lapsed").assign(customer_id="gone")
 CUSTOMERS = pd.concat([ACTIVE, LAPSED], ignore_index=True)
-MODEL = next_model(CUSTOMERS, None, WANTED, dt.date(2024, 2, 1))
+MODEL = train(ACTIVE, None, ModelSpec(ASK, "digest"), dt.date(2024, 2, 1), "There is none.").model
 ASSIGNED = MODEL.assign(CUSTOMERS)
 
 

@@ -13,7 +13,6 @@ from segmentation_assets.defs import automation
 from segmentation_assets.defs.automation import WHY, is_being_made, look_for_changes
 from segmentation_assets.defs.checks.source import no_rows_came_late
 from segmentation_assets.defs.instance import PROCESS
-from segmentation_assets.defs.partitions import LOADED
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import open_source
@@ -23,7 +22,7 @@ from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import ENTITIES, Fingerprint
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import BY_NAME, CONTRACTS
-from segmentation_assets_tests.builders import D1, D2, D3, put
+from segmentation_assets_tests.builders import D1, D2, D3, LOADED, put
 
 FILES = {
     "orders": {
@@ -68,7 +67,7 @@ class Shop:
             if stopped or not publish:
                 return None
             publish_snapshot(lake, self.settings.data_dir, key, Fingerprint.now(self.settings, source.fingerprint(), key).text())
-            check = no_rows_came_late.node_def.compute_fn.decorated_fn
+            check = no_rows_came_late
             return check(dg.build_op_context(partition_key=key), self.settings, source, lake).description
         finally:
             engine.close()

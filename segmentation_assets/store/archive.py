@@ -1,4 +1,4 @@
-"""Every model that was ever trained, kept as rows for good, and where a person pointed back to one of them.
+"""Every model that was ever trained, kept for good with the population it was trained on, and where a person pointed back to one.
 
 Belongs here: files of models beside the lake, whose partitions hold only the model in force. Dates are snapshots' as-of dates.
 """
@@ -11,23 +11,28 @@ import pandas as pd
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
-from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
+from segmentation_assets.core.model.population import TrainingPopulation, training_population
+from segmentation_assets.core.model.rows import model_from_rows, model_to_rows, population_from_rows, population_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.settings.model import ModelSettings
+from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
+from segmentation_assets.tables.model import SEGMENTATION_MODEL
 
 FOLDER = "models"
 ROLLBACKS = "rollbacks.json"
 
 
 class ArchiveError(RuntimeError):
-    """A model is not there; the message says which ones are."""
+    """A model, or the population it was trained on, is not there; the message says what to do."""
 
 
-def keep(data_dir: Path, model: SegmentModel) -> None:
-    """Keep a model under its version; one that is there already is the same and stays."""
-    file = _file(data_dir, model.provenance.model_version)
-    if not file.exists():
-        with replacing(file) as unfinished:
-            model_to_rows(model).to_parquet(unfinished, index=False)
+def keep(data_dir: Path, model: SegmentModel, population: TrainingPopulation) -> None:
+    """Keep a model under its version, in place of what an earlier run of its snapshot kept: other columns may be known by now."""
+    version = model.provenance.model_version
+    rows = pd.concat([model_to_rows(model), population_to_rows(population)], ignore_index=True)
+    with replacing(_file(data_dir, version)) as unfinished:
+        rows.assign(model_version=version).to_parquet(unfinished, index=False)
 
 
 def versions(data_dir: Path) -> list[str]:
@@ -45,6 +50,44 @@ def load(data_dir: Path, version: str) -> SegmentModel:
     if version not in versions(data_dir):
         raise ArchiveError(f"There is no model {version}. Models: {', '.join(versions(data_dir)) or 'none yet'}.")
     return model_from_rows(pd.read_parquet(file))
+
+
+def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelSettings) -> TrainingPopulation:
+    """The population that a model was trained on. Where its file is lost, it is found and kept anew, the same since all draws are seeded.
+
+    Raises:
+        ArchiveError: the customers of that snapshot are gone too.
+    """
+    about = model.provenance
+    file = _file(data_dir, about.model_version)
+    kept = population_from_rows(pd.read_parquet(file)) if file.exists() else None
+    if kept is not None:
+        return kept
+    snapshot = about.fitted_snapshot
+    if snapshot not in lake.keys(CUSTOMER_FEATURES.name):
+        raise ArchiveError(
+            f"{file} is lost, and so are the rows of customer_features of {snapshot}, from which it could be made again. Restore one of "
+            f"them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
+        )
+    features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
+    found = training_population(model, features[features["status"] == "active"].reset_index(drop=True), settings)
+    keep(data_dir, model, found)
+    return found
+
+
+def fill(data_dir: Path) -> list[str]:
+    """Put models into the archive that are only in partitions of the lake, as version 0.1.0 wrote them; the versions that were put."""
+    found = []
+    for file in sorted((data_dir / "lake" / SEGMENTATION_MODEL.name).glob("*/*.parquet")):
+        (version,) = pd.read_parquet(file, columns=["model_version"])["model_version"].unique()
+        if _file(data_dir, version).exists():
+            continue
+        rows = pd.read_parquet(file)
+        kept = population_from_rows(rows)
+        if kept is not None:
+            keep(data_dir, model_from_rows(rows), kept)
+            found.append(version)
+    return found
 
 
 def highest_segment_id(data_dir: Path, until: str) -> int:
@@ -77,7 +120,7 @@ def roll_back(data_dir: Path, snapshot: str, version: str | None) -> None:
             unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def pointed_back(data_dir: Path, snapshot: str) -> SegmentModel | None:
+def rollback_target(data_dir: Path, snapshot: str) -> SegmentModel | None:
     """The model that a person put in force from this snapshot on; None where nobody did.
 
     Raises:

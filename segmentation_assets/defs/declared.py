@@ -1,0 +1,87 @@
+"""Assets and checks as they are declared: functions that know no settings, of which `definitions.build` makes Dagster's definitions.
+
+Partitions, spans to look back on and owners are settings, and two graphs of different settings may be wanted in one process.
+"""
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import dagster as dg
+
+from segmentation_assets.defs.partitions import snapshot_partitions
+from segmentation_assets.settings.loading import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+D = TypeVar("D", dg.AssetsDefinition, dg.AssetChecksDefinition)
+
+
+@dataclass(frozen=True)
+class Declared(Generic[P, R, D]):
+    """A function, which can be called as such, and how Dagster's definition is made of it.
+
+    Args:
+        make: makes the definition for some settings.
+    """
+
+    compute: Callable[P, R]
+    make: Callable[[Settings], D]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.compute(*args, **kwargs)
+
+
+Asset = Declared[P, R, dg.AssetsDefinition]
+Check = Declared[P, dg.AssetCheckResult, dg.AssetChecksDefinition]
+
+
+def asset(
+    freshness: Callable[[Settings], dg.FreshnessPolicy | None] = lambda _: None, **how: Any
+) -> Callable[[Callable[P, R]], Asset[P, R]]:
+    """Decorate a function as an asset that is no table, with one partition per snapshot; `how` is as in `dg.asset`."""
+
+    def decorate(compute: Callable[P, R]) -> Asset[P, R]:
+        def make(settings: Settings) -> dg.AssetsDefinition:
+            partitions = snapshot_partitions(settings.snapshots)
+            return dg.asset(partitions_def=partitions, freshness_policy=freshness(settings), **how)(compute)
+
+        return Declared(compute, make)
+
+    return decorate
+
+
+def check(**how: Any) -> Callable[[Callable[P, dg.AssetCheckResult]], Check[P]]:
+    """Decorate a function as a check of each snapshot; `how` is as in `dg.asset_check`."""
+
+    def decorate(compute: Callable[P, dg.AssetCheckResult]) -> Check[P]:
+        return Declared(compute, lambda settings: dg.asset_check(partitions_def=snapshot_partitions(settings.snapshots), **how)(compute))
+
+    return decorate
+
+
+def assets(package: ModuleType, settings: Settings) -> list[dg.AssetsDefinition]:
+    """The assets that the modules of a package declare, each with its owners and the place of its code."""
+    return [_attributed(one, settings) for one in _declared(package)]
+
+
+def checks(package: ModuleType, settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The checks that the modules of a package declare."""
+    return [one.make(settings) for one in _declared(package)]
+
+
+def _declared(package: ModuleType) -> list[Declared[..., Any, Any]]:
+    modules = [import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Declared)]
+
+
+def _attributed(one: Asset[..., Any], settings: Settings) -> dg.AssetsDefinition:
+    file, (_, line) = inspect.getfile(one.compute), inspect.getsourcelines(one.compute)
+    code = dg.CodeReferencesMetadataValue(code_references=[dg.LocalFileCodeReference(file_path=file, line_number=line)])
+    return one.make(settings).map_asset_specs(
+        lambda spec: spec.merge_attributes(owners=list(settings.owners), metadata={"dagster/code_references": code})
+    )

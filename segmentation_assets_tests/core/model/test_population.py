@@ -1,0 +1,75 @@
+"""What is kept of the customers that a model was trained on: without loss, honest, and compared with those of today."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.core.model.population import drift_report, training_population
+from segmentation_assets.core.model.rows import model_to_rows, population_from_rows, population_to_rows
+from segmentation_assets.core.model.training import ModelSpec, train
+from segmentation_assets.settings.model import DriftSettings, ModelSettings
+from segmentation_assets_tests.builders import features
+
+ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=2, k=2, fallback_k=2, resamples=10, splits=1, seed=1)
+GOOD = [(1, 20, 900), (2, 22, 1000), (1, 24, 1100)]
+POOR = [(70, 1, 5), (75, 2, 6), (80, 1, 7)]
+SHOP = features(*GOOD, *POOR)
+
+
+def trained(frame=SHOP):
+    model = train(frame, None, ModelSpec(ASK, "digest"), dt.date(2024, 2, 1), "There is none.").model
+    return model, training_population(model, frame, ASK)
+
+
+def drifted(now, frame=SHOP):
+    return drift_report(*trained(frame), now, ASK, DriftSettings())
+
+
+def test_a_population_read_back_is_the_same_whatever_the_order_of_its_rows():
+    model, population = trained(SHOP.assign(region=["n", "s"] * 3))
+    rows = pd.concat([model_to_rows(model), population_to_rows(population)]).sample(frac=1, random_state=1)
+    read = population_from_rows(rows)
+    assert read.references == population.references
+    np.testing.assert_array_equal(read.sample, population.sample)
+    np.testing.assert_array_equal(read.reference_prototypes, population.reference_prototypes)
+
+
+def test_a_model_alone_holds_no_population():
+    assert population_from_rows(model_to_rows(trained()[0])) is None
+
+
+def test_all_that_is_kept_is_compared():
+    assert set(drifted(features(*POOR))["kind"]) == {"feature", "segment_mix", "distance", "joint"}
+
+
+def test_without_a_champion_there_is_nothing_to_compare_with():
+    assert drift_report(None, None, SHOP, ASK, DriftSettings()).empty
+
+
+def test_tenure_grows_with_time_and_is_no_reference_for_drift():
+    assert {reference.subject for reference in trained()[1].references if reference.kind == "feature"} == set(ASK.features)
+
+
+def test_the_mix_at_training_is_kept():
+    (mix,) = (reference for reference in trained()[1].references if reference.kind == "segment_mix")
+    assert (mix.levels, mix.shares, mix.customers) == (("1", "2"), (0.5, 0.5, 0.0, 0.0), 6)
+
+
+def test_distances_at_training_are_of_customers_whom_their_prototypes_have_not_seen():
+    _, population = trained()
+    (distance,) = (reference for reference in population.references if reference.kind == "distance")
+    assert distance.customers == 3
+    assert len(population.reference_prototypes) == 2
+
+
+def test_too_few_customers_have_no_honest_distances():
+    two = features(*GOOD[:2])
+    assert {reference.kind for reference in trained(two)[1].references} == {"feature", "segment_mix"}
+    assert "distance" not in set(drifted(SHOP, two)["kind"])
+
+
+def test_the_order_of_customers_is_of_no_account_to_drift():
+    then, later = features(*GOOD * 10, *POOR * 10), features(*((3 * i, 1 + i % 7, 10.0 * i) for i in range(40)))
+    shuffled = later.sample(frac=1, random_state=3).reset_index(drop=True)
+    pd.testing.assert_frame_equal(drifted(shuffled, then), drifted(later, then), check_exact=True)

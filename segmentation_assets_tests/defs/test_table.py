@@ -1,0 +1,65 @@
+"""Tables that are made together are written together or not at all."""
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from segmentation_assets.defs.io import LakeIOManager
+from segmentation_assets.defs.table import IO_MANAGER, Made, tables
+from segmentation_assets.tables.contract import Contract, required
+from segmentation_assets_tests.builders import D1, LOADED
+
+COLUMNS = (required("id", "int64", "Identifier.", minimum=0),)
+FIRST, SECOND = (Contract(name, f"{name}, for a test", COLUMNS, key=("id",)) for name in ("first_table", "second_table"))
+
+
+def made(lake, first, second):
+    @tables(*(Made(contract, "test", {"pandas"}, (), "By hand.") for contract in (FIRST, SECOND)), name="both")
+    def both():
+        """The first, then the second."""
+        return {"first_table": pd.DataFrame({"id": first}), "second_table": pd.DataFrame({"id": second})}
+
+    return dg.materialize(
+        [both.make(LOADED)], partition_key=D1, resources={"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}, raise_on_error=False
+    )
+
+
+@pytest.fixture
+def written(lake):
+    assert made(lake, [1], [2]).success
+    return lambda: [lake.read(contract, [D1]).to_pandas()["id"].tolist() for contract in (FIRST, SECOND)]
+
+
+def test_each_table_is_written_and_has_its_check(lake, written):
+    result = made(lake, [3], [4])
+    assert written() == [[3], [4]]
+    assert {(e.asset_key.path[-1], e.passed) for e in result.get_asset_check_evaluations()} == {
+        ("first_table", True),
+        ("second_table", True),
+    }
+
+
+@pytest.mark.parametrize(("first", "second", "broken"), [([3], [-1], SECOND), ([-1], [4], FIRST)])
+def test_where_one_breaks_its_contract_neither_is_written_and_nothing_is_left_beside(lake, written, first, second, broken):
+    result = made(lake, first, second)
+    assert not result.success
+    assert written() == [[1], [2]]
+    assert [(e.asset_key.path[-1], e.passed) for e in result.get_asset_check_evaluations()] == [(broken.name, False)]
+    (failure,) = (e for e in result.all_events if e.is_step_failure)
+    other = FIRST if broken is SECOND else SECOND
+    told = f"{broken.name} breaks its contract and was not written: "
+    assert told in failure.step_failure_data.user_failure_data.description
+    assert failure.step_failure_data.user_failure_data.description.endswith(f"Nor were the tables that are made with it: {other.name}.")
+    assert sorted(file.name for file in lake.root.rglob("*.*")) == ["part-0.parquet"] * 2
+
+
+def test_a_frame_that_lacks_a_column_leaves_nothing_beside_either(lake, written):
+    @tables(*(Made(contract, "test", {"pandas"}, (), "By hand.") for contract in (FIRST, SECOND)), name="both")
+    def both():
+        """The first, then the second."""
+        return {"first_table": pd.DataFrame({"id": [5]}), "second_table": pd.DataFrame({"other": [6]})}
+
+    resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
+    assert not dg.materialize([both.make(LOADED)], partition_key=D1, resources=resources, raise_on_error=False).success
+    assert written() == [[1], [2]]
+    assert sorted(file.name for file in lake.root.rglob("*.*")) == ["part-0.parquet"] * 2
