@@ -175,8 +175,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
             dated = DatedRows()
             if when:
-                time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
-                times = backend.create_table(ibis.util.gen_name("times"), rows.table.select(time=time), temp=True)  # read once each
+                times = Cells(settings, written.get(when, (ISO,))).timed(rows.table, rows.table[when])
                 days = times.select(**dated_rows.counts(times.time, dated_rows.until([file])))
                 dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
@@ -263,10 +262,8 @@ def _repeat(backend: Any, ids: ir.Value) -> bool:
 def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files, readable: float) -> bool:
     cells, value = Cells(settings, formats), rows.table[column]
     sample = rows.table.limit(guessing.SAMPLE)
-    counts = sample.agg(
-        some=cells.text(sample[column]).notnull().cast("int64").sum(), dates=cells.time(sample[column]).notnull().cast("int64").sum()
-    )
-    facts = backend.to_pyarrow(counts).to_pylist()[0]
+    read = cells.timed(sample, sample[column], text=cells.text(sample[column]))
+    facts = backend.to_pyarrow(read.agg(some=read.text.count(), dates=read.time.count())).to_pylist()[0]
     return (
         bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (not value.type().is_floating() or set(formats) <= set(UNIX))
     )
