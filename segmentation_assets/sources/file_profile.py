@@ -213,12 +213,12 @@ def _recognised(
 
     A time and an amount of which many cells are unreadable are found too, if nothing else can be them: what is wrong, `check` says.
     """
-    types, written = _columns(backend, rows, settings, guessing.READABLE)
+    types, written = _columns(backend, rows, settings, guessing.READABLE, {})
     if export:
         return types, written, _of_export(backend, rows, Cells(settings), export, types)
     found = _of_names(types)
     if not {"ordered_at", "amount"} <= set(found):
-        others, formats = _columns(backend, rows, settings, guessing.BARELY_READABLE)
+        others, formats = _columns(backend, rows, settings, guessing.BARELY_READABLE, written)
         likely = _of_names(others)
         if {"ordered_at", "amount"} <= set(likely):
             used = {column for one in likely.values() for column in columns_of(one, rows.columns)}
@@ -226,10 +226,14 @@ def _recognised(
     return types, written, found
 
 
-def _columns(backend: Any, rows: SourceRows, settings: Files, readable: float) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+def _columns(
+    backend: Any, rows: SourceRows, settings: Files, readable: float, known: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """What each column holds, and how those that may hold dates are written, where it is not known."""
     types = guessing.column_types(backend, rows, Cells(settings), readable)
     written = {
-        column: guessing.date_formats(backend, rows.table[column], settings) for column in _perhaps_dates(backend, rows, types, readable)
+        column: known.get(column) or guessing.date_formats(backend, rows.table[column], settings)
+        for column in _perhaps_dates(backend, rows, types, readable)
     }
     dates = {column for column, formats in written.items() if _reads_dates(backend, rows, column, formats, settings, readable)}
     named = {column for column in dates if types[column] == "text" or _named_like(column, "ordered_at")}
