@@ -129,12 +129,13 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
         return {}
     counts: dict[str, Any] = {}
     cells = cells.guessing
+    rows = rows.select(*texts, **{f"__date{position}": cells.prepared("time", rows[name]) for position, name in enumerate(texts)})
     for position, name in enumerate(texts):
         value = rows[name]
         counts[f"some{position}"] = value.notnull().cast("int64").sum()
         counts[f"code{position}"] = (cells.is_number(value) & value.re_search(CODE)).cast("int64").sum()
         counts[f"number{position}"] = (cells.is_number(value) & ~value.re_search(ENUMERATED)).cast("int64").sum()
-        counts[f"date{position}"] = cells.time(value).notnull().cast("int64").sum()
+        counts[f"date{position}"] = cells.read("time", rows[f"__date{position}"]).count()
     found = backend.to_pyarrow(rows.agg(**counts)).to_pylist()[0]
     guesses = {}
     for position, name in enumerate(texts):

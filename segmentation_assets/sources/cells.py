@@ -275,6 +275,11 @@ class Cells:
             return ibis.null("timestamp(6)")
         return read.cast("timestamp(6)")
 
+    def timed(self, table: ir.Table, value: ir.Value, **others: ir.Value) -> ir.Table:
+        """Some values of a table, and the `time` that another is, read in two steps: in one, each attempt would spell out the first."""
+        first = table.select(**others, time=self.prepared("time", value))
+        return first.mutate(time=self.read("time", first.time))
+
     def is_odd(self, value: ir.Value) -> ir.BooleanValue:
         """Whether a number that is text is not a plain one, or can be read two ways."""
         place = _position(value, POINT)

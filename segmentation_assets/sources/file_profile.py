@@ -175,8 +175,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
             dated = DatedRows()
             if when:
-                time = Cells(settings, written.get(when, (ISO,))).time(rows.table[when])
-                times = backend.create_table(ibis.util.gen_name("times"), rows.table.select(time=time), temp=True)  # read once each
+                times = Cells(settings, written.get(when, (ISO,))).timed(rows.table, rows.table[when])
                 days = times.select(**dated_rows.counts(times.time, dated_rows.until([file])))
                 dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
@@ -214,12 +213,12 @@ def _recognised(
 
     A time and an amount of which many cells are unreadable are found too, if nothing else can be them: what is wrong, `check` says.
     """
-    types, written = _columns(backend, rows, settings, guessing.READABLE)
+    types, written = _columns(backend, rows, settings, guessing.READABLE, {})
     if export:
         return types, written, _of_export(backend, rows, Cells(settings), export, types)
     found = _of_names(types)
     if not {"ordered_at", "amount"} <= set(found):
-        others, formats = _columns(backend, rows, settings, guessing.BARELY_READABLE)
+        others, formats = _columns(backend, rows, settings, guessing.BARELY_READABLE, written)
         likely = _of_names(others)
         if {"ordered_at", "amount"} <= set(likely):
             used = {column for one in likely.values() for column in columns_of(one, rows.columns)}
@@ -227,10 +226,14 @@ def _recognised(
     return types, written, found
 
 
-def _columns(backend: Any, rows: SourceRows, settings: Files, readable: float) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+def _columns(
+    backend: Any, rows: SourceRows, settings: Files, readable: float, known: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """What each column holds, and how those that may hold dates are written, where it is not known."""
     types = guessing.column_types(backend, rows, Cells(settings), readable)
     written = {
-        column: guessing.date_formats(backend, rows.table[column], settings) for column in _perhaps_dates(backend, rows, types, readable)
+        column: known.get(column) or guessing.date_formats(backend, rows.table[column], settings)
+        for column in _perhaps_dates(backend, rows, types, readable)
     }
     dates = {column for column, formats in written.items() if _reads_dates(backend, rows, column, formats, settings, readable)}
     named = {column for column in dates if types[column] == "text" or _named_like(column, "ordered_at")}
@@ -263,10 +266,8 @@ def _repeat(backend: Any, ids: ir.Value) -> bool:
 def _reads_dates(backend: Any, rows: SourceRows, column: str, formats: tuple[str, ...], settings: Files, readable: float) -> bool:
     cells, value = Cells(settings, formats), rows.table[column]
     sample = rows.table.limit(guessing.SAMPLE)
-    counts = sample.agg(
-        some=cells.text(sample[column]).notnull().cast("int64").sum(), dates=cells.time(sample[column]).notnull().cast("int64").sum()
-    )
-    facts = backend.to_pyarrow(counts).to_pylist()[0]
+    read = cells.timed(sample, sample[column], text=cells.text(sample[column]))
+    facts = backend.to_pyarrow(read.agg(some=read.text.count(), dates=read.time.count())).to_pylist()[0]
     return (
         bool(facts["some"]) and facts["dates"] >= readable * facts["some"] and (not value.type().is_floating() or set(formats) <= set(UNIX))
     )

@@ -90,8 +90,7 @@ def over_all(
     def asked(rows: SourceRows) -> ir.Table:
         table, columns = rows.table, number_forms.texts(rows.table, numeric)
         odd = functools.reduce(operator.or_, (cells.is_odd(table[column]) for column in columns), ibis.literal(False))
-        time = cells.time(table[when]) if when else ibis.null("timestamp(6)")
-        timed = reader.backend.create_view(ibis.util.gen_name("timed"), table.select(odd=odd, time=time))  # a time is a long expression
+        timed = cells.timed(table, table[when] if when else ibis.null("timestamp(6)"), odd=odd)
         return dated_rows.by_month(timed.select("odd", **dated_rows.counts(timed.time, until)), odd=ibis._.odd.any())
 
     def look(group: Sequence[FileRows]) -> tuple[DatedRows, dict[str, Forms]]:

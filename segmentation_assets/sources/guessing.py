@@ -1,8 +1,9 @@
 """Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
 
 import datetime as dt
+import functools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -18,7 +19,7 @@ from segmentation_assets.sources.rows import PROBLEM, SourceRows
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 UNIX_FROM = dt.date(2000, 1, 1)  # smaller numbers are days, years or ids
-OF_ZONE = 2  # numbers in a text that belong to its zone, at most, such as +01:00
+LONGEST_SHAPE, MOST_SHAPES = 40, 1_000  # characters; different ones, the most frequent
 SEVERAL = 3  # formats that one column may mix
 READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
 BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
@@ -41,21 +42,20 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     if iso == some:  # as with most columns; to try all the others takes far longer
         return (ISO,)
     candidates = (ISO, *_possible(backend, sample))
-    tried = sample.select("text", **{f"n{i}": _read(sample.text, written, reading).notnull() for i, written in enumerate(candidates)})
+    tried = _tried(sample, candidates, reading)
     remaining = backend.create_table(ibis.util.gen_name("tried"), tried, temp=True)  # each format is tried once: that takes long
     chosen: list[str] = []
     while len(chosen) < SEVERAL:
-        flags = {f"n{i}": remaining[f"n{i}"].cast("int64").sum().fill_null(0) for i in range(len(candidates))}
-        some, *counts = backend.to_pyarrow(remaining.agg(some=remaining.count(), **flags)).to_pylist()[0].values()
+        some, *counts = backend.to_pyarrow(_counted(remaining, len(candidates))).to_pylist()[0].values()
         allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
         most = max(counts[i] for i in allowed)
         if not most:
             break
-        best = _likeliest(backend, remaining, [candidates[i] for i in allowed if counts[i] == most], reading)
-        chosen.append(best)
+        best = _likeliest(backend, remaining, {i: candidates[i] for i in allowed if counts[i] == most})
+        chosen.append(candidates[best])
         if most == some:
             break
-        remaining = remaining.filter(~remaining[f"n{candidates.index(best)}"])
+        remaining = remaining.filter(remaining[f"n{best}"].isnull())
     return tuple(chosen) or (ISO,)
 
 
@@ -67,13 +67,13 @@ def fitting(backend: Any, cells: Sequence[str], known: Collection[str]) -> dict[
     return {written: count for written, count in zip(others, counts, strict=True) if count}
 
 
-def _likeliest(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> str:
+def _likeliest(backend: Any, tried: ir.Table, candidates: Mapping[int, str]) -> int:
     """Of formats that read equally many, the first; where the year has two digits, of those by which the dates are of fewest years."""
-    if len({_year_first(written) for written in candidates} - {None}) < 2:
-        return candidates[0]
-    years = {f"n{i}": _read(rows.text, written, reading).year().nunique() for i, written in enumerate(candidates)}
-    numbers = list(backend.to_pyarrow(rows.agg(**years)).to_pylist()[0].values())
-    return candidates[numbers.index(min(numbers))]
+    first, *_ = candidates
+    if len({_year_first(written) for written in candidates.values()} - {None}) < 2:
+        return first
+    years = backend.to_pyarrow(tried.agg(**{f"n{i}": tried[f"n{i}"].year().nunique() for i in candidates})).to_pylist()[0]
+    return min(candidates, key=lambda i: years[f"n{i}"])
 
 
 def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], reading: Reading) -> bool:
@@ -88,40 +88,51 @@ def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], read
 
 
 def _possible(backend: Any, sample: ir.Table) -> list[str]:
-    """The formats whose marks, letters and numbers occur in a text at all: to try the others takes long."""
-    needs = {mark: sample.text.contains(mark) for mark in "/.-:, "} | {"letters": sample.text.re_search("[A-Za-z]")}
-    numbers = sample.text.re_replace(r"\d+", "9").re_replace("[^9]", "").length()
-    counts = {f"n{i}": flag.sum() for i, flag in enumerate(needs.values())}
-    *facts, least, most = backend.to_pyarrow(sample.agg(**counts, least=numbers.min(), most=numbers.max())).to_pylist()[0].values()
-    there = {need for need, n in zip(needs, facts, strict=True) if n}
-    return [
-        written for written in (*DATE_FORMATS, *UNIX)
-        if _needs(written) <= there and ("%" not in written or least - OF_ZONE <= _numbers(written) <= most)
-    ]  # fmt: skip
+    """The formats of whose shape a text is at all: to try the others takes long."""
+    shapes = sample.select(shape=_shape_of(sample.text)).filter(ibis._.shape.length() <= LONGEST_SHAPE)
+    counted = shapes.group_by("shape").agg(n=ibis._.count()).order_by(ibis.desc("n"), "shape").limit(MOST_SHAPES)
+    there = backend.to_pyarrow(counted)["shape"].to_pylist()
+    return [written for written in (*DATE_FORMATS, *UNIX) if "%" not in written or any(map(_shape(written).fullmatch, there))]
 
 
-def _numbers(written: str) -> int:
-    """How many numbers a text of this format has, those of its zone left out."""
-    return len(re.findall("9+", re.sub("%[dmYyHIMSfn]", "9", re.sub("%[aAbBpzZ]", "A", written))))
+def _shape_of(text: ir.StringValue) -> ir.StringValue:
+    """The text without its blanks and the letters of 5th, with 9 for each number and `a` for each word."""
+    marked = text.re_replace("[0-9]+", "9").re_replace(r"9(?i:st|nd|rd|th)\b", "9").re_replace(r"\pL+", "a")
+    return marked.re_replace(r"\s+", "").re_replace("9+", "9").re_replace("a+", "a")
 
 
-def _needs(written: str) -> set[str]:
-    literal = re.sub("%.", "", written) if "%" in written else ""
-    letters = {"letters"} if re.search("[A-Za-z]", literal) or re.search("%[abABpZ]", written) else set()
-    return {character for character in literal if not character.isalpha()} | letters
+@functools.cache
+def _shape(written: str) -> re.Pattern[str]:
+    """The shapes of texts that the engine reads by a format."""
+    parts = {"p": "[a.]*", "z": "[-+:9a]*", "Z": "[-+:9a/_]*", **dict.fromkeys("aAbB", "a")}
+    pieces = re.findall("%.|[^ ]", written)
+    pattern = "".join(parts.get(piece[1], "9") if piece[0] == "%" else "a" if piece.isalpha() else re.escape(piece) for piece in pieces)
+    behind = r"(?:\(.*\))?" if written.endswith("%z") else "a?"  # JavaScript's name of a zone, or Uhr
+    return re.compile(re.sub("a+", "a", re.sub("9+", "9", pattern)) + behind)
 
 
 def _counts(backend: Any, rows: ir.Table, candidates: Sequence[str], reading: Reading) -> list[int]:
     """How many texts there are, and how many of them each format reads as a likely time."""
-    times = [_read(rows.text, written, reading) for written in candidates]
-    counts = rows.agg(some=rows.text.count(), **{f"n{i}": time.count() for i, time in enumerate(times)})
-    return [int(count or 0) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
+    counts = _counted(_tried(rows, candidates, reading), len(candidates))
+    return [int(count) for count in backend.to_pyarrow(counts).to_pylist()[0].values()]
 
 
-def _read(text: ir.StringValue, written: str, reading: Reading) -> ir.TimestampValue:
-    """The time that a format reads, null where it is not likely."""
+def _counted(tried: ir.Table, formats: int) -> ir.Table:
+    return tried.agg(some=tried.text.count(), **{f"n{i}": tried[f"n{i}"].count() for i in range(formats)})
+
+
+def _tried(rows: ir.Table, candidates: Sequence[str], reading: Reading) -> ir.Table:
+    """The texts, and the time that each format reads (n0, n1 and so on), null where it is not likely.
+
+    It goes in two steps, because in one the reading, which is long, would be spelled out for each bound.
+    """
+    read = {f"n{i}": Cells(reading, (written,), serials=False).read("time", rows.text) for i, written in enumerate(candidates)}
+    times = rows.select("text", **read)
+    return times.mutate(**{f"n{i}": _likely(times[f"n{i}"], written) for i, written in enumerate(candidates)})
+
+
+def _likely(time: ir.TimestampValue, written: str) -> ir.TimestampValue:
     first, end = midnight(UNIX_FROM if written in UNIX else DATES_FROM), midnight(DATES_UNTIL)
-    time = Cells(reading, (written,), serials=False).read("time", text)
     return ibis.ifelse((time >= first) & (time < end), time, ibis.null("timestamp"))
 
 

@@ -26,8 +26,7 @@ def lines(rows: SourceRows, cells: Cells, found: Mapping[str, str]) -> ir.Table:
         value = mapped(found[name], rows.table, cells, rows.columns).value
         values[name] = cells.text(value).strip() if kind == "string" else cells.number(value)
     when = mapped(found["ordered_at"], rows.table, cells, rows.columns).value if "ordered_at" in found else None
-    values["ordered_at"] = ibis.null("timestamp(6)") if when is None else cells.time(when)
-    return rows.table.select(**values)
+    return cells.timed(rows.table, ibis.null("timestamp(6)") if when is None else when, **values).rename(ordered_at="time")
 
 
 def filled_once(backend: Any, rows: SourceRows, cells: Cells, order: str, columns: Sequence[str]) -> tuple[str, ...]:

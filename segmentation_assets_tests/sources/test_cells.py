@@ -1,6 +1,7 @@
 """Cells: words for nobody, blanks that are not seen, and dates as the exports of shops and spreadsheets write them."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources import guessing
-from segmentation_assets.sources.cells import Cells
+from segmentation_assets.sources.cells import DATE_FORMATS, Cells
 from segmentation_assets.sources.kept import worth_a_look
 from segmentation_assets.sources.reading import connect
 
@@ -33,9 +34,8 @@ def times(cells: Sequence[Any], **reading: Any) -> list[dt.datetime | None]:
     """The cells read in the formats that are guessed from them."""
     table, settings = column(cells), Reading.model_validate(reading)
     formats = guessing.date_formats(BACKEND, table.cell, settings)
-    ready = Cells(settings, formats)
-    read = ready.read("time", ready.prepared("time", table.cell)) if isinstance(cells[0], str) else ready.time(table.cell)
-    return [row["read"] for row in BACKEND.to_pyarrow(table.select("place", read=read).order_by("place")).to_pylist()]
+    read = Cells(settings, formats).timed(table, table.cell, place=table.place)
+    return [row["time"] for row in BACKEND.to_pyarrow(read.order_by("place")).to_pylist()]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,14 @@ AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
 )
 def test_dates_as_exports_write_them(cell: str, time: dt.datetime) -> None:
     assert times([cell, cell]) == [time, time]
+
+
+def test_no_format_is_passed_over_for_the_shape_of_what_it_writes() -> None:
+    formats = [written for written in DATE_FORMATS if "%" in written]
+    texts = [AFTERNOON.replace(tzinfo=dt.UTC).strftime(written.replace("%n", "%f")) for written in formats]
+    rows = column([*texts, *(re.sub(r"\b(0?5)\b", "5th", text).replace("PM", "p. m.") + " Uhr" for text in texts)])
+    shapes = BACKEND.to_pyarrow(rows.select("place", shape=guessing._shape_of(rows.cell)).order_by("place"))["shape"].to_pylist()
+    assert [w for w, shape in zip([*formats, *formats], shapes, strict=True) if not guessing._shape(w).fullmatch(shape)] == []
 
 
 def test_day_numbers_of_a_spreadsheet_that_stand_alone_or_among_dates() -> None:

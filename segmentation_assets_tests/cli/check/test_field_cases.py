@@ -90,7 +90,7 @@ def test_a_file_from_the_field_is_read_right(name: str, tmp_path: Path) -> None:
     assert len({row["customer_id"] for row in rows} - {None}) == expected.customers
     assert sum(row["amount"] for row in rows if row["amount"] is not None) == pytest.approx(expected.total, abs=1e-9)
 
-    found = inspect(Settings(**{**given, "source": source, "data_dir": tmp_path / "data"}))
+    found = inspect(Settings(**{**given, "source": source, "data_dir": tmp_path}))
     said = "\n".join(found.lines)
     assert all(words in said for words in expected.check)
     assert expected.stops in " ".join(found.problems) and bool(found.problems) == bool(expected.stops)
