@@ -5,6 +5,8 @@ The words are `StrEnum`s: their members are the texts that stand in tables.
 
 from enum import StrEnum
 
+MONEY = "currency units"  # what amounts are in, where nobody says which currency
+
 
 class Status(StrEnum):
     """What a customer has done by a snapshot: column `status` of `customer_features`."""

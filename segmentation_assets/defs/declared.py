@@ -15,7 +15,9 @@ import dagster as dg
 
 from segmentation_assets.defs.partitions import snapshot_partitions
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.tables import CONTRACTS
 
+KEYS_OF_TABLES = {dg.AssetKey(contract.name) for contract in CONTRACTS}
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D", dg.AssetsDefinition, dg.AssetChecksDefinition)
@@ -27,10 +29,12 @@ class Declared(Generic[P, R, D]):
 
     Args:
         make: makes the definition for some settings.
+        last: whether it comes after all tables, so that a failed check of any of them stops it.
     """
 
     compute: Callable[P, R]
     make: Callable[[Settings], D]
+    last: bool = False
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.compute(*args, **kwargs)
@@ -41,7 +45,7 @@ Check = Declared[P, dg.AssetCheckResult, dg.AssetChecksDefinition]
 
 
 def asset(
-    freshness: Callable[[Settings], dg.FreshnessPolicy | None] = lambda _: None, **how: Any
+    freshness: Callable[[Settings], dg.FreshnessPolicy | None] = lambda _: None, last: bool = False, **how: Any
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as an asset that is no table, with one partition per snapshot; `how` is as in `dg.asset`."""
 
@@ -50,7 +54,7 @@ def asset(
             partitions = snapshot_partitions(settings.snapshots)
             return dg.asset(partitions_def=partitions, freshness_policy=freshness(settings), **how)(compute)
 
-        return Declared(compute, make)
+        return Declared(compute, make, last)
 
     return decorate
 
@@ -66,7 +70,10 @@ def check(**how: Any) -> Callable[[Callable[P, dg.AssetCheckResult]], Check[P]]:
 
 def assets(package: ModuleType, settings: Settings) -> list[dg.AssetsDefinition]:
     """The assets that the modules of a package declare, each with its owners and the place of its code."""
-    return [_attributed(one, settings) for one in _declared(package)]
+    made = [(_attributed(one, settings), one.last) for one in _declared(package)]
+    asked = {dep for asset, last in made if not last for key, deps in asset.asset_deps.items() for dep in deps if dep != key}
+    deps = sorted(key for asset, last in made if not last for key in asset.keys if key in KEYS_OF_TABLES - asked)
+    return [asset.map_asset_specs(lambda spec: spec.merge_attributes(deps=deps)) if last else asset for asset, last in made]
 
 
 def checks(package: ModuleType, settings: Settings) -> list[dg.AssetChecksDefinition]:

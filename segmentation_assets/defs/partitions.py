@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.settings.snapshots import Snapshots, following
+from segmentation_assets.settings.snapshots import Snapshots, following, windows_to_compare
 from segmentation_assets.store.lake import DATED
 
 # Dagster marks as beta or preview: looking back before the first partition, checks per partition, data versions. Each was
@@ -69,12 +69,10 @@ class Input:
         return dg.AssetIn(self.table, partition_mapping=self.back.mapping(settings), metadata={DATED: True} if self.dated else None)
 
 
-DAYS_OF_WEEK = 7
 PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
 LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
 LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster takes no span without a window
-# Of days, as many weeks, because a day is compared with the same weekday.
-WITH_USUAL = Back(lambda settings: settings.volume.windows * (DAYS_OF_WEEK if settings.snapshots.cadence == "daily" else 1))
+WITH_USUAL = Back(lambda settings: windows_to_compare(settings.snapshots, settings.volume.windows))
 HISTORY = Back(lambda settings: settings.movement.history - 1)

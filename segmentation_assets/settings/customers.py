@@ -5,7 +5,7 @@ import re
 from pydantic import Field, model_validator
 
 from segmentation_assets.settings.section import Section
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import MONEY, counted
 
 
 class Features(Section):
@@ -45,6 +45,11 @@ class Exploration(Section):
 
     pictures: bool = Field(True, description="Whether pictures are drawn; the tables with their numbers are always made.")
     currency: str = Field("", max_length=20, description="What pictures call the currency of amounts, such as EUR; empty: currency units.")
+
+    @property
+    def unit_of_money(self) -> str:
+        """What amounts are in, as pictures write it."""
+        return self.currency or MONEY
 
 
 class Movement(Section):

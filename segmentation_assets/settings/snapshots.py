@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from segmentation_assets.settings.section import Section, Zone
 
 EARLIEST = dt.date(1900, 1, 1)  # Dagster's keys of partitions take years of four digits only
+DAYS_OF_WEEK = 7
 
 
 class Snapshots(Section):
@@ -48,7 +49,12 @@ def following(day: dt.date, snapshots: Snapshots, steps: int = 1) -> dt.date:
     if snapshots.cadence == "monthly":
         months = day.year * 12 + day.month - 1 + steps
         return dt.date(months // 12, months % 12 + 1, day.day)
-    return day + dt.timedelta(days=steps * (7 if snapshots.cadence == "weekly" else 1))
+    return day + dt.timedelta(days=steps * (DAYS_OF_WEEK if snapshots.cadence == "weekly" else 1))
+
+
+def windows_to_compare(snapshots: Snapshots, windows: int) -> int:
+    """How many earlier windows hold as many to compare with: of days, as many weeks, because a day is compared with the same weekday."""
+    return windows * (DAYS_OF_WEEK if snapshots.cadence == "daily" else 1)
 
 
 def existing_keys(snapshots: Snapshots, now: dt.datetime | None = None) -> list[str]:

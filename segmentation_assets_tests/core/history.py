@@ -6,7 +6,6 @@ lake holds them, and only then put together: what the tests see is the path that
 
 import datetime as dt
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,9 +157,7 @@ class History:
 
 
 def lookback(as_of: dt.date, windows: int = 3, snapshots: Snapshots = MONTHLY) -> Lookback:
-    recent = math.ceil(windows / 3)
-    start, recent_start = (following(as_of, snapshots, -steps) for steps in (windows, recent))
-    return Lookback(Calendar(snapshots.cadence, snapshots.first), as_of, start, recent_start, windows, recent)
+    return Lookback.of(as_of, snapshots, Features(lookback=windows))
 
 
 def ordered(table: ir.Table, backend: Any = None) -> pd.DataFrame:

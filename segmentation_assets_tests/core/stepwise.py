@@ -79,7 +79,7 @@ def _customers() -> Any:
 @cache
 def _statements(snapshots: Snapshots, windows: int, as_of: dt.date) -> tuple[dict[str, str], str]:
     """The SQL of each step and of the features, made once: making it takes far longer than running it."""
-    calendar = Calendar(snapshots.cadence, snapshots.first)
+    calendar = Calendar.of(snapshots)
     steps = {name: str(ibis.to_sql(conformed(contract, make(calendar)), dialect="duckdb")) for name, contract, make in STEPS}
     parts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
     kept = features.Activity(*(_unbound(contract) for contract in parts))

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from segmentation_assets.cli.check.counts import Counted, Days, by_size
-from segmentation_assets.core.customers.volume import ALWAYS, LOST, Volume
-from segmentation_assets.defs import spans
+from segmentation_assets.core.customers.volume import ALWAYS, LOST, Volume, judged
 from segmentation_assets.defs.checks.source import ColumnsRead
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
@@ -144,7 +143,7 @@ class Feed:
     def of(cls, name: str, rows: Days, keys: Sequence[str], settings: Settings) -> "Feed":
         """Judge transactions or events by their rows of each day."""
         rows_on = {day: number for day, number in rows.items() if day is not None}
-        return cls({key: spans.volume(settings, name, rows_on, dt.date.fromisoformat(key)) for key in keys})
+        return cls({key: judged(name, rows_on, dt.date.fromisoformat(key), settings.snapshots, settings.volume) for key in keys})
 
     def lines(self, name: str) -> Iterator[str]:
         """The windows with few rows, and that the rows stop before the last snapshot."""

@@ -4,10 +4,15 @@ Belongs here: calendar arithmetic that runs in the engine. As-of dates are in `s
 """
 
 import datetime as dt
+import math
 from dataclasses import dataclass
+from typing import Self
 
 import ibis
 import ibis.expr.types as ir
+
+from segmentation_assets.settings.customers import Features
+from segmentation_assets.settings.snapshots import Snapshots, following
 
 DAYS_PER_WEEK, MONTHS_PER_YEAR = 7, 12
 
@@ -23,6 +28,11 @@ class Calendar:
 
     cadence: str
     first: dt.date
+
+    @classmethod
+    def of(cls, snapshots: Snapshots) -> Self:
+        """The calendar of the settings."""
+        return cls(snapshots.cadence, snapshots.first)
 
     def window_start(self, day: ir.DateValue) -> ir.DateValue:
         """First day of the window that `day` lies in."""
@@ -60,3 +70,11 @@ class Lookback:
     recent_start: dt.date
     windows: int
     recent_windows: int
+
+    @classmethod
+    def of(cls, as_of: dt.date, snapshots: Snapshots, features: Features) -> Self:
+        """The lookback of the snapshot `as_of`; its last part is a third of it unless the settings say otherwise."""
+        windows = features.lookback
+        recent = features.trend_windows or math.ceil(windows / 3)
+        start, recent_start = (following(as_of, snapshots, -steps) for steps in (windows, recent))
+        return cls(Calendar.of(snapshots), as_of, start, recent_start, windows, recent)

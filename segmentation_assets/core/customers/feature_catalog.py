@@ -15,6 +15,8 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.vocabulary import MONEY
+
 Expression = Callable[[ir.Table], ir.Value]
 Transform = Literal["log", "yeo-johnson", "none"]
 
@@ -132,7 +134,6 @@ RECENCY, RHYTHM, TREND = "Recency, frequency, monetary value", "Rhythm", "Trend"
 BREADTH, PRICE, TIME, ENGAGEMENT, ATTRIBUTES = "Breadth", "Price behaviour", "When they buy", "Engagement", "Attributes"
 COUNT: dict[str, Any] = {"minimum": 0.0}
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
-MONEY = "currency units"
 
 FEATURES: tuple[Feature, ...] = (
     Feature(

@@ -14,12 +14,12 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.settings import volume as settings
+from segmentation_assets.settings.snapshots import DAYS_OF_WEEK, Snapshots, following, windows_to_compare
 from segmentation_assets.vocabulary import Verdict, counted
 
 QUIET = (Verdict.AS_USUAL, Verdict.NOT_MEASURED)  # those that warn of nothing
 LOST = (Verdict.EMPTY, Verdict.LOW)  # a whole window's rows, or most of them
 FEWEST = 3  # windows before, below which nothing is usual
-DAYS_OF_WEEK = 7
 ALWAYS = "transactions"  # the source without whose rows nobody can be described; others may have none for a window
 CHECKED = "Make sure that the source is complete; once it is, make the snapshot again"
 
@@ -78,6 +78,12 @@ def rows_per_day(rows: ir.Table, time: str) -> ir.Table:
     """`day` and `rows` (n) for each day on which `time` falls; rows without a time are on no day."""
     dated = rows.filter(rows[time].notnull())
     return dated.group_by(day=dated[time].date()).agg(rows=dated.count())
+
+
+def judged(source: str, rows_on: Mapping[dt.date, int], as_of: dt.date, snapshots: Snapshots, rule: settings.Volume) -> Volume:
+    """Whether a source's rows of each day are as usual at the snapshot `as_of`; `source` is `transactions` or `events`."""
+    steps = windows_to_compare(snapshots, rule.windows) + 1
+    return judge(source, rows_on, [following(as_of, snapshots, -step) for step in range(steps, -1, -1)], rule)
 
 
 def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date], rule: settings.Volume) -> Volume:

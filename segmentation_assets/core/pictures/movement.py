@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.feature_catalog import MONEY
 from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT, RETURNED
 from segmentation_assets.core.pictures.style import (
     BLUE,
@@ -29,7 +28,7 @@ from segmentation_assets.core.pictures.style import (
     titled,
 )
 from segmentation_assets.core.segments.movement import COMPONENTS, NEW
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import MONEY, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

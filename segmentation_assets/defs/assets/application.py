@@ -37,15 +37,6 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
     return pd.DataFrame(rows, columns=[column.name for column in SEGMENT_ACTIONS.columns])
 
 
-# Tables that no other table is made from. All others are upstream of these, so a failed check anywhere stops publishing.
-LAST_TABLES = (
-    "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
-    "segment_stays", "segment_events", "evaluation_metrics",
-    "segment_profiles", "segment_actions", "drift_report", "feature_distributions", "feature_missingness", "feature_outliers",
-    "feature_correlations", "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
-)  # fmt: skip
-
-
 def made_in_time(settings: Settings) -> dg.FreshnessPolicy | None:
     """With the schedule, a snapshot is published at each cadence: a warning after a day more than that, a failure after two."""
     if not settings.schedule.enabled:
@@ -55,7 +46,7 @@ def made_in_time(settings: Settings) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(warn_window=longest + day, fail_window=longest + 2 * day)
 
 
-@asset(group_name="publish", kinds={"duckdb"}, deps=LAST_TABLES, freshness=made_in_time)
+@asset(group_name="publish", kinds={"duckdb"}, last=True, freshness=made_in_time)
 def published_database(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> dg.MaterializeResult[None]:

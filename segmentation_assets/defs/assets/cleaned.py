@@ -7,8 +7,8 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import cleaning, orders
+from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS, Input
-from segmentation_assets.defs.spans import lookback
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake
@@ -58,7 +58,7 @@ def customers(
 ) -> ir.Table:
     """Everyone on record or seen so far, with their attributes and their first and last order ever."""
     as_of = snapshot_date(context)
-    start = lookback(settings, as_of).start  # the snapshot whose window has just left the lookback
+    start = Lookback.of(as_of, settings.snapshots, settings.features).start  # the snapshot whose window has just left the lookback
     earlier = orders.earlier_orders(_of(customer_orders, start), order_returns, previous)
     concerned = orders.undone(_of(order_returns, as_of)).select("customer_id").distinct()
     within = customer_orders.filter(customer_orders.snapshot_date > ibis.date(start.isoformat()))

@@ -7,13 +7,13 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import exploration, order_patterns
+from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.pictures import features as feature_figures
 from segmentation_assets.core.pictures import orders
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.spans import calendar, currency, lookback
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
@@ -30,7 +30,7 @@ def feature_summary(
     """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
     known = declared(settings.features)
     summary = exploration.feature_summary(customer_features, known)
-    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, currency(settings))))
+    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, settings.exploration.unit_of_money)))
     return summary
 
 
@@ -47,7 +47,7 @@ def feature_distributions(
             context,
             settings,
             f"distributions_{scale}",
-            partial(feature_figures.distributions, bins, feature_summary, units(known, currency(settings)), scale, changed),
+            partial(feature_figures.distributions, bins, feature_summary, units(known, settings.exploration.unit_of_money), scale, changed),
         )
     return bins
 
@@ -92,8 +92,8 @@ def order_seasonality(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_orders: ir.Table, previous: ir.Table
 ) -> pd.DataFrame:
     """Orders and revenue by month, weekday and hour, in every window so far."""
-    slots = to_frame(order_patterns.order_seasonality(customer_orders, previous, calendar(settings)))
-    picture(context, settings, "seasonality", lambda: orders.seasonality(slots, snapshot_date(context), currency(settings)))
+    slots = to_frame(order_patterns.order_seasonality(customer_orders, previous, Calendar.of(settings.snapshots)))
+    picture(context, settings, "seasonality", lambda: orders.seasonality(slots, snapshot_date(context), settings.exploration.unit_of_money))
     return slots
 
 
@@ -106,8 +106,10 @@ def cohort_retention(
     previous: ir.Table,
 ) -> pd.DataFrame:
     """How many of those who came together come back, and what they spend."""
-    cohorts = to_frame(order_patterns.cohort_retention(customers, customer_activity, previous, calendar(settings), snapshot_date(context)))
-    picture(context, settings, "cohorts", lambda: orders.cohorts(cohorts, settings.snapshots.cadence, currency(settings)))
+    cohorts = to_frame(
+        order_patterns.cohort_retention(customers, customer_activity, previous, Calendar.of(settings.snapshots), snapshot_date(context))
+    )
+    picture(context, settings, "cohorts", lambda: orders.cohorts(cohorts, settings.snapshots.cadence, settings.exploration.unit_of_money))
     return cohorts
 
 
@@ -123,7 +125,7 @@ def revenue_concentration(
             {"gini": gini, "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
             output_name=OUTPUT,
         )
-    picture(context, settings, "revenue_concentration", lambda: orders.concentration(curve, gini, currency(settings)))
+    picture(context, settings, "revenue_concentration", lambda: orders.concentration(curve, gini, settings.exploration.unit_of_money))
     return curve
 
 
@@ -132,7 +134,9 @@ def category_mix(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
 ) -> pd.DataFrame:
     """What is bought within the lookback, and by how many."""
-    mix = to_frame(order_patterns.category_mix(customer_category_activity, lookback(settings, snapshot_date(context))))
+    mix = to_frame(
+        order_patterns.category_mix(customer_category_activity, Lookback.of(snapshot_date(context), settings.snapshots, settings.features))
+    )
     picture(context, settings, "categories", lambda: orders.categories(mix))
     return mix
 
@@ -143,5 +147,5 @@ def attribute_spend(
 ) -> pd.DataFrame:
     """What each attribute says of spend."""
     levels = exploration.attribute_spend(customer_features, declared(settings.features))
-    picture(context, settings, "attributes", lambda: orders.attributes(levels, currency(settings)))
+    picture(context, settings, "attributes", lambda: orders.attributes(levels, settings.exploration.unit_of_money))
     return levels

@@ -4,8 +4,8 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import activity, features, orders
+from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS, Input
-from segmentation_assets.defs.spans import calendar, lookback
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.features import (
@@ -42,19 +42,19 @@ def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir
 @table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": Input(PREVIOUS, "customers")})
 def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table, known_before: ir.Table) -> ir.Table:
     """Sums that can be merged over windows."""
-    return activity.customer_activity(customer_orders, calendar(settings), known_before)
+    return activity.customer_activity(customer_orders, Calendar.of(settings.snapshots), known_before)
 
 
 @table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)
 def customer_category_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
     """Spend by category, for the breadth of what a customer buys."""
-    return activity.customer_category_activity(transactions, calendar(settings))
+    return activity.customer_category_activity(transactions, Calendar.of(settings.snapshots))
 
 
 @table(CUSTOMER_EVENT_ACTIVITY, group=GROUP)
 def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Table) -> ir.Table:
     """Events by type, and by campaign where a response can be linked to one."""
-    return activity.customer_event_activity(events, calendar(settings), settings.features.with_subjects)
+    return activity.customer_event_activity(events, Calendar.of(settings.snapshots), settings.features.with_subjects)
 
 
 @table(
@@ -80,4 +80,6 @@ def customer_features(
 ) -> ir.Table:
     """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
     windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
-    return features.customer_features(customers, windows, lookback(settings, snapshot_date(context)), settings.features)
+    return features.customer_features(
+        customers, windows, Lookback.of(snapshot_date(context), settings.snapshots, settings.features), settings.features
+    )

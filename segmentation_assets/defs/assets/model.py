@@ -23,7 +23,6 @@ from segmentation_assets.core.model.training import ModelDecision, ModelSpec, Pr
 from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.spans import currency
 from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import snapshots_between
@@ -146,7 +145,10 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
     if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
-        names, of_features = [s.name for s in decided.model.segments], units(declared(settings.features), currency(settings))
+        names, of_features = (
+            [s.name for s in decided.model.segments],
+            units(declared(settings.features), settings.exploration.unit_of_money),
+        )
         draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
         picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
 

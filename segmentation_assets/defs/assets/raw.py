@@ -5,7 +5,6 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import volume
-from segmentation_assets.defs import spans
 from segmentation_assets.defs.partitions import WITH_USUAL, Input
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
@@ -57,5 +56,5 @@ def source_volume(
     found = []
     for source, (rows, time) in dated.items():
         rows_on = {row["day"]: row["rows"] for row in lake.engine.rows(volume.rows_per_day(rows, time))}
-        found.append(spans.volume(settings, source, rows_on, snapshot_date(context)))
+        found.append(volume.judged(source, rows_on, snapshot_date(context), settings.snapshots, settings.volume))
     return volume.table(found)

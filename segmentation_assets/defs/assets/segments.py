@@ -11,7 +11,6 @@ from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.spans import currency
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import (
@@ -90,7 +89,12 @@ def segment_bridge(
         return movement.bridge(before, before)  # there is nothing to compare with
     causes = movement.bridge(before, now)
     names = _names(customer_segments)
-    picture(context, settings, "bridge", lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now), currency(settings)))
+    picture(
+        context,
+        settings,
+        "bridge",
+        lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now), settings.exploration.unit_of_money),
+    )
     return causes
 
 
