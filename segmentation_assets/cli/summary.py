@@ -13,7 +13,7 @@ from rich.table import Table
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.store import published
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Decision, counted
 
 MOST_MOVES = 8
 
@@ -78,7 +78,7 @@ def read(data_dir: Path, key: str) -> Summary:
             for place, row in enumerate(registered.itertuples())
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
-        weakest_jaccard=measured.get("weakest_jaccard") if "carried forward" in set(registered["decision"]) else None,
+        weakest_jaccard=measured.get("weakest_jaccard") if Decision.CARRIED in set(registered["decision"]) else None,
         missing=missing, forward={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
 

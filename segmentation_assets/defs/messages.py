@@ -13,7 +13,7 @@ import pandas as pd
 from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model import naming
 from segmentation_assets.settings.alerts import Event
-from segmentation_assets.vocabulary import Decision, Tier, counted
+from segmentation_assets.vocabulary import Decision, DriftKind, Tier, counted
 
 MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
 MOST_CHARACTERS = 600
@@ -35,7 +35,7 @@ class Message:
 def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
     """One message on all that `drift_report` flags: the segment mix, what the model uses, the rest; the largest change first."""
     known = "in_model" in report  # else any feature may be one that the model uses
-    report = report.assign(mix=report["kind"] == "segment_mix", used=_true(report["in_model"]) if known else True)
+    report = report.assign(mix=report["kind"] == DriftKind.SEGMENT_MIX, used=_true(report["in_model"]) if known else True)
     flagged = report[_true(report["flagged"])].sort_values(["mix", "used", "value"], ascending=False)
     if flagged.empty:
         return []
@@ -137,8 +137,8 @@ def of_models(registry: pd.DataFrame, snapshot: str, link: str) -> list[Message]
 
 
 def _model_message(row: pd.Series, decision: str, snapshot: str, link: str) -> Message:
-    left = decision == "rolled back" and not bool(row.get("in_force", True))
-    happened = "was rolled back" if left else "is in force again" if decision == "rolled back" else "is now in force"
+    left = decision == Decision.ROLLED_BACK and not bool(row.get("in_force", True))
+    happened = "was rolled back" if left else "is in force again" if decision == Decision.ROLLED_BACK else "is now in force"
     tier = "" if pd.isna(row["tier"]) else f": {TIERS.get(row['tier'], row['tier'])}"
     fitted = f"fitted on the customers of snapshot {pd.Timestamp(row['fitted_snapshot']).date()}"
     return Message(
@@ -160,12 +160,16 @@ def _true(values: pd.Series) -> pd.Series:
 
 
 def _drift_line(kind: str, subject: str, rows: pd.DataFrame) -> str:
-    what = "segment mix" if kind == "segment_mix" else subject
+    what = "segment mix" if kind == DriftKind.SEGMENT_MIX else subject
     figures = "; ".join(_figure(row) for row in rows.to_dict("records"))
-    return f"{what}: {figures}" + ("" if kind == "segment_mix" or rows["used"].any() else ", not used by the model")
+    return f"{what}: {figures}" + ("" if kind == DriftKind.SEGMENT_MIX or rows["used"].any() else ", not used by the model")
 
 
-OTHERS = {"segment_mix": "the segment mix", "distance": "the distance to the nearest prototype", "joint": "how features go together"}
+OTHERS = {
+    DriftKind.SEGMENT_MIX: "the segment mix",
+    DriftKind.DISTANCE: "the distance to the nearest prototype",
+    DriftKind.JOINT: "how features go together",
+}
 
 
 def _changed(subjects: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> str:

@@ -18,6 +18,7 @@ from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
+from segmentation_assets.vocabulary import Status
 
 FOLDER = "models"
 ROLLBACKS = "rollbacks.json"
@@ -70,7 +71,7 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
             f"them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
         )
     features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
-    found = training_population(model, features[features["status"] == "active"].reset_index(drop=True), settings)
+    found = training_population(model, features[features["status"] == Status.ACTIVE].reset_index(drop=True), settings)
     keep(data_dir, model, found)
     return found
 

@@ -1,6 +1,7 @@
 """Candidates, the model in force, its register, and drift since its training."""
 
 from segmentation_assets.tables.contract import MODEL_VERSION, SHARE, Column, Contract, required
+from segmentation_assets.vocabulary import Decision, DriftKind, Tier
 
 # --- model
 
@@ -41,9 +42,6 @@ SEGMENTATION_MODEL = Contract(
     ),
     key=("component", "position", "name", "field"),
 )  # fmt: skip
-DECISIONS = ("trained", "carried forward", "promoted", "refused", "rolled back")
-EVENTS_OF_SEGMENTS = ("born", "survived", "split", "merged", "died", "restored", "changed character")
-TIERS = ("distinct", "convenient", "grid")
 MODEL_REGISTRY = Contract(
     "model_registry", "snapshot and model: the one in force and how it came to be, and a challenger that was refused",
     (
@@ -52,14 +50,14 @@ MODEL_REGISTRY = Contract(
         required("algorithm", "string", "Clustering algorithm."),
         required("k", "int64", "Number of segments by model; 0 where no customer was active.", minimum=0),
         Column(
-            "tier", "string", "distinct segments, a convenient partition, or the named RFM grid; empty without customers.", allowed=TIERS
+            "tier", "string", "distinct segments, a convenient partition, or the named RFM grid; empty without customers.", allowed=tuple(Tier)
         ),
         Column("tier_reason", "string", "Why this tier, as a sentence."),
         required("seed", "int64", "Seed of every random choice."),
         required("settings_digest", "string", "Digest of the settings that the model depends on."),
         required("customers", "int64", "Active customers the model was fitted on.", minimum=0),
         required("in_force", "boolean", "Whether the snapshot's customers are placed by it; one model of a snapshot is."),
-        Column("decision", "string", "What became of the model at this snapshot; a challenger is promoted or refused.", False, allowed=DECISIONS),
+        Column("decision", "string", "What became of the model at this snapshot; a challenger is promoted or refused.", False, allowed=tuple(Decision)),
         required("reason", "string", "Why, as a sentence."),
     ),
     key=("model_version",),
@@ -70,7 +68,7 @@ DRIFT_REPORT = Contract(
     (
         Column(
             "kind", "string", "`feature`, `segment_mix`, `distance` to the nearest prototype, or `joint`: all coordinates together.", False,
-            allowed=("feature", "segment_mix", "distance", "joint"),
+            allowed=tuple(DriftKind),
         ),
         required("subject", "string", "Which feature, or what else."),
         required("statistic", "string", "`psi`, the population stability index, or `auc`, how well a classifier tells training from now."),

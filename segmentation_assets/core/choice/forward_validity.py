@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segmentation_assets.core.choice.rfm_grid import rfm_grid
+from segmentation_assets.vocabulary import Status
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame,
     `before` and `placed` are rows of customer_features and customer_segments then, `activity` of customer_activity since.
     Empty where nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
-    customers = before.loc[before["status"] == "active", ["customer_id", "recency_days", "frequency"]]
+    customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", "recency_days", "frequency"]]
     customers = customers.dropna().merge(placed[["customer_id", "segment_name"]], on="customer_id", validate="1:1")
     if customers.empty:
         return {}

@@ -5,7 +5,6 @@ measuring the candidates is `candidates.py`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Tier, counted
 
 __all__ = [
     "Candidate",
@@ -34,8 +33,6 @@ __all__ = [
     "judge",
     "labels_one_snapshot_back",
 ]
-
-Tier = Literal["distinct", "convenient", "grid"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +47,7 @@ class PastSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What was chosen and why. `model` is None in tier "grid", where `grid` is what to publish. `tree` is for the dendrogram;
+    """What was chosen and why. `model` is None in tier GRID, where `grid` is what to publish. `tree` is for the dendrogram;
     `validity` None means not yet validated."""
 
     model: PrototypeModel | None
@@ -86,10 +83,10 @@ def choose(
     model: PrototypeModel | None = to_model(final, fitted, taken.algorithm, settings.seed)
     grid = _grid(features if rfm is None else rfm)
     validity = judge(past, taken, settings, preprocessor) if past is not None else None
-    if tier == "convenient":
+    if tier == Tier.CONVENIENT:
         reason, kept = _against_grid(reason, validity)
         if not kept and grid is not None:
-            model, tier = None, "grid"
+            model, tier = None, Tier.GRID
     return Selection(
         model=model,
         tier=tier,
@@ -111,7 +108,7 @@ class Decision:
 
 
 def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decision:
-    """Tier "distinct" when a candidate passes every test, else "convenient" at the business's k, or fewer if that dissolves."""
+    """Tier DISTINCT when a candidate passes every test, else CONVENIENT at the business's k, or fewer if that dissolves."""
     distinct = [c for c in candidates if not objections(c, settings)]
     if distinct:
         # Silhouettes compare in the space all share; a tie beyond that goes to the simpler algorithm, listed first.
@@ -121,7 +118,7 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
             f"Jaccard {best.weakest_jaccard:.2f}), large enough (smallest {best.smallest_share:.1%}) and separated by a valley "
             f"from their neighbours (p = {best.valley_p:.2g})."
         )
-        return Decision(best, "distinct", reason)
+        return Decision(best, Tier.DISTINCT, reason)
     kmeans = {c.k: c for c in candidates if c.algorithm == "kmeans" and c.k > 1}
     business = kmeans.get(settings.k) or kmeans[max(kmeans)]
     fallback = kmeans.get(settings.fallback_k)
@@ -133,11 +130,11 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
             f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled (Jaccard "
             f"{business.weakest_jaccard:.2f})."
         )
-        return Decision(fallback, "convenient", reason)
+        return Decision(fallback, Tier.CONVENIENT, reason)
     why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.k}"
     found = f"weakest Jaccard {business.weakest_jaccard:.2f}, {business.reading}"
     reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
-    return Decision(business, "convenient", reason)
+    return Decision(business, Tier.CONVENIENT, reason)
 
 
 def judge(
@@ -195,7 +192,7 @@ def _with_reasons(
     told = []
     for candidate in candidates:
         if candidate is taken:
-            told.append(replace(candidate, chosen=tier != "grid", reason=reason))
+            told.append(replace(candidate, chosen=tier != Tier.GRID, reason=reason))
         elif candidate.k == 0:
             told.append(candidate)  # it says already why it could not be fitted
         elif candidate.k == 1 and not candidate.finds_k:

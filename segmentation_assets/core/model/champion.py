@@ -18,9 +18,7 @@ from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, train
 from segmentation_assets.settings.model import RetrainSettings
-from segmentation_assets.vocabulary import counted
-
-TRAINED, CARRIED, PROMOTED, REFUSED, ROLLED_BACK = "trained", "carried forward", "promoted", "refused", "rolled back"
+from segmentation_assets.vocabulary import Decision, counted
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,9 @@ def _contested(
     about, fitted = challenger.model.provenance, champion.provenance.fitted_snapshot
     if all(gate.passed for gate in gates):
         reason = f"{about.reason} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
-        return replace(challenger, model=replace(challenger.model, provenance=replace(about, decision=PROMOTED, reason=reason)))
+        return replace(challenger, model=replace(challenger.model, provenance=replace(about, decision=Decision.PROMOTED, reason=reason)))
     failed = naming.listed([gate.words for gate in gates if not gate.passed])
-    refusal = replace(about, decision=REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
+    refusal = replace(about, decision=Decision.REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in challenger.candidates
     )
@@ -200,7 +198,7 @@ def _gates(
 
 def _carried(champion: SegmentModel, active: pd.DataFrame, why: str) -> SegmentModel:
     reason = f"The model of {champion.provenance.fitted_snapshot} is carried forward: {why}."
-    return _in_force_again(champion, active, replace(champion.provenance, decision=CARRIED, reason=reason))
+    return _in_force_again(champion, active, replace(champion.provenance, decision=Decision.CARRIED, reason=reason))
 
 
 def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.DataFrame) -> SegmentModel:
@@ -210,7 +208,7 @@ def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.
         instead = ", the one before, so no challenger was trained"
     highest = max(about.highest_segment_id, champion.provenance.highest_segment_id if champion else 0)
     reason = f"A person pointed back to the model of {about.fitted_snapshot} at this snapshot{instead}."
-    return _in_force_again(model, active, replace(about, decision=ROLLED_BACK, reason=reason, highest_segment_id=highest))
+    return _in_force_again(model, active, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
 
 
 def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Provenance) -> SegmentModel:

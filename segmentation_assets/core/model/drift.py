@@ -9,7 +9,6 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from segmentation_assets.settings.model import DriftSettings
+from segmentation_assets.vocabulary import DriftKind
 
-Kind = Literal["feature", "segment_mix", "distance", "joint"]
 # Deciles, and the outermost ones divided: customers of the top decile who spend three times as much are still in it.
 QUANTILES = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99)
 # Customers who stay get older with every snapshot, so tenure always drifts; that says nothing about them.
@@ -46,7 +45,7 @@ class Reference:
     the last share is that of missing values. `shares` add up to 1, or to 0 where there were no customers.
     """
 
-    kind: Kind
+    kind: DriftKind
     subject: str
     customers: int
     shares: tuple[float, ...]
@@ -65,7 +64,7 @@ class Reference:
         return np.append(np.bincount(bins, minlength=len(self.shares) - 1), len(values) - len(present))
 
 
-def numeric_reference(subject: str, values: pd.Series, kind: Kind = "feature") -> Reference:
+def numeric_reference(subject: str, values: pd.Series, kind: DriftKind = DriftKind.FEATURE) -> Reference:
     """Bins between the `QUANTILES` of `values` (fewer where values repeat), and the share of customers in each; missing is a bin."""
     present = values.dropna().to_numpy(dtype=np.float64)
     quantiles = np.quantile(present, QUANTILES, method="lower") if len(present) else np.array([])
@@ -76,7 +75,7 @@ def numeric_reference(subject: str, values: pd.Series, kind: Kind = "feature") -
     return replace(empty, shares=tuple((empty.counts(values) / max(len(values), 1)).tolist()))
 
 
-def categorical_reference(subject: str, values: pd.Series, kind: Kind = "feature") -> Reference:
+def categorical_reference(subject: str, values: pd.Series, kind: DriftKind = DriftKind.FEATURE) -> Reference:
     """The levels of `values` that at least 1% of customers have as bins, all others as one, and missing as one.
 
     Of many levels, those that pass 1% are often those that happened to be frequent, and would seem to have become rarer at the
@@ -186,7 +185,7 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
     return Shift(float(found.statistic / (len(scores[0]) * len(scores[1]))), float(found.pvalue))
 
 
-def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], settings: DriftSettings) -> pd.DataFrame:
+def report(shifts: Iterable[tuple[DriftKind, str, Shift]], in_model: Sequence[str], settings: DriftSettings) -> pd.DataFrame:
     """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
     and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses;
     all that is not a feature concerns the model.
@@ -199,16 +198,16 @@ def report(shifts: Iterable[tuple[Kind, str, Shift]], in_model: Sequence[str], s
     rows["q_value"] = np.nan
     if known.any():
         rows.loc[known, "q_value"] = stats.false_discovery_control(rows.loc[known, "p_value"])
-    joint = rows["kind"] == "joint"
+    joint = rows["kind"] == DriftKind.JOINT
     rows["statistic"] = np.where(joint, "auc", "psi")
     rows["threshold"] = np.where(joint, settings.auc_threshold, settings.psi_threshold)
     flagged = (rows["q_value"] <= settings.alpha) & (rows["value"] > rows["threshold"])
     rows["flagged"] = flagged.astype("boolean").mask(rows["q_value"].isna())  # unknown where nothing was measured
-    rows["in_model"] = (rows["kind"] != "feature") | rows["subject"].isin(in_model)
+    rows["in_model"] = (rows["kind"] != DriftKind.FEATURE) | rows["subject"].isin(in_model)
     return rows[list(COLUMNS)]
 
 
-def unmeasured(report: pd.DataFrame, kind: Kind | None = None) -> str:
+def unmeasured(report: pd.DataFrame, kind: DriftKind | None = None) -> str:
     """Why nothing was measured, of one kind or at all, as a part of a sentence; empty where something was."""
     own = report if kind is None else report[report["kind"] == kind]
     if own["q_value"].notna().any():

@@ -11,20 +11,27 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, Feature
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Character, Status, counted
 
 LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
 RULE_SEGMENTS = {
-    LAPSED: ("Lapsed", "lapsed"), PROSPECT: ("Prospects", "prospect"), RETURNED: ("Returns only", "returned"),
-    NOISE: ("Unassigned", "steady"),
+    LAPSED: ("Lapsed", Character.LAPSED), PROSPECT: ("Prospects", Character.PROSPECT), RETURNED: ("Returns only", Character.RETURNED),
+    NOISE: ("Unassigned", Character.STEADY),
 }  # fmt: skip
-BY_STATUS = {"lapsed": LAPSED, "returned": RETURNED, "prospect": PROSPECT}
+BY_STATUS = {Status.LAPSED: LAPSED, Status.RETURNED: RETURNED, Status.PROSPECT: PROSPECT}
 
 NAMES = {
-    "champions": "Champions", "loyal": "Loyal regulars", "big_baskets": "Big baskets", "new": "New customers",
-    "promising": "Promising", "steady": "Steady shoppers", "slipping": "Slipping away", "at_risk": "At risk",
-    "dormant": "Dormant", "occasional": "Occasional shoppers",
-}  # fmt: skip
+    Character.CHAMPIONS: "Champions",
+    Character.LOYAL: "Loyal regulars",
+    Character.BIG_BASKETS: "Big baskets",
+    Character.NEW: "New customers",
+    Character.PROMISING: "Promising",
+    Character.STEADY: "Steady shoppers",
+    Character.SLIPPING: "Slipping away",
+    Character.AT_RISK: "At risk",
+    Character.DORMANT: "Dormant",
+    Character.OCCASIONAL: "Occasional shoppers",
+}
 
 LEAST_MARK = 0.25  # standard deviations from the average customer below which a feature marks nobody out
 LEAST_KNOWN = 0.5  # share of a segment's customers who have a value; of fewer, it says nothing of the typical one
@@ -50,23 +57,23 @@ def standing(segment: pd.DataFrame, active: pd.DataFrame) -> Standing:
     return Standing(share("recency_days", -1), share("frequency", 1), share("monetary", 1), share("tenure_days", 1))
 
 
-def character(at: Standing) -> str:
+def character(at: Standing) -> Character:
     """What kind of customers stand there; the first rule that holds."""
     rules = (
-        (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, "champions"),
-        (at.recency < 0.25 and at.frequency >= 0.45, "at_risk"),
-        (at.recency < 0.25 and at.frequency < 0.25, "dormant"),
-        (at.recency < 0.4, "slipping"),
-        (at.tenure < 0.2 and at.recency >= 0.5, "new"),
-        (at.frequency >= 0.55, "loyal"),
-        (at.monetary >= 0.6, "big_baskets"),
-        (at.frequency < 0.35 and at.recency >= 0.55, "promising"),
-        (at.frequency < 0.35, "occasional"),
+        (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, Character.CHAMPIONS),
+        (at.recency < 0.25 and at.frequency >= 0.45, Character.AT_RISK),
+        (at.recency < 0.25 and at.frequency < 0.25, Character.DORMANT),
+        (at.recency < 0.4, Character.SLIPPING),
+        (at.tenure < 0.2 and at.recency >= 0.5, Character.NEW),
+        (at.frequency >= 0.55, Character.LOYAL),
+        (at.monetary >= 0.6, Character.BIG_BASKETS),
+        (at.frequency < 0.35 and at.recency >= 0.55, Character.PROMISING),
+        (at.frequency < 0.35, Character.OCCASIONAL),
     )
-    return next((name for holds, name in rules if holds), "steady")
+    return next((name for holds, name in rules if holds), Character.STEADY)
 
 
-def unique_names(characters: list[str], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
+def unique_names(characters: Sequence[Character], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
     """A name for each segment, from its character; of several alike, told apart by spend, highest first.
 
     Args:

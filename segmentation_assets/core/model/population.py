@@ -16,6 +16,7 @@ from segmentation_assets.core.clustering.prototypes import PrototypeModel, neare
 from segmentation_assets.core.model import drift
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
+from segmentation_assets.vocabulary import DriftKind
 
 NOT_COMPARED = {"customer_id", "status"}
 
@@ -57,20 +58,20 @@ def drift_report(
 
 def _shifts(
     model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, seed: int, alpha: float
-) -> list[tuple[drift.Kind, str, drift.Shift]]:
+) -> list[tuple[DriftKind, str, drift.Shift]]:
     """The shift of each reference, and of all coordinates together."""
     draws = drift.draws_for(len(population.references), alpha)
-    now: dict[str, pd.Series] = {"segment_mix": model.assign(active)["segment_id"]}
+    now: dict[str, pd.Series] = {DriftKind.SEGMENT_MIX: model.assign(active)["segment_id"]}
     points = _points(active, model.clusters) if isinstance(model.clusters, PrototypeModel) else no_points()
     if len(population.reference_prototypes):
-        now["distance"] = pd.Series(nearest_distance(points, population.reference_prototypes))
-    found: list[tuple[drift.Kind, str, drift.Shift]] = []
+        now[DriftKind.DISTANCE] = pd.Series(nearest_distance(points, population.reference_prototypes))
+    found: list[tuple[DriftKind, str, drift.Shift]] = []
     for reference in population.references:
         values = now.get(reference.kind, active.get(reference.subject))
         if values is not None:
             found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, seed)))
     if len(population.sample):
-        found.append(("joint", drift.TOGETHER, drift.joint_shift(population.sample, points, seed)))
+        found.append((DriftKind.JOINT, drift.TOGETHER, drift.joint_shift(population.sample, points, seed)))
     return found
 
 
@@ -83,9 +84,9 @@ def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np
     """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
     subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NOT_COMPARED)
     references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], "segment_mix"))
+    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], DriftKind.SEGMENT_MIX))
     if len(distances):
-        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), "distance"))
+        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), DriftKind.DISTANCE))
     return tuple(references)
 
 

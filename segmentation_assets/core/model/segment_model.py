@@ -12,6 +12,7 @@ import pandas as pd
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import naming
+from segmentation_assets.vocabulary import Status
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class SegmentModel:
 
         Active customers get the segment of the nearest prototype; the others theirs by rule, without a distance.
         """
-        active = (features["status"] == "active").to_numpy()
+        active = (features["status"] == Status.ACTIVE).to_numpy()
         ids = features["status"].map(naming.BY_STATUS).fillna(naming.NOISE).to_numpy(np.int64)
         distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
         imputed = np.full(len(features), None, dtype=object)

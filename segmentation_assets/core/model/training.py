@@ -22,14 +22,21 @@ from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import identity, naming
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Character, Decision, Tier, counted
 
 # What the playbook does for a cell of the grid.
 GRID_CHARACTERS = {
-    "champions": "champions", "loyal customers": "loyal", "potential loyalists": "promising", "new customers": "new",
-    "promising": "promising", "need attention": "steady", "about to sleep": "slipping", "at risk": "at_risk",
-    "cannot lose them": "at_risk", "hibernating": "dormant",
-}  # fmt: skip
+    "champions": Character.CHAMPIONS,
+    "loyal customers": Character.LOYAL,
+    "potential loyalists": Character.PROMISING,
+    "new customers": Character.NEW,
+    "promising": Character.PROMISING,
+    "need attention": Character.STEADY,
+    "about to sleep": Character.SLIPPING,
+    "at risk": Character.AT_RISK,
+    "cannot lose them": Character.AT_RISK,
+    "hibernating": Character.DORMANT,
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def train(
         model_version=_version(as_of, clusters, spec), fitted_snapshot=as_of.isoformat(),
         algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=spec.settings.seed,
         settings_digest=spec.settings_digest, customers=len(active),
-        highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision="trained", reason=reason,
+        highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision=Decision.TRAINED, reason=reason,
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
     return ModelDecision(SegmentModel(clusters, segments, provenance), candidates)
@@ -108,7 +115,7 @@ def _chosen(
         return (
             fit_kmeans(inputs, 1, settings.seed, spec.preprocessor),
             (only,),
-            "convenient",
+            Tier.CONVENIENT,
             alike,
             f" There is 1 segment instead of {settings.k}.",
         )
@@ -148,9 +155,11 @@ def _winsorised(inputs: pd.DataFrame, distinct: int) -> str:
 
 def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     sizes = grid["segment"].value_counts()
-    told = reason if tier == "grid" else "The named RFM grid is the baseline that a convenient partition must beat; the model is published."
+    told = (
+        reason if tier == Tier.GRID else "The named RFM grid is the baseline that a convenient partition must beat; the model is published."
+    )
     return Candidate(
-        "rfm_grid", len(sizes), smallest_share=float(sizes.min() / sizes.sum()), smallest_count=int(sizes.min()), chosen=tier == "grid",
+        "rfm_grid", len(sizes), smallest_share=float(sizes.min() / sizes.sum()), smallest_count=int(sizes.min()), chosen=tier == Tier.GRID,
         reason=told,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model.champion import PROMOTED, TRAINED, SnapshotContext, next_model
+from segmentation_assets.core.model.champion import SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
@@ -29,7 +29,7 @@ from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
-from segmentation_assets.vocabulary import Status
+from segmentation_assets.vocabulary import Decision, Status
 
 KINDS = {"scikitlearn", "parquet"}
 FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
@@ -78,7 +78,7 @@ def model(
         rollback_target=archive.rollback_target(settings.data_dir, context.partition_key),
     )
     decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
-    if decided.model.provenance.decision in (TRAINED, PROMOTED):
+    if decided.model.provenance.decision in {Decision.TRAINED, Decision.PROMOTED}:
         archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     _show_drift(context, drifted)
     _show_model(context, settings, decided)

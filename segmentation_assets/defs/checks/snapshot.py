@@ -12,14 +12,13 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.customers.exploration import LEAST_RANKED, redundancies
-from segmentation_assets.core.model import champion
-from segmentation_assets.core.model.drift import Kind, unmeasured
+from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.defs.declared import Check, check
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following, keys_until
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import BY_NAME
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import Decision, DriftKind, counted
 
 SHARE_TOLERANCE = 1e-9
 GO_ON = "If it was really so quiet, go on with volume.when_low: warn."
@@ -168,7 +167,7 @@ def volume_is_as_usual(
     )
 
 
-def drift_check(kind: Kind, name: str, description: str) -> Check[...]:
+def drift_check(kind: DriftKind, name: str, description: str) -> Check[...]:
     """The warning that something of this kind has drifted."""
 
     @check(asset="drift_report", name=name, description=description)
@@ -186,19 +185,19 @@ def drift_check(kind: Kind, name: str, description: str) -> Check[...]:
 
 
 features_have_not_drifted = drift_check(
-    "feature", "features_have_not_drifted",
+    DriftKind.FEATURE, "features_have_not_drifted",
     "No feature has changed materially since the model was trained.",
 )  # fmt: skip
 segment_mix_has_not_drifted = drift_check(
-    "segment_mix", "segment_mix_has_not_drifted",
+    DriftKind.SEGMENT_MIX, "segment_mix_has_not_drifted",
     "The segment mix has not changed materially since the model was trained.",
 )  # fmt: skip
 distance_has_not_drifted = drift_check(
-    "distance", "distance_has_not_drifted",
+    DriftKind.DISTANCE, "distance_has_not_drifted",
     "Customers lie as near to the model's prototypes as when it was trained.",
 )  # fmt: skip
 joint_distribution_has_not_drifted = drift_check(
-    "joint", "joint_distribution_has_not_drifted",
+    DriftKind.JOINT, "joint_distribution_has_not_drifted",
     "No classifier can tell today's customers from those of training.",
 )  # fmt: skip
 
@@ -210,7 +209,7 @@ joint_distribution_has_not_drifted = drift_check(
 def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Warn with the reason, as a sentence."""
     registered = to_frame(_partition(lake, "model_registry", context.partition_key))
-    decided = registered[registered["decision"].isin([champion.PROMOTED, champion.REFUSED, champion.ROLLED_BACK])]
+    decided = registered[registered["decision"].isin([Decision.PROMOTED, Decision.REFUSED, Decision.ROLLED_BACK])]
     values = {f"{row.decision}: {row.model_version}": row.reason for row in decided.itertuples()}
     return _result(decided.empty, " ".join(decided["reason"]), values, dg.AssetCheckSeverity.WARN)
 
