@@ -262,3 +262,10 @@ def test_a_configuration_that_was_edited_is_left_alone(configuration):
 def test_dagster_home_names_another_place(configuration, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     assert configuration().parent == tmp_path / "elsewhere"
+
+
+def test_the_database_is_published_after_every_table() -> None:
+    steps = [node.name for node in defs.resolve_job_def("snapshot").graph.nodes_in_topological_order]
+    after = steps[steps.index("published_database") + 1 :]
+    assert not {contract.name for contract in CONTRACTS} & set(after)
+    assert "snapshot_report" in after

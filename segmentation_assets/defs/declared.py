@@ -5,7 +5,7 @@ Partitions, spans to look back on and owners are settings, and two graphs of dif
 
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -28,12 +28,12 @@ class Declared(Generic[P, R, D]):
     """A function, which can be called as such, and how Dagster's definition is made of it.
 
     Args:
-        make: makes the definition for some settings.
+        make: makes the definition for some settings; one that is `last` also takes the keys that it depends on.
         last: whether it comes after all tables, so that a failed check of any of them stops it.
     """
 
     compute: Callable[P, R]
-    make: Callable[[Settings], D]
+    make: Callable[..., D]
     last: bool = False
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -50,9 +50,10 @@ def asset(
     """Decorate a function as an asset that is no table, with one partition per snapshot; `how` is as in `dg.asset`."""
 
     def decorate(compute: Callable[P, R]) -> Asset[P, R]:
-        def make(settings: Settings) -> dg.AssetsDefinition:
+        def make(settings: Settings, deps: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
             partitions = snapshot_partitions(settings.snapshots)
-            return dg.asset(partitions_def=partitions, freshness_policy=freshness(settings), **how)(compute)
+            after = [*how.get("deps", ()), *deps]
+            return dg.asset(partitions_def=partitions, freshness_policy=freshness(settings), **{**how, "deps": after})(compute)
 
         return Declared(compute, make, last)
 
@@ -70,10 +71,11 @@ def check(**how: Any) -> Callable[[Callable[P, dg.AssetCheckResult]], Check[P]]:
 
 def assets(package: ModuleType, settings: Settings) -> list[dg.AssetsDefinition]:
     """The assets that the modules of a package declare, each with its owners and the place of its code."""
-    made = [(_attributed(one, settings), one.last) for one in _declared(package)]
-    asked = {dep for asset, last in made if not last for key, deps in asset.asset_deps.items() for dep in deps if dep != key}
-    deps = sorted(key for asset, last in made if not last for key in asset.keys if key in KEYS_OF_TABLES - asked)
-    return [asset.map_asset_specs(lambda spec: spec.merge_attributes(deps=deps)) if last else asset for asset, last in made]
+    declared = _declared(package)
+    made = [_attributed(one, one.make(settings), settings) for one in declared if not one.last]
+    asked = {dep for asset in made for key, deps in asset.asset_deps.items() for dep in deps if dep != key}
+    ends = sorted(key for asset in made for key in asset.keys if key in KEYS_OF_TABLES - asked)
+    return [*made, *(_attributed(one, one.make(settings, ends), settings) for one in declared if one.last)]
 
 
 def checks(package: ModuleType, settings: Settings) -> list[dg.AssetChecksDefinition]:
@@ -86,9 +88,9 @@ def _declared(package: ModuleType) -> list[Declared[..., Any, Any]]:
     return [value for module in modules for value in vars(module).values() if isinstance(value, Declared)]
 
 
-def _attributed(one: Asset[..., Any], settings: Settings) -> dg.AssetsDefinition:
+def _attributed(one: Asset[..., Any], made: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
     file, (_, line) = inspect.getfile(one.compute), inspect.getsourcelines(one.compute)
     code = dg.CodeReferencesMetadataValue(code_references=[dg.LocalFileCodeReference(file_path=file, line_number=line)])
-    return one.make(settings).map_asset_specs(
+    return made.map_asset_specs(
         lambda spec: spec.merge_attributes(owners=list(settings.owners), metadata={"dagster/code_references": code})
     )

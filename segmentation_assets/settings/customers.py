@@ -47,7 +47,7 @@ class Exploration(Section):
     currency: str = Field("", max_length=20, description="What pictures call the currency of amounts, such as EUR; empty: currency units.")
 
     @property
-    def unit_of_money(self) -> str:
+    def money(self) -> str:
         """What amounts are in, as pictures write it."""
         return self.currency or MONEY
 

@@ -15,7 +15,7 @@ from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
-from segmentation_assets.sources.kept import FLAGS, PLACE, Kept, numbered
+from segmentation_assets.sources.intake_record import FLAGS, PLACE, IntakeRecord, numbered
 from segmentation_assets.sources.located import ENDINGS, ending_of
 from segmentation_assets.sources.records import to_json
 
@@ -26,7 +26,7 @@ DROPPED = (*OURS, *FLAGS)
 CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, a telephone; not 0 itself
 
 
-def read_attributes(backend: Any, kept: list[Kept], settings: SourceTable, zone: str = "UTC") -> ir.Table:
+def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTable, zone: str = "UTC") -> ir.Table:
     """The customer records of some files with their attributes read as what they are, on DuckDB.
 
     An attribute of a text file is a number or a date where nearly all of its values over all files are; the others are set to
@@ -110,7 +110,7 @@ def _differs(value: ir.Value) -> ir.BooleanValue:
     return (comparable.min() != comparable.max()).fill_null(False)
 
 
-def _kind(file: Kept, settings: SourceTable) -> str:
+def _kind(file: IntakeRecord, settings: SourceTable) -> str:
     """The kind of a file that was kept; of what a database gave, that of text."""
     if not isinstance(settings, Files):
         return "csv"

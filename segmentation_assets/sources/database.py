@@ -27,7 +27,7 @@ from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.database_connection import connected, source_name
 from segmentation_assets.sources.dialects import unique_names
 from segmentation_assets.sources.files import from_parquet
-from segmentation_assets.sources.kept import Kept, counted_rows
+from segmentation_assets.sources.intake_record import IntakeRecord, counted_rows
 from segmentation_assets.sources.lookups import joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
 from segmentation_assets.sources.reading import connect
@@ -47,7 +47,7 @@ class DatabaseRows:
     def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
         self.folder, self.bounds, self.zone = folder, bounds, zone
 
-    def fetch(self, entity: str, settings: Any, window: Window | None, position: int) -> Kept:
+    def fetch(self, entity: str, settings: Any, window: Window | None, position: int) -> IntakeRecord:
         """The rows of a window (None: all) under canonical names.
 
         Raises:
@@ -84,7 +84,7 @@ class DatabaseRows:
         finally:
             backend.disconnect()
             fetched.unlink(missing_ok=True)
-        return Kept(
+        return IntakeRecord(
             str(target),
             name,
             count,

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.base import midnight
 from segmentation_assets.sources.cells import DATE_FORMATS, EXCEL, ISO, UNIX, Cells
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.numbers import tidy
 from segmentation_assets.sources.rows import PROBLEM, SourceRows
 
@@ -223,7 +223,7 @@ def kinds_of(rows: SourceRows) -> dict[str, str]:
     return {name: _kind(rows.table[name].type()) for name in rows.columns}
 
 
-def combined_types(files: Sequence[Kept]) -> dict[str, str]:
+def combined_types(files: Sequence[IntakeRecord]) -> dict[str, str]:
     """What each column holds over all files: what nearly all rows are in files of, else text."""
     rows: dict[str, dict[str, int]] = {}
     for file in files:

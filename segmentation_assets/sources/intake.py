@@ -22,7 +22,7 @@ from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import ISO, Cells
-from segmentation_assets.sources.kept import SKIPPED, Kept
+from segmentation_assets.sources.intake_record import SKIPPED, IntakeRecord
 from segmentation_assets.sources.located import folders_passed_over, matching_files
 from segmentation_assets.sources.mapping import TIMES, Bounds, nothing
 from segmentation_assets.sources.number_forms import Forms
@@ -47,7 +47,7 @@ class Intake:
     def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
         self.folder, self.bounds, self.zone = folder, bounds, zone
 
-    def take(self, entity: str, settings: SourceTable) -> list[Kept]:
+    def take(self, entity: str, settings: SourceTable) -> list[IntakeRecord]:
         """Every file that the settings name, read now where it has changed; those without rows are said to be skipped.
 
         Raises:
@@ -71,7 +71,7 @@ class Intake:
         doubts = number_forms.doubts(forms, settings)
         return [replace(one, doubts=doubts) for one in [*kept, *passed_over]]
 
-    def with_attributes(self, kept: list[Kept], settings: SourceTable) -> Path:
+    def with_attributes(self, kept: list[IntakeRecord], settings: SourceTable) -> Path:
         """Customer records of all files of a table, with their attributes read: a Parquet file."""
         kept = [file for file in kept if not file.skipped]
         parts = [
@@ -135,7 +135,7 @@ class Intake:
         digest = self._digest(reading.entity, reading.settings, file, name, formats, decimals)
         return self.folder / reading.entity / f"{digest}.parquet", self.folder / reading.entity / f"{digest}.json"
 
-    def _kept(self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]) -> Kept:
+    def _kept(self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]) -> IntakeRecord:
         rows_file, facts = self._place(reading, file, name, formats, decimals)
         with self._alone(rows_file.stem):
             if not facts.exists() or not rows_file.exists():
@@ -151,33 +151,33 @@ class Intake:
         values = json.loads(facts.read_text(encoding="utf-8"))
         lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
         numbers = {column: Forms(**form) for column, form in values["numbers"].items()}
-        return Kept(**{**values, **lists, "rows_file": str(rows_file), "numbers": numbers, "doubts": ()})
+        return IntakeRecord(**{**values, **lists, "rows_file": str(rows_file), "numbers": numbers, "doubts": ()})
 
-    def _read(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path) -> Kept:
+    def _read(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path) -> IntakeRecord:
         try:
             return self._write(reading, file, name, cells, target)
         except NoRows as error:
             with replacing(target) as unfinished:
                 pq.write_table(nothing(reading.entity), unfinished)
-            return Kept(str(target), name, 0, {}, (), (), True, cells.formats, {SKIPPED: error.why})
+            return IntakeRecord(str(target), name, 0, {}, (), (), True, cells.formats, {SKIPPED: error.why})
         except duckdb.Error:  # the engine's strict reader met a line that it refuses
             try:
                 return self._write(reading, file, name, cells, target, careful=True)
             except duckdb.Error as error:
                 raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
 
-    def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> Kept:
+    def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> IntakeRecord:
         with reading.opened(file, reading.settings, careful) as rows, replacing(target) as unfinished:
             return _kept_as(target, name, rows, cells, reading.write(rows, file, cells, unfinished))
 
-    def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> Kept:
+    def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> IntakeRecord:
         """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
         target = self.folder / entity / "nothing.parquet"
         if not target.exists():
             with replacing(target) as unfinished:
                 pq.write_table(nothing(entity), unfinished)
         why = f"is a folder in a folder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
-        return Kept(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
+        return IntakeRecord(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
 
     def _date_formats(self, reading: TableReader, found: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
         """The date formats in force: a guess from the first file whose dates can be read one way only, else from the first with rows."""
@@ -227,7 +227,7 @@ def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
     return [batch for batch in batches if len(batch) > 1]
 
 
-def _concerned(kept: Sequence[Kept], forms: Mapping[str, Forms]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+def _concerned(kept: Sequence[IntakeRecord], forms: Mapping[str, Forms]) -> dict[tuple[tuple[str, str], ...], list[int]]:
     """Columns with a decimal mark that is no point -> the files in which cells of theirs can be read two ways.
 
     Args:
@@ -242,9 +242,9 @@ def _concerned(kept: Sequence[Kept], forms: Mapping[str, Forms]) -> dict[tuple[t
     return found
 
 
-def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Written) -> Kept:
+def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Written) -> IntakeRecord:
     read, notes = tuple(dict.fromkeys((*made.found.read, *made.told))), {**rows.notes, **made.notes}
-    return Kept(
+    return IntakeRecord(
         str(target), name, made.rows, made.types, read, made.found.strict, rows.typed, cells.formats, notes, made.numbers, made.flagged,
     )  # fmt: skip
 
@@ -261,7 +261,7 @@ def _guessed_formats(reading: TableReader, file: Path) -> tuple[tuple[str, ...],
             return reading.date_formats(rows, file)
 
 
-def _all_empty(settings: Files, kept: Sequence[Kept]) -> SourceError:
+def _all_empty(settings: Files, kept: Sequence[IntakeRecord]) -> SourceError:
     where = ", ".join(settings.patterns)
     if len(kept) == 1:
         return NoRows(where, kept[0].notes[SKIPPED])

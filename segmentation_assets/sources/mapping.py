@@ -21,7 +21,7 @@ from segmentation_assets.settings.source import OPTIONAL, REQUIRED, Expression, 
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
-from segmentation_assets.sources.kept import FLAGS, PLACE
+from segmentation_assets.sources.intake_record import FLAGS, PLACE
 from segmentation_assets.sources.records import is_finite, plain, to_json
 from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, UNMATCHED, SourceRows
 from segmentation_assets.tables.cleaned import CUSTOMERS

@@ -20,7 +20,7 @@ from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import files, guessing, number_forms, order_cells
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import column_of
-from segmentation_assets.sources.kept import counted_rows
+from segmentation_assets.sources.intake_record import counted_rows
 from segmentation_assets.sources.lookups import Lookup, joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, UNTIL, Bounds, MappedColumns, canonical, resolve
 from segmentation_assets.sources.number_forms import Forms

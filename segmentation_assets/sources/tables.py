@@ -19,7 +19,7 @@ from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
-from segmentation_assets.sources.kept import PLACE, Kept, scanned
+from segmentation_assets.sources.intake_record import PLACE, IntakeRecord, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
@@ -102,15 +102,15 @@ class TablesSource:
         alone = TablesSource(self.settings.model_copy(update={"customers": (table,)}), self.intake.folder, self.zone, self.rules)
         return {name: int(engine.rows(alone.customers(engine, window).agg(n=ibis._.count()))[0]["n"]) for name, window in windows.items()}
 
-    def kept(self, entity: str, window: Window | None = None) -> list[Kept]:
+    def kept(self, entity: str, window: Window | None = None) -> list[IntakeRecord]:
         """What was taken in for an entity, read now where it has changed."""
         return [file for files in self.kept_by_table(entity, window).values() for file in files]
 
-    def kept_by_table(self, entity: str, window: Window | None = None) -> dict[str, list[Kept]]:
+    def kept_by_table(self, entity: str, window: Window | None = None) -> dict[str, list[IntakeRecord]]:
         """What was taken in for an entity, by the table of the settings that names it, in their order."""
         tables = self.settings.entity(entity)
         places, taken = [_place(table) for table in tables], set[str]()
-        found: dict[str, list[Kept]] = {}
+        found: dict[str, list[IntakeRecord]] = {}
         for position, (place, table) in enumerate(zip(places, tables, strict=True)):
             kept = self._taken(entity, table, window, position)
             # Two tables may name files of the same name, in different folders; their rows must not be confused.
@@ -119,15 +119,15 @@ class TablesSource:
             found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
         return found
 
-    def _taken(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[Kept]:
+    def _taken(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[IntakeRecord]:
         if isinstance(table, Database):
             return [self.databases.fetch(entity, table, window, position)]
         return self.intake.take(entity, table)
 
-    def dated(self, entity: str, engine: Engine, window: Window, taken: Mapping[str, list[Kept]]) -> ir.Table:
+    def dated(self, entity: str, engine: Engine, window: Window, taken: Mapping[str, list[IntakeRecord]]) -> ir.Table:
         """The rows of a window from what was taken in for transactions or events, as `kept_by_table` gives it."""
         contract, parts = CONTRACTS[entity], list[ir.Table]()
-        by_line: list[Kept] = []
+        by_line: list[IntakeRecord] = []
         for table, kept in zip(self.settings.entity(entity), taken.values(), strict=True):
             if getattr(table, "amount_is", "line") == "order":  # over all files, because an order's rows may lie in two
                 parts.append(order_cells.counted_once(scanned(engine, kept)))

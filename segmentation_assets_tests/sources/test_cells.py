@@ -14,7 +14,7 @@ import pytest
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources import guessing
 from segmentation_assets.sources.cells import DATE_FORMATS, Cells
-from segmentation_assets.sources.kept import worth_a_look
+from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.reading import connect
 
 BACKEND = connect()

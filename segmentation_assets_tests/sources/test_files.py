@@ -21,7 +21,7 @@ from segmentation_assets.core.customers.cleaning import judged_events
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.base import NoRows, SourceError, Window
-from segmentation_assets.sources.kept import worth_a_look
+from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 

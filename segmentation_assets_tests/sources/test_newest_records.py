@@ -21,7 +21,7 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window
-from segmentation_assets.sources.kept import PLACE
+from segmentation_assets.sources.intake_record import PLACE
 from segmentation_assets_tests.builders import D1, LOADED, put
 from segmentation_assets_tests.sources.conftest import Opened
 

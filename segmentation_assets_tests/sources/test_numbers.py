@@ -14,7 +14,7 @@ from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import column_of, one_currency
-from segmentation_assets.sources.kept import worth_a_look
+from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.reading import connect
 
 BACKEND = connect()

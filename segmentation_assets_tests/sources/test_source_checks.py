@@ -11,7 +11,7 @@ import pytest
 from segmentation_assets.defs.checks.source import ColumnsRead, changed_columns, columns_check, no_longer_read, remembered_columns
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.guessing import combined_types
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets_tests.builders import put
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
@@ -70,7 +70,7 @@ def test_types_are_those_of_all_files_and_not_of_the_last(opened: Any, tmp_path:
 def compared(tables: list[tuple[str, str]], windows: list[set[str]]) -> list[tuple[dict[str, str], list[str]]]:
     """What changes, and what stops, in each window: of tables with a file each, whose column `paid` or `total` is of a kind."""
     kept = {
-        name: [Kept("", f"{name}.csv", 1, {"id": "text", column: kind}, (), (column,), False, (), {})]
+        name: [IntakeRecord("", f"{name}.csv", 1, {"id": "text", column: kind}, (), (column,), False, (), {})]
         for name, (column, kind) in zip(("2023", "2024"), tables, strict=True)
     }
     before: dict[str, dict[str, str]] = {}
@@ -88,7 +88,7 @@ def test_a_table_that_the_window_leaves_changes_no_columns_of_another() -> None:
 
 def test_a_window_without_rows_is_looked_across() -> None:
     kinds = {"a": "number", "b": "text"}
-    files = {"orders": [Kept("", name, 1, {"paid": kind}, (), ("paid",), False, (), {}) for name, kind in kinds.items()]}
+    files = {"orders": [IntakeRecord("", name, 1, {"paid": kind}, (), ("paid",), False, (), {}) for name, kind in kinds.items()]}
     first = ColumnsRead.compared(files, {"a"}, {})
     silent = ColumnsRead.compared(files, set(), first.remembered)
     last = ColumnsRead.compared(files, {"b"}, silent.remembered)

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from segmentation_assets.store import published as publish
+from segmentation_assets.store import published
 from segmentation_assets.store.published import PublishError, export, fingerprints, publish_snapshot, reading
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE
@@ -23,7 +23,7 @@ def data_dir(lake):
 
 @pytest.fixture
 def database(data_dir):
-    return data_dir / publish.DATABASE
+    return data_dir / published.DATABASE
 
 
 def segment(name, segment_id=1):
@@ -77,9 +77,9 @@ def notes_in(kept):
 
 
 def test_a_snapshot_is_published_with_its_date(lake, data_dir):
-    published = make(lake, D1, segments=[segment("A"), segment("B", 2)])
+    made = make(lake, D1, segments=[segment("A"), segment("B", 2)])
     assert ask(data_dir, NAMES) == [(D1, "A"), (D1, "B")]
-    assert (published.rows["segments"], published.snapshots, published.kept) == (2, 1, None)
+    assert (made.rows["segments"], made.snapshots, made.kept) == (2, 1, None)
 
 
 def test_publishing_again_replaces_the_rows_of_that_snapshot_only(lake, data_dir):
@@ -103,7 +103,7 @@ def test_a_snapshot_that_lacks_a_table_is_refused_and_the_database_stays(lake, d
 def test_a_failure_halfway_leaves_the_database_and_the_next_publication_whole(lake, data_dir, monkeypatch):
     make(lake, D1, segments=[segment("A")])
     with monkeypatch.context() as patched:
-        patched.setattr(publish, "_remember", lambda *_: 1 / 0)
+        patched.setattr(published, "_remember", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make(lake, D1, segments=[segment("half")])
     assert ask(data_dir, NAMES) == [(D1, "A")]
@@ -178,12 +178,12 @@ def test_order_lines_of_a_folder_that_was_moved_or_copied_are_its_own(how, refus
     if how == "copied":
         make(lake, D1, transactions=[line("changed")])
     with (
-        duckdb.connect(str(other / publish.DATABASE), read_only=True) as elsewhere,
+        duckdb.connect(str(other / published.DATABASE), read_only=True) as elsewhere,
         pytest.raises(duckdb.Error, match=refusal),
     ):
         elsewhere.sql(LINES).fetchall()
     assert ask(other, LINES) == [("original",)]
-    with duckdb.connect(str(other / publish.DATABASE), read_only=True) as elsewhere:
+    with duckdb.connect(str(other / published.DATABASE), read_only=True) as elsewhere:
         assert elsewhere.sql(LINES).fetchall() == [("original",)]
     if how == "copied":
         assert ask(data_dir, LINES) == [("changed",)]
@@ -194,7 +194,7 @@ def test_what_someone_wrote_into_a_copy_is_set_aside(lake, data_dir, tmp_path):
     make(lake, D1)
     other = tmp_path / "other"
     shutil.copytree(data_dir, other)
-    with duckdb.connect(str(other / publish.DATABASE)) as mine:
+    with duckdb.connect(str(other / published.DATABASE)) as mine:
         mine.execute("CREATE TABLE notes AS SELECT 1 AS note")
     ask(other, NAMES)
     (kept,) = other.glob("*.kept-*.duckdb")

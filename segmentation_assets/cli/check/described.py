@@ -8,7 +8,7 @@ from segmentation_assets.cli.check.counts import Counted, Place, by_size
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Files, Tables
 from segmentation_assets.sources import guessing, located, shared_orders
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.mapping import KINDS
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.yaml_text import shown
@@ -17,9 +17,9 @@ from segmentation_assets.vocabulary import counted
 LONGEST = 160  # characters of a record that are shown
 
 
-def described(kept: list[Kept]) -> Iterator[str]:
+def described(kept: list[IntakeRecord]) -> Iterator[str]:
     """The files of an entity: what was found in each, said once for those that are alike."""
-    alike: dict[str, list[Kept]] = {}
+    alike: dict[str, list[IntakeRecord]] = {}
     for file in kept:
         alike.setdefault(str((file.columns, file.mapped, file.date_formats, file.notes)), []).append(file)
     for group in alike.values():
@@ -39,7 +39,7 @@ def described(kept: list[Kept]) -> Iterator[str]:
             yield f"    dates read as {' or '.join(one.date_formats)}{doubts}"
 
 
-def _listed(one: Kept, columns: list[str]) -> str:
+def _listed(one: IntakeRecord, columns: list[str]) -> str:
     return shown(", ".join(f"{column} ({one.columns[column]})" for column in columns))
 
 

@@ -17,7 +17,7 @@ from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, Window, order_cells
 from segmentation_assets.sources.base import window_of, within
-from segmentation_assets.sources.kept import Kept, worth_a_look
+from segmentation_assets.sources.intake_record import IntakeRecord, worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import counted
 
@@ -41,7 +41,7 @@ class EntityLook:
     source: Source
     engine: Engine
     keys: list[str]
-    tables: dict[str, list[Kept]]
+    tables: dict[str, list[IntakeRecord]]
     raw: ir.Table | None = None
     judged: cleaning.Judged | None = None
     counted: Counted = field(default_factory=Counted)
@@ -73,7 +73,7 @@ class EntityLook:
         return cls(name, settings, source, engine, keys, tables, raw, judged, seen, ids, orders)
 
     @property
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[IntakeRecord]:
         """What was taken in, of all tables."""
         return [file for kept in self.tables.values() for file in kept]
 

@@ -12,7 +12,7 @@ from segmentation_assets.core.customers.volume import ALWAYS, LOST, Volume, judg
 from segmentation_assets.defs.checks.source import ColumnsRead
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.vocabulary import Verdict, counted
 
 NAMED = 3  # snapshots that are named of many
@@ -90,7 +90,7 @@ def customers_stop(
     return over, reasons
 
 
-def changed_kinds(entity: str, tables: dict[str, list[Kept]], used: dict[str, set[str]]) -> list[str]:
+def changed_kinds(entity: str, tables: dict[str, list[IntakeRecord]], used: dict[str, set[str]]) -> list[str]:
     """The problem that a mapped column can no longer be read as before, at which a run stops, as `columns_are_as_before` judges.
 
     Args:

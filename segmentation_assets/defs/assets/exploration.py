@@ -6,12 +6,11 @@ import dagster as dg
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core import pictures
 from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.pictures import features as feature_figures
-from segmentation_assets.core.pictures import orders
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
@@ -30,7 +29,7 @@ def feature_summary(
     """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
     known = declared(settings.features)
     summary = exploration.feature_summary(customer_features, known)
-    picture(context, settings, "outliers", lambda: feature_figures.outliers(summary, units(known, settings.exploration.unit_of_money)))
+    picture(context, settings, "outliers", lambda: pictures.features.outliers(summary, units(known, settings.exploration.money)))
     return summary
 
 
@@ -47,7 +46,7 @@ def feature_distributions(
             context,
             settings,
             f"distributions_{scale}",
-            partial(feature_figures.distributions, bins, feature_summary, units(known, settings.exploration.unit_of_money), scale, changed),
+            partial(pictures.features.distributions, bins, feature_summary, units(known, settings.exploration.money), scale, changed),
         )
     return bins
 
@@ -58,7 +57,7 @@ def feature_missingness(
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
     missing = exploration.feature_missingness(customer_features, declared(settings.features))
-    picture(context, settings, "missingness", lambda: feature_figures.missingness(missing))
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing))
     return missing
 
 
@@ -83,7 +82,7 @@ def feature_correlations(
     none = "No two features say the same." if measured else "Not measured: too few active customers have two features that vary."
     said = "\n".join(f"- {sentence}" for sentence in named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    picture(context, settings, "correlations", lambda: feature_figures.correlations(pairs))
+    picture(context, settings, "correlations", lambda: pictures.features.correlations(pairs))
     return pairs
 
 
@@ -93,7 +92,12 @@ def order_seasonality(
 ) -> pd.DataFrame:
     """Orders and revenue by month, weekday and hour, in every window so far."""
     slots = to_frame(order_patterns.order_seasonality(customer_orders, previous, Calendar.of(settings.snapshots)))
-    picture(context, settings, "seasonality", lambda: orders.seasonality(slots, snapshot_date(context), settings.exploration.unit_of_money))
+    picture(
+        context,
+        settings,
+        "seasonality",
+        lambda: pictures.orders.seasonality(slots, snapshot_date(context), settings.exploration.money),
+    )
     return slots
 
 
@@ -109,7 +113,12 @@ def cohort_retention(
     cohorts = to_frame(
         order_patterns.cohort_retention(customers, customer_activity, previous, Calendar.of(settings.snapshots), snapshot_date(context))
     )
-    picture(context, settings, "cohorts", lambda: orders.cohorts(cohorts, settings.snapshots.cadence, settings.exploration.unit_of_money))
+    picture(
+        context,
+        settings,
+        "cohorts",
+        lambda: pictures.orders.cohorts(cohorts, settings.snapshots.cadence, settings.exploration.money),
+    )
     return cohorts
 
 
@@ -125,7 +134,7 @@ def revenue_concentration(
             {"gini": gini, "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
             output_name=OUTPUT,
         )
-    picture(context, settings, "revenue_concentration", lambda: orders.concentration(curve, gini, settings.exploration.unit_of_money))
+    picture(context, settings, "revenue_concentration", lambda: pictures.orders.concentration(curve, gini, settings.exploration.money))
     return curve
 
 
@@ -137,7 +146,7 @@ def category_mix(
     mix = to_frame(
         order_patterns.category_mix(customer_category_activity, Lookback.of(snapshot_date(context), settings.snapshots, settings.features))
     )
-    picture(context, settings, "categories", lambda: orders.categories(mix))
+    picture(context, settings, "categories", lambda: pictures.orders.categories(mix))
     return mix
 
 
@@ -147,5 +156,5 @@ def attribute_spend(
 ) -> pd.DataFrame:
     """What each attribute says of spend."""
     levels = exploration.attribute_spend(customer_features, declared(settings.features))
-    picture(context, settings, "attributes", lambda: orders.attributes(levels, settings.exploration.unit_of_money))
+    picture(context, settings, "attributes", lambda: pictures.orders.attributes(levels, settings.exploration.money))
     return levels

@@ -139,15 +139,15 @@ def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> Non
 def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision) -> None:
     about, clusters = decided.model.provenance, decided.model.clusters
     shown = {
-        "model version": about.model_version, "decision": about.decision, "reason": about.reason, "algorithm": about.algorithm,
-        "k": about.k, "tier": about.tier, "tier reason": about.tier_reason,
+        "model version": about.model_version, "decision": str(about.decision), "reason": about.reason, "algorithm": about.algorithm,
+        "k": about.k, "tier": str(about.tier), "tier reason": about.tier_reason,
         **({"refused challenger": decided.refused.reason} if decided.refused else {}),
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
     if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
         names, of_features = (
             [s.name for s in decided.model.segments],
-            units(declared(settings.features), settings.exploration.unit_of_money),
+            units(declared(settings.features), settings.exploration.money),
         )
         draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
         picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)

@@ -5,8 +5,8 @@ import datetime as dt
 import dagster as dg
 import pandas as pd
 
+from segmentation_assets.core import pictures
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.pictures import movement as movement_figures
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
@@ -70,7 +70,7 @@ def segment_transitions(
     if len(before):
         dates = {"from_date": previous_date(customer_segments, snapshot_date(context)), "to_date": snapshot_date(context)}
         picture(
-            context, settings, "flow", lambda: movement_figures.flow(moved.assign(**dates), _names(customer_segments), _best_first(now))
+            context, settings, "flow", lambda: pictures.movement.flow(moved.assign(**dates), _names(customer_segments), _best_first(now))
         )
     return moved
 
@@ -93,7 +93,7 @@ def segment_bridge(
         context,
         settings,
         "bridge",
-        lambda: movement_figures.bridge_waterfalls(causes, names, _best_first(now), settings.exploration.unit_of_money),
+        lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(now), settings.exploration.money),
     )
     return causes
 

@@ -23,7 +23,7 @@ from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources import Source
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.guessing import combined_types
-from segmentation_assets.sources.kept import Kept
+from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.store import freshness, provenance
 from segmentation_assets.store.freshness import Cause
@@ -157,7 +157,7 @@ class ColumnsRead:
     measured: bool
 
     @classmethod
-    def compared(cls, tables: Mapping[str, list[Kept]], used: Collection[str], before: dict[str, dict[str, str]]) -> "ColumnsRead":
+    def compared(cls, tables: Mapping[str, list[IntakeRecord]], used: Collection[str], before: dict[str, dict[str, str]]) -> "ColumnsRead":
         """Compare, table by table.
 
         Args:

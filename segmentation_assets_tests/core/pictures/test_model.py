@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import LogNorm, to_hex
 
+from segmentation_assets.core import pictures
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.clustering.algorithm import canonical_order, fit_kmeans
 from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.ward import Ward
-from segmentation_assets.core.pictures import model as model_figures
 from segmentation_assets.settings.model import ModelSettings
 
 NAMES = ["small spenders", "big spenders"]
@@ -45,7 +45,7 @@ def title(figure):
 
 
 def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_the_chosen():
-    figure = model_figures.indices_over_k(CANDIDATES, ModelSettings())
+    figure = pictures.model.indices_over_k(CANDIDATES, ModelSettings())
     silhouette = figure.axes[0]
     lines = {line.get_label(): line for line in silhouette.lines}
     assert set(lines) == {"k-means", "Ward", "taken"}
@@ -56,36 +56,36 @@ def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_th
 
 
 def test_what_counts_as_distinct_is_what_the_settings_say():
-    figure = model_figures.indices_over_k(CANDIDATES, ModelSettings(valley_level=0.015))
+    figure = pictures.model.indices_over_k(CANDIDATES, ModelSettings(valley_level=0.015))
     assert title(figure).endswith("1 of 3 clusterings has a valley between all segments")
     assert figure.axes[-1].lines[-1].get_ydata()[0] == 0.015
 
 
 def test_where_nothing_was_taken_the_title_says_what_was_found():
-    figure = model_figures.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], ModelSettings())
+    figure = pictures.model.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], ModelSettings())
     assert title(figure) == "None of 1 clustering has a valley between all segments"
 
 
 def test_silhouettes_are_sorted_within_their_segment(model):
     _, points, labels = model
-    figure = model_figures.silhouette_plot(points, labels, NAMES, COLOURS, seed=0)
+    figure = pictures.model.silhouette_plot(points, labels, NAMES, COLOURS, seed=0)
     (axis,) = figure.axes
     assert [tick.get_text() for tick in axis.get_yticklabels()] == NAMES
     assert len(axis.collections) == 2
     assert title(figure) == "0% of customers lie nearer to another segment than to their own"
     swapped = np.where(np.arange(len(labels)) < 6, 1 - labels, labels)
-    assert title(model_figures.silhouette_plot(points, swapped, NAMES, COLOURS, seed=0)).startswith("5% of customers lie nearer")
+    assert title(pictures.model.silhouette_plot(points, swapped, NAMES, COLOURS, seed=0)).startswith("5% of customers lie nearer")
 
 
 def test_of_one_segment_there_is_no_silhouette(model):
     _, points, _ = model
-    figure = model_figures.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], COLOURS, seed=0)
+    figure = pictures.model.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], COLOURS, seed=0)
     assert figure.axes == []
     assert "No silhouette" in figure.texts[1].get_text()
 
 
 def test_stability_bars_are_the_jaccards_over_hennigs_bands():
-    figure = model_figures.stability_per_cluster(CANDIDATES[0], NAMES, COLOURS)
+    figure = pictures.model.stability_per_cluster(CANDIDATES[0], NAMES, COLOURS)
     (axis,) = figure.axes
     assert title(figure) == "1 of 2 segments is found again when customers are drawn anew"
     assert {"dissolved", "doubtful", "valid", "highly stable", "0.90", "0.70"} == set(texts(axis))
@@ -94,26 +94,26 @@ def test_stability_bars_are_the_jaccards_over_hennigs_bands():
 
 @pytest.mark.parametrize(("jaccard", "said"), [((0.8, 0.9), "All 2 segments are"), ((0.1, 0.2), "None of 2 segments is")])
 def test_the_title_counts_the_segments_that_are_found_again(jaccard, said):
-    figure = model_figures.stability_per_cluster(replace(CANDIDATES[0], jaccard=jaccard), NAMES, COLOURS)
+    figure = pictures.model.stability_per_cluster(replace(CANDIDATES[0], jaccard=jaccard), NAMES, COLOURS)
     assert title(figure).startswith(said)
 
 
 def test_the_map_shows_segments_noise_and_density(model):
     _, points, labels = model
     noisy = np.where(np.arange(len(labels)) % 10 == 0, -1, labels)
-    figure = model_figures.pca_map(points, noisy, NAMES, COLOURS, seed=0)
+    figure = pictures.model.pca_map(points, noisy, NAMES, COLOURS, seed=0)
     segments, density, _scale = figure.axes
     assert [to_hex(dots.get_facecolor()[0]) for dots in segments.collections[:2]] == COLOURS
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [*NAMES, "noise"]
     assert title(figure) == "Two directions hold 100% of how customers differ"
     assert density.collections[0].get_array().sum() == len(points)
     assert isinstance(density.collections[0].norm, LogNorm)
-    assert title(model_figures.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction holds")
+    assert title(pictures.model.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction holds")
 
 
 def test_the_dendrogram_is_cut_into_k_branches():
     points = canonical_order(np.random.default_rng(0).normal(size=(60, 2)))
-    figure = model_figures.dendrogram(Ward().tree(points, seed=0), 3)
+    figure = pictures.model.dendrogram(Ward().tree(points, seed=0), 3)
     (axis,) = figure.axes
     (cut,) = [line.get_ydata()[0] for line in axis.lines]
     merges = Ward().tree(points, seed=0).linkage[:, 2]
@@ -124,13 +124,13 @@ def test_the_dendrogram_is_cut_into_k_branches():
 def test_the_k_distance_curve_marks_its_eps():
     distances = k_distances(np.random.default_rng(0).normal(size=(200, 2)), 5)
     eps = elbow(distances)
-    figure = model_figures.k_distance_curve(distances, 5, eps)
+    figure = pictures.model.k_distance_curve(distances, 5, eps)
     assert figure.axes[0].lines[1].get_ydata()[0] == eps
     assert title(figure) == f"With a radius of {eps:.3g}, DBSCAN would call {(distances <= eps).mean():.0%} of customers core"
 
 
 def test_centres_are_written_in_customer_units_and_coloured_in_spreads(model):
-    figure = model_figures.centroid_heatmap(model[0], NAMES, UNITS)
+    figure = pictures.model.centroid_heatmap(model[0], NAMES, UNITS)
     axis = figure.axes[0]
     assert texts(axis) == ["10", "2", "1k", "2"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["spend\nUSD", "orders\norders"]
@@ -141,4 +141,4 @@ def test_centres_are_written_in_customer_units_and_coloured_in_spreads(model):
 def test_a_model_of_categories_alone_has_no_centre_to_colour():
     frame = pd.DataFrame({"region": ["a", "b"] * 20})
     with pytest.raises(ValueError, match="use segment profiles"):
-        model_figures.centroid_heatmap(fit_kmeans(frame, 2, seed=0), NAMES, UNITS)
+        pictures.model.centroid_heatmap(fit_kmeans(frame, 2, seed=0), NAMES, UNITS)

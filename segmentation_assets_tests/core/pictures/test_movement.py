@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from segmentation_assets.core.pictures import movement as movement_figures
+from segmentation_assets.core import pictures
 from segmentation_assets.core.pictures import style
 from segmentation_assets.core.segments import movement
 
@@ -44,27 +44,27 @@ def overlaps(figure):
 
 def test_blocks_have_names_and_customers_and_the_share_that_moved_is_above():
     rows = layer((1, 1, 60, 0), (1, 2, 20, 15), (2, 2, 20, 0), (2, None, 5, 0), (None, 2, 7, 0))
-    axis = movement_figures.flow(rows, NAMES, [1, 2]).axes[0]
+    axis = pictures.movement.flow(rows, NAMES, [1, 2]).axes[0]
     assert {"Champions  80", "Champions  60", "Regulars  25", "Regulars  47", "(new)  7", "(left)  5"} <= set(texts(axis))
     assert {"1 Mar 2024", "1 Apr 2024", "105 customers", "107 customers", "20.0% moved", "15.0% by the model", "20"} <= set(texts(axis))
 
 
 def test_the_title_says_how_many_moved_at_last_and_which_way_the_largest_group_went():
     rows = pd.concat([layer((1, 1, 60, 0)), layer((1, 1, 50, 0), (1, 2, 7, 0), (1, 3, 3, 0), (None, 1, 90, 0), start=APRIL, end=MAY)])
-    title = movement_figures.flow(rows, NAMES).texts[0].get_text()
+    title = pictures.movement.flow(rows, NAMES).texts[0].get_text()
     assert title == "17% of customers moved; the largest group went from Champions to Regulars (7)"
-    assert movement_figures.flow(layer((1, 1, 60, 0)), NAMES).texts[0].get_text() == "Where customers went"
+    assert pictures.movement.flow(layer((1, 1, 60, 0)), NAMES).texts[0].get_text() == "Where customers went"
 
 
 def test_a_small_flow_is_drawn_and_has_no_number():
     rows = layer((1, 1, 996, 0), (1, 2, 4, 0))
-    axis = movement_figures.flow(rows, NAMES).axes[0]
+    axis = pictures.movement.flow(rows, NAMES).axes[0]
     assert sum(patch.get_alpha() is not None for patch in axis.patches) == 2
     assert "4" not in texts(axis)
 
 
 def test_who_stayed_is_pale_and_all_have_the_colour_of_where_they_come_from():
-    axis = movement_figures.flow(layer((1, 1, 60, 0), (1, 2, 20, 0)), NAMES).axes[0]
+    axis = pictures.movement.flow(layer((1, 1, 60, 0), (1, 2, 20, 0)), NAMES).axes[0]
     stayed, moved = (patch for patch in axis.patches if patch.get_alpha() is not None)
     assert stayed.get_alpha() < moved.get_alpha()
     assert to_hex(stayed.get_facecolor()) == to_hex(moved.get_facecolor()) == style.BLUE.lower()
@@ -74,19 +74,19 @@ def test_a_middle_snapshot_shows_its_customers_and_who_is_new_and_left():
     rows = pd.concat([
         layer((1, 1, 60, 0), (1, None, 3, 0)), layer((1, 1, 50, 0), (1, 2, 10, 0), (None, 1, 4, 0), start=APRIL, end=MAY)
     ])  # fmt: skip
-    axis = movement_figures.flow(rows, NAMES).axes[0]
+    axis = pictures.movement.flow(rows, NAMES).axes[0]
     assert {"Champions  63", "60", "(left) 3", "(new) 4", "Champions  54", "0.0% moved", "16.7% moved"} <= set(texts(axis))
 
 
 def test_blocks_stand_in_the_order_given_then_by_id_then_by_rule():
     rows = layer(*((i, i, 10, 0) for i in (-1, 1, 2, 3)), (None, 1, 2, 0))
-    axis = movement_figures.flow(rows, NAMES, [3]).axes[0]
+    axis = pictures.movement.flow(rows, NAMES, [3]).axes[0]
     names = [text.get_text().rsplit("  ")[0] for text in sorted(axis.texts, key=lambda t: t.get_position()[1]) if text.get_ha() == "right"]
     assert names == ["Dormant", "Champions", "Regulars", "Lapsed", "(new)"]
 
 
 def test_segments_of_one_picture_have_colours_of_their_own():
-    colours = movement_figures._colours([1, 2, 11, 12, -1])
+    colours = pictures.movement._colours([1, 2, 11, 12, -1])
     assert (colours[1], colours[2]) == style.SEGMENT_COLOURS[:2]
     assert len({colours[i] for i in (1, 2, 11, 12, -1)}) == 5
 
@@ -95,18 +95,18 @@ def test_segments_of_one_picture_have_colours_of_their_own():
 def test_no_text_lies_on_another(snapshots):
     dates = pd.date_range("2024-01-01", periods=snapshots, freq="MS")
     rows = pd.concat([layer(*many(seed=i), start=a, end=b) for i, (a, b) in enumerate(pairwise(dates))])
-    assert overlaps(movement_figures.flow(rows, NAMES | {7: "Wholesale"})) == []
+    assert overlaps(pictures.movement.flow(rows, NAMES | {7: "Wholesale"})) == []
 
 
 def test_at_the_first_snapshot_all_are_new():
-    axis = movement_figures.flow(layer((None, 1, 60, 0), (None, 2, 20, 0)), NAMES).axes[0]
+    axis = pictures.movement.flow(layer((None, 1, 60, 0), (None, 2, 20, 0)), NAMES).axes[0]
     assert "(new)  80" in texts(axis)
     assert not any("moved" in text for text in texts(axis))
 
 
 def waterfall(before, after):
     columns = ["customer_id", "segment_id", "revenue"]
-    return movement_figures.bridge_waterfalls(
+    return pictures.movement.bridge_waterfalls(
         movement.bridge(pd.DataFrame(before, columns=columns), pd.DataFrame(after, columns=columns)), NAMES, [2, 1]
     )
 
@@ -152,9 +152,9 @@ def test_a_segment_in_which_nothing_changed_is_drawn(revenue):
 
 def test_without_rows_the_picture_says_so():
     assert "Nothing to show" in waterfall([], []).texts[1].get_text()
-    assert "Nothing to show" in movement_figures.flow(layer(), NAMES).texts[1].get_text()
+    assert "Nothing to show" in pictures.movement.flow(layer(), NAMES).texts[1].get_text()
 
 
 def test_the_same_numbers_give_the_same_picture():
     rows = layer((1, 1, 60, 0), (1, 2, 20, 0))
-    assert style.png(movement_figures.flow(rows, NAMES)) == style.png(movement_figures.flow(rows.iloc[::-1], NAMES))
+    assert style.png(pictures.movement.flow(rows, NAMES)) == style.png(pictures.movement.flow(rows.iloc[::-1], NAMES))

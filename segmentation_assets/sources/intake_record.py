@@ -29,7 +29,7 @@ FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of
 
 
 @dataclass(frozen=True)
-class Kept:
+class IntakeRecord:
     """A source file as it was taken in: where its rows are, and what was found in it."""
 
     rows_file: str
@@ -67,7 +67,7 @@ def _never_true(column: Any) -> bool:
     return facts is not None and facts.has_min_max and facts.max is False
 
 
-def worth_a_look(kept: Sequence[Kept]) -> list[str]:
+def worth_a_look(kept: Sequence[IntakeRecord]) -> list[str]:
     """What a person should look at in the files of an entity, a line for each."""
     total = sum(file.rows for file in kept)
     rows = {name: n for name in FLAGS if (n := sum(file.flagged.get(name, 0) for file in kept))}
@@ -77,7 +77,7 @@ def worth_a_look(kept: Sequence[Kept]) -> list[str]:
     return [*dict.fromkeys(doubt for file in kept for doubt in file.doubts), *flagged]
 
 
-def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:
+def scanned(engine: Engine, kept: Sequence[IntakeRecord]) -> ir.Table:
     """The rows of some files, each with its source and its row number, which follow from where it is kept."""
     sources = pa.table({FILE: [file.rows_file for file in kept], "source_file": [file.source for file in kept]})
     rows = numbered(engine.scan([Path(file.rows_file) for file in kept], hive_partitioning=False, **{FILE: True, PLACE: True}))
@@ -85,5 +85,5 @@ def scanned(engine: Engine, kept: Sequence[Kept]) -> ir.Table:
 
 
 def numbered(rows: ir.Table) -> ir.Table:
-    """Kept rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
+    """IntakeRecord rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
     return rows.mutate(row_number=ibis.coalesce(rows.row_number, rows[PLACE] + 1)).drop(PLACE)
