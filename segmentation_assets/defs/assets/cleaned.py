@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from segmentation_assets.core.customers import cleaning, orders
 from segmentation_assets.core.customers.calendar import Lookback
@@ -91,12 +92,8 @@ def rejected_rows(
     )
     reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
     if reasons:
-        lines = [
-            "| source | reason | rows |",
-            "|---|---|---:|",
-            *(f"| {row['source']} | {row['reason']} | {row['rows']:,} |" for row in reasons),
-        ]
-        context.add_output_metadata({"reasons": dg.MetadataValue.md("\n".join(lines))}, output_name=OUTPUT)
+        table = pd.DataFrame(reasons).to_markdown(index=False, intfmt=",")
+        context.add_output_metadata({"reasons": dg.MetadataValue.md(table)}, output_name=OUTPUT)
     return rejected
 
 
