@@ -37,15 +37,9 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.snapshots import Snapshots, following
 from segmentation_assets.store.lake import Lake, conformed
-from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS
 from segmentation_assets.tables.contract import Contract
-from segmentation_assets.tables.features import (
-    CUSTOMER_ACTIVITY,
-    CUSTOMER_CATEGORY_ACTIVITY,
-    CUSTOMER_EVENT_ACTIVITY,
-    CUSTOMER_ORDERS,
-    ORDER_RETURNS,
-)
+from segmentation_assets.tables.features import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY
 from segmentation_assets.tables.raw import RAW_CUSTOMERS
 
 LINES_PER_CUSTOMER, WINDOWS, LOOKBACK = 20, 24, 12

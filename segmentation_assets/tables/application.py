@@ -2,8 +2,6 @@
 
 from segmentation_assets.tables.contract import MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
 
-# --- interpretation and application
-
 SEGMENTS = Contract(
     "segments", "segment at the snapshot",
     (

@@ -1,9 +1,19 @@
-"""Rows fit for use, and those set aside with the reason."""
+"""Rows fit for use, those set aside with the reason, and the orders that clean lines make."""
 
+from segmentation_assets.core.customers.orders import LARGEST_SUM
 from segmentation_assets.tables.contract import CUSTOMER_ID, Column, Contract, required
 from segmentation_assets.tables.raw import ORIGIN
 
-# --- cleaned
+TOO_LARGE = (
+    "amounts this large are exact no more: lower cleaning.largest_amount, give amounts in thousands, or leave out an id that "
+    "stands for many customers by mapping it away, such as customer_id: NULLIF(customer_id, 'that id')"
+)
+
+
+def money(name: str, description: str, minimum: float | None = -LARGEST_SUM, nullable: bool = False) -> Column:
+    """A sum of amounts or units of one customer, exact within its bounds."""
+    return Column(name, "decimal(18, 4)", description, nullable, minimum, LARGEST_SUM, remedy=TOO_LARGE)
+
 
 CUSTOMERS = Contract(
     "customers", "customer known at the snapshot: on record, or seen in an order or an event",
@@ -63,4 +73,37 @@ REJECTED_ROWS = Contract(
         required("record", "string", "The original record, as JSON."),
     ),
     key=("source", "source_file", "row_number"),
+)  # fmt: skip
+CUSTOMER_ORDERS = Contract(
+    "customer_orders", "customer, day and order id of the window, in which they ordered or returned something",
+    (
+        CUSTOMER_ID,
+        required("order_id", "string", "The order; customer and day where the source has none."),
+        required("order_day", "date", "Day of the order."),
+        Column("ordered_at", "timestamp(6)", "Time of the order; empty where it is no order: returns only, or free where those do not count."),
+        Column("returned_at", "timestamp(6)", "First time at which a line took goods back."),
+        required("lines", "int64", "Order lines.", minimum=1),
+        required("bought_lines", "int64", "Order lines that are not returns.", minimum=0),
+        money("spend", "Sum of amounts, returns netted."),
+        money("purchases", "Sum of the amounts of lines bought, returns not netted.", 0.0),
+        money("units", "Units bought; empty where no quantity is known.", 0.0, nullable=True),
+        money("discount", "Price reductions on lines bought, other than by coupon.", 0.0),
+        money("coupon_discount", "Price reductions by coupon on lines bought.", 0.0),
+    ),
+    key=("customer_id", "order_day", "order_id"), bulky=True,
+    lineage={"spend": ("transactions.amount",), "units": ("transactions.quantity",)},
+)  # fmt: skip
+ORDER_RETURNS = Contract(
+    "order_returns", "order of which something was taken back in the window",
+    (
+        CUSTOMER_ID,
+        required("order_id", "string", "The order."),
+        required("order_day", "date", "Day of the order."),
+        money("purchases", "What it was worth when it was placed.", 0.0),
+        money("taken_back", "What was taken back of it in the window.", 0.0),
+        money("taken_back_before", "What had been taken back of it before.", 0.0),
+        required("undone", "boolean", "Whether all of its worth is taken back by now: it counts neither for frequency nor for recency."),
+    ),
+    key=("customer_id", "order_day", "order_id"),
+    lineage={"taken_back": ("transactions.amount", "transactions.returned_order_id"), "purchases": ("customer_orders.purchases",)},
 )  # fmt: skip

@@ -3,8 +3,6 @@
 from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
 from segmentation_assets.vocabulary import Status
 
-# --- exploration
-
 FEATURE_SUMMARY = Contract(
     "feature_summary", "numeric feature: location, spread, shape, missing values and outliers over active customers",
     (

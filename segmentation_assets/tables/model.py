@@ -3,8 +3,6 @@
 from segmentation_assets.tables.contract import MODEL_VERSION, SHARE, Column, Contract, required
 from segmentation_assets.vocabulary import Decision, DriftKind, Tier
 
-# --- model
-
 MODEL_CANDIDATES = Contract(
     "model_candidates", "clustering that was tried on the snapshot",
     (

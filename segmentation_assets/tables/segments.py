@@ -4,8 +4,6 @@ from segmentation_assets.core.segments.movement import COMPONENTS
 from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
 from segmentation_assets.vocabulary import SegmentChange
 
-# --- segments
-
 CUSTOMER_SEGMENTS = Contract(
     "customer_segments", "customer known at the snapshot",
     (

@@ -20,15 +20,9 @@ from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.snapshots import Snapshots, following
 from segmentation_assets.store.lake import conformed
-from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, TRANSACTIONS
 from segmentation_assets.tables.contract import Contract
-from segmentation_assets.tables.features import (
-    CUSTOMER_ACTIVITY,
-    CUSTOMER_CATEGORY_ACTIVITY,
-    CUSTOMER_EVENT_ACTIVITY,
-    CUSTOMER_ORDERS,
-    ORDER_RETURNS,
-)
+from segmentation_assets.tables.features import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY
 
 ROLES = Features(event_types=("campaign_received", "coupon_redeemed"))
 MONTHLY = Snapshots(first=dt.date(2017, 4, 1), cadence="monthly")

@@ -18,15 +18,9 @@ from segmentation_assets.core.customers import activity, cleaning, features, ord
 from segmentation_assets.core.customers.calendar import Calendar
 from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets.store.lake import conformed
-from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, TRANSACTIONS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, TRANSACTIONS
 from segmentation_assets.tables.contract import Contract
-from segmentation_assets.tables.features import (
-    CUSTOMER_ACTIVITY,
-    CUSTOMER_CATEGORY_ACTIVITY,
-    CUSTOMER_EVENT_ACTIVITY,
-    CUSTOMER_ORDERS,
-    ORDER_RETURNS,
-)
+from segmentation_assets.tables.features import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY
 from segmentation_assets_tests.core.history import MONTHLY, ROLES, arrow, lookback
 
 Rows = list[dict[str, Any]]

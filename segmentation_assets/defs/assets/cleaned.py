@@ -1,4 +1,4 @@
-"""Clean: rows that are fit for use, and the others set aside with a reason."""
+"""Clean: rows that are fit for use, the others set aside with a reason, and what clean lines say of orders and customers."""
 
 import datetime as dt
 
@@ -9,11 +9,11 @@ import pandas as pd
 
 from segmentation_assets.core.customers import cleaning, orders
 from segmentation_assets.core.customers.calendar import Lookback
-from segmentation_assets.defs.partitions import LOOKBACK_AND_BEFORE, PREVIOUS, Input
+from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, LOOKBACK_BEFORE, PREVIOUS, Input
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake
-from segmentation_assets.tables.cleaned import CUSTOMERS, EVENTS, REJECTED_ROWS, TRANSACTIONS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, REJECTED_ROWS, TRANSACTIONS
 
 GROUP = "clean"
 
@@ -36,6 +36,25 @@ def events(
     judged = cleaning.judged_events(raw_events, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
     return judged.kept()
+
+
+@table(CUSTOMER_ORDERS, group=GROUP)
+def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
+    """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
+    return orders.customer_orders(transactions, settings.cleaning.free_orders == "count")
+
+
+@table(
+    ORDER_RETURNS,
+    group=GROUP,
+    ins={
+        "customer_orders": Input(LOOKBACK),
+        "earlier": Input(LOOKBACK_BEFORE, "order_returns"),
+    },
+)
+def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
+    """What the window's returns take back of which order, of those placed within the lookback; and whether anything is left of it."""
+    return orders.order_returns(transactions, customer_orders, earlier)
 
 
 @table(

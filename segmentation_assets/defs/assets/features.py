@@ -3,9 +3,9 @@
 import dagster as dg
 import ibis.expr.types as ir
 
-from segmentation_assets.core.customers import activity, features, orders
+from segmentation_assets.core.customers import activity, features
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
-from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_BEFORE, PREVIOUS, Input
+from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.features import (
@@ -13,30 +13,9 @@ from segmentation_assets.tables.features import (
     CUSTOMER_CATEGORY_ACTIVITY,
     CUSTOMER_EVENT_ACTIVITY,
     CUSTOMER_FEATURES,
-    CUSTOMER_ORDERS,
-    ORDER_RETURNS,
 )
 
 GROUP = "features"
-
-
-@table(CUSTOMER_ORDERS, group=GROUP)
-def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
-    """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
-    return orders.customer_orders(transactions, settings.cleaning.free_orders == "count")
-
-
-@table(
-    ORDER_RETURNS,
-    group=GROUP,
-    ins={
-        "customer_orders": Input(LOOKBACK),
-        "earlier": Input(LOOKBACK_BEFORE, "order_returns"),
-    },
-)
-def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
-    """What the window's returns take back of which order, of those placed within the lookback; and whether anything is left of it."""
-    return orders.order_returns(transactions, customer_orders, earlier)
 
 
 @table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": Input(PREVIOUS, "customers")})

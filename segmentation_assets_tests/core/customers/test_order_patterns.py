@@ -11,10 +11,10 @@ import pyarrow as pa
 from segmentation_assets.core.customers import activity, order_patterns, orders
 from segmentation_assets.core.customers.calendar import Calendar
 from segmentation_assets.store.lake import conformed, to_frame
-from segmentation_assets.tables.cleaned import CUSTOMERS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.exploration import COHORT_RETENTION, ORDER_SEASONALITY
-from segmentation_assets.tables.features import CUSTOMER_ACTIVITY, CUSTOMER_ORDERS
+from segmentation_assets.tables.features import CUSTOMER_ACTIVITY
 from segmentation_assets_tests.core.history import History, events, line, lookback, transactions
 
 MONTHS = Calendar("monthly", dt.date(2017, 4, 1))

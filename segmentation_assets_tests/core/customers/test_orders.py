@@ -14,8 +14,7 @@ from hypothesis import given
 from segmentation_assets.core.customers import activity, feature_catalog, orders
 from segmentation_assets.store.lake import conformed
 from segmentation_assets.tables.audit import violations
-from segmentation_assets.tables.cleaned import CUSTOMERS
-from segmentation_assets.tables.features import CUSTOMER_ORDERS, ORDER_RETURNS
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, ORDER_RETURNS
 from segmentation_assets_tests.core.history import MONTHLY, arrow, back, in_memory, line, transactions
 from segmentation_assets_tests.core.stepwise import CONNECTION, features_of
 
