@@ -5,9 +5,7 @@ Belongs here: the order of runs and their outcome. What a person sees of it is i
 
 import logging
 import multiprocessing
-import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +14,6 @@ from dataclasses import dataclass
 import dagster as dg
 
 from segmentation_assets.definitions import build
-from segmentation_assets.defs.instance import PROCESS
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import freshness, published
@@ -124,7 +121,6 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
             instance=instance,
             raise_on_error=False,
             run_config={"loggers": {"progress": {}}},
-            tags={PROCESS: f"{socket.gethostname()} {os.getpid()}"},
         )
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
