@@ -6,14 +6,20 @@ Belongs here: the order of runs and their outcome. What a person sees of it is i
 import logging
 import multiprocessing
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 
+from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
+from segmentation_assets.cli.terminal import Stopped
 from segmentation_assets.definitions import build
+from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import freshness, published
@@ -88,24 +94,48 @@ def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, p
 
     Raises:
         RunError: a snapshot could not be made; those before it are published.
+        Stopped: a person stopped it.
     """
+    before, remaining = published.stamp(settings.data_dir), list(planned.run)
+    try:
+        with stopped_by_signals():
+            for outcome in _carried_out(settings, planned, instance, progress):
+                before = published.stamp(settings.data_dir)
+                remaining.remove(outcome.key)
+                yield outcome
+    except KeyboardInterrupt as error:
+        raise Stopped(_stopped(remaining[0], before != published.stamp(settings.data_dir))) from error
+
+
+def _stopped(key: str, done: bool) -> str:
+    outcome = f"{key} was published just before" if done else f"{key} was not published; the database is as it was"
+    return f"Stopped by you. {outcome}. Go on with: segmentation {shlex.join(sys.argv[1:])}"
+
+
+def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
+    def made(job: str, key: str) -> Outcome:
+        return interruptible(partial(run_partition, settings, job, key, instance, progress), instance)
+
     if len(planned.features + planned.run) == 1:
-        yield run_partition(settings, "snapshot", planned.run[0], instance, progress)
+        yield made("snapshot", planned.run[0])
         return
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as ahead:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin_as_other) as ahead:
         try:
             halves = {key: ahead.submit(_features, settings, key) for key in planned.features + planned.run}
             for key in planned.run:
                 for earlier in [k for k in halves if k <= key]:
                     first = halves.pop(earlier).result()
-                second = run_partition(settings, "segment", key, instance, progress)
+                second = made("segment", key)
                 yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
+        except KeyboardInterrupt:
+            end_others(instance)
+            raise
         finally:
             ahead.shutdown(cancel_futures=True)
 
 
 def _features(settings: Settings, key: str) -> Outcome:
-    with dg.DagsterInstance.get() as instance:
+    with instance_of_command() as instance:
         return run_partition(settings, "features", key, instance, lambda *_: None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -26,6 +26,18 @@ from segmentation_assets.settings.loading import (
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)")
+
+
+STOPPED = 130  # exit code of what a person interrupted
+
+
+class Stopped(click.ClickException):
+    """A person stopped the command; the message says what was not done, and how to go on."""
+
+    exit_code = STOPPED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)
 
 
 class PlainCommand(click.Command):
@@ -104,6 +116,10 @@ def _plain_errors() -> Iterator[None]:
         yield
     except click.UsageError:
         raise
+    except Stopped:
+        raise
+    except KeyboardInterrupt:
+        raise Stopped("Stopped by you.") from None
     except click.ClickException as error:
         raise click.ClickException(commands(error.message)) from error
     except (click.exceptions.Exit, click.Abort):

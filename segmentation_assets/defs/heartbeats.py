@@ -31,7 +31,7 @@ SILENT = "Nothing was heard of it for {minutes} minutes: its process was killed,
 def beating(instance: dg.DagsterInstance, run_id: str, host: str = "") -> Iterator[None]:
     """Show that this process makes the run, for as long as the block goes on."""
     file, ended = _file(instance, run_id), threading.Event()
-    text = json.dumps({"host": host or socket.gethostname(), "pid": os.getpid()})
+    text = _text(host or socket.gethostname(), os.getpid())
 
     def beat() -> None:
         while not ended.wait(INTERVAL):
@@ -65,6 +65,13 @@ def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = 
         if found is None or found.is_finished:
             file.unlink(missing_ok=True)
     return closed
+
+
+def runs_of(instance: dg.DagsterInstance, process: int) -> list[dg.DagsterRun]:
+    """The runs that a process on this host makes."""
+    mine = _text(socket.gethostname(), process)
+    ids = [file.stem for file in _folder(instance).glob("*.json") if file.read_text(encoding="utf-8") == mine]
+    return list(instance.get_runs(dg.RunsFilter(run_ids=ids, statuses=MAY_BE_DEAD))) if ids else []
 
 
 def _death(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime, host: str) -> str | None:
@@ -103,7 +110,19 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:  # it is another person's
         return True
-    return True
+    return not _is_unburied(process)
+
+
+def _is_unburied(process: int) -> bool:
+    """Whether it has ended and only its number is kept, as in a container whose first process waits for no others."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except OSError:  # not Linux
+        return False
+
+
+def _text(host: str, process: int) -> str:
+    return json.dumps({"host": host, "pid": process})
 
 
 def _folder(instance: dg.DagsterInstance) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
@@ -45,6 +46,12 @@ def prepare_instance(settings: Settings) -> Path:
             instance.all_instigator_state()
             instance.get_asset_keys()
     return home
+
+
+def instance_of_command() -> dg.DagsterInstance:
+    """The prepared instance, for runs of the command line: what they print is not kept, for which each takes four further processes."""
+    nothing = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing}))
 
 
 def _configure(home: Path) -> None:

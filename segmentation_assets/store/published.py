@@ -144,6 +144,12 @@ def fingerprints(data_dir: Path) -> dict[str, str]:
     return {day.isoformat(): fingerprint for day, fingerprint in found}
 
 
+def stamp(data_dir: Path) -> str:
+    """Changes whenever a snapshot is published; empty before the first."""
+    file = data_dir / DATABASE
+    return _stamp(file) if file.exists() else ""
+
+
 def keys(data_dir: Path) -> list[str]:
     """Keys of the published snapshots, oldest first."""
     return sorted(fingerprints(data_dir))
