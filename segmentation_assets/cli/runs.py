@@ -72,6 +72,7 @@ def existing_keys(settings: Settings) -> list[str]:
 
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
+    published.require_calendar(settings.data_dir, settings.snapshots)
     with opened(settings.data_dir) as lake:
         found = [] if again else freshness.stale(settings, lake, wanted)
         have_features = set(lake.keys("customer_features"))

@@ -8,7 +8,7 @@ import dagster as dg
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
-from segmentation_assets.store import layout
+from segmentation_assets.store import layout, published
 from segmentation_assets.store.lake import Lake, opened
 
 
@@ -19,6 +19,7 @@ class LakeResource(dg.ConfigurableResource[Lake]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Lake]:
+        published.require_calendar(self.settings.data_dir, self.settings.snapshots)
         layout.prepare(self.settings.data_dir)
         with _shown_alive(context), opened(self.settings.data_dir) as lake:
             yield lake
