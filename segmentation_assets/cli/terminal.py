@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|
 
 
 STOPPED = 130  # exit code of what a person interrupted
+
+NOT_WRITTEN = re.compile(
+    r"(?P<full>No space left|disk is full|Disk quota exceeded)|Read-only file system|Permission denied|readonly database", re.IGNORECASE
+)  # as Linux, SQLite and DuckDB put it
 
 
 class Stopped(click.ClickException):
@@ -131,4 +136,16 @@ def _plain_errors() -> Iterator[None]:
             raise
         expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
         message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
-        raise click.ClickException(commands(message)) from error
+        raise click.ClickException(commands(_about_the_folder(str(error)) or message)) from error
+
+
+def _about_the_folder(problem: str) -> str:
+    """What to do where the data folder is full or cannot be written; empty where the problem is another."""
+    if not (found := NOT_WRITTEN.search(problem)):
+        return ""
+    folder = load_settings().data_dir
+    there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
+    room = f"{shutil.disk_usage(there).free / 1e6:,.0f} MB are free"
+    remedy = f"{room}; make room there" if found["full"] else f"{room}; let yourself write there, or set another data_dir"
+    published = "What was published before is as it was" if (folder / "segmentation.duckdb").exists() else "Nothing was published yet"
+    return f"{folder} could not be written: {remedy}. {published}. Then the same command again goes on.\n{problem}"

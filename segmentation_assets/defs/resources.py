@@ -1,10 +1,12 @@
 """What assets and checks are given beside their inputs: the lake, on an engine that is closed when the run ends, and the source."""
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import dagster as dg
 
+from segmentation_assets import atomic
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
@@ -20,6 +22,7 @@ class LakeResource(dg.ConfigurableResource[Lake]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Lake]:
         published.require_calendar(self.settings.data_dir, self.settings.snapshots)
+        atomic.sweep(self.settings.data_dir, time.time())
         layout.prepare(self.settings.data_dir)
         with _shown_alive(context), opened(self.settings.data_dir) as lake:
             yield lake
