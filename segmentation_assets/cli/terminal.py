@@ -32,8 +32,11 @@ NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|
 STOPPED = 130  # exit code of what a person interrupted
 
 NOT_WRITTEN = re.compile(
-    r"(?P<full>No space left|disk is full|Disk quota exceeded)|Read-only file system|Permission denied|readonly database", re.IGNORECASE
+    r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",
+    re.IGNORECASE,
 )  # as Linux, SQLite and DuckDB put it
+
+LITTLE_ROOM = 10_000_000  # bytes, with which SQLite fails in words of its own
 
 
 class Stopped(click.ClickException):
@@ -145,7 +148,7 @@ def _about_the_folder(problem: str) -> str:
         return ""
     folder = load_settings().data_dir
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
-    room = f"{shutil.disk_usage(there).free / 1e6:,.0f} MB are free"
-    remedy = f"{room}; make room there" if found["full"] else f"{room}; let yourself write there, or set another data_dir"
-    published = "What was published before is as it was" if (folder / "segmentation.duckdb").exists() else "Nothing was published yet"
-    return f"{folder} could not be written: {remedy}. {published}. Then the same command again goes on.\n{problem}"
+    room = shutil.disk_usage(there).free
+    remedy = "make room there" if found["full"] or room < LITTLE_ROOM else "let yourself write there, or set another data_dir"
+    before = "What was published before is as it was" if (folder / "segmentation.duckdb").exists() else "Nothing was published yet"
+    return f"{folder} could not be written: {room / 1e6:,.0f} MB are free; {remedy}. {before}. The same command goes on then.\n{problem}"
