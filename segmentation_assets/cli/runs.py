@@ -26,6 +26,7 @@ from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
+DAMAGED_PARTITION = re.compile(r'(?<=Failed to read file ")[^"]*/snapshot_date=[^"]*')  # as DuckDB puts it
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -156,7 +157,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
-        problem = "\n".join(blocking) if blocking else _root_cause(result)
+        problem = "\n".join(blocking) if blocking else with_remedy(_root_cause(result))
         raise RunError(
             f"Snapshot {key} was not published; the database is as it was.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."
@@ -177,6 +178,16 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
                 error = error.cause
             return f"{event.step_key}: {CLASS_PATH.sub('', error.message.strip())}"
     return "The run failed before its first step."
+
+
+def with_remedy(problem: str) -> str:
+    """The problem, with what to do where it is that a partition of the lake is damaged.
+
+    >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
+    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and what it held is made again: segmentation run --all'
+    """
+    found = DAMAGED_PARTITION.search(problem)
+    return f"{problem}\nRemove {found[0]}, and what it held is made again: segmentation run --all" if found else problem
 
 
 @contextmanager
