@@ -2,13 +2,24 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+UNFINISHED = ".unfinished"
+LEFT_AFTER = 600  # seconds without a write
 
 
 def beside(target: Path) -> Path:
     """A name for an unfinished file in the target's folder, which no other process uses."""
-    return target.with_name(f".{uuid.uuid4().hex}.unfinished")
+    return target.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
+
+
+def sweep(folder: Path, now: float) -> None:
+    """Remove unfinished files under the folder that those left who were killed: nobody has written to them for minutes."""
+    for file in folder.rglob(f".*{UNFINISHED}"):
+        with suppress(OSError):  # such as one that is gone by now
+            if now - file.stat().st_mtime > LEFT_AFTER:
+                file.unlink()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from segmentation_assets.defs.alerts import alert_sensors
 from segmentation_assets.defs.automation import (
     catch_up_sensor,
     features_job,
+    killed_runs_sensor,
     newest_snapshot_schedule,
     segment_job,
     snapshot_job,
@@ -31,7 +32,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
         asset_checks=declared.checks(checks, settings),
         jobs=[snapshot_job, features_job, segment_job],
         schedules=[newest_snapshot_schedule(settings)],
-        sensors=[catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
+        sensors=[killed_runs_sensor, catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
         resources={
             "settings": settings,
             "source": rows or SourceResource(settings=settings),

@@ -91,13 +91,11 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
 
 
 def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
-    import dagster as dg
-
     from segmentation_assets.cli import runs
-    from segmentation_assets.defs.instance import prepare_instance
+    from segmentation_assets.defs.instance import instance_of_command, prepare_instance
 
     prepare_instance(settings)
-    with dg.DagsterInstance.get() as instance, progress_bar(console) as bar:
+    with instance_of_command() as instance, progress_bar(console) as bar:
         task = bar.add_task("", total=None, step="starting")
         began, count = time.monotonic(), len(planned.run)
 

@@ -5,24 +5,28 @@ Belongs here: the order of runs and their outcome. What a person sees of it is i
 
 import logging
 import multiprocessing
-import os
 import re
-import socket
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 
+from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
+from segmentation_assets.cli.terminal import Stopped
 from segmentation_assets.definitions import build
-from segmentation_assets.defs.instance import PROCESS
+from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
+DAMAGED_PARTITION = re.compile(r'(?<=Failed to read file ")[^"]*/snapshot_date=[^"]*')  # as DuckDB puts it
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -69,6 +73,7 @@ def existing_keys(settings: Settings) -> list[str]:
 
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
+    published.require_calendar(settings.data_dir, settings.snapshots)
     with opened(settings.data_dir) as lake:
         found = [] if again else freshness.stale(settings, lake, wanted)
         have_features = set(lake.keys("customer_features"))
@@ -91,24 +96,48 @@ def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, p
 
     Raises:
         RunError: a snapshot could not be made; those before it are published.
+        Stopped: a person stopped it.
     """
+    before, remaining = published.stamp(settings.data_dir), list(planned.run)
+    try:
+        with stopped_by_signals():
+            for outcome in _carried_out(settings, planned, instance, progress):
+                before = published.stamp(settings.data_dir)
+                remaining.remove(outcome.key)
+                yield outcome
+    except KeyboardInterrupt as error:
+        raise Stopped(_stopped(remaining[0], before != published.stamp(settings.data_dir))) from error
+
+
+def _stopped(key: str, done: bool) -> str:
+    outcome = f"{key} was published just before" if done else f"{key} was not published; the database is as it was"
+    return f"Stopped by you. {outcome}. Go on with: segmentation {shlex.join(sys.argv[1:])}"
+
+
+def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
+    def made(job: str, key: str) -> Outcome:
+        return interruptible(partial(run_partition, settings, job, key, instance, progress), instance)
+
     if len(planned.features + planned.run) == 1:
-        yield run_partition(settings, "snapshot", planned.run[0], instance, progress)
+        yield made("snapshot", planned.run[0])
         return
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as ahead:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin_as_other) as ahead:
         try:
             halves = {key: ahead.submit(_features, settings, key) for key in planned.features + planned.run}
             for key in planned.run:
                 for earlier in [k for k in halves if k <= key]:
                     first = halves.pop(earlier).result()
-                second = run_partition(settings, "segment", key, instance, progress)
+                second = made("segment", key)
                 yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
+        except KeyboardInterrupt:
+            end_others(instance)
+            raise
         finally:
             ahead.shutdown(cancel_futures=True)
 
 
 def _features(settings: Settings, key: str) -> Outcome:
-    with dg.DagsterInstance.get() as instance:
+    with instance_of_command() as instance:
         return run_partition(settings, "features", key, instance, lambda *_: None)
 
 
@@ -124,12 +153,11 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
             instance=instance,
             raise_on_error=False,
             run_config={"loggers": {"progress": {}}},
-            tags={PROCESS: f"{socket.gethostname()} {os.getpid()}"},
         )
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
-        problem = "\n".join(blocking) if blocking else _root_cause(result)
+        problem = "\n".join(blocking) if blocking else with_remedy(_root_cause(result))
         raise RunError(
             f"Snapshot {key} was not published; the database is as it was.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."
@@ -150,6 +178,16 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
                 error = error.cause
             return f"{event.step_key}: {CLASS_PATH.sub('', error.message.strip())}"
     return "The run failed before its first step."
+
+
+def with_remedy(problem: str) -> str:
+    """The problem, with what to do where it is that a partition of the lake is damaged.
+
+    >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
+    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and what it held is made again: segmentation run --all'
+    """
+    found = DAMAGED_PARTITION.search(problem)
+    return f"{problem}\nRemove {found[0]}, and what it held is made again: segmentation run --all" if found else problem
 
 
 @contextmanager

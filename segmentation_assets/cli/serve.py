@@ -11,14 +11,13 @@ from pathlib import Path
 
 import click
 
-from segmentation_assets.cli.terminal import command, loaded, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import Stopped, command, loaded, settings_in_force, settings_option
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, settings_file
 
 HOST = "127.0.0.1"
 PORTS_TRIED, LAST_PORT = 20, 65_535
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_STOP = 0.2, 10
 QUIET = "ignore:Function `dev_command` is superseded"  # by a program that is not installed with Dagster itself
-STOPPED = 130  # exit code of what a person interrupted
 
 
 @command()
@@ -80,8 +79,7 @@ def _serve(program: list[str]) -> None:
     with suppress(ProcessLookupError):  # whatever is left of it
         os.killpg(page.pid, signal.SIGKILL)
     if stopped.is_set():
-        click.echo("Stopped by you. Start it again: segmentation ui", err=True)
-        raise click.exceptions.Exit(STOPPED)
+        raise Stopped("Stopped by you. Start it again: segmentation ui")
     raise click.ClickException(f"Dagster's page ended by itself (exit code {page.returncode}); its last lines above say why.")
 
 

@@ -4,12 +4,13 @@ import datetime as dt
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -26,6 +27,25 @@ from segmentation_assets.settings.loading import (
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|rollback|sql|export|check|ui)\b(?! --settings)")
+
+
+STOPPED = 130  # exit code of what a person interrupted
+
+NOT_WRITTEN = re.compile(
+    r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",
+    re.IGNORECASE,
+)  # as Linux, SQLite and DuckDB put it
+
+LITTLE_ROOM = 10_000_000  # bytes, with which SQLite fails in words of its own
+
+
+class Stopped(click.ClickException):
+    """A person stopped the command; the message says what was not done, and how to go on."""
+
+    exit_code = STOPPED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)
 
 
 class PlainCommand(click.Command):
@@ -104,6 +124,10 @@ def _plain_errors() -> Iterator[None]:
         yield
     except click.UsageError:
         raise
+    except Stopped:
+        raise
+    except KeyboardInterrupt:
+        raise Stopped("Stopped by you.") from None
     except click.ClickException as error:
         raise click.ClickException(commands(error.message)) from error
     except (click.exceptions.Exit, click.Abort):
@@ -115,4 +139,16 @@ def _plain_errors() -> Iterator[None]:
             raise
         expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
         message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
-        raise click.ClickException(commands(message)) from error
+        raise click.ClickException(commands(_about_the_folder(str(error)) or message)) from error
+
+
+def _about_the_folder(problem: str) -> str:
+    """What to do where the data folder is full or cannot be written; empty where the problem is another."""
+    if not (found := NOT_WRITTEN.search(problem)):
+        return ""
+    folder = load_settings().data_dir
+    there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
+    room = shutil.disk_usage(there).free
+    remedy = "make room there" if found["full"] or room < LITTLE_ROOM else "let yourself write there, or set another data_dir"
+    before = "What was published before is as it was" if (folder / "segmentation.duckdb").exists() else "Nothing was published yet"
+    return f"{folder} could not be written: {room / 1e6:,.0f} MB are free; {remedy}. {before}. The same command goes on then.\n{problem}"

@@ -2,13 +2,12 @@
 
 import datetime as dt
 import hashlib
-import os
-import socket
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from segmentation_assets.defs.instance import ONE_AT_A_TIME, PROCESS
+from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs.instance import ONE_AT_A_TIME
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import SourceError, open_source
@@ -82,6 +81,19 @@ def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED
 
 
+CLOSING_INTERVAL = 60  # seconds between two looks for runs that were killed
+
+
+@dg.sensor(
+    name="killed_runs", minimum_interval_seconds=CLOSING_INTERVAL, default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Closes runs that were killed, so that those behind them in the queue start. On wherever the daemon runs.",
+)  # fmt: skip
+def killed_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Closes them as each start of the command line does, for a queue that nobody looks at."""
+    closed = heartbeats.close_dead_runs(context.instance, dt.datetime.now(dt.UTC))
+    return dg.SkipReason(f"Closed as killed: {', '.join(closed)}." if closed else "No run was killed.")
+
+
 CATCH_UP_INTERVAL = 30  # seconds between two looks at what is missing
 ATTEMPTS = 3
 GRACE, PATIENCE = dt.timedelta(minutes=5), dt.timedelta(minutes=10)  # after the tick, and after each failure (doubled every time)
@@ -126,27 +138,10 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
 
 
 def is_being_made(instance: dg.DagsterInstance) -> bool:
-    """Whether a run of a snapshot goes on or waits. A run of the command line whose process has ended is recorded as failed."""
-    goes_on = False
-    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        if run.job_name not in {snapshot_job.name, features_job.name, segment_job.name}:
-            continue
-        host, _, process = run.tags.get(PROCESS, "").rpartition(" ")
-        if host == socket.gethostname() and not _is_alive(int(process)):
-            instance.report_run_failed(run, "The process that made it has ended.")
-        else:
-            goes_on = True
-    return goes_on
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is another person's
-        return True
-    return True
+    """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
+    heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
+    making = {snapshot_job.name, features_job.name, segment_job.name}
+    return any(run.job_name in making for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
 
 
 def _tick(key: str, settings: Settings) -> dt.datetime:

@@ -1,5 +1,6 @@
 """The Dagster instance: where it lives and how it is configured. It is made once, before anything runs in parallel."""
 
+import datetime as dt
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,14 +10,16 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.defs import heartbeats
 from segmentation_assets.settings.loading import Settings
 
 ONE_AT_A_TIME = "segmentation/order"  # each snapshot builds on the one before: of runs with this tag, one goes on at a time
-PROCESS = "segmentation/process"  # host and number of the process that makes a run of the command line
 CONFIGURATION = "dagster.yaml"
+SECONDS_TO_START, SECONDS_TO_CANCEL = 300, 60  # after which Dagster's own monitoring closes a run; of those that go on it knows nothing
 LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
@@ -25,7 +28,7 @@ def prepare_instance(settings: Settings) -> Path:
 
     Telemetry is off, at most as many runs go on at once as the machine has cores, and of snapshots one, in order. A
     configuration that is already there is left as it is, so that it can be edited, but for the folder of a log that was
-    moved or copied with it. `DAGSTER_HOME`, where set, names another place.
+    moved or copied with it. `DAGSTER_HOME`, where set, names another place. Runs that were killed are closed.
 
     Dagster's databases are made under a lock: two processes that make them at once leave them with two versions, which no
     later one can read.
@@ -36,15 +39,19 @@ def prepare_instance(settings: Settings) -> Path:
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     with FileLock(home / LOCK):
         _configure(home)
-        found = [home / file for file in DATABASES if (home / file).exists()]
-        for database in found:
+        for database in [home / file for file in DATABASES if (home / file).exists()]:
             _keep_one_version(database)
-        if len(found) < len(DATABASES):
-            with dg.DagsterInstance.get() as instance:
-                instance.get_runs_count()
-                instance.all_instigator_state()
-                instance.get_asset_keys()
+        with dg.DagsterInstance.get() as instance:
+            heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
+            instance.all_instigator_state()
+            instance.get_asset_keys()
     return home
+
+
+def instance_of_command() -> dg.DagsterInstance:
+    """The prepared instance, for runs of the command line: what they print is not kept, for which each takes four further processes."""
+    nothing = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing}))
 
 
 def _configure(home: Path) -> None:
@@ -59,6 +66,7 @@ def _configure(home: Path) -> None:
                 "runs": {"max_concurrent_runs": os.cpu_count() or 1, "tag_concurrency_limits": [{"key": ONE_AT_A_TIME, "limit": 1}]}
             },
             "event_log_storage": {**log, "config": {}},  # in this home, wherever it is moved
+            "run_monitoring": {"enabled": True, "start_timeout_seconds": SECONDS_TO_START, "cancel_timeout_seconds": SECONDS_TO_CANCEL},
         }
     elif not _moved(found, home):
         return

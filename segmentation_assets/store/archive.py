@@ -98,9 +98,19 @@ def highest_segment_id(data_dir: Path, until: str) -> int:
 
 
 def rollbacks(data_dir: Path) -> dict[str, str]:
-    """Snapshot -> version that a person put in force from there on."""
+    """Snapshot -> version that a person put in force from there on.
+
+    Raises:
+        ArchiveError: they cannot be read.
+    """
     file = data_dir / FOLDER / ROLLBACKS
-    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    try:
+        found: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except ValueError as error:
+        raise ArchiveError(
+            f"{file}, which has the models that people put in force again, cannot be read ({error}). Restore it from a backup, or remove "
+            "it and repeat what segmentation models lists: segmentation rollback VERSION --snapshot DATE"
+        ) from error
     return found
 
 

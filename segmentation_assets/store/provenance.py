@@ -6,7 +6,7 @@ the lake. What must be made again is judged in `store.freshness`.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -100,20 +100,38 @@ def remember(lake: Lake, folder: Path, key: str) -> None:
             records[earlier] = SnapshotRecord(False, _own(lake, earlier, records), "")
     own = _own(lake, key, records) if is_complete(lake, key) else {}
     records[key] = SnapshotRecord(True, own, before(key, {k: record.own for k, record in records.items()}))
-    with replacing(folder / FILE) as unfinished:
-        unfinished.write_text(json.dumps({k: asdict(record) for k, record in sorted(records.items())}), encoding="utf-8")
+    _write(folder, records)
 
 
 def recorded(folder: Path) -> dict[str, SnapshotRecord]:
-    """By snapshot, oldest first, what it was made from; also those that were only described, for a later one."""
-    file = folder / FILE
-    if not file.exists():
-        return {}
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return {
-        key: SnapshotRecord(one["published"], {entity: RawFile(**raw) for entity, raw in one["own"].items()}, one["before"])
-        for key, one in found.items()
-    }
+    """By snapshot, oldest first, what it was made from; also those that were only described, for a later one. Nothing where the file
+    is damaged, which is written anew when the next snapshot is published."""
+    return _read(folder / FILE) or {}
+
+
+def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
+    """Record the published snapshots anew where what was recorded is lost or damaged: as if made from what the lake has now."""
+    if not keys or _read(folder / FILE) is not None:
+        return
+    own = {key: _own(lake, key, {}) for key in _keys(lake) if is_complete(lake, key)}
+    _write(folder, {key: SnapshotRecord(key in keys, rows, before(key, own)) for key, rows in own.items()})
+
+
+def _read(file: Path) -> dict[str, SnapshotRecord] | None:
+    """What is recorded; None where nothing is, or it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            key: SnapshotRecord(one["published"], {entity: RawFile(**raw) for entity, raw in one["own"].items()}, one["before"])
+            for key, one in found.items()
+        }
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write(folder: Path, records: Mapping[str, SnapshotRecord]) -> None:
+    with replacing(folder / FILE) as unfinished:
+        unfinished.write_text(json.dumps({key: asdict(record) for key, record in sorted(records.items())}), encoding="utf-8")
 
 
 def collected(lake: Lake, records: Mapping[str, SnapshotRecord]) -> dict[str, dict[str, RawFile]]:

@@ -20,10 +20,12 @@ from filelock import FileLock
 from sqlglot import exp
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.store import provenance
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+from segmentation_assets.vocabulary import counted
 
 DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER = "publishing", "master.duckdb"
@@ -62,6 +64,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
     if missing:
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / "lock"):
+        earlier = _restore(lake, data_dir)
         for contract in CONTRACTS:
             if contract.bulky:
                 _link(lake.file(contract.name, key), private / contract.name / f"snapshot_date={key}" / "part-0.parquet")
@@ -77,12 +80,63 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
                 )
                 connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
             connection.commit()
-            snapshots = connection.execute("SELECT count(*) FROM published_snapshots").fetchone()
             connection.execute("CHECKPOINT")
         kept = _replace(master, data_dir / DATABASE)
         _write_place(data_dir)
         provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
-    return Published(data_dir / DATABASE, rows, snapshots[0] if snapshots else 0, kept)
+    return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
+
+
+def _restore(lake: Lake, data_dir: Path) -> list[str]:
+    """Make what is lost or damaged of the private folder, or older than the public file, anew from that and the lake; keys in it.
+
+    Raises:
+        PublishError: neither the master nor the public file can be read.
+    """
+    private, public = data_dir / PRIVATE, data_dir / DATABASE
+    master = private / MASTER
+    inside, outside = None if _is_cut(master) else _keys_in(master), _keys_in(public)
+    if inside is None and outside is None and (master.exists() or public.exists()):
+        raise PublishError(
+            f"Neither {master} nor {public} can be read. Restore one of them from a backup, or remove both, and make all snapshots again: "
+            "segmentation run --all"
+        )
+    if outside is not None and not set(outside) <= set(inside or ()):
+        with replacing(master) as unfinished:
+            shutil.copyfile(public, unfinished)
+        master.with_name(f"{MASTER}.wal").unlink(missing_ok=True)
+        inside = outside
+    for key in inside or ():
+        for contract in CONTRACTS:
+            link = private / contract.name / f"snapshot_date={key}" / "part-0.parquet"
+            if contract.bulky and not link.exists() and lake.file(contract.name, key).exists():
+                _link(lake.file(contract.name, key), link)
+    provenance.restore(lake, private, inside or [])
+    return inside or []
+
+
+def _is_cut(master: Path) -> bool:
+    """Whether it is smaller than the public file was when it was made, as a copy of it: a database that was cut can still be opened."""
+    mark = master.with_name(AS_PUBLISHED)
+    return master.exists() and mark.exists() and master.stat().st_size < int(mark.read_text().partition(" ")[0] or 0)
+
+
+def _keys_in(file: Path) -> list[str] | None:
+    """Keys of the snapshots in a database; None where it is missing or damaged.
+
+    Raises:
+        PublishError: another program keeps it to itself.
+    """
+    if not file.exists():
+        return None
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            found = connection.execute("SELECT CAST(snapshot_date AS VARCHAR) FROM published_snapshots ORDER BY ALL").fetchall()
+            return [key for (key,) in found]
+    except duckdb.Error as error:
+        if file.name == MASTER and "lock" in str(error):
+            raise PublishError(f"{file} is open in another program. Close it, and try again. ({error})") from error
+        return None
 
 
 def settle(data_dir: Path) -> bool:
@@ -144,9 +198,32 @@ def fingerprints(data_dir: Path) -> dict[str, str]:
     return {day.isoformat(): fingerprint for day, fingerprint in found}
 
 
+def stamp(data_dir: Path) -> str:
+    """Changes whenever a snapshot is published; empty before the first."""
+    file = data_dir / DATABASE
+    return _stamp(file) if file.exists() else ""
+
+
 def keys(data_dir: Path) -> list[str]:
     """Keys of the published snapshots, oldest first."""
     return sorted(fingerprints(data_dir))
+
+
+def require_calendar(data_dir: Path, snapshots: Snapshots) -> None:
+    """Stop before anything is written for a calendar in which published snapshots do not exist: their windows overlap its own.
+
+    Raises:
+        PublishError: there are such snapshots.
+    """
+    made = keys(data_dir)
+    calendar = keys_until(snapshots, dt.date.fromisoformat(made[-1])) if made else []
+    foreign = [key for key in made if key not in calendar]
+    if foreign:
+        raise PublishError(
+            f"{data_dir / DATABASE} has snapshots of another calendar ({counted(len(foreign), 'snapshot')}, first {foreign[0]}); snapshots "
+            f"are {snapshots.cadence} from {snapshots.first} on now, and of both, order lines would be counted twice. Nothing was written. "
+            "Set another data_dir for the new calendar, or snapshots.first and snapshots.cadence as they were."
+        )
 
 
 def export(data_dir: Path, target: Path) -> dict[str, int]:

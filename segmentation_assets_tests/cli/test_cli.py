@@ -1,5 +1,7 @@
 """The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
 
+import errno
+import os
 import socket
 import subprocess
 import sys
@@ -195,3 +197,22 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port" in done.output
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "MB are free; make room there. Nothing was published yet."),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "let yourself write there, or set another data_dir. Nothing was published yet."),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "MB are free; make room there."),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Exception, said: str, tmp_path: Path) -> None:
+    @terminal.command()
+    def write() -> None:
+        raise problem
+
+    done = CliRunner(env=environment(tmp_path / "data")).invoke(write, obj=False)
+    assert done.stderr.startswith(f"Error: {tmp_path / 'data'} could not be written: ")
+    assert said in done.stderr
+    assert str(problem) in done.stderr

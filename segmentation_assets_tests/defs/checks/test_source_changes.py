@@ -1,8 +1,6 @@
 """Rows that came late, and runs that were stopped: which snapshots are named, and which are asked for, exactly."""
 
-import os
 import shutil
-import socket
 import sqlite3
 
 import dagster as dg
@@ -10,9 +8,8 @@ import pytest
 
 from segmentation_assets.definitions import build
 from segmentation_assets.defs import automation
-from segmentation_assets.defs.automation import WHY, is_being_made, look_for_changes
+from segmentation_assets.defs.automation import WHY, look_for_changes
 from segmentation_assets.defs.checks.source import no_rows_came_late
-from segmentation_assets.defs.instance import PROCESS
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources import open_source
@@ -216,26 +213,9 @@ def test_rows_of_a_database_are_counted_by_the_database(shop):
     assert shop.make(D3).startswith(f"{D2}: {OTHER} (+1 transaction); {D3}: {EARLIER} ({D2}). Make them")
 
 
-def run_of(instance, **tags):
-    run = dg.DagsterRun(job_name="segment", tags=tags, status=dg.DagsterRunStatus.STARTED)
-    instance.add_run(run)
-    return run
-
-
 def test_while_a_snapshot_is_being_made_nothing_is_asked_for(shop):
     shop.add("orders", D1)
     with dg.DagsterInstance.ephemeral() as instance:
-        run_of(instance, **{PROCESS: f"{socket.gethostname()} {os.getpid()}"})
+        instance.add_run(dg.DagsterRun(job_name="segment", status=dg.DagsterRunStatus.STARTED))
         found = look_for_changes(shop.settings, instance, None)
     assert found.skip_message == "A snapshot is being made."
-
-
-def test_a_run_whose_process_has_ended_is_recorded_as_failed():
-    ended = 2**22 + 1  # no process has a higher number than 2**22
-    with dg.DagsterInstance.ephemeral() as instance:
-        run = run_of(instance, **{PROCESS: f"{socket.gethostname()} {ended}"})
-        elsewhere = run_of(instance, **{PROCESS: f"another-machine {ended}"})
-        assert is_being_made(instance)
-        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
-        instance.report_run_canceled(elsewhere)
-        assert not is_being_made(instance)

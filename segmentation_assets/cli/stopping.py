@@ -1,0 +1,94 @@
+"""Ctrl-C and SIGTERM of a command that makes snapshots: its runs are canceled in Dagster, and all that it has started ends with it."""
+
+import atexit
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TypeVar
+
+import dagster as dg
+
+from segmentation_assets.cli.terminal import STOPPED
+from segmentation_assets.defs import heartbeats
+
+T = TypeVar("T")
+SECONDS_TO_STOP = 5
+WHY = "It was stopped by the person who had started it."
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """KeyboardInterrupt at Ctrl-C, also in a shell's background, where it is ignored, and at SIGTERM."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
+    """Do a run's work in another thread: where Dagster runs in the first one, it takes the signals, and records as failed what was stopped.
+
+    Raises:
+        KeyboardInterrupt: a person stopped it; it is canceled and has ended, or ends with this process.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    working = threading.Thread(target=run, name="run", daemon=True)
+    working.start()
+    try:
+        return outcome.result()
+    except KeyboardInterrupt:
+        for run_of_mine in heartbeats.runs_of(instance, os.getpid()):
+            instance.report_run_canceling(run_of_mine, WHY)
+        _interrupt(working)
+        raise
+
+
+def _interrupt(working: threading.Thread) -> None:
+    """Raise KeyboardInterrupt in the thread; where it is deep in a computation, the process ends without waiting for it."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(working.ident or 0), ctypes.py_object(KeyboardInterrupt))
+    working.join(SECONDS_TO_STOP)
+    if working.is_alive():
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)
+
+
+def end_others(instance: dg.DagsterInstance) -> None:
+    """End the processes that this one has started, and cancel their runs."""
+    for process in multiprocessing.active_children():
+        theirs = heartbeats.runs_of(instance, process.pid or 0)
+        process.kill()
+        for run in theirs:
+            instance.report_run_canceled(run, WHY)
+
+
+def begin_as_other() -> None:
+    """Prepare a process that another one has started: the terminal's Ctrl-C is for that one, and when it is killed, so is this one."""
+    os.setpgid(0, 0)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,133 @@
+"""Which runs are alive: each renews a file while it goes on, and those that stopped doing so are closed in Dagster's instance.
+
+A run that is killed cannot say so, and Dagster would show it in progress, and keep those queued behind it waiting, for ever.
+The files lie in the instance's folder, which all hosts that share an instance must share.
+"""
+
+import datetime as dt
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import dagster as dg
+
+from segmentation_assets.atomic import replacing
+
+FOLDER = "heartbeats"
+INTERVAL = 15  # seconds between two beats
+DEAD_AFTER = dt.timedelta(minutes=5)
+MAY_BE_DEAD = [
+    dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
+]  # fmt: skip
+GONE = "The process that made it has ended without a word: it was killed, or the machine was switched off."
+SILENT = "Nothing was heard of it for {minutes} minutes: its process was killed, or its machine is gone."
+
+
+@contextmanager
+def beating(instance: dg.DagsterInstance, run_id: str, host: str = "") -> Iterator[None]:
+    """Show that this process makes the run, for as long as the block goes on."""
+    file, ended = _file(instance, run_id), threading.Event()
+    text = _text(host or socket.gethostname(), os.getpid())
+
+    def beat() -> None:
+        while not ended.wait(INTERVAL):
+            _renew(file, text)
+
+    _renew(file, text)
+    beats = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    beats.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beats.join()
+        file.unlink(missing_ok=True)
+
+
+def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> list[str]:
+    """Close the runs whose process is gone on this host, or that were silent for too long on any; their ids.
+
+    Runs in the queue are left alone, whose turn is still to come.
+    """
+    closed = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
+        run = record.dagster_run
+        if why := _death(instance, record, now, host or socket.gethostname()):
+            report = instance.report_run_canceled if run.status == dg.DagsterRunStatus.CANCELING else instance.report_run_failed
+            report(run, why)
+            closed.append(run.run_id)
+    for file in _folder(instance).glob("*.json"):
+        found = instance.get_run_by_id(file.stem)
+        if found is None or found.is_finished:
+            file.unlink(missing_ok=True)
+    return closed
+
+
+def runs_of(instance: dg.DagsterInstance, process: int) -> list[dg.DagsterRun]:
+    """The runs that a process on this host makes."""
+    mine = _text(socket.gethostname(), process)
+    ids = [file.stem for file in _folder(instance).glob("*.json") if file.read_text(encoding="utf-8") == mine]
+    return list(instance.get_runs(dg.RunsFilter(run_ids=ids, statuses=MAY_BE_DEAD))) if ids else []
+
+
+def _death(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime, host: str) -> str | None:
+    """Why the run is dead; None where it is not."""
+    file = _file(instance, record.dagster_run.run_id)
+    try:
+        last_sign, maker = file.stat().st_mtime, json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        last_sign, maker = _last_event(instance, record), {}
+    if maker.get("host") == host and not _is_alive(int(maker["pid"])):
+        return GONE
+    silence = now - dt.datetime.fromtimestamp(last_sign, dt.UTC)
+    return SILENT.format(minutes=silence // dt.timedelta(minutes=1)) if silence > DEAD_AFTER else None
+
+
+def _last_event(instance: dg.DagsterInstance, record: dg.RunRecord) -> float:
+    """When the log last heard of the run, in seconds since 1970; when it was asked for, where the log has nothing."""
+    last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    return last[0].event_log_entry.timestamp if last else record.create_timestamp.timestamp()
+
+
+def _renew(file: Path, text: str) -> None:
+    """Give the file the present time; write it where it is not there. What fails, such as on a full disk, is tried at the next beat."""
+    with suppress(OSError):
+        try:
+            os.utime(file)
+        except FileNotFoundError:
+            with replacing(file) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another person's
+        return True
+    return not _is_unburied(process)
+
+
+def _is_unburied(process: int) -> bool:
+    """Whether it has ended and only its number is kept, as in a container whose first process waits for no others."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except OSError:  # not Linux
+        return False
+
+
+def _text(host: str, process: int) -> str:
+    return json.dumps({"host": host, "pid": process})
+
+
+def _folder(instance: dg.DagsterInstance) -> Path:
+    return Path(instance.root_directory) / FOLDER
+
+
+def _file(instance: dg.DagsterInstance, run_id: str) -> Path:
+    return _folder(instance) / f"{run_id}.json"

@@ -1,0 +1,85 @@
+"""A killed run is closed: at once where its process is known to be gone, else after its silence; one that lives never is."""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs.heartbeats import beating, close_dead_runs
+
+NOW = dt.datetime.now(dt.UTC)
+LATER = NOW + dt.timedelta(minutes=6)
+ENDED = 2**22 + 1  # no process has a higher number than 2**22
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED) -> str:
+    run = dg.DagsterRun(job_name="snapshot", status=status)
+    instance.add_run(run)
+    return run.run_id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> str:
+    return instance.get_runs(dg.RunsFilter(run_ids=[run_id]))[0].status.value
+
+
+def killed(instance: dg.DagsterInstance, run_id: str, host: str) -> None:
+    """Leave the heartbeat that a process on `host` leaves that was killed."""
+    file = Path(instance.root_directory) / heartbeats.FOLDER / f"{run_id}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"host": host, "pid": ENDED}))
+
+
+def test_one_that_lives_is_left_alone_and_leaves_nothing_when_it_ends(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance)
+    with beating(instance, run):
+        assert close_dead_runs(instance, NOW) == []
+    assert list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir()) == []
+
+
+def test_one_whose_process_is_gone_on_this_host_is_closed_at_once_and_that_of_another_after_its_silence(
+    instance: dg.DagsterInstance,
+) -> None:
+    here, elsewhere = run_of(instance), run_of(instance)
+    killed(instance, here, "here")
+    killed(instance, elsewhere, "elsewhere")
+    assert close_dead_runs(instance, NOW, host="here") == [here]
+    assert (status(instance, here), status(instance, elsewhere)) == ("FAILURE", "STARTED")
+    assert close_dead_runs(instance, LATER, host="here") == [elsewhere]
+    assert not list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir())
+
+
+def test_one_that_lives_on_another_host_goes_on(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "INTERVAL", 0.01)
+    run = run_of(instance)
+    with beating(instance, run, host="elsewhere"):
+        file = Path(instance.root_directory) / heartbeats.FOLDER / f"{run}.json"
+        os.utime(file, (0, 0))
+        while file.stat().st_mtime == 0:
+            pass
+        assert close_dead_runs(instance, NOW, host="here") == []
+
+
+@pytest.mark.parametrize("begun", heartbeats.MAY_BE_DEAD, ids=lambda status: status.value)
+def test_one_without_a_heartbeat_counts_from_when_it_was_last_heard_of(instance: dg.DagsterInstance, begun: dg.DagsterRunStatus) -> None:
+    run = run_of(instance, begun)
+    assert close_dead_runs(instance, NOW) == []
+    assert close_dead_runs(instance, LATER) == [run]
+    assert status(instance, run) == ("CANCELED" if begun == dg.DagsterRunStatus.CANCELING else "FAILURE")
+
+
+def test_a_heartbeat_that_was_lost_is_written_anew(tmp_path: Path) -> None:
+    heartbeats._renew(tmp_path / "run.json", "{}")
+    (tmp_path / "run.json").unlink()
+    heartbeats._renew(tmp_path / "run.json", "{}")
+    assert (tmp_path / "run.json").exists()
