@@ -61,6 +61,8 @@ MODEL_REGISTRY = Contract(
         required("in_force", "boolean", "Whether the snapshot's customers are placed by it; one model of a snapshot is."),
         Column("decision", "string", "What became of the model at this snapshot; a challenger is promoted or refused.", False, allowed=DECISIONS),
         required("reason", "string", "Why, as a sentence."),
+        Column("requested_by", "string", "Who asked for the decision; empty where nobody did, or did not say who."),
+        Column("request_reason", "string", "Why they asked, in their words."),
     ),
     key=("model_version",),
     lineage={"model_version": ("segmentation_model.model_version",)},
