@@ -27,6 +27,7 @@ MODEL_CANDIDATES = Contract(
         required("reason", "string", "Why it was chosen or not, as a sentence."),
     ),
     key=("algorithm", "k"),
+    largest_first=("chosen",),
 )  # fmt: skip
 SEGMENTATION_MODEL = Contract(
     "segmentation_model", "number of the model in force: preprocessing, prototypes, segments and provenance",
@@ -65,6 +66,7 @@ MODEL_REGISTRY = Contract(
         Column("request_reason", "string", "Why they asked, in their words."),
     ),
     key=("model_version",),
+    largest_first=("in_force",),
     lineage={"model_version": ("segmentation_model.model_version",)},
 )  # fmt: skip
 DRIFT_REPORT = Contract(
@@ -84,4 +86,5 @@ DRIFT_REPORT = Contract(
         required("in_model", "boolean", "Whether the model depends on it, so that a flag asks for a challenger."),
     ),
     key=("kind", "subject", "statistic"),
+    largest_first=("flagged", "value"),
 )  # fmt: skip

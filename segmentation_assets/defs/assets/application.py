@@ -82,7 +82,7 @@ def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourcePara
 
     It shows what its numbers in the database show, so it is made of a snapshot that was published.
     """
-    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, dg.AssetKey(contract.name)).items()}
+    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     page = report.write(settings.data_dir, context.partition_key, pictures)
     return dg.MaterializeResult(
         metadata={
