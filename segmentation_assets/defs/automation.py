@@ -23,7 +23,8 @@ FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need
 
 snapshot_job = dg.define_asset_job(
     "snapshot", selection=dg.AssetSelection.all(), tags=IN_ORDER,
-    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it.",
+    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. Several are "
+    "made by a backfill of this job, in order, a run each. Its Launchpad has the form for a challenger, or an earlier model, on demand.",
 )  # fmt: skip
 features_job = dg.define_asset_job(
     "features", selection=dg.AssetSelection.groups(*FIRST_HALF),
