@@ -19,6 +19,14 @@ from segmentation_assets.defs.table import IO_MANAGER
 from segmentation_assets.settings.loading import Settings, load_settings
 from segmentation_assets.sources import Source
 
+PROCESSES = dg.multi_or_in_process_executor
+one_process = PROCESSES.configured(
+    lambda chosen: chosen,
+    name="one_process",
+    config_schema=dg.Field(PROCESSES.config_schema.config_type, default_value={"in_process": {}}),
+    description="All steps in the process of the run. `multiprocess`, which starts one for each, may be chosen in the Launchpad instead.",
+)
+
 
 def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
     """The definitions for the given settings; nothing of them depends on the settings of others.
@@ -30,6 +38,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=declared.assets(assets, settings),
         asset_checks=declared.checks(checks, settings),
+        executor=one_process,
         jobs=[snapshot_job, features_job, segment_job],
         schedules=[newest_snapshot_schedule(settings)],
         sensors=[killed_runs_sensor, catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],

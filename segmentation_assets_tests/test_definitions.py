@@ -141,9 +141,14 @@ def test_jobs_and_schedules():
     assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {("newest_snapshot", "snapshot")}
 
 
-@pytest.mark.parametrize("job", ["snapshot", "features", "segment"])
-def test_a_snapshot_is_made_in_one_process(job):
-    assert defs.resolve_job_def(job).executor_def is dg.in_process_executor
+SEVERAL = {"multiprocess": {"max_concurrent": 2}}
+
+
+@pytest.mark.parametrize("job", defs.get_repository_def().get_all_jobs(), ids=lambda job: job.name)
+@pytest.mark.parametrize(("chosen", "executor"), [({}, "in_process"), ({"execution": {"config": SEVERAL}}, "multiprocess")])
+def test_whatever_starts_a_run_its_steps_share_a_process_unless_a_person_chooses_otherwise(job, chosen, executor):
+    ((_, config),) = dg.validate_run_config(job, chosen)["execution"].items()
+    assert list(config) == [executor]
 
 
 def test_definitions_load_and_validate():

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
-from segmentation_assets.store import published
+from segmentation_assets.store import archive, published
 from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
@@ -26,12 +26,13 @@ class Run:
     def __init__(self, data_dir):
         self.data_dir = data_dir
 
-    def make(self, key, source, job="snapshot", pictures=False, **model):
+    def make(self, key, source, job="snapshot", pictures=False, asked=None, **model):
         exploration = LOADED.exploration.model_copy(update={"pictures": pictures})
         changed = {"data_dir": self.data_dir, "model": LOADED.model.model_copy(update=model), "exploration": exploration}
         settings = LOADED.model_copy(update=changed)
         definition = build(settings, source).resolve_job_def(job)
-        self.result = definition.execute_in_process(partition_key=key, raise_on_error=False)
+        form = {"ops": {"model": {"config": asked}}} if asked else {}
+        self.result = definition.execute_in_process(partition_key=key, run_config=form, raise_on_error=False)
         return self.result.success
 
     def ask(self, query):
@@ -101,6 +102,34 @@ def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_ch
     assert shop.make(D1, future)
     assert shop.make(D2, future)
     assert shop.lake() == before
+
+
+REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
+
+
+def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(run):
+    assert run.make(D1, SHOP) and run.make(D2, SHOP, asked={"retrain": True, "force": True, "reason": "spring", "requested_by": "ann"})
+    asked = run.ask(REGISTRY.format(D2))
+    assert [row[:3] for row in asked] == [("promoted", "ann", "spring")]
+    assert run.make(D2, SHOP)  # by the schedule, a sensor, or another person
+    assert run.ask(REGISTRY.format(D2)) == asked
+    ((first,),) = [run.ask(f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")]
+    assert run.make(D2, SHOP, asked={"model_version": first[0], "reason": "too early", "requested_by": "bea"})
+    assert [row[:3] for row in run.ask(REGISTRY.format(D2))] == [("rolled back", "bea", "too early")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"retrain": True, "model_version": "v1"}, "exclude each other"),
+        ({"reason": "spring"}, "say what is asked for: retrain: true"),
+        ({"model_version": "v1"}, "There is no model v1"),
+    ],
+)
+def test_a_form_that_asks_for_nothing_or_for_what_cannot_be_is_refused_and_not_remembered(run, asked, said):
+    assert not run.make(D1, RowsSource(), asked=asked)
+    assert said in run.failure()["model"]
+    assert archive.requests(run.data_dir) == {}
 
 
 def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(shop):

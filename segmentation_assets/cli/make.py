@@ -1,5 +1,6 @@
-"""Commands that make snapshots: run, rollback."""
+"""Commands that make snapshots: run, retrain, rollback."""
 
+import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
     from segmentation_assets.cli.runs import Plan
+    from segmentation_assets.core.model.champion import Request
 
 
 @command()
@@ -58,11 +60,34 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 
 
 @command()
+@click.option("--snapshot", metavar="DATE", help="At this snapshot; default: the latest published.")
+@click.option("--later", is_flag=True, help="Make the snapshots after it again, too.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for model_registry.")
+@click.option("--force", is_flag=True, help="Promote the challenger even where it fails a gate.")
+@settings_option
+def retrain(snapshot: str | None, later: bool, reason: str, force: bool, settings_path: Path | None) -> None:
+    """Train a challenger at a snapshot, whatever retrain.policy says; it is promoted past all gates, as ever.
+
+    What is asked for is remembered when the snapshot is made again; `rollback --withdraw` takes it back.
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.core.model.champion import Request
+
+    made, key = _published(settings, snapshot)
+    if key < made[-1] and not later:
+        raise click.ClickException(
+            f"Snapshots after {key} ({span([k for k in made if k > key])}) build on its model. To make them again, too, add --later."
+        )
+    _carry_out(settings, key, made, Request(force=force, reason=reason, requested_by=getpass.getuser()))
+
+
+@command()
 @click.argument("version", required=False)
 @click.option("--snapshot", metavar="DATE", help="From this snapshot on; default: the latest published.")
-@click.option("--withdraw", is_flag=True, help="Take back what was asked for at that snapshot.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for model_registry.")
+@click.option("--withdraw", is_flag=True, help="Take back what was asked for at that snapshot, a retraining too.")
 @settings_option
-def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings_path: Path | None) -> None:
+def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: bool, settings_path: Path | None) -> None:
     """Put the model VERSION in force again from a snapshot on, and make the published snapshots from there again.
 
     `segmentation models` lists the versions.
@@ -70,22 +95,37 @@ def rollback(version: str | None, snapshot: str | None, withdraw: bool, settings
     if (version is None) != withdraw:
         raise click.UsageError("Say which model: rollback VERSION, or rollback --withdraw.")
     settings = settings_in_force(settings_path)
-    from segmentation_assets.cli import runs
-    from segmentation_assets.store import archive, published
+    from segmentation_assets.core.model.champion import Request
+    from segmentation_assets.store import archive
+
+    made, key = _published(settings, snapshot)
+    if withdraw and key not in archive.requests(settings.data_dir):
+        raise click.ClickException(f"Nobody has asked for a model at {key}; there is nothing to take back.")
+    _carry_out(settings, key, made, Request(version, reason=reason, requested_by=getpass.getuser()) if version else None)
+
+
+def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
+    """All published snapshots, and the one that is meant: by default the latest."""
+    from segmentation_assets.store import published
 
     made = published.keys(settings.data_dir)
     if not made:
         raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
-    key, console = known(snapshot, made) if snapshot else made[-1], new_console()
-    before = archive.rollbacks(settings.data_dir).get(key)
-    if withdraw and before is None:
-        raise click.ClickException(f"Nobody has pointed back at {key}; there is nothing to take back.")
-    archive.roll_back(settings.data_dir, key, version)
+    return made, known(snapshot, made) if snapshot else made[-1]
+
+
+def _carry_out(settings: Settings, key: str, made: list[str], request: "Request | None") -> None:
+    """Record what is asked of the model of a snapshot, and make it and those after it again; what fails is not asked for either."""
+    from segmentation_assets.cli import runs
+    from segmentation_assets.store import archive
+
+    before, console = archive.requests(settings.data_dir).get(key), new_console()
+    archive.ask(settings.data_dir, key, request)
     try:
         planned = runs.plan(settings, [k for k in made if k >= key], again=False)
         _run_all(planned, console, settings)
     except BaseException:
-        archive.roll_back(settings.data_dir, key, before)  # what was not carried out is not asked for either
+        archive.ask(settings.data_dir, key, before)
         raise
     _show_last(settings, key, console, warned=planned.run == [key])
 

@@ -21,16 +21,16 @@ WHY = "segmentation/why"  # tag of a run that was asked for by a sensor
 FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need no model
 
 snapshot_job = dg.define_asset_job(
-    "snapshot", selection=dg.AssetSelection.all(), executor_def=dg.in_process_executor, tags=IN_ORDER,
-    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it.",
+    "snapshot", selection=dg.AssetSelection.all(), tags=IN_ORDER,
+    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. Several are "
+    "made by a backfill of this job, in order, a run each. Its Launchpad has the form for a challenger, or an earlier model, on demand.",
 )  # fmt: skip
 features_job = dg.define_asset_job(
-    "features", selection=dg.AssetSelection.groups(*FIRST_HALF), executor_def=dg.in_process_executor,
+    "features", selection=dg.AssetSelection.groups(*FIRST_HALF),
     description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
     "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*FIRST_HALF), tags=IN_ORDER,
-    executor_def=dg.in_process_executor,
     description="The second half of a snapshot that has its features: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Pictures on the pages of assets. What is drawn belongs to the core's modules of figures.
 
-A picture is shown in the UI with the asset ("Show Markdown") and kept as `reports/<snapshot>/<name>.png` in the data folder.
+A picture is kept once, as `reports/<snapshot>/<name>.png` in the data folder; the asset's page has the place of the file. Dagster would
+keep a picture that is shown on the page several times in its log, for ever.
 """
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,11 @@ from segmentation_assets.settings.loading import Settings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FILE = "file: "  # before the name of a picture, in metadata
+PICTURE = "picture: "  # before its name, in metadata
 
 
 def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"], output: str = OUTPUT) -> None:
-    """Draw a declared picture, unless the settings say not to; keep the PNG, and show it with the asset.
+    """Draw a declared picture, unless the settings say not to; keep the PNG, and say with the asset where it is.
 
     Args:
         output: the table that it belongs to, where several are made together.
@@ -31,21 +31,24 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
         raise LookupError(f"The picture {name} is not declared. Say where it is drawn, with @shown(...), what the report says of it.")
     if not settings.exploration.pictures:
         return
-    content = style.png(draw())
-    file = report.folder(settings.data_dir, context.partition_key) / f"{name}.png"
+    file = _file(settings, context.partition_key, name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    shown = f"![{name}](data:image/png;base64,{base64.b64encode(content).decode()})"
-    context.add_output_metadata(
-        {f"picture: {name}": dg.MetadataValue.md(shown), f"{FILE}{name}": dg.MetadataValue.path(file)}, output_name=output
-    )
+    file.write_bytes(style.png(draw()))
+    context.add_output_metadata({f"{PICTURE}{name}": dg.MetadataValue.url(file.resolve().as_uri())}, output_name=output)
 
 
-def pictures_of(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, Path]:
-    """Files of the pictures that were drawn when the partition was last made; older ones may still lie beside them."""
+def pictures_of(context: dg.AssetExecutionContext, settings: Settings, key: dg.AssetKey) -> dict[str, Path]:
+    """Files of the pictures that were drawn when the partition was last made; older ones may still lie beside them.
+
+    Only their names are taken from the log: in a folder that was copied, it has the places of the original's files.
+    """
     records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[context.partition_key])
     last = context.instance.fetch_materializations(records, limit=1).records
     made = last[0].asset_materialization if last else None
-    known = made.metadata if made else {}
-    files = {name.removeprefix(FILE): Path(str(value.value)) for name, value in known.items() if name.startswith(FILE)}
+    names = [name.removeprefix(PICTURE) for name in (made.metadata if made else {}) if name.startswith(PICTURE)]
+    files = {name: _file(settings, context.partition_key, name) for name in names}
     return {name: file for name, file in files.items() if file.exists()}
+
+
+def _file(settings: Settings, snapshot: str, name: str) -> Path:
+    return report.folder(settings.data_dir, snapshot) / f"{name}.png"

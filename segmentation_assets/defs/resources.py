@@ -13,6 +13,9 @@ from segmentation_assets.sources import Source, open_source
 from segmentation_assets.store import layout, published
 from segmentation_assets.store.lake import Lake, opened
 
+BACKFILL, PARTITION = "dagster/backfill", "dagster/partition"  # Dagster's tags of a run
+FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+
 
 class LakeResource(dg.ConfigurableResource[Lake]):
     """The lake of the settings' data folder."""
@@ -22,10 +25,28 @@ class LakeResource(dg.ConfigurableResource[Lake]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Lake]:
         published.require_calendar(self.settings.data_dir, self.settings.snapshots)
+        if context.run is not None and context.instance is not None:
+            _require_earlier_ones(context.instance, context.run)
         atomic.sweep(self.settings.data_dir, time.time())
         layout.prepare(self.settings.data_dir)
         with _shown_alive(context), opened(self.settings.data_dir) as lake:
             yield lake
+
+
+def _require_earlier_ones(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Stop a run of a backfill before its first step where one of an earlier snapshot failed, on which it would build."""
+    backfill, key = run.tags.get(BACKFILL), run.tags.get(PARTITION)
+    if backfill is None or key is None:
+        return
+    last: dict[str, dg.DagsterRunStatus] = {}  # of each snapshot, since it may have been tried again
+    for other in instance.get_runs(dg.RunsFilter(tags={BACKFILL: backfill})):
+        last.setdefault(other.tags.get(PARTITION, key), other.status)
+    failed = min((snapshot for snapshot, status in last.items() if snapshot < key and status in FAILED), default=None)
+    if failed is not None:
+        raise dg.Failure(
+            f"{failed}, which is of the same backfill, failed, and {key} would build on it. Remove the cause, then make them again: "
+            f"segmentation run --from {failed}"
+        )
 
 
 def _shown_alive(context: dg.InitResourceContext) -> AbstractContextManager[None]:

@@ -2,18 +2,20 @@
 
 import datetime as dt
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
+import ibis
 import pandas as pd
 
 from segmentation_assets.defs.declared import Asset, Declared
 from segmentation_assets.defs.partitions import Input, snapshot_partitions
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import Lake, Staged
+from segmentation_assets.store.lake import Lake, Staged, to_frame
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
@@ -22,7 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
-PREVIEW_ROWS = 5
+PREVIEW_ROWS, RANKED_ROWS = 5, 12  # by the key, as an example; the largest, which are what matters
+WHOLE_FROM = 1000  # a number this large is shown without decimals
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
@@ -150,14 +153,30 @@ def _column_lineage(contract: Contract) -> dg.TableColumnLineage:
     })  # fmt: skip
 
 
-def _shown(staged: Staged) -> dict[str, Any]:
-    """Rows, size and first rows, as Dagster shows them."""
+def _shown(contract: Contract, lake: Lake, staged: Staged) -> dict[str, Any]:
+    """Rows, size and the rows that matter, as Dagster shows them."""
     return {
         "dagster/row_count": staged.row_count(),
         "bytes": staged.unfinished.stat().st_size,
         "path": dg.MetadataValue.path(staged.file),
-        "preview": dg.MetadataValue.md(staged.first_rows(PREVIEW_ROWS).to_markdown(index=False)),
+        "preview": dg.MetadataValue.md(_preview(contract, lake, staged).map(_cell).to_markdown(index=False, disable_numparse=True)),
     }
+
+
+def _preview(contract: Contract, lake: Lake, staged: Staged) -> pd.DataFrame:
+    if not contract.largest_first:
+        return staged.first_rows(PREVIEW_ROWS)
+    rows = lake.read_staged(staged)
+    return to_frame(rows.order_by([*(ibis.desc(name) for name in contract.largest_first), *contract.key]).limit(RANKED_ROWS))
+
+
+def _cell(value: Any) -> str:
+    """A value as it reads well in Markdown: numbers rounded, what is missing left out, and no sign that would end the cell."""
+    if value is None or pd.isna(value):
+        return ""
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.4g}"
+    return " ".join(str(value).replace("|", "\\|").split())
 
 
 def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,7 +196,7 @@ def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..
             for output, partition in staged.items():
                 # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
                 version = dg.DataVersion(partition.digest())
-                yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(partition))
+                yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(contracts[output], lake, partition))
                 yield dg.AssetCheckResult(check_name=CHECK, asset_key=contracts[output].name, passed=True)
 
     # Dagster reads inputs and resources from the signature: those of `compute`, and what writing and checking need.

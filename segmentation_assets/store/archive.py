@@ -1,16 +1,17 @@
-"""Every model that was ever trained, kept for good with the population it was trained on, and where a person pointed back to one.
+"""Every model that was ever trained, kept for good with the population it was trained on, and what persons asked of models.
 
 Belongs here: files of models beside the lake, whose partitions hold only the model in force. Dates are snapshots' as-of dates.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.core.model.champion import Request
 from segmentation_assets.core.model.population import TrainingPopulation, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows, population_from_rows, population_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
@@ -21,7 +22,8 @@ from segmentation_assets.tables.model import SEGMENTATION_MODEL
 from segmentation_assets.vocabulary import Status
 
 FOLDER = "models"
-ROLLBACKS = "rollbacks.json"
+REQUESTS = "requests.json"
+ROLLBACKS = "rollbacks.json"  # of version 0.1.0: snapshot -> version
 
 
 class ArchiveError(RuntimeError):
@@ -97,50 +99,54 @@ def highest_segment_id(data_dir: Path, until: str) -> int:
     return max((about.highest_segment_id for about in known if about.fitted_snapshot <= until), default=0)
 
 
-def rollbacks(data_dir: Path) -> dict[str, str]:
-    """Snapshot -> version that a person put in force from there on.
+def requests(data_dir: Path) -> dict[str, Request]:
+    """Snapshot -> what a person asked of its model.
 
     Raises:
         ArchiveError: they cannot be read.
     """
-    file = data_dir / FOLDER / ROLLBACKS
+    file, former = (data_dir / FOLDER / name for name in (REQUESTS, ROLLBACKS))
+    file = file if file.exists() else former
     try:
-        found: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except ValueError as error:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return {key: Request(asked) if isinstance(asked, str) else Request(**asked) for key, asked in found.items()}
+    except (ValueError, TypeError) as error:
         raise ArchiveError(
-            f"{file}, which has the models that people put in force again, cannot be read ({error}). Restore it from a backup, or remove "
-            "it and repeat what segmentation models lists: segmentation rollback VERSION --snapshot DATE"
+            f"{file}, which has what people asked of models, cannot be read ({error}). Restore it from a backup, or remove it and repeat "
+            "what segmentation models lists: segmentation rollback VERSION --snapshot DATE, or segmentation retrain --snapshot DATE"
         ) from error
-    return found
 
 
-def roll_back(data_dir: Path, snapshot: str, version: str | None) -> None:
-    """Record that `version` is in force from `snapshot` on; None takes the record back.
+def ask(data_dir: Path, snapshot: str, request: Request | None) -> None:
+    """Record what a person asks of the model of `snapshot`, in place of what was asked before; None takes that back.
 
     Raises:
-        ArchiveError: the version is not kept, or was fitted after the snapshot.
+        ArchiveError: the version to go back to is not kept, or was fitted after the snapshot.
     """
-    if version is not None and load(data_dir, version).provenance.fitted_snapshot > snapshot:
-        raise ArchiveError(f"Model {version} was fitted after {snapshot}: a snapshot cannot know the future. Name an earlier model.")
-    file = data_dir / FOLDER / ROLLBACKS
+    if request is not None:
+        rollback_target(data_dir, snapshot, request)
+    file = data_dir / FOLDER / REQUESTS
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
-        known = {key: v for key, v in rollbacks(data_dir).items() if key != snapshot}
-        recorded = known if version is None else {**known, snapshot: version}
+        known = {key: asked for key, asked in requests(data_dir).items() if key != snapshot}
+        recorded = known if request is None else {**known, snapshot: request}
         with replacing(file) as unfinished:
-            unfinished.write_text(json.dumps(recorded, indent=1, sort_keys=True), encoding="utf-8")
+            unfinished.write_text(json.dumps({k: asdict(r) for k, r in recorded.items()}, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def rollback_target(data_dir: Path, snapshot: str) -> SegmentModel | None:
-    """The model that a person put in force from this snapshot on; None where nobody did.
+def rollback_target(data_dir: Path, snapshot: str, request: Request | None) -> SegmentModel | None:
+    """The model that a request puts in force from this snapshot on; None where it asks for none.
 
     Raises:
-        ArchiveError: its file has been removed.
+        ArchiveError: it is not kept, or was fitted after the snapshot.
     """
-    version = rollbacks(data_dir).get(snapshot)
-    if version is None:
+    if request is None or not request.model_version:
         return None
-    model = load(data_dir, version)
+    model = load(data_dir, request.model_version)
+    if model.provenance.fitted_snapshot > snapshot:
+        raise ArchiveError(
+            f"Model {request.model_version} was fitted after {snapshot}: a snapshot cannot know the future. Name an earlier model."
+        )
     highest = highest_segment_id(data_dir, snapshot)  # a model that gave way may have given ids at this very snapshot
     return replace(model, provenance=replace(model.provenance, highest_segment_id=highest))
 

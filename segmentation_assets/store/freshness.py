@@ -30,7 +30,7 @@ class Cause(StrEnum):
     SOURCE = "source"
     TABLES = "tables"
     VERSION = "version"
-    ROLLBACKS = "rollbacks"
+    REQUESTS = "requests"
     UNKNOWN = "unknown"
     DAMAGED = "damaged"
     LATE_ROWS = "late rows"
@@ -44,13 +44,13 @@ SENTENCES = {
     Cause.SOURCE: "the source has changed",
     Cause.TABLES: "the columns of tables have changed",
     Cause.VERSION: "the version of this package has changed",
-    Cause.ROLLBACKS: "a model was put in force again, or that was withdrawn",
+    Cause.REQUESTS: "a person asked for another model, or withdrew that",
     Cause.UNKNOWN: "the settings, the source or this package have changed",
     Cause.DAMAGED: "tables are missing in the lake or cannot be read",
     Cause.LATE_ROWS: "its window has other rows at the source now",
     Cause.EARLIER: "an earlier snapshot is to be made, or was made again",
 }
-CHANGES = (Cause.SETTINGS, Cause.SOURCE, Cause.TABLES, Cause.VERSION, Cause.ROLLBACKS)
+CHANGES = (Cause.SETTINGS, Cause.SOURCE, Cause.TABLES, Cause.VERSION, Cause.REQUESTS)
 UNASKED = frozenset({Cause.STOPPED, Cause.DAMAGED, Cause.LATE_ROWS, Cause.EARLIER})
 """Causes for which snapshots are made again without a person who asks for it."""
 

@@ -30,14 +30,14 @@ class Fingerprint:
     Attributes:
         settings: section -> digest; source and version: one entry without a name.
         tables: contract -> digest of its columns, which change when a feature is added.
-        rollbacks: snapshot -> the model that a person put in force there, up to the snapshot's own date.
+        requests: snapshot -> what a person asked of its model, up to the snapshot's own date.
     """
 
     settings: dict[str, str]
     source: dict[str, str]
     tables: dict[str, str]
     version: dict[str, str]
-    rollbacks: dict[str, str]
+    requests: dict[str, str]
 
     @classmethod
     def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
@@ -47,13 +47,14 @@ class Fingerprint:
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
             {"": version("segmentation-assets")},
-            {snapshot: model for snapshot, model in archive.rollbacks(settings.data_dir).items() if snapshot <= key},
+            {snapshot: asked.text() for snapshot, asked in archive.requests(settings.data_dir).items() if snapshot <= key},
         )
 
     @classmethod
     def read(cls, text: str) -> "Fingerprint | None":
-        """What `text` wrote; None where version 0.1.0 wrote it, as one hash of all."""
-        return cls(**json.loads(text)) if text.startswith("{") else None
+        """What `text` wrote; None where a version wrote it that had other parts, such as 0.1.0, with one hash of all."""
+        found = json.loads(text) if text.startswith("{") else {}
+        return cls(**found) if found.keys() == cls.__dataclass_fields__.keys() else None
 
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -63,8 +64,8 @@ def one_hash(settings: Settings, source: str, key: str) -> str:
     """The fingerprint as version 0.1.0 wrote it, to compare with what it left."""
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
     shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
-    rollbacks = sorted(archive.rollbacks(settings.data_dir).items())
-    stamp = "".join(f"\n{snapshot} {model}" for snapshot, model in rollbacks if snapshot <= key)
+    requests = sorted(archive.requests(settings.data_dir).items())
+    stamp = "".join(f"\n{snapshot} {asked.text()}" for snapshot, asked in requests if snapshot <= key)
     return hashlib.sha256((shared + stamp).encode()).hexdigest()
 
 

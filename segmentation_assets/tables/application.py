@@ -15,6 +15,7 @@ SEGMENTS = Contract(
         MODEL_VERSION,
     ),
     key=("segment_id",),
+    largest_first=("customers",),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
 )  # fmt: skip
 SEGMENT_PROFILES = Contract(

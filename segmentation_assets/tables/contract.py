@@ -30,6 +30,7 @@ class Contract:
     key: tuple[str, ...]
     open: bool = False
     bulky: bool = False  # published as a view over the lake's files, not copied into the database
+    largest_first: tuple[str, ...] = ()  # columns by which the preview on the asset's page is ordered; else it is by the key
     lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
 
     @property

@@ -26,6 +26,7 @@ MODEL_CANDIDATES = Contract(
         required("reason", "string", "Why it was chosen or not, as a sentence."),
     ),
     key=("algorithm", "k"),
+    largest_first=("chosen",),
 )  # fmt: skip
 SEGMENTATION_MODEL = Contract(
     "segmentation_model", "number of the model in force: preprocessing, prototypes, segments and provenance",
@@ -57,8 +58,11 @@ MODEL_REGISTRY = Contract(
         required("in_force", "boolean", "Whether the snapshot's customers are placed by it; one model of a snapshot is."),
         Column("decision", "string", "What became of the model at this snapshot; a challenger is promoted or refused.", False, allowed=tuple(Decision)),
         required("reason", "string", "Why, as a sentence."),
+        Column("requested_by", "string", "Who asked for the decision; empty where nobody did, or did not say who."),
+        Column("request_reason", "string", "Why they asked, in their words."),
     ),
     key=("model_version",),
+    largest_first=("in_force",),
     lineage={"model_version": ("segmentation_model.model_version",)},
 )  # fmt: skip
 DRIFT_REPORT = Contract(
@@ -78,4 +82,5 @@ DRIFT_REPORT = Contract(
         required("in_model", "boolean", "Whether the model depends on it, so that a flag asks for a challenger."),
     ),
     key=("kind", "subject", "statistic"),
+    largest_first=("flagged", "value"),
 )  # fmt: skip

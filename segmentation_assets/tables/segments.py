@@ -33,6 +33,7 @@ SEGMENT_TRANSITIONS = Contract(
         required("customers_by_model", "int64", "Of these, customers whom the previous model would have placed elsewhere: moved by the model, not by their behaviour.", minimum=0),
     ),
     key=("from_segment_id", "to_segment_id"),
+    largest_first=("customers",),
 )  # fmt: skip
 SEGMENT_BRIDGE = Contract(
     "segment_bridge", "segment and cause of the change of its revenue since the previous snapshot",
@@ -47,6 +48,7 @@ SEGMENT_BRIDGE = Contract(
         required("revenue", "float64", "Revenue, or its change, within the lookback; in the source's currency."),
     ),
     key=("segment_id", "component"),
+    largest_first=("customers",),
     lineage={"revenue": ("customer_features.monetary",), "customers": ("customer_segments.customer_id",)},
 )  # fmt: skip
 SEGMENT_JOURNEYS = Contract(
@@ -75,6 +77,7 @@ SEGMENT_STAYS = Contract(
         Column("next_share", "float64", "Its share of those who moved.", **SHARE),
     ),
     key=("segment_id",),
+    largest_first=("customers",),
     lineage={"chance_to_move": ("customer_segments.segment_id",)},
 )  # fmt: skip
 SEGMENT_EVENTS = Contract(

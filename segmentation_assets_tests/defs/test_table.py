@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.defs.io import LakeIOManager
-from segmentation_assets.defs.table import IO_MANAGER, Made, tables
-from segmentation_assets.tables.contract import Contract, required
+from segmentation_assets.defs.table import IO_MANAGER, Made, table, tables
+from segmentation_assets.tables.contract import Column, Contract, required
 from segmentation_assets_tests.builders import D1, LOADED
 
 COLUMNS = (required("id", "int64", "Identifier.", minimum=0),)
@@ -37,6 +37,22 @@ def test_each_table_is_written_and_has_its_check(lake, written):
         ("first_table", True),
         ("second_table", True),
     }
+
+
+def test_the_preview_shows_the_largest_first_rounded_and_what_is_missing_as_nothing(lake):
+    columns = (required("id", "string", "Identifier."), Column("size", "float64", "Size."))
+    contract = Contract("sized", "thing, for a test", columns, key=("id",), largest_first=("size",))
+
+    @table(contract, group="test")
+    def sized():
+        """By hand."""
+        return pd.DataFrame({"id": ["a", "b|c", "d", "e"], "size": [None, 0.123456, 12345.678, 3.0]})
+
+    resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
+    result = dg.materialize([sized.make(LOADED)], partition_key=D1, resources=resources)
+    (made,) = result.get_asset_materialization_events()
+    shown = [line.split() for line in made.materialization.metadata["preview"].value.splitlines()[2:]]
+    assert shown == [["|", "d", "|", "12,346", "|"], ["|", "e", "|", "3", "|"], ["|", "b\\|c", "|", "0.1235", "|"], ["|", "a", "|", "|"]]
 
 
 @pytest.mark.parametrize(("first", "second", "broken"), [([3], [-1], SECOND), ([-1], [4], FIRST)])

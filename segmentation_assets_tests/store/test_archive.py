@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_assets.core.model.champion import Request
 from segmentation_assets.core.model.population import training_population
 from segmentation_assets.core.model.rows import model_to_rows, population_to_rows
 from segmentation_assets.core.model.training import ModelSpec, train
@@ -71,22 +72,36 @@ def test_an_unknown_model_is_named_with_those_there_are(kept):
         archive.load(kept, "v9")
 
 
-def test_pointing_back_holds_until_it_is_taken_back(kept):
-    archive.roll_back(kept, "2024-03-01", V1)
-    assert archive.rollbacks(kept) == {"2024-03-01": V1}
-    assert archive.rollback_target(kept, "2024-03-01").provenance.model_version == V1
-    assert archive.rollback_target(kept, "2024-04-01") is None
-    archive.roll_back(kept, "2024-03-01", None)
-    assert archive.rollbacks(kept) == {}
+BACK, NEW = Request(V1, reason="the shift was a promotion", requested_by="ann"), Request(force=True)
+
+
+def test_what_was_asked_holds_until_it_is_taken_back(kept):
+    for snapshot, request in {"2024-03-01": BACK, "2024-04-01": NEW}.items():
+        archive.ask(kept, snapshot, request)
+    assert archive.requests(kept) == {"2024-03-01": BACK, "2024-04-01": NEW}
+    archive.ask(kept, "2024-03-01", None)
+    assert archive.requests(kept) == {"2024-04-01": NEW}
+
+
+def test_rollbacks_that_version_0_1_0_recorded_go_on_beside_new_requests(kept):
+    (kept / archive.FOLDER / archive.ROLLBACKS).write_text(f'{{"2024-03-01": "{V1}"}}')
+    assert archive.requests(kept) == {"2024-03-01": Request(V1)}
+    archive.ask(kept, "2024-04-01", NEW)
+    assert archive.requests(kept) == {"2024-03-01": Request(V1), "2024-04-01": NEW}
+
+
+def test_only_a_request_that_names_a_model_has_one_to_go_back_to(kept):
+    assert archive.rollback_target(kept, "2024-03-01", BACK).provenance.model_version == V1
+    assert archive.rollback_target(kept, "2024-03-01", NEW) is None
+    assert archive.rollback_target(kept, "2024-03-01", None) is None
 
 
 def test_a_snapshot_cannot_have_a_model_of_later(kept):
     with pytest.raises(archive.ArchiveError, match="was fitted after 2024-02-01"):
-        archive.roll_back(kept, "2024-02-01", V2)
+        archive.ask(kept, "2024-02-01", Request(V2))
 
 
 def test_ids_of_the_model_that_gave_way_are_not_given_again(kept):
     later = replace(SECOND, provenance=replace(SECOND.provenance, model_version="2024-03-01-x", highest_segment_id=7))
     archive.keep(kept, later, POPULATION)
-    archive.roll_back(kept, "2024-03-01", V1)
-    assert archive.rollback_target(kept, "2024-03-01").provenance.highest_segment_id == 7
+    assert archive.rollback_target(kept, "2024-03-01", BACK).provenance.highest_segment_id == 7

@@ -1,6 +1,5 @@
 """Every cause for which a snapshot must be made, on a real lake: three snapshots are published, then one thing changes."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from segmentation_assets.core.model.champion import Request
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.store import archive, freshness, provenance, published
@@ -114,10 +114,8 @@ def version(shop: Shop) -> None:
     shop.patch.setattr(provenance, "version", lambda _: "9.9")
 
 
-def rollback(shop: Shop) -> None:
-    folder = shop.settings.data_dir / archive.FOLDER
-    folder.mkdir()
-    (folder / archive.ROLLBACKS).write_text(json.dumps({D2: "2024-02-01-abcdef"}))
+def request(shop: Shop) -> None:
+    archive.ask(shop.settings.data_dir, D2, Request(reason="spring"))
 
 
 def former_version(shop: Shop) -> None:
@@ -160,7 +158,7 @@ CASES: dict[Callable[[Shop], None], list[tuple[str, Cause, str]]] = {
     source: [(key, Cause.SOURCE, "") for key in ALL],
     a_feature: [(key, Cause.TABLES, "customer_features") for key in ALL],
     version: [(key, Cause.VERSION, "") for key in ALL],
-    rollback: [(D2, Cause.ROLLBACKS, D2), (D3, Cause.ROLLBACKS, D2)],
+    request: [(D2, Cause.REQUESTS, D2), (D3, Cause.REQUESTS, D2)],
     former_version_and_settings: [(key, Cause.UNKNOWN, "") for key in ALL],
     lost_table: [(D2, Cause.DAMAGED, "segments"), AFTER_SECOND],
     cut_file: [(D3, Cause.DAMAGED, "raw_transactions")],

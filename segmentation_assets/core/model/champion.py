@@ -4,8 +4,9 @@ Belongs here: the decision. Training is `training`; what has drifted, on which t
 """
 
 import datetime as dt
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 from sklearn.base import clone
@@ -29,6 +30,29 @@ class Gate:
     words: str
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a person asks of a snapshot's model: that a challenger is trained, or that an earlier model is in force again.
+
+    Args:
+        model_version: the earlier model; empty where a challenger is asked for.
+        force: promote the challenger whatever the gates say.
+    """
+
+    model_version: str = ""
+    force: bool = False
+    reason: str = ""
+    requested_by: str = ""
+
+    def text(self) -> str:
+        """All of it, to compare by; the version alone where version 0.1.0 recorded no more.
+
+        >>> Request("2024-02-01-abcdef").text()
+        '2024-02-01-abcdef'
+        """
+        return self.model_version if self == Request(self.model_version) else json.dumps(asdict(self), sort_keys=True)
+
+
 @dataclass(frozen=True, eq=False)
 class SnapshotContext:
     """What is known at a snapshot beside its customers.
@@ -36,11 +60,13 @@ class SnapshotContext:
     Args:
         past: the snapshot before, with what followed it.
         age: snapshots since the model in force was fitted.
-        rollback_target: a model that a person wants in force from this snapshot on.
+        request: what a person asks of this snapshot's model.
+        rollback_target: the earlier model that they want in force from here on, where they do.
     """
 
     past: PreviousSnapshot | None = None
     age: int = 0
+    request: Request | None = None
     rollback_target: SegmentModel | None = None
 
 
@@ -56,8 +82,8 @@ def next_model(
     """The model of a snapshot: the champion carried forward, or another in its place.
 
     A model is trained without a contest where there is none before, where the settings it depends on have changed, or where
-    the one before found no customers to learn from. Else a challenger is trained as the policy says, and promoted only
-    past all gates.
+    the one before found no customers to learn from. Else a challenger is trained as the policy says or a person asks, and
+    promoted only past all gates, unless that person forces it.
 
     Args:
         active: the snapshot's active customers (n rows of customer_features).
@@ -74,11 +100,12 @@ def next_model(
         return ModelDecision(_carried_without_customers(champion, active, needed))
     if champion is None or needed:
         return train(active, champion, spec, as_of, needed, now.past)
-    why, otherwise = _occasion(retrain, now.age, drifted)
+    why, otherwise = ("A person asked for it", "") if now.request else _occasion(retrain, now.age, drifted)
     if not why:
         return ModelDecision(_carried(champion, active, otherwise))
     challenger = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
-    return _contested(champion, challenger, active, spec, retrain, now.past)
+    gates = _gates(champion, challenger, active, spec, retrain, now.past)
+    return _contested(champion, challenger, active, gates, forced=now.request is not None and now.request.force)
 
 
 def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, needed: str) -> SegmentModel:
@@ -132,25 +159,25 @@ def _undrifted(used: pd.DataFrame) -> str:
     return f"nothing that it depends on has drifted{told}"
 
 
-def _contested(
-    champion: SegmentModel,
-    challenger: ModelDecision,
-    active: pd.DataFrame,
-    spec: ModelSpec,
-    retrain: RetrainSettings,
-    past: PreviousSnapshot | None,
-) -> ModelDecision:
-    gates = _gates(champion, challenger, active, spec, retrain, past)
+def _contested(champion: SegmentModel, challenger: ModelDecision, active: pd.DataFrame, gates: list[Gate], forced: bool) -> ModelDecision:
     about, fitted = challenger.model.provenance, champion.provenance.fitted_snapshot
     if all(gate.passed for gate in gates):
-        reason = f"{about.reason} It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}."
-        return replace(challenger, model=replace(challenger.model, provenance=replace(about, decision=Decision.PROMOTED, reason=reason)))
+        return _promoted(challenger, f"It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}.")
     failed = naming.listed([gate.words for gate in gates if not gate.passed])
+    if forced:
+        return _promoted(challenger, f"It was promoted over the model of {fitted} because a person forced it, although {failed}.")
     refusal = replace(about, decision=Decision.REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in challenger.candidates
     )
     return ModelDecision(_carried(champion, active, "the challenger that was trained was refused"), tried, refusal)
+
+
+def _promoted(challenger: ModelDecision, words: str) -> ModelDecision:
+    about = challenger.model.provenance
+    return replace(
+        challenger, model=replace(challenger.model, provenance=replace(about, decision=Decision.PROMOTED, reason=f"{about.reason} {words}"))
+    )
 
 
 def _gates(

@@ -28,7 +28,7 @@ LEAST_SHARE = 0.005  # rounds to 1%
 LINE, HEADLINE = 152, 95  # letters of a subtitle, and of a title, that fit across
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SEGMENT_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#F0E442", "#000000", "#999999", "#7B4B94")
-WIDTH = 11.0  # inches; at 100 dots each, what fits the side panel of the Dagster UI without scrolling sideways
+WIDTH = 11.0  # inches; at 100 dots each, what fits a page without scrolling sideways
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
     "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,

@@ -52,7 +52,8 @@ def published_database(
 ) -> dg.MaterializeResult[None]:
     """data/segmentation.duckdb, replaced whole once every table of the snapshot has passed its checks.
 
-    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
+    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here. Several snapshots are made by a
+    backfill of the job `snapshot`, a run each, rather than from the asset graph, where Dagster takes them apart.
     """
     key = context.partition_key
     published = publish_snapshot(lake, settings.data_dir, key, Fingerprint.now(settings, source.fingerprint(), key).text())
@@ -73,7 +74,7 @@ def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourcePara
 
     It shows what its numbers in the database show, so it is made of a snapshot that was published.
     """
-    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, dg.AssetKey(contract.name)).items()}
+    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     page = report.write(settings.data_dir, context.partition_key, pictures)
     return dg.MaterializeResult(
         metadata={

@@ -4,9 +4,12 @@ Belongs here: one step that makes four tables. Drift is judged against the model
 hang on each other in a circle.
 """
 
+from typing import Self
+
 import dagster as dg
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
@@ -14,7 +17,7 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
-from segmentation_assets.core.model.champion import SnapshotContext, next_model
+from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
@@ -33,6 +36,29 @@ from segmentation_assets.vocabulary import Decision, Status
 
 KINDS = {"scikitlearn", "parquet"}
 FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
+
+
+class ModelRequest(dg.Config):
+    """What may be asked of the model of the snapshot that is made, in the Launchpad. It is remembered when the snapshot is made again."""
+
+    retrain: bool = Field(False, description="Train a challenger now, whatever retrain.policy says.")
+    force: bool = Field(False, description="Promote the challenger even where it fails a gate.")
+    model_version: str = Field("", description="Put this earlier model in force again instead; model_registry has the versions.")
+    reason: str = Field("", description="Why, for model_registry.")
+    requested_by: str = Field("", description="Who asks, for model_registry.")
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if self.retrain and self.model_version:
+            raise ValueError("retrain and model_version exclude each other: leave one of them out")
+        if (self.reason or self.requested_by or self.force) and not (self.retrain or self.model_version):
+            raise ValueError("say what is asked for: retrain: true, or a model_version to go back to")
+        return self
+
+    def request(self) -> Request | None:
+        """What is asked for; None where nothing is."""
+        asked = self.retrain or self.model_version
+        return Request(self.model_version, self.force, self.reason, self.requested_by) if asked else None
 
 
 @tables(
@@ -64,22 +90,31 @@ def model(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    config: ModelRequest,
     customer_features: pd.DataFrame,
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """First comes drift of today's customers since the model before was trained, then the decision, then the model."""
+    """First comes drift of today's customers since the model before was trained, then the decision, then the model.
+
+    In the Launchpad, a person may ask for a challenger, or for an earlier model.
+    """
+    key, asked = context.partition_key, config.request()
+    request = asked or archive.requests(settings.data_dir).get(key)
     active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active)
     now = SnapshotContext(
         past=_past(before, customer_activity),
-        age=snapshots_between(champion.provenance.fitted_snapshot, context.partition_key, settings.snapshots) if champion else 0,
-        rollback_target=archive.rollback_target(settings.data_dir, context.partition_key),
+        age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
+        request=request,
+        rollback_target=archive.rollback_target(settings.data_dir, key, request),
     )
     decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
     if decided.model.provenance.decision in {Decision.TRAINED, Decision.PROMOTED}:
         archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
+    if asked:
+        archive.ask(settings.data_dir, key, asked)
     _show_drift(context, drifted)
     _show_model(context, settings, decided)
     _show_candidates(context, settings, decided, active)
@@ -87,7 +122,7 @@ def model(
         SEGMENTATION_MODEL.name: model_to_rows(decided.model),
         DRIFT_REPORT.name: drifted,
         MODEL_CANDIDATES.name: candidates.table(decided.candidates or _measured_again(settings, decided.model, active)),
-        MODEL_REGISTRY.name: _registry(decided),
+        MODEL_REGISTRY.name: _registry(decided, request),
     }
 
 
@@ -120,9 +155,13 @@ def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFr
     return (candidates.measured_again(carried.clusters, active, settings.model),)
 
 
-def _registry(decided: ModelDecision) -> pd.DataFrame:
+def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:
+    """The model in force, and the challenger that was refused; what was asked for stands with the model that came of it."""
     known = [decided.model.provenance, *([decided.refused] if decided.refused else [])]
-    rows = [vars(about) | {"in_force": about is decided.model.provenance} for about in known]
+    nobody = {"requested_by": None, "request_reason": None}
+    rows = [vars(about) | nobody | {"in_force": about is decided.model.provenance} for about in known]
+    if request:
+        rows[-1] |= {"requested_by": request.requested_by or None, "request_reason": request.reason or None}
     return pd.DataFrame([{**row, "tier": row["tier"] or None, "tier_reason": row["tier_reason"] or None} for row in rows])
 
 

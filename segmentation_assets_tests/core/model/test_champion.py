@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.core.model.champion import SnapshotContext, next_model
+from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.core.model.segment_model import Segment
@@ -148,6 +148,22 @@ def test_policies():
     assert reason(old, age=2).endswith("it is 2 snapshots old, and a challenger is trained at 3.")
     assert reason(old, age=3).startswith("The model in force is 3 snapshots old, 3 or more, so")
     assert reason(always).startswith("The policy asks for a challenger at every snapshot, so")
+
+
+NEVER = RetrainSettings(policy="never", least_fit_gain=0.9)
+
+
+def test_a_challenger_that_a_person_asks_for_must_pass_the_gates_too():
+    refused = after(customers(3), retrain=NEVER, request=Request()).refused
+    assert refused is not None
+    assert refused.reason.startswith("A person asked for it, so a challenger was trained. It was refused, ")
+
+
+def test_unless_that_person_forces_it_which_is_said_with_what_it_failed():
+    about = after(customers(3), retrain=NEVER, request=Request(force=True)).model.provenance
+    assert (about.decision, about.fitted_snapshot) == ("promoted", "2024-03-01")
+    assert "It was promoted over the model of 2024-02-01 because a person forced it, although it explains " in about.reason
+    assert about.reason.endswith("(at least 90.0% more).")
 
 
 def test_a_rollback_labels_as_before_and_gives_no_id_again():
