@@ -4,6 +4,7 @@
 published database and Dagster's home.
 """
 
+import getpass
 import tarfile
 from pathlib import Path
 
@@ -56,3 +57,10 @@ def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(SECOND, "rolled back")]
     assert {row[3] for row in shop.ask(LABELS, "2024-06-01")} == {SECOND}
     assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
+
+    shop.call("retrain", "--force", "--reason", "spring")
+    registered = shop.ask(
+        "SELECT decision, requested_by, request_reason FROM model_registry WHERE snapshot_date = '2024-06-01' AND in_force"
+    )
+    assert registered == [("promoted", getpass.getuser(), "spring")]
+    assert "2024-05-01" in shop.call("rollback", "--withdraw", "--snapshot", "2024-05-01")  # which version 0.1.0 recorded
