@@ -33,8 +33,10 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """Dagster's way to make it from dagster.yaml; without a `base_dir`, as Dagster itself would place it in its home."""
-        folder = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"]) / "history" / "runs")
-        return cls(inst_data=inst_data, base_dir=folder)
+        folder, home = config_value.get("base_dir"), os.environ.get("DAGSTER_HOME")
+        if not folder and not home:
+            raise ValueError("Set DAGSTER_HOME to the folder of dagster.yaml, which names no base_dir of its event log.")
+        return cls(inst_data=inst_data, base_dir=folder or str(Path(home or "") / "history" / "runs"))
 
     @classmethod
     def config_type(cls) -> Mapping[str, Field]:

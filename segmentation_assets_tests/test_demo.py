@@ -161,12 +161,13 @@ def test_running_again_is_quick_and_changes_nothing(demo: Path) -> None:
     assert content() == before
 
 
-def test_everything_was_recorded_for_the_ui(demo: Path) -> None:
+def test_everything_was_recorded_for_the_ui(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dagster as dg
 
     from segmentation_assets.definitions import defs
 
-    with dg.DagsterInstance.from_config(str(demo / "dagster")) as instance:
+    monkeypatch.setenv("DAGSTER_HOME", str(demo / "dagster"))
+    with dg.DagsterInstance.get() as instance:
         for key in defs.resolve_asset_graph().get_all_asset_keys():
             assert instance.get_materialized_partitions(key) == set(KEYS), key
         assert not instance.telemetry_enabled

@@ -170,13 +170,14 @@ def _sentence(evaluation: dg.AssetCheckEvaluation) -> str:
 
 
 def _root_cause(result: dg.ExecuteInProcessResult) -> str:
-    """The message of the innermost error of the first step that failed."""
+    """The message of the innermost error of the first step that failed, or of what came before the first step, such as the source."""
     for event in result.all_events:
-        if event.is_step_failure and event.step_failure_data.error:
-            error = event.step_failure_data.error
+        error = event.step_failure_data.error if event.is_step_failure else event.job_failure_data.error if event.is_job_failure else None
+        if error:
             while error.cause:
                 error = error.cause
-            return f"{event.step_key}: {CLASS_PATH.sub('', error.message.strip())}"
+            message = CLASS_PATH.sub("", error.message.strip())
+            return f"{event.step_key}: {message}" if event.is_step_failure else message
     return "The run failed before its first step."
 
 

@@ -9,7 +9,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
-from segmentation_assets.core.customers.features import EventRoles, declared
+from segmentation_assets.core.customers.features import declared
+from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.model import ModelSettings
 
 BY_NAME = {"check_dataframe_column_names_consistency": "features are picked by name, in any order and among others"}
@@ -151,7 +152,7 @@ def test_whatever_the_numbers_the_points_are_finite(values, method):
     ],
 )
 def test_each_feature_enters_by_its_declared_transform_unless_the_settings_say_one_for_all(asked, transforms):
-    by_name = {feature.name: feature.transform for feature in declared(EventRoles(("coupon_redeemed",)))}
+    by_name = {feature.name: feature.transform for feature in declared(Features(event_types=("coupon_redeemed",)))}
     frame = pd.DataFrame(np.random.default_rng(3).random((50, 4)), columns=["monetary", "spend_trend", "coupon_redeemed_count", "Income"])
     fitted = FeaturePreprocessor.from_settings(ModelSettings(features=tuple(frame.columns), **asked), by_name).fit(frame)
     assert [column.transform for column in fitted.columns_] == transforms
