@@ -2,6 +2,7 @@
 
 import getpass
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 @click.option("--force", is_flag=True, help="Promote the challenger even where it fails a gate.")
 @settings_option
 def retrain(snapshot: str | None, later: bool, reason: str, force: bool, settings_path: Path | None) -> None:
-    """Train a challenger at a snapshot, whatever retrain.policy says; it is promoted past all gates, as ever.
+    """Train a challenger at a snapshot, whatever retrain.policy says; it is promoted only if it passes every gate.
 
     What is asked for is remembered when the snapshot is made again; `rollback --withdraw` takes it back.
     """
@@ -78,7 +79,7 @@ def retrain(snapshot: str | None, later: bool, reason: str, force: bool, setting
         raise click.ClickException(
             f"Snapshots after {key} ({span([k for k in made if k > key])}) build on its model. To make them again, too, add --later."
         )
-    _carry_out(settings, key, made, Request(force=force, reason=reason, requested_by=getpass.getuser()))
+    _carry_out(settings, key, made, Request(force=force, reason=reason, requested_by=_login()))
 
 
 @command()
@@ -101,7 +102,14 @@ def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: b
     made, key = _published(settings, snapshot)
     if withdraw and key not in archive.requests(settings.data_dir):
         raise click.ClickException(f"Nobody has asked for a model at {key}; there is nothing to take back.")
-    _carry_out(settings, key, made, Request(version, reason=reason, requested_by=getpass.getuser()) if version else None)
+    _carry_out(settings, key, made, Request(version, reason=reason, requested_by=_login()) if version else None)
+
+
+def _login() -> str:
+    """The login name; empty where this user has none, as in some containers."""
+    with suppress(KeyError, OSError):
+        return getpass.getuser()
+    return ""
 
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:

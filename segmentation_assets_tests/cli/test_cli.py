@@ -216,3 +216,11 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Excepti
     assert done.stderr.startswith(f"Error: {tmp_path / 'data'} could not be written: ")
     assert said in done.stderr
     assert str(problem) in done.stderr
+
+
+def test_a_user_without_a_login_name_asks_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr(make.getpass, "getuser", nobody)
+    assert make._login() == ""
