@@ -83,7 +83,7 @@ def next_model(
 
     A model is trained without a contest where there is none before, where the settings it depends on have changed, or where
     the one before found no customers to learn from. Else a challenger is trained as the policy says or a person asks, and
-    promoted only past all gates, unless that person forces it.
+    promoted only if it passes every gate, unless that person forces it.
 
     Args:
         active: the snapshot's active customers (n rows of customer_features).
