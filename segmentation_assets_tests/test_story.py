@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_assets.core.model.champion import Request
 from segmentation_assets.definitions import build
 from segmentation_assets.store import archive, published
 from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
@@ -121,7 +122,7 @@ def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, t
 def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp_path):
     first = ask(story, f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")["model_version"][0]
     never = shutil.copytree(story.with_name("until April"), tmp_path / "never")
-    archive.roll_back(never, D3, first)
+    archive.ask(never, D3, Request(first))
     make(never, D3)
     told = ask(never, f"SELECT decision, reason FROM model_registry WHERE snapshot_date = DATE '{D3}'")
     assert told["decision"].tolist() == ["rolled back"]
@@ -129,7 +130,7 @@ def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp
     features = ask(never, f"FROM customer_features WHERE snapshot_date = DATE '{D3}'")
     labels = ask(never, f"SELECT customer_id, segment_id FROM customer_segments WHERE snapshot_date = DATE '{D3}'").set_index("customer_id")
     assert model.assign(features).set_index("customer_id")["segment_id"].to_dict() == labels["segment_id"].to_dict()
-    archive.roll_back(never, D3, None)
+    archive.ask(never, D3, None)
     make(never, D3)
     assert ask(never, f"SELECT decision FROM model_registry WHERE snapshot_date = DATE '{D3}'")["decision"].tolist() == ["promoted"]
 

@@ -12,9 +12,11 @@ import pytest
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.heartbeats import beating, close_dead_runs
 
-NOW = dt.datetime.now(dt.UTC)
-LATER = NOW + dt.timedelta(minutes=6)
 ENDED = 2**22 + 1  # no process has a higher number than 2**22
+
+
+def in_minutes(number: int) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(minutes=number)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def killed(instance: dg.DagsterInstance, run_id: str, host: str) -> None:
 def test_one_that_lives_is_left_alone_and_leaves_nothing_when_it_ends(instance: dg.DagsterInstance) -> None:
     run = run_of(instance)
     with beating(instance, run):
-        assert close_dead_runs(instance, NOW) == []
+        assert close_dead_runs(instance, in_minutes(0)) == []
     assert list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir()) == []
 
 
@@ -53,9 +55,9 @@ def test_one_whose_process_is_gone_on_this_host_is_closed_at_once_and_that_of_an
     here, elsewhere = run_of(instance), run_of(instance)
     killed(instance, here, "here")
     killed(instance, elsewhere, "elsewhere")
-    assert close_dead_runs(instance, NOW, host="here") == [here]
+    assert close_dead_runs(instance, in_minutes(0), host="here") == [here]
     assert (status(instance, here), status(instance, elsewhere)) == ("FAILURE", "STARTED")
-    assert close_dead_runs(instance, LATER, host="here") == [elsewhere]
+    assert close_dead_runs(instance, in_minutes(6), host="here") == [elsewhere]
     assert not list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir())
 
 
@@ -67,14 +69,14 @@ def test_one_that_lives_on_another_host_goes_on(instance: dg.DagsterInstance, mo
         os.utime(file, (0, 0))
         while file.stat().st_mtime == 0:
             pass
-        assert close_dead_runs(instance, NOW, host="here") == []
+        assert close_dead_runs(instance, in_minutes(0), host="here") == []
 
 
 @pytest.mark.parametrize("begun", heartbeats.MAY_BE_DEAD, ids=lambda status: status.value)
 def test_one_without_a_heartbeat_counts_from_when_it_was_last_heard_of(instance: dg.DagsterInstance, begun: dg.DagsterRunStatus) -> None:
     run = run_of(instance, begun)
-    assert close_dead_runs(instance, NOW) == []
-    assert close_dead_runs(instance, LATER) == [run]
+    assert close_dead_runs(instance, in_minutes(0)) == []
+    assert close_dead_runs(instance, in_minutes(6)) == [run]
     assert status(instance, run) == ("CANCELED" if begun == dg.DagsterRunStatus.CANCELING else "FAILURE")
 
 
