@@ -27,15 +27,12 @@ from segmentation_assets.settings.loading import (
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|ui|upgrade)\b(?! --settings)")
-
-
 STOPPED = 130  # exit code of what a person interrupted
-
 NOT_WRITTEN = re.compile(
     r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",
     re.IGNORECASE,
 )  # as Linux, SQLite and DuckDB put it
-
+WHOLE_PATH = re.compile(r"""['"](/[^'"]+)['"]""")
 LITTLE_ROOM = 10_000_000  # bytes, with which SQLite fails in words of its own
 
 
@@ -146,9 +143,17 @@ def _about_the_folder(problem: str) -> str:
     """What to do where the data folder is full or cannot be written; empty where the problem is another."""
     if not (found := NOT_WRITTEN.search(problem)):
         return ""
-    folder = load_settings().data_dir
+    try:
+        folder = load_settings().data_dir
+    except (SettingsError, OSError):  # which may be the problem
+        return ""
+    named = [Path(path).resolve() for path in WHOLE_PATH.findall(problem)]
+    if named and not any(path.is_relative_to(folder.resolve()) for path in named):  # such as a source that may not be read
+        return ""
+    from segmentation_assets.store.published import DATABASE
+
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     room = shutil.disk_usage(there).free
     remedy = "make room there" if found["full"] or room < LITTLE_ROOM else "let yourself write there, or set another data_dir"
-    before = "What was published before is as it was" if (folder / "segmentation.duckdb").exists() else "Nothing was published yet"
+    before = "What was published before is as it was" if (folder / DATABASE).exists() else "Nothing was published yet"
     return f"{folder} could not be written: {room / 1e6:,.0f} MB are free; {remedy}. {before}. The same command goes on then.\n{problem}"

@@ -11,6 +11,7 @@ import pandas as pd
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.champion import Request
 from segmentation_assets.core.model.population import TrainingPopulation, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows, population_from_rows, population_to_rows
@@ -19,7 +20,6 @@ from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
-from segmentation_assets.vocabulary import Status
 
 FOLDER = "models"
 REQUESTS = "requests.json"
@@ -73,7 +73,7 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
             f"them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
         )
     features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
-    found = training_population(model, features[features["status"] == Status.ACTIVE].reset_index(drop=True), settings)
+    found = training_population(model, active_only(features).reset_index(drop=True), settings)
     keep(data_dir, model, found)
     return found
 

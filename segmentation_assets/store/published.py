@@ -139,18 +139,18 @@ def _keys_in(file: Path) -> list[str] | None:
         return None
 
 
-def settle(data_dir: Path) -> bool:
-    """Make the views over order lines anew where the folder was moved, copied or restored since; whether that was so.
+def settle(data_dir: Path) -> None:
+    """Make the views over order lines anew where the folder was moved, copied or restored since.
 
     Until then they refuse to be read rather than show the lines of the folder that this one was copied from.
     """
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     if not master.exists() or _place(data_dir) == _written_place(data_dir):
-        return False
+        return
     with FileLock(private / "lock"):
         if _place(data_dir) == _written_place(data_dir):
-            return False
+            return
         if public.exists() and not public.with_name(f"{DATABASE}.wal").exists() and filecmp.cmp(master, public, shallow=False):
             (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, and nobody wrote into it
         with duckdb.connect(str(master)) as connection:
@@ -158,7 +158,6 @@ def settle(data_dir: Path) -> bool:
             connection.execute("CHECKPOINT")
         _replace(master, public)
         _write_place(data_dir)
-    return True
 
 
 @contextmanager

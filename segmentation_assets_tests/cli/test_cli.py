@@ -218,6 +218,38 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Excepti
     assert str(problem) in done.stderr
 
 
+@pytest.mark.parametrize("named", ["orders.csv", "segmentation.yaml"])
+def test_what_may_not_be_read_elsewhere_is_not_said_of_the_data_folder(named: str, tmp_path: Path) -> None:
+    problem = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / named))
+
+    @terminal.command()
+    def read() -> None:
+        raise problem
+
+    done = CliRunner(env=environment(tmp_path / "data")).invoke(read, obj=False)
+    assert done.stderr == f"Error: {problem}\n"
+
+
+def test_what_may_not_be_written_in_the_data_folder_is_said_of_it(tmp_path: Path) -> None:
+    problem = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / "data" / "lake"))
+
+    @terminal.command()
+    def write() -> None:
+        raise problem
+
+    done = CliRunner(env=environment(tmp_path / "data")).invoke(write, obj=False)
+    assert done.stderr.startswith(f"Error: {tmp_path / 'data'} could not be written: ")
+
+
+def test_settings_that_cannot_be_read_are_an_error_of_their_own(tmp_path: Path) -> None:
+    @terminal.command()
+    def read() -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    done = CliRunner(env=environment(tmp_path / "data", SEGMENTATION_SETTINGS=str(tmp_path / "gone.yaml"))).invoke(read, obj=False)
+    assert done.stderr == "Error: [Errno 13] Permission denied\n"
+
+
 def test_a_user_without_a_login_name_asks_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 1234")

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.segment_model import SegmentModel
-from segmentation_assets.vocabulary import Status, Tier
+from segmentation_assets.vocabulary import Tier
 
 SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "share", "revenue", "revenue_share"]
 # What a segment is, by the tier of its model: nobody should take a cut through a continuum for a discovery.
@@ -28,7 +29,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
         declared: the features that may say what marks a segment out.
     """
     joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
-    active = joined[joined["status"] == Status.ACTIVE]
+    active = active_only(joined)
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
     revenue = float(joined["monetary"].sum())
     rows = []

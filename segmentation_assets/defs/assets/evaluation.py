@@ -8,6 +8,7 @@ from segmentation_assets.core.choice import evaluation
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import foretold
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
@@ -16,7 +17,6 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
-from segmentation_assets.vocabulary import Status
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 
@@ -39,7 +39,7 @@ def evaluation_metrics(
     model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
-    active = features[features["status"] == Status.ACTIVE].reset_index(drop=True)
+    active = active_only(features).reset_index(drop=True)
     metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
     names = [segment.name for segment in model.segments]
     by_id = segment_colours([segment.segment_id for segment in model.segments])

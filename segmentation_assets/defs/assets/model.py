@@ -15,6 +15,7 @@ from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
@@ -32,7 +33,7 @@ from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
-from segmentation_assets.vocabulary import Decision, Status
+from segmentation_assets.vocabulary import Decision
 
 KINDS = {"scikitlearn", "parquet"}
 FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
@@ -101,7 +102,7 @@ def model(
     """
     key, asked = context.partition_key, config.request()
     request = asked or archive.requests(settings.data_dir).get(key)
-    active, before = (_active(side) for side in at_and_before(customer_features, snapshot_date(context)))
+    active, before = (active_only(side).reset_index(drop=True) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active)
     now = SnapshotContext(
@@ -135,10 +136,6 @@ def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, acti
 def _spec(settings: Settings) -> ModelSpec:
     declared_transforms = {feature.name: feature.transform for feature in declared(settings.features)}
     return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
-
-
-def _active(features: pd.DataFrame) -> pd.DataFrame:
-    return features[features["status"] == Status.ACTIVE].reset_index(drop=True)
 
 
 def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
@@ -184,10 +181,8 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
     if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
-        names, of_features = (
-            [s.name for s in decided.model.segments],
-            units(declared(settings.features), settings.exploration.money),
-        )
+        names = [s.name for s in decided.model.segments]
+        of_features = units(declared(settings.features), settings.exploration.money)
         draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
         picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
 

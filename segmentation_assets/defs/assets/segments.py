@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from segmentation_assets.core import pictures
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
@@ -21,7 +22,6 @@ from segmentation_assets.tables.segments import (
     SEGMENT_STAYS,
     SEGMENT_TRANSITIONS,
 )
-from segmentation_assets.vocabulary import Status
 
 GROUP = "segments"
 
@@ -115,7 +115,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
 @table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
 def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
     """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
-    active = customer_features[customer_features["status"] == Status.ACTIVE]
+    active = active_only(customer_features)
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
     happened = events(before, model_from_rows(own), active)
