@@ -85,5 +85,5 @@ def scanned(engine: Engine, kept: Sequence[IntakeRecord]) -> ir.Table:
 
 
 def numbered(rows: ir.Table) -> ir.Table:
-    """IntakeRecord rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
+    """Kept rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
     return rows.mutate(row_number=ibis.coalesce(rows.row_number, rows[PLACE] + 1)).drop(PLACE)

@@ -207,7 +207,7 @@ def _with_reasons(
 def _density_reason(candidate: Candidate) -> str:
     clusters = counted(candidate.k, "cluster")
     return (
-        f"IntakeRecord as a diagnostic: {candidate.algorithm} finds {clusters} and calls {candidate.noise_share:.1%} of customers "
+        f"Kept as a diagnostic: {candidate.algorithm} finds {clusters} and calls {candidate.noise_share:.1%} of customers "
         "noise, and every customer needs a segment."
     )
 

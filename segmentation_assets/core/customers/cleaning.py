@@ -1,6 +1,6 @@
 """Cleaning as Ibis expressions: which rows are fit for use, why the others are not, and what each rule touched.
 
-Every judgement gives all raw rows back, repaired, each with a `reason`: null for rows that are fit. IntakeRecord and rejected
+Every judgement gives all raw rows back, repaired, each with a `reason`: null for rows that are fit. Kept and rejected
 rows are cut from the same expression, so that together they are always all of them; so are the counts of the rules.
 """
 

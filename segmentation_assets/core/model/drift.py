@@ -1,4 +1,4 @@
-"""Has the population changed since the model was trained? IntakeRecord references, and alarms whose rate is known.
+"""Has the population changed since the model was trained? Kept references, and alarms whose rate is known.
 
 A reference says how training's customers were spread over bins. The population stability index (PSI) of later customers
 gets its null distribution by simulation, q-values over all subjects, and a floor below which a change is of no

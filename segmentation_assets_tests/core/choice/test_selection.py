@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.populations import gaussian, planted, rfm_like
 from segmentation_assets.core.choice.candidates import Candidate, objections
-from segmentation_assets.core.choice.selection import PastSnapshot, choose, decide
+from segmentation_assets.core.choice.selection import PastSnapshot, _density_reason, choose, decide
 from segmentation_assets.core.clustering.algorithm import ClusteringError
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototype_rows import prototypes_to_rows
@@ -105,6 +105,13 @@ def test_each_test_of_distinctness_can_refuse_alone(change, words):
     assert objections(PASSING, QUICK) == []
     (objection,) = objections(dataclasses.replace(PASSING, **change), QUICK)
     assert pd.Series([objection]).str.contains(words).all()
+
+
+def test_a_density_clustering_is_kept_as_a_diagnostic():
+    found = Candidate("dbscan", 3, finds_k=True, noise_share=0.038)
+    assert _density_reason(found) == (
+        "Kept as a diagnostic: dbscan finds 3 clusters and calls 3.8% of customers noise, and every customer needs a segment."
+    )
 
 
 def test_a_business_k_that_dissolves_falls_back_to_three():
