@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -22,22 +23,16 @@ WORDS = {
     list: "list",
     dict: "mapping",
 }
-HEAD = ("Key", "Default", "Allowed", "What it does")
-
-
-def rows() -> list[tuple[str, str, str, str]]:
-    """Key, default, what is allowed, and description of each setting, sections in the order of the file."""
-    return list(_rows(Settings, ""))
 
 
 def markdown() -> str:
     """The table in Markdown, keys and values as code."""
-    lines = [f"| {' | '.join(HEAD)} |", "|---|---|---|---|"]
-    lines += [f"| `{key}` | {f'`{default}`' if default else ''} | {allowed} | {about} |" for key, default, allowed, about in rows()]
-    return "\n".join(lines)
+    pages = Environment(loader=PackageLoader("segmentation_assets.settings"), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no HTML
+    return pages.get_template("reference.md").render(rows=_rows(Settings, "")).strip()
 
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Key, default, what is allowed, and description of each setting, sections in the order of the file."""
     for name, field in model.model_fields.items():
         sections = [a for a in (field.annotation, *get_args(field.annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
         repeated = getattr(field.annotation, "__origin__", None) in {dict, list, tuple}
@@ -45,8 +40,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
             for section in dict.fromkeys(sections):
                 yield from _rows(section, f"{prefix}{name}.")
         else:
-            about = (field.description or "").replace("|", "\\|")
-            yield f"{prefix}{name}", _default(field, repeated and bool(sections)), _allowed(field), about
+            yield f"{prefix}{name}", _default(field, repeated and bool(sections)), _allowed(field), field.description or ""
 
 
 def _default(field: FieldInfo, long: bool) -> str:
