@@ -30,6 +30,7 @@ unit: $(INSTALLED)
 
 full: $(INSTALLED)  ## what is too slow for every change
 	$(BIN)/pytest $(PARALLEL) -m full
+	HYPOTHESIS_PROFILE=random $(BIN)/pytest $(PARALLEL) -m hypothesis
 
 oldest:  ## the sources' tests on the oldest versions that pyproject.toml allows; not part of CI, for whoever changes a bound
 	$(PYTHON) -m venv .oldest

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import pytest
@@ -21,10 +22,18 @@ for name in [name for name in os.environ if name.startswith("SEGMENTATION_") or 
 os.environ["SEGMENTATION_SETTINGS"] = str(Path(__file__).with_name("settings.yaml"))
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
-# The same examples each time, so that a change is judged by what it changes; HYPOTHESIS_PROFILE=random looks for new ones.
-hypothesis_settings.register_profile("same", max_examples=50, deadline=None, derandomize=True)
-hypothesis_settings.register_profile("random", max_examples=50, deadline=None)
-hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+# The same few examples each time, so that a change is judged by what it changes; HYPOTHESIS_PROFILE=random, as in `make full`, looks for
+# new ones among ten times as many.
+hypothesis_settings.register_profile("same", max_examples=20, deadline=None, derandomize=True)
+hypothesis_settings.register_profile("random", max_examples=200, deadline=None)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
+hypothesis_settings.load_profile(PROFILE)
+
+
+def examples(number: int, **further: Any) -> hypothesis_settings:
+    """Settings of a property test that is dear: how many examples it takes in CI."""
+    return hypothesis_settings(max_examples=number if PROFILE == "same" else 10 * number, **further)
+
 
 from segmentation_assets.engines.duckdb import DuckDBEngine  # noqa: E402
 from segmentation_assets.store.lake import Lake  # noqa: E402

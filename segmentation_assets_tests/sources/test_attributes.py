@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import opened_in
 
 CUSTOMERS = {"files": "people", "columns": {"customer_id": "id"}}
@@ -77,7 +78,7 @@ def test_dates_of_a_typed_file_are_dates(opened: Any, tmp_path: Path) -> None:
     assert (row["born"], row["seen"]) == (when.date(), when.date())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@examples(8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     cells=st.lists(
         st.one_of(st.text(max_size=8), st.sampled_from(["1", "2.5", "01", "1e999", "nan", "NA", "2024-01-05", "-0", "9" * 400])),

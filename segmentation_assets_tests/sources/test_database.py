@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.cli.check import inspect
@@ -21,6 +21,7 @@ from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.database import _windowed
 from segmentation_assets.sources.mapping import Bounds
 from segmentation_assets.sources.reading import connect
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import FOREVER, PASSWORD
 
 ROWS = [
@@ -343,7 +344,7 @@ written_times = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(15)
 @given(
     times=st.lists(written_times | st.none(), min_size=1, max_size=60),
     zones=st.sampled_from([("UTC", "UTC"), ("America/New_York", "Pacific/Kiritimati"), (None, "Europe/Berlin")]),

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from segmentation_assets.cli.check.described import described
@@ -31,6 +31,7 @@ from segmentation_assets.sources.file_profile import look_at
 from segmentation_assets.sources.first_settings import write
 from segmentation_assets.sources.json_text import JsonText
 from segmentation_assets.sources.reading import connect
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
@@ -369,7 +370,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), chunk=st.integers(1, 40))
 def test_whatever_a_list_holds_it_is_cut_into_its_values(
     tmp_path_factory: pytest.TempPathFactory, values: list[Any], indent: int | None, chunk: int
@@ -514,7 +515,7 @@ ROWS_OF_MANY = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files_of=st.lists(ROWS_OF_MANY, min_size=2, max_size=5))
 @example(files_of=[[], [("c1", "2024-01-05", "free")]])
 def test_many_small_files_read_at_once_are_as_each_by_itself(tmp_path_factory: pytest.TempPathFactory, files_of: list[Any]) -> None:

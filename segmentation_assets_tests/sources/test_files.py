@@ -14,7 +14,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from segmentation_assets.core.customers.cleaning import judged_events
@@ -23,6 +23,7 @@ from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.base import NoRows, SourceError, Window
 from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.tables import TablesSource
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import FOREVER, opened_in
 
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "category": "what"}
@@ -412,7 +413,7 @@ SHEET_CELL = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=st.lists(st.lists(CELL, min_size=4, max_size=4), min_size=1, max_size=12),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
@@ -427,7 +428,7 @@ def test_well_formed_files_with_any_cells_load_row_for_row(tmp_path_factory: Any
     assert all(row["problem"] is None for row in found)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     body=st.lists(
         st.one_of(
@@ -447,7 +448,7 @@ def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[byt
     assert len(found) == sum(bool(line.replace("\0", "\u2400").strip()) for line in text.split("\n")[1:])
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lines=st.lists(JSON_LINE, max_size=10))
 def test_whatever_the_lines_of_json_each_is_a_row(tmp_path_factory: Any, lines: list[str]) -> None:
     lines = ['{"id": "c", "day": "2024-01-05", "paid": 1, "what": "x"}', *lines]
@@ -465,7 +466,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(SHEET_CELL, min_size=1, max_size=5), min_size=1, max_size=8))
 def test_whatever_the_cells_of_a_workbook_each_row_that_holds_something_is_a_row(tmp_path_factory: Any, rows: list[list[Any]]) -> None:
     book = openpyxl.Workbook()
@@ -477,7 +478,7 @@ def test_whatever_the_cells_of_a_workbook_each_row_that_holds_something_is_a_row
     assert len(found) == sum(any(str(cell).strip() for cell in row if cell is not None) for row in rows)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_whatever_the_cells_of_events_each_is_clean_or_rejected(tmp_path_factory: Any, rows: list[list[str]]) -> None:
     folder = tmp_path_factory.mktemp("events")

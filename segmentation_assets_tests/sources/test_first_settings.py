@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from segmentation_assets.settings.cleaning import Cleaning
@@ -22,6 +22,7 @@ from segmentation_assets.sources.file_profile import _matched, look_at
 from segmentation_assets.sources.first_settings import missing, write
 from segmentation_assets.sources.first_snapshots import SLACK
 from segmentation_assets.sources.first_snapshots import proposed as proposed_snapshots
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import opened_in
 
 
@@ -458,7 +459,7 @@ def test_whatever_the_names_no_column_is_proposed_twice(types: dict[str, str]) -
     assert len(used) == len(set(used)) and set(used) <= set(types)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     names=st.lists(NAMES, min_size=1, max_size=8),
     cells=st.lists(st.sampled_from(["1", "c1", "2024-01-05", "05.01.2024", "1.234,50", "ja", "", "x y", "9" * 30]), min_size=8, max_size=8),

@@ -11,7 +11,7 @@ import ibis
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -23,6 +23,7 @@ from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import Window
 from segmentation_assets.sources.intake_record import PLACE
 from segmentation_assets_tests.builders import D1, LOADED, put
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.sources.conftest import Opened
 
 DOCS = Path(__file__).parents[2] / "docs" / "bring-your-own-data.md"
@@ -126,7 +127,7 @@ LINE = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(lines=st.lists(LINE, max_size=12))
 def test_records_are_those_of_a_loop_over_the_rows_by_time(lines: list[dict[str, Any]]) -> None:
     lines = sorted(lines, key=lambda line: line["known_at"])

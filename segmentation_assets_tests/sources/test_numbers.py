@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.settings.source import Reading
@@ -16,6 +16,7 @@ from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import column_of, one_currency
 from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.reading import connect
+from segmentation_assets_tests.conftest import examples
 
 BACKEND = connect()
 
@@ -84,7 +85,7 @@ NEGATIVE = {1, 2, 3, 4, 6, 7, 8, 12}
 MARKS = [(",", "."), (".", ","), (" ", ","), ("\u202f", ","), ("\u2019", "."), ("", "."), ("", ",")]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(15)
 @given(st.lists(st.tuples(st.integers(0, 10**11), st.sampled_from(MARKS), st.integers(0, len(FORMS) - 1)), min_size=1, max_size=60))
 def test_an_amount_comes_back_in_whatever_form_it_is_written(amounts: list[tuple[int, tuple[str, str], int]]) -> None:
     cells = [FORMS[form](f"{amount // 100:,}".replace(",", marks[0]) + f"{marks[1]}{amount % 100:02d}") for amount, marks, form in amounts]
@@ -92,7 +93,7 @@ def test_an_amount_comes_back_in_whatever_form_it_is_written(amounts: list[tuple
     assert read(cells) == pytest.approx(wanted, rel=1e-15)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_plain_numbers_are_read_as_they_are(numbers: list[float]) -> None:
     assert read([repr(number) for number in numbers]) == numbers

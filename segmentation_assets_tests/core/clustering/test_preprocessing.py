@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -12,6 +12,7 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.settings.customers import Features
 from segmentation_assets.settings.model import ModelSettings
+from segmentation_assets_tests.conftest import examples
 
 BY_NAME = {"check_dataframe_column_names_consistency": "features are picked by name, in any order and among others"}
 
@@ -134,7 +135,7 @@ def test_errors_name_the_feature_and_the_remedy():
         FeaturePreprocessor().fit(pd.DataFrame({"day": pd.to_datetime(["2017-01-01"])}))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(20)
 @given(
     st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), min_size=1, max_size=30),
     st.sampled_from(["log", "yeo-johnson", "none"]),

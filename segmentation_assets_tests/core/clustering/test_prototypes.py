@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
@@ -13,6 +13,7 @@ from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel, nearest
+from segmentation_assets_tests.conftest import examples
 
 
 def customers(n=400, seed=0):
@@ -100,7 +101,7 @@ def test_a_model_written_and_read_back_labels_bit_for_bit(journey):
     assert (back.algorithm, back.k, back.seed, back.radius) == ("kmeans", 5, 2**32 - 1, None)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(st.floats(1e-300, 1e300), st.integers(1, 80))
 def test_any_radius_and_any_number_of_prototypes_survive_the_table(radius, m):
     model = identity_model(np.arange(m, dtype=float)[:, None] / 3, [0] * m, radius)

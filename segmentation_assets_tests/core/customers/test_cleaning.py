@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.core.customers import cleaning
@@ -17,6 +17,7 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
+from segmentation_assets_tests.conftest import examples
 
 ENGINE = DuckDBEngine(threads=1)
 CONNECTION = duckdb.connect(config={"threads": 1})
@@ -256,7 +257,7 @@ def statements(entity: str, rules: str) -> list[str]:
 
 @pytest.mark.parametrize("entity", list(ROWS))
 @pytest.mark.parametrize("rules", list(RULES))
-@settings(max_examples=25, deadline=None)
+@examples(12)
 @given(data=st.data())
 def test_rows_in_are_clean_or_rejected_whatever_they_hold(entity: str, rules: str, data: st.DataObject) -> None:
     contract, cells = ROWS[entity]

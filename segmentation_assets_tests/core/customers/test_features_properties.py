@@ -6,13 +6,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from segmentation_assets.settings.snapshots import Snapshots
+from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.core.history import MONTHLY, event, line
 from segmentation_assets_tests.core.stepwise import DAILY, MID_MONTH, WEEKLY, Rows, features_of
 
-EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
+EXAMPLES = examples(15)
 ON = st.sampled_from([MONTHLY, WEEKLY, DAILY, MID_MONTH])
 customers = st.sampled_from(["a", "b", "c"])
 # Few customers and many orders near window borders, midnight and each other, where merging goes wrong if it does.

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -24,6 +24,7 @@ from segmentation_assets.core.model.drift import (
     report,
 )
 from segmentation_assets.settings.model import DriftSettings
+from segmentation_assets_tests.conftest import examples
 
 numbers = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=30).map(lambda v: pd.Series(v, dtype="float64"))
 texts = st.lists(st.none() | st.sampled_from("abc"), min_size=1, max_size=30).map(lambda v: pd.Series(v, dtype="str"))
@@ -58,13 +59,13 @@ def test_without_customers_on_either_side_there_is_no_psi(before, now):
     assert math.isnan(found.p_value)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(numbers | texts)
 def test_a_feature_has_not_drifted_from_itself(column):
     assert shift(column, column) == Shift(pytest.approx(0, abs=1e-12), 1.0)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(numbers, numbers)
 def test_psi_is_never_negative_and_its_p_value_a_probability_above_zero(before, now):
     found = shift(before, now)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.core.choice.grid_model import GridModel
@@ -19,6 +19,7 @@ from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot
 from segmentation_assets.core.segments import segment_events
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
+from segmentation_assets_tests.conftest import examples
 
 COLUMNS = ("recency_days", "frequency", "monetary")
 ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=3, resamples=10, splits=1, seed=1)
@@ -61,7 +62,7 @@ def test_a_model_read_back_knows_all_that_was_written():
     assert (read_back(model).segments, read_back(model).provenance) == (model.segments, model.provenance)
 
 
-@settings(max_examples=15)
+@examples(8)
 @given(st.lists(st.tuples(st.none() | st.floats(0, 1e4), st.integers(1, 99), st.floats(-1e3, 1e6)), max_size=6), st.integers(2, 4))
 def test_whatever_the_customers_the_model_read_back_is_the_same(customers, k):
     frame = features(*customers)
