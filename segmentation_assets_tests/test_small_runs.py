@@ -26,8 +26,8 @@ class Run:
     def __init__(self, data_dir):
         self.data_dir = data_dir
 
-    def make(self, key, source, job="snapshot", pictures=False, asked=None, **model):
-        exploration = LOADED.exploration.model_copy(update={"pictures": pictures})
+    def make(self, key, source, job="snapshot", pictures=False, currency="", asked=None, **model):
+        exploration = LOADED.exploration.model_copy(update={"pictures": pictures, "currency": currency})
         changed = {"data_dir": self.data_dir, "model": LOADED.model.model_copy(update=model), "exploration": exploration}
         settings = LOADED.model_copy(update=changed)
         definition = build(settings, source).resolve_job_def(job)
@@ -167,10 +167,16 @@ def test_fewer_customers_than_clusters_are_as_many_segments_and_the_registry_say
     assert "so there are 2 segments instead of 9" in run.ask("SELECT reason FROM model_registry")[0][0]
 
 
-def test_a_constant_and_a_wholly_missing_feature_stop_nothing(run):
-    people = [{"customer_id": c, "age": None, "shops": 1.0} for c in "abcxyz"]
-    source = RowsSource(people, [*REGULARS, *RARE])
-    assert run.make(D1, source, features=("monetary", "age", "shops"), k=2, pictures=True), run.failure()
+HOSTILE = ("a$b$c", r"$\frac", "_x^{", r"\alpha", "100 %", "[/x]", "![x](https://a.b)|", "<b>")
+
+
+def test_a_constant_and_a_wholly_missing_feature_stop_nothing_whatever_names_there_are(run):
+    """Names that would be formulas, pictures or markup elsewhere are text in pictures, on Dagster's pages and in the terminal."""
+    people = [{"customer_id": c, "age [years]": None, r"$\frac": 1.0} for c in "abcxyz"]
+    bought = [{**row, "category": HOSTILE[n % len(HOSTILE)]} for n, row in enumerate([*REGULARS, *RARE])]
+    events = [{"customer_id": "a", "event_type": name, "event_at": dt.datetime(2024, 1, 2)} for name in HOSTILE]
+    asked = {"features": ("monetary", "age [years]", r"$\frac"), "k": 2}
+    assert run.make(D1, RowsSource(people, bought, events), pictures=True, currency="$^{", **asked), run.failure()
     assert sorted(n for _, n in run.ask(BY_SEGMENT)) == [3, 3]
 
 
