@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from segmentation_assets.settings.snapshots import Snapshots
-from segmentation_assets.store import provenance, published
+from segmentation_assets.store import published
 from segmentation_assets.store.published import PublishError, export, fingerprints, publish_snapshot, reading
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE
@@ -363,24 +363,6 @@ def test_another_calendar_is_refused_and_a_longer_one_is_not(lake, data_dir):
             published.require_calendar(data_dir, other)
 
 
-@pytest.mark.parametrize("damage", ["removed", "emptied", "cut", "overwritten"])
-@pytest.mark.parametrize("lost", ["master", "collected", "folder"])
-def test_what_is_lost_of_the_private_folder_is_made_anew(lake, data_dir, damage, lost):
-    put(lake, "transactions", D1, {"order_id": "o", "line_id": "1"})
-    make(lake, D1, segments=[segment("A")])
-    damaged = data_dir / published.PRIVATE / {"master": published.MASTER, "collected": provenance.FILE, "folder": "."}[lost]
-    if lost == "folder":
-        shutil.rmtree(damaged)
-    else:
-        whole = damaged.read_bytes()
-        damaged.write_bytes({"cut": whole[: len(whole) // 2], "overwritten": b"?" * len(whole)}.get(damage, b""))
-        if damage == "removed":
-            damaged.unlink()
-    assert make(lake, D2, segments=[segment("B")]).snapshots == 2
-    assert ask(data_dir, NAMES) == [(D1, "A"), (D2, "B")]
-    assert list(provenance.recorded(data_dir / published.PRIVATE)) == [D1, D2]
-
-
 def test_an_older_master_loses_the_public_file_no_snapshot(lake, data_dir):
     make(lake, D1, segments=[segment("A")])
     master = data_dir / published.PRIVATE / published.MASTER
@@ -389,11 +371,3 @@ def test_an_older_master_loses_the_public_file_no_snapshot(lake, data_dir):
     master.write_bytes(older)
     make(lake, D1, segments=[segment("C")])
     assert ask(data_dir, NAMES) == [(D1, "C"), (D2, "B")]
-
-
-def test_both_files_damaged_are_said_with_the_remedy(lake, data_dir, database):
-    make(lake, D1)
-    for file in (database, data_dir / published.PRIVATE / published.MASTER):
-        file.write_bytes(b"?")
-    with pytest.raises(PublishError, match=r"Neither .* can be read\. Restore one of them from a backup, or remove both"):
-        make(lake, D2)
