@@ -10,6 +10,7 @@ from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
 from segmentation_assets.store import archive, published
 from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
+from segmentation_assets_tests.test_atomic import of_a_process_that_is_gone
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
 RARE = [line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz")]
@@ -96,12 +97,26 @@ def test_the_second_snapshot_carries_the_model_forward(shop):
     assert [d for (d,) in shop.ask("SELECT decision FROM model_registry ORDER BY snapshot_date")] == ["trained", "carried forward"]
 
 
-def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_change_none(shop):
-    before, rows = shop.lake(), SHOP.rows["raw_transactions"]
+PLACES = (
+    "",
+    "lake/segments/snapshot_date=2024-02-01/",
+    f"{published.PRIVATE}/",
+    f"{published.PRIVATE}/transactions/",
+    "models/",
+    "reports/",
+)
+
+
+def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_change_none(shop, monkeypatch):
+    """Nor does what killed runs left in the folder, which is gone after them."""
+    before, rows, files = shop.lake(), SHOP.rows["raw_transactions"], sorted(shop.data_dir.rglob("*"))
+    for place in PLACES:
+        of_a_process_that_is_gone(monkeypatch, shop.data_dir / place / "file").write_text("half")
     future = RowsSource(SHOP.rows["raw_customers"], [*rows, *MARCH, line("later", f"{D2} 00:00", 9.0)], version="shop")
     assert shop.make(D1, future)
     assert shop.make(D2, future)
     assert shop.lake() == before
+    assert sorted(shop.data_dir.rglob("*")) == files
 
 
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
