@@ -10,7 +10,7 @@ import filecmp
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ AS_PUBLISHED = "as_published"  # size and time of the public file as it was publ
 PLACE = "place"  # where the data folder was when the views were made, which hold whole paths
 BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
+SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
 
@@ -287,15 +288,38 @@ def require_calendar(data_dir: Path, snapshots: Snapshots) -> None:
     Raises:
         PublishError: there are such snapshots.
     """
-    made = keys(data_dir)
-    calendar = keys_until(snapshots, dt.date.fromisoformat(made[-1])) if made else []
-    foreign = [key for key in made if key not in calendar]
-    if foreign:
+    if foreign := foreign_keys(data_dir, snapshots):
         raise PublishError(
             f"{data_dir / DATABASE} has snapshots of another calendar ({counted(len(foreign), 'snapshot')}, first {foreign[0]}); snapshots "
             f"are {snapshots.cadence} from {snapshots.first} on now, and of both, order lines would be counted twice. Nothing was written. "
-            "Set another data_dir for the new calendar, or snapshots.first and snapshots.cadence as they were."
+            "Set snapshots.first and snapshots.cadence as they were, or another data_dir for the new calendar; or take those snapshots out "
+            "of this one: segmentation upgrade --take-out"
         )
+
+
+def foreign_keys(data_dir: Path, snapshots: Snapshots) -> list[str]:
+    """Keys of the published snapshots that do not exist in the calendar, oldest first."""
+    made = keys(data_dir)
+    calendar = keys_until(snapshots, dt.date.fromisoformat(made[-1])) if made else []
+    return [key for key in made if key not in calendar]
+
+
+def take_out(data_dir: Path, gone: Collection[str]) -> None:
+    """Take snapshots out of the public database. The lake keeps their tables, on which no snapshot of another calendar looks back."""
+    private = data_dir / PRIVATE
+    master = private / MASTER
+    with FileLock(private / "lock"):
+        with duckdb.connect(str(master)) as connection:
+            connection.begin()
+            for table in (*(contract.name for contract in CONTRACTS if not contract.bulky), SNAPSHOTS):
+                connection.execute(f"DELETE FROM {table} WHERE list_contains(?, CAST(snapshot_date AS VARCHAR))", [list(gone)])
+            connection.commit()
+            connection.execute("CHECKPOINT")
+        for table in BULKY:
+            for key in gone:
+                shutil.rmtree(_link_of(data_dir, table, key).parent, ignore_errors=True)
+        provenance.forget(private, gone)
+        _replace(master, data_dir / DATABASE)
 
 
 def export(data_dir: Path, target: Path) -> dict[str, int]:
