@@ -1,14 +1,36 @@
 """What those left who were killed is removed, and what is being written stays."""
 
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from segmentation_assets import atomic
 
 
-def test_only_unfinished_files_that_nobody_writes_to_are_swept(tmp_path: Path) -> None:
+def of_a_process_that_is_gone(patch: pytest.MonkeyPatch, target: Path) -> Path:
+    """The name that a process which has ended by now gave to an unfinished file."""
+    program = shutil.which("true")
+    assert program
+    ended = subprocess.Popen([program])
+    ended.wait()
+    with patch.context() as patched:
+        patched.setattr(os, "getpid", lambda: ended.pid)
+        return atomic.beside(target)
+
+
+@pytest.mark.parametrize("mine", [True, False], ids=["a process that goes on", "a process of another machine"])
+def test_what_may_be_written_to_is_swept_when_nobody_has_for_minutes(tmp_path: Path, mine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "lake" / "part.parquet"
     target.parent.mkdir()
     left = atomic.beside(target)
+    if not mine:
+        left = of_a_process_that_is_gone(monkeypatch, target)
+        left = left.with_name(left.name.replace(atomic.UNFINISHED, f"0{atomic.UNFINISHED}"))
     for file in (target, left):
         file.touch()
     written = left.stat().st_mtime
@@ -16,3 +38,38 @@ def test_only_unfinished_files_that_nobody_writes_to_are_swept(tmp_path: Path) -
     assert left.exists()
     atomic.sweep(tmp_path, written + atomic.LEFT_AFTER + 1)
     assert list(target.parent.iterdir()) == [target]
+
+
+def folder_with_a_file(left: Path) -> None:
+    left.mkdir()
+    (left / "rows.parquet").touch()
+
+
+def with_a_log(left: Path) -> None:
+    left.touch()
+    left.with_name(f"{left.name}.wal").touch()
+
+
+@pytest.mark.parametrize("leave", [Path.touch, folder_with_a_file, with_a_log])
+def test_what_a_process_left_that_is_gone_is_swept_at_once(
+    tmp_path: Path, leave: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(of_a_process_that_is_gone(monkeypatch, tmp_path / "part.parquet"))
+    assert list(tmp_path.iterdir())
+    atomic.sweep(tmp_path, time.time())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_is_gone_with_its_block(tmp_path: Path) -> None:
+    with atomic.scratch(tmp_path) as folder:
+        (folder / "rows.parquet").touch()
+        atomic.sweep(tmp_path, time.time())
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_leaves_nothing_beside_the_target(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="full"), atomic.replacing(tmp_path / "copy.duckdb") as unfinished:
+        with_a_log(unfinished)
+        raise OSError("full")
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
 from segmentation_assets.store import archive, published
 from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
+from segmentation_assets_tests.test_atomic import of_a_process_that_is_gone
 
 REGULARS = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
 RARE = [line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate("xyz")]
@@ -26,8 +27,8 @@ class Run:
     def __init__(self, data_dir):
         self.data_dir = data_dir
 
-    def make(self, key, source, job="snapshot", pictures=False, asked=None, **model):
-        exploration = LOADED.exploration.model_copy(update={"pictures": pictures})
+    def make(self, key, source, job="snapshot", pictures=False, currency="", asked=None, **model):
+        exploration = LOADED.exploration.model_copy(update={"pictures": pictures, "currency": currency})
         changed = {"data_dir": self.data_dir, "model": LOADED.model.model_copy(update=model), "exploration": exploration}
         settings = LOADED.model_copy(update=changed)
         definition = build(settings, source).resolve_job_def(job)
@@ -96,12 +97,26 @@ def test_the_second_snapshot_carries_the_model_forward(shop):
     assert [d for (d,) in shop.ask("SELECT decision FROM model_registry ORDER BY snapshot_date")] == ["trained", "carried forward"]
 
 
-def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_change_none(shop):
-    before, rows = shop.lake(), SHOP.rows["raw_transactions"]
+PLACES = (
+    "",
+    "lake/segments/snapshot_date=2024-02-01/",
+    f"{published.PRIVATE}/",
+    f"{published.PRIVATE}/transactions/",
+    "models/",
+    "reports/",
+)
+
+
+def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_change_none(shop, monkeypatch):
+    """Nor does what killed runs left in the folder, which is gone after them."""
+    before, rows, files = shop.lake(), SHOP.rows["raw_transactions"], sorted(shop.data_dir.rglob("*"))
+    for place in PLACES:
+        of_a_process_that_is_gone(monkeypatch, shop.data_dir / place / "file").write_text("half")
     future = RowsSource(SHOP.rows["raw_customers"], [*rows, *MARCH, line("later", f"{D2} 00:00", 9.0)], version="shop")
     assert shop.make(D1, future)
     assert shop.make(D2, future)
     assert shop.lake() == before
+    assert sorted(shop.data_dir.rglob("*")) == files
 
 
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
@@ -167,10 +182,16 @@ def test_fewer_customers_than_clusters_are_as_many_segments_and_the_registry_say
     assert "so there are 2 segments instead of 9" in run.ask("SELECT reason FROM model_registry")[0][0]
 
 
-def test_a_constant_and_a_wholly_missing_feature_stop_nothing(run):
-    people = [{"customer_id": c, "age": None, "shops": 1.0} for c in "abcxyz"]
-    source = RowsSource(people, [*REGULARS, *RARE])
-    assert run.make(D1, source, features=("monetary", "age", "shops"), k=2, pictures=True), run.failure()
+HOSTILE = ("a$b$c", r"$\frac", "_x^{", r"\alpha", "100 %", "[/x]", "![x](https://a.b)|", "<b>")
+
+
+def test_a_constant_and_a_wholly_missing_feature_stop_nothing_whatever_names_there_are(run):
+    """Names that would be formulas, pictures or markup elsewhere are text in pictures, on Dagster's pages and in the terminal."""
+    people = [{"customer_id": c, "age [years]": None, r"$\frac": 1.0} for c in "abcxyz"]
+    bought = [{**row, "category": HOSTILE[n % len(HOSTILE)]} for n, row in enumerate([*REGULARS, *RARE])]
+    events = [{"customer_id": "a", "event_type": name, "event_at": dt.datetime(2024, 1, 2)} for name in HOSTILE]
+    asked = {"features": ("monetary", "age [years]", r"$\frac"), "k": 2}
+    assert run.make(D1, RowsSource(people, bought, events), pictures=True, currency="$^{", **asked), run.failure()
     assert sorted(n for _, n in run.ask(BY_SEGMENT)) == [3, 3]
 
 

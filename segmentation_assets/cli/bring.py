@@ -44,10 +44,10 @@ def check(settings_path: Path | None) -> None:
     with _reading_shown(console):
         findings = inspect(settings)
     for line in findings.lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     if findings.problems:
         raise click.ClickException("\n".join(findings.problems))
-    console.print(commands("Ready: segmentation run --all"), highlight=False, soft_wrap=True)
+    console.print(commands("Ready: segmentation run --all"), soft_wrap=True)
 
 
 @contextmanager

@@ -26,7 +26,9 @@ from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
-DAMAGED_PARTITION = re.compile(r'(?<=Failed to read file ")[^"]*/snapshot_date=[^"]*')  # as DuckDB puts it
+DAMAGED_FILE = re.compile(
+    r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
+)  # as DuckDB puts it
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -182,13 +184,13 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
 
 
 def with_remedy(problem: str) -> str:
-    """The problem, with what to do where it is that a partition of the lake is damaged.
+    """The problem, with what to do where it is that a partition of the lake, or what was taken in of a source file, is damaged.
 
     >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
     'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and what it held is made again: segmentation run --all'
     """
-    found = DAMAGED_PARTITION.search(problem)
-    return f"{problem}\nRemove {found[0]}, and what it held is made again: segmentation run --all" if found else problem
+    found = DAMAGED_FILE.search(problem)
+    return f"{problem}\nRemove {found[1]}, and what it held is made again: segmentation run --all" if found else problem
 
 
 @contextmanager

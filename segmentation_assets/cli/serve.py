@@ -13,6 +13,7 @@ import click
 
 from segmentation_assets.cli.terminal import Stopped, command, loaded, settings_in_force, settings_option
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, settings_file
+from segmentation_assets.vocabulary import counted
 
 HOST = "127.0.0.1"
 PORTS_TRIED, LAST_PORT = 20, 65_535
@@ -94,12 +95,17 @@ def instance(settings_path: Path | None) -> None:
 
 
 @command()
+@click.option("--take-out", is_flag=True, help="Take snapshots of another calendar out of the published database; the lake keeps them.")
 @settings_option
-def upgrade(settings_path: Path | None) -> None:
+def upgrade(take_out: bool, settings_path: Path | None) -> None:
     """Bring the data folder to the layout of this version, and say what was done. May be repeated."""
-    from segmentation_assets.store import layout
+    from segmentation_assets.store import layout, published
 
-    data_dir = loaded(settings_path).data_dir
-    lines = list(layout.upgrade(data_dir))
-    for line in lines or [f"{data_dir} holds nothing yet."]:
+    settings = loaded(settings_path)
+    lines = list(layout.upgrade(settings.data_dir))
+    foreign = published.foreign_keys(settings.data_dir, settings.snapshots) if take_out else []
+    if foreign:
+        published.take_out(settings.data_dir, foreign)
+        lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar taken out: {', '.join(foreign)}")
+    for line in lines or [f"{settings.data_dir} holds nothing yet."]:
         click.echo(line)

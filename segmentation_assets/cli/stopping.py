@@ -54,19 +54,15 @@ def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
     except KeyboardInterrupt:
         for run_of_mine in heartbeats.runs_of(instance, os.getpid()):
             instance.report_run_canceling(run_of_mine, WHY)
-        _interrupt(working)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(working.ident or 0), ctypes.py_object(KeyboardInterrupt))
+        working.join(SECONDS_TO_STOP)
+        atexit.register(_leave)
         raise
 
 
-def _interrupt(working: threading.Thread) -> None:
-    """Raise KeyboardInterrupt in the thread; where it is deep in a computation, the process ends without waiting for it."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(working.ident or 0), ctypes.py_object(KeyboardInterrupt))
-    working.join(SECONDS_TO_STOP)
-    if working.is_alive():
-        atexit.register(_leave)
-
-
 def _leave() -> None:
+    """End without waiting for a thread that is deep in a computation, nor for Python, which takes all that it has apart first: on a busy
+    machine that took longer than all else of stopping."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STOPPED)

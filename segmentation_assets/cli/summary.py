@@ -116,9 +116,9 @@ _MOVES = """
 def show(summary: Summary, console: Console, warned: bool = False) -> None:
     """Print the summary as tables; `warned`: without the warnings of missing rows, which the reader has seen."""
     for sentence in () if warned else summary.missing:
-        console.print(f"Warning: {sentence}", highlight=False, style="yellow")
+        console.print(f"Warning: {sentence}", style="yellow")
     if summary.segments.empty:
-        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.", highlight=False)
+        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
         return
     segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
     for row in summary.segments.itertuples():
@@ -130,21 +130,20 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
             row.description,
         )
     console.print(segments)
-    console.print(summary.model, highlight=False)
+    console.print(summary.model)
     if summary.standing:
-        console.print(summary.standing, highlight=False)
+        console.print(summary.standing)
     if summary.weakest_jaccard is not None:
         console.print(
             f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f} (from 0.75 on it "
             "counts as found again, below 0.60 as dissolved).",
-            highlight=False,
         )
     if "forward_spend_gain_low" in summary.forward:
-        console.print(_forward(summary), highlight=False)
+        console.print(_forward(summary))
     if summary.before is None:
         console.print("\nThere is no snapshot before it, so nobody has moved yet.")
     else:
-        console.print(f"\n{_moved(summary)}", highlight=False)
+        console.print(f"\n{_moved(summary)}")
     if summary.before is not None and len(summary.moves):
         moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
         for row in summary.moves.itertuples():
@@ -152,7 +151,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
         console.print(moves)
     console.print()
     for line in _drift(summary):
-        console.print(line, highlight=False)
+        console.print(line)
 
 
 def _moved(summary: Summary) -> str:

@@ -110,8 +110,8 @@ def span(keys: list[str]) -> str:
 
 
 def new_console() -> Console:
-    """As wide as the terminal; of a fixed width where output goes elsewhere."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
+    """As wide as the terminal; of a fixed width where output goes elsewhere. It prints text as it is, whatever brackets are in it."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import dagster as dg
 import ibis
 import pandas as pd
 
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import Asset, Declared
 from segmentation_assets.defs.partitions import Input, snapshot_partitions
 from segmentation_assets.settings.loading import Settings
@@ -25,7 +25,6 @@ R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
 PREVIEW_ROWS, RANKED_ROWS = 5, 12  # by the key, as an example; the largest, which are what matters
-WHOLE_FROM = 1000  # a number this large is shown without decimals
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
@@ -159,7 +158,7 @@ def _shown(contract: Contract, lake: Lake, staged: Staged) -> dict[str, Any]:
         "dagster/row_count": staged.row_count(),
         "bytes": staged.unfinished.stat().st_size,
         "path": dg.MetadataValue.path(staged.file),
-        "preview": dg.MetadataValue.md(_preview(contract, lake, staged).map(_cell).to_markdown(index=False, disable_numparse=True)),
+        "preview": dg.MetadataValue.md(markdown.table(_preview(contract, lake, staged))),
     }
 
 
@@ -168,15 +167,6 @@ def _preview(contract: Contract, lake: Lake, staged: Staged) -> pd.DataFrame:
         return staged.first_rows(PREVIEW_ROWS)
     rows = lake.read_staged(staged)
     return to_frame(rows.order_by([*(ibis.desc(name) for name in contract.largest_first), *contract.key]).limit(RANKED_ROWS))
-
-
-def _cell(value: Any) -> str:
-    """A value as it reads well in Markdown: numbers rounded, what is missing left out, and no sign that would end the cell."""
-    if value is None or pd.isna(value):
-        return ""
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.4g}"
-    return " ".join(str(value).replace("|", "\\|").split())
 
 
 def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:

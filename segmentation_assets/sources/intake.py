@@ -17,6 +17,7 @@ import ibis
 import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.engines import parquet
 from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
@@ -84,7 +85,7 @@ class Intake:
         digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
         with self._alone(digest):
-            if not target.exists():
+            if parquet.row_count(target) is None:
                 with self._reading("customers", settings) as reading, replacing(target) as unfinished:
                     reading.backend.to_parquet(read_attributes(reading.backend, kept, settings, self.zone), unfinished, compression="zstd")
         return target
@@ -138,7 +139,8 @@ class Intake:
     def _kept(self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]) -> IntakeRecord:
         rows_file, facts = self._place(reading, file, name, formats, decimals)
         with self._alone(rows_file.stem):
-            if not facts.exists() or not rows_file.exists():
+            kept = _recorded(facts, rows_file)
+            if kept is None:
                 state = _state(file)
                 kept = self._read(reading, file, name, Cells(reading.settings, formats, self.zone, decimals), rows_file)
                 if _state(file) != state:
@@ -148,10 +150,7 @@ class Intake:
                         "then run again."
                     )
                 _write_text(facts, json.dumps(asdict(kept), ensure_ascii=False))
-        values = json.loads(facts.read_text(encoding="utf-8"))
-        lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
-        numbers = {column: Forms(**form) for column, form in values["numbers"].items()}
-        return IntakeRecord(**{**values, **lists, "rows_file": str(rows_file), "numbers": numbers, "doubts": ()})
+        return replace(kept, rows_file=str(rows_file), doubts=())
 
     def _read(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path) -> IntakeRecord:
         try:
@@ -173,7 +172,7 @@ class Intake:
     def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> IntakeRecord:
         """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
         target = self.folder / entity / "nothing.parquet"
-        if not target.exists():
+        if parquet.row_count(target) is None:
             with replacing(target) as unfinished:
                 pq.write_table(nothing(entity), unfinished)
         why = f"is a folder in a folder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
@@ -191,10 +190,11 @@ class Intake:
             digest = self._digest(entity, settings, file, "guess", ())
             guess = self.folder / entity / f"{digest}.dates.json"
             with self._alone(digest):
-                if not guess.exists():
-                    guess.parent.mkdir(parents=True, exist_ok=True)
-                    _write_text(guess, json.dumps(_guessed_formats(reading, file)))
-                formats, either_way = json.loads(guess.read_text(encoding="utf-8"))
+                guessed = _read_json(guess)
+                if guessed is None:
+                    guessed = _guessed_formats(reading, file)
+                    _write_text(guess, json.dumps(guessed))
+            formats, either_way = guessed
             if formats and not either_way:
                 return tuple(formats)
             undecided = undecided or tuple(formats)
@@ -214,9 +214,9 @@ class Intake:
 
     @contextlib.contextmanager
     def _alone(self, digest: str) -> Iterator[None]:
-        """Runs at the same time wait here for the one that reads the file."""
+        """Runs at the same time wait here for the one that reads the file. Files share a few locks: each is a file that stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(self.folder / f".{digest}.lock"):
+        with filelock.FileLock(self.folder / f".{digest[:1]}.lock"):
             yield
 
 
@@ -268,6 +268,26 @@ def _all_empty(settings: Files, kept: Sequence[IntakeRecord]) -> SourceError:
     return SourceError(
         f"{where}: all of its {len(kept)} files are empty, such as {kept[0].source}, which {kept[0].notes[SKIPPED]}. Export them again."
     )
+
+
+def _recorded(facts: Path, rows_file: Path) -> IntakeRecord | None:
+    """What was taken in before; None where nothing was, or a part of it is lost or damaged."""
+    values = _read_json(facts)
+    try:
+        lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
+        numbers = {column: Forms(**form) for column, form in values["numbers"].items()}
+        kept = IntakeRecord(**{**values, **lists, "numbers": numbers})
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return kept if parquet.row_count(rows_file) == kept.rows else None
+
+
+def _read_json(file: Path) -> Any:
+    """What a file holds; None where it is missing or damaged."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _state(file: Path) -> str:

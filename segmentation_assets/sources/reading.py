@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from segmentation_assets import atomic
 from segmentation_assets.engines.base import WRITING
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import files, guessing, number_forms, order_cells
@@ -94,12 +95,12 @@ class FileReader:
     @contextlib.contextmanager
     def opened(self, file: Path, settings: Files, careful: bool = False) -> Iterator[FileRows]:
         """The rows of one file, for as long as its scratch folder is there."""
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-") as scratch:
-            yield files.opened(self.backend, file, settings, Path(scratch), careful)
+        with atomic.scratch(self.folder) as scratch:
+            yield files.opened(self.backend, file, settings, scratch, careful)
 
     def lasting(self) -> Path:
         """A scratch folder for as long as this reads."""
-        return Path(self._open.enter_context(tempfile.TemporaryDirectory(dir=self.folder, prefix=".reading-")))
+        return self._open.enter_context(atomic.scratch(self.folder))
 
     def current(self, rows: FileRows) -> None:
         """Make these rows what the statements are about."""

@@ -4,10 +4,12 @@ Belongs here: files of models beside the lake, whose partitions hold only the mo
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
@@ -44,33 +46,43 @@ def versions(data_dir: Path) -> list[str]:
 
 
 def load(data_dir: Path, version: str) -> SegmentModel:
-    """The model of that version.
+    """The model of that version; where its file is damaged, from a partition of the lake in which it is in force.
 
     Raises:
-        ArchiveError: it is not kept.
+        ArchiveError: it is not kept, or is in no partition either.
     """
     file = _file(data_dir, version)
     if version not in versions(data_dir):
         raise ArchiveError(f"There is no model {version}. Models: {', '.join(versions(data_dir)) or 'none yet'}.")
-    return model_from_rows(pd.read_parquet(file))
+    rows = _rows(file)
+    if rows is None:
+        rows = next((frame for found, frame in _in_lake(data_dir) if found == version), None)
+    if rows is None:
+        raise ArchiveError(
+            f"{file} cannot be read, and no partition of the lake has that model. Restore the file from a backup, or remove it: the model "
+            "is lost then, and nobody can go back to it."
+        )
+    return model_from_rows(rows)
 
 
 def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelSettings) -> TrainingPopulation:
-    """The population that a model was trained on. Where its file is lost, it is found and kept anew, the same since all draws are seeded.
+    """The population that a model was trained on. Where its file is lost or damaged, it is found and kept anew, the same since all draws
+    are seeded.
 
     Raises:
         ArchiveError: the customers of that snapshot are gone too.
     """
     about = model.provenance
     file = _file(data_dir, about.model_version)
-    kept = population_from_rows(pd.read_parquet(file)) if file.exists() else None
+    rows = _rows(file)
+    kept = population_from_rows(rows) if rows is not None else None
     if kept is not None:
         return kept
     snapshot = about.fitted_snapshot
-    if snapshot not in lake.keys(CUSTOMER_FEATURES.name):
+    if lake.row_count(CUSTOMER_FEATURES.name, snapshot) is None:
         raise ArchiveError(
-            f"{file} is lost, and so are the rows of customer_features of {snapshot}, from which it could be made again. Restore one of "
-            f"them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
+            f"{file} is lost or damaged, and so are the rows of customer_features of {snapshot}, from which it could be made. Restore "
+            f"one of them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
         )
     features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
     found = training_population(model, active_only(features).reset_index(drop=True), settings)
@@ -81,12 +93,8 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
 def fill(data_dir: Path) -> list[str]:
     """Put models into the archive that are only in partitions of the lake, as version 0.1.0 wrote them; the versions that were put."""
     found = []
-    for file in sorted((data_dir / "lake" / SEGMENTATION_MODEL.name).glob("*/*.parquet")):
-        (version,) = pd.read_parquet(file, columns=["model_version"])["model_version"].unique()
-        if _file(data_dir, version).exists():
-            continue
-        rows = pd.read_parquet(file)
-        kept = population_from_rows(rows)
+    for version, rows in _in_lake(data_dir):
+        kept = None if _file(data_dir, version).exists() else population_from_rows(rows)
         if kept is not None:
             keep(data_dir, model_from_rows(rows), kept)
             found.append(version)
@@ -110,7 +118,7 @@ def requests(data_dir: Path) -> dict[str, Request]:
     try:
         found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         return {key: Request(asked) if isinstance(asked, str) else Request(**asked) for key, asked in found.items()}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ArchiveError(
             f"{file}, which has what people asked of models, cannot be read ({error}). Restore it from a backup, or remove it and repeat "
             "what segmentation models lists: segmentation rollback VERSION --snapshot DATE, or segmentation retrain --snapshot DATE"
@@ -149,6 +157,22 @@ def rollback_target(data_dir: Path, snapshot: str, request: Request | None) -> S
         )
     highest = highest_segment_id(data_dir, snapshot)  # a model that gave way may have given ids at this very snapshot
     return replace(model, provenance=replace(model.provenance, highest_segment_id=highest))
+
+
+def _rows(file: Path) -> pd.DataFrame | None:
+    """The rows of a model's file; None where it is missing or damaged."""
+    try:
+        return pd.read_parquet(file)
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def _in_lake(data_dir: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Versions and rows of the models in force, from every partition that can be read, oldest first."""
+    for file in sorted((data_dir / "lake" / SEGMENTATION_MODEL.name).glob("*/*.parquet")):
+        rows = _rows(file)
+        if rows is not None:
+            yield rows["model_version"].iloc[0], rows
 
 
 def _file(data_dir: Path, version: str) -> Path:

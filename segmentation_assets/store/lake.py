@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import beside
+from segmentation_assets.engines import parquet
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
@@ -44,10 +45,7 @@ class Lake:
 
     def row_count(self, table: str, key: str) -> int | None:
         """Rows of a partition, from its footer; None where it is missing or cannot be read."""
-        try:
-            return int(pq.read_metadata(self.file(table, key)).num_rows)
-        except (OSError, pa.ArrowInvalid):
-            return None
+        return parquet.row_count(self.file(table, key))
 
     def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame) -> "Staged":
         """Compute a partition and write it, in the order of its key, beside where it will be.

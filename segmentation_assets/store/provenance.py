@@ -6,7 +6,7 @@ the lake. What must be made again is judged in `store.freshness`.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -116,6 +116,11 @@ def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
         return
     own = {key: _own(lake, key, {}) for key in _keys(lake) if is_complete(lake, key)}
     _write(folder, {key: SnapshotRecord(key in keys, rows, before(key, own)) for key, rows in own.items()})
+
+
+def forget(folder: Path, keys: Collection[str]) -> None:
+    """Take snapshots out of what is recorded, because they are published no more."""
+    _write(folder, {key: record for key, record in recorded(folder).items() if key not in keys})
 
 
 def _read(file: Path) -> dict[str, SnapshotRecord] | None:

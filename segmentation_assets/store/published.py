@@ -8,8 +8,9 @@ can block a run. Order lines are not copied: they are views over hard links to t
 import datetime as dt
 import filecmp
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from filelock import FileLock
 from sqlglot import exp
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.engines import parquet
 from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.store import provenance
-from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.lake import Lake, opened
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
@@ -31,6 +33,9 @@ DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER = "publishing", "master.duckdb"
 AS_PUBLISHED = "as_published"  # size and time of the public file as it was published
 PLACE = "place"  # where the data folder was when the views were made, which hold whole paths
+BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
+DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
+SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
 
@@ -65,10 +70,22 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / "lock"):
         earlier = _restore(lake, data_dir)
-        for contract in CONTRACTS:
-            if contract.bulky:
-                _link(lake.file(contract.name, key), private / contract.name / f"snapshot_date={key}" / "part-0.parquet")
-        master = private / MASTER
+        for table in BULKY:
+            _link(lake.file(table, key), _link_of(data_dir, table, key))
+        rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
+        kept = _replace(private / MASTER, data_dir / DATABASE)
+        _write_place(data_dir)
+        provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
+    return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
+
+
+def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerprint: str) -> dict[str, int]:
+    """Take the tables of a snapshot into the master, all of them or none; rows by table.
+
+    Raises:
+        PublishError: a page of the master is damaged.
+    """
+    try:
         with duckdb.connect(str(master)) as connection:
             connection.begin()
             rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in CONTRACTS if not c.bulky}
@@ -81,44 +98,75 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
                 connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
             connection.commit()
             connection.execute("CHECKPOINT")
-        kept = _replace(master, data_dir / DATABASE)
-        _write_place(data_dir)
-        provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
-    return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
+    except duckdb.Error as error:
+        if not DAMAGED_PAGE.search(str(error)):
+            raise
+        raise PublishError(f"{master} is damaged ({error}). Remove it, and it is made again from {data_dir / DATABASE}.") from error
+    return rows
 
 
 def _restore(lake: Lake, data_dir: Path) -> list[str]:
     """Make what is lost or damaged of the private folder, or older than the public file, anew from that and the lake; keys in it.
 
     Raises:
-        PublishError: neither the master nor the public file can be read.
+        PublishError: neither the master nor the public file can be read, and the lake lacks tables of what they held.
     """
     private, public = data_dir / PRIVATE, data_dir / DATABASE
     master = private / MASTER
-    inside, outside = None if _is_cut(master) else _keys_in(master), _keys_in(public)
-    if inside is None and outside is None and (master.exists() or public.exists()):
-        raise PublishError(
-            f"Neither {master} nor {public} can be read. Restore one of them from a backup, or remove both, and make all snapshots again: "
-            "segmentation run --all"
-        )
-    if outside is not None and not set(outside) <= set(inside or ()):
+    inside, outside = (None if _is_cut(file, private) else _keys_in(file) for file in (master, public))
+    if inside is None and outside is None:
+        _from_lake(lake, data_dir)
+        inside = _keys_in(master)
+    elif outside is not None and not set(outside) <= set(inside or ()):
+        _log_of(master).unlink(missing_ok=True)
         with replacing(master) as unfinished:
             shutil.copyfile(public, unfinished)
-        master.with_name(f"{MASTER}.wal").unlink(missing_ok=True)
         inside = outside
-    for key in inside or ():
-        for contract in CONTRACTS:
-            link = private / contract.name / f"snapshot_date={key}" / "part-0.parquet"
-            if contract.bulky and not link.exists() and lake.file(contract.name, key).exists():
-                _link(lake.file(contract.name, key), link)
+    _link_again(lake, data_dir, inside or [])
     provenance.restore(lake, private, inside or [])
     return inside or []
 
 
-def _is_cut(master: Path) -> bool:
-    """Whether it is smaller than the public file was when it was made, as a copy of it: a database that was cut can still be opened."""
-    mark = master.with_name(AS_PUBLISHED)
-    return master.exists() and mark.exists() and master.stat().st_size < int(mark.read_text().partition(" ")[0] or 0)
+def _from_lake(lake: Lake, data_dir: Path) -> None:
+    """Make the master anew from the tables of the snapshots that are recorded as published. None of them is up to date then, because
+    what they were made from stood in the database alone.
+
+    Raises:
+        PublishError: a table is missing or damaged, or nothing is recorded although there was a database.
+    """
+    private = data_dir / PRIVATE
+    master, recorded = private / MASTER, provenance.recorded(private)
+    keys = [key for key, record in recorded.items() if record.published]
+    lost = sorted({key for key in keys for contract in CONTRACTS if lake.row_count(contract.name, key) is None})
+    there = [str(file) for file in (master, data_dir / DATABASE) if file.exists()]
+    if lost or (there and not keys):
+        missing = f"the lake lacks tables of {', '.join(lost)}" if lost else "it is not recorded which snapshots were published"
+        files = [str(master), str(data_dir / DATABASE)]
+        raise PublishError(
+            f"Neither {' nor '.join(files)} can be read, and {missing}. Restore one of them from a backup, or remove both and "
+            f"{private / provenance.FILE}, and make all snapshots again: segmentation run --all"
+        )
+    if keys:
+        _link_again(lake, data_dir, keys)
+        _log_of(master).unlink(missing_ok=True)
+        with replacing(master) as unfinished:
+            for key in keys:
+                _take_in_snapshot(lake, data_dir, unfinished, key, "")
+
+
+def _link_again(lake: Lake, data_dir: Path, keys: Sequence[str]) -> None:
+    """Link the published order lines that are lost or cut, where the lake has them."""
+    for key in keys:
+        for table in BULKY:
+            if parquet.row_count(_link_of(data_dir, table, key)) is None and lake.row_count(table, key) is not None:
+                _link(lake.file(table, key), _link_of(data_dir, table, key))
+
+
+def _is_cut(file: Path, private: Path) -> bool:
+    """Whether the master or the public file, which is a copy of it, is smaller than it was when it was published: a database that was
+    cut can still be opened."""
+    published_size = _read(private / AS_PUBLISHED).partition(" ")[0]
+    return file.exists() and published_size.isdigit() and file.stat().st_size < int(published_size)
 
 
 def _keys_in(file: Path) -> list[str] | None:
@@ -142,22 +190,48 @@ def _keys_in(file: Path) -> list[str] | None:
 def settle(data_dir: Path) -> None:
     """Make the views over order lines anew where the folder was moved, copied or restored since.
 
-    Until then they refuse to be read rather than show the lines of the folder that this one was copied from.
+    Until then they refuse to be read rather than show the lines of the folder that this one was copied from. What is lost of the public
+    file or of the order lines beside it is restored.
     """
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
-    if not master.exists() or _place(data_dir) == _written_place(data_dir):
+    if not (_is_moved(data_dir) or _has_lost(data_dir)):
         return
+    private.mkdir(exist_ok=True)
     with FileLock(private / "lock"):
-        if _place(data_dir) == _written_place(data_dir):
+        if _has_lost(data_dir):
+            with opened(data_dir) as lake:
+                _restore(lake, data_dir)
+            if _is_lost(public, private) and master.exists():
+                _replace(master, public)
+        if not _is_moved(data_dir):
             return
-        if public.exists() and not public.with_name(f"{DATABASE}.wal").exists() and filecmp.cmp(master, public, shallow=False):
+        if public.exists() and not _log_of(public).exists() and filecmp.cmp(master, public, shallow=False):
             (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, and nobody wrote into it
         with duckdb.connect(str(master)) as connection:
             _show_order_lines(connection, data_dir)
             connection.execute("CHECKPOINT")
         _replace(master, public)
         _write_place(data_dir)
+
+
+def _is_moved(data_dir: Path) -> bool:
+    return (data_dir / PRIVATE / MASTER).exists() and _place(data_dir) != _written_place(data_dir)
+
+
+def _has_lost(data_dir: Path) -> bool:
+    """Whether the master is missing, the public file is missing or cut, or order lines of a published snapshot are missing."""
+    private = data_dir / PRIVATE
+    master, public = private / MASTER, data_dir / DATABASE
+    keys = [key for key, record in provenance.recorded(private).items() if record.published]
+    if not keys and not master.exists() and not public.exists():
+        return False
+    links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
+    return not master.exists() or _is_lost(public, private) or not all(link.exists() for link in links)
+
+
+def _is_lost(file: Path, private: Path) -> bool:
+    return not file.exists() or _is_cut(file, private)
 
 
 @contextmanager
@@ -174,10 +248,10 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _readable(data_dir: Path) -> Path:
     """The public file; the private master, which has the same tables, where another program keeps the public one to itself."""
     database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
-    if not database.exists():
-        raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
     with suppress(OSError, duckdb.IOException):  # a folder that cannot be written: all but order lines can be read
         settle(data_dir)
+    if not database.exists():
+        raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
     for file in (database, master):
         try:
             duckdb.connect(str(file), read_only=True).close()
@@ -190,7 +264,7 @@ def _readable(data_dir: Path) -> Path:
 
 def fingerprints(data_dir: Path) -> dict[str, str]:
     """Fingerprint by published snapshot; none where nothing was published."""
-    if not (data_dir / DATABASE).exists():
+    if not any(file.exists() for file in (data_dir / DATABASE, data_dir / PRIVATE / MASTER, data_dir / PRIVATE / provenance.FILE)):
         return {}
     with reading(data_dir) as connection:
         found = connection.execute("SELECT snapshot_date, fingerprint FROM published_snapshots").fetchall()
@@ -214,15 +288,38 @@ def require_calendar(data_dir: Path, snapshots: Snapshots) -> None:
     Raises:
         PublishError: there are such snapshots.
     """
-    made = keys(data_dir)
-    calendar = keys_until(snapshots, dt.date.fromisoformat(made[-1])) if made else []
-    foreign = [key for key in made if key not in calendar]
-    if foreign:
+    if foreign := foreign_keys(data_dir, snapshots):
         raise PublishError(
             f"{data_dir / DATABASE} has snapshots of another calendar ({counted(len(foreign), 'snapshot')}, first {foreign[0]}); snapshots "
             f"are {snapshots.cadence} from {snapshots.first} on now, and of both, order lines would be counted twice. Nothing was written. "
-            "Set another data_dir for the new calendar, or snapshots.first and snapshots.cadence as they were."
+            "Set snapshots.first and snapshots.cadence as they were, or another data_dir for the new calendar; or take those snapshots out "
+            "of this one: segmentation upgrade --take-out"
         )
+
+
+def foreign_keys(data_dir: Path, snapshots: Snapshots) -> list[str]:
+    """Keys of the published snapshots that do not exist in the calendar, oldest first."""
+    made = keys(data_dir)
+    calendar = keys_until(snapshots, dt.date.fromisoformat(made[-1])) if made else []
+    return [key for key in made if key not in calendar]
+
+
+def take_out(data_dir: Path, gone: Collection[str]) -> None:
+    """Take snapshots out of the public database. The lake keeps their tables, on which no snapshot of another calendar looks back."""
+    private = data_dir / PRIVATE
+    master = private / MASTER
+    with FileLock(private / "lock"):
+        with duckdb.connect(str(master)) as connection:
+            connection.begin()
+            for table in (*(contract.name for contract in CONTRACTS if not contract.bulky), SNAPSHOTS):
+                connection.execute(f"DELETE FROM {table} WHERE list_contains(?, CAST(snapshot_date AS VARCHAR))", [list(gone)])
+            connection.commit()
+            connection.execute("CHECKPOINT")
+        for table in BULKY:
+            for key in gone:
+                shutil.rmtree(_link_of(data_dir, table, key).parent, ignore_errors=True)
+        provenance.forget(private, gone)
+        _replace(master, data_dir / DATABASE)
 
 
 def export(data_dir: Path, target: Path) -> dict[str, int]:
@@ -310,8 +407,25 @@ def _place(data_dir: Path) -> str:
 
 
 def _written_place(data_dir: Path) -> str:
-    file = data_dir / PRIVATE / PLACE
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+    return _read(data_dir / PRIVATE / PLACE)
+
+
+def _read(file: Path) -> str:
+    """The text of a file; none where it is missing or damaged."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+
+
+def _link_of(data_dir: Path, table: str, key: str) -> Path:
+    """Where the order lines of a snapshot are as they were published."""
+    return data_dir / PRIVATE / table / f"snapshot_date={key}" / "part-0.parquet"
+
+
+def _log_of(database: Path) -> Path:
+    """Where DuckDB keeps what is not in a database yet."""
+    return database.with_name(f"{database.name}.wal")
 
 
 def _write_place(data_dir: Path) -> None:
@@ -344,13 +458,13 @@ def _link(file: Path, link: Path) -> None:
 
 def _replace(master: Path, database: Path) -> Path | None:
     """Rename a copy of `master` over `database`; set aside what someone wrote into the old one, and say where."""
-    log, mark, kept = database.with_name(f"{database.name}.wal"), master.with_name(AS_PUBLISHED), None
-    if database.exists() and (log.exists() or _stamp(database) != (mark.read_text() if mark.exists() else "") or _is_held(database)):
+    log, mark, kept = _log_of(database), master.with_name(AS_PUBLISHED), None
+    if database.exists() and (log.exists() or _stamp(database) != _read(mark) or _is_held(database)):
         # Someone wrote into the public file, or may yet: after the rename their log would fit no database and block every reader.
         kept = database.with_name(f"segmentation.kept-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.link(database, kept)
         if log.exists():
-            log.replace(kept.with_name(f"{kept.name}.wal"))
+            log.replace(_log_of(kept))
     with replacing(database) as unfinished:
         shutil.copyfile(master, unfinished)
         mark.write_text(_stamp(unfinished))

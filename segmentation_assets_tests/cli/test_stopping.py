@@ -17,7 +17,7 @@ from segmentation_assets.settings.loading import load_settings
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow
-PATIENCE = 120  # seconds until a run has begun
+PATIENCE, MOMENTS = 120, 30  # seconds until a run has begun, and until it has ended
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_one_that_is_stopped_says_what_was_not_done_and_is_canceled(
     running: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running.send_signal(stop)
-    said = running.communicate(timeout=PATIENCE)[1]  # seconds, but once on two busy cores more than 30
+    said = running.communicate(timeout=MOMENTS)[1]
     assert running.returncode == STOPPED
     again = " ".join(str(part) for part in running.args[1:])  # type: ignore[union-attr,index]
     assert said == (f"Stopped by you. 2017-04-01 was not published; the database is as it was. Go on with: segmentation {again}\n")
@@ -65,5 +65,5 @@ def test_one_that_is_killed_is_closed_at_the_next_start(
     running: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running.kill()
-    running.communicate(timeout=30)  # the second process, which holds the same output, ends too
+    running.communicate(timeout=MOMENTS)  # the second process, which holds the same output, ends too
     assert statuses(tmp_path, monkeypatch) == {"FAILURE"}

@@ -163,6 +163,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
 @styled()
 def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
     """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
+    from matplotlib.ticker import LogFormatter
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(seed)
@@ -188,7 +189,8 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
             name, colour = ("noise", MUTED) if cluster == NOISE else (names[cluster], colours[cluster])
             segments.scatter(*placed[own].T, s=7, alpha=0.6, linewidths=0, color=colour, label=name)
     drawn = density.hexbin(*placed.T, gridsize=40, cmap="Greys", mincnt=1, bins="log")  # else one heap of equal customers hides the rest
-    figure.colorbar(drawn, ax=density, label="customers in a cell", pad=0.01, format="%d")
+    scale = figure.colorbar(drawn, ax=density, label="customers in a cell", pad=0.01, format="%d")
+    scale.minorformatter = LogFormatter()  # matplotlib's own writes formulas
     for ax, heading in ((segments, "Segments"), (density, "Density of customers")):
         ax.set_title(heading)
         ax.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")

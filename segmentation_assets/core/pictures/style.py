@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
     "axes.axisbelow": True, "axes.grid": False, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 100,
+    "text.parse_math": False,  # names and currencies are people's own: a $ in them begins no formula
 }  # fmt: skip
 
 
@@ -80,7 +81,8 @@ def segment_colours(ids: Iterable[int]) -> dict[int, str]:
 def png(figure: "Figure") -> bytes:
     """The figure as a PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with styled():  # some ticks are made only when they are drawn
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from segmentation_assets.core.customers import cleaning, orders
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, LOOKBACK_BEFORE, PREVIOUS, Input
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
@@ -111,8 +112,8 @@ def rejected_rows(
     )
     reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
     if reasons:
-        table = pd.DataFrame(reasons).to_markdown(index=False, intfmt=",")
-        context.add_output_metadata({"reasons": dg.MetadataValue.md(table)}, output_name=OUTPUT)
+        said = markdown.table(pd.DataFrame(reasons), markdown.SENTENCE)
+        context.add_output_metadata({"reasons": dg.MetadataValue.md(said)}, output_name=OUTPUT)
     return rejected
 
 

@@ -11,6 +11,7 @@ from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
@@ -80,7 +81,7 @@ def feature_correlations(
         (context.log.warning if pair in harmful else context.log.info)(sentence)
     measured = (pairs["customers"] >= exploration.LEAST_RANKED).any()
     none = "No two features say the same." if measured else "Not measured: too few active customers have two features that vary."
-    said = "\n".join(f"- {sentence}" for sentence in named.values()) or none
+    said = markdown.bullets(named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
     picture(context, settings, "correlations", lambda: pictures.features.correlations(pairs))
     return pairs

@@ -6,6 +6,7 @@ import pandas as pd
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.table import table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
@@ -28,7 +29,7 @@ def segments(
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {
-            "segments": dg.MetadataValue.md(shown.to_markdown(index=False, floatfmt=".3f")),
+            "segments": dg.MetadataValue.md(markdown.table(shown, markdown.SENTENCE)),
             "number of segments": len(found),
             "tier": about.tier,
             "tier reason": about.tier_reason,

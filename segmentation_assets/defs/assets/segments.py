@@ -10,6 +10,7 @@ from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
@@ -119,7 +120,7 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
     happened = events(before, model_from_rows(own), active)
-    context.add_asset_metadata({"events": dg.MetadataValue.md("\n".join(f"- {s}" for s in happened["sentence"]) or "none")})
+    context.add_asset_metadata({"events": dg.MetadataValue.md(markdown.bullets(happened["sentence"]) or "none")})
     return happened
 
 

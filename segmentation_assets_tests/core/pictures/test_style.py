@@ -90,6 +90,11 @@ def test_each_picture_can_be_drawn_of_no_and_of_one_customer(name: str, n: int) 
     assert len(words(pictures(customers().head(n))[name]()).split()) > 3
 
 
+def test_a_dollar_begins_no_formula() -> None:
+    figure = orders.categories(mix().assign(category=[f"$\\frac{{{i} a$b$" for i in range(20)]))
+    assert style.png(figure).startswith(b"\x89PNG")
+
+
 def title(figure: Any) -> str:
     return str(figure.texts[0].get_text())
 

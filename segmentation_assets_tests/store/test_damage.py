@@ -1,0 +1,160 @@
+"""Whatever is lost or damaged of the data folder is made anew from the rest, or said with what to do; no snapshot is lost silently."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from segmentation_assets.cli.runs import with_remedy
+from segmentation_assets.core.model.rows import model_to_rows
+from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.store import archive, provenance, published
+from segmentation_assets.store.lake import opened
+from segmentation_assets_tests.builders import D1, D2, D3, put, put_snapshot
+from segmentation_assets_tests.sources.conftest import opened_in
+from segmentation_assets_tests.store.test_archive import ASK, FIRST, POPULATION, SECOND, SHOP, V1
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "removed": lambda file: file.unlink(),
+    "emptied": lambda file: file.write_bytes(b""),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "overwritten": lambda file: file.write_bytes(b"\xff" * file.stat().st_size),
+}
+PRIVATE = Path(published.PRIVATE)
+LINES_OF_D1 = PRIVATE / "transactions" / f"snapshot_date={D1}" / "part-0.parquet"
+DATABASES = (Path(published.DATABASE), PRIVATE / published.MASTER)
+PARTS = {
+    "public file": DATABASES[:1], "master": DATABASES[1:], "both": DATABASES, "record": (PRIVATE / provenance.FILE,),
+    "marks": (PRIVATE / published.AS_PUBLISHED, PRIVATE / published.PLACE), "order lines": (LINES_OF_D1,),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two published snapshots."""
+    folder = tmp_path_factory.mktemp("made") / "data"
+    with opened(folder) as lake:
+        for key in (D1, D2):
+            put_snapshot(lake, key, segments=[{"segment_name": key}], transactions=[{"order_id": key}])
+            published.publish_snapshot(lake, folder, key, "fingerprint")
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of them, in which order lines are files of their own, so that damage to one leaves the lake as it is."""
+    copy = shutil.copytree(made, tmp_path / "data")
+    published.settle(copy)
+    return copy
+
+
+def ask(folder: Path) -> list[list[str]]:
+    """The snapshots of a native table, and of order lines."""
+    with published.reading(folder) as database:
+        queries = ("SELECT segment_name FROM segments ORDER BY ALL", "SELECT order_id FROM transactions ORDER BY ALL")
+        return [[name for (name,) in database.sql(query).fetchall()] for query in queries]
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"), [(part, kind) for part in PARTS for kind in (KINDS if part == "master" else ("removed", "overwritten"))]
+)
+def test_what_is_lost_is_there_again_after_the_next_publication(folder: Path, part: str, kind: str) -> None:
+    for file in PARTS[part]:
+        KINDS[kind](folder / file)
+    with opened(folder) as lake:
+        put_snapshot(lake, D3, segments=[{"segment_name": D3}], transactions=[{"order_id": D3}])
+        assert published.publish_snapshot(lake, folder, D3, "fingerprint").snapshots == 3
+    assert ask(folder) == [[D1, D2, D3], [D1, D2, D3]]
+    assert list(provenance.recorded(folder / PRIVATE)) == [D1, D2, D3]
+    unknown = ["", "", "fingerprint"] if part == "both" else ["fingerprint"] * 3
+    assert [text for _, text in sorted(published.fingerprints(folder).items())] == unknown
+
+
+@pytest.mark.parametrize(("part", "kind"), [("public file", "removed"), ("public file", "cut"), ("both", "removed")])
+def test_readers_miss_nothing_before_that(folder: Path, part: str, kind: str) -> None:
+    for file in PARTS[part]:
+        KINDS[kind](folder / file)
+    assert ask(folder) == [[D1, D2], [D1, D2]]
+
+
+def test_readers_miss_nothing_of_a_private_folder_or_of_order_lines_that_are_gone(folder: Path) -> None:
+    for lost in (LINES_OF_D1.parent, PRIVATE):
+        shutil.rmtree(folder / lost)
+        assert ask(folder) == [[D1, D2], [D1, D2]]
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [
+        (PRIVATE / provenance.FILE, "it is not recorded which snapshots were published"),
+        (f"lake/segments/snapshot_date={D1}/part-0.parquet", f"the lake lacks tables of {D1}"),
+    ],
+)
+def test_what_nothing_is_left_of_is_said_with_the_remedy(folder: Path, lost: str, why: str) -> None:
+    for file in (*DATABASES, lost):
+        KINDS["overwritten"](folder / file)
+    with opened(folder) as lake, pytest.raises(published.PublishError, match=rf"can be read, and {why}\. Restore one of them .* --all"):
+        published.publish_snapshot(lake, folder, D2, "fingerprint")
+
+
+@pytest.mark.parametrize("kind", ["emptied", "cut", "overwritten"])
+def test_a_damaged_model_is_read_from_the_lake(tmp_path: Path, kind: str) -> None:
+    for model in (FIRST, SECOND):
+        archive.keep(tmp_path, model, POPULATION)
+    KINDS[kind](tmp_path / archive.FOLDER / f"{V1}.parquet")
+    with pytest.raises(archive.ArchiveError, match=rf"{V1}\.parquet cannot be read, .* Restore the file from a backup, or remove it"):
+        archive.load(tmp_path, V1)
+    with opened(tmp_path) as lake:
+        partition = lake.file("segmentation_model", D1)
+        partition.parent.mkdir(parents=True)
+        model_to_rows(FIRST).to_parquet(partition)
+        pd.testing.assert_frame_equal(model_to_rows(archive.load(tmp_path, V1)), model_to_rows(FIRST), check_exact=True)
+        assert archive.highest_segment_id(tmp_path, D3) == SECOND.provenance.highest_segment_id
+        columns = ["customer_id", "status", "tenure_days", "recency_days", "frequency", "monetary"]
+        put(lake, "customer_features", D1, *SHOP[columns].to_dict("records"))
+        archive.population(tmp_path, lake, FIRST, ASK)
+        partition.unlink()
+    assert archive.load(tmp_path, V1).provenance == FIRST.provenance  # kept anew
+
+
+@pytest.mark.parametrize("text", ["", "[]", '["x"]', '{"2024-02-01": 5}', '{"2024-02-01": {"x": 1}}'])
+@pytest.mark.parametrize("file", [archive.REQUESTS, archive.ROLLBACKS])
+def test_requests_that_cannot_be_read_are_said_with_the_remedy(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / archive.FOLDER).mkdir()
+    (tmp_path / archive.FOLDER / file).write_text(text)
+    with pytest.raises(archive.ArchiveError, match=rf"{file}, .* cannot be read .* remove it and repeat what segmentation models lists"):
+        archive.requests(tmp_path)
+
+
+def test_what_was_taken_in_of_a_source_file_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("id,day,paid\na,2024-01-05,10.5\nb,31.01.2024,2\n")
+    (tmp_path / "people.csv").write_text("id,age\na,40\n")
+    orders = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": "day", "amount": "paid"}}
+    people = {"files": "people.csv", "columns": {"customer_id": "id"}}
+    with opened_in(tmp_path) as open_tables:
+        source = open_tables(transactions=orders, customers=people)
+        whole = [source.rows(), source.rows("customers")]
+        for kept, kind in {"*/*.parquet": "cut", "*/*[0-9a-f].json": "emptied", "*/*.dates.json": "overwritten"}.items():
+            files = list((tmp_path / "intake").glob(kept))
+            assert files
+            for file in files:
+                KINDS[kind](file)
+            assert [source.rows(), source.rows("customers")] == whole
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("emptied", "cut", "middle") for name in ("segments", "intake")])
+def test_a_damaged_parquet_file_that_is_read_is_named_with_the_remedy(tmp_path: Path, kind: str, name: str) -> None:
+    folder = {"segments": f"segments/snapshot_date={D1}", "intake": "intake/transactions"}[name]
+    file = tmp_path / folder / "part-0.parquet"
+    file.parent.mkdir(parents=True)
+    pd.DataFrame({"a": range(5000)}).to_parquet(file)
+    whole = file.read_bytes()
+    KINDS.get(kind, lambda found: found.write_bytes(whole[:200] + b"\xff" * 9000 + whole[9200:]))(file)
+    engine = DuckDBEngine()
+    with pytest.raises(duckdb.Error) as damaged:
+        engine.rows(engine.scan([file]))
+    engine.close()
+    assert with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and what it held is made again")
