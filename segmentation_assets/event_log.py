@@ -20,7 +20,8 @@ from dagster import DagsterEventType, EventLogEntry, Field, StringSource
 from dagster._core.execution.plan.outputs import StepOutputData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event as of_engine
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import event as of_engine
 from sqlalchemy.pool import QueuePool
 
 PATIENCE = 60  # seconds to wait for another process that is writing
