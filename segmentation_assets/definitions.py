@@ -9,6 +9,7 @@ from segmentation_assets.defs.automation import (
     features_job,
     killed_runs_sensor,
     newest_snapshot_schedule,
+    pictures_job,
     segment_job,
     snapshot_job,
     source_changes_sensor,
@@ -39,7 +40,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
         assets=declared.assets(assets, settings),
         asset_checks=declared.checks(checks, settings),
         executor=one_process,
-        jobs=[snapshot_job, features_job, segment_job],
+        jobs=[snapshot_job, features_job, segment_job, pictures_job],
         schedules=[newest_snapshot_schedule(settings)],
         sensors=[killed_runs_sensor, catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
         resources={

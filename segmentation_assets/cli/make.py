@@ -1,4 +1,4 @@
-"""Commands that make snapshots: run, retrain, rollback."""
+"""Commands that make snapshots, or their pictures: run, pictures, retrain, rollback."""
 
 import getpass
 import time
@@ -57,7 +57,30 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
             commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
             highlight=False,
         )
-    _show_last(settings, wanted[-1], console, warned=bool(planned.run))
+    _show_last(settings, wanted[-1], console, warned=bool(planned.run), undrawn=planned.run[:-1])
+
+
+@command()
+@click.option("--snapshot", metavar="DATE", help="Of this snapshot; default: the latest published.")
+@settings_option
+def pictures(snapshot: str | None, settings_path: Path | None) -> None:
+    """Draw the pictures of a snapshot that was made without them, and its report; of many made in one go, only the newest has them."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import runs
+    from segmentation_assets.defs.instance import instance_of_command, prepare_instance
+    from segmentation_assets.report import report
+
+    _, key = _published(settings, snapshot)
+    if not settings.exploration.pictures:
+        raise click.ClickException("exploration.pictures is off; turn it on first.")
+    if runs.plan(settings, [key], again=False).run:
+        raise click.ClickException(f"{key} is out of date, so it is made again, with its pictures: segmentation run --snapshot {key}")
+    prepare_instance(settings)
+    console = new_console()
+    with instance_of_command() as instance, progress_bar(console) as bar:
+        task = bar.add_task(key, total=None, step="starting")
+        runs.draw(settings, key, instance, lambda step, ended, total: bar.update(task, completed=ended, total=total, step=step))
+    console.print(f"Report: {_from_here(report.file(settings.data_dir, key))}", highlight=False, soft_wrap=True)
 
 
 @command()
@@ -135,7 +158,7 @@ def _carry_out(settings: Settings, key: str, made: list[str], request: "Request 
     except BaseException:
         archive.ask(settings.data_dir, key, before)
         raise
-    _show_last(settings, key, console, warned=planned.run == [key])
+    _show_last(settings, key, console, warned=planned.run == [key], undrawn=planned.run[:-1])
 
 
 def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
@@ -165,21 +188,24 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
                 )
 
 
-def _show_last(settings: Settings, key: str, console: Console, warned: bool) -> None:
+def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:
     from segmentation_assets.cli import summary
     from segmentation_assets.report import report
     from segmentation_assets.store.published import DATABASE
 
     summary.show(summary.read(settings.data_dir, key), console, warned)
-    database = settings.data_dir / DATABASE
-    shown = database.relative_to(Path.cwd()) if database.is_relative_to(Path.cwd()) else database
-    console.print(f"\nDatabase: {shown}", highlight=False, soft_wrap=True)
+    console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", highlight=False, soft_wrap=True)
     if (page := report.file(settings.data_dir, key)).exists():
-        console.print(
-            f"Report:   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}", highlight=False, soft_wrap=True
-        )
+        console.print(f"Report:   {_from_here(page)}", highlight=False, soft_wrap=True)
+    if undrawn and settings.exploration.pictures:
+        there = commands(f"Pictures: those of {span(undrawn)} were left out. To draw one's: segmentation pictures --snapshot {undrawn[-1]}")
+        console.print(there, highlight=False, soft_wrap=True)
     next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
     console.print(next_steps, highlight=False, soft_wrap=True)
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _between(keys: list[str], start: str | None, end: str | None) -> list[str]:

@@ -20,6 +20,7 @@ from segmentation_assets.cli.stopping import begin_as_other, end_others, interru
 from segmentation_assets.cli.terminal import Stopped
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import instance_of_command
+from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import freshness, published
@@ -94,7 +95,7 @@ def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, p
     """Make the planned snapshots, one after the other; an outcome as each is done.
 
     Of several, the first halves are made in a second process, ahead of the second halves: both need the half before, and
-    neither needs the other's successor, so two cores are at work.
+    neither needs the other's successor, so two cores are at work. Only the newest is drawn.
 
     Raises:
         RunError: a snapshot could not be made; those before it are published.
@@ -111,6 +112,20 @@ def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, p
         raise Stopped(_stopped(remaining[0], before != published.stamp(settings.data_dir))) from error
 
 
+def draw(settings: Settings, key: str, instance: dg.DagsterInstance, progress: Progress) -> None:
+    """Draw the pictures of a snapshot that is up to date, from the lake.
+
+    Raises:
+        RunError: they could not be drawn.
+        Stopped: a person stopped it.
+    """
+    try:
+        with stopped_by_signals():
+            interruptible(partial(run_partition, settings, "pictures", key, instance, progress), instance)
+    except KeyboardInterrupt as error:
+        raise Stopped(_stopped(key, False)) from error
+
+
 def _stopped(key: str, done: bool) -> str:
     outcome = f"{key} was published just before" if done else f"{key} was not published; the database is as it was"
     return f"Stopped by you. {outcome}. Go on with: segmentation {shlex.join(sys.argv[1:])}"
@@ -118,14 +133,14 @@ def _stopped(key: str, done: bool) -> str:
 
 def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
     def made(job: str, key: str) -> Outcome:
-        return interruptible(partial(run_partition, settings, job, key, instance, progress), instance)
+        return interruptible(partial(run_partition, settings, job, key, instance, progress, key == planned.run[-1]), instance)
 
     if len(planned.features + planned.run) == 1:
         yield made("snapshot", planned.run[0])
         return
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin_as_other) as ahead:
         try:
-            halves = {key: ahead.submit(_features, settings, key) for key in planned.features + planned.run}
+            halves = {key: ahead.submit(_features, settings, key, key == planned.run[-1]) for key in planned.features + planned.run}
             for key in planned.run:
                 for earlier in [k for k in halves if k <= key]:
                     first = halves.pop(earlier).result()
@@ -138,13 +153,13 @@ def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance
             ahead.shutdown(cancel_futures=True)
 
 
-def _features(settings: Settings, key: str) -> Outcome:
+def _features(settings: Settings, key: str, drawn: bool) -> Outcome:
     with instance_of_command() as instance:
-        return run_partition(settings, "features", key, instance, lambda *_: None)
+        return run_partition(settings, "features", key, instance, lambda *_: None, drawn)
 
 
-def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterInstance, progress: Progress) -> Outcome:
-    """Run a job for one snapshot in this process, recorded in the instance.
+def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterInstance, progress: Progress, drawn: bool = True) -> Outcome:
+    """Run a job for one snapshot in this process, recorded in the instance; its pictures are left out unless it is `drawn`.
 
     Raises:
         RunError: a step failed, or a blocking check; the earlier published database is as it was.
@@ -153,6 +168,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
         result = watched.execute_in_process(
             partition_key=key,
             instance=instance,
+            tags={} if drawn else LEFT_OUT,
             raise_on_error=False,
             run_config={"loggers": {"progress": {}}},
         )

@@ -34,6 +34,12 @@ segment_job = dg.define_asset_job(
     description="The second half of a snapshot that has its features: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 
+pictures_job = dg.define_asset_job(
+    "pictures", selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
+    description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read. Its tables come out "
+    "as they were.",
+)  # fmt: skip
+
 
 def cron(settings: Settings) -> str:
     """When the schedule ticks: at the set time, in the snapshots' zone, of every day on which a snapshot begins to exist."""
@@ -140,7 +146,7 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
 def is_being_made(instance: dg.DagsterInstance) -> bool:
     """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
     heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
-    making = {snapshot_job.name, features_job.name, segment_job.name}
+    making = {snapshot_job.name, features_job.name, segment_job.name, pictures_job.name}
     return any(run.job_name in making for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
 
 

@@ -1,7 +1,8 @@
 """Pictures on the pages of assets. What is drawn belongs to the core's modules of figures.
 
 A picture is kept once, as `reports/<snapshot>/<name>.png` in the data folder; the asset's page has the place of the file. Dagster would
-keep a picture that is shown on the page several times in its log, for ever.
+keep a picture that is shown on the page several times in its log, for ever. Of many snapshots that are made in one go, only the newest
+is drawn; `segmentation pictures` draws another one.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from segmentation_assets.core.pictures import PICTURES, style
+from segmentation_assets.defs.resources import BACKFILL, PARTITION
 from segmentation_assets.defs.table import OUTPUT
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE = "picture: "  # before its name, in metadata
+LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run of one of many snapshots, and not of the newest
+
+
+def to_draw(key: str) -> str:
+    """The command that draws the pictures of a snapshot that was made without them."""
+    return f"segmentation pictures --snapshot {key}"
 
 
 def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"], output: str = OUTPUT) -> None:
-    """Draw a declared picture, unless the settings say not to; keep the PNG, and say with the asset where it is.
+    """Draw a declared picture, unless the settings say not to, or the run; keep the PNG, and say with the asset where it is.
 
     Args:
         output: the table that it belongs to, where several are made together.
@@ -31,10 +39,22 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
         raise LookupError(f"The picture {name} is not declared. Say where it is drawn, with @shown(...), what the report says of it.")
     if not settings.exploration.pictures:
         return
+    if left_out(context.instance, context.run):
+        context.add_output_metadata({"not drawn": f"{to_draw(context.partition_key)} draws it."}, output_name=output)
+        return
     file = _file(settings, context.partition_key, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(style.png(draw()))
     context.add_output_metadata({f"{PICTURE}{name}": dg.MetadataValue.url(file.resolve().as_uri())}, output_name=output)
+
+
+def left_out(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the run makes one of many snapshots that is not the newest of them: of `run --all`, or of a backfill of the job."""
+    if LEFT_OUT.items() <= run.tags.items():
+        return True
+    backfill = instance.get_backfill(run.tags[BACKFILL]) if BACKFILL in run.tags else None
+    names = (backfill.partition_names or []) if backfill else []
+    return run.tags.get(PARTITION, "") < max(names, default="")
 
 
 def pictures_of(context: dg.AssetExecutionContext, settings: Settings, key: dg.AssetKey) -> dict[str, Path]:

@@ -44,4 +44,4 @@ def html(key: str, pictures: Mapping[str, bytes]) -> str:
     ]  # fmt: skip
     pages = Environment(loader=PackageLoader("segmentation_assets.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     day = dt.date.fromisoformat(key)
-    return pages.get_template("report.html").render(day=f"{day.day} {day:%B %Y}", sections=[s for s in sections if s["pictures"]])
+    return pages.get_template("report.html").render(key=key, day=f"{day.day} {day:%B %Y}", sections=[s for s in sections if s["pictures"]])

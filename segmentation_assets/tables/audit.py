@@ -18,14 +18,29 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
         if schema[c.name] != ibis.dtype(c.type)(nullable=schema[c.name].nullable)
     }
     rules = [(column, text, rule.fill_null(False)) for column in contract.columns for text, rule in _rules(rows[column.name], column)]
-    sums = {f"rule {i}": rule.cast("int64").sum() for i, (_, _, rule) in enumerate(rules)}
-    counts = rows.agg(total=rows.count(), **sums).to_pandas().iloc[0]
-    for i, (column, text, rule) in enumerate(rules):
-        if counts["total"] and counts[f"rule {i}"]:
+    found = _counted(rows, rows.count(), _distinct(contract, rows), *(rule.cast("int64").sum() for _, _, rule in rules))
+    total, distinct, *counts = found
+    for (column, text, rule), count in zip(rules, counts, strict=True):
+        if count:
             remedy = "" if any(column.remedy in told for told in broken) else column.remedy  # said once
-            broken[_told(contract, text, remedy, rows.filter(rule))] = int(counts[f"rule {i}"])
-    repeated = rows.group_by(contract.key).agg(n=ibis._.count()).filter(ibis._.n > 1).count().execute()
-    return broken | ({f"key ({', '.join(contract.key)}) is not unique": int(repeated)} if repeated else {})
+            broken[_told(contract, text, remedy, rows.filter(rule))] = count
+    if distinct < total:
+        repeated = rows.group_by(contract.key).agg(n=ibis._.count()).filter(ibis._.n > 1)
+        if keys := _counted(repeated, repeated.count())[0]:
+            broken[f"key ({', '.join(contract.key)}) is not unique"] = keys
+    return broken
+
+
+def _distinct(contract: Contract, rows: ir.Table) -> ir.IntegerValue:
+    """Keys that differ; where the key is one column, without the missing one, so that a look at each key decides."""
+    columns = {name: rows[name] for name in contract.key}
+    return (ibis.struct(columns) if len(columns) > 1 else columns[contract.key[0]]).nunique()
+
+
+def _counted(rows: ir.Table, *counts: ir.Value) -> list[int]:
+    """The counts, in one statement; of no rows, sums are 0."""
+    found = rows.agg(**{f"count {i}": count for i, count in enumerate(counts)}).to_pyarrow()
+    return [column[0].as_py() or 0 for column in found.columns]
 
 
 def _told(contract: Contract, text: str, remedy: str, offenders: ir.Table) -> str:

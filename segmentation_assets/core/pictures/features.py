@@ -24,6 +24,7 @@ from segmentation_assets.core.pictures.style import (
     drawn,
     empty,
     heading_height,
+    heatmap,
     percent,
     short,
     shown,
@@ -130,8 +131,6 @@ def _mark_missing(ax: "Axes", share: float) -> None:
 @drawn("Which values are missing")
 def missingness(title: str, table: pd.DataFrame) -> "Figure":
     """Heatmap of the share of customers without a value, by status; features that are never missing are counted, not shown."""
-    import seaborn as sns
-
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
     if Status.ACTIVE not in shares:
         return empty(title, "Not measured: no customer is active, and features describe those who are.")
@@ -160,7 +159,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     # The darker, the less is known. A column is never wider than a third, so that its numbers stand near the names.
     ax, *_ = figure.subplots(1, 2, width_ratios=[shown.shape[1], 3 - shown.shape[1] or 0.01])
     figure.axes[1].set_visible(False)
-    sns.heatmap(shown, ax=ax, cmap="Greys", vmin=0, vmax=1.25, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
+    heatmap(shown, ax, cmap="Greys", vmin=0, vmax=1.25, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
     ax.set_xticklabels([f"{status}\n{counted(sizes[status], 'customer')}" for status in shown.columns])
     ax.set_yticks(np.arange(len(shown)) + 0.5, [cut(name, 44) for name in shown.index])
     ax.set(xlabel="", ylabel="")
@@ -217,7 +216,6 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
 @drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
-    import seaborn as sns
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Rectangle
 
@@ -240,8 +238,8 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     unknown = shown.isna().to_numpy() & lower
     text = shown.map(lambda rho: "" if np.isnan(rho) or abs(rho) < LEAST_WRITTEN or cell < LEAST_CELL else _rho(rho)).to_numpy()
     ax.pcolormesh(np.where(unknown, 1.0, np.nan), cmap=ListedColormap([UNKNOWN]))
-    sns.heatmap(
-        shown, ax=ax, mask=~lower | unknown, cmap="vlag", vmin=-1, vmax=1, center=0, annot=text, fmt="", annot_kws={"size": 7},
+    heatmap(
+        shown, ax, mask=~lower | unknown, cmap="vlag", vmin=-1, vmax=1, center=0, annot=text, fmt="", annot_kws={"size": 7},
         linewidths=0.5, cbar_ax=scale, cbar_kws={"orientation": "horizontal", "ticks": [-1, -0.5, 0, 0.5, 1]},
     )  # fmt: skip
     scale.set_title("opposite   –   unrelated   –   together", fontsize=7.5, fontweight="normal", color=MUTED, loc="center", pad=3)

@@ -25,6 +25,7 @@ from segmentation_assets.core.pictures.style import (
     amount,
     empty,
     heading_height,
+    heatmap,
     percent,
     shown,
     styled,
@@ -274,8 +275,6 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping
     Args:
         units: of each feature; attributes have none.
     """
-    import seaborn as sns
-
     centers = model.centers()
     numeric = [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
     if not numeric:
@@ -303,7 +302,7 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping
     table = pd.DataFrame(spreads, index=list(names), columns=values.columns)
     text = np.array(written, dtype=object)
     scale = {"label": "standard deviations", "pad": 0.02}
-    sns.heatmap(table, ax=ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
+    heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
     ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{c.name}\n{units.get(c.name, '')}".strip() for c in numeric])
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()

@@ -25,6 +25,7 @@ from segmentation_assets.core.pictures.style import (
     cut,
     drawn,
     empty,
+    heatmap,
     percent,
     short,
     shown,
@@ -55,8 +56,6 @@ FEW = 30  # customers; quartiles of fewer are drawn pale
 @drawn("When customers order", "There are no orders yet.")
 def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) -> "Figure":
     """Weekday by hour, and orders and revenue by month; months that the data cover in part are pale."""
-    import seaborn as sns
-
     timed = table[table["hour"] >= 0]
     orders = table["orders"].sum()
     by_day = table.groupby("weekday")["orders"].sum().reindex(range(7), fill_value=0) / orders
@@ -86,7 +85,7 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
     if len(timed):
         grid = timed.pivot_table(index="weekday", columns="hour", values="orders", aggfunc="sum").reindex(index=range(7), columns=range(24))
         shares = grid.fillna(0) / timed["orders"].sum() * 100
-        sns.heatmap(shares, ax=top, cmap="cividis", vmin=0, linewidths=0.5, cbar_kws={"label": "% of orders", "pad": 0.01})
+        heatmap(shares, top, cmap="cividis", vmin=0, linewidths=0.5, cbar_kws={"label": "% of orders", "pad": 0.01})
         top.set_yticks(np.arange(7) + 0.5, [f"{WEEKDAYS[d]}  {by_day[d]:.0%}" for d in range(7)], rotation=0)
         top.set(xlabel="hour of the day", ylabel="")
         top.tick_params(length=0, axis="both", labelrotation=0)
@@ -193,7 +192,6 @@ def _returning(table: pd.DataFrame, every: list[Any], window: str) -> str:
 
 def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
     """The grid with its numbers; the first row and column do not set the scale, or the differences between the others would not be seen."""
-    import seaborn as sns
     from matplotlib.colors import ListedColormap
 
     later = grid.drop(columns=0, errors="ignore")
@@ -205,9 +203,9 @@ def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
     # Grey within a row: nothing is known of that window. White after it: not yet happened.
     ax.pcolormesh(np.where(_gaps(values), 1.0, np.nan), cmap=ListedColormap([UNKNOWN]), edgecolors="white")
     coloured = np.isnan(values) | (grid.columns.to_numpy() == 0)[None, :]
-    sns.heatmap(
+    heatmap(
         grid,
-        ax=ax,
+        ax,
         cmap="cividis",
         vmin=0,
         vmax=top,

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Draw = TypeVar("Draw", bound=Callable[..., "Figure"])
@@ -80,10 +81,25 @@ def segment_colours(ids: Iterable[int]) -> dict[int, str]:
 
 def png(figure: "Figure") -> bytes:
     """The figure as a PNG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer, layout = io.BytesIO(), figure.get_layout_engine()
+    FigureCanvasAgg(figure)
     with styled():  # some ticks are made only when they are drawn
+        if layout and figure.axes:  # here, since `savefig` would draw all that is in the figure to lay it out, and then again
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def heatmap(table: pd.DataFrame, ax: "Axes", **how: Any) -> None:
+    """A heatmap with all its names upright; `how` is as in `seaborn.heatmap`, which would draw every name to see which overlap."""
+    import seaborn as sns
+
+    sns.heatmap(table, ax=ax, xticklabels=False, yticklabels=False, **how)
+    ax.set_xticks(np.arange(table.shape[1]) + 0.5, [str(name) for name in table.columns])
+    ax.set_yticks(np.arange(table.shape[0]) + 0.5, [str(name) for name in table.index], va="center")
 
 
 @contextmanager
