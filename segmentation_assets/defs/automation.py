@@ -22,7 +22,8 @@ FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need
 snapshot_job = dg.define_asset_job(
     SNAPSHOT, selection=dg.AssetSelection.all(), tags=IN_ORDER,
     description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. Several are "
-    "made by a backfill of this job, in order, a run each. Its Launchpad has the form for a challenger, or an earlier model, on demand.",
+    "made by a backfill, in order, a run each. The Launchpad, behind the arrow beside Materialize all, has the form for a challenger, or "
+    "an earlier model, on demand.",
 )  # fmt: skip
 features_job = dg.define_asset_job(
     FEATURES, selection=dg.AssetSelection.groups(*FIRST_HALF),

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
-from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs import backfills, heartbeats
 from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.settings.loading import Settings
 
@@ -24,7 +24,10 @@ LOG = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventL
 ADDED = {  # since version 0.1.0
     "run_monitoring": {"enabled": True, "start_timeout_seconds": SECONDS_TO_START, "cancel_timeout_seconds": SECONDS_TO_CANCEL},
     "run_coordinator": {"module": "segmentation_assets.defs.order", "class": "InOrderRunCoordinator"},
+    "instance_class": {"module": "segmentation_assets.defs.backfills", "class": "InOrderInstance"},
 }
+WORKSPACE = "workspace.yaml"
+LOCATION = {"python_module": {"module_name": "segmentation_assets.definitions", "location_name": backfills.LOCATION}}
 LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
@@ -39,12 +42,13 @@ def prepare_instance(settings: Settings) -> Path:
     Dagster's databases are made under a lock: two processes that make them at once leave them with two versions, which no
     later one can read.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
+    home = home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     with FileLock(home / LOCK):
         _configure(home)
+        _write(home / WORKSPACE, {"load_from": [LOCATION]})  # also of an installed wheel, which lies in no project
         for database in [home / file for file in DATABASES if (home / file).exists()]:
             _keep_one_version(database)
         with dg.DagsterInstance.get() as instance:
@@ -52,6 +56,11 @@ def prepare_instance(settings: Settings) -> Path:
             instance.all_instigator_state()
             instance.get_asset_keys()
     return home
+
+
+def home_of(settings: Settings) -> Path:
+    """The folder of the instance: that of `DAGSTER_HOME`, where set, else the data folder's own."""
+    return Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
 
 
 def instance_of_command() -> dg.DagsterInstance:
@@ -70,10 +79,13 @@ def _configure(home: Path) -> None:
             further.pop("run_coordinator", None)
         wanted |= further
         _forget_place(wanted, home)
-    if wanted == found:
-        return
-    with replacing(configuration) as unfinished:
-        unfinished.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    if wanted != found:
+        _write(configuration, wanted)
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with replacing(file) as unfinished:
+        unfinished.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def _new() -> dict[str, Any]:
