@@ -56,36 +56,51 @@ def used(root: int, ended: Callable[[], bool], own: bool) -> float:
     return sum(seconds.values())
 
 
+class Graph:
+    """The GraphQL of a page that is served."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        (place,) = self.ask(LOCATION)["repositoriesOrError"]["nodes"]
+        self.place = {"repositoryName": place["name"], "repositoryLocationName": place["location"]["name"]}
+        self.assets = [node["assetKey"] for node in self.ask(ASSETS)["assetNodes"]]
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        asked = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
+        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310  # on this machine
+            return json.load(answer)["data"]
+
+    def materialize_all(self, key: str) -> str:
+        """Launch what "Materialize all" launches for a snapshot; the run's id."""
+        selector = {**self.place, "pipelineName": "__ASSET_JOB", "assetSelection": self.assets, "assetCheckSelection": None}
+        tags = [{"key": "dagster/partition", "value": key}]
+        parameters = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
+        return str(self.ask(LAUNCH, it=parameters)["launchRun"]["run"]["runId"])
+
+    def status(self, run: str) -> str:
+        return str(self.ask(STATUS, id=run)["runOrError"]["status"])
+
+
 class Page:
-    """A page that is served, and its GraphQL."""
+    """A page that this script serves."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+            port = probe.getsockname()[1]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen([PROGRAM, "ui", "--port", str(self.port)], env=environment, cwd=ROOT, **quiet)
+        self.process = subprocess.Popen([PROGRAM, "ui", "--port", str(port)], env=environment, cwd=ROOT, **quiet)
         while True:
-            with suppress(OSError, LookupError):
-                (place,) = self.ask(LOCATION)["repositoriesOrError"]["nodes"]
-                self.assets = [node["assetKey"] for node in self.ask(ASSETS)["assetNodes"]]
+            with suppress(OSError, LookupError, ValueError):
+                self.graph = Graph(f"http://127.0.0.1:{port}")
                 break
             time.sleep(1)
-        self.place = {"repositoryName": place["name"], "repositoryLocationName": place["location"]["name"]}
         self.looked, self.status = 0.0, ""
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310  # on this machine
-            return json.load(answer)["data"]
 
     def launch(self, key: str) -> float:
         """Make a snapshot as "Materialize all" does; the CPU seconds it took."""
-        selector = {**self.place, "pipelineName": "__ASSET_JOB", "assetSelection": self.assets, "assetCheckSelection": None}
-        tags = [{"key": "dagster/partition", "value": key}]
-        parameters = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
-        run = self.ask(LAUNCH, it=parameters)["launchRun"]["run"]["runId"]
+        run = self.graph.materialize_all(key)
         seconds = used(self.process.pid, lambda: self.has_ended(run), own=False)
         assert self.status == "SUCCESS", self.status
         return seconds
@@ -93,7 +108,7 @@ class Page:
     def has_ended(self, run: str) -> bool:
         """Whether the run has ended; asked once a second, for the server's work is not to disturb what is measured."""
         if time.monotonic() - self.looked > 1:
-            self.looked, self.status = time.monotonic(), self.ask(STATUS, id=run)["runOrError"]["status"]
+            self.looked, self.status = time.monotonic(), self.graph.status(run)
         return self.status in ENDED
 
 

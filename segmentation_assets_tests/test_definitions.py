@@ -12,7 +12,8 @@ import yaml
 
 from segmentation_assets.definitions import build, defs
 from segmentation_assets.defs.assets import application, model
-from segmentation_assets.defs.instance import ONE_AT_A_TIME, prepare_instance
+from segmentation_assets.defs.instance import prepare_instance
+from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.defs.partitions import PREVIOUS, snapshot_partitions
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.snapshots import Schedule, Snapshots

@@ -1,6 +1,7 @@
-"""What people see in a browser: Dagster's pages, started as `make ui` does, and the report; and a schedule that launches a run."""
+"""What people see and press in a browser: Dagster's pages, started as `make ui` does, and the report; and what the schedule launches."""
 
 import datetime as dt
+import json
 import os
 import shutil
 import signal
@@ -11,17 +12,22 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.page import Graph
+from segmentation_assets.defs import heartbeats
 from segmentation_assets.report import report
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+PROGRAM = Path(sys.executable).parent / "segmentation"
 PATIENCE = 240  # seconds: the services start slowly on two busy cores
 
 
@@ -36,20 +42,23 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def served(data_dir: Path, *arguments: str, stop: signal.Signals = signal.SIGINT) -> Iterator[str]:
-    """The address of `segmentation ui` running on `data_dir`, which ends cleanly at the signal `stop`."""
+def served(data_dir: Path, *arguments: str, stop: signal.Signals = signal.SIGINT, program: Path = PROGRAM, **how: Any) -> Iterator[str]:
+    """The address of `segmentation ui` running on `data_dir`, which ends cleanly at the signal `stop`.
+
+    Args:
+        program: another than that of this environment; `how`: another folder or environment to start it in.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     log = (data_dir / "ui.log").open("w")
     process = subprocess.Popen(  # our own program
-        [Path(sys.executable).parent / "segmentation", "ui", "--port", str(port), *arguments],
-        cwd=ROOT,
-        env=environment(data_dir),
+        [program, "ui", "--port", str(port), *arguments],
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        **{"cwd": ROOT, "env": environment(data_dir), **how},
     )
 
     def answers() -> bool:
@@ -119,25 +128,68 @@ def test_the_report_is_read_from_the_file_alone(demo: Path, page: Page, tmp_path
     assert wrong == []
 
 
-@pytest.mark.xdist_group("daemon")
-def test_the_daemon_launches_the_scheduled_run_and_publishes(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Daily:
+    """A page that is served on a shop with a snapshot a day, whose schedule ticks soon."""
+
+    address: str
+    data_dir: Path
+    today: str
+
+    def published(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.data_dir / "segmentation.duckdb"), read_only=True) as database:
+            return database.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def daily(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daily]:
+    folder = tmp_path_factory.mktemp("daily")
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)  # services that start later than this tick never see it
-    today = soon.date()
-    settings = tmp_path / "daily.yaml"
+    settings = folder / "daily.yaml"
     settings.write_text(f"""
 data_dir: out
-snapshots: {{first: {today - dt.timedelta(days=1)}, cadence: daily}}
+snapshots: {{first: {soon.date() - dt.timedelta(days=1)}, cadence: daily}}
 source: {{kind: complete_journey}}
 features: {{lookback: 3}}
 exploration: {{pictures: false}}
 model: {{algorithms: [kmeans], resamples: 10, splits: 1}}
 schedule: {{enabled: true, hour: {soon.hour}, minute: {soon.minute}}}
 """)
-    out = tmp_path / "out"
-    out.mkdir()
-    with served(out, "--settings", str(settings), stop=signal.SIGTERM):
-        until((out / "segmentation.duckdb").exists, "publishing by the schedule")
-    with duckdb.connect(str(out / "segmentation.duckdb"), read_only=True) as database:
-        published = database.execute("SELECT snapshot_date, sum(customers) FROM segments GROUP BY ALL").fetchall()
+    (folder / "out").mkdir()
+    with served(folder / "out", "--settings", str(settings), stop=signal.SIGTERM) as address:
+        yield Daily(address, folder / "out", soon.date().isoformat())
+
+
+@pytest.mark.xdist_group("daemon")
+def test_a_run_of_the_page_that_is_killed_is_closed_and_the_scheduled_one_behind_it_publishes(daily: Daily) -> None:
+    graph = Graph(daily.address)
+    killed = graph.materialize_all(daily.today)
+    beat = daily.data_dir / "dagster" / heartbeats.FOLDER / f"{killed}.json"
+    until(beat.exists, "beginning")
+    os.kill(json.loads(beat.read_text())["pid"], signal.SIGKILL)
+    until(lambda: graph.status(killed) == "FAILURE", "closing the run")
+    until((daily.data_dir / "segmentation.duckdb").exists, "publishing by the schedule")
     # Only today's was scheduled. Yesterday's, which takes in the history, never ran: who is known is who is on record.
-    assert published == [(today, 801)]
+    assert daily.published("SELECT CAST(snapshot_date AS VARCHAR), sum(customers) FROM segments GROUP BY ALL") == [(daily.today, 801)]
+
+
+FORM = '{ops: {model: {config: {retrain: true, reason: "spring", requested_by: "ann"}}}}'
+
+
+@pytest.mark.xdist_group("daemon")
+def test_a_person_asks_for_a_challenger_in_the_form_and_the_registry_says_who_and_why(daily: Daily, page: Page) -> None:
+    until((daily.data_dir / "segmentation.duckdb").exists, "publishing")
+    page.goto(f"{daily.address}/locations/segmentation_assets/jobs/snapshot")
+    button = page.get_by_role("button", name="Materialize all")
+    button.locator("xpath=following::button[1]").click()
+    page.get_by_role("menuitem", name="Open launchpad").click()
+    page.get_by_text("requested_by", exact=True).first.click()
+    for described in ("Train a challenger now", "Who asks, for model_registry"):
+        page.get_by_text(described).first.wait_for()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(FORM)
+    page.get_by_placeholder("Partition").fill(daily.today)
+    page.keyboard.press("Enter")
+    page.get_by_text("Materialize", exact=True).click()
+    asked = "SELECT decision, requested_by, request_reason FROM model_registry WHERE in_force"
+    until(lambda: daily.published(asked)[0][1:] == ("ann", "spring"), "retraining")

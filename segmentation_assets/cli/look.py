@@ -1,5 +1,7 @@
-"""Commands that look at what was made: show, models, sql, export, settings."""
+"""Commands that look at what was made: show, models, sql, export, doctor, settings."""
 
+import datetime as dt
+import json
 import os
 import shutil
 import sys
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segmentation_assets.cli.terminal import command, known, new_console, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import command, commands, known, new_console, settings_in_force, settings_option
 from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
@@ -82,6 +84,28 @@ def export(target: Path, settings_path: Path | None) -> None:
     rows = published.export(settings.data_dir, target)
     size = f"{counted(len(rows), 'table')}, {counted(sum(rows.values()), 'row')}, {target.stat().st_size / 1e6:,.0f} MB"
     new_console().print(f"{target}: {size}", highlight=False)
+
+
+@command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with a finding for each thing.")
+@settings_option
+def doctor(as_json: bool, settings_path: Path | None) -> None:
+    """Say how snapshots, database, disk, source, runs and daemon are; exit code 1 if anything is broken. Changes nothing."""
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.defs import health as health_of_runs
+    from segmentation_assets.store import health
+
+    now = dt.datetime.now(dt.UTC)
+    found = [*health.findings(settings, now), *health_of_runs.findings(settings, now)]
+    numbers = {state.value: sum(one.state == state for one in found) for state in health.State}
+    if as_json:
+        click.echo(json.dumps({"counts": numbers, "findings": [vars(one) for one in found]}, indent=2))
+    else:
+        for one in found:
+            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.told)}")
+        click.echo(", ".join(f"{number} {state}" for state, number in numbers.items() if number))
+    if numbers[health.State.BROKEN]:
+        raise click.exceptions.Exit(1)
 
 
 @command()

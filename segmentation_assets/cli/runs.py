@@ -20,6 +20,7 @@ from segmentation_assets.cli.stopping import begin_as_other, end_others, interru
 from segmentation_assets.cli.terminal import Stopped
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import instance_of_command
+from segmentation_assets.defs.order import PICTURES
 from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
@@ -121,7 +122,7 @@ def draw(settings: Settings, key: str, instance: dg.DagsterInstance, progress: P
     """
     try:
         with stopped_by_signals():
-            interruptible(partial(run_partition, settings, "pictures", key, instance, progress), instance)
+            interruptible(partial(run_partition, settings, PICTURES, key, instance, progress), instance)
     except KeyboardInterrupt as error:
         raise Stopped(_stopped(key, False)) from error
 

@@ -29,7 +29,7 @@ def ui(port: int, settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from dotenv import load_dotenv
 
-    from segmentation_assets.defs.instance import prepare_instance
+    from segmentation_assets.defs.instance import WORKSPACE, prepare_instance
     from segmentation_assets.store import published
 
     _require_free(port)
@@ -41,9 +41,7 @@ def ui(port: int, settings_path: Path | None) -> None:
         os.environ[DATA_DIR_VARIABLE] = str(settings.data_dir)
     # Dagster lets the `.env` of its working folder win over the environment, and with it another instance than this one.
     os.chdir(home)
-    workspace = Path(__file__).resolve().parents[2] / "workspace.yaml"
-    location = ["--workspace", str(workspace)] if workspace.exists() else ["--module-name", "segmentation_assets.definitions"]
-    _serve([sys.executable, "-W", QUIET, "-m", "dagster", "dev", *location, "--host", HOST, "--port", str(port)])
+    _serve([sys.executable, "-W", QUIET, "-m", "dagster", "dev", "--workspace", WORKSPACE, "--host", HOST, "--port", str(port)])
 
 
 def _require_free(port: int) -> None:

@@ -26,7 +26,7 @@ from segmentation_assets.settings.loading import (
 )
 
 WIDTH_WITHOUT_TERMINAL = 132
-NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|ui|upgrade)\b(?! --settings)")
+NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)")
 STOPPED = 130  # exit code of what a person interrupted
 NOT_WRITTEN = re.compile(
     r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",

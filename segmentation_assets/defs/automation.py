@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from segmentation_assets.defs import heartbeats
-from segmentation_assets.defs.instance import ONE_AT_A_TIME
+from segmentation_assets.defs.order import FEATURES, IN_ORDER, PICTURES, SEGMENT, SNAPSHOT, is_being_made
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import SourceError, open_source
@@ -16,26 +16,26 @@ from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
 
-IN_ORDER = {ONE_AT_A_TIME: "one after the other"}
 WHY = "segmentation/why"  # tag of a run that was asked for by a sensor
 FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need no model
 
 snapshot_job = dg.define_asset_job(
-    "snapshot", selection=dg.AssetSelection.all(), tags=IN_ORDER,
+    SNAPSHOT, selection=dg.AssetSelection.all(), tags=IN_ORDER,
     description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. Several are "
-    "made by a backfill of this job, in order, a run each. Its Launchpad has the form for a challenger, or an earlier model, on demand.",
+    "made by a backfill, in order, a run each. The Launchpad, behind the arrow beside Materialize all, has the form for a challenger, or "
+    "an earlier model, on demand.",
 )  # fmt: skip
 features_job = dg.define_asset_job(
-    "features", selection=dg.AssetSelection.groups(*FIRST_HALF),
+    FEATURES, selection=dg.AssetSelection.groups(*FIRST_HALF),
     description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
-    "segment", selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*FIRST_HALF), tags=IN_ORDER,
+    SEGMENT, selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*FIRST_HALF), tags=IN_ORDER,
     description="The second half of a snapshot that has its features: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 
 pictures_job = dg.define_asset_job(
-    "pictures", selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
+    PICTURES, selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
     description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read. Its tables come out "
     "as they were.",
 )  # fmt: skip
@@ -103,9 +103,6 @@ def killed_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 CATCH_UP_INTERVAL = 30  # seconds between two looks at what is missing
 ATTEMPTS = 3
 GRACE, PATIENCE = dt.timedelta(minutes=5), dt.timedelta(minutes=10)  # after the tick, and after each failure (doubled every time)
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
-]  # fmt: skip
 
 
 def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -141,13 +138,6 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
             local = again.astimezone(ZoneInfo(settings.snapshots.timezone))
             return dg.SkipReason(f"{key} failed; it is tried again from {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone} on.")
     return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key, tags={WHY: freshness.sentences(due[:1])[0]})
-
-
-def is_being_made(instance: dg.DagsterInstance) -> bool:
-    """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
-    heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
-    making = {snapshot_job.name, features_job.name, segment_job.name, pictures_job.name}
-    return any(run.job_name in making for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
 
 
 def _tick(key: str, settings: Settings) -> dt.datetime:

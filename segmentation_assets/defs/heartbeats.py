@@ -54,17 +54,22 @@ def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = 
     Runs in the queue are left alone, whose turn is still to come.
     """
     closed = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
-        run = record.dagster_run
-        if why := _death(instance, record, now, host or socket.gethostname()):
-            report = instance.report_run_canceled if run.status == dg.DagsterRunStatus.CANCELING else instance.report_run_failed
-            report(run, why)
-            closed.append(run.run_id)
+    for run, why in dead_runs(instance, now, host):
+        report = instance.report_run_canceled if run.status == dg.DagsterRunStatus.CANCELING else instance.report_run_failed
+        report(run, why)
+        closed.append(run.run_id)
     for file in _folder(instance).glob("*.json"):
         found = instance.get_run_by_id(file.stem)
         if found is None or found.is_finished:
             file.unlink(missing_ok=True)
     return closed
+
+
+def dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> Iterator[tuple[dg.DagsterRun, str]]:
+    """The runs that Dagster takes to be going on and that are dead, and why."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
+        if why := _death(instance, record, now, host or socket.gethostname()):
+            yield record.dagster_run, why
 
 
 def runs_of(instance: dg.DagsterInstance, process: int) -> list[dg.DagsterRun]:

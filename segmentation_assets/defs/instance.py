@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,20 @@ from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
-from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs import backfills, heartbeats
+from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.settings.loading import Settings
 
-ONE_AT_A_TIME = "segmentation/order"  # each snapshot builds on the one before: of runs with this tag, one goes on at a time
 CONFIGURATION = "dagster.yaml"
 SECONDS_TO_START, SECONDS_TO_CANCEL = 300, 60  # after which Dagster's own monitoring closes a run; of those that go on it knows nothing
+LOG = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventLogStorage"}
+ADDED = {  # since version 0.1.0
+    "run_monitoring": {"enabled": True, "start_timeout_seconds": SECONDS_TO_START, "cancel_timeout_seconds": SECONDS_TO_CANCEL},
+    "run_coordinator": {"module": "segmentation_assets.defs.order", "class": "InOrderRunCoordinator"},
+    "instance_class": {"module": "segmentation_assets.defs.backfills", "class": "InOrderInstance"},
+}
+WORKSPACE = "workspace.yaml"
+LOCATION = {"python_module": {"module_name": "segmentation_assets.definitions", "location_name": backfills.LOCATION}}
 LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
@@ -27,18 +35,20 @@ def prepare_instance(settings: Settings) -> Path:
     """Make the instance's folder, configuration and databases where they are missing, and point this process at them.
 
     Telemetry is off, at most as many runs go on at once as the machine has cores, and of snapshots one, in order. A
-    configuration that is already there is left as it is, so that it can be edited, but for the folder of a log that was
-    moved or copied with it. `DAGSTER_HOME`, where set, names another place. Runs that were killed are closed.
+    configuration that is already there is left as it is, so that it can be edited, but that one of an earlier version gets what
+    was added since, and loses the folder of a log that was moved or copied with it. `DAGSTER_HOME`, where set, names another
+    place. Runs that were killed are closed.
 
     Dagster's databases are made under a lock: two processes that make them at once leave them with two versions, which no
     later one can read.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
+    home = home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     with FileLock(home / LOCK):
         _configure(home)
+        _write(home / WORKSPACE, {"load_from": [LOCATION]})  # also of an installed wheel, which lies in no project
         for database in [home / file for file in DATABASES if (home / file).exists()]:
             _keep_one_version(database)
         with dg.DagsterInstance.get() as instance:
@@ -46,6 +56,11 @@ def prepare_instance(settings: Settings) -> Path:
             instance.all_instigator_state()
             instance.get_asset_keys()
     return home
+
+
+def home_of(settings: Settings) -> Path:
+    """The folder of the instance: that of `DAGSTER_HOME`, where set, else the data folder's own."""
+    return Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
 
 
 def instance_of_command() -> dg.DagsterInstance:
@@ -57,33 +72,42 @@ def instance_of_command() -> dg.DagsterInstance:
 def _configure(home: Path) -> None:
     configuration = home / CONFIGURATION
     found = yaml.safe_load(configuration.read_text(encoding="utf-8")) if configuration.exists() else None
-    if found is None:
-        log = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventLogStorage"}
-        found = {
-            "telemetry": {"enabled": False},
-            "nux": {"enabled": False},  # no invitation to sign up over the first page
-            "concurrency": {
-                "runs": {"max_concurrent_runs": os.cpu_count() or 1, "tag_concurrency_limits": [{"key": ONE_AT_A_TIME, "limit": 1}]}
-            },
-            "event_log_storage": {**log, "config": {}},  # in this home, wherever it is moved
-            "run_monitoring": {"enabled": True, "start_timeout_seconds": SECONDS_TO_START, "cancel_timeout_seconds": SECONDS_TO_CANCEL},
-        }
-    elif not _moved(found, home):
-        return
-    with replacing(configuration) as unfinished:
-        unfinished.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+    wanted = dict(found) if found else _new()
+    if found and ONE_AT_A_TIME in yaml.safe_dump(found):  # else another's instance, which `DAGSTER_HOME` names
+        further = {name: section for name, section in ADDED.items() if name not in found}
+        if "run_queue" in found:  # of a person; Dagster takes it or a coordinator
+            further.pop("run_coordinator", None)
+        wanted |= further
+        _forget_place(wanted, home)
+    if wanted != found:
+        _write(configuration, wanted)
 
 
-def _moved(configuration: dict[str, Any], home: Path) -> bool:
-    """Take out the path of our log where version 0.1.0 wrote one and the home is elsewhere now; whether that was so."""
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with replacing(file) as unfinished:
+        unfinished.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _new() -> dict[str, Any]:
+    return {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},  # no invitation to sign up over the first page
+        "concurrency": {
+            "runs": {"max_concurrent_runs": os.cpu_count() or 1, "tag_concurrency_limits": [{"key": ONE_AT_A_TIME, "limit": 1}]}
+        },
+        "event_log_storage": {**LOG, "config": {}},  # in this home, wherever it is moved
+        **ADDED,
+    }
+
+
+def _forget_place(configuration: dict[str, Any], home: Path) -> None:
+    """Take out the path of our log where version 0.1.0 wrote one and the home is elsewhere now."""
     log = configuration.get("event_log_storage", {})
     folder = log.get("config", {}).get("base_dir")
-    if log.get("class") != "KeptOpenSqliteEventLogStorage" or folder in {None, str(home / "history" / "runs")}:
-        return False
-    if not str(folder).endswith("/dagster/history/runs"):  # a place that a person chose
-        return False
-    del log["config"]["base_dir"]
-    return True
+    if log.get("class") != LOG["class"] or folder in {None, str(home / "history" / "runs")}:
+        return
+    if str(folder).endswith("/dagster/history/runs"):  # else a place that a person chose
+        configuration["event_log_storage"] = {**log, "config": {}}
 
 
 def _keep_one_version(database: Path) -> None:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from segmentation_assets import atomic
 from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs.order import take_turn
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
 from segmentation_assets.store import layout, published
@@ -31,8 +32,11 @@ class LakeResource(dg.ConfigurableResource[Lake]):
             _require_earlier_ones(context.instance, context.run)
         atomic.sweep(self.settings.data_dir, time.time())
         layout.prepare(self.settings.data_dir)
-        with _shown_alive(context), _fewer_collections(), opened(self.settings.data_dir) as lake:
-            yield lake
+        with _shown_alive(context), _fewer_collections():
+            if context.run is not None and context.instance is not None:
+                take_turn(context.instance, context.run, self.settings.data_dir, context.log)
+            with opened(self.settings.data_dir) as lake:
+                yield lake
 
 
 @contextmanager

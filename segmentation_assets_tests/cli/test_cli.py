@@ -1,6 +1,7 @@
 """The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
 
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from segmentation_assets.cli import make, summary, terminal
 from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
+from segmentation_assets.store import health
 from segmentation_assets.store.published import DATABASE, PublishError
 from segmentation_assets_tests.conftest import ROOT, called, environment, segmentation
 
@@ -197,6 +199,17 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port" in done.output
     assert not (tmp_path / "data").exists()
+
+
+def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = called("doctor", data_dir=tmp_path)
+    assert well.exit_code == 0 and well.output.endswith("\n1 fine, 1 warning, 5 not looked at\n")
+    monkeypatch.setattr(health, "disk", lambda _: (health.State.BROKEN, "full"))
+    ill = called("doctor", "--json", data_dir=tmp_path)
+    assert ill.exit_code == 1
+    assert {"subject": "disk", "state": "broken", "told": "full"} in json.loads(ill.output)["findings"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from segmentation_assets.definitions import defs
-from segmentation_assets.defs.automation import IN_ORDER, cron, newest_snapshot_schedule, next_to_catch_up
+from segmentation_assets.defs.automation import cron, newest_snapshot_schedule, next_to_catch_up
+from segmentation_assets.defs.order import IN_ORDER
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets_tests.builders import LOADED
 
@@ -120,10 +121,11 @@ def test_a_missed_tick_is_one_of_the_zone(published):
         assert asked(instance, MARCH.replace(minute=5), **new_york) == "2024-03-01"
 
 
-def test_while_a_snapshot_is_being_made_none_is_asked_for(published):
+@pytest.mark.parametrize("job", ["segment", "__ASSET_JOB"], ids=["a job", "Materialize all"])
+def test_while_a_snapshot_is_being_made_none_is_asked_for(published, job):
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_run(dg.DagsterRun(job_name="segment", tags=IN_ORDER, status=dg.DagsterRunStatus.STARTED))
+        instance.add_run(dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.STARTED))
         assert asked(instance, APRIL) == "A snapshot is being made."
 
 

@@ -63,6 +63,25 @@ def test_the_path_that_version_0_1_0_wrote_goes_once_it_is_anothers(tmp_path: Pa
         assert found["retention"] == edited["retention"]
 
 
+def test_a_configuration_of_version_0_1_0_gets_what_was_added_since_and_keeps_what_was_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = prepared(tmp_path / "data", monkeypatch) / "dagster.yaml"
+    new = yaml.safe_load(file.read_text())
+    edited = {name: section for name, section in new.items() if name not in instance.ADDED} | {"retention": {}}
+    file.write_text(yaml.safe_dump(edited))
+    prepared(tmp_path / "data", monkeypatch)
+    assert yaml.safe_load(file.read_text()) == new | {"retention": {}}
+
+
+def test_the_configuration_of_an_instance_that_is_not_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "data" / "dagster" / "dagster.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("run_queue: {max_concurrent_runs: 4}\n")
+    prepared(tmp_path / "data", monkeypatch)
+    assert file.read_text() == "run_queue: {max_concurrent_runs: 4}\n"
+
+
 def test_a_log_elsewhere_that_a_person_chose_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = prepared(tmp_path / "data", monkeypatch) / "dagster.yaml"
     chosen = yaml.safe_load(file.read_text())

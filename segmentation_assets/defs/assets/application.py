@@ -52,8 +52,7 @@ def published_database(
 ) -> dg.MaterializeResult[None]:
     """data/segmentation.duckdb, replaced whole once every table of the snapshot has passed its checks.
 
-    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here. Several snapshots are made by a
-    backfill of the job `snapshot`, a run each, rather than from the asset graph, where Dagster takes them apart.
+    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
     key = context.partition_key
     published = publish_snapshot(lake, settings.data_dir, key, Fingerprint.now(settings, source.fingerprint(), key).text())

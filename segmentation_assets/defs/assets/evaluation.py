@@ -12,6 +12,7 @@ from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
+from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
@@ -58,7 +59,6 @@ def evaluation_metrics(
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
-    shown = {name: value for name, value in metrics.items() if np.isfinite(value)}
     forward = foretold(earlier, placed_before, customer_activity, ask.seed)
     validated = "on the window since the snapshot before, against the RFM grid"
     if not forward:
@@ -67,9 +67,8 @@ def evaluation_metrics(
         validated = f"not yet validated: {nobody}"
     elif not np.isfinite(forward["forward_spend_eta_squared"]):
         validated = "not validated: customers of the snapshot before did not differ in what they spent since"
-    shown |= {name: value for name, value in forward.items() if np.isfinite(value)}
     context.add_output_metadata(
-        {**shown, "forward validity": validated, "stability": evaluation.stability_in_words(metrics)},
+        {**figures(metrics | forward), "forward validity": validated, "stability": evaluation.stability_in_words(metrics)},
         output_name=OUTPUT,
     )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})

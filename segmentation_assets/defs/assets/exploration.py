@@ -12,6 +12,7 @@ from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.defs import markdown
+from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
@@ -132,8 +133,7 @@ def revenue_concentration(
     gini = exploration.gini(curve)
     if len(curve):
         context.add_output_metadata(
-            {"gini": gini, "top_20_percent": float(curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0])},
-            output_name=OUTPUT,
+            figures({"gini": gini, "top_20_percent": curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0]}), output_name=OUTPUT
         )
     picture(context, settings, "revenue_concentration", lambda: pictures.orders.concentration(curve, gini, settings.exploration.money))
     return curve

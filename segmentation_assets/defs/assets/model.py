@@ -25,6 +25,7 @@ from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
 from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
+from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
@@ -167,7 +168,7 @@ def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> Non
     shown = {
         "flagged": f"not measured: {why}" if why else int(drifted["flagged"].sum()),
         **({} if why else {"flagged, of what the model depends on": int((drifted["flagged"] & drifted["in_model"]).sum())}),
-        **{f"{row.statistic}: {row.subject}": row.value for row in drifted.itertuples() if np.isfinite(row.value)},
+        **figures({f"{row.statistic}: {row.subject}": row.value for row in drifted.sort_values("value", ascending=False).itertuples()}),
     }
     context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)
 
@@ -189,8 +190,7 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
     tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
-    silhouettes = {f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried if np.isfinite(c.silhouette)}
-    context.add_output_metadata(silhouettes, output_name=output)
+    context.add_output_metadata(figures({f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried}), output_name=output)
     if len(tried) > 2:  # else all customers are alike
         placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability

@@ -11,6 +11,7 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
+from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
@@ -46,7 +47,7 @@ def customer_segments(
         **{f"customers: {name}": int(n) for name, n in assigned["segment_name"].value_counts().sort_index().items()},
         **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
         "customers who moved": int(moved.sum()),
-        **({"mean confidence": float(assigned["confidence"].mean())} if assigned["confidence"].notna().any() else {}),
+        **figures({"mean confidence": assigned["confidence"].mean()}),
     })  # fmt: skip
     return with_previous
 

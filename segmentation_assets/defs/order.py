@@ -1,0 +1,64 @@
+"""Which runs wait for one another: each snapshot builds on the one before, so of runs that make one, one goes on at a time.
+
+What the page, the schedule and the sensors start waits in Dagster's queue; what the command line starts beside that, before its
+first step. Only the first halves of `segmentation run --all` go ahead of the second ones.
+"""
+
+import datetime as dt
+import time
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.run_coordinator import SubmitRunContext
+from filelock import FileLock
+
+from segmentation_assets.defs import heartbeats
+
+ONE_AT_A_TIME = "segmentation/order"
+IN_ORDER = {ONE_AT_A_TIME: "one after the other"}  # tag of runs of which Dagster's queue starts one at a time
+TURN = "segmentation/turn"  # tag of a run that has begun on the data folder it names, whoever started it
+SNAPSHOT, FEATURES, SEGMENT, PICTURES = "snapshot", "features", "segment", "pictures"  # names of the jobs
+MAKING = {SNAPSHOT, FEATURES, SEGMENT, PICTURES, IMPLICIT_ASSET_JOB_NAME}  # the last is "Materialize all", or any selection
+LOCK = "turn.lock"
+BETWEEN_LOOKS = 2  # seconds
+
+
+class InOrderRunCoordinator(dg.QueuedRunCoordinator):
+    """Dagster's queue, in which every run waits for the one before: those of the asset graph have no tags of a job."""
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        self._instance.add_run_tags(context.dagster_run.run_id, IN_ORDER)
+        return super().submit_run(context)
+
+
+def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, log: dg.DagsterLogManager | None) -> None:
+    """Wait until no other run makes a snapshot in the data folder. A turn ends with its run; that of a killed one is ended here.
+
+    A first half need not wait, for it needs nothing of the second halves of others.
+    """
+    if run.job_name == FEATURES:
+        return
+    mine, waiting = {TURN: str(data_dir.resolve())}, False
+    while True:
+        with FileLock(Path(instance.root_directory) / LOCK):
+            others = [
+                other
+                for other in instance.get_runs(dg.RunsFilter(tags=mine, statuses=heartbeats.MAY_BE_DEAD))
+                if other.run_id != run.run_id
+            ]
+            if not others:
+                instance.add_run_tags(run.run_id, mine)
+                return
+        if log is not None and not waiting:
+            log.info(f"Waiting for run {others[0].run_id}, which makes a snapshot of the same data folder.")
+        waiting = True
+        heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
+        time.sleep(BETWEEN_LOOKS)
+
+
+def is_being_made(instance: dg.DagsterInstance) -> bool:
+    """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
+    heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
+    unfinished = [dg.DagsterRunStatus.QUEUED, *heartbeats.MAY_BE_DEAD]
+    return any(run.job_name in MAKING for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)))

@@ -1,0 +1,85 @@
+"""What `segmentation doctor` says of the data folder and the source."""
+
+import datetime as dt
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmentation_assets.settings.snapshots import Schedule
+from segmentation_assets.sources import SourceError
+from segmentation_assets.store import freshness, health, published
+from segmentation_assets.store.freshness import Cause, Stale
+from segmentation_assets.store.health import Finding, State
+from segmentation_assets_tests.builders import D1, D2, LOADED
+
+MARCH = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
+Usage = namedtuple("Usage", "free")
+
+
+def settings(data_dir: Path, enabled: bool = False) -> Any:
+    return LOADED.model_copy(update={"data_dir": data_dir, "schedule": Schedule(enabled=enabled, hour=6)})
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The published snapshots are what the test says."""
+
+    def say(*keys: str) -> Path:
+        monkeypatch.setattr(published, "fingerprints", lambda _: dict.fromkeys(keys, "x"))
+        return tmp_path
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("keys", "enabled", "hours", "state", "told"),
+    [
+        ((), True, 7, State.WARNING, "None was published yet"),
+        ((D1, D2), True, 7, State.FINE, "2024-03-01 is published, and no later one exists yet"),
+        ((D1,), True, 7, State.FINE, "whose turn is on that day at 06:00"),
+        ((D1,), True, 13, State.BROKEN, "which is overdue"),
+        ((D1,), False, 1, State.WARNING, "No schedule makes it"),
+    ],
+    ids=["none yet", "all", "within the patience", "overdue", "no schedule"],
+)
+def test_the_newest_snapshot_is_overdue_once_the_schedule_and_what_catches_up_had_their_time(
+    made: Any, keys: tuple[str, ...], enabled: bool, hours: int, state: State, told: str
+) -> None:
+    found = health.newest_snapshot(settings(made(*keys), enabled), MARCH + dt.timedelta(hours=hours))
+    assert found[0] == state and told in found[1]
+
+
+@pytest.mark.parametrize(("cause", "state"), [(Cause.DAMAGED, State.BROKEN), (Cause.STOPPED, State.WARNING), (None, State.FINE)])
+def test_a_database_that_is_older_than_the_lake_is_told(
+    made: Any, monkeypatch: pytest.MonkeyPatch, cause: Cause | None, state: State
+) -> None:
+    monkeypatch.setattr(freshness, "stale", lambda *_: [Stale(D2, cause)] if cause else [])
+    assert health.database(settings(made(D1, D2)))[0] == state
+
+
+@pytest.mark.parametrize(("times", "state"), [(0.5, State.BROKEN), (2, State.WARNING), (10, State.FINE)])
+def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
+    made: Any, monkeypatch: pytest.MonkeyPatch, times: float, state: State
+) -> None:
+    folder = made(D1)
+    (folder / published.DATABASE).write_bytes(bytes(500_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(times * 1_000_000))
+    found = health.disk(folder)
+    assert found[0] == state and "a snapshot writes some 1 MB" in found[1]
+
+
+def test_nothing_is_fine_that_was_not_measured(tmp_path: Path) -> None:
+    assert health.database(settings(tmp_path))[0] == State.UNKNOWN
+    assert health.disk(tmp_path)[0] == State.UNKNOWN
+
+
+def test_a_look_that_fails_is_a_finding(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Any) -> Any:
+        raise SourceError("orders.csv is missing")
+
+    made()
+    monkeypatch.setattr(health, "open_source", missing)
+    assert health.looked("source", lambda: health.source(LOADED)) == Finding("source", State.BROKEN, "orders.csv is missing")
