@@ -16,6 +16,7 @@ from segmentation_assets.defs.automation import (
 )
 from segmentation_assets.defs.io import LakeIOManager
 from segmentation_assets.defs.resources import LakeResource, SourceResource
+from segmentation_assets.defs.retention import retention_job, retention_schedule
 from segmentation_assets.defs.table import IO_MANAGER
 from segmentation_assets.settings.loading import Settings, load_settings
 from segmentation_assets.sources import Source
@@ -40,8 +41,8 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
         assets=declared.assets(assets, settings),
         asset_checks=declared.checks(checks, settings),
         executor=one_process,
-        jobs=[snapshot_job, features_job, segment_job, pictures_job],
-        schedules=[newest_snapshot_schedule(settings)],
+        jobs=[snapshot_job, features_job, segment_job, pictures_job, retention_job],
+        schedules=[newest_snapshot_schedule(settings), retention_schedule],
         sensors=[killed_runs_sensor, catch_up_sensor(settings), source_changes_sensor(settings), *alert_sensors(settings)],
         resources={
             "settings": settings,

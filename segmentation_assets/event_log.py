@@ -80,6 +80,21 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
+    def delete_events(self, run_id: str) -> None:
+        super().delete_events(run_id)
+        self.forget(run_id)
+
+    def forget(self, run_id: str) -> bool:
+        """Remove a run's own file, in which its steps are; the index has what it made. Whether there was one."""
+        with self._db_lock:
+            if engine := self._engines.pop(run_id, None):
+                engine.dispose()
+            self._initialized_dbs.discard(run_id)
+            files = list(Path(self._base_dir).glob(f"{run_id}.db*"))
+            for file in files:
+                file.unlink(missing_ok=True)
+        return bool(files)
+
     def dispose(self) -> None:
         """Close what is kept open."""
         while self._engines:

@@ -136,10 +136,16 @@ def test_every_check_across_tables_is_there():
     }  # fmt: skip
 
 
+JOBS = {"snapshot", "features", "segment", "pictures", "retention"}
+
+
 def test_jobs_and_schedules():
     repository = defs.get_repository_def()
-    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {"snapshot", "features", "segment"}
-    assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {("newest_snapshot", "snapshot")}
+    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == JOBS
+    assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {
+        ("newest_snapshot", "snapshot"),
+        ("retention", "retention"),
+    }
 
 
 SEVERAL = {"multiprocess": {"max_concurrent": 2}}

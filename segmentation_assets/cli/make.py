@@ -1,5 +1,6 @@
 """Commands that make snapshots, or their pictures: run, pictures, retrain, rollback."""
 
+import datetime as dt
 import getpass
 import time
 from contextlib import suppress
@@ -164,6 +165,7 @@ def _carry_out(settings: Settings, key: str, made: list[str], request: "Request 
 def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
+    from segmentation_assets.defs.retention import tidied
 
     prepare_instance(settings)
     with instance_of_command() as instance, progress_bar(console) as bar:
@@ -186,6 +188,8 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
                 bar.update(
                     task, description=f"{planned.run[number]} ({number + 1} of {count})", completed=0, step="waiting for its features"
                 )
+        if count and (removed := tidied(instance, settings, dt.datetime.now(dt.UTC))):
+            bar.console.print(f"Removed (settings: retention): {'; '.join(removed)}.", highlight=False)
 
 
 def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:

@@ -17,6 +17,7 @@ from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.retention import Retention
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
 from segmentation_assets.settings.todo import unfilled
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
+    retention: Retention = Field(Retention(), description="What is removed when its time is over.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
     owners: tuple[Owner, ...] = Field((), description="Who answers for the tables, as Dagster shows it: e-mail addresses, or `team:name`.")
 

@@ -10,17 +10,27 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables import CONTRACTS
+
+if TYPE_CHECKING:
+    from segmentation_assets.core.model.champion import Request
 
 FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
-NO_INPUT = {"data_dir", "schedule", "alerts", "owners"}  # settings that change no snapshot
+NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention"}  # settings that change no snapshot
+
+
+def _requests(settings: Settings) -> "dict[str, Request]":
+    """What was asked of the models, by snapshot."""
+    from segmentation_assets.store import archive  # scikit-learn, for which nobody who only looks should wait
+
+    return archive.requests(settings.data_dir)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Fingerprint:
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
             {"": version("segmentation-assets")},
-            {snapshot: asked.text() for snapshot, asked in archive.requests(settings.data_dir).items() if snapshot <= key},
+            {snapshot: asked.text() for snapshot, asked in _requests(settings).items() if snapshot <= key},
         )
 
     @classmethod
@@ -64,7 +74,7 @@ def one_hash(settings: Settings, source: str, key: str) -> str:
     """The fingerprint as version 0.1.0 wrote it, to compare with what it left."""
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
     shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
-    requests = sorted(archive.requests(settings.data_dir).items())
+    requests = sorted(_requests(settings).items())
     stamp = "".join(f"\n{snapshot} {asked.text()}" for snapshot, asked in requests if snapshot <= key)
     return hashlib.sha256((shared + stamp).encode()).hexdigest()
 

@@ -1,15 +1,17 @@
 """Pictures are files of the data folder, of which Dagster's log has no more than the place."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from matplotlib.figure import Figure
 
 from segmentation_assets.defs.partitions import snapshot_partitions
-from segmentation_assets.defs.pictures import picture, pictures_of
+from segmentation_assets.defs.pictures import LEFT_OUT, left_out, picture, pictures_of
+from segmentation_assets.defs.resources import BACKFILL, PARTITION
 from segmentation_assets.report import report
-from segmentation_assets_tests.builders import D1, LOADED
+from segmentation_assets_tests.builders import D1, D2, LOADED
 
 DRAWN = LOADED.exploration.model_copy(update={"pictures": True})
 
@@ -25,28 +27,44 @@ def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def materialized(instance, settings, of):
+def materialized(instance, settings, of, **tags):
     """What the asset `drawn`, which draws a picture, has as metadata, and what another asset then finds of it with the settings `of`."""
     found = {}
 
     @dg.asset(partitions_def=snapshot_partitions(settings.snapshots))
     def drawn(context: dg.AssetExecutionContext) -> None:
-        picture(context, settings, "flow", lambda: Figure(figsize=(1, 1)))
+        for name in ("flow", "bridge"):
+            picture(context, settings, name, lambda: Figure(figsize=(1, 1)))
 
     @dg.asset(partitions_def=snapshot_partitions(settings.snapshots), deps=[drawn])
     def seen(context: dg.AssetExecutionContext) -> None:
         found.update(pictures_of(context, of, dg.AssetKey("drawn")))
 
-    made = dg.materialize([drawn, seen], partition_key=D1, instance=instance).asset_materializations_for_node("drawn")
+    made = dg.materialize([drawn, seen], partition_key=D1, instance=instance, tags=tags).asset_materializations_for_node("drawn")
     return made[0].metadata, found
 
 
 def test_a_picture_is_kept_once_and_its_place_told(instance, settings):
     metadata, found = materialized(instance, settings, settings)
-    file = report.folder(settings.data_dir, D1) / "flow.png"
-    assert file.read_bytes().startswith(b"\x89PNG")
-    assert {name: value.value for name, value in metadata.items()} == {"picture: flow": file.resolve().as_uri()}
-    assert found == {"flow": file}
+    files = {name: report.folder(settings.data_dir, D1) / f"{name}.png" for name in ("flow", "bridge")}
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files.values())
+    assert {name: value.value for name, value in metadata.items()} == {f"picture: {n}": f.resolve().as_uri() for n, f in files.items()}
+    assert found == files
+
+
+def test_one_of_many_is_not_drawn_and_says_what_draws_it(instance, settings):
+    metadata, found = materialized(instance, settings, settings, **LEFT_OUT)
+    assert {name: value.value for name, value in metadata.items()} == {"not drawn": f"segmentation pictures --snapshot {D1} draws it."}
+    assert found == {} and not (settings.data_dir / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [([D1, D2], True), ([D2, D1], True), ([D1], False), (None, False)],
+    ids=["older", "older, given last", "newest", "backfill of the asset graph"],
+)  # fmt: skip
+def test_of_a_backfill_only_the_newest_snapshot_is_drawn(names, expected):
+    instance = SimpleNamespace(get_backfill=lambda _: SimpleNamespace(partition_names=names))
+    assert left_out(instance, dg.DagsterRun("snapshot", tags={BACKFILL: "b", PARTITION: D1})) is expected
 
 
 def test_a_copied_data_folder_has_its_own_pictures_or_none(instance, settings, tmp_path):

@@ -2,7 +2,8 @@
 
 A reference says how training's customers were spread over bins. The population stability index (PSI) of later customers
 gets its null distribution by simulation, q-values over all subjects, and a floor below which a change is of no
-account however certain it is. What no single subject shows is looked for by a classifier two-sample test.
+account however certain it is. What no single subject shows is looked for by a classifier two-sample test. SciPy and scikit-learn are
+imported where they are used: whoever only prints what has drifted should not wait for them.
 """
 
 import math
@@ -13,10 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from segmentation_assets.settings.model import DriftSettings
 from segmentation_assets.vocabulary import DriftKind
@@ -172,6 +169,11 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
     It learns on one half and is tested on the other, whose order under no change is random whatever was learnt. Of the
     longer side as many are drawn as the shorter has. NaN where either has fewer than 20.
     """
+    from scipy import stats
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
     size = min(len(before), len(now))
     if size < FEWEST_COMPARED or not before.shape[1]:
         return Shift(np.nan, np.nan)
@@ -197,6 +199,8 @@ def report(shifts: Iterable[tuple[DriftKind, str, Shift]], in_model: Sequence[st
     known = rows["p_value"].notna()
     rows["q_value"] = np.nan
     if known.any():
+        from scipy import stats
+
         rows.loc[known, "q_value"] = stats.false_discovery_control(rows.loc[known, "p_value"])
     joint = rows["kind"] == DriftKind.JOINT
     rows["statistic"] = np.where(joint, "auc", "psi")

@@ -1,0 +1,36 @@
+"""What is removed from the data folder when its time is over: databases that were set aside, and reports of older snapshots.
+
+What Dagster recorded is removed in `defs.retention`. The tables of the lake, the models, and published snapshots stay.
+"""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+from segmentation_assets.settings.retention import Retention
+from segmentation_assets.vocabulary import counted
+
+SET_ASIDE = "segmentation.kept-*.duckdb*"
+
+
+def tidied(data_dir: Path, retention: Retention, now: dt.datetime) -> list[str]:
+    """Remove what is older than the settings say; a sentence on each kind of which there was some."""
+    said = []
+    if retention.set_aside and (files := _older(data_dir, now - dt.timedelta(days=retention.set_aside))):
+        for file in files:
+            file.unlink(missing_ok=True)
+        said.append(f"{counted(len(files), 'database')} set aside more than {counted(retention.set_aside, 'day')} ago")
+    if retention.reports and (folders := _reports(data_dir)[: -retention.reports]):
+        for folder in folders:
+            shutil.rmtree(folder)
+        said.append(f"{counted(len(folders), 'report')} of snapshots before the newest {retention.reports}")
+    return said
+
+
+def _older(data_dir: Path, before: dt.datetime) -> list[Path]:
+    return [file for file in data_dir.glob(SET_ASIDE) if file.stat().st_mtime < before.timestamp()]
+
+
+def _reports(data_dir: Path) -> list[Path]:
+    """Folders of reports, oldest snapshot first; whatever else a person put there is left out."""
+    return sorted(page.parent for page in (data_dir / "reports").glob("[0-9]*-[0-9]*-[0-9]*/index.html"))

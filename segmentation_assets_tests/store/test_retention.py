@@ -1,0 +1,45 @@
+"""What is removed from the data folder when its time is over, and what never is."""
+
+import datetime as dt
+import os
+
+import pytest
+
+from segmentation_assets.settings.retention import Retention
+from segmentation_assets.store.retention import tidied
+
+NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for key in ("2024-03-01", "2024-04-01", "2024-05-01"):
+        for file in (f"reports/{key}/index.html", f"reports/{key}/flow.png", f"lake/features/snapshot_date={key}/part-0.parquet"):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+    (tmp_path / "reports" / "my notes").mkdir()
+    (tmp_path / "models").mkdir()
+    for days, name in ((31, "kept-a.duckdb"), (29, "kept-b.duckdb"), (99, "duckdb")):
+        file = tmp_path / f"segmentation.{name}"
+        file.touch()
+        os.utime(file, (0, (NOW - dt.timedelta(days=days)).timestamp()))
+    return tmp_path
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_older_reports_and_databases_set_aside_are_removed_and_nothing_else(folder):
+    before = files(folder)
+    assert tidied(folder, Retention(reports=2), NOW) == [
+        "1 database set aside more than 30 days ago",
+        "1 report of snapshots before the newest 2",
+    ]
+    assert before - files(folder) == {"segmentation.kept-a.duckdb", "reports/2024-03-01/index.html", "reports/2024-03-01/flow.png"}
+    assert (folder / "reports" / "my notes").exists()
+    assert tidied(folder, Retention(reports=2), NOW) == []
+
+
+def test_what_is_set_to_be_kept_for_ever_is(folder):
+    assert tidied(folder, Retention(logs=None, set_aside=None, reports=None), NOW) == []
