@@ -41,9 +41,10 @@ def main(address: str) -> None:
         settings = {"SEGMENTATION_DATA_DIR": folder, "SEGMENTATION_SETTINGS": str(ROOT / "segmentation.yaml"), "DAGSTER_HOME": str(home)}
         where = {"env": {**os.environ, **settings, "DAGSTER_POSTGRES_URL": address}, "cwd": home}
         subprocess.run([BIN / "segmentation", "instance"], check=True, **where)
-        webserver = ["dagster-webserver", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(PORT)]
-        programs = (["dagster-daemon", "run", "--workspace", "workspace.yaml"], webserver)
-        services = [subprocess.Popen([BIN / name, *arguments], stderr=subprocess.DEVNULL, **where) for name, *arguments in programs]
+        webserver = ["dagster-webserver", "--workspace", "segmentation.workspace.yaml", "--host", "127.0.0.1", "--port", str(PORT)]
+        programs = (["dagster-daemon", "run", "--workspace", "segmentation.workspace.yaml"], webserver)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        services = [subprocess.Popen([BIN / name, *arguments], **quiet, **where) for name, *arguments in programs]
         try:
             graph = once(lambda: Graph(f"http://127.0.0.1:{PORT}"))
             killed, behind = (graph.materialize_all(KEY) for _ in range(2))
