@@ -281,3 +281,8 @@ def test_the_database_is_published_after_every_table() -> None:
     after = steps[steps.index("published_database") + 1 :]
     assert not {*BY_NAME, "model"} & set(after)
     assert "snapshot_report" in after
+
+
+def test_no_description_has_a_paragraph_that_markdown_takes_for_code() -> None:
+    specs = defs.resolve_asset_graph().asset_nodes
+    assert [node.key for node in specs if "\n    " in (node.description or "")] == []

@@ -20,7 +20,7 @@ from segmentation_assets.cli.stopping import begin_as_other, end_others, interru
 from segmentation_assets.cli.terminal import Stopped
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import instance_of_command
-from segmentation_assets.defs.order import PICTURES
+from segmentation_assets.defs.order import PICTURES, WAITING
 from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
@@ -218,10 +218,13 @@ def _watched(job: dg.JobDefinition, progress: Progress) -> Iterator[dg.JobDefini
 
     class Watcher(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            told = getattr(record, "dagster_meta", {})
+            event, message = told.get("dagster_event"), str(told.get("orig_message"))
             if event is not None and event.is_step_success:
                 ended.add(event.step_key)
                 progress(event.step_key, len(ended), total)
+            elif message.startswith(WAITING):
+                progress(message, len(ended), total)
 
     @dg.logger
     def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:

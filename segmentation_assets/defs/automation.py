@@ -9,7 +9,7 @@ import dagster as dg
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.order import FEATURES, IN_ORDER, PICTURES, SEGMENT, SNAPSHOT, is_being_made
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.settings.snapshots import existing_keys
+from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
 from segmentation_assets.store import freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, LateRows, Stale
@@ -121,7 +121,7 @@ def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the oldest missing snapshot, or why there is none at the moment `now`."""
-    due = [one for one in missing(settings, now) if now >= _tick(one.snapshot, settings) + GRACE]
+    due = [one for one in missing(settings, now) if now >= tick(one.snapshot, settings.snapshots, settings.schedule) + GRACE]
     if not due:
         return dg.SkipReason("Nothing was missed.")
     if is_being_made(instance):
@@ -138,12 +138,6 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
             local = again.astimezone(ZoneInfo(settings.snapshots.timezone))
             return dg.SkipReason(f"{key} failed; it is tried again from {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone} on.")
     return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key, tags={WHY: freshness.sentences(due[:1])[0]})
-
-
-def _tick(key: str, settings: Settings) -> dt.datetime:
-    """When the schedule ticks for the snapshot, in UTC."""
-    time = dt.time(settings.schedule.hour, settings.schedule.minute, tzinfo=ZoneInfo(settings.snapshots.timezone))
-    return dt.datetime.combine(dt.date.fromisoformat(key), time).astimezone(dt.UTC)
 
 
 CHANGES_INTERVAL = 60  # seconds between two looks at the source

@@ -26,7 +26,7 @@ ADDED = {  # since version 0.1.0
     "run_coordinator": {"module": "segmentation_assets.defs.order", "class": "InOrderRunCoordinator"},
     "instance_class": {"module": "segmentation_assets.defs.backfills", "class": "InOrderInstance"},
 }
-WORKSPACE = "workspace.yaml"
+WORKSPACE = "segmentation.workspace.yaml"  # a home of another may have a workspace.yaml of its own
 LOCATION = {"python_module": {"module_name": "segmentation_assets.definitions", "location_name": backfills.LOCATION}}
 LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 

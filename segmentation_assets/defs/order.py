@@ -20,7 +20,7 @@ IN_ORDER = {ONE_AT_A_TIME: "one after the other"}  # tag of runs of which Dagste
 TURN = "segmentation/turn"  # tag of a run that has begun on the data folder it names, whoever started it
 SNAPSHOT, FEATURES, SEGMENT, PICTURES = "snapshot", "features", "segment", "pictures"  # names of the jobs
 MAKING = {SNAPSHOT, FEATURES, SEGMENT, PICTURES, IMPLICIT_ASSET_JOB_NAME}  # the last is "Materialize all", or any selection
-LOCK = "turn.lock"
+LOCK, WAITING = "turn.lock", "Waiting for run"
 BETWEEN_LOOKS = 2  # seconds
 
 
@@ -51,7 +51,7 @@ def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, 
                 instance.add_run_tags(run.run_id, mine)
                 return
         if log is not None and not waiting:
-            log.info(f"Waiting for run {others[0].run_id}, which makes a snapshot of the same data folder.")
+            log.info(f"{WAITING} {others[0].run_id}, which makes a snapshot of the same data folder.")
         waiting = True
         heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
         time.sleep(BETWEEN_LOOKS)

@@ -57,7 +57,7 @@ def table(
         def make(settings: Settings) -> dg.AssetsDefinition:
             return dg.asset(
                 name=contract.name,
-                description=_description(contract, compute.__doc__ or ""),
+                description=_description(contract, inspect.getdoc(compute) or ""),
                 group_name=group,
                 kinds=kinds or {"duckdb", "parquet"},
                 partitions_def=snapshot_partitions(settings.snapshots),
@@ -84,7 +84,7 @@ def tables(
     names = [one.contract.name for one in made]
 
     def decorate(compute: Callable[P, Mapping[str, Any]]) -> Asset[P, Mapping[str, Any]]:
-        together = f"One step makes {', '.join(names[:-1])} and {names[-1]}. {compute.__doc__ or ''}"
+        together = f"One step makes {', '.join(names[:-1])} and {names[-1]}. {inspect.getdoc(compute) or ''}"
 
         def make(settings: Settings) -> dg.AssetsDefinition:
             return dg.multi_asset(

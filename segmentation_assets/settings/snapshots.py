@@ -80,3 +80,13 @@ class Schedule(Section):
     enabled: bool = Field(False, description="Whether the schedule is running as soon as the daemon starts.")
     hour: int = Field(6, ge=0, le=23, description="Hour of the day, in `snapshots.timezone`, at which it runs.")
     minute: int = Field(0, ge=0, le=59, description="Minute of the hour.")
+
+
+def tick(key: str, snapshots: Snapshots, schedule: Schedule) -> dt.datetime:
+    """When the schedule ticks for the snapshot, in UTC.
+
+    >>> tick("2024-07-01", Snapshots(first=dt.date(2024, 7, 1), timezone="Europe/Amsterdam"), Schedule(hour=6)).isoformat()
+    '2024-07-01T04:00:00+00:00'
+    """
+    time = dt.time(schedule.hour, schedule.minute, tzinfo=ZoneInfo(snapshots.timezone))
+    return dt.datetime.combine(dt.date.fromisoformat(key), time).astimezone(dt.UTC)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.settings.snapshots import existing_keys
+from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.freshness import Cause
@@ -72,14 +71,9 @@ def newest_snapshot(settings: Settings, now: dt.datetime) -> tuple[State, str]:
     told = f"{made[-1]} is the last one published; {counted(len(missing), 'later one exists', 'later ones exist')}, first {missing[0]}"
     if not settings.schedule.enabled:
         return State.WARNING, f"{told}. No schedule makes it: segmentation run --all"
-    if now < _tick(missing[0], settings) + LATE_AFTER:
+    if now < tick(missing[0], settings.snapshots, settings.schedule) + LATE_AFTER:
         return State.FINE, f"{told}, whose turn is on that day at {settings.schedule.hour:02}:{settings.schedule.minute:02}."
     return State.BROKEN, f"{told}, which is overdue. Look at the runs that failed: segmentation ui"
-
-
-def _tick(key: str, settings: Settings) -> dt.datetime:
-    time = dt.time(settings.schedule.hour, settings.schedule.minute, tzinfo=ZoneInfo(settings.snapshots.timezone))
-    return dt.datetime.combine(dt.date.fromisoformat(key), time)
 
 
 def database(settings: Settings) -> tuple[State, str]:

@@ -1,0 +1,30 @@
+"""Runs of the command line beside those of the page."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from segmentation_assets.cli import runs
+from segmentation_assets.definitions import build
+from segmentation_assets.defs.order import TURN
+from segmentation_assets_tests.builders import D1, LOADED, RowsSource, line
+
+SHOP = RowsSource(transactions=[line("a", "2024-01-05", 10.0)])
+
+
+def test_one_that_waits_for_a_run_of_the_page_says_so_and_goes_on_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "build", lambda settings: build(settings, SHOP))
+    monkeypatch.setattr("segmentation_assets.defs.order.BETWEEN_LOOKS", 0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        page = instance.add_run(dg.DagsterRun(job_name="__ASSET_JOB", tags={TURN: str(tmp_path)}, status=dg.DagsterRunStatus.STARTED))
+        steps: list[str] = []
+
+        def progress(step: str, ended: int, total: int) -> None:
+            steps.append(step)
+            if len(steps) == 1:
+                instance.report_run_canceled(page)
+
+        runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, progress)
+    assert steps[0] == f"Waiting for run {page.run_id}, which makes a snapshot of the same data folder."
+    assert steps[-1] == "snapshot_report"
