@@ -156,4 +156,5 @@ def _about_the_folder(problem: str) -> str:
     room = shutil.disk_usage(there).free
     remedy = "make room there" if found["full"] or room < LITTLE_ROOM else "let yourself write there, or set another data_dir"
     before = "What was published before is as it was" if (folder / DATABASE).exists() else "Nothing was published yet"
-    return f"{folder} could not be written: {room / 1e6:,.0f} MB are free; {remedy}. {before}. The same command goes on then.\n{problem}"
+    said = next(line for line in problem.splitlines() if NOT_WRITTEN.search(line))  # of a database there may be the whole statement
+    return f"{folder} could not be written: {room / 1e6:,.1f} MB are free; {remedy}. {before}. The same command goes on then.\n{said}"

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
 
 DATABASE = "segmentation.duckdb"
-PRIVATE, MASTER = "publishing", "master.duckdb"
+PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
 AS_PUBLISHED = "as_published"  # size and time of the public file as it was published
 PLACE = "place"  # where the data folder was when the views were made, which hold whole paths
 BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
@@ -68,7 +68,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
     missing = [c.name for c in CONTRACTS if not lake.file(c.name, key).exists()]
     if missing:
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
-    with FileLock(private / "lock"):
+    with FileLock(private / LOCK):
         earlier = _restore(lake, data_dir)
         for table in BULKY:
             _link(lake.file(table, key), _link_of(data_dir, table, key))
@@ -86,7 +86,7 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
         PublishError: a page of the master is damaged.
     """
     try:
-        with duckdb.connect(str(master)) as connection:
+        with _writing(master) as connection:
             connection.begin()
             rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in CONTRACTS if not c.bulky}
             _show_order_lines(connection, data_dir)
@@ -97,12 +97,30 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
                 )
                 connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
             connection.commit()
-            connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         if not DAMAGED_PAGE.search(str(error)):
             raise
         raise PublishError(f"{master} is damaged ({error}). Remove it, and it is made again from {data_dir / DATABASE}.") from error
     return rows
+
+
+@contextmanager
+def _writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The master, to write into; where somebody reads it, a copy that takes its place."""
+    try:
+        alone = duckdb.connect(str(master))
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        with replacing(master) as unfinished:
+            shutil.copyfile(master, unfinished)
+            with duckdb.connect(str(unfinished)) as copy:
+                yield copy
+                copy.execute("CHECKPOINT")
+        return
+    with alone:
+        yield alone
+        alone.execute("CHECKPOINT")
 
 
 def _restore(lake: Lake, data_dir: Path) -> list[str]:
@@ -198,7 +216,7 @@ def settle(data_dir: Path) -> None:
     if not (_is_moved(data_dir) or _has_lost(data_dir)):
         return
     private.mkdir(exist_ok=True)
-    with FileLock(private / "lock"):
+    with FileLock(private / LOCK):
         if _has_lost(data_dir):
             with opened(data_dir) as lake:
                 _restore(lake, data_dir)
@@ -208,9 +226,8 @@ def settle(data_dir: Path) -> None:
             return
         if public.exists() and not _log_of(public).exists() and filecmp.cmp(master, public, shallow=False):
             (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, and nobody wrote into it
-        with duckdb.connect(str(master)) as connection:
+        with _writing(master) as connection:
             _show_order_lines(connection, data_dir)
-            connection.execute("CHECKPOINT")
         _replace(master, public)
         _write_place(data_dir)
 
@@ -224,8 +241,8 @@ def _has_lost(data_dir: Path) -> bool:
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
-    if not keys and not master.exists() and not public.exists():
-        return False
+    if not keys and not master.exists():
+        return bool(_keys_in(public))  # a public file that came alone; where it is none of ours, nothing of it is lost
     links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
     return not master.exists() or _is_lost(public, private) or not all(link.exists() for link in links)
 
@@ -241,24 +258,25 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         PublishError: nothing was published yet, or no file can be opened.
     """
-    with duckdb.connect(str(_readable(data_dir)), read_only=True) as connection:
+    with _opened_first(data_dir)[1] as connection:
         yield connection
 
 
-def _readable(data_dir: Path) -> Path:
-    """The public file; the private master, which has the same tables, where another program keeps the public one to itself."""
+def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
+    """The public file; the private master, which has the same tables, where another program keeps the public one to itself: at once, or
+    when the publication ends that writes into it."""
     database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
     with suppress(OSError, duckdb.IOException):  # a folder that cannot be written: all but order lines can be read
         settle(data_dir)
     if not database.exists():
         raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
-    for file in (database, master):
-        try:
-            duckdb.connect(str(file), read_only=True).close()
-        except duckdb.Error as error:
-            problem = error
-        else:
-            return file
+    for waiting in (nullcontext(), FileLock(master.with_name(LOCK)) if master.exists() else nullcontext()):
+        with waiting:
+            for file in (database, master):
+                try:
+                    return file, duckdb.connect(str(file), read_only=True)
+                except duckdb.Error as error:
+                    problem = error
     raise PublishError(f"{database} cannot be opened: {problem}. Close the program that has it open, or try again.") from problem
 
 
@@ -308,13 +326,12 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
     """Take snapshots out of the public database. The lake keeps their tables, on which no snapshot of another calendar looks back."""
     private = data_dir / PRIVATE
     master = private / MASTER
-    with FileLock(private / "lock"):
-        with duckdb.connect(str(master)) as connection:
+    with FileLock(private / LOCK):
+        with _writing(master) as connection:
             connection.begin()
             for table in (*(contract.name for contract in CONTRACTS if not contract.bulky), SNAPSHOTS):
                 connection.execute(f"DELETE FROM {table} WHERE list_contains(?, CAST(snapshot_date AS VARCHAR))", [list(gone)])
             connection.commit()
-            connection.execute("CHECKPOINT")
         for table in BULKY:
             for key in gone:
                 shutil.rmtree(_link_of(data_dir, table, key).parent, ignore_errors=True)
@@ -331,7 +348,9 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
     if target.exists():
         raise PublishError(f"{target} exists already. Name a file that does not, or remove it first.")
     with replacing(target) as unfinished, duckdb.connect(str(unfinished)) as copy:
-        copy.execute(f"ATTACH {_text(str(_readable(data_dir)))} AS source (READ_ONLY)")
+        file, opened_first = _opened_first(data_dir)
+        opened_first.close()
+        copy.execute(f"ATTACH {_text(str(file))} AS source (READ_ONLY)")
         for contract in CONTRACTS:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
             _comment(copy, contract)

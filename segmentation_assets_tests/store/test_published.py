@@ -242,6 +242,15 @@ def test_tables_are_read_from_the_master_while_another_program_keeps_the_public_
             assert connection.execute("SELECT segment_name FROM segments").fetchall() == [("kept",)]
 
 
+def test_who_reads_the_master_then_does_not_stop_a_publication_and_sees_the_old_snapshot(lake, data_dir, database):
+    make(lake, D1, segments=[segment("old")])
+    with held_open(database, "read-write"), held_open(data_dir / published.PRIVATE / published.MASTER, "read-only") as reader:
+        assert reader("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
+        make(lake, D1, segments=[segment("new")])
+        assert reader("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
+    assert ask(data_dir, NAMES) == [(D1, "new")]
+
+
 def test_who_holds_the_database_open_for_writing_does_not_stop_a_publication(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write") as holder:
