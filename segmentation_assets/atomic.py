@@ -10,21 +10,21 @@ LEFT_AFTER = 600  # seconds without a write
 
 
 def beside(target: Path) -> Path:
-    """A name for an unfinished file in the target's folder, which no other process uses."""
+    """A unique name for an unfinished file in the target's folder."""
     return target.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
 
 
 def sweep(folder: Path, now: float) -> None:
-    """Remove unfinished files under the folder that those left who were killed: nobody has written to them for minutes."""
+    """Remove unfinished files that killed processes left under the folder: those without a write for minutes."""
     for file in folder.rglob(f".*{UNFINISHED}"):
-        with suppress(OSError):  # such as one that is gone by now
+        with suppress(OSError):  # it may be gone by now
             if now - file.stat().st_mtime > LEFT_AFTER:
                 file.unlink()
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A file to write, which takes the target's place when the block ends, and is gone where it fails.
+    """A file to write that replaces the target when the block ends, and is removed if the block fails.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "told" / "once.txt"

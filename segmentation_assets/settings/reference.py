@@ -26,7 +26,7 @@ HEAD = ("Key", "Default", "Allowed", "What it does")
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    """Key, default, what is allowed, and description of each setting, sections in the order of the file."""
+    """Key, default, allowed values and description of each setting, in the order of the file."""
     return list(_rows(Settings, ""))
 
 

@@ -281,7 +281,7 @@ def test_an_address_in_the_settings_is_refused_and_not_repeated(tmp_path, sectio
 def test_the_remedy_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"entry 1 is not the name of an environment variable.*name it here: \[ALERT_URL\]"):
         given(tmp_path, f"{{url_variables: ['slack://{SECRET}']}}")
-    with pytest.raises(SettingsError, match="the variable SEGMENTATION_URL begins with SEGMENTATION_, as only settings do"):
+    with pytest.raises(SettingsError, match="the variable SEGMENTATION_URL begins with SEGMENTATION_, which is reserved for settings"):
         given(tmp_path, "{url_variables: [SEGMENTATION_URL]}")
 
 
