@@ -122,7 +122,7 @@ def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(ru
     ("asked", "said"),
     [
         ({"retrain": True, "model_version": "v1"}, "exclude each other"),
-        ({"reason": "spring"}, "say what is asked for: retrain: true"),
+        ({"reason": "spring"}, "say what you want: retrain: true"),
         ({"model_version": "v1"}, "There is no model v1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The Dagster instance: where it lives and how it is configured. It is made once, before anything runs in parallel."""
+"""The Dagster instance: its folder and configuration. It is made once, before anything runs in parallel."""
 
 import datetime as dt
 import os
@@ -17,21 +17,21 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.settings.loading import Settings
 
-ONE_AT_A_TIME = "segmentation/order"  # each snapshot builds on the one before: of runs with this tag, one goes on at a time
+ONE_AT_A_TIME = "segmentation/order"  # only one run with this tag runs at a time, because each snapshot builds on the one before
 CONFIGURATION = "dagster.yaml"
-SECONDS_TO_START, SECONDS_TO_CANCEL = 300, 60  # after which Dagster's own monitoring closes a run; of those that go on it knows nothing
+SECONDS_TO_START, SECONDS_TO_CANCEL = 300, 60  # after which Dagster's own monitoring closes a run; it does not watch started ones
 LOCK, DATABASES = "instance.lock", ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
 def prepare_instance(settings: Settings) -> Path:
-    """Make the instance's folder, configuration and databases where they are missing, and point this process at them.
+    """Make the instance's folder, configuration and databases if they are missing, and point this process at them.
 
-    Telemetry is off, at most as many runs go on at once as the machine has cores, and of snapshots one, in order. A
-    configuration that is already there is left as it is, so that it can be edited, but for the folder of a log that was
-    moved or copied with it. `DAGSTER_HOME`, where set, names another place. Runs that were killed are closed.
+    Telemetry is off; at most as many runs go on at once as the machine has cores, but snapshots one at a time, in order. An
+    existing configuration is kept, so that it can be edited, except for the folder of a log that was moved or copied
+    with it. `DAGSTER_HOME`, if set, names another place. Runs that were killed are closed.
 
-    Dagster's databases are made under a lock: two processes that make them at once leave them with two versions, which no
-    later one can read.
+    Dagster's databases are made under a lock: if two processes made them at once, they would record two versions, which no
+    later process can read.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def prepare_instance(settings: Settings) -> Path:
 
 
 def instance_of_command() -> dg.DagsterInstance:
-    """The prepared instance, for runs of the command line: what they print is not kept, for which each takes four further processes."""
+    """The prepared instance, for runs of the command line: their output is not captured, which would take four more processes per run."""
     nothing = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nothing}))
 
@@ -75,19 +75,19 @@ def _configure(home: Path) -> None:
 
 
 def _moved(configuration: dict[str, Any], home: Path) -> bool:
-    """Take out the path of our log where version 0.1.0 wrote one and the home is elsewhere now; whether that was so."""
+    """Remove the path that version 0.1.0 wrote for our log if the home has since moved; whether it did."""
     log = configuration.get("event_log_storage", {})
     folder = log.get("config", {}).get("base_dir")
     if log.get("class") != "KeptOpenSqliteEventLogStorage" or folder in {None, str(home / "history" / "runs")}:
         return False
-    if not str(folder).endswith("/dagster/history/runs"):  # a place that a person chose
+    if not str(folder).endswith("/dagster/history/runs"):  # a place chosen by the user
         return False
     del log["config"]["base_dir"]
     return True
 
 
 def _keep_one_version(database: Path) -> None:
-    """Mend a database that two processes made at once: of two versions that it says it has, the later one is right."""
+    """Repair a database that two processes made at once: of the two versions that it records, the later one is right."""
     with closing(sqlite3.connect(database)) as connection, connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         versions = [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")] if found else []

@@ -25,6 +25,7 @@ REPEATS = "line repeats an earlier one exactly"
 RULES = Cleaning()
 MADE = ("record_rows", "record_changes")  # of one record that the source made of several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
+ONE_RECORD = "combined into one record per customer"
 REPEATED_CUSTOMER = "customer id repeats an earlier record"
 NOBODY = "customer id is missing, so no record is made of these rows"
 
@@ -58,7 +59,7 @@ class Judged:
         fit = self.rows.reason.isnull()
         rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
         if "record_rows" in self.rows.columns:
-            rules["read, to make one record for each customer"] = self.rows.record_rows.sum().fill_null(0)
+            rules[ONE_RECORD] = self.rows.record_rows.sum().fill_null(0)
         return self.rows.agg(rows_in=self.rows.count(), rows_clean=fit.cast("int64").sum().fill_null(0), **rules)
 
 

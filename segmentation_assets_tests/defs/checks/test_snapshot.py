@@ -224,7 +224,7 @@ def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
 
 def test_nothing_to_look_for_is_said(lake):
     put(lake, "customer_activity", D1)
-    assert verdict(snapshot.history_is_complete, lake) == (True, "Nothing to look for: no snapshot is before this one.")
+    assert verdict(snapshot.history_is_complete, lake) == (True, "There is no earlier snapshot to check.")
 
 
 def with_settings(check, lake, **sections):
