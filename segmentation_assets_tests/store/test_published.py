@@ -323,7 +323,7 @@ def test_an_export_refuses_a_target_that_exists(lake, data_dir, tmp_path):
     make(lake, D1)
     target = tmp_path / "precious.txt"
     target.write_text("mine")
-    with pytest.raises(PublishError, match=r"precious\.txt exists already\. Name a file that does not"):
+    with pytest.raises(PublishError, match=r"precious\.txt already exists\. Name a new file"):
         export(data_dir, target)
     assert target.read_text() == "mine"
 
