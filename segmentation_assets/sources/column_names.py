@@ -1,4 +1,4 @@
-"""What columns are usually called, in English, German, French, Spanish, Italian and Dutch, and what a name seems to be.
+"""Common column names in English, German, French, Spanish, Italian and Dutch, and the canonical column that a name suggests.
 
 Names are compared without case, accents, spaces and signs: `Kunden-Nr.` is `kundennr`, `Prix unitaire` is `prixunitaire`.
 """

@@ -36,7 +36,7 @@ EXPECTED = {
     "03-thousands-comma": Expected(42, 7, 118_265, init=("thousands: ','", "9,523.85"), check=("Warning: ", "118,265.00", "9,523.85")),
     "04-thousands-yen": Expected(42, 7, 118_265, init=("thousands: ','", "9,523.85"), check=("Warning: ", "118,265.00", "9,523.85")),
     "06-thousands-few": Expected(
-        93, 7, 80_100, init=("thousands: ','",), check=("Warning: ", "3 cells such as '1,200' can be read two ways", "Say in the settings")
+        93, 7, 80_100, init=("thousands: ','",), check=("Warning: ", "3 cells such as '1,200' can be read two ways", "Choose in the")
     ),
     "07-parquet-nan": Expected(40, 7, 690, check=("5 rejected: amount is missing",), stops="(12.5%): 5 amount is missing"),
     "08-parquet-inf": Expected(40, 7, 690, check=("5 rejected: amount is not a number",), stops="(12.5%): 5 amount is not a number"),
