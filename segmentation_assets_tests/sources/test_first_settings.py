@@ -227,9 +227,9 @@ def test_the_first_snapshot_has_its_whole_lookback_and_the_last_a_whole_month(fi
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("9999-12-31", "# 1 row is dated 9999-12-31, which no order can be, and will be set aside"),
-        ("2099-12-31", "# 1 row is dated 2099-12-31, which no order can be"),
-        ("0001-01-01", "# 1 row is dated 0001-01-01, which no order can be"),
+        ("9999-12-31", "# 1 row is dated 9999-12-31, which is impossible for an order, and will be set aside"),
+        ("2099-12-31", "# 1 row is dated 2099-12-31, which is impossible for an order"),
+        ("0001-01-01", "# 1 row is dated 0001-01-01, which is impossible for an order"),
         (
             "1970-01-01",
             "# 1 row is dated 1970-01-01, far from all others: if that is an error, add under source: orders_from: 2024-01-01",
@@ -254,7 +254,7 @@ def test_without_a_likely_date_no_snapshot_is_proposed(tmp_path: Path) -> None:
         tmp_path / "o.parquet",
     )
     text = proposed(tmp_path, "o.parquet")[1]
-    assert "# 2 rows are dated 0001-01-01, which no order can be" in text and "# no dates were found" in text
+    assert "# 2 rows are dated 0001-01-01, which is impossible for an order" in text and "# no dates were found" in text
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
 MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
-LEAST_RANKED = 10  # customers; of fewer, ranks may agree by chance alone
+LEAST_RANKED = 10  # customers; with fewer, ranks may agree by chance alone
 
 
 def transformed(values: NDArray[np.float64], transform: str) -> NDArray[np.float64]:

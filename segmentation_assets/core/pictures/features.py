@@ -1,6 +1,6 @@
 """Pictures of the features of customers: how they are distributed, what is missing, outliers, and which move together.
 
-Belongs here: drawing what `exploration` computes from customer_features, in the house `style`.
+Belongs here: drawing what `exploration` computes from customer_features, in the common `style`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 GROUP = 0.1  # share of customers beyond which these are no outliers
 LONG_NAME = 24  # letters that fit above a small panel
 LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution highly skewed
-ACROSS = 5  # small panels in a row
+ACROSS = 5  # small panels per row
 LEAST_WRITTEN = 0.2  # weaker correlations are coloured, and have no number
 LEAST_CELL = 0.21  # inches of a cell that can hold a number
 MOST_NAMED = 8  # redundant pairs named beside the heatmap
@@ -70,7 +70,7 @@ def distributions(
             else title
         )
         said = (
-            "Height: active customers. From the 1st to the 99th percentile; the outermost bars hold what lies beyond. Orange: share without a "
+            "Height: active customers. From the 1st to the 99th percentile; the outermost bars include all values beyond. Orange: share without a "
             f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
         )
         said += f" The same for all who have a value: {', '.join(alike)}." if alike else ""
@@ -129,7 +129,7 @@ def _mark_missing(ax: "Axes", share: float) -> None:
 @shown("missingness", Section.FEATURES, "Which values are missing, and for whom.")
 @drawn("Which values are missing")
 def missingness(title: str, table: pd.DataFrame) -> "Figure":
-    """Heatmap of the share of customers without a value, by status; features that are never missing are counted, not shown."""
+    """Heatmap of the share of customers without a value, by status; features that are never missing are only counted."""
     import seaborn as sns
 
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
@@ -169,10 +169,10 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     return figure
 
 
-@shown("outliers", Section.FEATURES, "Where customers lie far from the others.")
+@shown("outliers", Section.FEATURES, "Customers with extreme values.")
 @drawn("Where the outliers are", "There are no numeric features.")
 def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Figure":
-    """Share of customers beyond a modified z-score of 3.5, by feature, and beside it how far the values reach."""
+    """Share of customers beyond a modified z-score of 3.5, by feature, and next to it the range of values."""
     shown = summary[summary["outliers"] > 0].sort_values("outlier_share")
     rule = "a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993)"
     if summary["outlier_share"].isna().all():
@@ -216,7 +216,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
 @shown("correlations", Section.FEATURES, "Which features move together; of those that say the same, one is enough.")
 @drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
-    """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
+    """Clustered heatmap of Spearman correlations: similar features are side by side; redundant pairs are framed and listed."""
     import seaborn as sns
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Rectangle
@@ -259,7 +259,7 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
 
 
 def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None:
-    """The redundant pairs with their remedy, in the free corner, from `below` inches on; bold those that count twice now."""
+    """List redundant pairs with their remedy in the free corner, from `below` inches on; those that count twice now in bold."""
     height = figure.get_figheight()
     lines = [
         (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
@@ -272,7 +272,7 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
 
 
 def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
-    """What the correlations say about the clustering, in a line."""
+    """The title: what the correlations mean for the clustering."""
     twice = redundant[redundant["both_in_model"]]
     if len(twice) == 1:
         pair = twice.iloc[0]
@@ -289,7 +289,7 @@ def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
 
 
 def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs as a symmetric matrix (p, p), similar features side by side; empty where a pair has no correlation."""
+    """The pairs as a symmetric matrix (p, p), similar features side by side; NaN if a pair has no correlation."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
@@ -306,13 +306,13 @@ def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rho(rho: float) -> str:
-    """A correlation as statisticians write it: .83, -.47; 1 only where it is exact."""
+    """A correlation in statistical notation: .83, -.47; 1 only if exact."""
     shown = f"{rho:.2f}" if abs(rho) < 0.995 or abs(rho) == 1 else f"{np.sign(rho) * 0.99:.2f}"
     return shown.replace("0.", ".").replace(".00", "")
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Three to five round numbers within bounds that are on the signed log1p scale."""
+    """Three to five round numbers within bounds given on the signed log1p scale."""
     least, most = np.sign(low) * np.expm1(abs(low)), np.sign(high) * np.expm1(abs(high))
     largest = max(abs(least), abs(most), 1e-9)
     lowest = min(0, int(np.floor(np.log10(largest))) - 1)  # below it, the scale is flat
