@@ -200,12 +200,12 @@ def redundancies(correlations: pd.DataFrame) -> dict[str, str]:
     redundant = correlations[correlations["redundant"]]
     for pair in redundant.sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable").itertuples():
         keep = pair.feature_a if pair.take_out == pair.feature_b else pair.feature_b
-        said = f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f})"
-        remedy = f"take out {pair.take_out} and keep {keep}."
+        said = f"{pair.feature_a} and {pair.feature_b} are redundant (Spearman {pair.spearman:+.2f})"
+        remedy = f"remove {pair.take_out} and keep {keep}."
         sentences[f"{pair.feature_a}, {pair.feature_b}"] = (
-            f"{said} and count twice in the clustering: of model.features, {remedy}"
+            f"{said} and count twice in the clustering: in model.features, {remedy}"
             if pair.both_in_model
-            else f"{said}. They are not both in model.features now; should they ever be, {remedy}"
+            else f"{said}. They are not both in model.features; if you add both, {remedy}"
         )
     return sentences
 

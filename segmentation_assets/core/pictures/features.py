@@ -142,7 +142,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     by_nature = (shares.get(Status.ACTIVE, 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
-    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} there for everyone"
+    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} present for all customers"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
     said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
     if shown.empty:
@@ -213,7 +213,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     return figure
 
 
-@shown("correlations", Section.FEATURES, "Which features move together; of those that say the same, one is enough.")
+@shown("correlations", Section.FEATURES, "Which features move together; of a redundant pair, one is enough.")
 @drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     """Clustered heatmap of Spearman correlations: similar features are side by side; redundant pairs are framed and listed."""
@@ -223,9 +223,9 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
 
     matrix = _clustered(pairs)
     redundant = pairs[pairs["redundant"]].sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable")
-    said = "Spearman's rank correlation of the features of active customers; similar features stand together."
+    said = "Spearman's rank correlation of the features of active customers; similar features are side by side."
     said += " Framed: beyond ±0.95." if len(redundant) else ""
-    said += " Grey: cannot be told." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
+    said += " Grey: unknown." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
     title, rows = _finding(pairs, redundant), len(matrix) - 1
     names = 0.068 * max(len(name) for name in matrix) + 0.12  # inches that the longest name takes
     cell = min((WIDTH - names - 0.2) / rows, 0.42)
@@ -262,7 +262,7 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
     """List redundant pairs with their remedy in the free corner, from `below` inches on; those that count twice now in bold."""
     height = figure.get_figheight()
     lines = [
-        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
+        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'if both enter, '}remove {p.take_out}", p.both_in_model)
         for p in redundant.head(MOST_NAMED).itertuples()
     ]  # fmt: skip
     lines += [(f"and {counted(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
@@ -276,16 +276,16 @@ def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     twice = redundant[redundant["both_in_model"]]
     if len(twice) == 1:
         pair = twice.iloc[0]
-        return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: take out {pair['take_out']}"
+        return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: remove {pair['take_out']}"
     if len(twice):
-        return f"{len(twice)} pairs of features count twice in the clustering: take one of each out"
+        return f"{len(twice)} pairs of features count twice in the clustering: remove one of each"
     if len(redundant):
-        return f"{counted(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
+        return f"{counted(len(redundant), 'redundant pair')} of features; none counts twice in the clustering"
     told = pairs[pairs["customers"] >= LEAST_RANKED]
     if told.empty:
-        return "There are too few customers to tell which features say the same"
+        return "Too few customers to tell which features are redundant"
     nearest = told.loc[told["spearman"].abs().idxmax()]
-    return f"No two features say the same; nearest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
+    return f"No two features are redundant; closest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
 
 
 def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def silhouette_plot(
     values = silhouette_samples(points[rows], labels[rows])
     figure = titled(
         1.6 + 0.65 * len(names),
-        f"{percent(float((values < 0).mean()))} of customers lie nearer to another segment than to their own",
+        f"{percent(float((values < 0).mean()))} of customers are closer to another segment than to their own",
         f"Silhouette (Rousseeuw 1987) of {counted(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
         f"another. Dashed: the mean, {values.mean():.2f}.",
     )
@@ -128,14 +128,14 @@ def silhouette_plot(
     return figure
 
 
-@shown("stability", Section.CHOICE, "How well each segment is found again when customers are drawn anew.")
+@shown("stability", Section.CHOICE, "How well each segment is found again when customers are resampled.")
 @styled()
 def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> "Figure":
     """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
     stable, every = sum(value >= STABLE for value in candidate.jaccard), len(candidate.jaccard)
     figure = titled(
         1.75 + 0.36 * len(names),
-        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are drawn anew",
+        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are resampled",
         f"Mean bootstrap Jaccard of each segment on the customers of this snapshot ({_word(candidate)}, k = {candidate.k}), over the bands "
         f"of Hennig (2007); found again: {STABLE} or more.",
     )
@@ -177,7 +177,7 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
     shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])
     figure = titled(
         5.8,
-        f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
+        f"{'Two directions explain' if components == 2 else 'One direction explains'} {percent(float(shares.sum()))} of the differences between customers",
         f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the "
         "density cut through a continuum.",
     )

@@ -241,7 +241,7 @@ def _in_cell(value: float, largest: float) -> str:
 
 
 @shown("revenue_concentration", Section.ORDERS, "How much of the revenue the top customers bring.")
-@drawn("How few customers bring how much", "Nobody spent anything within the lookback.")
+@drawn("How few customers bring how much", "No customer spent anything within the lookback.")
 def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -> "Figure":
     """Pareto curve: share of revenue from the top x% of buyers."""
     buyers, revenue = int(table["customers"].iloc[-1]), float(table["revenue"].iloc[-1])
@@ -286,7 +286,7 @@ def _best(part: int, point: pd.Series, buyers: int) -> str:
 
 
 @shown("categories", Section.ORDERS, "What is bought, and by how many.")
-@drawn("What customers buy", "Nobody bought anything within the lookback.")
+@drawn("What customers buy", "No customer bought anything within the lookback.")
 def categories(title: str, table: pd.DataFrame) -> "Figure":
     """Share of purchases, and of customers who buy it, by category; small categories are one bar."""
     ranked = table.sort_values(["share", "category"], ascending=[False, True])
@@ -332,15 +332,15 @@ def _name(category: object) -> str:
     return text.capitalize() if text.isupper() and len(text) > 3 else text
 
 
-@shown("attributes", Section.ORDERS, "What is known of customers, against what they spend.")
+@shown("attributes", Section.ORDERS, "Customer attributes against spend.")
 @drawn("Who spends how much", f"No attribute to compare: the source has none of two to {MOST_LEVELS_COUNTED} levels.")
 def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     """Median and middle half of spend by level of each attribute; attributes that explain most of spend come first."""
     telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
-        said = f"{cut(order[0], 40)} says most about spend: it explains {telling.iloc[0]:.1%} of how customers differ"
-        title = said if telling.iloc[0] > 0 else "No attribute says more about spend than chance would"
+        said = f"{cut(order[0], 40)} explains most of spend: {telling.iloc[0]:.1%} of the differences between customers"
+        title = said if telling.iloc[0] > 0 else "No attribute explains more of spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
     longest = max(len(str(level)) for own in levels.values() for level in own["level"])
     most = 3 if longest <= SHORT_LEVEL else 2

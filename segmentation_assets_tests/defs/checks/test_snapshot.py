@@ -160,7 +160,7 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
         (("frequency", "monetary"), None),
         (
             ("events", "campaigns_received"),
-            "events and campaigns_received say the same (Spearman +0.98) and count twice in the clustering: of model.features, take out "
+            "events and campaigns_received are redundant (Spearman +0.98) and count twice in the clustering: in model.features, remove "
             "campaigns_received and keep events.",
         ),
     ],
