@@ -76,7 +76,7 @@ DATE_FORMATS = (
     "%Y%m%dT%H%M%S",
     EXCEL,
 )
-"""Formats that are tried when the settings say `auto`, likelier ones first: day first where nothing tells."""
+"""Formats to try for `auto`, likelier ones first: day first if ambiguous."""
 ISO = "ISO 8601"
 UNIX = {"unix": 1_000.0, "unix_ms": 1.0, "unix_us": 0.001}  # milliseconds that one is
 TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "verdadero", "vero", "waar")
@@ -84,17 +84,17 @@ FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "f
 """Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
 OFFSET = r"[A-Za-z+-]"  # after the day, which is in a time of day only as part of an offset or zone
 FIRST_LOW, FIRST_HIGH = 33, 96  # codes of characters from which on 63 of them are bits of a number
-LONG = len("onbekend")  # characters of the longer missing values, which a short id cannot be
+LONG = len("onbekend")  # characters of the longer missing values; short ids cannot be one of these
 LARGEST_WHOLE = 9.2e18  # that an int64 holds
-AROUND = rf"[\s{BLANKS}{NOTHING}]"  # blanks of every kind, and characters without width
+AROUND = rf"[\s{BLANKS}{NOTHING}]"  # whitespace of every kind, and zero-width characters
 
 
 def _signature(first: Any, second: Any) -> None:
-    """Stands in for functions that DuckDB has and Ibis has not."""
+    """Placeholder for functions of DuckDB that Ibis lacks."""
 
 
 def _of_one(text: Any) -> None:
-    """Stands in for functions that DuckDB has and Ibis has not."""
+    """Placeholder for functions of DuckDB that Ibis lacks."""
 
 
 _try_strptime = ibis.udf.scalar.builtin(_signature, name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
@@ -227,7 +227,7 @@ class Cells:
         """The first half of reading: text with missing values as null; typed values are unchanged."""
         if not value.type().is_string():
             return value
-        if kind == "number":  # what stands for nothing is no number either
+        if kind == "number":  # texts for missing values are not numbers either
             return self.number(value)
         if kind != "time":
             return self.text(value)

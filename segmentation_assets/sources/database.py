@@ -35,10 +35,10 @@ from segmentation_assets.sources.rows import ROW, SourceRows
 
 BATCH_ROWS = 50_000
 WINDOW_ROWS, ISO_ROWS = "only the window's rows", "only the window's rows, by ISO text"
-ZONES = dt.timedelta(days=2)  # what is written is up to 38 hours from our time; the exact window is cut after the rows are fetched
+ZONES = dt.timedelta(days=2)  # written times differ from ours by up to 38 hours; the exact window is cut after the rows are fetched
 SAFE_DAY = r"[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"  # in every year
 SAFE_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?)?"
-SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # what is read here as that time whatever the settings say of dates
+SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # texts that are read here as that time, whatever date formats are set
 
 
 class DatabaseRows:
@@ -166,7 +166,7 @@ def _date_formats(backend: Any, time: ir.Value, settings: Any, by_text: bool) ->
         return guessing.date_formats(backend, time, settings)
     rows = time.name("time").as_table()
     rows = rows.filter(~rows.time.re_search(SAFE_ISO))
-    rows = rows.order_by(rows.time.hash(), rows.time)  # so that a sample is the same in every window, wherever its rows stand
+    rows = rows.order_by(rows.time.hash(), rows.time)  # so that a sample is the same in every window
     return tuple(dict.fromkeys((ISO, *guessing.date_formats(backend, rows.time, settings))))
 
 

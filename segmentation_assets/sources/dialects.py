@@ -15,9 +15,9 @@ SAMPLE_RECORDS = 100
 MOST_SURPLUS = 100  # cells
 MOST_TITLES, WIDEST_TITLE = 3, 2  # rows above a header, and cells of one: a name and a value
 AS_WIDE = 0.8  # share of the rows that have as many cells as their header
-FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is no column's name
+FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is not a column name
 DELIMITERS = (",", ";", "\t", "|")
-SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line that tells Excel the delimiter
+SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line that sets the delimiter for Excel
 NO_TEXT = re.compile(rf"[{VISIBLE_NUL}\x01-\x08\x0e-\x1f]")
 
 

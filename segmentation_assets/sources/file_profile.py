@@ -40,7 +40,7 @@ NEEDED_TYPES = {
     "event_type": {"text"},
 }  # fmt: skip
 NUMBERS = ("amount", "price", "quantity", "discount")
-MOST_FULL_LOOKS = 24  # files of a folder that are all looked at in full, and so are compared order by order; `check` compares any number
+MOST_FULL_LOOKS = 24  # most files of a folder that are all examined in full, and so are compared by order; `check` compares any number
 NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
 
 
@@ -55,14 +55,14 @@ class FileProfile:
     formats: tuple[str, ...]
     dated: DatedRows
     numbers: dict[str, Forms]
-    ids_repeat: bool  # so that it has no customer records, which are one for each id
-    export: Export | None = None  # the known export that it is
+    ids_repeat: bool  # so that it has no customer records, which have one row per id
+    export: Export | None = None  # the known export, if it is one
     signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
     shared: Shared = NOTHING_SHARED  # with other files of the folder
     sheet: str | None = None  # of a workbook that has several with rows
     other_sheets: tuple[str, ...] = ()
-    either_way: bool = False  # whether each of its dates can be read day first and month first
-    undated: tuple[str, str] | None = None  # a column of orders that is named as their time, and one of its cells, which nothing reads
+    either_way: bool = False  # whether each of its dates can be read both day first and month first
+    undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
 
     @property
     def name(self) -> str:

@@ -21,8 +21,8 @@ DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 UNIX_FROM = dt.date(2000, 1, 1)  # smaller numbers are days, years or ids
 LONGEST_SHAPE, MOST_SHAPES = 40, 1_000  # characters; different ones, the most frequent
 SEVERAL = 3  # most formats mixed in one column
-READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
-BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
+READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a single wrong cell does not make a column text
+BARELY_READABLE = 0.5  # the same if the column's name says so, and no other column qualifies
 
 
 def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     sample = sample.select(text=text)
     sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
     some, iso = _counts(backend, sample, (ISO,), reading)
-    if iso == some:  # as with most columns; to try all the others takes far longer
+    if iso == some:  # as for most columns; trying all others takes far longer
         return (ISO,)
     candidates = (ISO, *_possible(backend, sample))
     tried = _tried(sample, candidates, reading)

@@ -22,7 +22,7 @@ FLAGS = {
     "rounded_id": "Warning: ids were rounded in {rows}, because a program treated them as numbers: floats beyond 2^53, or written like "
     "7.1E+12. Different ids may have become equal. Export ids as text",
 }
-"""Columns of kept rows that mark those worth a look, and what `check` says about them."""
+"""Columns of stored rows that flag noteworthy ones -> what `check` says about them."""
 
 SKIPPED = "skipped"  # the note that says why a file was skipped
 FILE, PLACE = "filename", "file_row_number"  # the engine's names for the file of a row, and its place in it from 0
@@ -33,7 +33,7 @@ class IntakeRecord:
     """A source file that was read: where its rows are, and what was found in it."""
 
     rows_file: str
-    source: str  # name that its rows carry
+    source: str  # the `source_file` of its rows
     rows: int
     columns: dict[str, str]  # source column -> what it holds
     mapped: tuple[str, ...]
@@ -42,7 +42,7 @@ class IntakeRecord:
     date_formats: tuple[str, ...]
     notes: dict[str, str]
     numbers: dict[str, Forms] = field(default_factory=dict)  # source column -> how its numbers are written
-    flagged: dict[str, int] = field(default_factory=dict)  # what is worth a look -> rows, see FLAGS
+    flagged: dict[str, int] = field(default_factory=dict)  # flag -> number of rows, see FLAGS
     doubts: tuple[str, ...] = ()  # warnings for the user; the same for all files of a table
 
     @property

@@ -34,10 +34,10 @@ from segmentation_assets.sources.numbers import (  # fmt: skip
 )
 
 GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
-FEW = 0.05  # of the cells that a mark occurs in: where fewer tell what it means, the column is still in doubt
-CURRENCIES = 20  # of a column that are named
+FEW = 0.05  # of the cells with a mark: if fewer determine its meaning, the column stays ambiguous
+CURRENCIES = 20  # most currencies of a column to name
 NEARLY_ALL = 0.95  # of a column's cells, for it to hold currencies
-BOOKED = r"^[CD]R\.? ?(\p{Sc}?)$"  # credit and debit, which are no currencies
+BOOKED = r"^[CD]R\.? ?(\p{Sc}?)$"  # credit and debit, which are not currencies
 COUNTS = ("point", "comma", "typed", "either_point", "either_comma")
 
 

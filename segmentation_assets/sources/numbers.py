@@ -52,11 +52,11 @@ OTHER = {COMMA: POINT, POINT: COMMA}
 
 
 def _one(text: str, some: str, others: str) -> None:
-    """Stands in for a function that DuckDB has and Ibis has not."""
+    """Placeholder for a function of DuckDB that Ibis lacks."""
 
 
 def _two(text: str, mark: str, place: int) -> None:
-    """Stands in for a function that DuckDB has and Ibis has not."""
+    """Placeholder for a function of DuckDB that Ibis lacks."""
 
 
 _split_part = ibis.udf.scalar.builtin(_two, name="split_part", signature=((dt.string, dt.string, dt.int64), dt.string))

@@ -23,7 +23,7 @@ from segmentation_assets.sources.base import SourceError
 CHUNK, LOOK = 1 << 20, 512  # bytes
 LONGEST_RECORD_LINES = 1_000  # an unclosed quote would otherwise swallow the rest of the file
 LONGEST_RECORD = 1 << 20  # characters
-NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON have no NUL; its picture keeps the row readable
+NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON cannot store NUL; its visible symbol keeps the row readable
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 

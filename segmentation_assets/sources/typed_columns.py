@@ -18,7 +18,7 @@ AS = {
     **dict.fromkeys(("timestamp_s", "timestamp_ms", "timestamp_ns"), "TIMESTAMP"),
     "timestamptz_ns": "TIMESTAMP WITH TIME ZONE",
 }
-DEEPEST = 6  # objects within objects that are taken apart
+DEEPEST = 6  # levels of nested objects that are expanded
 
 
 def plain_columns(relation: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -39,7 +39,7 @@ def _plain(name: str, value: Any, kind: Any, depth: int) -> Iterator[tuple[str, 
     elif kind.id in {"double", "float"}:
         # Converted through text, a 32-bit float is the number as written: 9.99, not 9.989999771118164.
         number = value.cast("VARCHAR").cast("DOUBLE") if kind.id == "float" else value
-        # Asked as text, because the engine goes by a file's statistics, which leave NaN out: isnan() of a column with NaN is false.
+        # Compared as text, because the engine relies on a file's statistics, which omit NaN: isnan() of a column with NaN is false.
         missing = value.cast("VARCHAR") == duckdb.ConstantExpression("nan")
         yield name, duckdb.CaseExpression(missing, duckdb.ConstantExpression(None).cast("DOUBLE")).otherwise(number)
     elif kind.id in AS_THEY_ARE:

@@ -28,7 +28,7 @@ OTHERS = {
     b"%PDF": "a PDF. Export the table as CSV, Parquet, JSON or a workbook",
 }
 MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
-NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # what goes with data
+NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # files next to data
 DEEPEST = 3  # archives within archives
 
 
@@ -142,7 +142,7 @@ def _unpacked(archive: Path, file: Path, name: str, scratch: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as packed, packed.open(name) as source, target.open("wb") as out:
             shutil.copyfileobj(source, out)
-    except (RuntimeError, NotImplementedError) as error:  # what zipfile says of passwords and of ways to compress that it does not know
+    except (RuntimeError, NotImplementedError) as error:  # raised by zipfile for passwords and unknown compression methods
         raise SourceError(f"{file}: its {name} cannot be unpacked ({error}). Unpack it, and name {member}.") from error
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error

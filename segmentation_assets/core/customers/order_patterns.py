@@ -54,7 +54,7 @@ def cohort_retention(customers: ir.Table, activity: ir.Table, previous: ir.Table
         active_customers=(met.orders > 0).cast("int64").sum(), revenue=met.spend.sum().cast("decimal(38, 4)")
     )
     carried = _carried(counted, previous.select(*counted.columns), ("cohort", "period"))
-    # A window is identified by how many lie between it and the snapshot: 1 is the newest.
+    # A window is identified by its distance to the snapshot in windows: 1 is the newest.
     known = carried.agg(oldest=(calendar.windows_between(carried.cohort, as_of) - carried.period).max())
     ages = sizes.cross_join(known).mutate(age=lambda t: calendar.windows_between(t.cohort, as_of))
     every = ages.mutate(period=ibis.range(0, ages.age, 1).unnest()).filter(lambda t: t.age - t.period <= t.oldest)

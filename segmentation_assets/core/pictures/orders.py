@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 
 WEEKDAYS, MONTHS = list(calendar.day_abbr), list(calendar.month_abbr)[1:]
 WINDOW: Mapping[str, str] = {"monthly": "month", "weekly": "week", "daily": "day"}
-MOST_BARS = 24  # months beside each other; more are years over each other
+MOST_BARS = 24  # months side by side; with more, years are overlaid
 MOST_COHORTS = 24
-ENOUGH = 6  # numbers of later cohorts that set the scale of colours
-BESIDE = 13  # cohorts up to which the two heatmaps stand beside each other
+ENOUGH = 6  # least numbers of later cohorts that set the colour scale
+BESIDE = 13  # most cohorts for which the two heatmaps are side by side
 FORETOLD = 6  # windows after the first order that the title speaks of, where there are so many
 MOST_CATEGORIES = 15
 NO_CATEGORY = "unknown"
 MOST_ATTRIBUTES, MOST_LEVELS = 9, 12
-SHORT_LEVEL = 24  # letters of a level up to which three attributes stand beside each other
+SHORT_LEVEL = 24  # most letters of a level for which three attributes are side by side
 PALE = 0.35  # opacity of what counts less
 FEW = 30  # customers; quartiles of fewer are drawn pale
 
