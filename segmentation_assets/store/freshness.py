@@ -148,7 +148,7 @@ def _collected_again(lake: Lake, records: Mapping[str, SnapshotRecord], made: Co
 
 
 def _with_later_ones(found: Sequence[Stale], keys: Sequence[str]) -> list[Stale]:
-    """The findings, with one that only follows from earlier snapshots for each later snapshot that has none of its own."""
+    """The findings other than EARLIER, and an EARLIER one for every later snapshot that has no other."""
     first = min((one.snapshot for one in found), default=None)
     if first is None:
         return []
