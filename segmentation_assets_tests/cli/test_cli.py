@@ -47,7 +47,7 @@ def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None
 
 def test_what_to_run_must_be_said(tmp_path: Path) -> None:
     assert "--all" in refused("run", data_dir=tmp_path)
-    assert "leave one out" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
+    assert "use one or the other" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
 
 
 def test_nothing_published_says_what_to_run(tmp_path: Path) -> None:

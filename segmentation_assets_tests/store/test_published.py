@@ -359,7 +359,7 @@ def test_another_calendar_is_refused_and_a_longer_one_is_not(lake, data_dir):
     for fits in (Snapshots(first=first), Snapshots(first=first, last=first), longer, Snapshots(first=first, cadence="daily")):
         published.require_calendar(data_dir, fits)
     for other in (Snapshots(first=dt.date.fromisoformat(D2)), Snapshots(first=first, cadence="weekly")):
-        with pytest.raises(PublishError, match=r"counted twice\. Nothing was written\. Set another data_dir"):
+        with pytest.raises(PublishError, match=r"counted in both\. Nothing was written\. Set another data_dir"):
             published.require_calendar(data_dir, other)
 
 

@@ -307,4 +307,4 @@ def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> N
 
 
 def test_returns_of_placed_orders_need_no_word(tmp_path: Path) -> None:
-    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "has not placed")
+    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "never placed")

@@ -108,7 +108,7 @@ def test_the_map_shows_segments_noise_and_density(model):
     assert title(figure) == "Two directions explain 100% of the differences between customers"
     assert density.collections[0].get_array().sum() == len(points)
     assert isinstance(density.collections[0].norm, LogNorm)
-    assert title(pictures.model.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction holds")
+    assert title(pictures.model.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction explains")
 
 
 def test_the_dendrogram_is_cut_into_k_branches():
