@@ -29,7 +29,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
 
     keys = published.keys(settings.data_dir)
     if not keys:
-        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        raise published.PublishError(published.NOTHING_YET)
     summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
 
 

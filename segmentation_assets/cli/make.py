@@ -118,7 +118,7 @@ def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str
 
     made = published.keys(settings.data_dir)
     if not made:
-        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        raise published.PublishError(published.NOTHING_YET)
     return made, known(snapshot, made) if snapshot else made[-1]
 
 

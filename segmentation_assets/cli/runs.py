@@ -17,7 +17,7 @@ from functools import partial
 import dagster as dg
 
 from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
-from segmentation_assets.cli.terminal import Stopped
+from segmentation_assets.cli.terminal import STILL_TO_COME, Stopped
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.settings import snapshots
@@ -67,7 +67,7 @@ def existing_keys(settings: Settings) -> list[str]:
     """
     keys = snapshots.existing_keys(settings.snapshots)
     if not keys:
-        raise RunError("The first snapshot is in the future; set snapshots.first to an earlier date.")
+        raise RunError(STILL_TO_COME)
     return keys
 
 

@@ -27,6 +27,7 @@ from segmentation_assets.settings.loading import (
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|ui|upgrade)\b(?! --settings)")
+STILL_TO_COME = "The first snapshot is in the future; set snapshots.first to an earlier date."
 STOPPED = 130  # exit code of an interrupted command
 NOT_WRITTEN = re.compile(
     r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",

@@ -31,6 +31,7 @@ DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER = "publishing", "master.duckdb"
 AS_PUBLISHED = "as_published"  # size and time of the public file when published
 PLACE = "place"  # path of the data folder when the views were made, because they hold absolute paths
+NOTHING_YET = "Nothing was published yet. Publish a snapshot first: segmentation run --all"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segmentation_assets.cli.check import advice, identities, snapshots
 from segmentation_assets.cli.check.entity import ENTITIES, EntityLook
+from segmentation_assets.cli.terminal import STILL_TO_COME
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings, settings_file
 from segmentation_assets.settings.snapshots import existing_keys
@@ -34,7 +35,7 @@ def inspect(settings: Settings) -> Findings:
     """
     keys = existing_keys(settings.snapshots)
     if not keys:
-        return Findings([], ["The first snapshot is in the future; set snapshots.first to an earlier date."])
+        return Findings([], [STILL_TO_COME])
     lookback = counted(settings.features.lookback, "window")
     zone = "" if settings.snapshots.timezone == "UTC" else f"; days end at midnight in {settings.snapshots.timezone}"
     lines = [
