@@ -15,7 +15,7 @@ SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|://|(?<=www)\.|@")  # what begins somethin
 
 
 def table(frame: pd.DataFrame, letters: int = LETTERS) -> str:
-    """The rows as a table, numbers rounded, what is missing left out, and text cut to so many letters."""
+    """The rows as a table: numbers rounded, missing values empty, and text cut to `letters` characters."""
     shown = frame.map(lambda value: _cell(value, letters)).set_axis([plain(name) for name in frame.columns], axis=1)
     return shown.to_markdown(index=False, disable_numparse=True)
 

@@ -58,7 +58,7 @@ def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, 
 
 
 def is_being_made(instance: dg.DagsterInstance) -> bool:
-    """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
+    """Whether a run of a snapshot is running or queued, after closing those that were killed."""
     heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
     unfinished = [dg.DagsterRunStatus.QUEUED, *heartbeats.MAY_BE_DEAD]
     return any(run.job_name in MAKING for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)))

@@ -1,4 +1,4 @@
-"""Does a table keep its contract? Types, missing values, bounds, allowed values and the key, counted by the engine."""
+"""Check a table against its contract: types, missing values, bounds, allowed values and the key, counted by the engine."""
 
 import ibis
 import ibis.expr.types as ir
@@ -7,9 +7,9 @@ from segmentation_assets.tables.contract import Column, Contract
 
 
 def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
-    """How many rows break each rule of the contract, with the key of one of them; only rules that are broken.
+    """The number of rows that break each rule of the contract, by a sentence with the key of one of them. Kept rules are left out.
 
-    Types, not null, bounds, allowed values, and the key's uniqueness (a null in a key is a value like another).
+    Rules: types, not null, bounds, allowed values, and the key's uniqueness (null counts as a value).
     """
     schema = rows.schema()
     broken = {

@@ -2,7 +2,7 @@
 
     python -m segmentation_assets.tables.dictionary > docs/data-dictionary.md
 
-How the page looks is in `templates/dictionary.md`. A test keeps the file in docs true.
+The layout is in `templates/dictionary.md`. A test fails if the file in docs is out of date.
 """
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
