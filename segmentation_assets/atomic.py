@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
-LEFT_AFTER = 600  # seconds without a write, where it cannot be told whether the writer is alive
+LEFT_AFTER = 600  # seconds without a write, if it is unknown whether the writer is alive
 
 
 def beside(target: Path) -> Path:
@@ -83,5 +83,5 @@ def replacing(target: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(target)
     finally:
-        for left in target.parent.glob(f"{unfinished.name}*"):  # and what a database keeps beside it
+        for left in target.parent.glob(f"{unfinished.name}*"):  # and the files that a database keeps next to it
             left.unlink(missing_ok=True)

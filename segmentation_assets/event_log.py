@@ -27,7 +27,7 @@ from sqlalchemy.pool import QueuePool
 PATIENCE = 60  # seconds to wait for another process that is writing
 KEPT_FILES = 8  # the index, and the logs of the latest runs
 UNREAD = {DagsterEventType.STEP_INPUT, DagsterEventType.LOADED_INPUT, DagsterEventType.HANDLED_OUTPUT}
-PAGE = 1024  # bytes; of Dagster's 25 tables and indexes in the file of a run, most are empty, and each takes a page
+PAGE = 1024  # bytes; Dagster's 25 tables and indexes in a run's file are mostly empty, and each takes a page
 
 
 class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
@@ -52,7 +52,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         said = _said_once(event)
-        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:  # read from the table of checks alone
+        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:  # only read from the table of checks
             self.store_asset_check_event(said, None)
         elif event.dagster_event_type not in UNREAD:
             super().store_event(said)
@@ -85,7 +85,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         self.forget(run_id)
 
     def forget(self, run_id: str) -> bool:
-        """Remove a run's own file, in which its steps are; the index has what it made. Whether there was one."""
+        """Remove a run's own file, which holds its steps; the index keeps what it made. Return whether there was one."""
         with self._db_lock:
             if engine := self._engines.pop(run_id, None):
                 engine.dispose()
@@ -103,7 +103,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 def _said_once(entry: EventLogEntry) -> EventLogEntry:
-    """The event without what it says twice, or what another one says."""
+    """The event without data that it holds twice or that another event holds."""
     event = entry.dagster_event
     if event is None:
         return entry

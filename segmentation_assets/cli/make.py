@@ -62,10 +62,10 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 
 
 @command()
-@click.option("--snapshot", metavar="DATE", help="Of this snapshot; default: the latest published.")
+@click.option("--snapshot", metavar="DATE", help="The snapshot to draw; default: the latest published.")
 @settings_option
 def pictures(snapshot: str | None, settings_path: Path | None) -> None:
-    """Draw the pictures of a snapshot that was made without them, and its report; of many made in one go, only the newest has them."""
+    """Draw the pictures and report of a snapshot that was made without them; if many are made together, only the newest gets them."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
@@ -75,7 +75,7 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     if not settings.exploration.pictures:
         raise click.ClickException("exploration.pictures is off; turn it on first.")
     if runs.plan(settings, [key], again=False).run:
-        raise click.ClickException(f"{key} is out of date, so it is made again, with its pictures: segmentation run --snapshot {key}")
+        raise click.ClickException(f"{key} is out of date. Make it again, with its pictures: segmentation run --snapshot {key}")
     prepare_instance(settings)
     console = new_console()
     with instance_of_command() as instance, progress_bar(console) as bar:
@@ -202,7 +202,7 @@ def _show_last(settings: Settings, key: str, console: Console, warned: bool, und
     if (page := report.file(settings.data_dir, key)).exists():
         console.print(f"Report:   {_from_here(page)}", highlight=False, soft_wrap=True)
     if undrawn and settings.exploration.pictures:
-        there = commands(f"Pictures: those of {span(undrawn)} were left out. To draw one's: segmentation pictures --snapshot {undrawn[-1]}")
+        there = commands(f"Pictures: not drawn for {span(undrawn)}. To draw them: segmentation pictures --snapshot {undrawn[-1]}")
         console.print(there, highlight=False, soft_wrap=True)
     next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
     console.print(next_steps, highlight=False, soft_wrap=True)

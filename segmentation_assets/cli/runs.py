@@ -118,7 +118,7 @@ def draw(settings: Settings, key: str, instance: dg.DagsterInstance, progress: P
 
     Raises:
         RunError: they could not be drawn.
-        Stopped: a person stopped it.
+        Stopped: the user stopped it.
     """
     try:
         with stopped_by_signals():
@@ -160,7 +160,7 @@ def _features(settings: Settings, key: str, drawn: bool) -> Outcome:
 
 
 def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterInstance, progress: Progress, drawn: bool = True) -> Outcome:
-    """Run a job for one snapshot in this process, recorded in the instance; its pictures are left out unless it is `drawn`.
+    """Run a job for one snapshot in this process, recorded in the instance; without pictures unless `drawn`.
 
     Raises:
         RunError: a step or a blocking check failed; the published database is unchanged.

@@ -93,7 +93,7 @@ def instance(settings_path: Path | None) -> None:
 
 
 @command()
-@click.option("--take-out", is_flag=True, help="Take snapshots of another calendar out of the published database; the lake keeps them.")
+@click.option("--take-out", is_flag=True, help="Remove snapshots of another calendar from the published database; the lake keeps them.")
 @settings_option
 def upgrade(take_out: bool, settings_path: Path | None) -> None:
     """Convert the data folder to this version's layout, and say what was done. May be repeated."""
@@ -104,6 +104,6 @@ def upgrade(take_out: bool, settings_path: Path | None) -> None:
     foreign = published.foreign_keys(settings.data_dir, settings.snapshots) if take_out else []
     if foreign:
         published.take_out(settings.data_dir, foreign)
-        lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar taken out: {', '.join(foreign)}")
+        lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar removed: {', '.join(foreign)}")
     for line in lines or [f"{settings.data_dir} is empty; there is nothing to upgrade."]:
         click.echo(line)

@@ -61,8 +61,8 @@ def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
 
 
 def _leave() -> None:
-    """End without waiting for a thread that is deep in a computation, nor for Python, which takes all that it has apart first: on a busy
-    machine that took longer than all else of stopping."""
+    """End without waiting for a thread that is deep in a computation, or for Python to release its objects: on a busy machine,
+    that took longer than everything else."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STOPPED)

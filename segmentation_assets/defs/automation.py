@@ -36,8 +36,8 @@ segment_job = dg.define_asset_job(
 
 pictures_job = dg.define_asset_job(
     PICTURES, selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
-    description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read. Its tables come out "
-    "as they were.",
+    description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read, and its tables do not "
+    "change.",
 )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = 
 
 
 def dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> Iterator[tuple[dg.DagsterRun, str]]:
-    """The runs that Dagster takes to be going on and that are dead, and why."""
+    """Runs that Dagster considers in progress but that are dead, and why."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
         if why := _death(instance, record, now, host or socket.gethostname()):
             yield record.dagster_run, why

@@ -48,7 +48,7 @@ def prepare_instance(settings: Settings) -> Path:
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     with FileLock(home / LOCK):
         _configure(home)
-        _write(home / WORKSPACE, {"load_from": [LOCATION]})  # also of an installed wheel, which lies in no project
+        _write(home / WORKSPACE, {"load_from": [LOCATION]})  # also for an installed wheel, which has no project folder
         for database in [home / file for file in DATABASES if (home / file).exists()]:
             _keep_one_version(database)
         with dg.DagsterInstance.get() as instance:
@@ -59,7 +59,7 @@ def prepare_instance(settings: Settings) -> Path:
 
 
 def home_of(settings: Settings) -> Path:
-    """The folder of the instance: that of `DAGSTER_HOME`, where set, else the data folder's own."""
+    """The folder of the instance: `DAGSTER_HOME` if set, otherwise the one in the data folder."""
     return Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster").resolve()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE = "picture: "  # before its name, in metadata
-LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run of one of many snapshots, and not of the newest
+LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run that makes one of many snapshots, but not the newest
 
 
 def to_draw(key: str) -> str:
@@ -40,7 +40,7 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
     if not settings.exploration.pictures:
         return
     if left_out(context.instance, context.run):
-        context.add_output_metadata({"not drawn": f"{to_draw(context.partition_key)} draws it."}, output_name=output)
+        context.add_output_metadata({"not drawn": f"To draw it: {to_draw(context.partition_key)}"}, output_name=output)
         return
     file = _file(settings, context.partition_key, name)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
 
 
 def left_out(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the run makes one of many snapshots that is not the newest of them: of `run --all`, or of a backfill of the job."""
+    """Whether the run makes one of many snapshots, of `run --all` or a backfill, but not the newest of them."""
     if LEFT_OUT.items() <= run.tags.items():
         return True
     backfill = instance.get_backfill(run.tags[BACKFILL]) if BACKFILL in run.tags else None

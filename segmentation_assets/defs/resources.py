@@ -17,7 +17,7 @@ from segmentation_assets.store.lake import Lake, opened
 
 BACKFILL, PARTITION = "dagster/backfill", "dagster/partition"  # Dagster's tags of a run
 FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-FEW_COLLECTIONS = (50_000, 20, 20)  # Python holds one after 700 objects
+FEW_COLLECTIONS = (50_000, 20, 20)  # Python's default is one after 700 objects
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
@@ -41,7 +41,7 @@ class LakeResource(dg.ConfigurableResource[Lake]):
 
 @contextmanager
 def _fewer_collections() -> Iterator[None]:
-    """Hold fewer of Python's garbage collections: they took a tenth of a run of a small shop."""
+    """Run Python's garbage collector less often: it took a tenth of a run of a small shop."""
     before = gc.get_threshold()
     gc.set_threshold(*FEW_COLLECTIONS)
     try:

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
-    retention: Retention = Field(Retention(), description="What is removed when its time is over.")
+    retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
     owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 

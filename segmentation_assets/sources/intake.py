@@ -271,7 +271,7 @@ def _all_empty(settings: Files, kept: Sequence[IntakeRecord]) -> SourceError:
 
 
 def _recorded(facts: Path, rows_file: Path) -> IntakeRecord | None:
-    """What was taken in before; None where nothing was, or a part of it is lost or damaged."""
+    """The record of a file read before; None if there is none, or a part of it is lost or damaged."""
     values = _read_json(facts)
     try:
         lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
@@ -283,7 +283,7 @@ def _recorded(facts: Path, rows_file: Path) -> IntakeRecord | None:
 
 
 def _read_json(file: Path) -> Any:
-    """What a file holds; None where it is missing or damaged."""
+    """The content of a JSON file; None if it is missing or damaged."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -59,8 +59,8 @@ def load(data_dir: Path, version: str) -> SegmentModel:
         rows = next((frame for found, frame in _in_lake(data_dir) if found == version), None)
     if rows is None:
         raise ArchiveError(
-            f"{file} cannot be read, and no partition of the lake has that model. Restore the file from a backup, or remove it: the model "
-            "is lost then, and nobody can go back to it."
+            f"{file} cannot be read, and no partition of the lake has that model. Restore the file from a backup, or remove it; then "
+            "the model is lost, and cannot be restored by a rollback."
         )
     return model_from_rows(rows)
 
@@ -160,7 +160,7 @@ def rollback_target(data_dir: Path, snapshot: str, request: Request | None) -> S
 
 
 def _rows(file: Path) -> pd.DataFrame | None:
-    """The rows of a model's file; None where it is missing or damaged."""
+    """The rows of a model's file; None if it is missing or damaged."""
     try:
         return pd.read_parquet(file)
     except (OSError, pa.ArrowInvalid):
@@ -168,7 +168,7 @@ def _rows(file: Path) -> pd.DataFrame | None:
 
 
 def _in_lake(data_dir: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Versions and rows of the models in force, from every partition that can be read, oldest first."""
+    """Versions and rows of the models in force, from every readable partition, oldest first."""
     for file in sorted((data_dir / "lake" / SEGMENTATION_MODEL.name).glob("*/*.parquet")):
         rows = _rows(file)
         if rows is not None:

@@ -27,8 +27,8 @@ NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention"}  # settings
 
 
 def _requests(settings: Settings) -> "dict[str, Request]":
-    """What was asked of the models, by snapshot."""
-    from segmentation_assets.store import archive  # scikit-learn, for which nobody who only looks should wait
+    """Requests on models, by snapshot."""
+    from segmentation_assets.store import archive  # imports scikit-learn, which commands that only read need not wait for
 
     return archive.requests(settings.data_dir)
 
@@ -129,7 +129,7 @@ def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
 
 
 def forget(folder: Path, keys: Collection[str]) -> None:
-    """Take snapshots out of what is recorded, because they are published no more."""
+    """Remove the records of snapshots that are no longer published."""
     _write(folder, {key: record for key, record in recorded(folder).items() if key not in keys})
 
 

@@ -238,12 +238,12 @@ def _is_moved(data_dir: Path) -> bool:
 
 
 def _has_lost(data_dir: Path) -> bool:
-    """Whether the master is missing, the public file is missing or cut, or order lines of a published snapshot are missing."""
+    """Whether the master is missing, the public file is missing or truncated, or order lines of a published snapshot are missing."""
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
     if not keys and not master.exists():
-        return bool(_keys_in(public))  # a public file that came alone; where it is none of ours, nothing of it is lost
+        return bool(_keys_in(public))  # a public file copied alone; if it is not ours, nothing is lost
     links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
     return not master.exists() or _is_lost(public, private) or not all(link.exists() for link in links)
 
@@ -324,7 +324,7 @@ def foreign_keys(data_dir: Path, snapshots: Snapshots) -> list[str]:
 
 
 def take_out(data_dir: Path, gone: Collection[str]) -> None:
-    """Take snapshots out of the public database. The lake keeps their tables, on which no snapshot of another calendar looks back."""
+    """Remove snapshots from the public database. The lake keeps their tables, on which no snapshot of another calendar depends."""
     private = data_dir / PRIVATE
     master = private / MASTER
     with FileLock(private / LOCK):
@@ -431,7 +431,7 @@ def _written_place(data_dir: Path) -> str:
 
 
 def _read(file: Path) -> str:
-    """The text of a file; none where it is missing or damaged."""
+    """The text of a file; empty if it is missing or damaged."""
     try:
         return file.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
@@ -439,12 +439,12 @@ def _read(file: Path) -> str:
 
 
 def _link_of(data_dir: Path, table: str, key: str) -> Path:
-    """Where the order lines of a snapshot are as they were published."""
+    """The link to the order lines of a snapshot as published."""
     return data_dir / PRIVATE / table / f"snapshot_date={key}" / "part-0.parquet"
 
 
 def _log_of(database: Path) -> Path:
-    """Where DuckDB keeps what is not in a database yet."""
+    """DuckDB's write-ahead log of a database."""
     return database.with_name(f"{database.name}.wal")
 
 

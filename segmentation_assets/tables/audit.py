@@ -32,13 +32,13 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
 
 
 def _distinct(contract: Contract, rows: ir.Table) -> ir.IntegerValue:
-    """Keys that differ; where the key is one column, without the missing one, so that a look at each key decides."""
+    """Number of distinct keys. If the key is one column, missing keys do not count, and the caller looks at each key."""
     columns = {name: rows[name] for name in contract.key}
     return (ibis.struct(columns) if len(columns) > 1 else columns[contract.key[0]]).nunique()
 
 
 def _counted(rows: ir.Table, *counts: ir.Value) -> list[int]:
-    """The counts, in one statement; of no rows, sums are 0."""
+    """The counts, in one statement; sums over no rows are 0."""
     found = rows.agg(**{f"count {i}": count for i, count in enumerate(counts)}).to_pyarrow()
     return [column[0].as_py() or 0 for column in found.columns]
 

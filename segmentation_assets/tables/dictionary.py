@@ -26,7 +26,7 @@ def page() -> str:
 
 
 def _bounds(feature: Feature) -> str:
-    """The values that a number can have, in words; nothing for another type."""
+    """The range of a number, in words; empty for other types."""
     if feature.type != "float64":
         return ""
     low, high = (None if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))

@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
     "axes.axisbelow": True, "axes.grid": False, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 100,
-    "text.parse_math": False,  # names and currencies are people's own: a $ in them begins no formula
+    "text.parse_math": False,  # names and currencies come from users: a $ in them starts no formula
 }  # fmt: skip
 
 
@@ -85,8 +85,8 @@ def png(figure: "Figure") -> bytes:
 
     buffer, layout = io.BytesIO(), figure.get_layout_engine()
     FigureCanvasAgg(figure)
-    with styled():  # some ticks are made only when they are drawn
-        if layout and figure.axes:  # here, since `savefig` would draw all that is in the figure to lay it out, and then again
+    with styled():  # some ticks are created only when drawn
+        if layout and figure.axes:  # here, because `savefig` would draw the whole figure once to lay it out, and then again
             layout.execute(figure)
             figure.set_layout_engine("none")
         figure.savefig(buffer, format="png", metadata={"Software": None})
