@@ -1,7 +1,7 @@
-"""What becomes of a data folder when something goes wrong: each fault is tried several times, and tried and failed are counted.
+"""Tries each fault on a data folder several times, and counts tries and failures.
 
-Usage: python -m benchmarks.faults [TRIES [FAULT ...]]. A try fails where the message names no folder and no remedy, where anything of what
-was published is lost, or where the same command does not go on to the right result afterwards. Full and read-only disks are file
+Usage: python -m benchmarks.faults [TRIES [FAULT ...]]. A try fails if the message names no folder or no remedy, if anything
+published is lost, or if the same command does not reach the right result afterwards. Full and read-only disks are file
 systems in memory, which need root.
 """
 
@@ -28,7 +28,7 @@ from segmentation_assets_tests.builders import put_snapshot
 PROGRAM = Path(sys.executable).parent / "segmentation"
 FIRST, SECOND, CUSTOMERS, SEED = "2024-02-01", "2024-03-01", 60, 20261129
 WRITERS, SNAPSHOTS = 4, 24
-MOST_LETTERS = 600  # that are shown of what was said
+MOST_LETTERS = 600  # shown of the output
 SETTINGS = """
 data_dir: {data}
 snapshots: {{first: {first}, last: {last}, cadence: {cadence}}}
@@ -40,7 +40,7 @@ model: {{k: 3, k_max: {k_max}, resamples: 10}}
 exploration: {{pictures: false}}
 """
 PLAIN = {"first": FIRST, "last": SECOND, "cadence": "monthly", "lookback": 3, "k_max": 3}
-Outcome = tuple[bool, str]  # whether it came out well, and what was said
+Outcome = tuple[bool, str]  # whether the try succeeded, and the output
 
 
 class Shop:
@@ -70,7 +70,7 @@ class Shop:
         )
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        """The exit code of a command, and what it said."""
+        """The exit code of a command, and its output."""
         process = self.begin(*arguments, **environment)
         said = process.communicate()[0]
         return process.returncode, said
@@ -79,7 +79,7 @@ class Shop:
         return len((self.folder / "orders.csv").read_text(encoding="utf-8").splitlines()) - 1
 
     def is_whole(self, *keys: str) -> bool:
-        """Whether just these snapshots are published, each order line is there once, and nothing unfinished lies about."""
+        """Whether exactly these snapshots are published, each order line once, and no unfinished files are left."""
         with published.reading(self.data) as database:
             found = [str(key) for (key,) in database.sql("SELECT snapshot_date FROM published_snapshots ORDER BY ALL").fetchall()]
             ((lines,),) = database.sql("SELECT count(*) FROM transactions").fetchall()
@@ -89,7 +89,7 @@ class Shop:
 
 @contextmanager
 def in_memory(place: Path, megabytes: int) -> Iterator[Callable[[str], None]]:
-    """A file system of that size, as a function that mounts it anew with other options."""
+    """A file system of that size; yields a function that remounts it with other options."""
     place.mkdir(parents=True)
     mount, unmount = shutil.which("mount") or "mount", shutil.which("umount") or "umount"
     subprocess.run([mount, "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
@@ -104,7 +104,7 @@ def says(result: tuple[int, str], *words: str) -> bool:
 
 
 def disk_full(folder: Path, number: int) -> Outcome:
-    """At another moment each time: with 0.4 MB more."""
+    """The disk fills up at a different moment each time: with 0.4 MB more."""
     place = folder / "disk"
     with in_memory(place, 64) as mounted:
         shop = Shop(folder, place / "data")
@@ -112,7 +112,7 @@ def disk_full(folder: Path, number: int) -> Outcome:
         failed = shop.run("run", "--all")
         mounted("size=64m")
         again = shop.run("run", "--all")
-        well = says(failed, str(shop.data), "MB are free", "make room", "published") or failed[0] == 0
+        well = says(failed, str(shop.data), "MB are free", "free some space", "published") or failed[0] == 0
         return well and again[0] == 0 and shop.is_whole(FIRST, SECOND), failed[1]
 
 
@@ -125,7 +125,7 @@ def read_only(folder: Path, _: int) -> Outcome:
         failed, seen = shop.run("run", "--all"), shop.run("show")
         mounted("rw")
         again = shop.run("run", "--all")
-        well = says(failed, str(shop.data), "let yourself write there", "as it was") and seen[0] == 0
+        well = says(failed, str(shop.data), "make it writable", "unchanged") and seen[0] == 0
         return well and again[0] == 0 and shop.is_whole(FIRST, SECOND), failed[1]
 
 
@@ -159,7 +159,7 @@ def one_home_for_two_folders(folder: Path, _: int) -> Outcome:
 
 
 def settings_that_change(folder: Path, _: int) -> Outcome:
-    """Other features and numbers of segments are a cause to make all again; another calendar is refused, and taken out where asked."""
+    """Changed features and numbers of segments make all snapshots again; another calendar is refused, and removed on request."""
     shop = Shop(folder)
     shop.run("run", "--snapshot", FIRST)
     shop.set(lookback=2, k_max=4)
@@ -168,13 +168,13 @@ def settings_that_change(folder: Path, _: int) -> Outcome:
     for changed in ({"cadence": "weekly"}, {"first": SECOND}):
         shop.set(lookback=2, k_max=4, **changed)
         refused = shop.run("run", "--all")
-        well = well and says(refused, "another calendar", "counted twice", "upgrade --take-out") and shop.is_whole(FIRST, SECOND)
+        well = well and says(refused, "another calendar", "counted in both", "upgrade --take-out") and shop.is_whole(FIRST, SECOND)
     out, anew = shop.run("upgrade", "--take-out"), shop.run("run", "--all")
     return well and out[0] == 0 and anew[0] == 0 and shop.is_whole(SECOND), refused[1]
 
 
 def clock_set_back(folder: Path, _: int) -> Outcome:
-    """By a month, after a snapshot was published that is of the future now."""
+    """The clock goes back a month, so that a published snapshot is in the future."""
     shop = Shop(folder)
     shop.run("run", "--all")
     back = folder / "back"
@@ -202,7 +202,7 @@ def _publish(data: Path, keys: list[str]) -> None:
 
 
 def _read_on(data: Path, until: Path) -> int:
-    """How often the database was not whole, read again and again: a snapshot without its order lines, or one less than before."""
+    """How often the database was incomplete when read in a loop: a snapshot without its order lines, or fewer snapshots than before."""
     broken, most = 0, 0
     while not until.exists():
         if (data / published.DATABASE).exists():

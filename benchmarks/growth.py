@@ -1,6 +1,6 @@
-"""What weekly snapshots of a small shop leave in the data folder: bytes by folder, and CPU seconds, after each.
+"""Growth of the data folder with weekly snapshots of a small shop: bytes by folder, and CPU seconds, after each.
 
-Usage: python -m benchmarks.growth [snapshots] [customers]. A line of JSON for each snapshot; docs/data-folder.md has what came of it.
+Usage: python -m benchmarks.growth [snapshots] [customers]. A line of JSON for each snapshot; docs/data-folder.md has the results.
 """
 
 import csv

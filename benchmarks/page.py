@@ -57,7 +57,7 @@ def used(root: int, ended: Callable[[], bool], own: bool) -> float:
 
 
 class Graph:
-    """The GraphQL of a page that is served."""
+    """The GraphQL interface of a running page."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -72,7 +72,7 @@ class Graph:
             return json.load(answer)["data"]
 
     def materialize_all(self, key: str) -> str:
-        """Launch what "Materialize all" launches for a snapshot; the run's id."""
+        """Launch what "Materialize all" launches for a snapshot; return the run's id."""
         selector = {**self.place, "pipelineName": "__ASSET_JOB", "assetSelection": self.assets, "assetCheckSelection": None}
         tags = [{"key": "dagster/partition", "value": key}]
         parameters = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
@@ -83,7 +83,7 @@ class Graph:
 
 
 class Page:
-    """A page that this script serves."""
+    """A page started by this script."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         with socket.socket() as probe:

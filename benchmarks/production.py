@@ -1,4 +1,4 @@
-"""Daemon and page as `deploy/` starts them, on PostgreSQL: a run is killed with kill -9, the one behind it publishes, the doctor looks.
+"""Daemon and page as `deploy/` starts them, on PostgreSQL: a run is killed with kill -9, the next one publishes, and the doctor checks.
 
 Usage: python -m benchmarks.production postgresql+psycopg2://USER:PASSWORD@HOST/EMPTY_DATABASE
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def once(look: Callable[[], T]) -> T:
-    """What a look finds, once it finds something."""
+    """The first result of `look` that is true, tried again until then."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(OSError, LookupError, ValueError):
@@ -54,7 +54,7 @@ def main(address: str) -> None:
             once(lambda: graph.status(killed) == "FAILURE")
             print(f"closed {time.monotonic() - began:.1f} s after it was killed", flush=True)
             once(lambda: graph.status(behind) in ENDED)
-            print(f"the run behind it: {graph.status(behind)}", flush=True)
+            print(f"the next run: {graph.status(behind)}", flush=True)
             subprocess.run([BIN / "segmentation", "doctor"], check=True, **where)
         finally:
             for service in services:

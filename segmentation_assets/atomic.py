@@ -10,43 +10,43 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
-LEFT_AFTER = 600  # seconds without a write, where it cannot be told whether the writer is alive
+LEFT_AFTER = 600  # seconds without a write, if it is unknown whether the writer is alive
 
 
 def beside(target: Path) -> Path:
-    """A name for an unfinished file in the target's folder, which no other process uses."""
+    """A unique name for an unfinished file in the target's folder."""
     return target.with_name(f".{uuid.uuid4().hex}{_mark()}")
 
 
 @contextmanager
 def scratch(folder: Path | None) -> Iterator[Path]:
-    """A folder to work in, within `folder` or that of the system, which is gone when the block ends."""
+    """A temporary folder, in `folder` or in the system's own, that is removed when the block ends."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=_mark()) as made:
         yield Path(made)
 
 
 def sweep(folder: Path, now: float) -> None:
-    """Remove what is left of unfinished files and folders under this one: their process is gone, or nobody has written for minutes."""
-    for left in [*folder.rglob(f".*{UNFINISHED}*"), *folder.rglob(".reading-*")]:  # as former versions called what is scratch now
-        with suppress(OSError):  # such as one that is gone by now
+    """Remove unfinished files and folders under this one that killed processes left, or that had no write for minutes."""
+    for left in [*folder.rglob(f".*{UNFINISHED}*"), *folder.rglob(".reading-*")]:  # what earlier versions called scratch folders
+        with suppress(OSError):  # it may be gone by now
             if _is_left(left.name) or now - left.stat().st_mtime > LEFT_AFTER:
                 _remove(left)
 
 
 def _mark() -> str:
-    """The end of the name of what is unfinished: whose it is."""
+    """The end of an unfinished file's name, which identifies its process."""
     return f".{os.getpid()}.{_machine()}{UNFINISHED}"
 
 
 def _machine() -> str:
-    """Within which the number of a process has a meaning: a host and, in containers, a part of it."""
+    """The scope in which process numbers are unique: the host and, on Linux, its namespace, such as a container."""
     with suppress(OSError):  # not Linux
         return f"{socket.gethostname()}.{Path('/proc/self/ns/pid').stat().st_ino}"
     return socket.gethostname()
 
 
 def _is_left(name: str) -> bool:
-    """Whether it is of a process of this machine that is gone."""
+    """Whether the name belongs to a process of this machine that no longer exists."""
     process, _, machine = name.removeprefix(".").partition(".")[2].partition(UNFINISHED)[0].partition(".")
     if machine != _machine() or not process.isdigit():
         return False
@@ -54,7 +54,7 @@ def _is_left(name: str) -> bool:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another person's
+    except OSError:  # the process of another user
         return False
     return False
 
@@ -68,7 +68,7 @@ def _remove(left: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A file to write, which takes the target's place when the block ends, and is gone where it fails.
+    """A file to write that replaces the target when the block ends, and is removed if the block fails.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "told" / "once.txt"
@@ -83,5 +83,5 @@ def replacing(target: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(target)
     finally:
-        for left in target.parent.glob(f"{unfinished.name}*"):  # and what a database keeps beside it
+        for left in target.parent.glob(f"{unfinished.name}*"):  # and the files that a database keeps next to it
             left.unlink(missing_ok=True)

@@ -26,17 +26,17 @@ one_process = PROCESSES.configured(
     lambda chosen: chosen,
     name="one_process",
     config_schema=dg.Field(PROCESSES.config_schema.config_type, default_value={"in_process": {}}),
-    description="All steps in the process of the run. `multiprocess`, which starts one for each, may be chosen in the Launchpad instead.",
+    description="All steps in the run's process. Choose `multiprocess` in the Launchpad to start a process for each step instead.",
 )
 
 
 def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
-    """The definitions for the given settings; nothing of them depends on the settings of others.
+    """The definitions for the given settings, independent of any other settings in the process.
 
     Args:
-        rows: a source to read instead of the one that the settings name.
+        rows: a source to read instead of the one in the settings.
     """
-    lake = LakeResource.configure_at_launch(settings=settings)  # so that there is one for all, and one engine
+    lake = LakeResource.configure_at_launch(settings=settings)  # one lake, and one engine, for all
     return dg.Definitions(
         assets=declared.assets(assets, settings),
         asset_checks=declared.checks(checks, settings),
@@ -48,7 +48,7 @@ def build(settings: Settings, rows: Source | None = None) -> dg.Definitions:
             "settings": settings,
             "source": rows or SourceResource(settings=settings),
             "lake": lake,
-            IO_MANAGER: LakeIOManager(lake=lake),  # type: ignore[arg-type]  # typed as what gives a lake at launch, which it may be
+            IO_MANAGER: LakeIOManager(lake=lake),  # type: ignore[arg-type]  # a resource that gives a lake at launch is accepted too
         },
     )
 

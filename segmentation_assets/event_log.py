@@ -1,12 +1,12 @@
-"""Dagster's SQLite event log with its connections kept and nothing in it twice, so that recording a run costs less than the run.
+"""Dagster's SQLite event log with its connections kept open and nothing stored twice, so that recording a run costs less than the run.
 
-Dagster opens and closes SQLite for each of a run's 300 or so events, several times, and SQLite writes its log back whenever
-the last connection closes. With connections kept, a run of the demo took 0.55 to 0.72 of the time (three snapshots,
-interleaved, on two busy cores). Only the way to a connection differs; where a later Dagster does without the overridden
-method, its own way is taken.
+Dagster opens and closes SQLite several times for each of a run's 300 or so events, and SQLite writes its log back whenever
+the last connection closes. With connections kept open, a run of the demo took 0.55 to 0.72 of the time (three snapshots,
+interleaved, on two busy cores). Only how a connection is obtained differs; if a later Dagster drops the overridden
+method, its own takes over.
 
-Of a run's events, a third say that an input or an output went through a step, which its start and its success say too; nobody reads
-them again. What a table's materialization says of it is not kept with the output as well.
+A third of a run's events say that an input or an output passed through a step, which the step's start and success say too; nobody
+reads them again, so they are not stored. Nor are the metadata of a table's materialization stored again with its output.
 """
 
 import os
@@ -27,11 +27,11 @@ from sqlalchemy.pool import QueuePool
 PATIENCE = 60  # seconds to wait for another process that is writing
 KEPT_FILES = 8  # the index, and the logs of the latest runs
 UNREAD = {DagsterEventType.STEP_INPUT, DagsterEventType.LOADED_INPUT, DagsterEventType.HANDLED_OUTPUT}
-PAGE = 1024  # bytes; of Dagster's 25 tables and indexes in the file of a run, most are empty, and each takes a page
+PAGE = 1024  # bytes; Dagster's 25 tables and indexes in a run's file are mostly empty, and each takes a page
 
 
 class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
-    """SqliteEventLogStorage with a pool of connections for each of the files used last."""
+    """SqliteEventLogStorage with a pool of connections for each recently used file."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
@@ -39,7 +39,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Dagster's way to make it from dagster.yaml; without a `base_dir`, as Dagster itself would place it in its home."""
+        """Make it from dagster.yaml, as Dagster does; without a `base_dir`, in Dagster's default folder of its home."""
         folder, home = config_value.get("base_dir"), os.environ.get("DAGSTER_HOME")
         if not folder and not home:
             raise ValueError("Set DAGSTER_HOME to the folder of dagster.yaml, which names no base_dir of its event log.")
@@ -47,12 +47,12 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> Mapping[str, Field]:
-        """Dagster's `base_dir`, which need not be named: a home that names no path can be moved."""
+        """Dagster's `base_dir`, made optional: a home that names no path can be moved."""
         return {"base_dir": Field(StringSource, is_required=False)}
 
     def store_event(self, event: EventLogEntry) -> None:
         said = _said_once(event)
-        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:  # read from the table of checks alone
+        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:  # only read from the table of checks
             self.store_asset_check_event(said, None)
         elif event.dagster_event_type not in UNREAD:
             super().store_event(said)
@@ -85,7 +85,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         self.forget(run_id)
 
     def forget(self, run_id: str) -> bool:
-        """Remove a run's own file, in which its steps are; the index has what it made. Whether there was one."""
+        """Remove a run's own file, which holds its steps; the index keeps what it made. Return whether there was one."""
         with self._db_lock:
             if engine := self._engines.pop(run_id, None):
                 engine.dispose()
@@ -96,14 +96,14 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         return bool(files)
 
     def dispose(self) -> None:
-        """Close what is kept open."""
+        """Close all connections."""
         while self._engines:
             self._engines.popitem()[1].dispose()
         super().dispose()
 
 
 def _said_once(entry: EventLogEntry) -> EventLogEntry:
-    """The event without what it says twice, or what another one says."""
+    """The event without data that it holds twice or that another event holds."""
     event = entry.dagster_event
     if event is None:
         return entry

@@ -1,11 +1,11 @@
-"""Words that tables, settings and sentences share, each written once; and numbers in sentences.
+"""Words that tables, settings and sentences share, each defined once; and numbers in sentences.
 
-The words are `StrEnum`s: their members are the texts that stand in tables.
+The words are `StrEnum`s: their values are the texts in the tables.
 """
 
 from enum import StrEnum
 
-MONEY = "currency units"  # what amounts are in, where nobody says which currency
+MONEY = "currency units"  # if no currency is set
 
 
 class Status(StrEnum):
@@ -36,7 +36,7 @@ class Decision(StrEnum):
 
 
 class SegmentChange(StrEnum):
-    """What became of a segment when another model came into force (MONIC: Spiliopoulou et al. 2006, and what a person undoes)."""
+    """What became of a segment when another model came into force (MONIC: Spiliopoulou et al. 2006; and rollbacks)."""
 
     BORN = "born"
     SURVIVED = "survived"
@@ -85,7 +85,7 @@ class Verdict(StrEnum):
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun; `plural` where it is not made with an s.
+    """A number with its noun; `plural` if the plural is irregular.
 
     >>> counted(1, "segment"), counted(1000, "segment"), counted(2, "row is", "rows are")
     ('1 segment', '1,000 segments', '2 rows are')

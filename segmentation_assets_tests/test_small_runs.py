@@ -147,7 +147,7 @@ def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(ru
     ("asked", "said"),
     [
         ({"retrain": True, "model_version": "v1"}, "exclude each other"),
-        ({"reason": "spring"}, "say what is asked for: retrain: true"),
+        ({"reason": "spring"}, "say what you want: retrain: true"),
         ({"model_version": "v1"}, "There is no model v1"),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_feed_that_stopped_is_told_and_nothing_is_said_to_be_as_before(run, ca
     assert run.make(D1, source, k=2), run.failure()
     assert run.make(D2, source, k=2), run.failure()
     told = "No transaction is dated in the window from 2024-02-01 up to 2024-03-01"
-    assert run.failed_checks()["volume_is_as_usual"].startswith(f"{told}; the last is of 2023-11-29.")
+    assert run.failed_checks()["volume_is_as_usual"].startswith(f"{told}; the last is dated 2023-11-29.")
     passed = {e.check_name: e.description for e in run.result.get_asset_check_evaluations() if e.passed}
     assert passed["features_have_not_drifted"] == "Not measured: no customer is active, or none was when the model was trained."
     assert run.ask("SELECT DISTINCT segment_name, confidence FROM latest_customer_segments") == [("Lapsed", None)]

@@ -18,11 +18,11 @@ FILES_PER_LINE = 100
     "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
 )
 def init(files: tuple[Path, ...], output: Path) -> None:
-    """Look at your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
+    """Read your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     from segmentation_assets.sources import file_profile, first_settings
 
     if output.exists():
-        raise click.ClickException(f"{output} is there already and is not replaced. Give another name: --output FILE")
+        raise click.ClickException(f"{output} already exists and is not replaced. Give another name: --output FILE")
     with _reading_shown(new_console()):
         looks = file_profile.look_at(files)
     text = first_settings.write(looks, output.resolve().parent)
@@ -30,13 +30,13 @@ def init(files: tuple[Path, ...], output: Path) -> None:
     click.echo(text)
     for line in first_settings.missing(looks):
         click.echo(line, err=True)
-    click.echo(f"Written to {output}. Read it, correct what is wrong, then: segmentation check --settings {output}")
+    click.echo(f"Written to {output}. Read it, correct any wrong guesses, then: segmentation check --settings {output}")
 
 
 @command()
 @settings_option
 def check(settings_path: Path | None) -> None:
-    """Read the settings and look at the sources, before any run."""
+    """Check the settings and the sources before any run."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli.check import inspect
 
@@ -52,7 +52,7 @@ def check(settings_path: Path | None) -> None:
 
 @contextmanager
 def _reading_shown(console: Console) -> Iterator[None]:
-    """Show how many files were read: as a bar on a terminal, elsewhere a line on stderr now and then, so that a log is not silent."""
+    """Show how many files were read: as a bar on a terminal, otherwise as an occasional line on stderr."""
     from segmentation_assets.sources import progress
 
     if not console.is_terminal:

@@ -31,14 +31,14 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
 
     keys = published.keys(settings.data_dir)
     if not keys:
-        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        raise published.PublishError(published.NOTHING_YET)
     summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
 
 
 @command()
 @settings_option
 def models(settings_path: Path | None) -> None:
-    """List the models: which were in force when, which were refused, and why."""
+    """List the models: when each was in force, which were refused, and why."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
@@ -50,7 +50,7 @@ def models(settings_path: Path | None) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table.")
 @settings_option
 def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
-    """Run a DuckDB QUERY on the published database, read-only; of long results the first and last rows.
+    """Run a DuckDB QUERY on the published database, read-only; long results show their first and last rows.
 
     Example: segmentation sql "from latest_segments"
     """
@@ -77,7 +77,7 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
 @click.argument("target", type=click.Path(path_type=Path))
 @settings_option
 def export(target: Path, settings_path: Path | None) -> None:
-    """Copy every table, order lines too, as native tables into one new DuckDB file TARGET."""
+    """Copy every table, including order lines, into one new DuckDB file TARGET."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.store import published
 
@@ -87,10 +87,10 @@ def export(target: Path, settings_path: Path | None) -> None:
 
 
 @command()
-@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with a finding for each thing.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with a finding for each subject.")
 @settings_option
 def doctor(as_json: bool, settings_path: Path | None) -> None:
-    """Say how snapshots, database, disk, source, runs and daemon are; exit code 1 if anything is broken. Changes nothing."""
+    """Report on snapshots, database, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs import health as health_of_runs
     from segmentation_assets.store import health
@@ -110,14 +110,14 @@ def doctor(as_json: bool, settings_path: Path | None) -> None:
 
 @command()
 def settings() -> None:
-    """Print every setting, its default, what is allowed, and what it does, as a Markdown table."""
+    """Print every setting with its default, allowed values and description, as a Markdown table."""
     from segmentation_assets.settings import reference
 
     click.echo(reference.markdown())
 
 
 def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
-    """Write to standard output by way of a pipe: the engine would empty a file that output is appended to."""
+    """Write to standard output through a pipe, because the engine would empty a file that output is appended to."""
     into, out_of = os.pipe()[::-1]
 
     def write() -> None:

@@ -1,7 +1,7 @@
 """The command line: every command, in the order of its help.
 
-Belongs here: the list of commands. They are in `make`, `look`, `bring` and `serve`, and import what is heavy only where they need it,
-because `segmentation sql` should answer at once.
+Belongs here: the list of commands. They are in `make`, `look`, `bring` and `serve`, and import heavy modules only when they need them,
+so that `segmentation sql` answers at once.
 """
 
 import click

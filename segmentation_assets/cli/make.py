@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.option("--snapshot", metavar="DATE", help="Make this snapshot, whatever was made before.")
+@click.option("--snapshot", metavar="DATE", help="Make this snapshot, even if it is up to date.")
 @click.option("--all", "every", is_flag=True, help="Make every snapshot that is not up to date.")
 @click.option("--from", "start", metavar="DATE", help="Make the snapshots from this one on.")
 @click.option("--to", "end", metavar="DATE", help="... up to this one.")
-@click.option("--force", is_flag=True, help="Make them again even where they are up to date.")
+@click.option("--force", is_flag=True, help="Make them again even if they are up to date.")
 @settings_option
 def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, settings_path: Path | None) -> None:
     """Make snapshots through Dagster, publish them, and print the segments of the last one."""
     if every and (start or end):
-        raise click.UsageError("--all is every snapshot, and --from and --to are some of them: leave one out.")
+        raise click.UsageError("--all means every snapshot, --from and --to some of them: use one or the other.")
     if sum((snapshot is not None, every, bool(start or end))) != 1:
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     settings = settings_in_force(settings_path)
@@ -48,7 +48,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         console.print(f"Made again: {sentence}.", highlight=False)
     if planned.features:
         console.print(
-            f"Warning: {span(planned.features)} never ran. Features of {'it' if len(planned.features) == 1 else 'them'} are made "
+            f"Warning: {span(planned.features)} never ran. {'Its' if len(planned.features) == 1 else 'Their'} features are made "
             f"first; without segments at {planned.features[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
         )  # fmt: skip
     _run_all(planned, console, settings)
@@ -62,10 +62,10 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 
 
 @command()
-@click.option("--snapshot", metavar="DATE", help="Of this snapshot; default: the latest published.")
+@click.option("--snapshot", metavar="DATE", help="The snapshot to draw; default: the latest published.")
 @settings_option
 def pictures(snapshot: str | None, settings_path: Path | None) -> None:
-    """Draw the pictures of a snapshot that was made without them, and its report; of many made in one go, only the newest has them."""
+    """Draw the pictures and report of a snapshot that was made without them; if many are made together, only the newest gets them."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
@@ -75,7 +75,7 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     if not settings.exploration.pictures:
         raise click.ClickException("exploration.pictures is off; turn it on first.")
     if runs.plan(settings, [key], again=False).run:
-        raise click.ClickException(f"{key} is out of date, so it is made again, with its pictures: segmentation run --snapshot {key}")
+        raise click.ClickException(f"{key} is out of date. Make it again, with its pictures: segmentation run --snapshot {key}")
     prepare_instance(settings)
     console = new_console()
     with instance_of_command() as instance, progress_bar(console) as bar:
@@ -86,14 +86,14 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
 
 @command()
 @click.option("--snapshot", metavar="DATE", help="At this snapshot; default: the latest published.")
-@click.option("--later", is_flag=True, help="Make the snapshots after it again, too.")
+@click.option("--later", is_flag=True, help="Also make the snapshots after it again.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for model_registry.")
-@click.option("--force", is_flag=True, help="Promote the challenger even where it fails a gate.")
+@click.option("--force", is_flag=True, help="Promote the challenger even if it fails a gate.")
 @settings_option
 def retrain(snapshot: str | None, later: bool, reason: str, force: bool, settings_path: Path | None) -> None:
     """Train a challenger at a snapshot, whatever retrain.policy says; it is promoted only if it passes every gate.
 
-    What is asked for is remembered when the snapshot is made again; `rollback --withdraw` takes it back.
+    The request also applies when the snapshot is made again; `rollback --withdraw` withdraws it.
     """
     settings = settings_in_force(settings_path)
     from segmentation_assets.core.model.champion import Request
@@ -101,7 +101,7 @@ def retrain(snapshot: str | None, later: bool, reason: str, force: bool, setting
     made, key = _published(settings, snapshot)
     if key < made[-1] and not later:
         raise click.ClickException(
-            f"Snapshots after {key} ({span([k for k in made if k > key])}) build on its model. To make them again, too, add --later."
+            f"Snapshots after {key} ({span([k for k in made if k > key])}) build on its model. To make them again too, add --later."
         )
     _carry_out(settings, key, made, Request(force=force, reason=reason, requested_by=_login()))
 
@@ -110,7 +110,7 @@ def retrain(snapshot: str | None, later: bool, reason: str, force: bool, setting
 @click.argument("version", required=False)
 @click.option("--snapshot", metavar="DATE", help="From this snapshot on; default: the latest published.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for model_registry.")
-@click.option("--withdraw", is_flag=True, help="Take back what was asked for at that snapshot, a retraining too.")
+@click.option("--withdraw", is_flag=True, help="Withdraw the request made at that snapshot, whether a rollback or a retraining.")
 @settings_option
 def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: bool, settings_path: Path | None) -> None:
     """Put the model VERSION in force again from a snapshot on, and make the published snapshots from there again.
@@ -125,29 +125,29 @@ def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: b
 
     made, key = _published(settings, snapshot)
     if withdraw and key not in archive.requests(settings.data_dir):
-        raise click.ClickException(f"Nobody has asked for a model at {key}; there is nothing to take back.")
+        raise click.ClickException(f"No request was made at {key}; there is nothing to withdraw.")
     _carry_out(settings, key, made, Request(version, reason=reason, requested_by=_login()) if version else None)
 
 
 def _login() -> str:
-    """The login name; empty where this user has none, as in some containers."""
+    """The login name; empty if this user has none, as in some containers."""
     with suppress(KeyError, OSError):
         return getpass.getuser()
     return ""
 
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
-    """All published snapshots, and the one that is meant: by default the latest."""
+    """All published snapshots, and the given one, by default the latest."""
     from segmentation_assets.store import published
 
     made = published.keys(settings.data_dir)
     if not made:
-        raise published.PublishError("Nothing was published yet. Publish a snapshot first: segmentation run --all")
+        raise published.PublishError(published.NOTHING_YET)
     return made, known(snapshot, made) if snapshot else made[-1]
 
 
 def _carry_out(settings: Settings, key: str, made: list[str], request: "Request | None") -> None:
-    """Record what is asked of the model of a snapshot, and make it and those after it again; what fails is not asked for either."""
+    """Record a request on a snapshot's model, and make it and those after it again; if that fails, restore the earlier request."""
     from segmentation_assets.cli import runs
     from segmentation_assets.store import archive
 
@@ -202,7 +202,7 @@ def _show_last(settings: Settings, key: str, console: Console, warned: bool, und
     if (page := report.file(settings.data_dir, key)).exists():
         console.print(f"Report:   {_from_here(page)}", highlight=False, soft_wrap=True)
     if undrawn and settings.exploration.pictures:
-        there = commands(f"Pictures: those of {span(undrawn)} were left out. To draw one's: segmentation pictures --snapshot {undrawn[-1]}")
+        there = commands(f"Pictures: not drawn for {span(undrawn)}. To draw them: segmentation pictures --snapshot {undrawn[-1]}")
         console.print(there, highlight=False, soft_wrap=True)
     next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
     console.print(next_steps, highlight=False, soft_wrap=True)

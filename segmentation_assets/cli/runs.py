@@ -1,6 +1,6 @@
 """Making snapshots from the command line: what needs to run, running it in Dagster's instance, and what went wrong.
 
-Belongs here: the order of runs and their outcome. What a person sees of it is in `cli` and `summary`.
+Belongs here: the order of runs and their outcome. What users see of it is in `make` and `summary`.
 """
 
 import logging
@@ -17,7 +17,7 @@ from functools import partial
 import dagster as dg
 
 from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
-from segmentation_assets.cli.terminal import Stopped
+from segmentation_assets.cli.terminal import STILL_TO_COME, Stopped
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.defs.order import PICTURES, WAITING
@@ -30,7 +30,7 @@ from segmentation_assets.store.lake import opened
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
 DAMAGED_FILE = re.compile(
     r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
-)  # as DuckDB puts it
+)  # DuckDB's messages
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -40,11 +40,11 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to do.
+    """The work to do.
 
     Attributes:
         features: earlier snapshots that have no features yet, which are made first.
-        run: snapshots to make; current: those that would come out the same and so are left alone.
+        run: snapshots to make; current: those that are up to date and left alone.
         why: sentences on those that were made before and are out of date.
     """
 
@@ -64,19 +64,19 @@ class Outcome:
 
 
 def existing_keys(settings: Settings) -> list[str]:
-    """Keys of all snapshots that exist by now, oldest first.
+    """Keys of all snapshots dated up to today, oldest first.
 
     Raises:
-        RunError: the first one is still to come.
+        RunError: the first one is in the future.
     """
     keys = snapshots.existing_keys(settings.snapshots)
     if not keys:
-        raise RunError("The first snapshot is still to come; set snapshots.first to an earlier date.")
+        raise RunError(STILL_TO_COME)
     return keys
 
 
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
-    """What to do for the wanted snapshots: those that are out of date or build on one that is, or all of them, where `again`."""
+    """What to do for the wanted snapshots: make those that are out of date or build on one that is; with `again`, make all of them."""
     published.require_calendar(settings.data_dir, settings.snapshots)
     with opened(settings.data_dir) as lake:
         found = [] if again else freshness.stale(settings, lake, wanted)
@@ -93,14 +93,14 @@ def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
 
 
 def carry_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
-    """Make the planned snapshots, one after the other; an outcome as each is done.
+    """Make the planned snapshots one after the other, and yield an outcome as each is done.
 
-    Of several, the first halves are made in a second process, ahead of the second halves: both need the half before, and
-    neither needs the other's successor, so two cores are at work. Only the newest is drawn.
+    If there are several, their first halves (features) run ahead in a second process: a first half needs only earlier first halves, so
+    two cores are at work. Only the newest gets pictures.
 
     Raises:
         RunError: a snapshot could not be made; those before it are published.
-        Stopped: a person stopped it.
+        Stopped: the user stopped it.
     """
     before, remaining = published.stamp(settings.data_dir), list(planned.run)
     try:
@@ -118,7 +118,7 @@ def draw(settings: Settings, key: str, instance: dg.DagsterInstance, progress: P
 
     Raises:
         RunError: they could not be drawn.
-        Stopped: a person stopped it.
+        Stopped: the user stopped it.
     """
     try:
         with stopped_by_signals():
@@ -128,8 +128,8 @@ def draw(settings: Settings, key: str, instance: dg.DagsterInstance, progress: P
 
 
 def _stopped(key: str, done: bool) -> str:
-    outcome = f"{key} was published just before" if done else f"{key} was not published; the database is as it was"
-    return f"Stopped by you. {outcome}. Go on with: segmentation {shlex.join(sys.argv[1:])}"
+    outcome = f"{key} had just been published" if done else f"{key} was not published; the database is unchanged"
+    return f"Stopped by you. {outcome}. Continue with: segmentation {shlex.join(sys.argv[1:])}"
 
 
 def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance, progress: Progress) -> Iterator[Outcome]:
@@ -160,10 +160,10 @@ def _features(settings: Settings, key: str, drawn: bool) -> Outcome:
 
 
 def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterInstance, progress: Progress, drawn: bool = True) -> Outcome:
-    """Run a job for one snapshot in this process, recorded in the instance; its pictures are left out unless it is `drawn`.
+    """Run a job for one snapshot in this process, recorded in the instance; without pictures unless `drawn`.
 
     Raises:
-        RunError: a step failed, or a blocking check; the earlier published database is as it was.
+        RunError: a step or a blocking check failed; the published database is unchanged.
     """
     with _watched(build(settings).resolve_job_def(job), progress) as watched:
         result = watched.execute_in_process(
@@ -178,7 +178,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
         problem = "\n".join(blocking) if blocking else with_remedy(_root_cause(result))
         raise RunError(
-            f"Snapshot {key} was not published; the database is as it was.\n{problem}\n"
+            f"Snapshot {key} was not published; the database is unchanged.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."
         )
     return Outcome(key, result.run_id, [_sentence(e) for e in failed])
@@ -189,7 +189,7 @@ def _sentence(evaluation: dg.AssetCheckEvaluation) -> str:
 
 
 def _root_cause(result: dg.ExecuteInProcessResult) -> str:
-    """The message of the innermost error of the first step that failed, or of what came before the first step, such as the source."""
+    """The message of the innermost error of the first failed step, or of a failure before the first step, such as in opening the source."""
     for event in result.all_events:
         error = event.step_failure_data.error if event.is_step_failure else event.job_failure_data.error if event.is_job_failure else None
         if error:
@@ -201,18 +201,18 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
 
 
 def with_remedy(problem: str) -> str:
-    """The problem, with what to do where it is that a partition of the lake, or what was taken in of a source file, is damaged.
+    """The problem, and what to do if it is a damaged partition of the lake, or a damaged copy of a source file.
 
     >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
-    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and what it held is made again: segmentation run --all'
+    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and make its contents again: segmentation run --all'
     """
     found = DAMAGED_FILE.search(problem)
-    return f"{problem}\nRemove {found[1]}, and what it held is made again: segmentation run --all" if found else problem
+    return f"{problem}\nRemove {found[1]}, and make its contents again: segmentation run --all" if found else problem
 
 
 @contextmanager
 def _watched(job: dg.JobDefinition, progress: Progress) -> Iterator[dg.JobDefinition]:
-    """The job with its events told to `progress` instead of written to the terminal."""
+    """The job, with its events passed to `progress` instead of the terminal."""
     total = len(job.graph.nodes)
     ended: set[str] = set()
 

@@ -18,14 +18,14 @@ from segmentation_assets.vocabulary import counted
 HOST = "127.0.0.1"
 PORTS_TRIED, LAST_PORT = 20, 65_535
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_STOP = 0.2, 10
-QUIET = "ignore:Function `dev_command` is superseded"  # by a program that is not installed with Dagster itself
+QUIET = "ignore:Function `dev_command` is superseded"  # by a program that does not come with Dagster itself
 
 
 @command()
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 @settings_option
 def ui(port: int, settings_path: Path | None) -> None:
-    """Start Dagster's web page and daemon on 127.0.0.1, on the instance that the runs are recorded in."""
+    """Start Dagster's page and daemon on 127.0.0.1, on the instance where runs are recorded."""
     settings = settings_in_force(settings_path)
     from dotenv import load_dotenv
 
@@ -35,20 +35,20 @@ def ui(port: int, settings_path: Path | None) -> None:
     _require_free(port)
     home = prepare_instance(settings)
     published.settle(settings.data_dir)
-    load_dotenv(Path.cwd() / ".env")  # such as passwords; what is set already stays
+    load_dotenv(Path.cwd() / ".env")  # such as passwords; variables already set win
     os.environ[SETTINGS_VARIABLE] = str(settings_file().resolve())
     if DATA_DIR_VARIABLE in os.environ:
         os.environ[DATA_DIR_VARIABLE] = str(settings.data_dir)
-    # Dagster lets the `.env` of its working folder win over the environment, and with it another instance than this one.
+    # In Dagster, the `.env` of the working folder overrides the environment, and could name another instance.
     os.chdir(home)
     _serve([sys.executable, "-W", QUIET, "-m", "dagster", "dev", "--workspace", WORKSPACE, "--host", HOST, "--port", str(port)])
 
 
 def _require_free(port: int) -> None:
-    """ClickException that names the next free port, where something listens on this one."""
+    """Raise a ClickException that names the next free port if this one is in use."""
     for candidate in range(port, min(port + PORTS_TRIED, LAST_PORT + 1)):
         with socket.socket() as free:
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port used a moment ago counts as free
             with suppress(OSError):
                 free.bind((HOST, candidate))
                 break
@@ -56,17 +56,17 @@ def _require_free(port: int) -> None:
         raise click.ClickException(f"Ports {port} to {candidate} of {HOST} are in use. Choose another: segmentation ui --port N")
     if candidate != port:
         raise click.ClickException(
-            f"Port {port} of {HOST} is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port {candidate}"
+            f"Port {port} of {HOST} is in use, perhaps by another page. Stop that one, or run: segmentation ui --port {candidate}"
         )
 
 
 def _serve(program: list[str]) -> None:
-    """Run the program until it ends or a person stops it; then it and all that it has started end within seconds.
+    """Run the program until it ends or the user stops it; then it and everything it started end within seconds.
 
-    It gets a session of its own, so that Ctrl-C reaches it alone, which ends its parts one after the other, rather than each of them.
+    It gets its own session, so that Ctrl-C reaches only the main process, which then ends its parts in order.
     """
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # before the program starts, which would go on to ignore what is ignored here
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the program starts, because it inherits ignored signals
         signal.signal(number, lambda *_: stopped.set())
     page = subprocess.Popen(program, start_new_session=True)  # noqa: S603  # no shell, fixed arguments
     while page.poll() is None and not stopped.wait(SECONDS_BETWEEN_LOOKS):
@@ -75,17 +75,17 @@ def _serve(program: list[str]) -> None:
         page.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             page.wait(SECONDS_TO_STOP)
-    with suppress(ProcessLookupError):  # whatever is left of it
+    with suppress(ProcessLookupError):  # nothing may be left of it
         os.killpg(page.pid, signal.SIGKILL)
     if stopped.is_set():
         raise Stopped("Stopped by you. Start it again: segmentation ui")
-    raise click.ClickException(f"Dagster's page ended by itself (exit code {page.returncode}); its last lines above say why.")
+    raise click.ClickException(f"Dagster's page stopped unexpectedly (exit code {page.returncode}); its last lines above say why.")
 
 
 @command()
 @settings_option
 def instance(settings_path: Path | None) -> None:
-    """Prepare Dagster's instance where it is missing, and print its folder, for DAGSTER_HOME."""
+    """Prepare Dagster's instance if it is missing, and print its folder, for DAGSTER_HOME."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs.instance import prepare_instance
 
@@ -93,10 +93,10 @@ def instance(settings_path: Path | None) -> None:
 
 
 @command()
-@click.option("--take-out", is_flag=True, help="Take snapshots of another calendar out of the published database; the lake keeps them.")
+@click.option("--take-out", is_flag=True, help="Remove snapshots of another calendar from the published database; the lake keeps them.")
 @settings_option
 def upgrade(take_out: bool, settings_path: Path | None) -> None:
-    """Bring the data folder to the layout of this version, and say what was done. May be repeated."""
+    """Convert the data folder to this version's layout, and say what was done. May be repeated."""
     from segmentation_assets.store import layout, published
 
     settings = loaded(settings_path)
@@ -104,6 +104,6 @@ def upgrade(take_out: bool, settings_path: Path | None) -> None:
     foreign = published.foreign_keys(settings.data_dir, settings.snapshots) if take_out else []
     if foreign:
         published.take_out(settings.data_dir, foreign)
-        lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar taken out: {', '.join(foreign)}")
-    for line in lines or [f"{settings.data_dir} holds nothing yet."]:
+        lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar removed: {', '.join(foreign)}")
+    for line in lines or [f"{settings.data_dir} is empty; there is nothing to upgrade."]:
         click.echo(line)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM of a command that makes snapshots: its runs are canceled in Dagster, and all that it has started ends with it."""
+"""Ctrl-C and SIGTERM of a command that makes snapshots: its runs are canceled in Dagster, and the processes it started end with it."""
 
 import atexit
 import ctypes
@@ -19,12 +19,12 @@ from segmentation_assets.defs import heartbeats
 
 T = TypeVar("T")
 SECONDS_TO_STOP = 5
-WHY = "It was stopped by the person who had started it."
+WHY = "It was stopped by the user who started it."
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """KeyboardInterrupt at Ctrl-C, also in a shell's background, where it is ignored, and at SIGTERM."""
+    """Raise KeyboardInterrupt at SIGTERM and Ctrl-C, even in a shell's background jobs, where Ctrl-C is ignored."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -34,10 +34,10 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
-    """Do a run's work in another thread: where Dagster runs in the first one, it takes the signals, and records as failed what was stopped.
+    """Do a run's work in another thread: in the main thread, Dagster would handle the signals and record a stopped run as failed.
 
     Raises:
-        KeyboardInterrupt: a person stopped it; it is canceled and has ended, or ends with this process.
+        KeyboardInterrupt: the user stopped it; the run is canceled and has ended, or ends with this process.
     """
     outcome: Future[T] = Future()
 
@@ -61,15 +61,15 @@ def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
 
 
 def _leave() -> None:
-    """End without waiting for a thread that is deep in a computation, nor for Python, which takes all that it has apart first: on a busy
-    machine that took longer than all else of stopping."""
+    """End without waiting for a thread that is deep in a computation, or for Python to release its objects: on a busy machine,
+    that took longer than everything else."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STOPPED)
 
 
 def end_others(instance: dg.DagsterInstance) -> None:
-    """End the processes that this one has started, and cancel their runs."""
+    """End the processes that this one started, and cancel their runs."""
     for process in multiprocessing.active_children():
         theirs = heartbeats.runs_of(instance, process.pid or 0)
         process.kill()
@@ -78,7 +78,7 @@ def end_others(instance: dg.DagsterInstance) -> None:
 
 
 def begin_as_other() -> None:
-    """Prepare a process that another one has started: the terminal's Ctrl-C is for that one, and when it is killed, so is this one."""
+    """Prepare a child process: the terminal's Ctrl-C reaches only its parent, and when the parent is killed, so is the child."""
     os.setpgid(0, 0)
     parent = multiprocessing.parent_process()
 

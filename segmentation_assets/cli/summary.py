@@ -1,4 +1,4 @@
-"""What a run ends with: the segments, who moved, and what drifted; and the models there were. Read from the published database."""
+"""The summary at the end of a run: segments, who moved, and what drifted; and the list of models. Read from the published database."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MOST_MOVES = 8
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows of a snapshot as people read them, and the date of the snapshot before it (None: there is none)."""
+    """The rows to print for a snapshot, and the date of the snapshot before it (None: there is none)."""
 
     snapshot: dt.date
     before: dt.date | None
@@ -29,19 +29,19 @@ class Summary:
     moved: int
     stayed: int
     drift: pd.DataFrame
-    drift_unmeasured: str  # why drift was not measured; empty where it was
+    drift_unmeasured: str  # why drift was not measured; empty if it was
     model: str
     standing: str
-    weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None where the model is new or has none
-    missing: list[str]  # which rows did not come, a sentence each
-    forward: dict[str, float]  # how much of the spend since the segments of the snapshot before explain; empty without such
+    weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None if the model is new or has no segments
+    missing: list[str]  # a sentence on each source with missing rows
+    forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
 
 
 def read(data_dir: Path, key: str) -> Summary:
     """The summary of a published snapshot.
 
     Raises:
-        PublishError: nothing was published yet, or not this snapshot.
+        PublishError: nothing was published yet, or this snapshot was not.
     """
     with published.reading(data_dir) as database:
 
@@ -64,7 +64,7 @@ def read(data_dir: Path, key: str) -> Summary:
             " ORDER BY in_force DESC"
         )
         missing = _missing(database, key)
-        # Where nobody is known, nothing was evaluated.
+        # Without customers, nothing was evaluated.
         measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
     same = known["came_from"] == known["went_to"]
@@ -84,7 +84,7 @@ def read(data_dir: Path, key: str) -> Summary:
 
 
 def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
-    """Sentences of the sources whose window was not as usual; none of snapshots that an earlier version published."""
+    """A sentence on each source whose window was unusual; none for snapshots that an earlier version published."""
     if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'source_volume'").fetchall():
         return []
     query = (
@@ -114,7 +114,7 @@ _MOVES = """
 
 
 def show(summary: Summary, console: Console, warned: bool = False) -> None:
-    """Print the summary as tables; `warned`: without the warnings of missing rows, which the reader has seen."""
+    """Print the summary as tables; `warned`: the reader has already seen the warnings of missing rows."""
     for sentence in () if warned else summary.missing:
         console.print(f"Warning: {sentence}", style="yellow")
     if summary.segments.empty:
@@ -141,7 +141,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if "forward_spend_gain_low" in summary.forward:
         console.print(_forward(summary))
     if summary.before is None:
-        console.print("\nThere is no snapshot before it, so nobody has moved yet.")
+        console.print("\nThere is no earlier snapshot, so no customer has moved yet.")
     else:
         console.print(f"\n{_moved(summary)}")
     if summary.before is not None and len(summary.moves):
@@ -160,7 +160,7 @@ def _moved(summary: Summary) -> str:
 
 
 def _drift(summary: Summary) -> Iterator[str]:
-    """What has drifted, a line each; or that nothing has, and what could not be measured."""
+    """A line on each subject that has drifted, or that nothing has; and what could not be measured."""
     if summary.drift_unmeasured:
         yield f"Drift was not measured: {summary.drift_unmeasured}."
         return
@@ -176,7 +176,7 @@ def _drift(summary: Summary) -> Iterator[str]:
 
 
 def _forward(summary: Summary) -> str:
-    """How much of the spend since the segments explain, as a sentence."""
+    """How much of the spend since the previous snapshot its segments explain, as a sentence."""
     of = summary.forward
     return (
         f"The segments of {summary.before} explain {of['forward_spend_eta_squared']:.0%} of the differences in spend since, "
@@ -186,7 +186,7 @@ def _forward(summary: Summary) -> str:
 
 
 def show_models(data_dir: Path, console: Console) -> None:
-    """Print every model that was in force or refused, oldest first, with the sentence that says why.
+    """Print every model that was in force or refused, oldest first, with the reason in a sentence.
 
     Raises:
         PublishError: nothing was published yet.
@@ -200,7 +200,7 @@ def show_models(data_dir: Path, console: Console) -> None:
     console.print(models)
 
 
-# Of each model the decision that a person asks about: the latest that was not merely to carry it on.
+# The decision that users ask about: each model's latest that did not merely carry it forward.
 _MODELS = """
     SELECT model_version, any_value(k) AS k, any_value(tier) AS tier,
            min(snapshot_date) FILTER (in_force) AS since, max(snapshot_date) FILTER (in_force) AS until,

@@ -1,4 +1,4 @@
-"""What the commands share: the settings in force, how they print, and errors as one plain message."""
+"""Shared by the commands: the settings in force, printing, and errors as one plain message."""
 
 import datetime as dt
 import os
@@ -27,17 +27,18 @@ from segmentation_assets.settings.loading import (
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)")
-STOPPED = 130  # exit code of what a person interrupted
+STILL_TO_COME = "The first snapshot is in the future; set snapshots.first to an earlier date."
+STOPPED = 130  # exit code of an interrupted command
 NOT_WRITTEN = re.compile(
     r"(?P<full>No space left|disk is full|Disk quota exceeded)|disk I/O error|Read-only file system|Permission denied|readonly database",
     re.IGNORECASE,
-)  # as Linux, SQLite and DuckDB put it
+)  # messages of Linux, SQLite and DuckDB
 WHOLE_PATH = re.compile(r"""['"](/[^'"]+)['"]""")
-LITTLE_ROOM = 10_000_000  # bytes, with which SQLite fails in words of its own
+LITTLE_ROOM = 10_000_000  # bytes free, below which SQLite fails with other messages
 
 
 class Stopped(click.ClickException):
-    """A person stopped the command; the message says what was not done, and how to go on."""
+    """The user stopped the command; the message says what was not done, and how to continue."""
 
     exit_code = STOPPED
 
@@ -60,7 +61,7 @@ settings_option = click.option(
 
 
 def settings_in_force(path: Path | None) -> Settings:
-    """The settings in force, whose data folder has a layout that this version knows."""
+    """The settings in force, once the data folder is known to have this version's layout."""
     from segmentation_assets.store import layout
 
     settings = loaded(path)
@@ -69,16 +70,16 @@ def settings_in_force(path: Path | None) -> Settings:
 
 
 def loaded(path: Path | None) -> Settings:
-    """The settings in force; definitions that are loaded after this use the same file."""
+    """The settings in force; definitions loaded later use the same file."""
     if path is not None:
         os.environ[SETTINGS_VARIABLE] = str(path.resolve())
-    elif not os.environ.get(SETTINGS_VARIABLE) and settings_file() != DEFAULT_SETTINGS_FILE:  # the project's, so that Dagster finds some
-        click.echo(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Say which with --settings FILE.", err=True)
+    elif not os.environ.get(SETTINGS_VARIABLE) and settings_file() != DEFAULT_SETTINGS_FILE:  # the project's own
+        click.echo(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Choose another with --settings FILE.", err=True)
     return load_settings()
 
 
 def commands(text: str) -> str:
-    """Commands to type next, with the settings file that this one was given."""
+    """The text, with this command's --settings added to the commands that it suggests."""
     context = click.get_current_context(silent=True)
     path = context.params.get("settings_path") if context else None
     if path is None:
@@ -87,19 +88,19 @@ def commands(text: str) -> str:
 
 
 def progress_bar(console: Console) -> Progress:
-    """A bar with the task's description, how much is done, the time and the field `step`; it goes away at the end."""
+    """A bar with the task's description, progress, time and field `step`; it disappears at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[step]}"))
     return Progress(*columns, console=console, transient=True)
 
 
 def known(key: str, keys: list[str]) -> str:
-    """The key, if it is one of `keys`; ClickException naming the nearest where it is not."""
+    """The key, if it is one of `keys`; otherwise a ClickException that names the nearest."""
     if key in keys:
         return key
     try:
         day = dt.date.fromisoformat(key)
     except ValueError:
-        raise click.ClickException(f"{key} is not a date; write it as {keys[-1]}. Snapshots go from {keys[0]} to {keys[-1]}.") from None
+        raise click.ClickException(f"{key} is not a date; write it like {keys[-1]}. Snapshots go from {keys[0]} to {keys[-1]}.") from None
     nearest = min(keys, key=lambda k: abs(dt.date.fromisoformat(k) - day))
     raise click.ClickException(f"There is no snapshot {key}. They go from {keys[0]} to {keys[-1]}; the nearest is {nearest}.")
 
@@ -110,13 +111,13 @@ def span(keys: list[str]) -> str:
 
 
 def new_console() -> Console:
-    """As wide as the terminal; of a fixed width where output goes elsewhere. It prints text as it is, whatever brackets are in it."""
+    """A console as wide as the terminal, or of fixed width if the output is redirected. It prints text as it is, brackets too."""
     return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Any error as one message and exit code 1; its traceback only with --debug."""
+    """Turn any error into one message and exit code 1; show its traceback only with --debug."""
     try:
         yield
     except click.UsageError:
@@ -129,7 +130,7 @@ def _plain_errors() -> Iterator[None]:
         raise click.ClickException(commands(error.message)) from error
     except (click.exceptions.Exit, click.Abort):
         raise
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if click.get_current_context().find_root().obj:
@@ -140,21 +141,21 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _about_the_folder(problem: str) -> str:
-    """What to do where the data folder is full or cannot be written; empty where the problem is another."""
+    """What to do if the data folder is full or read-only; empty for other problems."""
     if not (found := NOT_WRITTEN.search(problem)):
         return ""
     try:
         folder = load_settings().data_dir
-    except (SettingsError, OSError):  # which may be the problem
+    except (SettingsError, OSError):  # these may be the problem
         return ""
     named = [Path(path).resolve() for path in WHOLE_PATH.findall(problem)]
-    if named and not any(path.is_relative_to(folder.resolve()) for path in named):  # such as a source that may not be read
+    if named and not any(path.is_relative_to(folder.resolve()) for path in named):  # such as an unreadable source
         return ""
     from segmentation_assets.store.published import DATABASE
 
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     room = shutil.disk_usage(there).free
-    remedy = "make room there" if found["full"] or room < LITTLE_ROOM else "let yourself write there, or set another data_dir"
-    before = "What was published before is as it was" if (folder / DATABASE).exists() else "Nothing was published yet"
-    said = next(line for line in problem.splitlines() if NOT_WRITTEN.search(line))  # of a database there may be the whole statement
-    return f"{folder} could not be written: {room / 1e6:,.1f} MB are free; {remedy}. {before}. The same command goes on then.\n{said}"
+    remedy = "free some space" if found["full"] or room < LITTLE_ROOM else "make it writable, or set another data_dir"
+    before = "Anything published before is unchanged" if (folder / DATABASE).exists() else "Nothing was published yet"
+    said = next(line for line in problem.splitlines() if NOT_WRITTEN.search(line))  # a database's error may have the whole statement
+    return f"{folder} could not be written: {room / 1e6:,.1f} MB are free; {remedy}. {before}. Then run the same command again.\n{said}"

@@ -1,7 +1,7 @@
 """Alerts: the sensors that notice how runs of a snapshot ended, and the sending of messages to the addresses in the environment.
 
-What the messages say is in `messages`. An alert never touches the run it is about: what cannot be delivered fails the
-sensor's tick, whose error names the variable.
+The text of the messages is in `messages`. An alert never affects the run it is about: if it cannot be delivered, the
+sensor's tick fails with an error that names the variable.
 """
 
 import logging
@@ -23,8 +23,8 @@ from segmentation_assets.vocabulary import counted
 
 JOBS = (snapshot_job.name, segment_job.name)
 KINDS = {"drift": "warning", "volume": "warning", "failed_check": "failure", "failed_run": "failure", "promoted_model": "info"}
-INTERVAL = 10  # seconds between two ticks; a tick ends at the first run that has nothing to tell
-LOUD = ("apprise", "urllib3", "urllib3.connectionpool")  # loggers that write whole addresses, secrets and all
+INTERVAL = 10  # seconds between two ticks; a tick ends at the first run without messages
+LOUD = ("apprise", "urllib3", "urllib3.connectionpool")  # loggers that write whole addresses, including secrets
 
 
 class AlertError(RuntimeError):
@@ -32,18 +32,18 @@ class AlertError(RuntimeError):
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Apprise URL by the name of the variable that holds it; empty where it is not set. Not to be logged or stored."""
+    """Apprise URL by the name of the variable that holds it; empty if that is not set. Never log or store them."""
     return {name: os.environ.get(name, "").strip() for name in settings.alerts.url_variables}
 
 
 def send(messages: Sequence[Message], urls: Mapping[str, str]) -> None:
-    """Send every message to every address. One that fails is not tried again, so that it does not hold up the others.
+    """Send every message to every address. Failed ones are not tried again, so that they do not hold up the others.
 
     Args:
         urls: Apprise URL by the name of the variable it came from.
 
     Raises:
-        AlertError: an address is missing or wrong, or did not take a message. The others got theirs.
+        AlertError: an address is missing or wrong, or rejected a message. The other addresses got theirs.
     """
     problems = [problem for variable, url in urls.items() if (problem := _send_to(variable, url, messages))]
     if problems:
@@ -51,16 +51,16 @@ def send(messages: Sequence[Message], urls: Mapping[str, str]) -> None:
 
 
 def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None:
-    """What went wrong, as a sentence; None where every message was delivered."""
+    """What went wrong, as a sentence; None if every message was delivered."""
     if not url:
-        return f"{variable} is not set, but alerts.url_variables names it: set it for the daemon (see docs/alerts.md), or take it out."
-    for name in LOUD:  # for good: a delivery that timed out still goes on, and logs, in its own thread
+        return f"{variable} is not set, but alerts.url_variables names it: set it for the daemon (see docs/alerts.md), or remove it there."
+    for name in LOUD:  # permanently: a delivery that timed out continues, and logs, in its own thread
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     import apprise
 
     service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Customer segments", async_mode=False))
     if not service.add(url):
-        return f"{variable} holds no Apprise URL, such as slack://... or mailtos://...: correct it (see docs/alerts.md)."
+        return f"{variable} is not an Apprise URL, such as slack://... or mailtos://...: correct it (see docs/alerts.md)."
     for number, message in enumerate(messages):
         try:
             delivered = bool(
@@ -71,22 +71,22 @@ def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None
         if not delivered:
             lost = len(messages) - number
             failed = f"{lost} of {counted(len(messages), 'alert')} {'was' if lost == 1 else 'were'} not delivered"
-            return f'{variable}: {failed}. Try the address by itself: apprise -b test "${variable}"'
+            return f'{variable}: {failed}. Test the address: apprise -b test "${variable}"'
     return None
 
 
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """One sensor for runs that succeeded and one for those that failed; both run by themselves where an address is configured.
+    """One sensor for runs that succeeded and one for those that failed; both are on by default if an address is configured.
 
-    Each remembers the last run it looked at, so that each event is reported once. They look at all code locations because Dagster
-    counts runs of the command line to none, and would leave them out.
+    Each remembers the last run it handled, so that each event is reported once. They monitor all code locations because Dagster
+    assigns runs of the command line to none, and would leave them out.
     """
     status = dg.DefaultSensorStatus.RUNNING if settings.alerts.url_variables else dg.DefaultSensorStatus.STOPPED
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS, name="alerts_of_successes", monitor_all_code_locations=True,
         minimum_interval_seconds=INTERVAL, default_status=status,
-        description="Tells of missing rows, drift and promoted models once a snapshot was made.",
+        description="Sends alerts on missing rows, drift and promoted models once a snapshot was made.",
     )  # fmt: skip
     def alerts_of_successes(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
         return _tell(settings, context)
@@ -94,7 +94,7 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     @dg.run_failure_sensor(
         name="alerts_of_failures", monitor_all_code_locations=True,
         minimum_interval_seconds=INTERVAL, default_status=status,
-        description="Tells of failed runs and of the checks that failed in them.",
+        description="Sends alerts on failed runs and the checks that failed in them.",
     )  # fmt: skip
     def alerts_of_failures(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         return _tell(settings, context)
@@ -109,13 +109,13 @@ def _tell(settings: Settings, context: dg.RunStatusSensorContext) -> dg.SkipReas
         return dg.SkipReason("Not a run that makes a snapshot.")
     messages = [message for message in messages_of(settings, context) if message.event in settings.alerts.events]
     if not messages:
-        return dg.SkipReason("Nothing to tell.")
+        return dg.SkipReason("No event to report.")
     send(messages, addresses(settings))
     return None
 
 
 def messages_of(settings: Settings, context: dg.RunStatusSensorContext) -> list[Message]:
-    """Every event of the run that has ended, as messages."""
+    """The messages on every event of the run that has ended."""
     run, key = context.dagster_run, context.partition_key or ""
     link = f"{settings.alerts.link}/runs/{run.run_id}"
     failed = run.status == dg.DagsterRunStatus.FAILURE
@@ -143,7 +143,7 @@ def _events(context: dg.RunStatusSensorContext, kind: dg.DagsterEventType) -> li
 
 
 def _root_cause(context: dg.RunStatusSensorContext) -> tuple[str | None, str]:
-    """The first step that failed and the innermost error's message; no step where the run failed outside of any."""
+    """The first failed step and the innermost error's message; no step if the run failed outside of any."""
     for event in _events(context, dg.DagsterEventType.STEP_FAILURE):
         if event.step_failure_data.error:
             error = event.step_failure_data.error

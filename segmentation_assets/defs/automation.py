@@ -1,4 +1,4 @@
-"""What runs when: the job that makes a snapshot, its two halves, the schedule, and what makes up for missed or failed ticks."""
+"""What runs when: the job that makes a snapshot, its two halves, the schedule, and the sensors."""
 
 import datetime as dt
 import hashlib
@@ -16,33 +16,33 @@ from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
 
-WHY = "segmentation/why"  # tag of a run that was asked for by a sensor
+WHY = "segmentation/why"  # tag of a run that a sensor requested
 FIRST_HALF = ("collect", "clean", "features", "exploration")  # groups that need no model
 
 snapshot_job = dg.define_asset_job(
     SNAPSHOT, selection=dg.AssetSelection.all(), tags=IN_ORDER,
-    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. Several are "
-    "made by a backfill, in order, a run each. The Launchpad, behind the arrow beside Materialize all, has the form for a challenger, or "
-    "an earlier model, on demand.",
+    description="Make one snapshot: collect, clean, engineer, explore, model, evaluate, interpret, check and publish it. For several, "
+    "use a backfill: a run each, in order. The Launchpad, behind the arrow next to Materialize all, can ask for a challenger or an earlier "
+    "model.",
 )  # fmt: skip
 features_job = dg.define_asset_job(
     FEATURES, selection=dg.AssetSelection.groups(*FIRST_HALF),
-    description="The first half of a snapshot, up to the features and pictures. Later snapshots look back on it.",
+    description="The first half of a snapshot, up to the features and pictures. Later snapshots depend on it.",
 )  # fmt: skip
 segment_job = dg.define_asset_job(
     SEGMENT, selection=dg.AssetSelection.all() - dg.AssetSelection.groups(*FIRST_HALF), tags=IN_ORDER,
-    description="The second half of a snapshot that has its features: model, evaluate, interpret, check and publish it.",
+    description="The second half of a snapshot whose features exist: model, evaluate, interpret, check and publish it.",
 )  # fmt: skip
 
 pictures_job = dg.define_asset_job(
     PICTURES, selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
-    description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read. Its tables come out "
-    "as they were.",
+    description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read, and its tables do not "
+    "change.",
 )  # fmt: skip
 
 
 def cron(settings: Settings) -> str:
-    """When the schedule ticks: at the set time, in the snapshots' zone, of every day on which a snapshot begins to exist."""
+    """When the schedule ticks: at the set time, in the snapshots' zone, on every snapshot's date."""
     first, time = settings.snapshots.first, f"{settings.schedule.minute} {settings.schedule.hour}"
     match settings.snapshots.cadence:
         case "monthly":
@@ -54,17 +54,17 @@ def cron(settings: Settings) -> str:
 
 
 def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Re-segments the newest snapshot and flags drift, at each cadence; runs by itself where the settings say so."""
+    """Make the newest snapshot at each cadence; on by default if the settings enable it."""
 
     @dg.schedule(
         name="newest_snapshot", job=snapshot_job, cron_schedule=cron(settings), execution_timezone=settings.snapshots.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if settings.schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
-        description="Re-segments the newest snapshot and flags drift.",
+        description="Makes the newest snapshot: segments customers and flags drift.",
     )  # fmt: skip
     def newest_snapshot(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         keys = existing_keys(settings.snapshots, context.scheduled_execution_time)
         if not keys:
-            return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is still to come.")
+            return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is in the future.")
         earlier = [one for one in missing(settings, context.scheduled_execution_time) if one.snapshot < keys[-1]]
         if earlier:
             return dg.SkipReason(f"{freshness.sentences(earlier)[0]}. The sensor catch_up makes what was missed, in order.")
@@ -75,7 +75,7 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
     """Snapshots that should have been made by `now` and were not: after the latest published one, oldest first. None before the
-    first was published, since nobody has asked for history then."""
+    first is published, because nobody has requested any history yet."""
     made = published.keys(settings.data_dir)
     later = [key for key in existing_keys(settings.snapshots, now) if made and key > made[-1]]
     with opened(settings.data_dir) as lake:
@@ -83,7 +83,7 @@ def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
-    """Sensors that make snapshots run by themselves where the schedule does."""
+    """Sensors that make snapshots are on by default if the schedule is."""
     return dg.DefaultSensorStatus.RUNNING if settings.schedule.enabled else dg.DefaultSensorStatus.STOPPED
 
 
@@ -92,10 +92,10 @@ CLOSING_INTERVAL = 60  # seconds between two looks for runs that were killed
 
 @dg.sensor(
     name="killed_runs", minimum_interval_seconds=CLOSING_INTERVAL, default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Closes runs that were killed, so that those behind them in the queue start. On wherever the daemon runs.",
+    description="Closes runs that were killed, so that those behind them in the queue start. Always on while the daemon runs.",
 )  # fmt: skip
 def killed_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Closes them as each start of the command line does, for a queue that nobody looks at."""
+    """Close killed runs, as each command does at its start, so that an unattended queue moves on."""
     closed = heartbeats.close_dead_runs(context.instance, dt.datetime.now(dt.UTC))
     return dg.SkipReason(f"Closed as killed: {', '.join(closed)}." if closed else "No run was killed.")
 
@@ -106,7 +106,7 @@ GRACE, PATIENCE = dt.timedelta(minutes=5), dt.timedelta(minutes=10)  # after the
 
 
 def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Makes up for ticks that were missed or whose runs failed: the oldest missing snapshot first, a few times, ever more patiently."""
+    """Make up for ticks that were missed or whose runs failed: the oldest missing snapshot first, a few times with increasing delays."""
 
     @dg.sensor(
         name="catch_up", job=snapshot_job, minimum_interval_seconds=CATCH_UP_INTERVAL,
@@ -120,7 +120,7 @@ def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> dg.RunRequest | dg.SkipReason:
-    """The request for the oldest missing snapshot, or why there is none at the moment `now`."""
+    """The request for the oldest missing snapshot at `now`, or why there is none."""
     due = [one for one in missing(settings, now) if now >= tick(one.snapshot, settings.snapshots, settings.schedule) + GRACE]
     if not due:
         return dg.SkipReason("Nothing was missed.")
@@ -136,7 +136,7 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
         again = max(record.update_timestamp for record in failed).astimezone(dt.UTC) + PATIENCE * 2 ** (len(failed) - 1)
         if now < again:
             local = again.astimezone(ZoneInfo(settings.snapshots.timezone))
-            return dg.SkipReason(f"{key} failed; it is tried again from {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone} on.")
+            return dg.SkipReason(f"{key} failed; it will be tried again after {local:%Y-%m-%d %H:%M} {settings.snapshots.timezone}.")
     return dg.RunRequest(run_key=f"{key} after {len(failed)} failures", partition_key=key, tags={WHY: freshness.sentences(due[:1])[0]})
 
 
@@ -144,13 +144,13 @@ CHANGES_INTERVAL = 60  # seconds between two looks at the source
 
 
 def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Notices what has changed in source and lake, and requests the snapshots that it concerns and those that build on them."""
+    """Notice changes in source and lake, and request the snapshots concerned and those that build on them."""
 
     @dg.sensor(
         name="source_changes", jobs=[snapshot_job, features_job], minimum_interval_seconds=CHANGES_INTERVAL,
         default_status=_sensor_status(settings),
-        description="Runs snapshots again whose rows changed at the source after they were made, whose runs were stopped after they "
-        "had collected, of which the lake has lost a table, and those that build on them.",
+        description="Makes snapshots again whose rows changed at the source, whose runs were stopped after collecting, or whose tables "
+        "are missing from the lake, and those that build on them.",
     )  # fmt: skip
     def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         return look_for_changes(settings, context.instance, context.cursor)
@@ -159,7 +159,7 @@ def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
-    """The requests for what has to be made again, in order, or why there are none. The cursor is what was looked at last."""
+    """Requests for the snapshots to make again, in order, or why there are none. The cursor is the last state seen."""
     private = settings.data_dir / published.PRIVATE
     try:
         source = open_source(settings)
@@ -172,18 +172,18 @@ def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: s
         keys, records = published.keys(settings.data_dir), provenance.recorded(private)
         counting = sorted(key for key in {*keys, *records} if keys and key <= keys[-1])
         with opened(settings.data_dir) as lake:
-            # Where only the lake changed, its rows were collected from the source as it was looked at.
+            # If only the lake changed, its rows were collected from the source as last seen.
             late = freshness.late_rows(settings, source, lake, records, by_content=True) if source_now != source_then else LateRows()
             found = freshness.stale(settings, lake, counting, freshness.UNASKED, late.found)
             digest = hashlib.sha256(f"{source_now}\n{provenance.contents(lake, private)}\n{found}".encode()).hexdigest()[:12]
     except SourceError as error:
-        return dg.SkipReason(f"The source cannot be read now: {error}")  # such as a file that is still being written
+        return dg.SkipReason(f"The source cannot be read at the moment: {error}")  # such as a file that is still being written
     cursor = f"{source_now}\n{lake_now}"
     if not found:
-        return dg.SensorResult(skip_reason="Something has changed, but no snapshot that was made.", cursor=cursor)
+        return dg.SensorResult(skip_reason="Something has changed, but it affects no snapshot that was made.", cursor=cursor)
     tags = {WHY: "; ".join(freshness.sentences(found))}
     requests = [
-        # Those that were only made so far that others could look back on them are made so far again.
+        # Snapshots of which only the first half was made, for others to build on, get only the first half again.
         dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=snapshot_job.name, tags=tags)
         if key in keys
         else dg.RunRequest(f"{key} {digest}", partition_key=key, job_name=features_job.name, tags=tags | IN_ORDER)

@@ -1,6 +1,6 @@
-"""Assets and checks as they are declared: functions that know no settings, of which `definitions.build` makes Dagster's definitions.
+"""Declared assets and checks: functions independent of settings, from which `definitions.build` makes Dagster's definitions.
 
-Partitions, spans to look back on and owners are settings, and two graphs of different settings may be wanted in one process.
+Partitions, lookback spans and owners depend on settings, and one process may need graphs for two different settings.
 """
 
 import inspect
@@ -25,11 +25,11 @@ D = TypeVar("D", dg.AssetsDefinition, dg.AssetChecksDefinition)
 
 @dataclass(frozen=True)
 class Declared(Generic[P, R, D]):
-    """A function, which can be called as such, and how Dagster's definition is made of it.
+    """A callable function, and how to make Dagster's definition from it.
 
     Args:
-        make: makes the definition for some settings; one that is `last` also takes the keys that it depends on.
-        last: whether it comes after all tables, so that a failed check of any of them stops it.
+        make: makes the definition for given settings; if `last`, it also takes the keys to depend on.
+        last: whether it depends on all tables, so that a failed check of any of them stops it.
     """
 
     compute: Callable[P, R]
@@ -47,7 +47,7 @@ Check = Declared[P, dg.AssetCheckResult, dg.AssetChecksDefinition]
 def asset(
     freshness: Callable[[Settings], dg.FreshnessPolicy | None] = lambda _: None, last: bool = False, **how: Any
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
-    """Decorate a function as an asset that is no table, with one partition per snapshot; `how` is as in `dg.asset`."""
+    """Decorate a function as an asset that is not a table, with one partition per snapshot; `how` is as in `dg.asset`."""
 
     def decorate(compute: Callable[P, R]) -> Asset[P, R]:
         def make(settings: Settings, deps: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
@@ -70,7 +70,7 @@ def check(**how: Any) -> Callable[[Callable[P, dg.AssetCheckResult]], Check[P]]:
 
 
 def assets(package: ModuleType, settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets that the modules of a package declare, each with its owners and the place of its code."""
+    """The assets that the modules of a package declare, each with its owners and a reference to its code."""
     declared = _declared(package)
     made = [_attributed(one, one.make(settings), settings) for one in declared if not one.last]
     asked = {dep for asset in made for key, deps in asset.asset_deps.items() for dep in deps if dep != key}

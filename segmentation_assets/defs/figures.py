@@ -1,4 +1,4 @@
-"""Numbers as Dagster's page shows them, and plots them over snapshots."""
+"""Numbers for Dagster's page, which shows them and plots them over snapshots."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ DIGITS = 4
 
 
 def figures(numbers: Mapping[str, float]) -> dict[str, float | int]:
-    """The numbers that are known, rounded to what a person reads; whole ones as such.
+    """The finite numbers, rounded to four significant digits, or to whole numbers from 10,000 on; whole ones as integers.
 
     >>> figures({"share": 0.30856149, "customers": 2398.0, "spend": 378.7230691, "gain": float("nan")})
     {'share': 0.3086, 'customers': 2398, 'spend': 378.7}

@@ -1,4 +1,4 @@
-"""How runs, the queue and the daemon are: what `segmentation doctor` says of Dagster's instance. It closes and mends nothing."""
+"""Health of runs, queue and daemon in Dagster's instance, for `segmentation doctor`. It closes and repairs nothing."""
 
 import datetime as dt
 import os
@@ -16,13 +16,13 @@ from segmentation_assets.store.health import Finding, State, looked
 from segmentation_assets.vocabulary import counted
 
 LOOKED_AT = 100  # latest runs
-SILENT_AFTER = dt.timedelta(minutes=5)  # each part of the daemon gives a sign every half a minute
-PATIENCE = dt.timedelta(minutes=2)  # within which the daemon starts what waits
+SILENT_AFTER = dt.timedelta(minutes=5)  # each part of the daemon sends a heartbeat every half minute
+PATIENCE = dt.timedelta(minutes=2)  # within which the daemon starts a queued run
 PARTITION = "dagster/partition"
 
 
 def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
-    """What there is to say of runs, queue and daemon at the moment `now`; nothing is made where there is no instance yet."""
+    """Check runs, queue and daemon at `now`; without an instance, none is created."""
     home, subjects = home_of(settings), ("runs", "queue", "daemon")
     if not (home / CONFIGURATION).exists():
         yield from (Finding(subject, State.UNKNOWN, f"No run was made yet: {home} has no instance.") for subject in subjects)
@@ -40,10 +40,10 @@ def _instance(home: Path) -> dg.DagsterInstance:
 
 
 def runs(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:
-    """Whether any run hangs, and how the last run of each snapshot ended."""
+    """Whether any run was killed, and how the last run of each snapshot ended."""
     dead = [run.run_id for run, _ in heartbeats.dead_runs(instance, now)]
     if dead:
-        told = f"{counted(len(dead), 'run has', 'runs have')} ended without a word: {', '.join(dead)}"
+        told = f"{counted(len(dead), 'run has', 'runs have')} ended without recording it: {', '.join(dead)}"
         return State.BROKEN, f"{told}. The daemon closes them, and so does the next segmentation run."
     last: dict[str, dg.DagsterRun] = {}
     for run in instance.get_runs(limit=LOOKED_AT):
@@ -53,39 +53,39 @@ def runs(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:
     if failed:
         return (
             State.WARNING,
-            f"The last run of {', '.join(failed)} failed or was stopped; why: run {last[failed[-1]].run_id} in segmentation ui",
+            f"The last run of {', '.join(failed)} failed or was stopped. Look at run {last[failed[-1]].run_id}: segmentation ui",
         )
     return (
-        (State.FINE, f"The last run of {counted(len(last), 'snapshot')} ended well.") if last else (State.UNKNOWN, "No run has ended yet.")
+        (State.FINE, f"The last run of {counted(len(last), 'snapshot')} succeeded.") if last else (State.UNKNOWN, "No run has ended yet.")
     )
 
 
 def queue(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:
-    """Whether what waits will start."""
+    """Whether queued runs will start."""
     waiting = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
     if not waiting:
         return State.FINE, "No run waits."
     told = f"{counted(len(waiting), 'run waits', 'runs wait')}"
     going_on = instance.get_runs(dg.RunsFilter(statuses=heartbeats.MAY_BE_DEAD))
     if going_on:
-        return State.FINE, f"{told} for run {going_on[0].run_id}, which goes on."
+        return State.FINE, f"{told} for run {going_on[0].run_id}, which is in progress."
     if min(record.create_timestamp for record in waiting).astimezone(dt.UTC) > now - PATIENCE:
-        return State.FINE, f"{told} to be started."
+        return State.FINE, f"{told} to start."
     return State.BROKEN, f"{told}, and nothing starts {'it' if len(waiting) == 1 else 'them'}. Start the daemon: segmentation ui"
 
 
 def daemon(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> tuple[State, str]:
-    """Whether all parts of the daemon have lately given a sign of life, and none an error."""
+    """Whether all parts of the daemon have sent a recent heartbeat, without errors."""
     signs = instance.get_daemon_heartbeats()
     if not signs:
-        return (State.BROKEN if settings.schedule.enabled else State.UNKNOWN), "No daemon has run yet: segmentation ui"
+        return (State.BROKEN if settings.schedule.enabled else State.UNKNOWN), "No daemon has run yet. Start it: segmentation ui"
     last = dt.datetime.fromtimestamp(max(sign.timestamp for sign in signs.values()), dt.UTC)
     silent = sorted(name for name, sign in signs.items() if now - dt.datetime.fromtimestamp(sign.timestamp, dt.UTC) > SILENT_AFTER)
     if len(silent) == len(signs):
-        told = f"Its last sign of life is of {last:%Y-%m-%d %H:%M} UTC. Start it: segmentation ui"
+        told = f"Its last heartbeat was at {last:%Y-%m-%d %H:%M} UTC. Start it: segmentation ui"
         return (State.BROKEN, told) if settings.schedule.enabled else (State.WARNING, told)
     if silent:
-        return State.BROKEN, f"It is alive, but not {', '.join(silent)}. Start it again."
+        return State.BROKEN, f"It is alive, but its {', '.join(silent)} sent no heartbeat lately. Restart it."
     errors = [error.message.strip() for sign in signs.values() for error in sign.errors or ()]
-    told = f"It gave its last sign of life {counted(max(int((now - last).total_seconds()), 0), 'second')} ago"
-    return (State.WARNING, f"{told}, and has errors, the first: {errors[0]}") if errors else (State.FINE, f"{told}.")
+    told = f"Its last heartbeat was {counted(max(int((now - last).total_seconds()), 0), 'second')} ago"
+    return (State.WARNING, f"{told}, but it has errors, the first: {errors[0]}") if errors else (State.FINE, f"{told}.")

@@ -1,7 +1,7 @@
-"""Which runs are alive: each renews a file while it goes on, and those that stopped doing so are closed in Dagster's instance.
+"""Which runs are alive: each renews a file while it runs, and those that stop doing so are closed in Dagster's instance.
 
-A run that is killed cannot say so, and Dagster would show it in progress, and keep those queued behind it waiting, for ever.
-The files lie in the instance's folder, which all hosts that share an instance must share.
+A killed run cannot report its end, and Dagster would show it in progress, and block the queue behind it, for ever.
+The files are in the instance's folder, which all hosts that share an instance must share.
 """
 
 import datetime as dt
@@ -23,13 +23,13 @@ DEAD_AFTER = dt.timedelta(minutes=5)
 MAY_BE_DEAD = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
-GONE = "The process that made it has ended without a word: it was killed, or the machine was switched off."
-SILENT = "Nothing was heard of it for {minutes} minutes: its process was killed, or its machine is gone."
+GONE = "Its process ended without reporting it: it was killed, or the machine was switched off."
+SILENT = "It sent no heartbeat for {minutes} minutes: its process was killed, or its machine is gone."
 
 
 @contextmanager
 def beating(instance: dg.DagsterInstance, run_id: str, host: str = "") -> Iterator[None]:
-    """Show that this process makes the run, for as long as the block goes on."""
+    """Show that this process is making the run, until the block ends."""
     file, ended = _file(instance, run_id), threading.Event()
     text = _text(host or socket.gethostname(), os.getpid())
 
@@ -49,9 +49,9 @@ def beating(instance: dg.DagsterInstance, run_id: str, host: str = "") -> Iterat
 
 
 def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> list[str]:
-    """Close the runs whose process is gone on this host, or that were silent for too long on any; their ids.
+    """Close the runs whose process on this host is gone, or that sent no heartbeat for too long on any host; return their ids.
 
-    Runs in the queue are left alone, whose turn is still to come.
+    Queued runs, which have not started yet, are left alone.
     """
     closed = []
     for run, why in dead_runs(instance, now, host):
@@ -66,21 +66,21 @@ def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = 
 
 
 def dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> Iterator[tuple[dg.DagsterRun, str]]:
-    """The runs that Dagster takes to be going on and that are dead, and why."""
+    """Runs that Dagster considers in progress but that are dead, and why."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
         if why := _death(instance, record, now, host or socket.gethostname()):
             yield record.dagster_run, why
 
 
 def runs_of(instance: dg.DagsterInstance, process: int) -> list[dg.DagsterRun]:
-    """The runs that a process on this host makes."""
+    """The runs that a process on this host is making."""
     mine = _text(socket.gethostname(), process)
     ids = [file.stem for file in _folder(instance).glob("*.json") if file.read_text(encoding="utf-8") == mine]
     return list(instance.get_runs(dg.RunsFilter(run_ids=ids, statuses=MAY_BE_DEAD))) if ids else []
 
 
 def _death(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime, host: str) -> str | None:
-    """Why the run is dead; None where it is not."""
+    """Why the run is dead; None if it is not."""
     file = _file(instance, record.dagster_run.run_id)
     try:
         last_sign, maker = file.stat().st_mtime, json.loads(file.read_text(encoding="utf-8"))
@@ -93,13 +93,13 @@ def _death(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime,
 
 
 def _last_event(instance: dg.DagsterInstance, record: dg.RunRecord) -> float:
-    """When the log last heard of the run, in seconds since 1970; when it was asked for, where the log has nothing."""
+    """The time of the run's last event in the log, in seconds since 1970; if it has none, the time it was requested."""
     last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
     return last[0].event_log_entry.timestamp if last else record.create_timestamp.timestamp()
 
 
 def _renew(file: Path, text: str) -> None:
-    """Give the file the present time; write it where it is not there. What fails, such as on a full disk, is tried at the next beat."""
+    """Set the file's time to now, writing it if it is missing. A failure, such as on a full disk, is retried at the next beat."""
     with suppress(OSError):
         try:
             os.utime(file)
@@ -113,13 +113,13 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is another person's
+    except PermissionError:  # it belongs to another user
         return True
     return not _is_unburied(process)
 
 
 def _is_unburied(process: int) -> bool:
-    """Whether it has ended and only its number is kept, as in a container whose first process waits for no others."""
+    """Whether it is a zombie: ended, but not reaped, as in a container whose first process does not wait for others."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""How Dagster reads assets from the lake and writes them to it."""
+"""Dagster's reading of assets from the lake, and writing to it."""
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -9,7 +9,7 @@ from segmentation_assets.tables import BY_NAME
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Partitions in and out of the lake: lazily as `ibis.Table`, or as a DataFrame where the asset asks for one."""
+    """Read partitions of the lake, lazily as `ibis.Table` or, if the asset's annotation says so, as a DataFrame; commit staged ones."""
 
     lake: dg.ResourceDependency[Lake]
 
@@ -24,7 +24,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             raise LakeError(f"{contract.name} has no partition {absent[0]}. Materialise it first, or run the whole snapshot.")
         if absent:
             context.log.warning(
-                f"{contract.name}: snapshot {', '.join(absent)} was never run, so what it adds is missing here. "
+                f"{contract.name}: snapshot {', '.join(absent)} was never run, so its rows are missing here. "
                 f"Run it, then this snapshot again: segmentation run --from {absent[0]}"
             )
         table = self.lake.read(contract, keys, dated=bool((context.definition_metadata or {}).get(DATED)))

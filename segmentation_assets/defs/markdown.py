@@ -1,4 +1,4 @@
-"""Markdown of Dagster's pages. What stands in data is text there: it draws no picture, makes no link and ends no cell."""
+"""Markdown for Dagster's pages. Data are escaped, so that they draw no picture, make no link and end no cell."""
 
 import math
 import re
@@ -9,24 +9,24 @@ import pandas as pd
 
 from segmentation_assets.core.pictures.style import cut
 
-LETTERS, SENTENCE = 80, 300  # of a cell, in which more would push the other columns off the page, and of one that holds a sentence
+LETTERS, SENTENCE = 80, 300  # most characters of a cell, so that the other columns stay on the page, and of a cell with a sentence
 WHOLE_FROM = 1000  # a number this large is shown without decimals
-SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|://|(?<=www)\.|@")  # what begins something in Markdown, a bare address included
+SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|://|(?<=www)\.|@")  # characters with a meaning in Markdown, and bare addresses
 
 
 def table(frame: pd.DataFrame, letters: int = LETTERS) -> str:
-    """The rows as a table, numbers rounded, what is missing left out, and text cut to so many letters."""
+    """The rows as a table: numbers rounded, missing values empty, and text cut to `letters` characters."""
     shown = frame.map(lambda value: _cell(value, letters)).set_axis([plain(name) for name in frame.columns], axis=1)
     return shown.to_markdown(index=False, disable_numparse=True)
 
 
 def bullets(sentences: Iterable[str]) -> str:
-    """The sentences below each other; nothing where there are none."""
+    """The sentences as a list; empty if there are none."""
     return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
 
 
 def plain(text: object) -> str:
-    r"""The text in one line, with every sign that has a meaning in Markdown marked as having none.
+    r"""The text in one line, with every character that has a meaning in Markdown escaped.
 
     >>> plain("![x](https://a.b) | c")
     '!\\[x\\](https\\://a.b) \\| c'

@@ -1,7 +1,7 @@
-"""What alerts say: one message per event of a run, as a person in marketing or data would want to read it.
+"""The text of alerts: one message per event of a run, for readers in marketing or data.
 
-Belongs here: which rows are an event, and the words. No sending and no Dagster instance: those are in `alerts`. The text is
-plain, with blank lines around paragraphs and lists, so that a mail and a Markdown card show it the same.
+Belongs here: which rows are an event, and the words. Sending, and Dagster's instance, are in `alerts`. The text is
+plain, with blank lines around paragraphs and lists, so that it looks the same in a mail and on a Markdown card.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from segmentation_assets.core.model import naming
 from segmentation_assets.settings.alerts import Event
 from segmentation_assets.vocabulary import Decision, DriftKind, Tier, counted
 
-MOST_LINES = 6  # with the rest, about a thousand characters: what a Teams card takes
+MOST_LINES = 6  # with the rest, about a thousand characters, the limit of a Teams card
 MOST_CHARACTERS = 600
-# Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above a major one.
-READ_PSI = "A PSI up to 0.25 is commonly read as a moderate change, above it as a large one."
-FIT = "Where the model places customers by what has changed, segments may fit less well."
+# Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above it a major one.
+READ_PSI = "A PSI of up to 0.25 is commonly read as a moderate change, a higher one as a large change."
+FIT = "If the model uses any of these features, segments may fit less well."
 TIERS = {Tier.DISTINCT: "distinct segments", Tier.CONVENIENT: "a convenient partition", Tier.GRID: "the named RFM grid"}
 
 
 @dataclass(frozen=True)
 class Message:
-    """One event, told."""
+    """The title and text for one event."""
 
     event: Event
     title: str
@@ -33,7 +33,7 @@ class Message:
 
 
 def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
-    """One message on all that `drift_report` flags: the segment mix, what the model uses, the rest; the largest change first."""
+    """One message on everything that `drift_report` flags: the segment mix, the model's features, the others; largest change first."""
     known = "in_model" in report  # else any feature may be one that the model uses
     report = report.assign(mix=report["kind"] == DriftKind.SEGMENT_MIX, used=_true(report["in_model"]) if known else True)
     flagged = report[_true(report["flagged"])].sort_values(["mix", "used", "value"], ascending=False)
@@ -43,9 +43,9 @@ def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
     mix, used = flagged["mix"].any(), (flagged["used"] & ~flagged["mix"]).any()
     meaning = [READ_PSI] if flagged["statistic"].eq("psi").any() else []
     if mix:
-        meaning.append("Segments have other sizes than at training, so campaigns reach other numbers of customers.")
+        meaning.append("Segment sizes differ from those at training, so campaigns reach different numbers of customers.")
     if used:
-        meaning.append("The model places customers by some of these features: segments may fit less well." if known else FIT)
+        meaning.append("The model uses some of these features, so segments may fit less well." if known else FIT)
     elif not mix:
         meaning.append("The model does not use these features, so segments are not affected.")
     return [
@@ -56,8 +56,8 @@ def of_drift(report: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
                 f"Changed since the model was trained, as of snapshot {snapshot}:",
                 [_drift_line(kind, subject, rows) for (kind, subject), rows in subjects],
                 " ".join(meaning),
-                "First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, look at "
-                "the segments' profiles before the next campaign. What became of the model: segmentation models",
+                "First make sure that the source is complete, with no file or shop missing. If the change is real, such as a season, look "
+                "at the segments' profiles before the next campaign. What became of the model: segmentation models",
                 link,
             ),
         )
@@ -74,11 +74,11 @@ def of_volume(volume: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
             "volume",
             f"Customer segments {snapshot}: rows of {naming.listed(found['source'].tolist())} are missing",
             _body(
-                f"Fewer rows than usual came for snapshot {snapshot}:",
+                f"Fewer rows than usual arrived for snapshot {snapshot}:",
                 found["sentence"].tolist(),
-                "Customers whose orders did not arrive look less active than they are, and may be called lapsed.",
-                "Make sure that every file and shop has delivered before anyone acts on these segments. If it was really so quiet, such as "
-                "in a season, nothing need be done.",
+                "Customers whose orders did not arrive look less active than they are, and may be classified as lapsed.",
+                "Make sure that every file and shop has delivered before anyone acts on these segments. If business really was this quiet, "
+                "nothing needs to be done.",
                 link,
             ),
         )
@@ -86,21 +86,21 @@ def of_volume(volume: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
 
 
 def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, link: str, published: bool) -> list[Message]:
-    """One message on the checks that failed as errors. Warnings are no alerts: drift, the one that matters, has its own message."""
+    """One message on the checks that failed as errors. Warnings send no alert: drift, the one that matters, has its own message."""
     last = {(one.asset_key, one.check_name): one for one in evaluations}
     failed = [one for one in last.values() if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR]
     if not failed:
         return []
-    outcome = "The snapshot was published all the same." if published else "The snapshot was not published; the database is as it was."
+    outcome = "The snapshot was published nevertheless." if published else "The snapshot was not published; the database is unchanged."
     return [
         Message(
             "failed_check",
             f"Customer segments {snapshot}: {counted(len(failed), 'failed check')}",
             _body(
-                f"Not as it must be, at snapshot {snapshot}:",
+                f"Failed at snapshot {snapshot}:",
                 [f"{one.asset_key.to_user_string()}, {one.check_name}: {one.description or 'failed'}" for one in failed],
-                f"A check guards what people rely on: rows that are accounted for, sums that agree, values that can be true. {outcome}",
-                f"Correct the source or the setting that is named, then make the snapshot again: segmentation run --snapshot {snapshot}",
+                f"Checks make sure that every row is accounted for, sums agree and values are possible. {outcome}",
+                f"Correct the source or setting named above, then make the snapshot again: segmentation run --snapshot {snapshot}",
                 link,
             ),
         )
@@ -108,7 +108,7 @@ def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, lin
 
 
 def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[Message]:
-    """The message of a run that failed: the step, and the root cause as its error says it."""
+    """The message on a failed run: the step, and the message of the error that caused it."""
     return [
         Message(
             "failed_run",
@@ -116,7 +116,7 @@ def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[M
             _body(
                 f"Snapshot {snapshot} could not be made:",
                 [f"{step or 'outside of any step'}: {cause}"],
-                "The snapshot was not published; the database and its segments are as they were.",
+                "The snapshot was not published; the database and its segments are unchanged.",
                 f"Remove the cause, then make the snapshot again: segmentation run --snapshot {snapshot}",
                 link,
             ),
@@ -125,12 +125,12 @@ def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[M
 
 
 def of_models(registry: pd.DataFrame, snapshot: str, link: str) -> list[Message]:
-    """A message for a model that was promoted, and one for a rollback; none for one trained first, carried forward or refused."""
+    """A message on a promoted model, and one on a rollback; none on a first model, or one carried forward or refused."""
     messages = []
     for decision in (Decision.PROMOTED, Decision.ROLLED_BACK):
         rows = registry[registry["decision"] == decision]
         if "in_force" in rows and _true(rows["in_force"]).any():
-            rows = rows[_true(rows["in_force"])]  # not also the one it takes the place of
+            rows = rows[_true(rows["in_force"])]  # not the one it replaces
         if not rows.empty:
             messages.append(_model_message(rows.iloc[0], decision, snapshot, link))
     return messages
@@ -147,8 +147,8 @@ def _model_message(row: pd.Series, decision: str, snapshot: str, link: str) -> M
         _body(
             f"Model {row['model_version']} {happened}, from snapshot {snapshot} on ({decision}):",
             [f"{row['algorithm']}, {counted(int(row['k']), 'segment')}{tier}", fitted, f"why: {row['reason']}"],
-            "Segments may have other sizes and borders than before, and some customers moved because of the model, not because of "
-            "what they bought.",
+            "Segment sizes and borders may have changed, and some customers moved because of the new model, not because of what they "
+            "bought.",
             "Look at the segments' profiles and at who moved before the next campaign: segmentation show",
             link,
         ),

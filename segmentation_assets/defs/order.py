@@ -1,6 +1,6 @@
-"""Which runs wait for one another: each snapshot builds on the one before, so of runs that make one, one goes on at a time.
+"""Which runs wait for others: each snapshot builds on the one before, so only one run makes a snapshot at a time.
 
-What the page, the schedule and the sensors start waits in Dagster's queue; what the command line starts beside that, before its
+Runs started by the page, the schedule or the sensors wait in Dagster's queue; runs of the command line wait before their
 first step. Only the first halves of `segmentation run --all` go ahead of the second ones.
 """
 
@@ -16,16 +16,16 @@ from filelock import FileLock
 from segmentation_assets.defs import heartbeats
 
 ONE_AT_A_TIME = "segmentation/order"
-IN_ORDER = {ONE_AT_A_TIME: "one after the other"}  # tag of runs of which Dagster's queue starts one at a time
-TURN = "segmentation/turn"  # tag of a run that has begun on the data folder it names, whoever started it
+IN_ORDER = {ONE_AT_A_TIME: "one after the other"}  # tag of runs that Dagster's queue starts one at a time
+TURN = "segmentation/turn"  # tag of a run that has begun on the data folder it names, however it was started
 SNAPSHOT, FEATURES, SEGMENT, PICTURES = "snapshot", "features", "segment", "pictures"  # names of the jobs
-MAKING = {SNAPSHOT, FEATURES, SEGMENT, PICTURES, IMPLICIT_ASSET_JOB_NAME}  # the last is "Materialize all", or any selection
+MAKING = {SNAPSHOT, FEATURES, SEGMENT, PICTURES, IMPLICIT_ASSET_JOB_NAME}  # the last is for "Materialize all" and any selection of assets
 LOCK, WAITING = "turn.lock", "Waiting for run"
 BETWEEN_LOOKS = 2  # seconds
 
 
 class InOrderRunCoordinator(dg.QueuedRunCoordinator):
-    """Dagster's queue, in which every run waits for the one before: those of the asset graph have no tags of a job."""
+    """Dagster's queue, in which every run waits for the one before, also runs of the asset graph, which lack a job's tags."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         self._instance.add_run_tags(context.dagster_run.run_id, IN_ORDER)
@@ -33,9 +33,9 @@ class InOrderRunCoordinator(dg.QueuedRunCoordinator):
 
 
 def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, log: dg.DagsterLogManager | None) -> None:
-    """Wait until no other run makes a snapshot in the data folder. A turn ends with its run; that of a killed one is ended here.
+    """Wait until no other run makes a snapshot in the data folder. A turn ends with its run, and here if the run was killed.
 
-    A first half need not wait, for it needs nothing of the second halves of others.
+    A first half does not wait, because it needs nothing from other runs' second halves.
     """
     if run.job_name == FEATURES:
         return
@@ -58,7 +58,7 @@ def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, 
 
 
 def is_being_made(instance: dg.DagsterInstance) -> bool:
-    """Whether a run of a snapshot goes on or waits, once those that were killed are closed."""
+    """Whether a run of a snapshot is running or queued, after closing those that were killed."""
     heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
     unfinished = [dg.DagsterRunStatus.QUEUED, *heartbeats.MAY_BE_DEAD]
     return any(run.job_name in MAKING for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)))

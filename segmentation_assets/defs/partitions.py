@@ -1,8 +1,8 @@
-"""Snapshots as Dagster's partitions, and the ways one snapshot looks at others, each defined once.
+"""Snapshots as Dagster's partitions, and how one snapshot depends on others, each defined once.
 
-A partition key is the as-of date of a snapshot (see `settings.snapshots`). Dagster's own reading of it, as the start of a window,
-is not used anywhere: windows come from `sources.base.window_of`. How far back a snapshot looks is a setting, so it is said here in
-terms of settings, and becomes Dagster's mapping when the graph is built.
+A partition key is the as-of date of a snapshot (see `settings.snapshots`). Dagster reads it as the start of a window, which is not
+used anywhere: windows come from `sources.base.window_of`. How far back a snapshot looks is a setting, so it is a function of the
+settings here, and becomes Dagster's mapping when the graph is built.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from segmentation_assets.settings.snapshots import Snapshots, following, windows
 from segmentation_assets.store.lake import DATED
 
 # Dagster marks as beta or preview: looking back before the first partition, checks per partition, data versions. Each was
-# tried with the version in constraints.txt, and there is no other way; a warning at every start would help nobody.
+# tried with the version in constraints.txt and has no alternative, so a warning at every start would not help.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
@@ -36,11 +36,11 @@ def snapshot_partitions(snapshots: Snapshots) -> dg.TimeWindowPartitionsDefiniti
 
 @dataclass(frozen=True)
 class Back:
-    """From a snapshot to those before it; those before the first do not exist and are left out.
+    """A span of snapshots relative to one; those before the first snapshot do not exist and are left out.
 
     Args:
         steps: how many snapshots back the span begins.
-        end: where it ends: 0 with the snapshot itself, -1 with the one before.
+        end: where it ends: 0 at the snapshot itself, -1 at the one before.
     """
 
     steps: Callable[[Settings], int]
@@ -54,11 +54,11 @@ class Back:
 
 @dataclass(frozen=True)
 class Input:
-    """An input of several snapshots, or of earlier ones.
+    """An input from several snapshots, or from earlier ones.
 
     Args:
-        table: the table that is read; by default, that of the input's name.
-        dated: keep the column snapshot_date, to tell the snapshots apart.
+        table: the table to read; by default, the one with the input's name.
+        dated: keep the column snapshot_date, to distinguish the snapshots.
     """
 
     back: Back
@@ -73,6 +73,6 @@ PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
 LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
-LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster takes no span without a window
+LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster accepts no empty span
 WITH_USUAL = Back(lambda settings: windows_to_compare(settings.snapshots, settings.volume.windows))
 HISTORY = Back(lambda settings: settings.movement.history - 1)

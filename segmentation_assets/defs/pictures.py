@@ -1,8 +1,8 @@
-"""Pictures on the pages of assets. What is drawn belongs to the core's modules of figures.
+"""Pictures of assets. How they are drawn belongs to `core.pictures`.
 
-A picture is kept once, as `reports/<snapshot>/<name>.png` in the data folder; the asset's page has the place of the file. Dagster would
-keep a picture that is shown on the page several times in its log, for ever. Of many snapshots that are made in one go, only the newest
-is drawn; `segmentation pictures` draws another one.
+A picture is kept once, as `reports/<snapshot>/<name>.png` in the data folder; the asset's page has the file's path. Dagster would
+keep several copies of a picture shown on the page in its log, for ever. If many snapshots are made together, only the newest
+is drawn; `segmentation pictures` draws another.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE = "picture: "  # before its name, in metadata
-LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run of one of many snapshots, and not of the newest
+LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run that makes one of many snapshots, but not the newest
 
 
 def to_draw(key: str) -> str:
@@ -30,17 +30,17 @@ def to_draw(key: str) -> str:
 
 
 def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, draw: Callable[[], "Figure"], output: str = OUTPUT) -> None:
-    """Draw a declared picture, unless the settings say not to, or the run; keep the PNG, and say with the asset where it is.
+    """Draw a declared picture, unless the settings or the run turn pictures off; save the PNG, and add its path to the asset's metadata.
 
     Args:
-        output: the table that it belongs to, where several are made together.
+        output: the table that it belongs to, if several are made together.
     """
     if name not in PICTURES:
-        raise LookupError(f"The picture {name} is not declared. Say where it is drawn, with @shown(...), what the report says of it.")
+        raise LookupError(f"The picture {name} is not declared. Decorate the function that draws it with @shown(...).")
     if not settings.exploration.pictures:
         return
     if left_out(context.instance, context.run):
-        context.add_output_metadata({"not drawn": f"{to_draw(context.partition_key)} draws it."}, output_name=output)
+        context.add_output_metadata({"not drawn": f"To draw it: {to_draw(context.partition_key)}"}, output_name=output)
         return
     file = _file(settings, context.partition_key, name)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def picture(context: dg.AssetExecutionContext, settings: Settings, name: str, dr
 
 
 def left_out(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the run makes one of many snapshots that is not the newest of them: of `run --all`, or of a backfill of the job."""
+    """Whether the run makes one of many snapshots, of `run --all` or a backfill, but not the newest of them."""
     if LEFT_OUT.items() <= run.tags.items():
         return True
     backfill = instance.get_backfill(run.tags[BACKFILL]) if BACKFILL in run.tags else None
@@ -58,9 +58,9 @@ def left_out(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def pictures_of(context: dg.AssetExecutionContext, settings: Settings, key: dg.AssetKey) -> dict[str, Path]:
-    """Files of the pictures that were drawn when the partition was last made; older ones may still lie beside them.
+    """Files of the pictures drawn when the partition was last made; the folder may also hold older ones.
 
-    Only their names are taken from the log: in a folder that was copied, it has the places of the original's files.
+    Only their names are taken from the log: in a copied data folder, its paths are those of the original.
     """
     records = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[context.partition_key])
     last = context.instance.fetch_materializations(records, limit=1).records

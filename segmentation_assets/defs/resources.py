@@ -1,4 +1,4 @@
-"""What assets and checks are given beside their inputs: the lake, on an engine that is closed when the run ends, and the source."""
+"""The resources of assets and checks: the lake, on an engine that is closed when the run ends, and the source."""
 
 import time
 from collections.abc import Iterator
@@ -38,30 +38,30 @@ class LakeResource(dg.ConfigurableResource[Lake]):
 
 
 def _require_earlier_ones(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Stop a run of a backfill before its first step where one of an earlier snapshot failed, on which it would build."""
+    """Stop a run of a backfill before its first step if an earlier snapshot, on which it would build, failed."""
     backfill, key = run.tags.get(BACKFILL), run.tags.get(PARTITION)
     if backfill is None or key is None:
         return
-    last: dict[str, dg.DagsterRunStatus] = {}  # of each snapshot, since it may have been tried again
+    last: dict[str, dg.DagsterRunStatus] = {}  # a snapshot may have been tried several times
     for other in instance.get_runs(dg.RunsFilter(tags={BACKFILL: backfill})):
         last.setdefault(other.tags.get(PARTITION, key), other.status)
     failed = min((snapshot for snapshot, status in last.items() if snapshot < key and status in FAILED), default=None)
     if failed is not None:
         raise dg.Failure(
-            f"{failed}, which is of the same backfill, failed, and {key} would build on it. Remove the cause, then make them again: "
+            f"{failed}, from the same backfill, failed, and {key} would build on it. Remove the cause, then make them again: "
             f"segmentation run --from {failed}"
         )
 
 
 def _shown_alive(context: dg.InitResourceContext) -> AbstractContextManager[None]:
-    """A heartbeat of the run, whoever started it: each needs the lake. None outside of a run."""
+    """A heartbeat of the run, however it was started, because every run needs the lake. None outside of a run."""
     if context.instance is None or context.run is None:
         return nullcontext()
     return heartbeats.beating(context.instance, context.run.run_id)
 
 
 class SourceResource(dg.ConfigurableResource[Source]):
-    """The source that the settings name."""
+    """The source in the settings."""
 
     settings: dg.ResourceDependency[Settings]
 

@@ -1,4 +1,4 @@
-"""What Dagster recorded of runs is removed when its time is over, each day where the daemon runs, and after a good `segmentation run`."""
+"""Removes Dagster's records of old runs, each day if the daemon runs, and after a successful `segmentation run`."""
 
 import datetime as dt
 import shutil
@@ -17,9 +17,9 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def tidied(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> list[str]:
-    """Remove what is older than the settings say, of the log and of the data folder; a sentence on each kind of which there was some.
+    """Remove what is older than the settings allow from the log and the data folder; return a sentence on each kind that was removed.
 
-    Runs that go on or wait are left alone, however old.
+    Unfinished runs are left alone, however old.
     """
     said = retention.tidied(settings.data_dir, settings.retention, now)
     if settings.retention.logs is None:
@@ -31,11 +31,11 @@ def tidied(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -
     shown = _shown(log)
     removed = [_removed(instance, run.dagster_run.run_id, run.dagster_run.run_id in shown) for run in old]
     days = counted(settings.retention.logs, "day")
-    return [*said, f"what was recorded of {counted(sum(removed), 'run')} more than {days} ago"] if any(removed) else said
+    return [*said, f"records of {counted(sum(removed), 'run')} that ended more than {days} ago"] if any(removed) else said
 
 
 def _shown(log: SqlEventLogStorage) -> set[str]:
-    """The runs that last made a partition of a table, which the page shows of it. Dagster's own way reads each event whole."""
+    """The runs that last made a partition of a table, which the page shows. Dagster's own query reads every event in full."""
     events = SqlEventLogStorageTable.c
     made = events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
     newest = select(func.max(events.id)).where(made).group_by(events.asset_key, events.partition)
@@ -44,7 +44,7 @@ def _shown(log: SqlEventLogStorage) -> set[str]:
 
 
 def _removed(instance: dg.DagsterInstance, run_id: str, shown: bool) -> bool:
-    """Remove a run, or only its steps where the page shows what it made; whether there was something."""
+    """Remove a run, or only its steps if the page shows what it made; return whether anything was removed."""
     printed = Path(instance.root_directory) / "storage" / run_id
     shutil.rmtree(printed, ignore_errors=True)
     if not shown:
@@ -54,20 +54,20 @@ def _removed(instance: dg.DagsterInstance, run_id: str, shown: bool) -> bool:
     return isinstance(log, KeptOpenSqliteEventLogStorage) and log.forget(run_id)
 
 
-@dg.op(description="Remove what is older than the section `retention` of the settings says.")
+@dg.op(description="Remove what is older than the section `retention` of the settings allows.")
 def tidy(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
-    """The step of the job, which says what it removed."""
+    """Remove what is old, and log it."""
     removed = tidied(context.instance, settings, dt.datetime.now(dt.UTC))
     context.log.info(f"Removed: {'; '.join(removed) or 'nothing'}.")
 
 
 @dg.job(name="retention", description="Removes records of old runs, old reports, and databases that were set aside (settings: retention).")
 def retention_job() -> None:
-    """One step, each day."""
+    """Runs each day, in one step."""
     tidy()
 
 
 retention_schedule = dg.ScheduleDefinition(
     name="retention", job=retention_job, cron_schedule="30 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each day, wherever the daemon runs.",
+    description="Removes old records each day.",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The one way an asset becomes a table: written aside, checked against its contract, and only then put in its place."""
+"""How every table asset is written: to an unfinished file, checked against its contract, and only then put in place."""
 
 import datetime as dt
 import inspect
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
-PREVIEW_ROWS, RANKED_ROWS = 5, 12  # by the key, as an example; the largest, which are what matters
+PREVIEW_ROWS, RANKED_ROWS = 5, 12  # in order of the key, as examples; or the largest, which matter most
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
@@ -33,8 +33,8 @@ class Made:
     """A table among several that one function makes together.
 
     Attributes:
-        made_from: the tables that it is made from; of those that are made with it, only partitions of earlier snapshots can be.
-        how: how it came about, as Dagster shows it.
+        made_from: the tables that it is made from; of those made together with it, only earlier snapshots.
+        how: how it is made, as shown in Dagster.
     """
 
     contract: Contract
@@ -49,8 +49,8 @@ def table(
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
-    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. Rows that
-    break the contract fail the asset and the check `contract`, and the partition that was there before stays.
+    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. If rows
+    break the contract, the asset and its check `contract` fail, and the existing partition stays.
     """
 
     def decorate(compute: Callable[P, R]) -> Asset[P, R]:
@@ -75,10 +75,10 @@ def table(
 def tables(
     *made: Made, name: str, ins: Mapping[str, Input] | None = None
 ) -> Callable[[Callable[P, Mapping[str, Any]]], Asset[P, Mapping[str, Any]]]:
-    """Decorate a function as the assets that fill several tables in one step; it returns each under its name, and its docstring,
-    which each of them shows, says in what order they come about.
+    """Decorate a function as the assets that fill several tables in one step; it returns each table under its name, and each asset
+    shows its docstring, which should say in what order they are made.
 
-    As `table`, but all are checked before any takes its place, and rows that break one contract leave all partitions as they were.
+    Like `table`, but all are checked before any is written: if one contract is broken, all existing partitions stay.
     """
 
     names = [one.contract.name for one in made]
@@ -120,7 +120,7 @@ def _description(contract: Contract, how: str) -> str:
 
 
 def _metadata(contract: Contract) -> dict[str, Any]:
-    """The table's columns and key, as Dagster shows them, and what the columns are made from where the contract says so."""
+    """The table's columns and key for Dagster's page, and the lineage of columns if the contract has it."""
     lineage = {"dagster/column_lineage": _column_lineage(contract)} if contract.lineage else {}
     return {"dagster/column_schema": _column_schema(contract), "key": ", ".join(contract.key), **lineage}
 
@@ -131,7 +131,7 @@ def _check_spec(contract: Contract, settings: Settings) -> dg.AssetCheckSpec:
         asset=contract.name,
         blocking=True,
         partitions_def=snapshot_partitions(settings.snapshots),
-        description="Types, keys, missing values and ranges are as the table's contract says.",
+        description="Types, keys, missing values and ranges follow the table's contract.",
     )
 
 
@@ -145,7 +145,7 @@ def _column_schema(contract: Contract) -> dg.TableSchema:
 
 
 def _column_lineage(contract: Contract) -> dg.TableColumnLineage:
-    """Which columns each column is made from."""
+    """The source columns of each column, as in the contract."""
     return dg.TableColumnLineage({
         column: [dg.TableColumnDep(asset_key=source.split(".")[0], column_name=source.split(".")[1]) for source in sources]
         for column, sources in contract.lineage.items()
@@ -153,7 +153,7 @@ def _column_lineage(contract: Contract) -> dg.TableColumnLineage:
 
 
 def _shown(contract: Contract, lake: Lake, staged: Staged) -> dict[str, Any]:
-    """Rows, size and the rows that matter, as Dagster shows them."""
+    """Metadata for Dagster's page: number of rows, size, path and a preview."""
     return {
         "dagster/row_count": staged.row_count(),
         "bytes": staged.unfinished.stat().st_size,
@@ -170,26 +170,26 @@ def _preview(contract: Contract, lake: Lake, staged: Staged) -> pd.DataFrame:
 
 
 def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:
-    """What Dagster runs: `compute`, then its tables by output."""
+    """The function that Dagster runs: it calls `compute`, then writes and checks its tables, one per output."""
     own = inspect.signature(compute).parameters
 
     def run(context: dg.AssetExecutionContext, lake: Lake, **inputs: Any) -> Iterator[Any]:
         mine = {"context": context, "lake": lake}
         found = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
         frames = found if isinstance(found, Mapping) else {OUTPUT: found}
-        with ExitStack() as unfinished:  # what is not committed in the end is discarded
+        with ExitStack() as unfinished:  # discards whatever is not committed
             staged = {}
             for output, contract in contracts.items():
                 staged[output] = lake.stage(contract, context.partition_key, frames[output])
                 unfinished.callback(staged[output].discard)
             yield from _audited(contracts, lake, staged)
             for output, partition in staged.items():
-                # The same rows are the same version: re-running a snapshot makes later ones stale only where something changed.
+                # The same rows have the same version, so re-running a snapshot makes later ones stale only if something changed.
                 version = dg.DataVersion(partition.digest())
                 yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(contracts[output], lake, partition))
                 yield dg.AssetCheckResult(check_name=CHECK, asset_key=contracts[output].name, passed=True)
 
-    # Dagster reads inputs and resources from the signature: those of `compute`, and what writing and checking need.
+    # Dagster reads inputs and resources from the signature: those of `compute`, and those that writing and checking need.
     needed = {"context": dg.AssetExecutionContext, "lake": dg.ResourceParam[Lake]}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     others = [parameter for name, parameter in own.items() if name not in needed]
@@ -201,7 +201,7 @@ def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..
 
 
 def _audited(contracts: Mapping[str, Contract], lake: Lake, staged: Mapping[str, Staged]) -> Iterator[dg.AssetCheckResult]:
-    """A failed check for each table that breaks its contract, and then the failure; nothing where none does."""
+    """Yield a failed check for each table that breaks its contract, then raise the failure; nothing if none does."""
     problems = {}
     for output, contract in contracts.items():
         if broken := violations(contract, lake.read_staged(staged[output])):
@@ -212,24 +212,24 @@ def _audited(contracts: Mapping[str, Contract], lake: Lake, staged: Mapping[str,
     if problems:
         breaches = " ".join(f"{name} breaks its contract and was not written: {problem}" for name, problem in problems.items())
         others = [contract.name for contract in contracts.values() if contract.name not in problems]
-        also = f" Nor were the tables that are made with it: {', '.join(others)}." if others else ""
+        also = f" The tables made in the same step were not written either: {', '.join(others)}." if others else ""
         raise dg.Failure(f"{breaches}{also}", allow_retries=False)
 
 
 def snapshot_date(context: dg.AssetExecutionContext) -> dt.date:
-    """The as-of date of the snapshot that is being made."""
+    """The as-of date of the snapshot being made."""
     return dt.date.fromisoformat(context.partition_key)
 
 
 def at_and_before(dated: pd.DataFrame, as_of: dt.date) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the snapshot `as_of` and those of the one before, where an input was read with its dates."""
+    """Rows of the snapshot `as_of` and of the one before, from an input read with its dates."""
     now = pd.to_datetime(dated["snapshot_date"]).dt.date == as_of
     own, earlier = (dated[rows].drop(columns="snapshot_date").reset_index(drop=True) for rows in (now, ~now))
     return own, earlier
 
 
 def previous_date(dated: pd.DataFrame, as_of: dt.date) -> dt.date:
-    """The last date before `as_of` in an input that was read with its dates."""
+    """The last date before `as_of` in an input read with its dates."""
     dates = pd.to_datetime(dated["snapshot_date"]).dt.date
     found: dt.date = dates[dates < as_of].max()
     return found

@@ -1,1 +1,1 @@
-"""How an engine connects, scans and writes Parquet. Assets hand it Ibis expressions and never name it."""
+"""How an engine connects, scans and writes Parquet. Assets pass it Ibis expressions and do not depend on which engine it is."""

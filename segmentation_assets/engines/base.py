@@ -1,6 +1,6 @@
 """What the lake and the sources need from an engine.
 
-Belongs here: the few lines that differ between engines. SQL of our own does not, and neither do paths (see `store.lake`).
+Belongs here: the few lines that differ between engines. Our own SQL does not, and neither do paths (see `store.lake`).
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from typing import Any, Protocol
 
 import ibis.expr.types as ir
 
-WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # of Parquet; nobody looks up single values
+WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # for Parquet; single values are never looked up
 
 
 class Engine(Protocol):
-    """What the lake and the sources need from an engine."""
+    """An engine that reads and writes Parquet and computes Ibis expressions."""
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
-        """Lazily read Parquet files as one table, columns matched by name."""
+        """Read Parquet files lazily as one table, with columns matched by name."""
         ...
 
     def write(self, table: ir.Table, file: Path) -> None:
-        """Compute `table` and write it, in its order, as one Parquet file."""
+        """Compute `table` and write it as one Parquet file, keeping its order."""
         ...
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
@@ -28,5 +28,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release the engine's connection and memory."""
         ...

@@ -1,4 +1,4 @@
-"""DuckDB, in this process."""
+"""The engine on DuckDB."""
 
 import tempfile
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from segmentation_assets.engines.base import WRITING
 
 
 class DuckDBEngine:
-    """DuckDB in this process. Rows keep their order; the machine's zone does not matter, and times of rows have none (see `sources`).
+    """DuckDB in this process. Rows keep their order. The machine's zone does not matter; times of rows have none (see `sources`).
 
     Args:
-        threads: most threads used at once; None leaves it to DuckDB (one per core).
-        memory: most memory, such as 2GB, beyond which it goes to the disk's temporary folder; None leaves it to DuckDB.
+        threads: most threads used at once; None: DuckDB's default (one per core).
+        memory: most memory, such as 2GB, beyond which DuckDB spills to the temporary folder; None: DuckDB's default.
     """
 
     def __init__(self, threads: int | None = None, memory: str | None = None) -> None:
@@ -31,7 +31,7 @@ class DuckDBEngine:
         return self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
 
     def write(self, table: ir.Table, file: Path) -> None:
-        # Version 2 keeps ids and counts as differences, which read back in half the time; of floats, Spark's reader knows version 1 only.
+        # Version 2 stores ids and counts as differences, which halves reading time; Spark's reader only knows version 1 for floats.
         version = "V1" if any(kind.is_floating() for kind in table.schema().values()) else "V2"
         self.backend.to_parquet(table, file, parquet_version=version, **WRITING)
 

@@ -1,4 +1,4 @@
-"""What a Parquet file says of itself."""
+"""Facts from the footer of a Parquet file."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 
 def row_count(file: Path) -> int | None:
-    """Rows of a file, from its footer; None where it is missing or cut."""
+    """Number of rows of a file; None if it is missing or truncated."""
     try:
         return int(pq.read_metadata(file).num_rows)
     except (OSError, pa.ArrowInvalid):

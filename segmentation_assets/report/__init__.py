@@ -1,1 +1,1 @@
-"""Pages for people, made of published tables and pictures."""
+"""The report: HTML pages made from pictures."""

@@ -1,7 +1,7 @@
-"""The report of a snapshot: its pictures under headings, with a sentence each, in one HTML file that can be mailed.
+"""The report of a snapshot: its pictures under headings, with a caption each, in one HTML file that can be mailed.
 
-Belongs here: how the page is put together. What a picture is called and said to show stands where it is drawn, in `core.pictures`; how
-the page looks, in `templates/report.html`. The page needs nothing from elsewhere: no scripts, no fonts, no links to files.
+Belongs here: how the page is assembled. A picture's title and caption are declared where it is drawn, in `core.pictures`; the page's
+look is in `templates/report.html`. The page is self-contained: no scripts, no fonts, no links to files.
 """
 
 import base64
@@ -16,7 +16,7 @@ from segmentation_assets.core.pictures import PICTURES, Section
 
 
 def folder(data_dir: Path, key: str) -> Path:
-    """Where the pictures of snapshot `key` are."""
+    """The folder with the pictures of snapshot `key`."""
     return data_dir / "reports" / key
 
 
@@ -26,7 +26,7 @@ def file(data_dir: Path, key: str) -> Path:
 
 
 def write(data_dir: Path, key: str, pictures: Mapping[str, Path]) -> Path:
-    """Write the report of snapshot `key` from PNG files by the name of the picture; whoever has the old one open keeps it."""
+    """Write the report of snapshot `key` from PNG files by picture name; an old report that is open stays readable."""
     page = file(data_dir, key)
     with replacing(page) as unfinished:
         unfinished.write_text(html(key, {name: picture.read_bytes() for name, picture in pictures.items()}), encoding="utf-8")

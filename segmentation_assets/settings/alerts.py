@@ -9,20 +9,20 @@ from segmentation_assets.settings.section import Section
 
 Event = Literal["drift", "volume", "failed_check", "failed_run", "promoted_model"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-RESERVED = "SEGMENTATION_"  # every variable that begins so is taken for a setting
+RESERVED = "SEGMENTATION_"  # every variable with this prefix is read as a setting
 
 
 class Alerts(Section):
-    """Messages by e-mail, Slack, Teams or webhook. Addresses hold secrets, so the settings only name where they are found."""
+    """Messages by e-mail, Slack, Teams or webhook. Addresses hold secrets, so the settings only name the variables that hold them."""
 
     url_variables: tuple[str, ...] = Field(
         (),
         description="Names of environment variables that each hold one Apprise URL, such as [ALERT_SLACK]; none: nothing is sent. "
         "See docs/alerts.md.",
     )
-    events: tuple[Event, ...] = Field(EVENTS, min_length=1, description=f"What is reported: {', '.join(EVENTS)}.")
+    events: tuple[Event, ...] = Field(EVENTS, min_length=1, description=f"Events to report: {', '.join(EVENTS)}.")
     link: str = Field(
-        "http://127.0.0.1:3000", pattern=r"^https?://[^@\s]+$", description="Address of Dagster's page, for the links in messages."
+        "http://127.0.0.1:3000", pattern=r"^https?://[^@\s]+$", description="Address of Dagster's page, for links in messages."
     )
 
     @field_validator("url_variables")
@@ -37,7 +37,7 @@ class Alerts(Section):
                 )
             if name.upper().startswith(RESERVED):
                 raise ValueError(
-                    f"the variable {name} begins with {RESERVED}, as only settings do; call it something else, such as ALERT_URL"
+                    f"the variable {name} begins with {RESERVED}, which is reserved for settings; rename it, such as to ALERT_URL"
                 )
         return tuple(dict.fromkeys(names))
 

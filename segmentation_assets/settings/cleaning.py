@@ -9,50 +9,50 @@ from segmentation_assets.settings.section import Section
 
 
 class Impossible(Section):
-    """Values of a customer attribute that cannot be true."""
+    """Impossible values of a customer attribute."""
 
     minimum: float | None = Field(None, description="Smallest possible value.")
     maximum: float | None = Field(None, description="Largest possible value.")
-    values: tuple[str | float, ...] = Field((), description="Values that stand for something else, such as 666666.")
+    values: tuple[str | float, ...] = Field((), description="Placeholder values, such as 666666.")
 
 
 class Cleaning(Section):
-    """What is repaired, set aside or kept, and how much may be set aside. Each rule counts what it touched."""
+    """What is repaired, set aside or kept, and how much may be set aside. Each rule counts the rows it affects."""
 
     ids_without_decimals: bool = Field(True, description="Read ids such as 13085.0 and 13085,0 as 13085.")
     exact_duplicates: Literal["keep", "drop"] = Field(
         "keep",
-        description="Order lines equal in every mapped column, as the other rules leave them: keep all, or set aside all but the first.",
+        description="Order lines equal in every mapped column after the other rules: keep all, or set aside all but the first.",
     )
     cancellation_pattern: str | None = Field(None, description="Regular expression; orders whose id matches are returns, such as ^C.")
     product_exclusions: tuple[str, ...] = Field(
         (),
-        description="Regular expressions; lines whose product id or category matches are no products (postage, bank charges) and "
+        description="Regular expressions; lines whose product id or category matches are not products (postage, bank charges) and "
         "are set aside.",
     )
     zero_amounts: Literal["keep", "reject"] = Field("keep", description="Lines with an amount of 0: gifts to keep, or errors to set aside.")
     free_orders: Literal["count", "ignore"] = Field(
         "count",
-        description="Orders of nothing but lines of 0.00, such as samples: orders like others, or none (their lines stay).",
+        description="Whether orders with only lines of 0.00, such as samples, count as orders; their lines stay either way.",
     )
     negative_prices: Literal["return", "reject"] = Field(
         "return",
-        description="Lines with a negative amount though units were bought: netted as returns, or set aside (bad debt, corrections).",
+        description="Lines with a negative amount but a positive quantity: net them as returns, or set them aside (bad debt, corrections).",
     )
     largest_amount: float = Field(
-        1e9, gt=0, le=1e12, description="A line of a larger amount or quantity, in absolute terms, cannot be true and is set aside."
+        1e9, gt=0, le=1e12, description="A line with a larger absolute amount or quantity is impossible and is set aside."
     )
     category_case: Literal["as is", "lower", "upper"] = Field("as is", description="Case of categories and event types.")
-    attribute_case: Literal["as is", "lower", "upper"] = Field("as is", description="Case of customer attributes that are text.")
+    attribute_case: Literal["as is", "lower", "upper"] = Field("as is", description="Case of text attributes of customers.")
     merge: dict[str, dict[str, str]] = Field(
-        {}, description="Column (category, event_type or an attribute) -> spelling or rare level -> what it is called instead. Applied "
+        {}, description="Column (category, event_type or an attribute) -> spelling or rare level -> its replacement. Applied "
         "after trimming and casing."
     )  # fmt: skip
     impossible: dict[str, Impossible] = Field(
-        {}, description="Customer attribute -> values that cannot be true: set to missing, and counted."
+        {}, description="Customer attribute -> impossible values, which are set to missing and counted."
     )
     largest_reject_share: float = Field(
-        0.05, ge=0, le=1, description="Share of a source's rows that may be set aside before the snapshot is stopped."
+        0.05, ge=0, le=1, description="Largest share of a source's rows that may be set aside; above it, the snapshot stops."
     )
 
     @field_validator("cancellation_pattern")

@@ -11,18 +11,18 @@ from segmentation_assets.vocabulary import MONEY, counted
 class Features(Section):
     """How customers are described: how far back, and what their events mean."""
 
-    lookback: int = Field(12, ge=1, le=520, description="Length of the lookback, in snapshot windows (cadence).")
+    lookback: int = Field(12, ge=1, le=520, description="Length of the lookback, in snapshot windows.")
     trend_windows: int | None = Field(
         None,
         ge=1,
-        description="Length of the lookback's last part, which trends compare with the part before, in windows; empty: a third.",
+        description="Windows at the end of the lookback that trends compare with the part before; empty: a third of it.",
     )
-    event_types: tuple[str, ...] = Field((), description="Event types that become features of their own: count and recency.")
+    event_types: tuple[str, ...] = Field((), description="Event types for each of which two features are added: count and recency.")
     campaign_event: str = Field(
-        "campaign_received", min_length=1, description="Event of having received a campaign, which its subject names."
+        "campaign_received", min_length=1, description="Event type for receiving a campaign; its subject names the campaign."
     )
     response_events: tuple[str, ...] = Field(
-        ("coupon_redeemed",), description="Events of having responded to the campaign that their subject names."
+        ("coupon_redeemed",), description="Event types for responding to a campaign; their subject names the campaign."
     )
 
     @property
@@ -36,23 +36,23 @@ class Features(Section):
             raise ValueError(f"trend_windows: {self.trend_windows} is longer than the lookback of {counted(self.lookback, 'window')}")
         columns = [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in self.event_types]
         if "" in columns or len(set(columns)) < len(columns):
-            raise ValueError(f"event_types: {', '.join(self.event_types)} do not give each a column name of its own")
+            raise ValueError(f"event_types: {', '.join(self.event_types)} do not each give a distinct column name")
         return self
 
 
 class Exploration(Section):
     """What is drawn at each snapshot."""
 
-    pictures: bool = Field(True, description="Whether pictures are drawn; the tables with their numbers are always made.")
-    currency: str = Field("", max_length=20, description="What pictures call the currency of amounts, such as EUR; empty: currency units.")
+    pictures: bool = Field(True, description="Whether pictures are drawn; the tables behind them are always made.")
+    currency: str = Field("", max_length=20, description="Currency of amounts as pictures name it, such as EUR; empty: currency units.")
 
     @property
     def money(self) -> str:
-        """What amounts are in, as pictures write it."""
+        """The name of the currency in pictures."""
         return self.currency or MONEY
 
 
 class Movement(Section):
     """How far back the paths of customers through the segments are followed."""
 
-    history: int = Field(6, ge=2, le=60, description="Snapshots over which paths, stays and chances to move are counted.")
+    history: int = Field(6, ge=2, le=60, description="Snapshots over which paths, stays and chances of moving are counted.")

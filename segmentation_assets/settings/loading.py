@@ -1,4 +1,4 @@
-"""The settings file as one model, and the errors that a person sees when it is wrong."""
+"""The settings file as one model, and the errors that users see if it is wrong."""
 
 import difflib
 import hashlib
@@ -38,32 +38,32 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseSettings):
-    """Everything a person may set, in `segmentation.yaml` or as `SEGMENTATION_<SECTION>__<KEY>` in the environment."""
+    """All settings, from `segmentation.yaml` or as `SEGMENTATION_<SECTION>__<KEY>` in the environment."""
 
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix="SEGMENTATION_", env_nested_delimiter="__", nested_model_default_partial_update=True,
-        hide_input_in_errors=True,  # an address with its secrets may stand in the wrong place
+        hide_input_in_errors=True,  # an address with its secrets may be in the wrong place
     )  # fmt: skip
 
     data_dir: Path = Field(
         Path("data"),
-        description="Folder where everything is written; relative to the settings file (or, from the environment, to the working folder).",
+        description="Folder for all output; relative to the settings file (or, if set in the environment, to the working folder).",
     )
     snapshots: Snapshots = Field(description="Which as-of dates exist.")
     source: SourceSettings = Field(description="Where the rows come from.")
     volume: Volume = Field(Volume(), description="When a source delivers too little.")
-    cleaning: Cleaning = Field(Cleaning(), description="What is repaired, set aside or kept.")
+    cleaning: Cleaning = Field(Cleaning(), description="What to repair, set aside or keep.")
     features: Features = Field(Features(), description="How customers are described.")
-    exploration: Exploration = Field(Exploration(), description="What is drawn.")
+    exploration: Exploration = Field(Exploration(), description="What to draw.")
     model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     movement: Movement = Field(Movement(), description="How movement between segments is followed.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
-    retention: Retention = Field(Retention(), description="What is removed when its time is over.")
+    retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
-    owners: tuple[Owner, ...] = Field((), description="Who answers for the tables, as Dagster shows it: e-mail addresses, or `team:name`.")
+    owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -79,13 +79,13 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def model_digest(self) -> str:
-        """Twelve hexadecimal digits that change when a setting changes that a fitted model depends on."""
+        """Twelve hexadecimal digits that change with any setting that a fitted model depends on."""
         relevant = {"model": self.model.model_dump(mode="json"), "features": self.features.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def settings_file() -> Path:
-    """The settings file in force: `SEGMENTATION_SETTINGS`, else `segmentation.yaml` here, else beside the package."""
+    """The settings file in force: `SEGMENTATION_SETTINGS`, else `segmentation.yaml` here, else the one next to the package."""
     named = os.environ.get(SETTINGS_VARIABLE)
     if named:
         return Path(named)
@@ -102,7 +102,7 @@ def load_settings(path: Path | None = None) -> Settings:
     path = Path(path) if path is not None else settings_file()
     if not path.is_file():
         raise SettingsError(
-            f"{path}: no such settings file. Give one with --settings FILE, or run from the folder that holds segmentation.yaml."
+            f"{path}: no such settings file. Name one with --settings FILE, or run from the folder that holds segmentation.yaml."
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -135,7 +135,7 @@ def _check_environment_names() -> None:
 
 
 def _explain(problem: Any) -> str:
-    """One pydantic error as a sentence that names the key, what was found, and what is allowed."""
+    """One pydantic error as a sentence: the key, what was found, and what is allowed."""
     where = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))]
     where = _without_tags(where)
     key = ".".join(where) or "(top level)"
@@ -152,7 +152,7 @@ def _explain(problem: Any) -> str:
     secretless = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", repr(problem["input"]))
     secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
     if where[:1] == ["alerts"] and "://" in secretless:
-        secretless = "an address, which is not repeated here"  # of a webhook, all of it is a secret
+        secretless = "an address, which is not repeated here"  # a webhook's whole address is secret
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     message = re.sub(r"^Value error, ", "", problem["msg"])
     hint = _nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""
@@ -160,7 +160,7 @@ def _explain(problem: Any) -> str:
 
 
 def _without_tags(where: list[str]) -> list[str]:
-    """The path as it stands in the file: without the names pydantic gives to the members of a union."""
+    """The path as in the file: without the tags that pydantic adds for members of a union."""
     if where[:1] != ["source"]:
         return where
     kept = [part for position, part in enumerate(where) if not (position == 1 and part in SOURCE_KINDS)]
@@ -168,7 +168,7 @@ def _without_tags(where: list[str]) -> list[str]:
 
 
 def _allowed_keys(where: list[str]) -> list[str]:
-    """Keys allowed in the section that the path leads to (all of them, where it may be one of several)."""
+    """Keys allowed in the section at this path (those of every candidate, if it may be one of several)."""
     models: list[Any] = [Settings]
     for part in where:
         if not part.isdigit():

@@ -1,4 +1,4 @@
-"""How customers are clustered, when drift is flagged, and when a model is trained anew."""
+"""How customers are clustered, when drift is flagged, and when a model is retrained."""
 
 from typing import Annotated, Literal
 
@@ -15,16 +15,16 @@ class ModelSettings(Section):
     features: tuple[str, ...] = Field(
         ("recency_days", "frequency", "monetary"),
         min_length=1,
-        description="Columns of customer_features that enter the clustering; text is taken as categories.",
+        description="Columns of customer_features used for clustering; text columns count as categories.",
     )
-    categorical: tuple[str, ...] = Field((), description="Those of the features whose numbers are codes of categories.")
+    categorical: tuple[str, ...] = Field((), description="Features whose numbers are codes of categories.")
     weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
-        {}, description="Weight of a feature in the squared distance, such as `monetary: 2`; 1 where not named."
+        {}, description="Weight of a feature in the squared distance, such as `monetary: 2`; default 1."
     )
     transform: Literal["declared", "log", "yeo-johnson", "none"] = Field(
         "declared",
-        description="Transform of numeric features: each its own, as the data dictionary has it (attributes: log), or one for all; "
-        "log is signed log1p.",
+        description="Transform of numeric features: `declared` is each feature's own in the data dictionary (attributes: log), the others "
+        "apply to all; log is signed log1p.",
     )
     scaling: Literal["standard", "range", "robust"] = Field(
         "standard", description="Unit of a numeric feature: standard deviation, range, or interquartile range."
@@ -33,30 +33,30 @@ class ModelSettings(Section):
         0.005,
         ge=0,
         le=0.2,
-        description="Share of customers at each end whose values are moved to the quantile there; none where it is less than one customer.",
+        description="Share of customers at each end whose values are clipped to the quantile; none if it is less than one customer.",
     )
     algorithms: tuple[Algorithm, ...] = Field(
         ("kmeans", "weighted_kmeans", "ward", "dbscan"),
         min_length=1,
-        description="Families tried: kmeans (needed), weighted_kmeans, ward, dbscan, hdbscan. The density families are diagnostics.",
+        description="Algorithms to try: kmeans (required), weighted_kmeans, ward, dbscan, hdbscan. The last two are diagnostics only.",
     )
-    k: int = Field(5, ge=2, le=50, description="Number of segments where no distinct ones exist: the business's choice.")
-    fallback_k: int = Field(3, ge=2, le=50, description="Number of segments instead, where a cluster dissolves at `k`.")
-    k_min: int = Field(2, ge=2, le=50, description="Smallest number of segments that is tried as a candidate.")
-    k_max: int = Field(10, ge=2, le=50, description="Largest number of segments that is tried as a candidate.")
+    k: int = Field(5, ge=2, le=50, description="Number of segments if no distinct ones exist: a business choice.")
+    fallback_k: int = Field(3, ge=2, le=50, description="Number of segments instead if a cluster dissolves at `k`.")
+    k_min: int = Field(2, ge=2, le=50, description="Smallest number of segments to try.")
+    k_max: int = Field(10, ge=2, le=50, description="Largest number of segments to try.")
     min_share: float = Field(0.02, ge=0, le=0.5, description="Smallest share of active customers that a distinct segment may have.")
     min_count: int = Field(30, ge=1, le=1_000_000, description="Fewest customers that a distinct segment may have.")
     stable_jaccard: float = Field(0.75, ge=0, le=1, description="Bootstrap Jaccard that every distinct segment must reach.")
     dissolved_jaccard: float = Field(0.60, ge=0, le=1, description="Bootstrap Jaccard below which a cluster of `k` counts as dissolved.")
     valley_level: float = Field(0.05, gt=0, lt=1, description="p-value of the valley gate below which neighbours count as separated.")
-    resamples: int = Field(100, ge=10, le=1_000, description="Bootstrap resamples of the stability of clusters.")
+    resamples: int = Field(100, ge=10, le=1_000, description="Bootstrap resamples for the stability of clusters.")
     splits: int = Field(5, ge=1, le=50, description="Times the rows are halved for the valley gate.")
-    sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom candidates are fitted; the chosen one sees all.")
+    sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom candidates are fitted; the chosen one gets all.")
     stability_sample: int = Field(2_000, ge=100, le=100_000, description="Customers on whom stability is measured.")
     gate_sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom the valley gate is measured.")
     eps: float | None = Field(None, gt=0, description="Radius of dbscan, in scaled units; empty: read off the k-distance curve.")
     min_samples: int | None = Field(
-        None, ge=2, description="Neighbours that make a customer a core of dbscan; empty: twice the dimensions, at least 5."
+        None, ge=2, description="Neighbours that make a customer a core point of dbscan; empty: twice the dimensions, at least 5."
     )
     seed: int = Field(20170401, ge=0, le=2**32 - 1, description="Seed of every random choice.")
 
@@ -65,7 +65,7 @@ class ModelSettings(Section):
         if self.k_min > self.k_max:
             raise ValueError(f"k_min: {self.k_min} is above k_max: {self.k_max}")
         if "kmeans" not in self.algorithms:
-            raise ValueError("algorithms: kmeans is missing; it makes the convenient partition where no segments are distinct")
+            raise ValueError("algorithms: kmeans is missing; it makes the convenient partition if no segments are distinct")
         for key, named in (("categorical", self.categorical), ("weights", tuple(self.weights))):
             unknown = [name for name in named if name not in self.features]
             if unknown:
@@ -74,7 +74,7 @@ class ModelSettings(Section):
 
 
 class DriftSettings(Section):
-    """When a change since the model was trained is an alarm: it must be significant, and large enough to matter."""
+    """When a change since the model was trained raises an alarm: it must be significant, and large enough to matter."""
 
     alpha: float = Field(
         0.05, gt=0, lt=1, description="Chance of any false alarm in a snapshot where nothing changed (Benjamini-Hochberg over subjects)."
@@ -84,24 +84,25 @@ class DriftSettings(Section):
     )
     auc_threshold: float = Field(
         0.60, gt=0.5, lt=1,
-        description="Area under the curve of the classifier that tells training from now, below which a change is too small to matter.",
+        description="AUC of the classifier of training against today's customers below which a change is too small to matter.",
     )  # fmt: skip
 
 
 class RetrainSettings(Section):
-    """When a challenger is trained, and the gates that it must pass to take the champion's place."""
+    """When a challenger is trained, and the gates that it must pass to replace the champion."""
 
     policy: Literal["on_drift", "always", "never", "max_age"] = Field(
         "on_drift",
-        description="When a challenger is trained: on drift of what the model depends on, at every snapshot, never, or at an age.",
+        description="When a challenger is trained: when the model's inputs drift, at every snapshot, never, or when the model reaches "
+        "`max_age`.",
     )
-    max_age: int = Field(12, ge=1, le=520, description="Age in snapshots at which a challenger is trained, where the policy is max_age.")
+    max_age: int = Field(12, ge=1, le=520, description="Age in snapshots at which a challenger is trained under the policy max_age.")
     largest_reassigned: float = Field(
-        0.50, ge=0, le=1, description="Share of active customers whom a promotion may put into another segment."
+        0.50, ge=0, le=1, description="Largest share of active customers that a promotion may move to another segment."
     )
     least_fit_gain: float = Field(
-        0.01, ge=0, le=1, description="Share of how customers differ that a challenger must explain more than the champion."
+        0.01, ge=0, le=1, description="Share of the differences between customers that a challenger must explain beyond the champion."
     )
     largest_forward_loss: float = Field(
-        0.02, ge=0, le=1, description="Share of the spend that followed that a challenger may explain less than the champion."
+        0.02, ge=0, le=1, description="Share of subsequent spend by which a challenger's explanation may fall short of the champion's."
     )

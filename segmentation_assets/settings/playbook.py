@@ -1,4 +1,4 @@
-"""What to do for the customers of a segment."""
+"""The `playbook:` section of the settings: a suggested action for each character of segment."""
 
 from pydantic import Field
 

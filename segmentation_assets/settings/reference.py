@@ -32,7 +32,7 @@ def markdown() -> str:
 
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    """Key, default, what is allowed, and description of each setting, sections in the order of the file."""
+    """Key, default, allowed values and description of each setting, in the order of the file."""
     for name, field in model.model_fields.items():
         sections = [a for a in (field.annotation, *get_args(field.annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
         repeated = getattr(field.annotation, "__origin__", None) in {dict, list, tuple}

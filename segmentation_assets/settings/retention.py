@@ -1,4 +1,4 @@
-"""The `retention:` section of the settings: how long what a run leaves beside its tables is kept. Removed in `store.retention`."""
+"""The `retention:` section of the settings: how long records and reports of runs are kept. `store.retention` removes them."""
 
 from pydantic import Field
 
@@ -6,18 +6,18 @@ from segmentation_assets.settings.section import Section
 
 
 class Retention(Section):
-    """Lake, models and published snapshots are never removed: later snapshots look back on them, and a rollback needs them."""
+    """Lake, models and published snapshots are never removed: later snapshots depend on them, and a rollback needs them."""
 
     logs: int | None = Field(
         90, ge=1,
-        description="Days that Dagster's record of a run is kept; of the run that made a snapshot's newest tables, only its steps are "
-        "removed, for the page shows what it made. Empty: for ever.",
+        description="Days to keep Dagster's record of a run; for the run that made a snapshot's newest tables, only the steps are "
+        "removed, because the page shows its tables. Empty: for ever.",
     )  # fmt: skip
     set_aside: int | None = Field(
-        30, ge=1, description="Days that a database is kept which was set aside because others had written into it. Empty: for ever."
+        30, ge=1, description="Days to keep a database that was set aside because others had written into it. Empty: for ever."
     )
     reports: int | None = Field(
         24,
         ge=1,
-        description="Snapshots, the newest, whose reports and pictures are kept; `segmentation pictures` draws others again. Empty: all.",
+        description="Number of newest snapshots whose reports and pictures are kept; `segmentation pictures` redraws others. Empty: all.",
     )

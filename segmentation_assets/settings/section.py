@@ -1,4 +1,4 @@
-"""What every section of the settings shares. The sections themselves are its neighbours."""
+"""The base of every section of the settings, and time zones. The sections are in the neighbouring modules."""
 
 import difflib
 from typing import Annotated
@@ -6,11 +6,11 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-NOT_PORTABLE = frozenset({"localtime"})  # known to Python as the machine's own zone, and to no database
+NOT_PORTABLE = frozenset({"localtime"})  # the machine's own zone in Python; unknown to databases
 
 
 class Section(BaseModel):
-    """A part of the settings file: unknown keys are refused, values are never coerced silently after loading."""
+    """A part of the settings file: unknown keys are refused, and values cannot be changed after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

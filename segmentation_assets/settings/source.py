@@ -1,7 +1,7 @@
 """The `source:` section of the settings: where the rows are, how they are written, and which column means what.
 
-Belongs here: what a person may say about their data, and the errors they see when they get it wrong.
-Does not belong here: reading any of it (see `sources`).
+Belongs here: what users can say about their data, and the errors they see if it is wrong.
+Does not belong here: reading the data (see `sources`).
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from segmentation_assets.settings.section import Section, Zone
 
 Expression = str | int | float | bool
-"""A source column by its name, a constant, or a scalar SQL expression over the source's columns."""
+"""The name of a source column, a constant, or a scalar SQL expression over the source's columns."""
 
 REQUIRED = {
     "customers": ("customer_id",),
@@ -43,27 +43,27 @@ class CompleteJourney(Section):
 
 
 class Reading(Section):
-    """How cells are written; the same for files and databases."""
+    """How cells are written, in files and databases alike."""
 
     date_format: str | tuple[str, ...] = Field(
         "auto", description="strptime format of dates (or several, tried in turn); `unix`, `unix_ms` or `unix_us` for numbers, "
-        "`excel` for a spreadsheet's day numbers; `auto` guesses from the first rows and says what it guessed."
+        "`excel` for a spreadsheet's day numbers; `auto` guesses from the first rows and reports its guess."
     )  # fmt: skip
     timezone: Zone | None = Field(
-        None, description="Zone of times that carry no offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "
+        None, description="Zone of times without an offset, such as Europe/Berlin; empty: that of `snapshots.timezone`, to which all "
         "times are converted."
     )  # fmt: skip
     decimal: Literal["auto", ".", ","] = Field(
-        "auto", description="Decimal mark of numbers that are text; `auto` reads each cell by its form, and where that can be read two "
-        "ways, as 1,200 can, by the other cells of its column and table. Given, the other mark is never a decimal one."
+        "auto", description="Decimal mark of numbers stored as text; `auto` reads each cell by its form or, if that is ambiguous like "
+        "1,200, by the other cells of its column and table. If set, the other mark is never a decimal mark."
     )  # fmt: skip
     thousands: Literal["auto", "", ",", ".", " ", "'"] = Field(
-        "auto", description="Mark between thousands of numbers that are text; `auto` takes any, a blank stands for blanks of every kind, "
-        "empty: there is none."
+        "auto", description="Thousands separator of numbers stored as text; `auto` takes any, a space stands for every kind of space, "
+        "empty: none."
     )  # fmt: skip
     missing_values: tuple[str, ...] = Field(
-        MISSING, description="Texts that mean that nothing is known, besides an empty cell: whole cells, in upper or lower case. What is "
-        "given here replaces the list."
+        MISSING, description="Texts that count as missing, as well as empty cells: whole cells, in upper or lower case. What you set "
+        "here replaces the list."
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -78,22 +78,22 @@ class Reading(Section):
 
 
 class Files(Reading):
-    """One file, a glob, a folder (its files, also those added later), or a list of these."""
+    """One file, a glob, a folder (including files added later), or a list of these."""
 
     files: str | tuple[str, ...] = Field(description="A file, a glob, a folder, or a list of these; relative to the settings file.")
     format: FileFormat = Field(
         "auto",
-        description="File format; `auto` goes by what the file begins with and its ending (.csv, .tsv, .txt, .parquet, .json, .xlsx, ...).",
+        description="File format; `auto` goes by the file's first bytes and its extension (.csv, .tsv, .txt, .parquet, .json, .xlsx, ...).",
     )
-    delimiter: str = Field("auto", description="What stands between cells: a character, `tab`, `whitespace` (any run of it), or `auto`.")
-    quote: str = Field('"', max_length=1, description="Character around cells that contain the delimiter; empty: there is none.")
+    delimiter: str = Field("auto", description="Separator of cells: a character, `tab`, `whitespace` (any run of it), or `auto`.")
+    quote: str = Field('"', max_length=1, description="Character around cells that contain the delimiter; empty: none.")
     encoding: str = Field(
         "auto",
-        description="Text encoding such as utf-8 or latin-1; `auto`: by byte order mark, else UTF-8 if every byte fits, else Windows-1252.",
+        description="Text encoding such as utf-8 or latin-1; `auto`: by byte order mark, else UTF-8 if all bytes fit, else Windows-1252.",
     )
     header: bool = Field(True, description="Whether the first line names the columns.")
-    names: tuple[str, ...] = Field((), description="Names of the columns, where the file has no header.")
-    skip_lines: int = Field(0, ge=0, le=1000, description="Lines before the header that are passed over.")
+    names: tuple[str, ...] = Field((), description="Names of the columns if the file has no header.")
+    skip_lines: int = Field(0, ge=0, le=1000, description="Lines to skip before the header.")
     sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first that has rows.")
 
     @field_validator("encoding")
@@ -117,7 +117,7 @@ class Files(Reading):
     @model_validator(mode="after")
     def _names_or_header(self) -> Self:
         if not self.header and not self.names:
-            raise ValueError("names: is needed where header is false, so that columns can be mapped by name")
+            raise ValueError("names: is required if header is false, so that columns can be mapped by name")
         return self
 
     @property
@@ -129,7 +129,7 @@ class Database(Reading):
     """A table or a query of a database; the password comes from the environment."""
 
     url: str = Field(
-        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb; "
+        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb, "
         "without a password."
     )
     password_variable: str | None = Field(
@@ -144,7 +144,7 @@ class Database(Reading):
         if "://" not in url:
             raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
         if re.match(r"^[^:]+://[^/@]*:[^/@]*@", url) or re.search(r"[?&](password|passwd|pwd|token)=", url, re.IGNORECASE):
-            raise ValueError("contains a password; take it out, put it into an environment variable, and name that in password_variable")
+            raise ValueError("contains a password; remove it, put it into an environment variable, and name that in password_variable")
         return url
 
     @model_validator(mode="after")
@@ -158,16 +158,16 @@ class FileLookup(Files):
     """A file that adds columns to each row, such as a product's category."""
 
     key: str | tuple[str, ...] = Field(
-        description="Column that both have (or several), which may come from a lookup before this one; each value may occur once here."
+        description="Column (or columns) that the rows and this file share, perhaps from an earlier lookup. Each value must be unique here."
     )
     columns: tuple[str, ...] | dict[str, str] = Field(
-        (), description="Columns to add, or new name -> column where the rows have one of the same name; empty: all."
+        (), description="Columns to add, or new name -> column to rename them; empty: all."
     )  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod
     def _on_is_key(cls, values: Any) -> Any:
-        """`on`, as key was called before, and what YAML makes of it where it is not quoted: true."""
+        """Accept `on`, the former name of `key`, and `true`, as YAML reads it unquoted."""
         if not isinstance(values, dict):
             return values
         old = [name for name in values if name == "on" or name is True]
@@ -177,7 +177,7 @@ class FileLookup(Files):
 
     @property
     def added(self) -> dict[str, str]:
-        """Name -> column of the lookup's file; empty: all of them, under their own names."""
+        """Name -> column of the lookup's file; empty: all columns, under their own names."""
         return self.columns if isinstance(self.columns, dict) else {name: name for name in self.columns}
 
     @property
@@ -195,7 +195,7 @@ def _checked_columns(columns: dict[str, Expression], entity: str, further: bool 
     known = REQUIRED[entity] + OPTIONAL[entity]
     missing = [name for name in REQUIRED[entity] if name not in columns]
     if missing:
-        raise ValueError(f"{', '.join(missing)} is not mapped; say which source column it is, such as {missing[0]}: <column or expression>")
+        raise ValueError(f"{', '.join(missing)} is not mapped; name its source column, such as {missing[0]}: <column or expression>")
     unknown = [name for name in columns if name not in known]
     if unknown and not further:
         raise ValueError(f"{', '.join(unknown)} is not a column that can be mapped here; allowed are {', '.join(known)}")
@@ -208,16 +208,16 @@ class _CustomerColumns(Section):
         "unknown before it) and consent."
     )
     attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
-        "all", description="What else is known of customers: `all` other columns, `none`, a list of columns, or name -> column or "
+        "all", description="Attributes of customers: `all` other columns, `none`, a list of columns, or name -> column or "
         "expression."
     )  # fmt: skip
     attribute_types: dict[str, AttributeType] = Field(
-        {}, description="Type of an attribute: text, number, date or boolean; guessed where not given."
+        {}, description="Type of an attribute: text, number, date or boolean; guessed if not set."
     )
     repeats: Literal["first", "newest"] = Field(
         "first",
-        description="What counts of a customer who has several rows: the `first` row, or of each attribute the `newest` value that is "
-        "known before the snapshot, by `known_at`, such as of a country that stands on each order line.",
+        description="Which row of a customer with several rows counts: the `first`, or for each attribute the `newest` value known "
+        "before the snapshot, by `known_at`, such as for a country on each order line.",
     )
 
     @field_validator("columns")
@@ -235,25 +235,25 @@ class _CustomerColumns(Section):
 class _TransactionColumns(Section):
     columns: dict[str, Expression] = Field(
         description="Canonical column -> source column, constant or expression: customer_id, ordered_at, amount; optionally "
-        "order_id, returned_order_id (of a return: the order that it takes back), quantity, product_id, category, discount, "
+        "order_id, returned_order_id (the order that a return belongs to), quantity, product_id, category, discount, "
         "coupon_discount."
     )  # fmt: skip
     amount_is: Literal["line", "order"] = Field(
         "line",
-        description="What an amount is: the line's, or the whole `order`'s, repeated on each of its rows or written on the first only. "
+        description="Whether an amount is the line's or the whole `order`'s, repeated on each of its rows or on the first only. "
         "The order's amount and discounts are counted on its first row; its other rows count 0.00.",
     )
     fill_from_order: tuple[str, ...] = Field(
         (),
         max_length=100,
-        description="Source columns that are filled on an order's first row only: elsewhere an empty cell is taken from the first row of "
-        "the same order_id, in the same file, that has one.",
+        description="Source columns that only an order's first row has: elsewhere an empty cell is filled from the first row of "
+        "the same order_id, in the same file, that has a value.",
     )
     leave_out: str | None = Field(
         None,
         min_length=1,
-        description="Condition over the source's columns; rows for which it holds are no orders (cancelled, unpaid, tests) and are left "
-        "out, and counted by `check`.",
+        description="Condition over the source's columns; rows that meet it are not orders (cancelled, unpaid, tests) and are left "
+        "out; `check` counts them.",
     )
     lookups: tuple[FileLookup, ...] = Field((), description="Files that add columns to each row.")
 
@@ -270,9 +270,7 @@ class _TransactionColumns(Section):
         if wanted and "order_id" not in self.columns:
             raise ValueError(f"{wanted[0]} needs to know which rows are one order; map order_id among columns")
         if self.columns.get("order_id") in self.fill_from_order:
-            raise ValueError(
-                "fill_from_order: cannot fill the column that order_id is mapped to, because it tells which rows are one order"
-            )
+            raise ValueError("fill_from_order: cannot fill the column that order_id is mapped to, because it says which rows are one order")
         return self
 
 
@@ -324,19 +322,19 @@ def _listed(value: Any) -> Any:
 
 
 class Tables(Section):
-    """Your own data: transactions, and where you have them customers and events, from files or databases."""
+    """Your own data, from files or databases: transactions and, if you have them, customers and events."""
 
     kind: Literal["tables"] = Field("tables", description="Files and database tables that you describe here.")
     customers: tuple[Customers, ...] = Field(
-        (), description="Customer records: one table or a list. Left out, customers are those seen in transactions and events."
+        (), description="Customer records: one table or a list. If left out, customers are those in transactions and events."
     )
     transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
-    events: tuple[Events, ...] = Field((), description="What else customers did or received: one table or a list.")
-    orders_from: dt.date = Field(dt.date(1900, 1, 1), description="A date before this is taken for an error: the row has no usable date.")
+    events: tuple[Events, ...] = Field((), description="Other things that customers did or received: one table or a list.")
+    orders_from: dt.date = Field(dt.date(1900, 1, 1), description="An earlier date counts as an error: the row has no usable date.")
     orders_until: dt.date | None = Field(
         None,
-        description="A date on or after this is taken for an error: the row has no usable date. Empty: what is dated in the future "
-        "of its file, two days after the file was written or later; in databases 2100-01-01.",
+        description="A date on or after this counts as an error: the row has no usable date. Empty: two days after the file was "
+        "written; in databases 2100-01-01.",
     )
 
     @field_validator("customers", "transactions", "events", mode="before")
@@ -348,7 +346,7 @@ class Tables(Section):
     @classmethod
     def _some(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
         if not tables:
-            raise ValueError("is empty; segments are made from transactions, so give at least one table of them")
+            raise ValueError("is empty; segments are made from transactions, so name at least one table of them")
         return tables
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
@@ -357,7 +355,7 @@ class Tables(Section):
         return tables
 
     def resolved(self, base: Path) -> "Tables":
-        """The same with paths of files relative to `base` made absolute."""
+        """A copy in which file paths relative to `base` are absolute."""
         return self.model_copy(update={name: tuple(_resolved(table, base) for table in self.entity(name)) for name in REQUIRED})
 
 

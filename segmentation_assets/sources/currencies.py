@@ -1,6 +1,6 @@
-"""What currencies are called in a cell: signs, codes of ISO 4217, and the short names that shops write beside an amount.
+"""Names of currencies in a cell: signs, ISO 4217 codes, and short names that shops write next to an amount.
 
-And which column says what currency an amount is in.
+And which column has the currency of an amount.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,13 +35,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ДИН": ("RSD",),
 }  # fmt: skip
 HUNDREDTHS = "¢￠₥₰"
-"""Signs of a part of a currency, such as the cent: 99¢ is neither 99 nor, where ¢ is short for a currency, 0.99."""
+"""Signs of subunits such as the cent: 99¢ is neither 99 nor, if ¢ is short for a currency, 0.99."""
 TOKENS = tuple(sorted(CODES | NAMES.keys()))
-"""What may stand beside a number in upper case, besides any other currency sign of Unicode."""
+"""Texts allowed next to a number, in upper case, in addition to any other currency sign of Unicode."""
 
 
 def one_currency(tokens: Iterable[str]) -> bool:
-    """Whether signs and codes that stand in one column may all mean the same currency, as $ and USD do."""
+    """Whether all signs and codes in a column may mean the same currency, like $ and USD."""
     meant = [{token} if token in CODES else set(NAMES.get(token, (token,))) for token in tokens]
     return not meant or bool(set.intersection(*meant))
 
@@ -56,13 +56,13 @@ CONVERTED = frozenset({"converted", "base", *(code.lower() for code in CODES)}) 
 
 
 def column_of(columns: Sequence[str], amounts: Sequence[str]) -> str | None:
-    """The column that by its name says what currency the amount of a row is in; None where there is none, or the amount is converted.
+    """The column whose name says that it has the currency of the amount; None if there is none, or the amount is converted.
 
-    Of several, that which shares the amount's words is taken, as `Converted Currency` for `Converted Amount`, else one without
-    further words.
+    Of several, the one that shares the amount's words is taken, such as `Converted Currency` for `Converted Amount`, else one without
+    other words.
 
     Args:
-        amounts: the columns that the amount is made of.
+        amounts: the columns from which the amount is computed.
     """
     words = {word for amount in amounts for word in folded(amount)[1]}
     likely = [(_likeness(column, words), place, column) for place, column in enumerate(columns) if _says_currency(column)]
@@ -73,7 +73,7 @@ def column_of(columns: Sequence[str], amounts: Sequence[str]) -> str | None:
 
 
 def _likeness(column: str, amount: set[str]) -> int:
-    """0 where it shares the amount's words, 1 where it has none besides the currency, 2 where it has others."""
+    """0 if it shares the amount's words, 1 if it has no words besides the currency, 2 if it has others."""
     others = {word for word in folded(column)[1] - COLUMNS - PLAIN if not any(within in word for within in WITHIN)}
     return 1 if not others else 0 if others <= amount else 2
 

@@ -1,7 +1,7 @@
 """Databases: the rows of a snapshot's window, fetched in batches from a table or query.
 
-The window is part of what the database is asked, where it can be: the time is a column of it that is a date, a time or mostly ISO
-text. Text that is not surely an ISO date comes with every window, to be read here as in a file. The password is read from the
+If possible, the query selects only the window: when the time is a column of dates, timestamps or mostly ISO
+text. Text that may not be an ISO date is fetched with every window, and read here as in a file. The password is read from the
 environment when a connection is made, and kept out of every message.
 """
 
@@ -35,14 +35,14 @@ from segmentation_assets.sources.rows import ROW, SourceRows
 
 BATCH_ROWS = 50_000
 WINDOW_ROWS, ISO_ROWS = "only the window's rows", "only the window's rows, by ISO text"
-ZONES = dt.timedelta(days=2)  # what is written is up to 38 hours from our time; the exact window is cut after the rows are fetched
+ZONES = dt.timedelta(days=2)  # written times differ from ours by up to 38 hours; the exact window is cut after the rows are fetched
 SAFE_DAY = r"[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"  # in every year
 SAFE_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?)?"
-SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # what is read here as that time whatever the settings say of dates
+SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # texts that are read here as that time, whatever date formats are set
 
 
 class DatabaseRows:
-    """Rows of databases, as Parquet files in a folder that are replaced whenever their window is fetched again."""
+    """Rows of databases, stored as Parquet files that are replaced whenever their window is fetched again."""
 
     def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
         self.folder, self.bounds, self.zone = folder, bounds, zone
@@ -100,7 +100,7 @@ class DatabaseRows:
         )
 
     def fingerprint(self, entity: str, settings: Any) -> str:
-        """Number of rows and latest time: what tells cheaply that rows came. A changed row is not noticed by it."""
+        """Number of rows and latest time: a cheap sign of new rows, which does not notice changed ones."""
         with connected(settings) as (remote, table):
             column = settings.columns.get(TIMES[entity])
             latest = {"latest": table[column].max().cast("string")} if column in table.columns else {}
@@ -108,7 +108,7 @@ class DatabaseRows:
         return f"{source_name(settings)} {facts}"
 
     def counts(self, entity: str, settings: Any, windows: Mapping[str, Window]) -> dict[str, int] | None:
-        """How many rows each window has, asked of the database; None where only reading them would tell: the time is text, or computed,
+        """The number of rows in each window, counted by the database; None if they would have to be read: if the time is text or computed,
         or rows are left out.
 
         Raises:
@@ -132,7 +132,7 @@ class DatabaseRows:
             return {name: int(number) for name, number in remote.to_pyarrow(counts).to_pylist()[0].items()}
 
     def _download(self, entity: str, settings: Any, window: Window | None, target: Path) -> tuple[dict[str, str], bool]:
-        """Put the rows of a window into a file; notes of them, and whether their time is mostly ISO text."""
+        """Write the rows of a window to a file; return notes, and whether their time is mostly ISO text."""
         with connected(settings) as (remote, table):
             by_text = _is_iso_text(remote, table, entity, settings)
             wanted, note = _windowed(remote, table, entity, settings, window, self.bounds, by_text)
@@ -161,22 +161,22 @@ def _is_iso_text(remote: Any, table: ir.Table, entity: str, settings: Any) -> bo
 
 
 def _date_formats(backend: Any, time: ir.Value, settings: Any, by_text: bool) -> tuple[str, ...]:
-    """The formats of dates. Beside those that are surely ISO, they are guessed from the others, which come with every window."""
+    """The date formats: ISO, and those guessed from dates that may not be ISO, which are fetched with every window."""
     if not by_text:
         return guessing.date_formats(backend, time, settings)
     rows = time.name("time").as_table()
     rows = rows.filter(~rows.time.re_search(SAFE_ISO))
-    rows = rows.order_by(rows.time.hash(), rows.time)  # so that a sample is the same in every window, wherever its rows stand
+    rows = rows.order_by(rows.time.hash(), rows.time)  # so that a sample is the same in every window
     return tuple(dict.fromkeys((ISO, *guessing.date_formats(backend, rows.time, settings))))
 
 
 def _windowed(
     remote: Any, table: ir.Table, entity: str, settings: Any, window: Window | None, bounds: Bounds, by_text: bool
 ) -> tuple[ir.Table, str]:
-    """The rows that may lie in the window (two days more on either side, for time zones), and in words how they were cut.
+    """The rows that may be in the window (with two extra days on either side, for time zones), and how they were selected, in words.
 
-    With the first window come those without a usable time, so that none is lost. Text that is not surely an ISO date comes with every
-    window, because only reading it tells in which it lies.
+    The first window also gets rows without a usable time, so that none is lost. Text that may not be an ISO date is fetched with every
+    window, because its date is known only once it is read.
     """
     column = settings.columns.get(TIMES[entity])
     if window is None or column is None:
@@ -202,7 +202,7 @@ def _windowed(
 
 
 def _is_surely_iso(remote: Any, time: ir.StringColumn, settings: Any) -> ir.BooleanValue:
-    """Whether a text is read here as the time that it begins with, in any zone; null where there is none."""
+    """Whether a text is read here as the time with which it begins, in any zone; null if there is none."""
     exact = "(?-i)" if remote.name == "mysql" else ""  # where a pattern is else as blind to capitals as the column's collation
     missing = [text.upper() for text in settings.missing_values if re.search(SAFE_ISO, text.upper())]
     surely = time.re_search(exact + SAFE_ISO)
@@ -210,12 +210,12 @@ def _is_surely_iso(remote: Any, time: ir.StringColumn, settings: Any) -> ir.Bool
 
 
 def _with_whole_orders(table: ir.Table, wanted: ir.Table, note: str, settings: Any) -> tuple[ir.Table, str]:
-    """Also the other rows of the orders in the window, where a row's cells or amount depend on them."""
+    """Add the other rows of the orders in the window, if a row's cells or amount depend on them."""
     needed = getattr(settings, "fill_from_order", ()) or getattr(settings, "amount_is", "line") == "order"
     if not needed or note not in {WINDOW_ROWS, ISO_ROWS}:
         return wanted, note
     if settings.columns["ordered_at"] in settings.fill_from_order:
-        return table, "all rows, because the order's time stands on one of its rows only"
+        return table, "all rows, because the order's time is on one of its rows only"
     order = settings.columns["order_id"]
     if not isinstance(order, str) or order not in table.columns:
         return table, "all rows, because order_id is an expression; map it to a column to fetch only the snapshot's orders"
@@ -233,7 +233,7 @@ def _moment(day: dt.date, time: ir.Column, unzoned: str = "UTC", zone: str = "UT
 
 
 def _with_finite_times(table: ir.Table) -> ir.Table:
-    """Without the times that PostgreSQL knows and Python does not, such as infinity: they are missing."""
+    """The rows with times that PostgreSQL supports and Python does not, such as infinity, set to missing."""
     first, last = dt.date(1, 1, 1), dt.date(9999, 12, 31)
     times = [name for name, kind in table.schema().items() if kind.is_timestamp() or kind.is_date()]
     known = {name: table[name].between(_moment(first, table[name]), _moment(last, table[name])) for name in times}
@@ -241,7 +241,7 @@ def _with_finite_times(table: ir.Table) -> ir.Table:
 
 
 def _arrow(kind: Any) -> pa.DataType:
-    """What a column of a database is kept as."""
+    """The type in which a database column is stored."""
     if kind.is_timestamp():
         return pa.timestamp("us", tz="UTC" if kind.timezone else None)
     if kind.is_integer():
@@ -262,7 +262,7 @@ def _batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Ta
 
 
 def _mysql_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows as the server sends them. Ibis holds all of them at once, and makes numbers beside a NULL floats: long ids change."""
+    """The rows as the server sends them. Ibis would hold all at once, and turn integers next to a NULL into floats, changing long ids."""
     from MySQLdb.cursors import SSCursor  # only where there is such a database
 
     with closing(remote.con.cursor(SSCursor)) as cursor:
@@ -273,7 +273,7 @@ def _mysql_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator
 
 
 def _sqlite_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows as the file gives them. Ibis holds all of them at once, and parses them by types that SQLite does not keep to."""
+    """The rows as the file has them. Ibis would hold all at once, and parse them by declared types, which SQLite does not enforce."""
     with closing(remote.con.execute(remote.compile(wanted))) as cursor:
         while rows := cursor.fetchmany(BATCH_ROWS):
             columns = zip(*rows, strict=True)
@@ -299,7 +299,7 @@ def _text_of(value: Any) -> str:
 
 
 def _numbered(backend: Any, fetched: Path) -> SourceRows:
-    """The rows in an order of their own, because a database has none: by all their columns."""
+    """The rows ordered by all their columns, because a database has no order."""
     relation = backend.con.read_parquet(str(fetched), file_row_number=True, hive_partitioning=False)
     rows = from_parquet(relation, unique_names(relation.columns[:-1])).viewed(backend)
     number = ibis.row_number().over(ibis.window(order_by=[rows.table[name] for name in rows.columns])) + 1

@@ -22,19 +22,19 @@ from segmentation_assets.sources.dialects import unique_names
 from segmentation_assets.sources.typed_columns import plain_columns
 
 DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient"}
-ADVICE = {  # what an error of PostgreSQL, MySQL, MariaDB, SQLite or DuckDB has in it, and what to do about it
+ADVICE = {  # pattern in an error of PostgreSQL, MySQL, MariaDB, SQLite or DuckDB -> what to do about it
     "syntax error|parser error|error in your SQL syntax|invalid expression|unexpected token": "Correct the SQL of `query`; it is in "
     "the database's own SQL.",
     "no such function|function .* does not exist": "This database has no such function: correct `query`.",
     "no such column|unknown column|column .* does not exist|binder error": "Correct the names of columns in `query`.",
     "no such table|relation .* does not exist|table .*(doesn't|does not) exist|catalog error": "Correct the name of the table in `query`.",
-    "permission denied for|command denied|not authorized": "Have the user granted the right to read it.",
+    "permission denied for|command denied|not authorized": "Grant the user the right to read it.",
     "authentication failed|access denied|no password|role .* does not exist": "Check the address: its user, and the password that is in "
     "the environment variable.",
     "database .* does not exist|unknown database": "Check the address: its last part is the database's name.",
     "set lock|conflicting lock|database is locked": "Another program has it open: close that, or copy the file and read the copy.",
     "unable to open database|cannot open|no such file": "Check the address: the path is relative to the settings file.",
-    "not a database|not a valid duckdb|serializ": "Check the address: the file is no database of this kind, or of a newer version.",
+    "not a database|not a valid duckdb|serializ": "Check the address: the file is not a database of this kind, or is of a newer version.",
     "refused|can't connect|could not connect|timed? ?out|translate host|name or service|unknown .*host|unreachable|lost connection|"
     "server closed": "Check the address: its host and port, and that the database is running and can be reached from here.",
 }
@@ -43,13 +43,13 @@ OTHERWISE = "Check the address, the table or query, and the user's rights."
 
 
 def advice(text: str, settings: Database) -> str:
-    """What to do about an error of a database, by its text."""
+    """What to do about a database error, judged by its text."""
     found = next((what for pattern, what in ADVICE.items() if re.search(pattern, text, re.IGNORECASE)), OTHERWISE)
     return found if settings.query is not None else found.replace("`query`", "the settings")
 
 
 def source_name(settings: Database) -> str:
-    """What the rows of a database are known by: the table, or that it was a query. Never the address."""
+    """The `source_file` of a database's rows: the table, or a digest of the query. Never the address."""
     if settings.table:
         return settings.table
     return f"query {hashlib.sha256((settings.query or '').encode()).hexdigest()[:8]}"
@@ -60,7 +60,7 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
     """The database and the table or query in it.
 
     Raises:
-        SourceError: the password is not in the environment, the driver is missing, or the database refuses.
+        SourceError: the password is not in the environment, the driver is missing, or the database refuses the connection.
     """
     secret = _password(settings)
     shown = f"{settings.url} ({source_name(settings)})"
@@ -77,9 +77,7 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
             f"'{DRIVERS.get(scheme, f'ibis-framework[{scheme}]')}'"
         ) from None
     except TableNotFound:
-        raise SourceError(
-            f"{shown}: no such table. Correct `table` in the settings, or have the user granted the right to see it."
-        ) from None
+        raise SourceError(f"{shown}: no such table. Correct `table` in the settings, or grant the user the right to see it.") from None
     except Exception as error:
         text = _without(secret, error)
         raise SourceError(f"{shown}: {text}. {advice(text, settings)}") from None
@@ -168,10 +166,10 @@ def _selecting_all(remote: Any, name: str, schema: str) -> str:
 
 
 def _duckdb_table(remote: Any, query: str) -> ir.Table:
-    """A query's rows, of whatever types; Ibis does not know all of them, and asks about queries in a way that DuckDB 2 no longer has."""
+    """A query's rows, of any types: Ibis does not support all of them, and inspects queries in a way that DuckDB 2 dropped."""
     relation = remote.con.sql(query)
     if relation is None:
-        raise SourceError("query: is not a SELECT, so that it gives no rows. Write one that does.")
+        raise SourceError("query: is not a SELECT and returns no rows. Write one that does.")
     columns = list(plain_columns(relation, unique_names(relation.columns)))
     view = ibis.util.gen_name("asked")
     plain = relation.select(*(value.alias(name) for name, value in columns))

@@ -1,6 +1,6 @@
-"""How many rows are dated in which month, and between which of these dates most rows lie: a date that is wrong moves no span.
+"""The number of rows by month, and the range of dates in which most rows lie, which a few wrong dates do not change.
 
-Belongs here: counting, and which dates are likely. What is proposed from them is in `first_snapshots`.
+Belongs here: counting, and which dates are likely. `first_snapshots` makes proposals from them.
 """
 
 import datetime as dt
@@ -18,14 +18,14 @@ from segmentation_assets.sources.mapping import Bounds
 from segmentation_assets.vocabulary import counted
 
 IMPOSSIBLE = -1  # in place of a month
-FAR = 12  # months without rows, from which on the rows beyond are far from the others
+FAR = 12  # months without rows, beyond which rows count as far from the others
 FEW = 0.05  # share of the rows that an error may have
 BOUNDS = Bounds(DATES_FROM, DATES_UNTIL, given=False)
 
 
 @dataclass(frozen=True)
 class Dates:
-    """How many rows there are, and their first and last date as ISO 8601 writes it, which may be one that Python has not."""
+    """The number of rows, and their first and last date in ISO 8601, which may be outside Python's range."""
 
     rows: int
     first: str
@@ -44,17 +44,17 @@ class DatedRows:
 
     @property
     def impossible(self) -> Dates | None:
-        """Those before or after any order."""
+        """Rows with dates that are impossible for an order."""
         return self.by_month.get(IMPOSSIBLE)
 
     @property
     def likely(self) -> Dates | None:
-        """Those among which most rows lie: of months that stand apart, those with many rows on several days."""
+        """The dates of most rows: of stretches of months that are far apart, those with many rows on several days."""
         return _together([dates for stretch in self._likely for dates in stretch])
 
     @property
     def far(self) -> list[Dates]:
-        """The others that are possible, each stretch of months by itself."""
+        """The other possible dates, one entry for each stretch of months."""
         return [dates for stretch in self._stretches if stretch not in self._likely and (dates := _together(stretch))]
 
     @property
@@ -79,7 +79,7 @@ class DatedRows:
 
 
 def until(files: Iterable[Path]) -> dt.date:
-    """The date from which on nothing can have been ordered when the last of some files was written."""
+    """The earliest impossible date of an order, given when the latest of the files was written."""
     return max(BOUNDS.of_file("transactions", file).end for file in files)
 
 
@@ -87,7 +87,7 @@ def counts(time: ir.TimestampValue, end: dt.date) -> dict[str, ir.Value]:
     """Columns of a table of times for `by_month`: the month, and the day as text.
 
     Args:
-        end: a date from then on is impossible, as one before any order is.
+        end: dates on or after it are impossible, as are those before any order.
     """
     possible = (time >= midnight(DATES_FROM)) & (time < midnight(end))
     month = ibis.ifelse(possible, (time.year() * 12 + time.month() - 1).cast("int64"), IMPOSSIBLE)
@@ -95,16 +95,16 @@ def counts(time: ir.TimestampValue, end: dt.date) -> dict[str, ir.Value]:
 
 
 def by_month(table: ir.Table, **further: ir.Value) -> ir.Table:
-    """A row for each month of a table with the columns of `counts`; null where there is no date.
+    """A row for each month of a table with the columns of `counts`; the month is null for rows without a date.
 
     Args:
-        further: what else to aggregate.
+        further: other aggregates.
     """
     return table.group_by("month").agg(rows=table.count(), first=table.day.min(), last=table.day.max(), **further)
 
 
 def found(rows: Sequence[Mapping[str, Any]]) -> DatedRows:
-    """What the rows of `by_month` say."""
+    """The result of `by_month`, as DatedRows."""
     return DatedRows({row["month"]: Dates(row["rows"], row["first"], row["last"]) for row in rows if row["month"] is not None})
 
 

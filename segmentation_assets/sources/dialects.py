@@ -1,4 +1,4 @@
-"""How a text file is written: its delimiter, its column names, and where its rows begin."""
+"""The dialect of a text file: its delimiter, its column names, and where its rows begin."""
 
 import itertools
 import re
@@ -15,18 +15,18 @@ SAMPLE_RECORDS = 100
 MOST_SURPLUS = 100  # cells
 MOST_TITLES, WIDEST_TITLE = 3, 2  # rows above a header, and cells of one: a name and a value
 AS_WIDE = 0.8  # share of the rows that have as many cells as their header
-FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is no column's name
+FIGURE = re.compile(r"[-+]?[\d.,:/ -]+")  # a number or a date, which is not a column name
 DELIMITERS = (",", ";", "\t", "|")
-SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line that tells Excel the delimiter
+SEPARATOR = re.compile(r"""["']?sep=(\\t|.)\1*["']?""", re.IGNORECASE)  # the line that sets the delimiter for Excel
 NO_TEXT = re.compile(rf"[{VISIBLE_NUL}\x01-\x08\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written. `lines_before_rows` are those up to and including the header.
+    """The dialect of a text file. `lines_before_rows` counts the lines up to and including the header.
 
-    `surplus` is how many cells each row has beyond its header: one where lines end in a delimiter, which is empty. `title` is how
-    many lines above the header were taken for a title.
+    `surplus` is the number of empty cells that each row has beyond its header: one if lines end in a delimiter. `title` is the
+    number of lines above the header that were recognised as a title.
     """
 
     encoding: str
@@ -65,12 +65,12 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
     header, *rows = records(body, delimiter, settings.quote)
     if header.problem:
         raise SourceError(
-            f"{file}: line {skipped + blank + 1}, taken for the header, cannot be split: {header.problem}. Set "
+            f"{file}: line {skipped + blank + 1}, read as the header, cannot be split: {header.problem}. Set "
             "skip_lines, delimiter or quote."
         )
     if any(NO_TEXT.search(name) for name in header.cells):
         raise SourceError(
-            f"{file}: its header holds characters that are no text: {header.text[:60]!a}. Set encoding to that of the file (utf-16, "
+            f"{file}: its header has characters that are not text: {header.text[:60]!a}. Set encoding to that of the file (utf-16, "
             "cp1252, ...), or export it again as text."
         )
     if not rows:
@@ -80,7 +80,7 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
 
 
 def titles_above(rows: Sequence[Sequence[str]]) -> int:
-    """How many of the first rows are a title: one or two cells are filled in each, then come twice as many names, and rows as wide."""
+    """The number of first rows that are a title: one or two filled cells each, followed by twice as many names, and rows as wide."""
     filled = [[cell.strip() for cell in row if cell.strip()] for row in rows[: MOST_TITLES + 1]]
     for above in range(1, len(filled)):
         most = max(map(len, filled[:above]))
@@ -95,7 +95,7 @@ def _are_as_wide(rows: Sequence[Sequence[str]], width: int) -> bool:
 
 
 def _title_lines(body: list[str], settings: Files) -> int:
-    """How many lines stand above the header, whatever the delimiter is; none where a delimiter splits the first line as it does others."""
+    """The number of lines above the header, whatever the delimiter; 0 if a delimiter splits the first line like the others."""
     found = 0
     for delimiter in DELIMITERS if settings.delimiter == "auto" else (settings.delimiter,):
         rows = [row.cells for row in _first(body, delimiter, settings.quote)]
@@ -115,7 +115,7 @@ def _sample(file: Path, settings: Files, encoding: str) -> list[str]:
 
 
 def _delimiter(file: Path, settings: Files, said: str | None, body: list[str]) -> str:
-    """What stands between cells: as the settings say, else as the file's own first line says, else what fits."""
+    """The delimiter: from the settings, else from the file's `sep=` line, else the one that fits."""
     if settings.delimiter != "auto":
         return settings.delimiter
     said = "\t" if said == r"\t" else said
@@ -124,9 +124,9 @@ def _delimiter(file: Path, settings: Files, said: str | None, body: list[str]) -
 
 
 def _without_trailing_delimiter(names: tuple[str, ...], rows: Sequence[Row]) -> tuple[tuple[str, ...], int]:
-    """The names of the columns that there are, and how many empty cells rows have beyond them, where lines end in a delimiter.
+    """The names of the columns, and the number of empty cells beyond them if lines end in a delimiter.
 
-    A nameless last column is none where most rows have no cell for it; where rows have a cell that the header has not, it is empty.
+    A nameless last column does not count if most rows have no cell for it; a cell of rows beyond the header must be empty.
     """
     widths = Counter(len(row.cells) for row in rows if not row.problem)
     usual = widths.most_common(1)[0][0] if widths else len(names)
@@ -150,7 +150,7 @@ def _guessed_delimiter(body: list[str], quote: str, file: Path) -> str:
     widths = [len(row.cells) for row in _first(body, "whitespace", "")]
     if widths[0] > 1:
         return "whitespace"
-    raise SourceError(f"{file}: has no delimiter that can be guessed: its first line is {body[0].strip()[:60]!r}. Set delimiter.")
+    raise SourceError(f"{file}: its delimiter cannot be guessed; its first line is {body[0].strip()[:60]!r}. Set delimiter.")
 
 
 def _first(body: list[str], delimiter: str, quote: str) -> list[Row]:
@@ -158,7 +158,7 @@ def _first(body: list[str], delimiter: str, quote: str) -> list[Row]:
 
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Column names made unique whatever their case: `id, ID` becomes `id, ID_2`, and a column without a name gets its position."""
+    """Column names made unique regardless of case: `id, ID` becomes `id, ID_2`, and a nameless column is named by its position."""
     taken: set[str] = set()
     result = []
     for position, name in enumerate(names, start=1):

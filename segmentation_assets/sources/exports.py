@@ -1,7 +1,7 @@
-"""Exports of shops and tills that are known by their columns: what each column is, and what an owner expects of cancelled orders.
+"""Exports of shops and tills that are recognised by their columns: what each column is, and which orders do not count.
 
-Belongs here: facts of each export, from its documentation (docs/exports.md names it). Does not belong here: what holds for any
-file, which `file_profile` finds in the figures.
+Belongs here: facts about each export, from its documentation (see docs/exports.md). Does not belong here: what applies to any
+file, which `file_profile` finds in the data.
 """
 
 import re
@@ -17,9 +17,9 @@ NO_ORDERS = frozenset({
     "storniert", "annulliert", "abgebrochen", "erstattet", "annule", "annulee", "rembourse", "remboursee", "cancelado", "cancelada",
     "reembolsado", "annullato", "rimborsato", "geannuleerd", "terugbetaald",
 })  # fmt: skip
-"""Statuses of orders that did not come about, or were paid back: any case. `pending` is not one, for it may be cash on delivery."""
+"""Statuses, in any case, of orders that were cancelled, failed or refunded. Not `pending`, which may be cash on delivery."""
 WOO = ("cancelled", "failed", "refunded", "pending", "pending payment", "checkout-draft", "trash")
-NAMES_ONLY = "it has no customer's id, so names stand for customers, and two people of one name are one. "
+NAMES_ONLY = "it has no customer id, so names are used instead, and two people with the same name count as one. "
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Export:
     """A kind of export.
 
     Attributes:
-        needs: columns that tell it.
-        columns: canonical column -> what it may be, a column or an expression, the first of which all columns are there.
-        amount_is: `order` where the amount is the order's, though an order may have several rows.
+        needs: columns by which it is recognised.
+        columns: canonical column -> candidate columns or expressions; the first whose columns all exist is used.
+        amount_is: `order` if the amount is that of a whole order, which may have several rows.
         status: column of the order's status.
-        no_orders: statuses, in any case, of what did not come about or was paid back.
-        unless: conditions, besides the status, for rows that are no orders.
-        first_only: columns that are filled on an order's first row only.
-        advice: customer column -> what to say where it is that one; None where there is none.
+        no_orders: statuses, in any case, of orders that were cancelled, failed or refunded.
+        unless: further conditions for rows that are not orders.
+        first_only: columns that only an order's first row has.
+        advice: customer column -> advice if that one is used; None: advice if there is none.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Export:
     advice: Mapping[str | None, str] = field(default_factory=dict)
 
     def found(self, names: Collection[str]) -> dict[str, str]:
-        """Canonical column -> the column or expression, of those that the file has."""
+        """Canonical column -> its column or expression in a file with columns `names`."""
         options = {name: [one for one in of if set(columns_of(one, names)) <= set(names)] for name, of in self.columns.items()}
         return {name: some[0] for name, some in options.items() if some}
 
     def leave_out(self, names: Collection[str]) -> str | None:
-        """The condition under which a row is no order."""
+        """The condition under which a row is not an order; None if there is none."""
         tests = [condition for condition in self.unless if set(columns_of(condition, names)) <= set(names)]
         if self.status in names:
             tests.insert(0, is_no_order(str(self.status), self.no_orders))
@@ -61,12 +61,12 @@ class Export:
 
 
 def is_no_order(status: str, words: Sequence[str]) -> str:
-    """The condition that a status is one of these."""
+    """The SQL condition that the column `status` has one of the words."""
     return f"LOWER(TRIM({identifier(status)})) IN ({', '.join(repr(word) for word in words)})"
 
 
 def columns_of(expression: str, names: Collection[str]) -> list[str]:
-    """The columns of an expression of ours; names with anything but letters are quoted in it."""
+    """The columns in one of our expressions, in which names with anything but letters are quoted."""
     if expression in names:
         return [expression]
     bare = re.sub(r"'[^']*'", "", expression)
@@ -96,7 +96,7 @@ EXPORTS = (
         },
         "order", "Financial Status", ("voided", "refunded", "expired"), ('"Cancelled at" IS NOT NULL',),
         ("Email", "Created at", "Financial Status", "Cancelled at"),
-        advice={None: "tick the e-mail column when you export: without it nobody knows who bought."},
+        advice={None: "include the e-mail column in the export: it is the only sign of who bought."},
     ),
     Export(
         "WooCommerce, Analytics > Orders",
@@ -117,7 +117,7 @@ EXPORTS = (
             "quantity": ("Quantity",), "product_id": ("SKU", "Item Name"), "category": ("Category",), "discount": ("Cart Discount Amount",),
         },
         "order", "Order Status", WOO,
-        advice={None: "add the field Email (Billing) to the export: without it nobody knows who bought."},
+        advice={None: "add the field Email (Billing) to the export: it is the only sign of who bought."},
     ),
     Export(
         "WooCommerce, Order Import Export",
@@ -147,8 +147,8 @@ EXPORTS = (
             "discount": ("ABS(Discounts)",),
         },
         advice={
-            None: "this export does not say who bought. Square knows only customers of its directory: export Item details anew, with the "
-            "columns Customer ID and Customer Name. Sales to others stay without a customer."
+            None: "this export does not say who bought. Export Item details again with the columns Customer ID and Customer Name. Square "
+            "only identifies customers in its directory; other sales stay without a customer."
         },
     ),
     Export(
@@ -159,8 +159,8 @@ EXPORTS = (
             "order_id": ("Transaction ID",), "discount": ("ABS(Discounts)",),
         },
         advice={
-            None: "this export does not say who bought. Square knows only customers of its directory: export Transactions anew, with the "
-            "columns Customer ID and Customer Name. Sales to others stay without a customer."
+            None: "this export does not say who bought. Export Transactions again with the columns Customer ID and Customer Name. Square "
+            "only identifies customers in its directory; other sales stay without a customer."
         },
     ),
     Export(
@@ -174,7 +174,7 @@ EXPORTS = (
             "order_id": ("id",),
         },
         status="Status", no_orders=("failed", "refunded", "canceled", "pending"),
-        advice={None: "choose the columns Customer ID and Customer Email when you export: without one nobody knows who bought."},
+        advice={None: "include the columns Customer ID and Customer Email in the export: they are the only sign of who bought."},
     ),
     Export(
         "Amazon, All Orders",
@@ -186,9 +186,9 @@ EXPORTS = (
         },
         status="order-status", no_orders=("cancelled",),
         advice={
-            None: "Amazon does not say who bought: this report holds no customer, and a town or postcode is none. Customers cannot be told "
-            "from it. Use orders of your own shop, or a report of Amazon's with buyer-email.",
-            "buyer-email": "Amazon writes an address of its own for each buyer; look with `segmentation check` whether buyers come again.",
+            None: "Amazon does not say who bought: this report has no customer, and a town or postcode does not identify one. Use orders "
+            "of your own shop, or an Amazon report with buyer-email.",
+            "buyer-email": "Amazon creates an address for each buyer; use `segmentation check` to see whether buyers come back.",
         },
     ),
     Export(

@@ -1,7 +1,7 @@
 """Mapping expressions: a scalar SQL expression over a source's columns, parsed and rebuilt as an Ibis expression.
 
-No text of the settings ever reaches a database: the parsed tree is walked, and only the constructs named here have a
-meaning. Columns are what they are in the source, and text where that is a text file; arithmetic reads text as numbers.
+No text of the settings ever reaches a database: the parsed tree is walked, and only the constructs named here are
+supported. Columns have their types in the source, which is text for text files; arithmetic reads text as numbers.
 """
 
 import difflib
@@ -43,7 +43,7 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Mapped:
-    """A mapping over a table: its value, and the source columns it is made of."""
+    """A mapping over a table: its value, and the source columns that it uses."""
 
     value: ir.Value
     columns: tuple[str, ...]
@@ -53,13 +53,13 @@ def mapped(expression: Expression, table: ir.Table, cells: Cells, columns: Seque
     """The value of a mapping: a column by its exact name, a constant, or a scalar SQL expression over the columns.
 
     Args:
-        expression: what the settings say.
+        expression: the mapping in the settings.
         table: the source's rows.
-        cells: how its cells are read where an expression needs a number or a time.
-        columns: names that may be used; None allows all of the table's.
+        cells: how its cells are read if an expression needs a number or a time.
+        columns: the columns that may be used; None: all of the table's.
 
     Raises:
-        ExpressionError: it is not a scalar expression over those columns.
+        ExpressionError: it is not a scalar expression over these columns.
     """
     names = list(table.columns) if columns is None else list(columns)
     if not isinstance(expression, str):
@@ -75,12 +75,12 @@ def mapped(expression: Expression, table: ir.Table, cells: Cells, columns: Seque
         raise
     except Exception as error:  # Ibis refuses what does not fit together, such as a number AND a text
         raise ExpressionError(
-            f"{expression!r} does not fit together: {type(error).__name__}. Compare and combine values of one type; CAST where they differ."
+            f"{expression!r} mixes types ({type(error).__name__}). Compare and combine values of one type; use CAST if they differ."
         ) from error
 
 
 def identifier(column: str) -> str:
-    """A column's name as an expression has it: in quotes where it would be read as something else."""
+    """A column's name for use in an expression: quoted if it would be read as something else."""
     try:
         read = sqlglot.parse_one(f"{column} * 1", dialect="duckdb").this
         plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) is not None and type(read) is sql.Column
@@ -158,7 +158,7 @@ class _Walker:
         handler = getattr(self, f"_{kind.__name__.lower()}", None)
         if handler is None or kind.__name__ not in HANDLED:
             raise self.refuse(f"is refused: {self._named(node)} is not a scalar construct that is allowed here. Allowed: {ALLOWED}.")
-        # Arguments that the handler does not look at would otherwise be passed over in silence.
+        # Arguments that the handler ignores would otherwise be dropped silently.
         extra = [
             name for name, argument in node.args.items() if name not in HANDLED[kind.__name__] and argument not in (None, False, [], "")
         ]
@@ -181,7 +181,7 @@ class _Walker:
         return value if value.type().is_numeric() else self.cells.number(value)
 
     def countable(self, node: sql.Expression) -> ir.NumericValue:
-        """A number that a whole one can be made of; null where it is too large, as infinity is."""
+        """A number that can be converted to an integer; null if it is too large or infinite."""
         value = self.number(node)
         return value if value.type().is_integer() else ibis.ifelse(value.abs() < LARGEST_WHOLE, value, ibis.null(value.type()))
 
@@ -204,7 +204,7 @@ class _Walker:
         return sign * int(str(node.this))
 
     def alike(self, nodes: list[sql.Expression]) -> list[ir.Value]:
-        """The values, all as numbers if one is a number, as times if one is a time, else as they are or as text."""
+        """The values, all as numbers if one is a number, as times if one is a time, otherwise unchanged or as text."""
         values = [self.value(node) for node in nodes]
         if any(value.type().is_numeric() for value in values):
             return [value if value.type().is_numeric() else self.cells.number(value) for value in values]
@@ -215,7 +215,7 @@ class _Walker:
         return [value if value.type().is_string() else self.cells.text(value) for value in values]
 
     def time(self, value: ir.Value) -> ir.TimestampValue:
-        """The value as a time. Where the table's zone is another than ours it carries an offset, so that it is not converted once more."""
+        """The value as a time. If the table's zone differs from ours, it carries an offset, so that it is not converted twice."""
         read = self.cells.time(value)
         return read if self.cells.unzoned == self.cells.zone else read.cast("timestamp('UTC')")
 
@@ -264,7 +264,7 @@ class _Walker:
         return ibis.ifelse(self.condition(node.this), true, false)
 
     def unified(self, nodes: list[sql.Expression]) -> list[ir.Value]:
-        """As `alike`, but a written NULL takes the type of the others."""
+        """Like `alike`, but a literal NULL takes the type of the others."""
         given = [node for node in nodes if not isinstance(node, sql.Null)]
         values = iter(self.alike(given)) if given else iter(())
         kind = self.alike(given)[0].type() if given else "string"
@@ -395,4 +395,4 @@ HANDLED: dict[str, frozenset[str]] = {
     "Like": frozenset({"this", "expression"}), "ILike": frozenset({"this", "expression"}),
     "Cast": frozenset({"this", "to", "_type"}), "TryCast": frozenset({"this", "to", "safe", "requires_string"}),
 }  # fmt: skip
-"""Constructs with a meaning here, and the parts of each that are looked at."""
+"""Supported constructs, and the parts of each that are used."""

@@ -1,6 +1,6 @@
-"""What a file of a person's own seems to hold: how its cells are written, what each column is, and which is which of ours.
+"""The profile of a user's file: how its cells are written, what each column holds, and which canonical column it may be.
 
-Everything here is a guess that `first_settings` writes down for the person to read.
+Everything here is a guess that `first_settings` writes down for the user to review.
 """
 
 import tempfile
@@ -40,13 +40,13 @@ NEEDED_TYPES = {
     "event_type": {"text"},
 }  # fmt: skip
 NUMBERS = ("amount", "price", "quantity", "discount")
-MOST_FULL_LOOKS = 24  # files of a folder that are all looked at in full, and so are compared order by order; `check` compares any number
+MOST_FULL_LOOKS = 24  # most files of a folder that are all examined in full, and so are compared by order; `check` compares any number
 NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
 
 
 @dataclass(frozen=True)
 class FileProfile:
-    """What a file seems to hold."""
+    """The guesses about one file."""
 
     file: Path
     columns: dict[str, str]
@@ -55,18 +55,18 @@ class FileProfile:
     formats: tuple[str, ...]
     dated: DatedRows
     numbers: dict[str, Forms]
-    ids_repeat: bool  # so that it has no customer records, which are one for each id
-    export: Export | None = None  # the known export that it is
+    ids_repeat: bool  # so that it has no customer records, which have one row per id
+    export: Export | None = None  # the known export, if it is one
     signs: OrderSigns = NO_SIGNS  # of the rows, where they are orders
     shared: Shared = NOTHING_SHARED  # with other files of the folder
     sheet: str | None = None  # of a workbook that has several with rows
     other_sheets: tuple[str, ...] = ()
-    either_way: bool = False  # whether each of its dates can be read day first and month first
-    undated: tuple[str, str] | None = None  # a column of orders that is named as their time, and one of its cells, which nothing reads
+    either_way: bool = False  # whether each of its dates can be read both day first and month first
+    undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
 
     @property
     def name(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in sentences."""
         return f"{self.file.name}, sheet {self.sheet}" if self.sheet else self.file.name
 
     @property
@@ -79,15 +79,15 @@ class FileProfile:
 
     @property
     def has_purchases(self) -> bool:
-        """Whether it says what was paid when, though perhaps not by whom."""
+        """Whether it has an amount and a time, though perhaps no customer."""
         return {"ordered_at", "amount"} <= set(self.found)
 
 
 def look_at(paths: Sequence[Path]) -> list[FileProfile]:
-    """A look at each file, and one at each folder whose files have the same columns.
+    """The profile of each file, and of each folder whose files have the same columns.
 
     Raises:
-        SourceError: one cannot be read, or a folder has no data files.
+        SourceError: a file cannot be read, or a folder has no data files.
     """
     found: list[FileProfile] = []
     for path in paths:
@@ -96,7 +96,7 @@ def look_at(paths: Sequence[Path]) -> list[FileProfile]:
 
 
 def _look_at_sheets(file: Path) -> list[FileProfile]:
-    """A look at a file; at each sheet with rows, if it is a workbook that has several."""
+    """The profile of a file, or of each sheet with rows if it is a workbook with several."""
     first = look(file)
     looks = [first, *(look(file, sheet=sheet) for sheet in first.other_sheets)]
     return [replace(one, notes={what: value for what, value in one.notes.items() if what not in {"sheet", "not read"}}) for one in looks]
@@ -125,7 +125,7 @@ def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_surv
 
 
 def _days_and_months_alike(looks: list[FileProfile]) -> list[FileProfile]:
-    """With dates that can be read two ways read as those of the first file that shows whether the day or the month comes first."""
+    """Read ambiguous dates like those of the first file that shows whether the day or the month comes first."""
     decided = next((one.formats for one in looks if guessing.ambiguous(one.formats) and not one.either_way), None)
     if decided is None:
         return looks
@@ -149,12 +149,12 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
     """Read a file and guess what its columns are.
 
     Args:
-        order_ids: file to be written, if it holds orders, with their ids.
-        formats: in which dates are written.
-        sheet: of a workbook; None: the first that has rows.
+        order_ids: file to write with the ids of orders, if it holds orders.
+        formats: the date formats.
+        sheet: sheet of a workbook; None: the first that has rows.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     settings = Files(files=str(file), date_format=[one for one in formats if one != ISO] or ISO, sheet=sheet)
     backend = connect()
@@ -209,9 +209,9 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
 def _recognised(
     backend: Any, rows: SourceRows, settings: Files, export: Export | None
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, str]]:
-    """What each column holds, how those that may hold dates are written, and canonical column -> what it is in the file.
+    """The type of each column, the formats of possible dates, and canonical column -> source column.
 
-    A time and an amount of which many cells are unreadable are found too, if nothing else can be them: what is wrong, `check` says.
+    A time and an amount with many unreadable cells are found too, if no other column qualifies: `check` reports what is wrong.
     """
     types, written = _columns(backend, rows, settings, guessing.READABLE, {})
     if export:
@@ -229,7 +229,7 @@ def _recognised(
 def _columns(
     backend: Any, rows: SourceRows, settings: Files, readable: float, known: dict[str, tuple[str, ...]]
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """What each column holds, and how those that may hold dates are written, where it is not known."""
+    """The type of each column, and the formats of possible dates if they are not known."""
     types = guessing.column_types(backend, rows, Cells(settings), readable)
     written = {
         column: known.get(column) or guessing.date_formats(backend, rows.table[column], settings)
@@ -241,7 +241,7 @@ def _columns(
 
 
 def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str], readable: float) -> list[str]:
-    """The columns worth a look for how dates are written, which takes a second for each: not numbers, nor text without digits."""
+    """The columns in which to look for date formats, which takes a second each: neither numbers, nor text without digits."""
     columns = [
         column for column, kind in types.items() if kind in {"text", "date"} or (kind != "empty" and _named_like(column, "ordered_at"))
     ]
@@ -258,7 +258,7 @@ def _perhaps_dates(backend: Any, rows: SourceRows, types: dict[str, str], readab
 
 
 def _repeat(backend: Any, ids: ir.Value) -> bool:
-    """Whether more than a few ids occur again: a few are customers recorded twice."""
+    """Whether more than a few ids repeat; a few may be customers recorded twice."""
     facts = backend.to_pyarrow(ids.name("id").as_table().agg(n=ibis._.id.count(), different=ibis._.id.nunique())).to_pylist()[0]
     return bool(facts["different"] < guessing.READABLE * facts["n"])
 
@@ -293,14 +293,14 @@ def _matched(types: dict[str, str]) -> dict[str, str]:
 
 
 def _with_amount(found: dict[str, str]) -> dict[str, str]:
-    """With a product for the amount, where no column is the amount."""
+    """Add quantity times price as the amount, if no column is the amount."""
     if "amount" in found or not {"price", "quantity"} <= set(found):
         return found
     return {**found, "amount": f"{identifier(found['quantity'])} * {identifier(found['price'])}"}
 
 
 def _with_only_date(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:
-    """With the only column of dates for the order's time, whatever it is called, where something was paid."""
+    """Add the only column of dates as the order's time, whatever its name, if there is an amount."""
     if "ordered_at" in found or "amount" not in found:
         return found
     dates = [name for name, kind in types.items() if kind == "date" and not column_names.says_other(name, "ordered_at")]
@@ -308,7 +308,7 @@ def _with_only_date(found: dict[str, str], types: dict[str, str]) -> dict[str, s
 
 
 def _undated(backend: Any, rows: SourceRows, cells: Cells, found: dict[str, str], types: dict[str, str]) -> tuple[str, str] | None:
-    """The column that is named as the time of orders whose time was not found, and its first cell."""
+    """If no time of orders was found, the column that is named like one, and its first cell."""
     named = [(rank, name) for name in types if name not in found.values() and (rank := column_names.rank(name, "ordered_at")) is not None]
     if "ordered_at" in found or "amount" not in found or not named:
         return None
@@ -319,7 +319,7 @@ def _undated(backend: Any, rows: SourceRows, cells: Cells, found: dict[str, str]
 
 
 def _with_order_id(found: dict[str, str], types: dict[str, str]) -> dict[str, str]:
-    """With `id` for the order's, where rows seem to be whole orders: of lines, `id` would be the line's, and each line an order."""
+    """Add `id` as the order id if rows seem to be whole orders; for order lines, `id` would be the line's."""
     if "order_id" in found or not {"customer_id", "ordered_at", "amount"} <= set(found) or {"product_id", "quantity"} & set(found):
         return found
     free = [name for name in types if name.casefold() == "id" and name not in found.values() and types[name] != "empty"]
@@ -327,7 +327,7 @@ def _with_order_id(found: dict[str, str], types: dict[str, str]) -> dict[str, st
 
 
 def _of_export(backend: Any, rows: SourceRows, cells: Cells, export: Export, types: dict[str, str]) -> dict[str, str]:
-    """Canonical column -> what it is in a known export; of several columns for one, the first that is well filled."""
+    """Canonical column -> its column or expression in a known export; of several candidates, the first that is well filled."""
     found = export.found(rows.columns)
     for name in ("customer_id", "ordered_at", "product_id"):
         best = order_levels.fullest(backend, rows, cells, [one for one in export.columns.get(name, ()) if one in rows.columns])

@@ -1,6 +1,6 @@
-"""One file as rows, whatever its format: text, Parquet, JSON or a worksheet, packed or not.
+"""One file as rows, in any format: text, Parquet, JSON or a worksheet, packed or not.
 
-Belongs here: which reader takes which file, and the readers of text tables and worksheets. Belongs elsewhere: which files there
+Belongs here: which reader reads which file, and the readers of text tables and worksheets. Belongs elsewhere: which files there
 are (`located`), what is packed in them (`unpacked`), and what the cells mean (`mapping`).
 """
 
@@ -39,11 +39,11 @@ def opened(backend: Any, file: Path, settings: Files, scratch: Path, careful: bo
     """The file's rows on a DuckDB backend.
 
     Args:
-        scratch: takes what has to be unpacked or rewritten first.
-        careful: split text line by line, which the engine's strict reader refuses, or gave up on.
+        scratch: folder for files that have to be unpacked or rewritten first.
+        careful: split text line by line, for a file that the engine's strict reader refuses.
 
     Raises:
-        NoRows: there is none.
+        NoRows: the file has no rows.
         SourceError: the file cannot be read at all.
     """
     if not file.is_file():
@@ -65,7 +65,7 @@ def opened(backend: Any, file: Path, settings: Files, scratch: Path, careful: bo
 
 
 def _with_folders(rows: FileRows, file: Path) -> FileRows:
-    """The rows with what their folders say, such as year=2024, as columns; the file's own columns come first."""
+    """The rows with the values of partition folders, such as year=2024, as columns; the file's own columns win."""
     taken = {name.lower() for name in rows.columns}
     said = {name: value for name, value in partitions_of(file).items() if name.lower() not in taken}
     if not said:
@@ -88,7 +88,7 @@ def _read_csv(backend: Any, file: Path, settings: Files, scratch: Path, careful:
 
 
 def _engine_csv(backend: Any, file: Path, dialect: Dialect) -> Any:
-    """The file by the engine's strict reader; None where that refuses it, which the first pass over it tells."""
+    """The file, read by the engine's strict reader; None if it refuses the file on the first pass."""
     places = [f"c{position}" for position in range(len(dialect.names) + dialect.surplus)]
     try:
         relation = backend.con.read_csv(
@@ -115,7 +115,7 @@ def _engine_csv(backend: Any, file: Path, dialect: Dialect) -> Any:
 
 
 def _without_surplus(relation: Any, surplus: list[str]) -> Any:
-    """The relation, of which no row has anything in its surplus cells; where one has, the careful reader says so."""
+    """The relation without its surplus cells, which must be empty; if one is not, the careful reader reports it."""
     for place in surplus:
         filled = duckdb.FunctionExpression("trim", column(place)) != duckdb.ConstantExpression("")
         refused = duckdb.FunctionExpression("error", duckdb.ConstantExpression("a cell beyond the header"))
@@ -158,7 +158,7 @@ def _read_parquet(backend: Any, file: Path, settings: Files, scratch: Path) -> F
 
 
 def from_parquet(relation: Any, names: tuple[str, ...]) -> FileRows:
-    """The rows of a relation that has types, the last column being the place of each row from 0."""
+    """The rows of a typed relation, whose last column is the place of each row from 0."""
     place = relation.columns[-1]
     columns = list(plain_columns(relation, names))
     names = unique_names(name for name, _ in columns)

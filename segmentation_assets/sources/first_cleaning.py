@@ -1,4 +1,4 @@
-"""The cleaning rules that a first settings file proposes, each with what was seen."""
+"""The cleaning rules that a first settings file proposes, each with its reason from the data."""
 
 import math
 import re
@@ -24,7 +24,7 @@ def _duplicates(orders: Sequence[FileProfile]) -> list[str]:
         for group in one.shared.equal:
             seen.append(f"  # {shown(' and '.join(group[:SOME]))} are equal: remove all but one of them.")
         if one.shared.orders:
-            seen.append(f"  # {one.shared.orders:,} orders of {shown(one.name)} stand in more than one file: are the exports overlapping?")
+            seen.append(f"  # {one.shared.orders:,} orders of {shown(one.name)} are in more than one file: do the exports overlap?")
     if seen:
         return [
             *seen,
@@ -38,7 +38,7 @@ def _cancellations(orders: Sequence[FileProfile]) -> list[str]:
     if not patterns:
         return []
     pattern = patterns[0] if len(patterns) == 1 else f"({'|'.join(patterns)})"
-    return [f"  cancellation_pattern: {quoted(pattern)}    # guessed: orders whose id begins so give goods or money back"]
+    return [f"  cancellation_pattern: {quoted(pattern)}    # guessed: orders whose id begins like this are returns"]
 
 
 def _no_products(orders: Sequence[FileProfile]) -> list[str]:
@@ -46,10 +46,10 @@ def _no_products(orders: Sequence[FileProfile]) -> list[str]:
     perhaps = [code for one in orders for code in one.signs.perhaps if code not in codes]
     lines = []
     if codes:
-        lines += ["  product_exclusions:           # guessed: no products, because their codes have no digit; remove those that are"]
+        lines += ["  product_exclusions:           # guessed: not products, because their codes have no digit; remove real products"]
         lines += [f"    - {quoted(_exactly(code))}" for code in codes]
     if perhaps:
-        lines.append(f"  # products for all we know, though without a digit: {shown(', '.join(dict.fromkeys(perhaps)))}")
+        lines.append(f"  # probably products, though without a digit: {shown(', '.join(dict.fromkeys(perhaps)))}")
     return lines
 
 
@@ -59,14 +59,14 @@ def _exactly(code: str) -> str:
 
 
 def _rejects(orders: Sequence[FileProfile]) -> list[str]:
-    """A limit for rows that are set aside, above what was seen."""
+    """A limit for the share of rows set aside, above the share expected from the data."""
     default = float(Cleaning.model_fields["largest_reject_share"].default)
     lines = []
     for one in orders:
         signs = one.signs
         if signs.without_customer and "customer_id" in one.found:
             share = f"{signs.without_customer:,} of {signs.rows:,} rows ({signs.without_customer / signs.rows:.1%})"
-            lines.append(f"  # {share} of {shown(one.name)} have no customer's id, and are set aside")
+            lines.append(f"  # {share} of {shown(one.name)} have no customer id, and are set aside")
     worst = max((one.signs.set_aside + one.shared.surplus for one in orders), default=0.0)
     if worst > default - MARGIN:
         limit = min(1.0, math.ceil(round((worst + MARGIN) / STEP, 6)) * STEP)

@@ -1,4 +1,4 @@
-"""A first settings file for someone's own files, with every guess said in a comment."""
+"""A first settings file for the user's own files, with every guess explained in a comment."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,12 +20,12 @@ ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", 
 
 
 def write(looks: Sequence[FileProfile], base: Path) -> str:
-    """The text of a first settings file, paths relative to `base`; with TODO where no file seems to hold orders."""
+    """The text of a first settings file, with paths relative to `base`, and TODO if no file seems to hold orders."""
     orders = order_files(looks)
     others = [one for one in looks if one not in orders]
     events = [one for one in others if one.has_events]
     customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases]
-    lines = ["# A first settings file, guessed from your files. Read each line, correct what is wrong, then: segmentation check"]
+    lines = ["# A first settings file, guessed from your files. Read each line, correct any wrong guesses, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
     dated = dated_rows.all_together(one.dated for one in orders)
     lines += ["", "data_dir: data", "", *snapshots(dated), "", "source:", "  kind: tables", "  transactions:"]
@@ -43,12 +43,12 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
 
 
 def order_files(looks: Sequence[FileProfile]) -> list[FileProfile]:
-    """The files that hold orders; where none does, the one that comes nearest."""
+    """The files that hold orders; if none does, the most likely one."""
     return [one for one in looks if one.has_orders] or [max(looks, key=lambda one: len(NEEDED.keys() & one.found.keys()))]
 
 
 def missing(looks: Sequence[FileProfile]) -> list[str]:
-    """What has to be filled in before anything can run, and why, for someone who reads of it for the first time; empty: nothing."""
+    """What has to be filled in before anything can run, and why, in words for first-time users; empty if nothing is missing."""
     (one, *_) = order_files(looks)
     absent = [name for name in NEEDED if name not in one.found]
     if not absent:
@@ -59,21 +59,21 @@ def missing(looks: Sequence[FileProfile]) -> list[str]:
     if one.undated:
         return [
             f"In {one.name} no column was recognised as {lacks}. {_undated(one)}.",
-            'Write its name where it says TODO and, above `columns`, how its dates are written, such as date_format: "%d/%m/%Y %H:%M".',
-            "Names of months are read in English only. Else export the dates as 2024-01-31 14:30, and run: segmentation init ORDERS_FILE",
+            'Replace TODO with its name and, above `columns`, add the format of its dates, such as date_format: "%d/%m/%Y %H:%M".',
+            "Month names are read in English only. Otherwise export the dates as 2024-01-31 14:30, and run: segmentation init ORDERS_FILE",
         ]
-    what = "" if one.has_purchases else " It seems to hold no orders, and segments are made from orders: one row for each thing bought."
+    what = "" if one.has_purchases else " It seems to hold no orders, but segments are made from orders: one row for each item bought."
     return [
         f"In {one.name} no column was recognised as {lacks}.{what}",
-        f"If a column has it, write its name where it says TODO. The columns: {shown(', '.join(one.columns))}.",
+        f"If a column has it, replace TODO with its name. The columns: {shown(', '.join(one.columns))}.",
         "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
     ]
 
 
 def _undated(one: FileProfile) -> str:
-    """What is said of a column that is named as the order's time, and whose cells no known format reads."""
+    """A sentence on a column that is named like the order's time, but whose dates no known format reads."""
     name, cell = one.undated or ("", "")
-    return f"{shown(name)} may say when it was bought, but its dates, such as {cell!r}, are in no known format"
+    return f"{shown(name)} may be the time of the order, but its dates, such as {cell!r}, are in no known format"
 
 
 def _advice(one: FileProfile) -> str:
@@ -109,13 +109,13 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
         lines.append(f"date_format: {listed(ours)}    # {'; '.join(['guessed', *others])}")
     lines += _marks(one)
     lines.append("columns:")
-    # Of what holds no orders, nothing is the amount or a product.
+    # A file without orders has no amount and no products.
     holds_orders = "amount" not in wanted or one.has_purchases or one.undated is not None
     for canonical in wanted if holds_orders else ("customer_id", "ordered_at", "amount"):
         if canonical in one.found and (holds_orders or canonical != "amount"):
             lines.append(f"  {canonical}: {quoted(one.found[canonical])}    # {_guessed(one, canonical)}")
         elif "amount" in wanted and canonical in NEEDED:
-            further = f"; {_undated(one)}: give date_format too" if canonical == "ordered_at" and one.undated else ""
+            further = f"; {_undated(one)}: set date_format too" if canonical == "ordered_at" and one.undated else ""
             lines.append(shown(f"  {canonical}: {TODO}    # write the column that says {NEEDED[canonical]}{further}"))
     used = {column for name in wanted if name in one.found for column in columns_of(one.found[name], one.columns)}
     unused = [f"{column} ({kind})" for column, kind in one.columns.items() if column not in used]
@@ -125,9 +125,9 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
 
 
 def _marks(one: FileProfile) -> list[str]:
-    """How numbers are written, where not everything is plain, and what is to be looked at.
+    """Settings for how numbers are written, if they are not all plain, and warnings.
 
-    A mark is set only where it is certain: where it is a guess, `check` goes on warning until a person sets it, and where cells
+    A mark is set only if it is certain: if it is a guess, `check` keeps warning until the user sets it, and if cells
     contradict each other, it would make some of them unreadable.
     """
     read = {column for name in ORDER_COLUMNS if name in one.found for column in columns_of(one.found[name], list(one.columns))}
@@ -152,19 +152,19 @@ def _guessed(one: FileProfile, canonical: str) -> str:
     if column in one.columns:
         alone = canonical == "ordered_at" and column_names.rank(column, canonical) is None
         named = "guessed: no other column holds dates" if alone else "guessed from its name"
-        return ("as known of this export" if one.export else named) + f"; it holds {one.columns[column]}"
+        return ("as known for this export" if one.export else named) + f"; it holds {one.columns[column]}"
     if one.export:
-        return "as known of this export; what was paid back is taken off" if "efund" in column else "as known of this export"
+        return "as known for this export; refunds are deducted" if "efund" in column else "as known for this export"
     return "guessed: no column is the line's total"
 
 
 def _order_cells(one: FileProfile) -> list[str]:
-    """What the rows of an order share, and which rows are no orders."""
+    """Settings for cells that belong to a whole order, and for rows that are not orders."""
     signs, lines = one.signs, []
     if signs.amount_is == "order":
         lines.append("amount_is: order    # the amount is the whole order's, and is counted once; line: each row has its own")
     if signs.fill:
         lines.append(f"fill_from_order: [{', '.join(quoted(name) for name in signs.fill)}]    # filled on an order's first row only")
     if signs.leave_out:
-        lines.append(f"leave_out: {quoted(signs.leave_out)}    # these did not come about or were paid back, and do not count")
+        lines.append(f"leave_out: {quoted(signs.leave_out)}    # these were cancelled, failed or refunded, and do not count")
     return lines

@@ -1,11 +1,11 @@
-"""Which snapshots a first settings file proposes: full months, each with its whole lookback where history allows it."""
+"""Which snapshots a first settings file proposes: full months, each with a full lookback if history allows it."""
 
 import datetime as dt
 from dataclasses import dataclass
 
 from segmentation_assets.sources.dated_rows import DatedRows
 
-SLACK = 3  # days at either end of a month that may be without orders, though the month is full
+SLACK = 3  # days without orders at either end of a month that still counts as full
 LONGEST_LOOKBACK, MOST_SNAPSHOTS = 12, 24  # months
 
 
@@ -20,7 +20,7 @@ class Proposed:
 
 
 def proposed(first: dt.date, last: dt.date) -> Proposed:
-    """Snapshots for orders from a day to a day."""
+    """Snapshots for orders dated from `first` to `last`."""
     beginning = _month(first + dt.timedelta(days=SLACK - 1))
     start = beginning if first <= dt.date(first.year, first.month, SLACK) else _month(first, 1)
     end = _month(last + dt.timedelta(days=SLACK))
@@ -32,7 +32,7 @@ def proposed(first: dt.date, last: dt.date) -> Proposed:
 
 
 def snapshots(dated: DatedRows) -> list[str]:
-    """The sections `snapshots` and `features`, with the dates that they leave out of account."""
+    """The sections `snapshots` and `features`, with comments on the dates that they ignore."""
     likely = dated.likely
     if likely is None:
         return [
@@ -42,16 +42,16 @@ def snapshots(dated: DatedRows) -> list[str]:
         ]  # fmt: skip
     of = proposed(dt.date.fromisoformat(likely.first), dt.date.fromisoformat(likely.last))
     why = (
-        "the orders fill no whole month, so that it ends in a part of one"
+        "the orders fill no whole month, so this ends within one"
         if of.ends_in_a_month
-        else "the last whole month ends here: later, recency would be higher than it is"
+        else "the last whole month ends here: any later, and recency would be overstated"
     )
     orders = f"orders are dated {likely.first} to {likely.last}"
     return [
         "snapshots:",
         *_left_out(dated),
-        f"  first: {of.first}             # {orders}; the first snapshot takes in all earlier history",
-        f"  last: {of.last}              # {why}; leave out to go on up to today",
+        f"  first: {of.first}             # {orders}; the first snapshot includes all earlier history",
+        f"  last: {of.last}              # {why}; remove this line to continue up to today",
         "  cadence: monthly              # monthly, weekly or daily",
         "",
         "features:",
@@ -60,15 +60,15 @@ def snapshots(dated: DatedRows) -> list[str]:
 
 
 def _left_out(dated: DatedRows) -> list[str]:
-    """What is said of dates that cannot be, and of those far from all others, which may be errors."""
-    lines = [f"  # {dated.impossible}, which no order can be, and will be set aside"] if dated.impossible else []
+    """Comments on impossible dates, and on those far from all others, which may be errors."""
+    lines = [f"  # {dated.impossible}, which is impossible for an order, and will be set aside"] if dated.impossible else []
     likely = dated.likely
     if likely is None:
         return lines
     for far in dated.far:
         before = far.last < likely.first
         setting = f"orders_from: {likely.first}" if before else f"orders_until: {_day_after(likely.last)}"
-        lines.append(f"  # {far}, far from all others: if that is an error, write under source: {setting}")
+        lines.append(f"  # {far}, far from all others: if that is an error, add under source: {setting}")
     return lines
 
 
@@ -77,7 +77,7 @@ def _day_after(day: str) -> dt.date:
 
 
 def _month(day: dt.date, further: int = 0) -> dt.date:
-    """The first day of a day's month, or of one that many months later."""
+    """The first day of the month `further` months after that of `day`."""
     months = day.year * 12 + day.month - 1 + further
     return dt.date(months // 12, months % 12 + 1, 1)
 

@@ -1,7 +1,7 @@
-"""A folder's files for a first look: which of them have rows, their columns, and between which dates their rows lie.
+"""A first look at a folder's files: which of them have rows, their columns, and the dates of their rows.
 
-Every file is opened, a few are looked at in full: the others are only asked for their columns and dates, by statements that are
-made once for all that are alike.
+Every file is opened and a few are examined in full; the others are only queried for columns and dates, with one statement
+for all files that are alike.
 """
 
 import contextlib
@@ -25,20 +25,20 @@ from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.reading import FileReader
 from segmentation_assets.sources.rows import FileRows, SourceRows
 
-FILES_AT_ONCE = 32  # that are asked for their dates and numbers together
-FULL_LOOKS = 3  # files of a folder that are looked at in full: the first, one in the middle, the last
+FILES_AT_ONCE = 32  # queried together for their dates and numbers
+FULL_LOOKS = 3  # files of a folder that are examined in full: the first, one in the middle, the last
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a folder that have rows, with their columns, and those that have none, with the reason."""
+    """The files of a folder that have rows, with their columns, and those without rows, with the reason."""
 
     columns: dict[Path, tuple[str, ...]]
     skipped: dict[str, str]
 
     @property
     def alike(self) -> bool:
-        """Whether all files have the same columns, in whatever order."""
+        """Whether all files have the same columns, in any order."""
         return len({frozenset(columns) for columns in self.columns.values()}) == 1
 
     @property
@@ -50,7 +50,7 @@ class Folder:
 
     @property
     def notes(self) -> dict[str, str]:
-        """What was skipped, to be said."""
+        """A note on the skipped files."""
         return {"skipped": ", ".join(f"{name}, which {why}" for name, why in self.skipped.items())} if self.skipped else {}
 
 
@@ -58,7 +58,7 @@ def opened(folder: Path) -> Folder:
     """The files of a folder and their columns.
 
     Raises:
-        SourceError: one cannot be read, or there is none, or all are empty.
+        SourceError: a file cannot be read, or there is none, or all are empty.
     """
     settings, columns, skipped = Files(files=str(folder)), dict[Path, tuple[str, ...]](), dict[str, str]()
     with FileReader() as reader:
@@ -76,13 +76,13 @@ def opened(folder: Path) -> Folder:
 def over_all(
     files: Sequence[Path], when: str | None, formats: tuple[str, ...], numeric: Sequence[str], currency: str | None
 ) -> tuple[DatedRows, dict[str, Forms]]:
-    """How the rows of some files that have the same columns are dated, and how their numbers are written.
+    """The dates of the rows of files with the same columns, and how their numbers are written.
 
     Args:
         when: the column of times.
-        formats: how dates are written in it.
+        formats: its date formats.
         numeric: columns of numbers.
-        currency: the column that says what currency an amount is in.
+        currency: the column with the currency of an amount.
     """
     dated, forms, reading = list[DatedRows](), list[dict[str, Forms]](), Files(files="")
     cells, until = Cells(reading, formats), dated_rows.until(files)

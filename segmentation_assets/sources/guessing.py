@@ -1,4 +1,4 @@
-"""Guesses from a sample of rows: the written of dates, and what a column holds. Every guess is shown to the person."""
+"""Guesses from a sample of rows: date formats, and the types of columns. Every guess is shown to the user."""
 
 import datetime as dt
 import functools
@@ -20,15 +20,15 @@ SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 UNIX_FROM = dt.date(2000, 1, 1)  # smaller numbers are days, years or ids
 LONGEST_SHAPE, MOST_SHAPES = 40, 1_000  # characters; different ones, the most frequent
-SEVERAL = 3  # formats that one column may mix
-READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a cell that is wrong makes no column text
-BARELY_READABLE = 0.5  # the same where the column's name says that it is one, and no other column could be
+SEVERAL = 3  # most formats mixed in one column
+READABLE = 0.95  # of a column's cells, for it to count as numbers or dates: a single wrong cell does not make a column text
+BARELY_READABLE = 0.5  # the same if the column's name says so, and no other column qualifies
 
 
 def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, ...]:
-    """The formats that read the dates of a column: as the settings say, else those that read most of a sample.
+    """The formats that read the dates of a column: those in the settings, else those that read most of a sample.
 
-    Where a day-first and a month-first written read equally many, day first is taken, and the two are never mixed.
+    If a day-first and a month-first format read equally many, day first is taken; the two are never mixed.
     """
     if reading.date_formats != ("auto",):
         return (*reading.date_formats, *(() if set(reading.date_formats) & set(UNIX) else (ISO,)))
@@ -39,7 +39,7 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     sample = sample.select(text=text)
     sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
     some, iso = _counts(backend, sample, (ISO,), reading)
-    if iso == some:  # as with most columns; to try all the others takes far longer
+    if iso == some:  # as for most columns; trying all others takes far longer
         return (ISO,)
     candidates = (ISO, *_possible(backend, sample))
     tried = _tried(sample, candidates, reading)
@@ -60,7 +60,7 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
 
 
 def fitting(backend: Any, cells: Sequence[str], known: Collection[str]) -> dict[str, int]:
-    """Formats, other than those known, in which some of the cells are dates -> how many of them."""
+    """Other formats that read some of the cells as dates -> how many."""
     table = ibis.memtable({"text": cells}, schema={"text": "string"})
     others = [written for written in date_formats(backend, table.text, Reading()) if written not in {*known, ISO, EXCEL}]
     _, *counts = _counts(backend, table, others, Reading())
@@ -68,7 +68,7 @@ def fitting(backend: Any, cells: Sequence[str], known: Collection[str]) -> dict[
 
 
 def _likeliest(backend: Any, tried: ir.Table, candidates: Mapping[int, str]) -> int:
-    """Of formats that read equally many, the first; where the year has two digits, of those by which the dates are of fewest years."""
+    """Of formats that read equally many, the first; with two-digit years, the first of those that give the fewest distinct years."""
     first, *_ = candidates
     if len({_year_first(written) for written in candidates.values()} - {None}) < 2:
         return first
@@ -77,7 +77,7 @@ def _likeliest(backend: Any, tried: ir.Table, candidates: Mapping[int, str]) -> 
 
 
 def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], reading: Reading) -> bool:
-    """Whether every date of a sample can be read day first and month first, so that only another file can tell which it is."""
+    """Whether every date of a sample can be read both day first and month first, so that only another file can decide."""
     other = ambiguous(formats)
     if reading.date_formats != ("auto",) or other is None:
         return False
@@ -88,7 +88,7 @@ def reads_either_way(backend: Any, value: ir.Value, formats: Sequence[str], read
 
 
 def _possible(backend: Any, sample: ir.Table) -> list[str]:
-    """The formats of whose shape a text is at all: to try the others takes long."""
+    """The formats that match the shape of a text; trying the others would take long."""
     shapes = sample.select(shape=_shape_of(sample.text)).filter(ibis._.shape.length() <= LONGEST_SHAPE)
     counted = shapes.group_by("shape").agg(n=ibis._.count()).order_by(ibis.desc("n"), "shape").limit(MOST_SHAPES)
     there = backend.to_pyarrow(counted)["shape"].to_pylist()
@@ -122,9 +122,9 @@ def _counted(tried: ir.Table, formats: int) -> ir.Table:
 
 
 def _tried(rows: ir.Table, candidates: Sequence[str], reading: Reading) -> ir.Table:
-    """The texts, and the time that each format reads (n0, n1 and so on), null where it is not likely.
+    """The texts, and the time that each format reads (n0, n1 and so on), or null if it is unlikely.
 
-    It goes in two steps, because in one the reading, which is long, would be spelled out for each bound.
+    It takes two steps, because in one, the long expression for reading would be repeated for each bound.
     """
     read = {f"n{i}": Cells(reading, (written,), serials=False).read("time", rows.text) for i, written in enumerate(candidates)}
     times = rows.select("text", **read)
@@ -146,12 +146,12 @@ def _day_first(written: str) -> bool | None:
 
 
 def _year_first(written: str) -> bool | None:
-    """Whether a year of two digits comes before the day; None where only the year can be what it is."""
+    """Whether a two-digit year comes before the day; None if its position is unambiguous."""
     return written.startswith("%y") if "%y" in written and "%m" in written else None
 
 
 def ambiguous(formats: Sequence[str]) -> str | None:
-    """The other reading of a day-first or month-first written, for the person to look at."""
+    """The other reading of a day-first or month-first format, for the user to review."""
     for written in formats:
         if _day_first(written) is not None:
             return _mirrored(written)
@@ -159,7 +159,7 @@ def ambiguous(formats: Sequence[str]) -> str | None:
 
 
 def other_readings(formats: Sequence[str]) -> dict[str, str]:
-    """What else dates that were read so may mean, for the person to look at: "if day and month are the other way round" -> format."""
+    """Other readings of dates, for the user to review: "if day and month are the other way round" -> format."""
     other = ambiguous(formats)
     readings = {"if day and month are the other way round": other} if other else {}
     for written in formats:
@@ -176,21 +176,21 @@ def _mirrored(written: str) -> str:
 
 
 def column_types(backend: Any, rows: SourceRows, cells: Cells, readable: float = READABLE) -> dict[str, str]:
-    """What each source column holds in a sample: text, number, date, boolean, list (or an object), or empty.
+    """The type of each source column in a sample: text, number, date, boolean, list (or an object), or empty.
 
     Args:
-        readable: share of a column's cells from which on it is of a kind.
+        readable: share of a column's cells that must be readable as a type.
     """
     return types_of(kinds_of(rows), backend.to_pyarrow(type_counts(rows, cells)).to_pylist(), readable)
 
 
 def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Table:
-    """One row per column and its `position`: how many cells of a sample hold something, and how many of them are numbers or dates.
+    """One row per column and its `position`: the number of filled cells in a sample, and of numbers and dates among them.
 
-    All cells are put under each other first, so that the statement stays short whatever the number of columns.
+    All cells are stacked into one column first, so that the statement stays short whatever the number of columns.
 
     Args:
-        by: columns for each of whose values there are such rows, of all cells.
+        by: columns to group by; for each of their values there are such rows.
     """
     cells = cells.guessing
     table = rows.table.filter(rows.table[PROBLEM].isnull())
@@ -207,24 +207,24 @@ def type_counts(rows: SourceRows, cells: Cells, by: Sequence[str] = ()) -> ir.Ta
 
 
 def types_of(kinds: dict[str, str], counts: Sequence[dict[str, Any]], readable: float = READABLE) -> dict[str, str]:
-    """What each column holds.
+    """The type of each column.
 
     Args:
-        kinds: what it holds by its type, as `kinds_of` says.
+        kinds: types from the columns' own types, by `kinds_of`.
         counts: the rows of `type_counts`.
-        readable: share of a column's cells from which on it is of a kind.
+        readable: share of a column's cells that must be readable as a type.
     """
     found = {count["position"]: count for count in counts}
     return {name: _type_of(kind, found.get(position, {}), readable) for position, (name, kind) in enumerate(kinds.items())}
 
 
 def kinds_of(rows: SourceRows) -> dict[str, str]:
-    """What each column holds by its type; text, unless its cells say otherwise."""
+    """The type of each column from its own type; text if only its cells can tell."""
     return {name: _kind(rows.table[name].type()) for name in rows.columns}
 
 
 def combined_types(files: Sequence[IntakeRecord]) -> dict[str, str]:
-    """What each column holds over all files: what nearly all rows are in files of, else text."""
+    """The type of each column over all files: that of the files with nearly all rows, otherwise text."""
     rows: dict[str, dict[str, int]] = {}
     for file in files:
         for column, kind in file.columns.items():

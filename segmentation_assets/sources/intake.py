@@ -1,6 +1,6 @@
-"""Intake: each source file is read once, and kept under canonical names as Parquet until the file or its settings change.
+"""Intake: each source file is read once, and stored with canonical columns as Parquet until the file or its settings change.
 
-A snapshot then reads only its window of the kept rows. Memory stays bounded whatever the size of a file.
+A snapshot then reads only its window of the stored rows. Memory stays bounded whatever the size of a file.
 """
 
 import contextlib
@@ -31,25 +31,25 @@ from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
-VERSION = 15  # of what is kept; raise it when reading changes, so that files are read anew
+VERSION = 15  # of the stored format; raise it when reading changes, so that files are read again
 
-SMALL, FILES_AT_ONCE = 1 << 19, 32  # bytes of a file that is read together with others, and how many of them
+SMALL, FILES_AT_ONCE = 1 << 19, 32  # largest size in bytes of files that are read together, and how many at once
 
 
 class Intake:
-    """Keeps source files as Parquet in a folder.
+    """Stores source files as Parquet in a folder.
 
     Args:
-        folder: where they are kept; safe to delete, the files are then read again.
-        bounds: dates outside are taken for errors.
-        zone: in which times are kept, whatever they were written in.
+        folder: where they are stored; safe to delete, the files are then read again.
+        bounds: dates outside count as errors.
+        zone: the zone to which all times are converted.
     """
 
     def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
         self.folder, self.bounds, self.zone = folder, bounds, zone
 
     def take(self, entity: str, settings: SourceTable) -> list[IntakeRecord]:
-        """Every file that the settings name, read now where it has changed; those without rows are said to be skipped.
+        """The record of every file that the settings name, reading those that have changed; files without rows are marked as skipped.
 
         Raises:
             SourceError: a file cannot be read, or lacks a mapped column, or all of them are empty.
@@ -60,7 +60,7 @@ class Intake:
             formats = self._date_formats(reading, found)
             self._read_ahead(reading, found, formats, {})
             kept = [self._kept(reading, file, name, formats, {}) for file, name in progress.through(found, f"reading {entity}")]
-            # How numbers are written is known when all files were read; those that were read otherwise are read once more.
+            # How numbers are written is known only when all files have been read; files read differently are read again.
             forms = number_forms.together(one.numbers for one in kept)
             for concerned, places in _concerned(kept, forms).items() if settings.decimal == "auto" else ():
                 self._read_ahead(reading, [found[place] for place in places], formats, dict(concerned))
@@ -91,7 +91,7 @@ class Intake:
         return target
 
     def fingerprints(self, settings: SourceTable) -> dict[str, str]:
-        """Name of each file -> what changes when it does."""
+        """Name of each file -> its size and time."""
         assert isinstance(settings, Files)  # noqa: S101
         places = (settings, *getattr(settings, "lookups", ()))
         return {f"{number} {name}": _state(file) for number, place in enumerate(places) for file, name in matching_files(place)}
@@ -99,7 +99,7 @@ class Intake:
     def _read_ahead(
         self, reading: TableReader, found: Sequence[tuple[Path, str]], formats: tuple[str, ...], decimals: Mapping[str, str]
     ) -> None:
-        """Read small files that are alike many at once. Whatever cannot be read so is left to be read by itself, which says why."""
+        """Read small files that are alike many at once. Files that fail are left to be read alone, which gives the reason."""
         if not reading.takes_several:
             return
         missing = [(file, name) for file, name in found if not self._place(reading, file, name, formats, decimals)[1].exists()]
@@ -132,7 +132,7 @@ class Intake:
     def _place(
         self, reading: TableReader, file: Path, name: str, formats: tuple[str, ...], decimals: Mapping[str, str]
     ) -> tuple[Path, Path]:
-        """Where the rows of a file are kept, and what was found in it."""
+        """The paths of a file's stored rows and of its record."""
         digest = self._digest(reading.entity, reading.settings, file, name, formats, decimals)
         return self.folder / reading.entity / f"{digest}.parquet", self.folder / reading.entity / f"{digest}.json"
 
@@ -159,7 +159,7 @@ class Intake:
             with replacing(target) as unfinished:
                 pq.write_table(nothing(reading.entity), unfinished)
             return IntakeRecord(str(target), name, 0, {}, (), (), True, cells.formats, {SKIPPED: error.why})
-        except duckdb.Error:  # the engine's strict reader met a line that it refuses
+        except duckdb.Error:  # the engine's strict reader refused a line
             try:
                 return self._write(reading, file, name, cells, target, careful=True)
             except duckdb.Error as error:
@@ -170,16 +170,16 @@ class Intake:
             return _kept_as(target, name, rows, cells, reading.write(rows, file, cells, unfinished))
 
     def _passed_over(self, entity: str, folder: Path, formats: tuple[str, ...]) -> IntakeRecord:
-        """A folder with data in a folder that is read: nothing is taken from it, and it is named."""
+        """The record of a subfolder with data that is not read, so that it is reported."""
         target = self.folder / entity / "nothing.parquet"
         if parquet.row_count(target) is None:
             with replacing(target) as unfinished:
                 pq.write_table(nothing(entity), unfinished)
-        why = f"is a folder in a folder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
+        why = f"is a subfolder; to read it too, write `files: {folder.parent.name}/**/*.csv`, or list it"
         return IntakeRecord(str(target), f"{folder.name}/", 0, {}, (), (), True, formats, {SKIPPED: why})
 
     def _date_formats(self, reading: TableReader, found: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
-        """The date formats in force: a guess from the first file whose dates can be read one way only, else from the first with rows."""
+        """The date formats in force: guessed from the first file whose dates can be read only one way, else from the first with rows."""
         entity, settings = reading.entity, reading.settings
         if settings.date_formats != ("auto",):
             return guessing.date_formats(None, ibis.literal(""), settings)
@@ -214,21 +214,21 @@ class Intake:
 
     @contextlib.contextmanager
     def _alone(self, digest: str) -> Iterator[None]:
-        """Runs at the same time wait here for the one that reads the file. Files share a few locks: each is a file that stays."""
+        """A lock, so that concurrent runs wait for the one that reads the file. Files share a few locks, because lock files stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / f".{digest[:1]}.lock"):
             yield
 
 
 def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
-    """The small ones among some files, several in each batch; one by itself is none."""
+    """The small files in batches; a batch of one is left out."""
     small = [(file, name) for file, name in found if file.stat().st_size <= SMALL]
     batches = [small[begin : begin + FILES_AT_ONCE] for begin in range(0, len(small), FILES_AT_ONCE)]
     return [batch for batch in batches if len(batch) > 1]
 
 
 def _concerned(kept: Sequence[IntakeRecord], forms: Mapping[str, Forms]) -> dict[tuple[tuple[str, str], ...], list[int]]:
-    """Columns with a decimal mark that is no point -> the files in which cells of theirs can be read two ways.
+    """Columns with a decimal mark other than a point -> the files in which some of their cells can be read two ways.
 
     Args:
         forms: how the numbers of all files are written.
@@ -250,7 +250,7 @@ def _kept_as(target: Path, name: str, rows: FileRows, cells: Cells, made: Writte
 
 
 def _guessed_formats(reading: TableReader, file: Path) -> tuple[tuple[str, ...], bool]:
-    """The formats of a file's dates, none where it has no rows, and whether day and month could be the other way round."""
+    """The date formats of a file, empty if it has no rows, and whether day and month could be the other way round."""
     try:
         with reading.opened(file, reading.settings) as rows:
             return reading.date_formats(rows, file)
@@ -271,7 +271,7 @@ def _all_empty(settings: Files, kept: Sequence[IntakeRecord]) -> SourceError:
 
 
 def _recorded(facts: Path, rows_file: Path) -> IntakeRecord | None:
-    """What was taken in before; None where nothing was, or a part of it is lost or damaged."""
+    """The record of a file read before; None if there is none, or a part of it is lost or damaged."""
     values = _read_json(facts)
     try:
         lists = {name: tuple(values[name]) for name in ("mapped", "strict", "date_formats")}
@@ -283,7 +283,7 @@ def _recorded(facts: Path, rows_file: Path) -> IntakeRecord | None:
 
 
 def _read_json(file: Path) -> Any:
-    """What a file holds; None where it is missing or damaged."""
+    """The content of a JSON file; None if it is missing or damaged."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

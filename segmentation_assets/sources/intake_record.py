@@ -1,4 +1,4 @@
-"""What was taken in from one file or query: a record of facts, and its rows."""
+"""The record of one file or query that was read, and its rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,43 +16,43 @@ from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.vocabulary import counted
 
 FLAGS = {
-    "odd_number": "",  # a number that is not a plain one
+    "odd_number": "",  # a number in other than plain form
     "serial_date": "Day numbers of Excel, such as 45300 for 2024-01-09, were read as dates in {rows}",
-    "unmatched": "{rows} ({share:.0%}) found nothing in a lookup: compare the key in both files",
-    "rounded_id": "Warning: ids were rounded in {rows}, because a program took them for numbers: floats beyond 2^53, or written like "
+    "unmatched": "{rows} ({share:.0%}) had no match in a lookup: compare the key in both files",
+    "rounded_id": "Warning: ids were rounded in {rows}, because a program treated them as numbers: floats beyond 2^53, or written like "
     "7.1E+12. Different ids may have become equal. Export ids as text",
 }
-"""Columns of kept rows that mark those worth a look, and what `check` says about them."""
+"""Columns of stored rows that flag noteworthy ones -> what `check` says about them."""
 
-SKIPPED = "skipped"  # the note that says why nothing was taken from a file
-FILE, PLACE = "filename", "file_row_number"  # what the engine calls the file of a row, and its place in it from 0
+SKIPPED = "skipped"  # the note that says why a file was skipped
+FILE, PLACE = "filename", "file_row_number"  # the engine's names for the file of a row, and its place in it from 0
 
 
 @dataclass(frozen=True)
 class IntakeRecord:
-    """A source file as it was taken in: where its rows are, and what was found in it."""
+    """A source file that was read: where its rows are, and what was found in it."""
 
     rows_file: str
-    source: str  # name that its rows carry
+    source: str  # the `source_file` of its rows
     rows: int
     columns: dict[str, str]  # source column -> what it holds
     mapped: tuple[str, ...]
-    strict: tuple[str, ...]  # mapped columns that are read as numbers or times, so that another type is an error
+    strict: tuple[str, ...]  # mapped columns read as numbers or times, for which another type is an error
     typed: bool  # whether the file itself has types
     date_formats: tuple[str, ...]
     notes: dict[str, str]
     numbers: dict[str, Forms] = field(default_factory=dict)  # source column -> how its numbers are written
-    flagged: dict[str, int] = field(default_factory=dict)  # what is worth a look -> rows, see FLAGS
-    doubts: tuple[str, ...] = ()  # what a person should look at; the same for all files of a table
+    flagged: dict[str, int] = field(default_factory=dict)  # flag -> number of rows, see FLAGS
+    doubts: tuple[str, ...] = ()  # warnings for the user; the same for all files of a table
 
     @property
     def skipped(self) -> str | None:
-        """Why nothing was taken from it, after its name: "is empty"; None where something was."""
+        """Why the file was skipped, to follow its name: "is empty"; None if it was not."""
         return self.notes.get(SKIPPED)
 
 
 def counted_rows(rows_file: Path) -> tuple[int, dict[str, int]]:
-    """How many rows were kept, and how many of them have which flag; mostly none, which the file's own statistics tell."""
+    """The number of stored rows, and of those with each flag; mostly none, as the file's own statistics show."""
     with pq.ParquetFile(rows_file) as file:
         groups = [file.metadata.row_group(position) for position in range(file.num_row_groups)]
         places = {name: file.schema_arrow.get_field_index(name) for name in FLAGS}
@@ -68,7 +68,7 @@ def _never_true(column: Any) -> bool:
 
 
 def worth_a_look(kept: Sequence[IntakeRecord]) -> list[str]:
-    """What a person should look at in the files of an entity, a line for each."""
+    """Warnings on the files of an entity, one line each."""
     total = sum(file.rows for file in kept)
     rows = {name: n for name in FLAGS if (n := sum(file.flagged.get(name, 0) for file in kept))}
     flagged = [
@@ -78,12 +78,12 @@ def worth_a_look(kept: Sequence[IntakeRecord]) -> list[str]:
 
 
 def scanned(engine: Engine, kept: Sequence[IntakeRecord]) -> ir.Table:
-    """The rows of some files, each with its source and its row number, which follow from where it is kept."""
+    """The rows of the files, each with its source and row number, which follow from where it is stored."""
     sources = pa.table({FILE: [file.rows_file for file in kept], "source_file": [file.source for file in kept]})
     rows = numbered(engine.scan([Path(file.rows_file) for file in kept], hive_partitioning=False, **{FILE: True, PLACE: True}))
     return rows.left_join(ibis.memtable(sources), FILE).drop(FILE, f"{FILE}_right")
 
 
 def numbered(rows: ir.Table) -> ir.Table:
-    """Kept rows, read with their PLACE, each with its row number: where none is kept, the place is the number."""
+    """Stored rows, read with their PLACE, each with its row number: if none is stored, it follows from the place."""
     return rows.mutate(row_number=ibis.coalesce(rows.row_number, rows[PLACE] + 1)).drop(PLACE)

@@ -1,6 +1,6 @@
 """JSON as rows: an object on each line, a list of objects, an object that wraps one list of them, or objects one after the other.
 
-The text of each object is cut out as it stands, and its values are taken from that text, so that long ids and prices stay exact.
+The text of each object is cut out unchanged, and its values are taken from that text, so that long ids and prices stay exact.
 Lists are cut in parts, so that memory stays bounded whatever the size of the file.
 """
 
@@ -26,11 +26,11 @@ MOST_FIELDS = 100  # of an object within an object; one with more holds keys tha
 
 
 def read_json(backend: Any, file: Path, settings: Files, scratch: Path) -> FileRows:
-    """The rows of a JSON file: a column for each field, `customer.id` for one of an object within; lists stay text.
+    """The rows of a JSON file: a column for each field, such as `customer.id` for one of a nested object; lists stay text.
 
     Raises:
         NoRows: it holds no object.
-        SourceError: it is not JSON, or it is not plain which of its lists holds the rows.
+        SourceError: it is not JSON, or it is unclear which of its lists holds the rows.
     """
     encoding, _ = text_files.encoding_of(file, settings)
     values, notes = _values(file, encoding, settings)
@@ -61,13 +61,11 @@ def _values(file: Path, encoding: str, settings: Files) -> tuple[Iterable[str], 
 
 
 def _list_of_rows(file: Path, lists: dict[Keys, int]) -> Keys | None:
-    """Where the rows are in a file that is one object: in the one list of objects that it holds; None where it holds none."""
+    """Where the rows are in a file that is one object: its only list of objects; None if it has none."""
     held = [path for path, number in lists.items() if number]
     if len(held) > 1:
         shown = ", ".join(".".join(path) for path in held[:5])
-        raise SourceError(
-            f"{file}: is one object with several lists of objects: {shown}. Write the list that holds the rows to a file of its own."
-        )
+        raise SourceError(f"{file}: is one object with several lists of objects: {shown}. Write the list with the rows to a separate file.")
     if not held and len(lists) == 1:
         raise NoRows(file, f"is one object whose list, {'.'.join(next(iter(lists)))}, is empty")
     return held[0] if held else None
@@ -105,7 +103,7 @@ def _as_columns(backend: Any, lines: Any, file: Path, notes: dict[str, str]) -> 
 def _without_objects(file: Path, marked: Any) -> SourceError:
     if not marked.limit(1).fetchall():
         return NoRows(file, "is an empty list")
-    return SourceError(f"{file}: no line of it is a JSON object, and it is no list of objects. Write one object per line, or set format.")
+    return SourceError(f"{file}: no line is a JSON object, and it is not a list of objects. Write one object per line, or set format.")
 
 
 def _extracted(text: Any, pointers: list[str]) -> Any:
@@ -121,14 +119,14 @@ def _case(condition: Any, value: Any, otherwise: Any) -> Any:
 
 
 class _Fields:
-    """The fields that objects have, gathered from the structures that the engine finds."""
+    """The fields of objects, collected from the structures that the engine finds."""
 
     def __init__(self) -> None:
         self.within: dict[str, _Fields] = {}
         self.plain = self.seen = False
 
     def add(self, structure: Any) -> None:
-        """Take in what one object has: its keys, or the type of a value."""
+        """Add the keys of one object, or the type of a value."""
         self.seen = True
         if isinstance(structure, dict):
             for key, value in structure.items():
@@ -137,7 +135,7 @@ class _Fields:
             self.plain = True
 
     def leaves(self, path: Keys = ()) -> Iterator[tuple[Keys, bool]]:
-        """Path of each value, and whether some have an object there instead."""
+        """Path of each value, and whether some objects have an object there instead."""
         apart = bool(self.within) and (not path or (len(path) < DEEPEST and len(self.within) <= MOST_FIELDS))
         if path and (self.plain or not apart):
             yield path, apart

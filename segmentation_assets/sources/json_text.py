@@ -25,14 +25,14 @@ def is_whole(text: str) -> bool:
 
 
 class JsonText:
-    """The text of a JSON file, read in parts and from front to back."""
+    """A reader of a JSON file's text, in parts and from front to back."""
 
     def __init__(self, file: Path, encoding: str) -> None:
         self.file, self.parts = file, text_files.chunks_of(file, encoding)
         self.text, self.at, self.ended = "", 0, False
 
     def more(self) -> bool:
-        """Read as much again as is held; whether there was something."""
+        """Double the text held; return whether there was more."""
         wanted, new = max(len(self.text) - self.at, 1), list[str]()
         while wanted > 0 and not self.ended:
             part = next(self.parts, None)
@@ -43,7 +43,7 @@ class JsonText:
         return any(new)
 
     def peek(self) -> str:
-        """The next character that is not blank; nothing at the end."""
+        """The next non-blank character; empty at the end."""
         while True:
             while self.at < len(self.text) and self.text[self.at] in BLANK:
                 self.at += 1
@@ -53,7 +53,7 @@ class JsonText:
                 return ""
 
     def first_line(self) -> tuple[str, bool]:
-        """The line that the next value begins on, as far as it is looked at, and whether something follows it."""
+        """The line on which the next value begins, up to a limit, and whether something follows it."""
         while "\n" not in self.text[self.at :] and len(self.text) - self.at < LONGEST_FIRST_LINE and self.more():
             pass
         line, end, rest = self.text[self.at :].partition("\n")
@@ -62,7 +62,7 @@ class JsonText:
         return line.strip(), bool(rest.strip())
 
     def take(self, wanted: str) -> str:
-        """Pass over the next character, which must be one of some."""
+        """Skip the next character, which must be one of those wanted."""
         found = self.peek()
         if not found or found not in wanted:
             raise self.broken(f"{found or 'its end'!r} stands where {' or '.join(wanted)} should")
@@ -91,7 +91,7 @@ class JsonText:
         return SourceError(f"{self.file}: is not JSON, or ends early: {why}, near {near!r}. Write it again, or set format.")
 
     def members(self) -> Iterator[str]:
-        """The key of each member of the object that comes next; its value is to be taken before the next one."""
+        """Yield the key of each member of the next object; the caller must read its value before the next key."""
         self.take("{")
         if self.peek() == "}":
             self.at += 1
@@ -104,7 +104,7 @@ class JsonText:
                 return
 
     def items(self) -> Iterator[str]:
-        """The text of each value of the list that comes next."""
+        """Yield the text of each value of the next list."""
         self.take("[")
         if self.peek() == "]":
             self.at += 1
@@ -115,7 +115,7 @@ class JsonText:
                 return
 
     def lists_within(self, above: Keys = ()) -> dict[Keys, int]:
-        """The lists of objects in the object that comes next, and how many they hold; empty lists too, lists of all else not."""
+        """The lists in the next object and the number of objects in each: lists of objects and empty lists, but no others."""
         found: dict[Keys, int] = {}
         for key in self.members():
             path = (*above, key)
@@ -129,7 +129,7 @@ class JsonText:
         return found
 
     def elements(self, path: Keys = ()) -> Iterator[str]:
-        """The text of each value of the list at a path, which is all of the file if there is none."""
+        """Yield the text of each value of the list at a path; an empty path means the whole file."""
         if not path:
             yield from self.items()
             if self.peek():

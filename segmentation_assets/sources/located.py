@@ -1,4 +1,4 @@
-"""Which files the settings name, what their folders say, and what kind of file each is.
+"""Which files the settings name, what their folder names say, and which format each file has.
 
 Belongs here: names, endings and first bytes. Belongs elsewhere: reading (`files`), and what is packed in archives (`unpacked`).
 """
@@ -23,37 +23,37 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call the folder o
 
 
 def ending_of(file: Path) -> str:
-    """The ending that tells the format: of `orders.csv.gz`, `.csv`; of `orders.csv.zip`, too."""
+    """The extension that names the format: `.csv` for `orders.csv.gz` and `orders.csv.zip`."""
     packed = file.suffix.lower() in (*COMPRESSED, *ARCHIVES) and Path(file.stem).suffix.lower() in ENDINGS
     return Path(file.stem).suffix.lower() if packed else file.suffix.lower()
 
 
 def format_of(file: Path, settings: Files) -> str:
-    """The file's format, from the settings or its ending.
+    """The file's format, from the settings or its extension.
 
     Raises:
-        SourceError: the ending says nothing.
+        SourceError: the extension is unknown.
     """
     if settings.format != "auto":
         return settings.format
     ending = ending_of(file)
     if ending not in ENDINGS:
-        raise SourceError(f"{file}: its ending {ending or '(none)'} does not tell its format. Set format to csv, parquet, jsonl or excel.")
+        raise SourceError(f"{file}: its extension {ending or '(none)'} is unknown. Set format to csv, parquet, jsonl or excel.")
     return ENDINGS[ending]
 
 
 def has_known_ending(file: Path) -> bool:
-    """Whether its name says that it holds data, packed or not."""
+    """Whether the file's name has the extension of a data file or archive."""
     return ending_of(file) in ENDINGS or file.suffix.lower() in ARCHIVES
 
 
 def matching_files(settings: Files) -> list[tuple[Path, str]]:
-    """The files that the settings name, in order of name, each with the name its rows are known by.
+    """The files that the settings name, sorted by name, each with the `source_file` of its rows.
 
-    A folder's files are those in it, and those in its folders that are named as `year=2024` is, at any depth.
+    A folder's files are those in it, and in subfolders named like `year=2024`, at any depth.
 
     Raises:
-        SourceError: nothing is there.
+        SourceError: there are none.
     """
     found: dict[Path, str] = {}
     for pattern in settings.patterns:
@@ -75,13 +75,13 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
 
 
 def folders_passed_over(settings: Files) -> list[Path]:
-    """Folders with data files that lie in a folder that the settings name, and are not read with it."""
+    """Subfolders with data files, in folders that the settings name, that are not read."""
     folders = [Path(pattern) for pattern in settings.patterns if Path(pattern).is_dir()]
     return sorted(path for folder in folders for path in folder.iterdir() if _is_plain_folder(path) and _holds_data(path))
 
 
 def partitions_of(file: Path) -> dict[str, str | None]:
-    """What the folders right above a file say, such as year=2024/month=1: name -> value."""
+    """Name -> value of the partition folders directly above a file, such as year=2024/month=1."""
     found: dict[str, str | None] = {}
     for folder in file.parents:
         named = PARTITION.fullmatch(folder.name)
@@ -116,8 +116,8 @@ def _nothing_in(pattern: str) -> str:
         inner = sorted(path.name for path in folder.iterdir() if _is_plain_folder(path) and _holds_data(path))
         if inner:
             return (
-                f"{pattern}: holds no data files itself; those in its folders {', '.join(inner[:5])} are not read unless asked for. "
-                f"Write `files: {pattern.rstrip('/')}/**/*.csv`, or name the folders."
+                f"{pattern}: has no data files; those in its subfolders {', '.join(inner[:5])} are not read by default. "
+                f"Write `files: {pattern.rstrip('/')}/**/*.csv`, or name the subfolders."
             )
     return f"{pattern}: no such file, or no data files in it. Correct `files` in the settings; paths are relative to the settings file."
 

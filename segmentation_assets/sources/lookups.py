@@ -19,7 +19,7 @@ from segmentation_assets.sources.rows import PROBLEM, ROW, UNMATCHED, SourceRows
 
 @dataclass(frozen=True)
 class Lookup:
-    """The files of a lookup as a table of the engine: its keys as text, and the columns that it adds; each key once."""
+    """The files of a lookup as a table of the engine: keys as text, each once, and the columns to add."""
 
     settings: FileLookup
     table: ir.Table
@@ -34,16 +34,16 @@ class Lookup:
 
 
 def read_lookups(backend: Any, settings: Any, scratch: Path) -> list[Lookup]:
-    """What the lookups of a table say, read once for all of its files.
+    """The lookups of a table, read once for all of its files.
 
     Raises:
-        SourceError: a file cannot be read, or a key or a column is missing in it, or a key occurs more than once.
+        SourceError: a file cannot be read or lacks a key or column, or a key value occurs more than once.
     """
     return [_read(backend, lookup, scratch) for lookup in getattr(settings, "lookups", ())]
 
 
 def joined(rows: SourceRows, lookups: Sequence[Lookup], where: Path | str) -> SourceRows:
-    """The rows with the columns that the lookups add; as many rows as before. A lookup's key may come from an earlier one.
+    """The rows with the columns that the lookups add; the number of rows stays the same. A key may come from an earlier lookup.
 
     Raises:
         SourceError: the rows lack a key.
@@ -65,7 +65,7 @@ def _read(backend: Any, lookup: FileLookup, scratch: Path) -> Lookup:
             other = files.read_file(backend, file, lookup, scratch, careful=True)
             tables.append(_stored(backend, _selected(other, lookup, cells, file)))
     if not tables:
-        raise SourceError(f"{', '.join(lookup.patterns)}: the lookup's files hold no rows. Correct `files`, or leave the lookup out.")
+        raise SourceError(f"{', '.join(lookup.patterns)}: the lookup's files have no rows. Correct `files`, or remove the lookup.")
     table = ibis.union(*tables) if len(tables) > 1 else tables[0]
     found = Lookup(lookup, table)
     table = table.filter([table[key].notnull() for key in found.keys])
@@ -74,7 +74,7 @@ def _read(backend: Any, lookup: FileLookup, scratch: Path) -> Lookup:
         example = ", ".join(str(row["__key0"]) for row in repeated)
         raise SourceError(
             f"{', '.join(lookup.patterns)}: {' and '.join(lookup.keys)} occurs more than once (such as {example}), so rows "
-            "would be doubled. Leave one row for each."
+            "would be doubled. Keep one row for each."
         )
     return Lookup(lookup, table)
 
@@ -90,7 +90,7 @@ def _selected(other: SourceRows, lookup: FileLookup, cells: Cells, file: Path) -
     absent = [name for name in added.values() if name not in other.columns]
     if absent:
         raise SourceError(
-            f"{file}: lookup column {', '.join(absent)} is not there; it has {', '.join(other.columns[:30])}. Correct `columns` "
+            f"{file}: lookup column {', '.join(absent)} is missing; the file has {', '.join(other.columns[:30])}. Correct `columns` "
             "in the settings."
         )
     keys = {f"__key{position}": cells.text(other.table[key]) for position, key in enumerate(lookup.keys)}
@@ -100,8 +100,7 @@ def _selected(other: SourceRows, lookup: FileLookup, cells: Cells, file: Path) -
 def _require(key: str, columns: Sequence[str], where: Path | str) -> None:
     if key not in columns:
         raise SourceError(
-            f"{where}: lookup by {key!r}: there is no such column; it has {', '.join(columns[:30])}. Correct `key` of the "
-            "lookup in the settings."
+            f"{where}: lookup by {key!r}: no such column; there are {', '.join(columns[:30])}. Correct `key` of the lookup in the settings."
         )
 
 
@@ -112,10 +111,10 @@ def _with_lookup(rows: SourceRows, lookup: Lookup, where: Path | str) -> SourceR
         _require(key, rows.columns, where)
     if doubled := [name for name in lookup.settings.added if name in rows.columns]:
         raise SourceError(
-            f"{where}: already has the column {doubled[0]}, which a lookup adds. Give the lookup's another name: "
+            f"{where}: already has the column {doubled[0]}, which a lookup adds. Rename the lookup's column: "
             f"columns: {{other_{doubled[0]}: {lookup.settings.added[doubled[0]]}}}, or leave it out."
         )
-    new = tuple(name for name in lookup.added if name not in rows.columns)  # where all are added, the row's own column comes first
+    new = tuple(name for name in lookup.added if name not in rows.columns)  # if all are added, the row's own column wins
     right = lookup.table.select(*lookup.keys, *new, __found=True)
     marked = left.mutate(**{key: cells.text(left[name]) for key, name in zip(lookup.keys, lookup.settings.keys, strict=True)})
     result = marked.left_join(right, lookup.keys)

@@ -1,7 +1,7 @@
-"""Mapping: the cells of a source under canonical names, each read as the kind of value that its name calls for.
+"""Mapping: the cells of a source as canonical columns, each read as the type of that column.
 
-A row in which a mapped cell could not be read, or which is a problem as a whole, carries its original record. What
-becomes of it is for `core.cleaning` to say.
+A row with an unreadable mapped cell, or that is unreadable as a whole, carries its original record. What happens to it
+is decided in `core.customers.cleaning`.
 """
 
 import datetime as dt
@@ -46,19 +46,19 @@ RESERVED = {c.name for contract in (CUSTOMERS, CUSTOMER_FEATURES, RAW_CUSTOMERS)
 }
 LARGEST_EXACT = 2**53  # from here on, neighbouring whole numbers are the same float
 UNTIL = "__until"
-EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which tells nothing
+EARLIEST_WRITTEN = dt.date(2000, 1, 1)  # archives made without times unpack to 1970 or 1980, which means nothing
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Dates outside are taken for errors: from `first`, up to and not including `end`, which a person may have `given`."""
+    """Dates outside count as errors: valid are those from `first` up to but not including `end`, which is `given` if from the settings."""
 
     first: dt.date
     end: dt.date
     given: bool = True
 
     def of_file(self, entity: str, file: Path) -> "Bounds":
-        """What was ordered or happened was so before the file was written, give or take the zones; customers may be known from later on."""
+        """The bounds for a file: orders and events end when it was written, give or take the zones; customers may be known from later."""
         if self.given or entity == "customers":
             return self
         written = dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).date()
@@ -67,25 +67,25 @@ class Bounds:
         return Bounds(self.first, min(self.end, written + dt.timedelta(days=2)))
 
     def usable(self, time: ir.TimestampValue, end: ir.TimestampValue) -> ir.TimestampValue:
-        """The time, null where it is before the first day, or not before the end."""
+        """The time, or null if it is out of bounds."""
         return ibis.ifelse((time >= midnight(self.first)) & (time < end), time, ibis.null("timestamp(6)"))
 
 
 @dataclass(frozen=True)
 class MappedColumns:
-    """The mapped columns of a table of rows, and which source columns they used."""
+    """The mapped columns of a table of rows, and the source columns that they use."""
 
     values: Mapping[str, Mapped]
     attributes: Mapping[str, Mapped]
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Source columns that the canonical columns are made of."""
+        """Source columns used by canonical columns."""
         return tuple(dict.fromkeys(column for value in self.values.values() for column in value.columns))
 
     @property
     def read(self) -> tuple[str, ...]:
-        """Source columns that canonical columns or attributes are made of."""
+        """Source columns used by canonical columns or attributes."""
         return tuple(dict.fromkeys((*self.used, *(column for value in self.attributes.values() for column in value.columns))))
 
     @property
@@ -95,7 +95,7 @@ class MappedColumns:
 
     @property
     def amounts(self) -> tuple[str, ...]:
-        """Source columns that the amount of an order line is made of; none of customers and events."""
+        """Source columns used by the amount of an order line; empty for customers and events."""
         return self.values["amount"].columns if "amount" in self.values else ()
 
     @property
@@ -107,13 +107,13 @@ class MappedColumns:
 
 
 def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, where: str) -> MappedColumns:
-    """Find what each canonical column is made of.
+    """Resolve the mapping of each canonical column.
 
     Args:
         where: the file or table, for messages.
 
     Raises:
-        SourceError: a mapping names a column that is not there, or is no scalar expression.
+        SourceError: a mapping names a missing column, or is not a scalar expression.
     """
 
     def one(key: str, expression: Expression) -> Mapped:
@@ -134,7 +134,7 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
         taken = sorted(name for name in named if name.lower() in RESERVED)
         if taken:
             raise SourceError(
-                f"{where}: {entity}.attributes: {', '.join(taken)} is the name of a column of ours. Give it another: attributes: "
+                f"{where}: {entity}.attributes: {', '.join(taken)} is the name of one of our columns. Rename it: attributes: "
                 f"{{customer_{taken[0]}: {taken[0]}}}."
             )
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
@@ -143,11 +143,11 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
 def canonical(
     backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = ()
 ) -> ir.Table:
-    """The rows under canonical names. Customers also have their attributes (unread), and the record of every row.
+    """The rows with canonical columns. Customers also have their attributes (not yet typed), and the record of every row.
 
-    It goes in four steps, each a view: within one expression a value that is used in several places would be computed
-    in each of them. Where `rows` say UNTIL when their times are possible, that counts and not the end of the bounds: files that
-    are alike but for the day they were written can then be read by the same statements. Columns that are `carried` are given as they are.
+    It takes four steps, each a view: within one expression, a value that is used in several places would be computed
+    in each of them. If `rows` have a column UNTIL, it replaces the end of the bounds, so that files that differ only in the
+    day they were written can be read by the same statements. Columns in `carried` are passed through unchanged.
     """
     table, names = rows.table, (*REQUIRED[entity], *OPTIONAL[entity])
     own = {
@@ -175,7 +175,7 @@ def canonical(
     unread = {}
     for name in names:
         if name in found.values and found.values[name].columns and name != "returned_order_id":  # most lines are rightly without
-            # Looked at only where nothing was read, which is seldom.
+            # Evaluated only if nothing was read, which is rare.
             something = functools.reduce(operator.or_, (cells.is_there(third[place[column]]) for column in found.values[name].columns))
             nothing = third[f"__column_{name}"].isnull() & third[PROBLEM].isnull()
             unread[name] = ibis.ifelse(nothing, something, False)
@@ -185,10 +185,10 @@ def canonical(
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
     listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
     record = _record(third, rows.columns)
-    # What becomes of a customer's row is known only when all of them are; of many rows for each, such as order lines, that costs too much.
+    # Which rows of a customer count is known only once all are read; with many rows each, keeping their records costs too much.
     repeats = getattr(cells.reading, "repeats", "first") if entity == "customers" else None
     whole = repeats == "first"
-    absent = absent | third["__column_known_at"].isnull() if repeats == "newest" else absent  # which of two is newer, nobody knows
+    absent = absent | third["__column_known_at"].isnull() if repeats == "newest" else absent  # which of two is newer is then unknown
     kept = record if whole else ibis.ifelse(broken | absent | third[PROBLEM].notnull(), record, ibis.null("string"))
     return third.select(
         row_number=third[ROW], **{name: third[f"__column_{name}"] for name in names},
@@ -200,7 +200,7 @@ def canonical(
 
 
 def _flags(table: ir.Table, found: MappedColumns, cells: Cells) -> dict[str, ir.BooleanValue]:
-    """What is worth a look in a row: see FLAGS."""
+    """The flags of a row: see FLAGS."""
     values = {name: mapped.value for name, mapped in found.values.items()}
     ids = [value for name, value in values.items() if name.endswith("_id")]
     flags = {
@@ -219,7 +219,7 @@ def _is_rounded(value: ir.Value) -> ir.BooleanValue:
 
 
 def nothing(entity: str) -> pa.Table:
-    """What `canonical` gives of a file without a row."""
+    """The result of `canonical` for a file without rows."""
     names = {name: ibis.dtype(TYPES[KINDS[name]]).to_pyarrow() for name in (*REQUIRED[entity], *OPTIONAL[entity])}
     texts = dict.fromkeys(("unread", "problem", "record"), pa.string())
     return pa.schema({"row_number": pa.int64(), **names, **texts, **dict.fromkeys(FLAGS, pa.bool_())}).empty_table()
@@ -230,7 +230,7 @@ def _view(backend: Any, table: ir.Table) -> ir.Table:
 
 
 def _sound(read: ir.Value, kind: str, rows: ir.Table, bounds: Bounds) -> ir.Value:
-    """The value where there is one: a number that is one and finite, a time within bounds, in a row that is no problem."""
+    """The value if it is valid: a finite number or a time within bounds, in a readable row; otherwise null."""
     usable = rows[PROBLEM].isnull()
     if kind == "time":
         return ibis.ifelse(usable, bounds.usable(read, rows[UNTIL]), ibis.null(read.type()))

@@ -1,4 +1,4 @@
-"""What the cells of a table's number columns tell of how they are written: the decimal mark, what can be read two ways, currencies.
+"""How the numbers of a table's columns are written, judged from their cells: decimal mark, ambiguous cells, currencies.
 
 Counted over every row of every file, because a single cell such as 1,200 may come after a million plain ones.
 """
@@ -34,10 +34,10 @@ from segmentation_assets.sources.numbers import (  # fmt: skip
 )
 
 GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
-FEW = 0.05  # of the cells that a mark occurs in: where fewer tell what it means, the column is still in doubt
-CURRENCIES = 20  # of a column that are named
+FEW = 0.05  # of the cells with a mark: if fewer determine its meaning, the column stays ambiguous
+CURRENCIES = 20  # most currencies of a column to name
 NEARLY_ALL = 0.95  # of a column's cells, for it to hold currencies
-BOOKED = r"^[CD]R\.? ?(\p{Sc}?)$"  # credit and debit, which are no currencies
+BOOKED = r"^[CD]R\.? ?(\p{Sc}?)$"  # credit and debit, which are not currencies
 COUNTS = ("point", "comma", "typed", "either_point", "either_comma")
 
 
@@ -46,14 +46,14 @@ class Forms:
     """The cells of one column.
 
     Attributes:
-        point, comma: cells in which the decimal mark can only be that one.
-        typed: cells with a decimal point that are numbers by their type, and so do not tell how text is written.
+        point, comma: cells in which only this can be the decimal mark.
+        typed: cells with a decimal point that are numbers by type, and so say nothing about how text is written.
         either_point, either_comma: cells such as 1.200 and 1,200.
-        sum_point, sum_comma: of all cells, with the one or the other as decimal mark.
+        sum_point, sum_comma: sum of all cells with either decimal mark.
         example: a cell that can be read two ways.
         currencies: sign or code -> cells.
         groups: mark that can only stand between thousands -> cells.
-        of_amounts: whether the column says nothing but the currencies of amounts that stand in another.
+        of_amounts: whether the column only has the currencies of amounts in another column.
     """
 
     point: int = 0
@@ -79,7 +79,7 @@ class Forms:
 
     @property
     def certain(self) -> int:
-        """Cells of text that tell the decimal mark."""
+        """Number of text cells that determine the decimal mark."""
         return self.point + self.comma
 
     @property
@@ -89,17 +89,17 @@ class Forms:
 
     @property
     def either(self) -> int:
-        """Cells that can be read two ways."""
+        """Number of cells that can be read two ways."""
         return self.either_point + self.either_comma
 
     @property
     def is_settled(self) -> bool:
-        """Whether the cells agree on a decimal mark, and those that tell it are as many as those that can be read two ways."""
+        """Whether the cells agree on a decimal mark, and at least as many cells determine it as can be read two ways."""
         return bool(self.certain) and not self.is_mixed and self.certain >= self.either
 
     @property
     def settled(self) -> "Forms":
-        """The same with nothing in doubt where it is settled."""
+        """A copy without ambiguous cells if the decimal mark is settled."""
         if not self.is_settled:
             return self
         read = self.sum_comma if self.comma else self.sum_point
@@ -107,20 +107,20 @@ class Forms:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the engine reads all cells by itself, and none can be read two ways."""
+        """Whether the engine can read all cells itself, and none can be read two ways."""
         return not (self.comma or self.either or self.groups or self.currencies)
 
     @property
     def in_doubt(self) -> int:
-        """Cells that can be read two ways, where too few others tell which is meant, or contradict each other."""
+        """Number of ambiguous cells, if too few other cells decide, or these contradict each other."""
         return self.either if self.is_mixed or self.certain < FEW * (self.either + self.certain) else 0
 
 
 def counted(backend: Any, rows: ibis.Table, columns: Sequence[str], kind: str = "csv") -> dict[str, Forms]:
-    """The forms of the columns that are text, over all rows.
+    """The forms of the text columns, over all rows.
 
     Args:
-        kind: of file. JSON and workbooks have numbers with a type, which are text here only because we wrote them, with a decimal point.
+        kind: of file. JSON and workbooks have typed numbers, which are text here only because we wrote them so, with a decimal point.
     """
     result = {}
     for column in texts(rows, columns):
@@ -135,10 +135,10 @@ def texts(rows: ibis.Table, columns: Sequence[str]) -> list[str]:
 
 
 def told(rows: ibis.Table, column: str, by: Sequence[str] = ()) -> ibis.Table:
-    """The different numbers of a column, how many cells have each, its parts, and what it is with either decimal mark.
+    """The distinct numbers of a column, with the number of cells, the parts, and the value with either decimal mark.
 
     Args:
-        by: columns that tell rows apart whose numbers are asked for by themselves.
+        by: columns to group by.
     """
     there = rows.filter(rows[column].notnull())
     different = there.group_by(text=there[column], **{name: there[name] for name in by}).agg(n=ibis._.count())
@@ -149,11 +149,11 @@ def told(rows: ibis.Table, column: str, by: Sequence[str] = ()) -> ibis.Table:
 
 
 def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table, ibis.Table]:
-    """What is asked of the numbers of a column that were written down: facts, cells by mark between thousands, and by currency.
+    """Queries on a column's distinct numbers: facts, cells by mark between thousands, and cells by currency.
 
     Args:
-        kind: of file, as `counted` has it.
-        by: columns that tell apart rows of which each is asked by itself.
+        kind: of file, as in `counted`.
+        by: columns to group by.
     """
     typed = _typed(told, kind)
     either = {mark: told.digits.re_search(f"^{EITHER}$") & told.digits.contains(mark) & ~typed for mark in (POINT, COMMA)}
@@ -174,10 +174,10 @@ def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis
 
 
 def _typed(told: ibis.Table, kind: str) -> ir.BooleanValue:
-    """Whether a point is decimal because numbers of the file have a type.
+    """Whether a point is decimal because the file's numbers are typed.
 
-    JSON may hold them in quotes too, so only what could be read two ways is taken to have one. A workbook keeps 1.2 of a number 1.200:
-    with the 0 it is text.
+    JSON may also have numbers in quotes, so only ambiguous ones are assumed to be typed. A workbook stores a number 1.200 as 1.2:
+    with the zeros it is text.
     """
     forms = {"jsonl": r"^[1-9][0-9]{0,2}\.[0-9]{3}$", "excel": rf"^[0-9]*\.[0-9]*[1-9]{EXPONENT}$"}
     return told.digits.re_search(forms[kind]) if kind in forms else ibis.literal(False)
@@ -199,13 +199,13 @@ def forms_of(facts: list[dict[str, Any]], marks: list[dict[str, Any]], tokens: l
 
 
 def _token(numbers: ibis.Table) -> ibis.Value:
-    """The currency of a cell: what stands behind, else before."""
+    """The currency of a cell: the text after the number, else the text before it."""
     beside = (part(numbers.parts, place).upper().re_replace(BOOKED, r"\1") for place in (4, 5, 3))
     return ibis.coalesce(*(one.nullif("") for one in beside), "").replace(" ", "")
 
 
 def _certain(told: ibis.Table, mark: str) -> ibis.Value:
-    """Whether the decimal mark can only be this one: decimals that are not three, groups by another mark, or several groups of them."""
+    """Whether only this can be the decimal mark: other than three decimals, groups with another mark, or several such groups."""
     groups, other = (COMMA_GROUPS, COMMA) if mark == POINT else (POINT_GROUPS, POINT)
     decimal = told.digits.re_search(rf"^[0-9]*[{mark}][0-9]+{EXPONENT}$") & ~told.digits.re_search(f"^{EITHER}$")
     grouped = told.digits.re_search(
@@ -215,21 +215,21 @@ def _certain(told: ibis.Table, mark: str) -> ibis.Value:
 
 
 def currencies_beside(backend: Any, rows: ibis.Table, names: Sequence[str], amounts: Sequence[str], cells: Cells) -> dict[str, Forms]:
-    """The column that says what currencies the amounts are in, with its cells; empty where none does.
+    """The column with the currency of amounts, and its cells; empty if there is none.
 
     Args:
         names: the columns of the source.
-        amounts: those that the amount is made of.
+        amounts: those from which the amount is computed.
     """
     column = column_of(names, amounts)
     return {column: of_amounts(backend.to_pyarrow(currency_cells(rows, column, cells)).to_pylist())} if column else {}
 
 
 def currency_cells(rows: ibis.Table, column: str, cells: Cells, by: Sequence[str] = ()) -> ibis.Table:
-    """How many cells of a column have which currency (`token`, `n`), most first; the token is empty for cells that have none.
+    """The number of cells of a column by currency (`token`, `n`), most first; the token is empty for cells without one.
 
     Args:
-        by: columns that tell rows apart whose currencies are asked for by themselves.
+        by: columns to group by.
     """
     there = rows.select(*by, text=cells.text(rows[column]).upper()).filter(ibis._.text.notnull())
     named = there.mutate(token=ibis.ifelse(there.text.isin(TOKENS), there.text, ""))
@@ -237,16 +237,16 @@ def currency_cells(rows: ibis.Table, column: str, cells: Cells, by: Sequence[str
 
 
 def of_amounts(tokens: Sequence[dict[str, Any]]) -> Forms:
-    """The answer to `currency_cells`; without a currency where some of the cells are something else."""
+    """The result of `currency_cells`; without currencies if some cells are something else."""
     named = {row["token"]: int(row["n"]) for row in tokens if row["token"]}
     holds_currencies = sum(named.values()) >= NEARLY_ALL * sum(int(row["n"]) for row in tokens)
     return Forms(currencies=dict(list(named.items())[:CURRENCIES]) if holds_currencies else {}, of_amounts=True)
 
 
 def together(forms: Iterable[Mapping[str, Forms]]) -> dict[str, Forms]:
-    """The forms of each column over several files. Files of plain numbers only, which intake does not ask, tell nothing.
+    """The forms of each column over several files. Files with only plain numbers, which intake does not query, do not count.
 
-    Where files contradict each other, those that say by themselves how they are written leave nothing in doubt.
+    If files contradict each other, files that decide on their own have no ambiguous cells.
     """
     asked = [_asked(one) for one in forms]
     total = _summed(asked)
@@ -269,7 +269,7 @@ def _summed(forms: Iterable[Mapping[str, Forms]]) -> dict[str, Forms]:
 
 
 def decimals_of_file(forms: Mapping[str, Forms], total: Mapping[str, Forms]) -> dict[str, str]:
-    """Column of a file -> its decimal mark: by its own cells where those of all files contradict each other, else by all.
+    """Column of a file -> its decimal mark: by its own cells if those of all files contradict each other, otherwise by all.
 
     Args:
         total: the forms over all files of the table, by `together`.
@@ -279,7 +279,7 @@ def decimals_of_file(forms: Mapping[str, Forms], total: Mapping[str, Forms]) -> 
 
 
 def decimals(forms: Mapping[str, Forms]) -> dict[str, str]:
-    """Column -> its decimal mark, where its cells or those of other columns tell; else what makes the marks of 1,200 thousands."""
+    """Column -> its decimal mark, if its cells or other columns decide; otherwise the one that makes the mark in 1,200 a thousands one."""
     point, comma = (sum(getattr(found, name) for found in forms.values()) for name in ("point", "comma"))
     table = None if point == comma else POINT if point > comma else COMMA
     result = {}
@@ -292,7 +292,7 @@ def decimals(forms: Mapping[str, Forms]) -> dict[str, str]:
 
 
 def thousands(forms: Mapping[str, Forms]) -> str | None:
-    """The one mark that stands between thousands in the columns; None where there is none, or several."""
+    """The single mark between thousands in the columns; None if there is none, or several."""
     told, marks = decimals(forms), set[str]()
     for column, found in forms.items():
         marks |= found.groups.keys()
@@ -302,7 +302,7 @@ def thousands(forms: Mapping[str, Forms]) -> str | None:
 
 
 def doubts(forms: Mapping[str, Forms], reading: Reading) -> tuple[str, ...]:
-    """What a person should look at, a line for each: cells that can be read two ways, and several currencies."""
+    """Warnings, one line each: cells that can be read two ways, and several currencies."""
     cells = Cells(reading, decimals=decimals(forms))
     two_ways = [_two_ways(column, one, column_marks(cells, column)) for column, one in forms.items() if one.in_doubt]
     return (*two_ways, *(_several_currencies(column, one) for column, one in forms.items() if not one_currency(one.currencies)))
@@ -322,32 +322,32 @@ def _two_ways(column: str, one: Forms, marks: Marks) -> str:
     ways = ("with thousands", "with decimals") if is_thousands else ("with decimals", "with thousands")
     sums = f"{ways[0]}, as they are read, the column adds up to {used:,.2f}; {ways[1]} to {other:,.2f}"
     if marks.given:
-        return f"{column}: {what}; {sums}. That is how the settings have it"
+        return f"{column}: {what}; {sums}. The settings decide this"
     return f"Warning: {column}: {what}; {sums}. {_remedy(one, mark)}"
 
 
 def _remedy(one: Forms, mark: str) -> str:
-    """What settles cells that can be read two ways; a setting does not where it would make other cells unreadable."""
+    """How to resolve ambiguous cells; not by a setting if that would make other cells unreadable."""
     if one.is_mixed:
         points, commas = (vocabulary.counted(n, "cell") for n in (one.point + one.typed, one.comma))
         return (
-            f"The column has both decimal marks: {points} with a point, {commas} with a comma. Write it with one; where the files differ, "
-            "name those of each kind in a table of their own, with its `decimal`"
+            f"The column has both decimal marks: {points} with a point, {commas} with a comma. Write it with one; if the files differ, "
+            "list those of each kind in a separate table, with its own `decimal`"
         )
     if one.typed:
-        return "The others are numbers by their type: make these numbers too"
-    return f"Say in the settings which is right: thousands: {mark!r} or decimal: {mark!r}"
+        return "The others are numbers by type: make these numbers too"
+    return f"Choose in the settings: thousands: {mark!r} or decimal: {mark!r}"
 
 
 def _several_currencies(column: str, one: Forms) -> str:
     named = ", ".join(f"{token} ({vocabulary.counted(n, 'row' if one.of_amounts else 'cell')})" for token, n in one.currencies.items())
     if not one.of_amounts:
         return (
-            f"Warning: {column} has several currencies: {named}. Amounts are added up as they are: convert them first, or take in one "
+            f"Warning: {column} has several currencies: {named}. Amounts are added up unconverted: convert them first, or keep only one "
             "currency."
         )
     (first, *_) = one.currencies
     return (
-        f"Warning: amounts are in several currencies, as {column} says: {named}. They are added up as they are: convert them first, or "
-        f"take in one currency, by leave_out: UPPER({identifier(column)}) <> {first!r}"
+        f"Warning: amounts are in several currencies, as {column} says: {named}. They are added up unconverted: convert them first, or "
+        f"keep only one currency with leave_out: UPPER({identifier(column)}) <> {first!r}"
     )

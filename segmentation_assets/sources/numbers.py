@@ -1,7 +1,7 @@
-"""Numbers that are text: the forms in which people write them, read one by one, and what tells the decimal mark of a column.
+"""Numbers stored as text: reading each cell by its form, and the decimal mark of a column.
 
-A cell is read on its own wherever its form leaves no doubt: `1.234,50`, `12,5`, `1 234.50 €`, `12,34,567`, `(4.50)`. One form
-leaves it: one to three digits, one mark, three digits, as in `1,200`. What the mark means there is said by the column.
+A cell is read on its own if its form is unambiguous: `1.234,50`, `12,5`, `1 234.50 €`, `12,34,567`, `(4.50)`. One form
+is ambiguous: one to three digits, one mark, three digits, as in `1,200`. There the column decides what the mark means.
 """
 
 import re
@@ -52,11 +52,11 @@ OTHER = {COMMA: POINT, POINT: COMMA}
 
 
 def _one(text: str, some: str, others: str) -> None:
-    """Stands in for a function that DuckDB has and Ibis has not."""
+    """Placeholder for a function of DuckDB that Ibis lacks."""
 
 
 def _two(text: str, mark: str, place: int) -> None:
-    """Stands in for a function that DuckDB has and Ibis has not."""
+    """Placeholder for a function of DuckDB that Ibis lacks."""
 
 
 _split_part = ibis.udf.scalar.builtin(_two, name="split_part", signature=((dt.string, dt.string, dt.int64), dt.string))
@@ -68,9 +68,9 @@ class Marks:
     """How the numbers of a column are written.
 
     Attributes:
-        decimal: the decimal mark, which decides where a cell can be read two ways.
-        given: whether a person said so: then the other mark is never a decimal one.
-        thousands: the only mark that may stand between thousands; None allows any, an empty one none.
+        decimal: the decimal mark, which decides how ambiguous cells are read.
+        given: whether it comes from the settings: then the other mark is never a decimal mark.
+        thousands: the only mark allowed between thousands; None allows any, an empty text none.
     """
 
     decimal: str = POINT
@@ -79,15 +79,15 @@ class Marks:
 
 
 def tidy(text: ir.StringValue) -> ir.StringValue:
-    """The text with one kind of blank, apostrophe and minus, and without what has no width."""
+    """The text with a single kind of space, apostrophe and minus, and without zero-width characters."""
     return _translate(text, BLANKS + APOSTROPHES + DASHES + NOTHING + CUT, " " * len(BLANKS) + "'" * len(APOSTROPHES) + "-" * len(DASHES))
 
 
 def read_number(text: ir.StringValue, marks: Marks) -> ir.FloatingValue:
-    """Numbers in any of their forms; null where a text is none.
+    """Numbers in any form; null for texts that are not numbers.
 
-    Most cells are plain numbers, which the engine reads by itself at a tenth of the cost; most others have groups of thousands
-    or a sign of currency. Nothing that is computed is used twice: the engine would compute it for every cell, beforehand.
+    Most cells are plain numbers, which the engine reads itself at a tenth of the cost; most others have groups of thousands
+    or a currency sign. No computed value is used twice, because the engine would compute it for every cell in advance.
     """
     plain = plain_number(text if marks.decimal == POINT else ibis.ifelse(text.contains(POINT), ibis.null("string"), text))
     attempts = [_usual(text, marks), *([] if marks.given else [_other(text, marks)]), _unusual(text, marks)]
@@ -95,7 +95,7 @@ def read_number(text: ir.StringValue, marks: Marks) -> ir.FloatingValue:
 
 
 def plain_number(text: ir.StringValue) -> ir.FloatingValue:
-    """The number that the engine reads by itself; null for `1_000`, which it takes for a thousand and which may be a code."""
+    """The number as the engine reads it; null for `1_000`, which it would read as 1000 but which may be a code."""
     return ibis.ifelse(text.contains("_"), ibis.null("string"), text).try_cast("float64")
 
 
@@ -107,7 +107,7 @@ def _usual(text: ir.StringValue, marks: Marks) -> ir.StringValue:
 
 
 def _other(text: ir.StringValue, marks: Marks) -> ir.StringValue:
-    """The same with the other decimal mark, where it can be nothing else."""
+    """The same with the other decimal mark, if it can only be one."""
     decimal = OTHER[marks.decimal]
     certain = [rf"[0-9]+[{decimal}](?:[0-9]{{1,2}}|[0-9]{{4,}})"]
     certain += [rf"(?:{GROUPS[marks.decimal]})[{decimal}][0-9]*"] if marks.thousands in {None, marks.decimal} else []
@@ -125,27 +125,27 @@ def _unusual(text: ir.StringValue, marks: Marks) -> ir.StringValue:
 
 
 def is_number(text: ir.StringValue) -> ir.BooleanValue:
-    """Whether there is nothing in the text but digits, marks and signs, and what currencies are called."""
+    """Whether the text has only digits, marks, signs and names of currencies."""
     return text.re_search(KNOWN)
 
 
 def in_parts(text: ir.StringValue) -> ir.StringValue:
-    """Signs, digits, and what stands before and behind them, with CUT between; the text itself where it is no number."""
+    """Signs, digits, and the texts before and after them, separated by CUT; the text itself if it is not a number."""
     return tidy(text).re_replace(PARTS, IN_PARTS)
 
 
 def signed(parts: ir.StringValue) -> ir.StringValue:
-    """The digits with their marks, after a minus where they are negative."""
+    """The digits with their marks, with a leading minus if negative."""
     return parts.re_replace(NEGATIVE, r"-\1\2").re_replace(POSITIVE, r"\1")
 
 
 def part(parts: ir.StringValue, place: int) -> ir.StringValue:
-    """One of the parts, counted from 1: signs, digits, what stands before, and twice what stands behind."""
+    """One of the parts, counted from 1: signs, digits, the text before, and two texts after."""
     return _split_part(parts, CUT, place)
 
 
 def _plain(digits: ir.StringValue, marks: Marks) -> ir.StringValue:
-    """The number as the engine reads it: without marks between thousands, with a decimal point; empty where it is in no form."""
+    """The number in plain form: without marks between thousands, with a decimal point; empty if no form matches."""
     wholes, fractions, patterns, group = "", "", [], 0
     for whole, decimals in _forms(marks):
         patterns.append(f"(-?(?:{whole})){decimals}")

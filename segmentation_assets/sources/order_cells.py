@@ -1,7 +1,7 @@
 """Cells that belong to a whole order, in sources that have a row for each of its lines.
 
 Some exports fill them on an order's first row only, others repeat them on each row. Belongs here: filling them, counting
-an order's amount once, leaving rows out that are no orders, and telling by the figures that an amount is the order's.
+an order's amount once, leaving out rows that are not orders, and detecting from the data that an amount is the order's.
 """
 
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ from segmentation_assets.sources.rows import PROBLEM, ROW, SourceRows
 from segmentation_assets.vocabulary import counted
 
 ONCE = ("amount", "discount", "coupon_discount")  # what `amount_is: order` counts once
-FEWEST_ORDERS = 3  # of several rows, below which equal amounts tell nothing
+FEWEST_ORDERS = 3  # of several rows; with fewer, equal amounts mean nothing
 NEARLY_ALL = 0.95  # of these orders, in which every row has the same amount
 LEFT_OUT = "__left_out"
-COMMONEST = 0.5  # of them may share one amount: where all things cost the same, equal amounts tell nothing
+COMMONEST = 0.5  # of them may share one amount: if everything costs the same, equal amounts mean nothing
 
 
 def prepared(rows: SourceRows, settings: Any, cells: Cells, where: str) -> tuple[SourceRows, tuple[str, ...]]:
-    """The rows with their order's cells filled in and without those that are left out, and the source columns that told.
+    """The rows with their order's cells filled in, without those to leave out; and the source columns used for that.
 
     Raises:
-        SourceError: `fill_from_order` names a column that is not there, or `leave_out` is no condition over the columns.
+        SourceError: `fill_from_order` names a missing column, or `leave_out` is not a condition over the columns.
     """
     fill, condition = getattr(settings, "fill_from_order", ()), getattr(settings, "leave_out", None)
     rows = _filled(rows, settings, cells, where) if fill else rows
@@ -39,14 +39,14 @@ def prepared(rows: SourceRows, settings: Any, cells: Cells, where: str) -> tuple
 
 
 def left_out(rows: SourceRows, settings: Any, cells: Cells, where: str) -> ir.Table:
-    """One row: `n`, how many rows `leave_out`, which must be set, leaves out."""
+    """One row: `n`, the number of rows that `leave_out`, which must be set, leaves out."""
     rows = _filled(rows, settings, cells, where) if settings.fill_from_order else rows
     table, _ = _marked(rows, settings.leave_out, cells, where)
     return table.filter(table[LEFT_OUT]).agg(n=ibis._.count())
 
 
 def notes(settings: Any, left: int = 0) -> dict[str, str]:
-    """What is to be said of how orders are read; nothing where each row is a line of its own."""
+    """Notes on how orders are read; empty if each row is a line of its own."""
     fill, condition = getattr(settings, "fill_from_order", ()), getattr(settings, "leave_out", None)
     return {
         **({"amounts": "of the order, counted once"} if getattr(settings, "amount_is", "line") == "order" else {}),
@@ -56,7 +56,7 @@ def notes(settings: Any, left: int = 0) -> dict[str, str]:
 
 
 def _marked(rows: SourceRows, condition: str, cells: Cells, where: str) -> tuple[ir.Table, tuple[str, ...]]:
-    """The rows with LEFT_OUT, whether the condition holds, and the columns that told."""
+    """The rows with LEFT_OUT, whether the condition holds, and the columns used for that."""
     unwanted = _expression(condition, rows, cells, f"{where}: transactions.leave_out")
     flag = unwanted.value if unwanted.value.type().is_boolean() else cells.boolean(unwanted.value)
     marked = _numbered(rows.table).mutate(**{LEFT_OUT: flag.fill_null(False) & rows.table[PROBLEM].isnull()})
@@ -64,11 +64,11 @@ def _marked(rows: SourceRows, condition: str, cells: Cells, where: str) -> tuple
 
 
 def _filled(rows: SourceRows, settings: Any, cells: Cells, where: str) -> SourceRows:
-    """Empty cells of these columns, from the first row of the same order that has one."""
+    """The rows with empty cells of the `fill_from_order` columns filled from the first row of the same order that has a value."""
     absent = [name for name in settings.fill_from_order if name not in rows.columns]
     if absent:
         raise SourceError(
-            f"{where}: transactions.fill_from_order: {', '.join(absent)} is not a column; there are {', '.join(rows.columns[:30])}. "
+            f"{where}: transactions.fill_from_order: {', '.join(absent)} is not a column; the columns are {', '.join(rows.columns[:30])}. "
             "Correct it in the settings."
         )
     order = _expression(settings.columns["order_id"], rows, cells, f"{where}: transactions.columns.order_id")
@@ -86,7 +86,7 @@ def _filled(rows: SourceRows, settings: Any, cells: Cells, where: str) -> Source
 
 
 def _numbered(table: ir.Table) -> ir.Table:
-    """With every row's number written down: once rows are grouped or left out, their place no longer tells it."""
+    """The table with explicit row numbers, because grouping and leaving out rows changes their places."""
     return table.mutate(**{ROW: ibis.coalesce(table[ROW], ibis.row_number() + 1)})
 
 
@@ -98,10 +98,10 @@ def _expression(expression: Any, rows: SourceRows, cells: Cells, where: str) -> 
 
 
 def counted_once(rows: ir.Table) -> ir.Table:
-    """Canonical order lines whose amounts are their order's: each stays on the order's first row that has one, and is 0.00 on the others.
+    """Canonical order lines with each order's amount only on the first row that has one, and 0.00 on the others.
 
-    An order is identified by its id and its customer. A negative amount, such as a refund under the same id, is counted once by
-    itself. Rows without an order id stay as they are.
+    An order is identified by its id and its customer. A negative amount, such as a refund under the same id, is counted once
+    separately. Rows without an order id stay unchanged.
     """
     known = rows.order_id.notnull() & (rows.order_id.strip() != "")
     once = {}
@@ -117,7 +117,7 @@ def counted_once(rows: ir.Table) -> ir.Table:
 
 
 def repeats(rows: ir.Table) -> ir.Table:
-    """One row of counts that tell whether the amounts of order lines are their orders', repeated on each line; read it by `are_repeated`.
+    """One row of counts for `are_repeated`, which judges whether order lines repeat the amount of their whole order.
 
     Args:
         rows: order lines with `order_id`, `customer_id`, `product_id` and `amount`.
@@ -126,7 +126,7 @@ def repeats(rows: ir.Table) -> ir.Table:
 
 
 def bought(rows: ir.Table) -> dict[str, ir.Value]:
-    """What `repeats_of` needs to know of an order: of its lines with an amount above zero, their number, amounts and products."""
+    """Aggregates of an order for `repeats_of`: number, amounts and products of its lines with an amount above zero."""
     paid = (rows.amount > 0).fill_null(False)
     return {
         "lines": paid.cast("int64").sum(),
@@ -139,7 +139,7 @@ def bought(rows: ir.Table) -> dict[str, ir.Value]:
 
 
 def repeats_of(orders: ir.Table) -> ir.Table:
-    """The same counts, of one row for each order with what `bought` has."""
+    """The same counts, from one row per order with the aggregates of `bought`."""
     several_products = (orders.first_product < orders.last_product).fill_null(False)
     several = orders.filter((orders.lines > 1) & (several_products | (orders.without == orders.lines)))
     amounts = several.group_by(amount=several.most).agg(
@@ -154,17 +154,17 @@ def repeats_of(orders: ir.Table) -> ir.Table:
 
 
 def are_repeated(counts: Mapping[str, Any]) -> bool:
-    """Whether the counts of `repeats` say that the amounts are the orders'."""
+    """Whether, by the counts of `repeats`, amounts are those of whole orders."""
     orders, same = int(counts["orders"]), int(counts["same"])
     return orders >= FEWEST_ORDERS and same >= NEARLY_ALL * orders and counts["commonest"] <= COMMONEST * orders
 
 
 def told(counts: Mapping[str, Any]) -> list[str]:
-    """What to say of amounts that look like their orders', repeated on each line; nothing where they do not."""
+    """A warning if lines seem to repeat the amount of their whole order; nothing otherwise."""
     if not are_repeated(counts):
         return []
     return [
         f"warning: in {counts['same']:,} of {counts['orders']:,} orders of several lines, each line has the same amount. If it is the "
-        f"order's, repeated on each line, {counts['surplus']:,.2f} would be counted too much: set amount_is: order. If the lines "
-        "did cost the same, leave it."
+        f"order's, repeated on each line, the total is {counts['surplus']:,.2f} too high: set amount_is: order. If the lines "
+        "really cost the same, ignore this."
     ]

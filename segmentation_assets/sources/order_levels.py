@@ -1,4 +1,4 @@
-"""Whether cells of an order file belong to a line or to the whole order, told by the figures of the orders of several rows."""
+"""Whether cells of an order file belong to a line or to the whole order, judged from orders with several rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ FREE = {"order_id": "string", "customer_id": "string", "product_id": "string", "
 
 
 def lines(rows: SourceRows, cells: Cells, found: Mapping[str, str]) -> ir.Table:
-    """The rows under our names: order_id, customer_id, product_id, quantity, amount and ordered_at; null where nothing was found."""
+    """The rows with our columns order_id, customer_id, product_id, quantity, amount and ordered_at; null if not found."""
     values: dict[str, ir.Value] = {}
     for name, kind in FREE.items():
         if name not in found:
@@ -53,7 +53,7 @@ def filled_once(backend: Any, rows: SourceRows, cells: Cells, order: str, column
 
 
 def is_repeated(backend: Any, rows: SourceRows, cells: Cells, found: Mapping[str, str], column: str) -> bool:
-    """Whether a column of amounts has its order's on each of the order's lines."""
+    """Whether a column repeats the whole order's amount on each of its lines."""
     sample = replace(rows, table=rows.table.limit(guessing.SAMPLE))
     looked_at = lines(sample, cells, {**found, "amount": column})
     return order_cells.are_repeated(backend.to_pyarrow(order_cells.repeats(looked_at)).to_pylist()[0])

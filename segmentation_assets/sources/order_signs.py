@@ -1,6 +1,6 @@
-"""What the rows of an order file show besides its columns' names: whose cells are whose, what did not come about, what is no product.
+"""Guesses from the rows of an order file: which cells belong to whole orders, and which rows are not orders or not products.
 
-Everything here is a guess from figures that `first_settings` writes down for the person to read.
+`first_settings` writes every guess down for the user to review.
 """
 
 import re
@@ -20,10 +20,10 @@ from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.rows import SourceRows
 
 STATUS = re.compile(r"(order|financial|payment|transaction|bestell|auftrags)?(status|state)", re.IGNORECASE)
-MOST_STATUSES = 40  # a column of more different texts is no status
+MOST_STATUSES = 40  # a column with more distinct texts is not a status
 NEARLY_ALL = 0.95
-FEW = 0.05  # of the rows: where more have a product's code without a digit, that is how products are called
-SHORT = 4  # letters: a code without digits that is no longer is no product
+FEW = 0.05  # of the rows: if more have a product code without a digit, such codes are normal for products
+SHORT = 4  # letters: a code without digits of at most this length is not a product
 NO_PRODUCT = re.compile(
     r"post|ship|freight|deliver|carriage|porto|versand|livraison|envio|spediz|verzend|bank|charge|\bfee|fee$|gebuhr|commission|adjust|manual|"
     r"sample|discount|rabatt|voucher|gutschein|debt|\btest|\btip|rounding",
@@ -33,18 +33,18 @@ NO_PRODUCT = re.compile(
 
 @dataclass(frozen=True)
 class OrderSigns:
-    """What the rows of an order file show.
+    """The guesses from the rows of an order file.
 
     Attributes:
-        rows: how many there are.
-        without_customer: how many of them have no customer's id.
+        rows: number of rows.
+        without_customer: number of them without a customer id.
         amount_is: `line` or `order`.
-        fill: source columns that matter and are filled on an order's first row only.
-        leave_out: condition for rows that are no orders.
+        fill: source columns that matter and that only an order's first row has.
+        leave_out: condition for rows that are not orders.
         cancellations: a pattern of the ids of orders that are returns.
-        no_products: product codes that seem to be none.
+        no_products: product codes that do not seem to be products.
         perhaps: codes without a digit among codes with digits, which may be products.
-        set_aside: largest share of a month's rows that has no customer or is no product.
+        set_aside: largest share of a month's rows without a customer or a product.
     """
 
     rows: int = 0
@@ -67,13 +67,13 @@ def order_signs(
     export: Export | None,
     ids: Path | None,
 ) -> OrderSigns:
-    """What the rows show.
+    """Guess from the rows of a file.
 
     Args:
         found: canonical column -> source column or expression.
-        types: source column -> what it holds.
-        export: the known export that the file is.
-        ids: file to be written, with how many rows each order's id has in each month, to compare files.
+        types: source column -> its type.
+        export: the known export, if the file is one.
+        ids: file to write, with the number of rows of each order id in each month, to compare files.
     """
     leave_out = export.leave_out(rows.columns) if export else _no_orders(backend, rows, cells, types)
     fill, amount_is = _levels(backend, rows, cells, found, leave_out, export)
@@ -100,7 +100,7 @@ def order_signs(
 
 
 def all_together(signs: Sequence[OrderSigns]) -> OrderSigns:
-    """Those of all files of a folder."""
+    """The guesses for all files of a folder together."""
 
     def every(name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(code for one in signs for code in getattr(one, name)))
@@ -119,7 +119,7 @@ def all_together(signs: Sequence[OrderSigns]) -> OrderSigns:
 
 
 def _no_orders(backend: Any, rows: SourceRows, cells: Cells, types: Mapping[str, str]) -> str | None:
-    """The condition under which an order did not come about, by a column that is named as a status and says so."""
+    """The condition for orders that were cancelled, failed or refunded, from a column named like a status with such words."""
     for column in (name for name, kind in types.items() if kind == "text" and STATUS.fullmatch(re.sub(r"[^A-Za-z]", "", name))):
         text = cells.text(rows.table[column]).strip().lower()
         words = backend.to_pyarrow(text.name("word").as_table().distinct().limit(MOST_STATUSES + 1)).column("word").to_pylist()
@@ -132,7 +132,7 @@ def _no_orders(backend: Any, rows: SourceRows, cells: Cells, types: Mapping[str,
 def _levels(
     backend: Any, rows: SourceRows, cells: Cells, found: Mapping[str, str], leave_out: str | None, export: Export | None
 ) -> tuple[tuple[str, ...], str]:
-    """The columns that only an order's first row fills, and what the amount is."""
+    """The columns that only an order's first row has, and whether the amount is the `line`'s or the `order`'s."""
     if "order_id" not in found:
         return (), "line"
     amounts = columns_of(found["amount"], rows.columns) if "amount" in found else []
@@ -150,7 +150,7 @@ def _levels(
 
 
 def _cancellations(backend: Any, lines: ir.Table) -> str | None:
-    """The letters before a number that make an order's id a cancellation's: nearly all rows with them give money or goods back."""
+    """The prefix of order ids that marks cancellations: nearly all rows with it have a negative amount or quantity."""
     given = lines.filter(lines.order_id.notnull()).mutate(letters=ibis._.order_id.re_extract(r"^([A-Za-z]{1,3})[0-9]+$", 1))
     back = ((given.quantity < 0) | (given.amount < 0)).fill_null(False).cast("int64")
     kinds = given.group_by("letters").agg(n=given.count(), back=back.sum())
@@ -163,7 +163,7 @@ def _cancellations(backend: Any, lines: ir.Table) -> str | None:
 
 
 def _no_products(backend: Any, lines: ir.Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Codes without a digit, where nearly all codes have one: those that are no products for all we know, and the others."""
+    """Codes without a digit, if nearly all codes have one: those that are probably not products, and the others."""
     some = lines.filter(lines.product_id.notnull())
     codes = some.filter(~some.product_id.re_search("[0-9]")).group_by("product_id").agg(n=ibis._.count())
     total = int(backend.to_pyarrow(some.count()).as_py())

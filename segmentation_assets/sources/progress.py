@@ -1,4 +1,4 @@
-"""How far the reading of sources is: told to whoever looks, such as the command line; to nobody by default."""
+"""Progress of reading sources, reported to a callback, such as the command line's; by default to none."""
 
 import contextlib
 import contextvars
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 Told = Callable[[str, int, int], None]
-"""Called with what is being done, how many are done, and of how many."""
+"""Called with the current task, the number done, and the total."""
 
 T = TypeVar("T")
 _told: contextvars.ContextVar[Told | None] = contextvars.ContextVar("told", default=None)
@@ -14,7 +14,7 @@ _told: contextvars.ContextVar[Told | None] = contextvars.ContextVar("told", defa
 
 @contextlib.contextmanager
 def told_to(told: Told) -> Iterator[None]:
-    """Report the progress of whatever is read within."""
+    """Report progress to the callback until the block ends."""
     token = _told.set(told)
     try:
         yield
@@ -23,7 +23,7 @@ def told_to(told: Told) -> Iterator[None]:
 
 
 def through(things: Sequence[T], what: str) -> Iterator[T]:
-    """The things one after the other, each reported when the next is asked for."""
+    """Yield the things one by one, reporting progress before each and at the end."""
     told = _told.get()
     for done, thing in enumerate(things):
         if told:

@@ -1,4 +1,4 @@
-"""An engine of our own that reads files, and what it works out once for all files that are alike."""
+"""A dedicated engine for reading files, which prepares its statements once for all files that are alike."""
 
 import contextlib
 import functools
@@ -35,11 +35,11 @@ CURRENT = "current_file"  # the view of the file that is being read, which the s
 
 
 def connect(zone: str = "UTC") -> Any:
-    """A DuckDB of our own for reading sources; times are in the zone, whatever the machine's."""
+    """A dedicated DuckDB for reading sources, with times in the given zone, whatever the machine's."""
     backend = ibis.duckdb.connect(":memory:")
     backend.raw_sql(f"SET TimeZone = {exp.Literal.string(zone).sql('duckdb')}").fetchall()
     backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
-    backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB goes to disk
+    backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB spills to disk
     backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
     return backend
 
@@ -49,9 +49,9 @@ Joined = Callable[[SourceRows], SourceRows]
 
 @dataclass(frozen=True)
 class Written:
-    """What was found in a file whose rows were written: the columns that they are made of, and of the source what each column holds.
+    """What was found in a file whose rows were written: the columns they are made from, and the type of each source column.
 
-    `told` are the columns that told what cells of a whole order are, and which rows are left out; `notes` say it.
+    `told` are the columns used to fill cells of whole orders and to leave out rows; `notes` describe this.
     """
 
     found: MappedColumns
@@ -64,11 +64,11 @@ class Written:
 
 
 class FileReader:
-    """Reads files one after the other on an engine of its own, and asks those that are alike by statements that are made once.
+    """Reads files one by one on its own engine, with statements prepared once for all files that are alike.
 
     Args:
-        folder: where scratch folders are made, one for each file, for as long as it is open.
-        zone: in which times are given.
+        folder: where scratch folders are made, one for each file while it is open.
+        zone: the zone to which times are converted.
     """
 
     def __init__(self, folder: Path | None = None, zone: str = "UTC") -> None:
@@ -86,7 +86,7 @@ class FileReader:
 
     @property
     def backend(self) -> Any:
-        """The engine, which is opened when it is first needed: mostly all files were read before."""
+        """The engine, opened on first use: usually all files were read before, and it is not needed."""
         if self._backend is None:
             self._backend = connect(self.zone)
             self._open.callback(self._backend.disconnect)
@@ -94,16 +94,16 @@ class FileReader:
 
     @contextlib.contextmanager
     def opened(self, file: Path, settings: Files, careful: bool = False) -> Iterator[FileRows]:
-        """The rows of one file, for as long as its scratch folder is there."""
+        """The rows of one file, until its scratch folder is removed at the end of the block."""
         with atomic.scratch(self.folder) as scratch:
             yield files.opened(self.backend, file, settings, scratch, careful)
 
     def lasting(self) -> Path:
-        """A scratch folder for as long as this reads."""
+        """A scratch folder that exists as long as this reader."""
         return self._open.enter_context(atomic.scratch(self.folder))
 
     def current(self, rows: FileRows) -> None:
-        """Make these rows what the statements are about."""
+        """Make these the current rows, to which the statements apply."""
         rows.relation.create_view(CURRENT, replace=True)
 
     def ask(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> ir.Table:
@@ -120,12 +120,12 @@ class FileReader:
         return self._views[key]
 
     def answers(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> list[dict[str, Any]]:
-        """What is found of the current rows; the arguments are those of `ask`."""
+        """The result of a query on the current rows; the arguments are those of `ask`."""
         found: list[dict[str, Any]] = self.backend.to_pyarrow(self.ask(rows, what, make)).to_pylist()
         return found
 
     def numbers(self, rows: FileRows, columns: Sequence[str], joined: Joined = lambda rows: rows) -> dict[str, Forms]:
-        """How the numbers of some columns of the current rows are written.
+        """How numbers are written in the given columns of the current rows.
 
         Args:
             joined: adds columns to the rows.
@@ -133,7 +133,7 @@ class FileReader:
         return {column: number_forms.forms_of(*self._told(rows, column, joined, ())) for column in columns}
 
     def currencies(self, rows: FileRows, column: str, cells: Cells) -> dict[str, Forms]:
-        """The currencies that a column of the current rows names."""
+        """The currencies in a column of the current rows."""
         found = self.answers(rows, ("currencies", column), lambda current: number_forms.currency_cells(current.table, column, cells))
         return {column: number_forms.of_amounts(found)}
 
@@ -158,13 +158,13 @@ class TableReader(FileReader):
 
     @property
     def lookups(self) -> list[Lookup]:
-        """The table's lookups, read when they are first needed."""
+        """The table's lookups, read on first use."""
         if self._lookups is None:
             self._lookups = read_lookups(self.backend, self.settings, self.lasting())
         return self._lookups
 
     def date_formats(self, rows: FileRows, file: Path) -> tuple[tuple[str, ...], bool]:
-        """The formats in which a file seems to write its dates, and whether day and month could be the other way round."""
+        """The likely date formats of a file, and whether day and month could be the other way round."""
         table = joined(rows.viewed(self.backend), self.lookups, file)
         value = resolve(self.entity, self.settings, table, Cells(self.settings), str(file)).values[TIMES[self.entity]].value
         formats = guessing.date_formats(self.backend, value, self.settings)
@@ -172,14 +172,14 @@ class TableReader(FileReader):
 
     @property
     def takes_several(self) -> bool:
-        """Whether rows of several files may be read as one: not where those of a file belong together."""
+        """Whether rows of several files may be read together; not if rows of one file depend on each other."""
         return not any(getattr(self.settings, name, None) for name in ("lookups", "fill_from_order", "leave_out"))
 
     def write(self, rows: FileRows, file: Path, cells: Cells, target: Path) -> Written:
         """Write the rows of one file under canonical names.
 
         Raises:
-            SourceError: a mapped column is not there.
+            SourceError: a mapped column is missing.
         """
         self.current(replace(rows, relation=rows.relation.select(duckdb.StarExpression(), self._until(file))))
         asked = _Asked(self, rows, file, cells, ())
@@ -193,7 +193,7 @@ class TableReader(FileReader):
         return Written(asked.found, number, types, flagged, numbers, asked.told, order_cells.notes(self.settings, int(left)))
 
     def write_together(self, batch: Sequence[tuple[FileRows, Path, Path]], cells: Cells) -> list[Written]:
-        """The same for several small files of one shape, each to a target of its own: planning a statement costs more than their rows do.
+        """The same for several small files of one shape, each to its own target: planning a statement takes longer than reading their rows.
 
         Args:
             batch: rows, file and target of each.
@@ -239,14 +239,14 @@ class TableReader(FileReader):
         return duckdb.ConstantExpression(self.bounds.of_file(self.entity, file).end).cast("TIMESTAMP").alias(UNTIL)
 
     def found(self, rows: FileRows, file: Path, cells: Cells) -> tuple[SourceRows, MappedColumns, tuple[str, ...]]:
-        """The current rows with what lookups add, what their canonical columns are made of, and the columns that told of whole orders."""
+        """The current rows with lookups joined, the mapping of their canonical columns, and the columns used for whole orders."""
         table = joined(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind), self.lookups, file)
         orders, told = order_cells.prepared(table, self.settings, cells, str(file))
         return table, resolve(self.entity, self.settings, orders, cells, str(file)), told
 
 
 class _Asked:
-    """What is asked of the rows of files of one shape: their rows under canonical names, and what their columns hold."""
+    """The queries on files of one shape: rows with canonical columns, and the types of source columns."""
 
     def __init__(self, reader: TableReader, rows: FileRows, file: Path, cells: Cells, by: tuple[str, ...]) -> None:
         how = (cells.formats, *sorted(cells.decimals.items()), by)

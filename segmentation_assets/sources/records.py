@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 
 def _one(value: Any) -> None:
-    """Stands in for functions that DuckDB has and Ibis has not."""
+    """Placeholder for functions of DuckDB that Ibis lacks."""
 
 
 def to_json(value: ir.Value) -> ir.StringValue:
@@ -17,7 +17,7 @@ def to_json(value: ir.Value) -> ir.StringValue:
 
 
 def plain(value: ir.Value) -> ir.Value:
-    """A value as JSON has it: numbers and truth as they are, all else as text; JSON has no infinity."""
+    """A value for JSON: finite numbers and booleans unchanged, everything else as text."""
     if value.type().is_floating():
         return ibis.ifelse(is_finite(value), _json(value), _json(value.cast("string")))
     return value if value.type().is_numeric() or value.type().is_boolean() else value.cast("string")

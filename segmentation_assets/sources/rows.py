@@ -1,4 +1,4 @@
-"""What every reader gives: the rows of one file as a relation of the engine, with their number and what is wrong with them.
+"""The output of every reader: the rows of one file as a relation of the engine, with row numbers and problems.
 
 Belongs here: the shape that readers share, and how rows of text become a relation. Reading a format does not.
 """
@@ -18,27 +18,27 @@ import pyarrow.parquet as pq
 from segmentation_assets.sources.text_files import Row
 
 ROW, PROBLEM, LINE = "__row", "__problem", "__line"
-UNMATCHED = "__unmatched"  # whether a lookup has nothing for the row
+UNMATCHED = "__unmatched"  # whether a lookup has no match for the row
 BATCH_ROWS = 50_000
 BATCH_TEXT = 1 << 25  # characters; whichever is reached first
 
 
 @dataclass(frozen=True)
 class FileRows:
-    """The rows of one file: a relation of its columns, and ROW, PROBLEM and LINE (where it cannot be split).
+    """The rows of one file: a relation of its columns, and ROW, PROBLEM and LINE (the text of a line that cannot be split).
 
-    ROW counts from 1. It is null where the rows come in their order, so that their place tells it.
+    ROW counts from 1. It is null if the rows are in order, so that it follows from their place.
     """
 
     relation: Any
     columns: tuple[str, ...]
     notes: dict[str, str] = field(default_factory=dict)  # what was guessed, such as the delimiter
     kind: str = "csv"
-    other_sheets: tuple[str, ...] = ()  # of the workbook, those that have rows too; none where one sheet was asked for
+    other_sheets: tuple[str, ...] = ()  # other sheets of the workbook with rows; empty if one sheet was chosen
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """What is equal for two files that can be read by the same statements."""
+        """A key that is equal for files that can be read by the same statements."""
         return (self.columns, self.kind, *map(str, self.relation.types))
 
     @property
@@ -47,7 +47,7 @@ class FileRows:
         return self.kind == "parquet"
 
     def viewed(self, backend: Any, name: str | None = None) -> "SourceRows":
-        """The same as a table of an Ibis backend, whose connection the relation is of."""
+        """The same as a table of the Ibis backend to whose connection the relation belongs."""
         name = name or ibis.util.gen_name("file")
         self.relation.create_view(name, replace=True)
         return SourceRows(backend.table(name), self.columns, self.notes, self.kind, self.other_sheets)
@@ -55,7 +55,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows of one file or query: its columns, and ROW, PROBLEM and LINE, as `FileRows` has them."""
+    """The rows of one file or query: its columns, and ROW, PROBLEM and LINE as in `FileRows`."""
 
     table: ir.Table
     columns: tuple[str, ...]
@@ -65,7 +65,7 @@ class SourceRows:
 
 
 def named(relation: Any, names: Sequence[str], values: Sequence[Any], **extra: Any) -> Any:
-    """The values under names of their own, and ROW, PROBLEM and LINE: null unless given."""
+    """The values under the given names, with ROW, PROBLEM and LINE, which are null unless given."""
     missing = {ROW: "BIGINT", PROBLEM: "VARCHAR", LINE: "VARCHAR"}
     marks = {name: extra[name] if name in extra else duckdb.ConstantExpression(None).cast(kind) for name, kind in missing.items()}
     columns = [value.alias(name) for name, value in zip(names, values, strict=True)]
@@ -78,7 +78,7 @@ def column(name: str) -> Any:
 
 
 def staged(backend: Any, rows: Iterable[Row], names: Sequence[str], scratch: Path) -> Any:
-    """Rows of text as a relation, by way of a Parquet file, so that memory stays bounded."""
+    """Rows of text as a relation, through a Parquet file, so that memory stays bounded."""
     places = [f"c{position}" for position in range(len(names))]
     schema = pa.schema([*((name, pa.string()) for name in places), (ROW, pa.int64()), (PROBLEM, pa.string()), (LINE, pa.string())])
     file = Path(tempfile.mkstemp(suffix=".parquet", dir=scratch)[1])

@@ -1,4 +1,4 @@
-"""What the files of a folder have twice: files that are equal, and orders that stand in two of them."""
+"""Duplicates in a folder: files that are equal, and orders that are in two files."""
 
 import hashlib
 from collections import defaultdict
@@ -13,11 +13,11 @@ from segmentation_assets.sources.reading import connect
 
 @dataclass(frozen=True)
 class Shared:
-    """What files have twice.
+    """Duplicates among files.
 
     Attributes:
-        equal: names of files that are equal, byte for byte; each group's in order of name.
-        orders: how many orders stand in more than one file.
+        equal: groups of names of files that are equal, byte for byte; names are sorted.
+        orders: number of orders in more than one file.
         surplus: largest share of a month's rows that repeat another file's.
     """
 
@@ -27,11 +27,11 @@ class Shared:
 
 
 def shared_orders(found: Sequence[Path], ids: Sequence[Path]) -> Shared:
-    """What some files have twice.
+    """Find duplicates among files.
 
     Args:
         found: the files.
-        ids: for each, a Parquet file of order_id, month and n (rows); it may be absent.
+        ids: for each, a Parquet file of order_id, month and n (rows); it may be missing.
     """
     there = [place for place in ids if place.exists()]
     orders, surplus = _orders(there) if len(there) > 1 else (0, 0.0)
@@ -39,7 +39,7 @@ def shared_orders(found: Sequence[Path], ids: Sequence[Path]) -> Shared:
 
 
 def equal_files(found: Sequence[Path]) -> list[list[Path]]:
-    """Files that are equal, byte for byte; only those of one size are read."""
+    """Groups of files that are equal, byte for byte; only files of the same size are read."""
     sizes: dict[int, list[Path]] = defaultdict(list)
     for file in found:
         sizes[file.stat().st_size].append(file)
@@ -57,7 +57,7 @@ def equal_names(found: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
 
 
 def _orders(ids: Sequence[Path]) -> tuple[int, float]:
-    """Orders that stand in more than one file, and the largest share of a month's rows that are more than one file's."""
+    """The number of orders in more than one file, and the largest share of a month's rows that repeat another file's."""
     backend = connect()
     try:
         rows = backend.read_parquet([str(place) for place in ids], filename=True)

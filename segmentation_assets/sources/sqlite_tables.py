@@ -1,7 +1,7 @@
 """SQLite, whose declared types are hints: any cell of a column may be a number, a text or bytes.
 
-A column is what all its cells are, over the whole table, so that every window has the same answer; where they differ it is text,
-and each cell is read as one of a text file would be. Days and times that are declared so, and are written as SQLite writes them, are typed.
+A column has the type of all its cells, over the whole table, so that it is the same in every window; if they differ, it is text,
+and each cell is read as in a text file. Columns declared as dates or times are typed if all cells are in SQLite's own format.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from sqlglot import exp
 
 DAYS, MOMENTS, FLAGS = "date", "timestamp", "boolean"
 NUMBERS = {frozenset({"integer"}): "int64", frozenset({"real"}): "float64", frozenset({"integer", "real"}): "float64"}
-AS_DECLARED = {  # whether a cell is what the column's declared type says; by adding nothing, 30 February becomes 1 March
+AS_DECLARED = {  # whether a cell fits the column's declared type; adding '+0 days' turns 30 February into 1 March
     DAYS: "{c} IS date({c}, '+0 days') AND {c} >= '1000'",
     MOMENTS: "substr({c}, 1, 19) IS datetime({c}, '+0 days') AND {c} >= '1000' AND (length({c}) = 19 "
     "OR length({c}) <= 26 AND substr({c}, 20) GLOB '.[0-9]*' AND substr({c}, 21) NOT GLOB '*[^0-9]*')",
@@ -24,12 +24,12 @@ STORED = {DAYS: {"text"}, MOMENTS: {"text"}, FLAGS: {"integer"}}
 
 
 def typed_table(remote: Any, query: str, decimal: str, dates_are_typed: bool) -> ir.Table:
-    """The rows of a query, each column of a type that all its cells have.
+    """The rows of a query, each column with a type that fits all its cells.
 
     Args:
-        remote: an Ibis backend of SQLite; it gets a temporary view, which a file that cannot be written allows.
-        decimal: the decimal mark of the settings, by which numbers among texts are written; `auto` is a point.
-        dates_are_typed: whether declared days and times may become such; not where a person said how they are written.
+        remote: an Ibis backend of SQLite; it gets a temporary view, which works on a read-only file too.
+        decimal: the decimal mark in the settings, with which numbers among texts are written; `auto` is a point.
+        dates_are_typed: whether declared dates and times may be typed; not if the settings give their format.
 
     Raises:
         sqlite3.Error: the query is no SELECT, or names what is not there.
@@ -52,17 +52,17 @@ def selecting_all(name: str, schema: str) -> str:
 
 
 def has_table(remote: Any, name: str, schema: str) -> bool:
-    """Whether there is such a table or view; SQLite takes capitals and small letters for the same."""
+    """Whether there is such a table or view; SQLite ignores case."""
     return remote.con.execute("SELECT 1 FROM pragma_table_info(?, ?)", [name, schema or None]).fetchone() is not None
 
 
 def text_of(cell: bytes) -> str:
-    """A text of the database; what is not UTF-8 in it is written as `\\xe9`."""
+    """A text of the database, with bytes that are not UTF-8 written as `\\xe9`."""
     return cell.decode("utf-8", "backslashreplace")
 
 
 def column_of(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
-    """Cells as the driver gives them, all of one column, as an array of a type that `typed_table` gave it."""
+    """The cells of one column, as the driver returns them, as an array of the type from `typed_table`."""
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return pa.array(values, pa.string()).cast(kind)
     if pa.types.is_string(kind):
@@ -72,7 +72,7 @@ def column_of(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _candidates(declared: str, dates_are_typed: bool) -> tuple[str, ...]:
-    """What a column may be beside numbers and text, by the type that it was declared with."""
+    """The type, other than numbers and text, that a column's declaration suggests."""
     if "BOOL" in declared.upper():
         return (FLAGS,)
     is_time = "DATE" in declared.upper() or "TIMESTAMP" in declared.upper()
@@ -94,7 +94,7 @@ def _schema(remote: Any, view: str, candidates: dict[str, tuple[str, ...]]) -> d
 
 
 def _as_text(cell: str, mark: str) -> str:
-    """A cell as text. A fraction of three digits gets a zero, lest it is taken for thousands beside texts such as 2,50."""
+    """A cell as text. A fraction of three digits gets a zero, so that it is not read as thousands next to texts such as 2,50."""
     written = f"replace(CAST({cell} AS TEXT), '.', '{mark}')"
     unmistakable = f"{written} || CASE WHEN {written} GLOB '*{mark}[0-9][0-9][0-9]' THEN '0' ELSE '' END"
     return f"CASE typeof({cell}) WHEN 'text' THEN {cell} WHEN 'real' THEN {unmistakable} ELSE CAST({cell} AS TEXT) END"

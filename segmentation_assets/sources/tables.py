@@ -1,4 +1,4 @@
-"""Your own data: the tables that the settings describe, as a source."""
+"""The user's own data as a source: the tables that the settings describe."""
 
 import datetime as dt
 import functools
@@ -24,7 +24,7 @@ from segmentation_assets.sources.mapping import TIMES, Bounds
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
 
-LAST = dt.date(2100, 1, 1)  # no date is later, whatever the settings leave open
+LAST = dt.date(2100, 1, 1)  # the latest possible date if the settings set no limit
 CONTRACTS = {"customers": RAW_CUSTOMERS, "transactions": RAW_TRANSACTIONS, "events": RAW_EVENTS}
 
 
@@ -32,10 +32,10 @@ class TablesSource:
     """Files and database tables, mapped to canonical columns.
 
     Args:
-        settings: what the tables are, and which column means what; paths absolute.
-        folder: where files that were taken in are kept.
-        zone: in which times are given, whatever they were written in.
-        rules: of cleaning, which rows of a customer go by where one record is made of several.
+        settings: the tables and the mapping of their columns; paths absolute.
+        folder: where files that were read are stored.
+        zone: the zone to which all times are converted.
+        rules: cleaning rules, applied when several rows of a customer are combined into one record.
     """
 
     def __init__(self, settings: Tables, folder: Path, zone: str = "UTC", rules: Cleaning = RULES) -> None:
@@ -76,11 +76,11 @@ class TablesSource:
         return any(isinstance(table, Database) for table in self.settings.entity(entity))
 
     def is_dated(self, entity: str) -> bool:
-        """Whether it is known when the rows of an entity came to be; customers need not say since when they are known."""
+        """Whether the rows of an entity have a time; customers need not have one."""
         return all(TIMES[entity] in table.columns for table in self.settings.entity(entity))
 
     def counts(self, entity: str, engine: Engine, windows: Mapping[str, Window]) -> dict[str, int] | None:
-        """How many rows the entity has in each window now; None where a database would have to be read whole to tell."""
+        """The current number of rows of the entity in each window; None if a database would have to be read completely."""
         totals = dict.fromkeys(windows, 0)
         for table in self.settings.entity(entity):
             if isinstance(table, CustomerFiles) and table.repeats == "newest":
@@ -103,11 +103,11 @@ class TablesSource:
         return {name: int(engine.rows(alone.customers(engine, window).agg(n=ibis._.count()))[0]["n"]) for name, window in windows.items()}
 
     def kept(self, entity: str, window: Window | None = None) -> list[IntakeRecord]:
-        """What was taken in for an entity, read now where it has changed."""
+        """The records of an entity's files, reading those that have changed."""
         return [file for files in self.kept_by_table(entity, window).values() for file in files]
 
     def kept_by_table(self, entity: str, window: Window | None = None) -> dict[str, list[IntakeRecord]]:
-        """What was taken in for an entity, by the table of the settings that names it, in their order."""
+        """The same by table, in the order of the settings."""
         tables = self.settings.entity(entity)
         places, taken = [_place(table) for table in tables], set[str]()
         found: dict[str, list[IntakeRecord]] = {}
@@ -125,11 +125,11 @@ class TablesSource:
         return self.intake.take(entity, table)
 
     def dated(self, entity: str, engine: Engine, window: Window, taken: Mapping[str, list[IntakeRecord]]) -> ir.Table:
-        """The rows of a window from what was taken in for transactions or events, as `kept_by_table` gives it."""
+        """The rows of a window of transactions or events, from the result of `kept_by_table`."""
         contract, parts = CONTRACTS[entity], list[ir.Table]()
         by_line: list[IntakeRecord] = []
         for table, kept in zip(self.settings.entity(entity), taken.values(), strict=True):
-            if getattr(table, "amount_is", "line") == "order":  # over all files, because an order's rows may lie in two
+            if getattr(table, "amount_is", "line") == "order":  # over all files, because an order's rows may be in two
                 parts.append(order_cells.counted_once(scanned(engine, kept)))
             else:
                 by_line += kept
@@ -141,14 +141,14 @@ class TablesSource:
 
 
 def _place(table: SourceTable) -> str:
-    """A name for a table that stays when its folder moves, for comparing its columns from snapshot to snapshot."""
+    """A name for a table that does not depend on its folder, for comparing its columns between snapshots."""
     if isinstance(table, Database):
         return table.table or table.query or table.url
     return ", ".join(Path(pattern).name for pattern in table.patterns)
 
 
 def _union(tables: list[ir.Table], contract: Contract) -> ir.Table:
-    """The tables one after the other, columns that one of them lacks being null; no rows where there is none."""
+    """The union of the tables, with nulls for missing columns; an empty table if there are none."""
     if not tables:
         return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in contract.columns}).empty_table())
     types: dict[str, str] = {}

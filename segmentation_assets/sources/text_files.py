@@ -1,7 +1,7 @@
-"""Text files as they come: their encoding, and every line of them as a row or a problem.
+"""Text files of any quality: their encoding, and every line as a row or a problem.
 
 A well-formed file is left to the engine's own reader, which is fast and strict. A file it refuses is split here, line by
-line: a line that cannot be split is given as a problem with its text, and reading goes on after it.
+line: a line that cannot be split becomes a problem with its text, and reading continues after it.
 """
 
 import bz2
@@ -23,7 +23,7 @@ from segmentation_assets.sources.base import SourceError
 CHUNK, LOOK = 1 << 20, 512  # bytes
 LONGEST_RECORD_LINES = 1_000  # an unclosed quote would otherwise swallow the rest of the file
 LONGEST_RECORD = 1 << 20  # characters
-NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON have no NUL; its picture keeps the row readable
+NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON cannot store NUL; its visible symbol keeps the row readable
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -32,7 +32,7 @@ csv.field_size_limit(1 << 24)
 
 @dataclass(frozen=True)
 class Row:
-    """One record: its cells, or what is wrong with it as a whole; `lines` is how many lines of the file it takes."""
+    """One record: its cells, or the problem with it as a whole; `lines` is its number of lines in the file."""
 
     cells: tuple[str, ...]
     text: str
@@ -57,10 +57,10 @@ def open_bytes(file: Path) -> IO[bytes]:
 
 
 def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:
-    """The encoding in force, and whether the bytes can be given to the engine as they are (UTF-8 without mark or NUL).
+    """The encoding in force, and whether the engine can read the bytes unchanged (UTF-8 without a byte order mark or NUL).
 
     Raises:
-        SourceError: the encoding that the settings name does not fit the file.
+        SourceError: the encoding in the settings does not fit the file.
     """
     try:
         with _reading(file) as stream:
@@ -76,7 +76,7 @@ def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:
         if settings.encoding != "auto":
             raise SourceError(
                 f"{file}: is not {settings.encoding}: byte {error.object[error.start]:#04x} cannot be read. Set encoding to "
-                "auto, or to what wrote the file (latin-1, cp1252, utf-16, ...)."
+                "auto, or to the file's encoding (latin-1, cp1252, utf-16, ...)."
             ) from error
         try:
             _decodes(file, "cp1252")
@@ -87,7 +87,7 @@ def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:
 
 
 def encoding_by_bytes(start: bytes) -> str | None:
-    """What a text begins by saying of its encoding: its mark or, of UTF-16 without one, that every other byte is mostly 0."""
+    """The encoding that the beginning of a text shows: by its mark or, for UTF-16 without one, by every other byte being mostly 0."""
     marked = next((name for mark, name in MARKS if start.startswith(mark)), None)
     if marked:
         return marked
@@ -101,13 +101,11 @@ def _reading(file: Path) -> IO[bytes]:
     try:
         return open_bytes(file)
     except OSError as error:
-        raise SourceError(
-            f"{file}: cannot be read ({error.strerror or error}). Check that it exists, is complete and may be read."
-        ) from error
+        raise SourceError(f"{file}: cannot be read ({error.strerror or error}). Check that it exists, is complete and readable.") from error
 
 
 def _decodes(file: Path, encoding: str) -> bool:
-    """Read the whole file as text; whether it is free of NULs."""
+    """Read the whole file as text, and return whether it is free of NULs."""
     decoder = codecs.getincrementaldecoder(encoding)()
     clean = True
     try:
@@ -148,7 +146,7 @@ def lines_of(file: Path, encoding: str) -> Iterator[str]:
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[Row]:
-    """Split lines into records; blank lines are none. A record with quotes that do not pair up is a problem."""
+    """Split lines into records, without blank lines. A record with unbalanced quotes is a problem."""
     source = _Lookahead(iter(lines))
     for line in source:
         bare = line.rstrip("\n")
@@ -163,7 +161,7 @@ def records(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[Row]:
 
 
 class _Lookahead:
-    """Lines that can be looked at and given back."""
+    """Lines that can be pushed back after reading."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self.lines, self.returned = lines, list[str]()
@@ -176,7 +174,7 @@ class _Lookahead:
 
 
 def _quoted(line: str, source: _Lookahead, delimiter: str, quote: str) -> Row:
-    """A record that has quotes, and may go on over several lines."""
+    """A record with quotes, which may span several lines."""
     taken = [line]
     while True:
         try:

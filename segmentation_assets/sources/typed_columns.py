@@ -1,8 +1,8 @@
-"""Columns that have types, as those of Parquet files and databases, as what the rest of intake knows.
+"""Conversion of typed columns, as in Parquet files and databases, to the types that the rest of intake supports.
 
-That is text, whole numbers, decimals, floats that are numbers, yes and no, days, and times to the microsecond. The fields of
-an object become columns, `customer.id`. Whatever else there is, such as lists, maps, times of day or bytes, becomes text, so that
-a column that nobody mapped never stops a file.
+These are text, integers, decimals, floats other than NaN, booleans, dates, and times to the microsecond. Fields of
+objects become columns such as `customer.id`. Everything else, such as lists, maps, times of day or bytes, becomes text, so that
+an unmapped column never stops a file.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ AS = {
     **dict.fromkeys(("timestamp_s", "timestamp_ms", "timestamp_ns"), "TIMESTAMP"),
     "timestamptz_ns": "TIMESTAMP WITH TIME ZONE",
 }
-DEEPEST = 6  # objects within objects that are taken apart
+DEEPEST = 6  # levels of nested objects that are expanded
 
 
 def plain_columns(relation: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Name and value of each column as intake knows it.
+    """Name and converted value of each column.
 
     Args:
-        names: what the relation's columns are called, from the first on.
+        names: the names of the relation's columns, in order.
     """
     for name, own, kind in zip(names, relation.columns, relation.types, strict=False):
         yield from _plain(name, column(own), kind, DEEPEST)
@@ -37,9 +37,9 @@ def _plain(name: str, value: Any, kind: Any, depth: int) -> Iterator[tuple[str, 
             part = duckdb.FunctionExpression("struct_extract", value, duckdb.ConstantExpression(field))
             yield from _plain(f"{name}.{field}", part, inner, depth - 1)
     elif kind.id in {"double", "float"}:
-        # By way of text, a short float is the number that was written: 9.99, not 9.989999771118164.
+        # Converted through text, a 32-bit float is the number as written: 9.99, not 9.989999771118164.
         number = value.cast("VARCHAR").cast("DOUBLE") if kind.id == "float" else value
-        # Asked as text, because the engine goes by a file's statistics, which leave NaN out: isnan() of a column with NaN is false.
+        # Compared as text, because the engine relies on a file's statistics, which omit NaN: isnan() of a column with NaN is false.
         missing = value.cast("VARCHAR") == duckdb.ConstantExpression("nan")
         yield name, duckdb.CaseExpression(missing, duckdb.ConstantExpression(None).cast("DOUBLE")).otherwise(number)
     elif kind.id in AS_THEY_ARE:

@@ -1,7 +1,7 @@
-"""What a file really is, by its first bytes, and what is packed in it, whatever its name says.
+"""The real format of a file, by its first bytes, and the data packed in it, whatever its name says.
 
-Text that is compressed by itself is read as it is (`text_files`). A zip with one data file is unpacked into a scratch folder, and
-so is a compressed workbook or Parquet file. What cannot be read is said plainly.
+Compressed text is read directly (`text_files`). A zip with one data file is unpacked into a scratch folder, as
+is a compressed workbook or Parquet file. For other files, the error says what they are.
 """
 
 import lzma
@@ -28,13 +28,13 @@ OTHERS = {
     b"%PDF": "a PDF. Export the table as CSV, Parquet, JSON or a workbook",
 }
 MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
-NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # what goes with data
+NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # files next to data
 DEEPEST = 3  # archives within archives
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file that can be read as `kind`, and its name in the zip that it was packed in, if it was, with what was passed over there."""
+    """A file that can be read as `kind`, and if it came from a zip, its name there with the files skipped."""
 
     file: Path
     kind: str
@@ -42,11 +42,11 @@ class Content:
 
 
 def content_of(file: Path, settings: Files, scratch: Path) -> Content:
-    """What is in a file: itself, or the one data file that is packed in it.
+    """The data in a file: the file itself, or the one data file packed in it.
 
     Raises:
-        NoRows: it has no bytes.
-        SourceError: it is something that is not read here, or holds several files.
+        NoRows: it is empty.
+        SourceError: it is of an unsupported format, or holds several files.
     """
     here, member = file, None
     for _ in range(DEEPEST):
@@ -59,7 +59,7 @@ def content_of(file: Path, settings: Files, scratch: Path) -> Content:
                 return Content(here, "excel", member)
             name, others = _only_member(file, sizes)
             here = _unpacked(here, file, name, scratch)
-            member = f"{name} ({', '.join(others)} passed over)" if others else name
+            member = f"{name} ({', '.join(others)} skipped)" if others else name
         elif (compressed := compression_of(here)) and (_kind_by_bytes(start) or start.startswith((ZIP, *COMPRESSIONS))):
             here = _decompressed(here, compressed, scratch)
         else:
@@ -68,7 +68,7 @@ def content_of(file: Path, settings: Files, scratch: Path) -> Content:
 
 
 def _first_bytes(file: Path) -> bytes:
-    """What the file begins with, uncompressed; nothing where it holds nothing."""
+    """The file's first bytes, uncompressed; empty if the file is."""
     try:
         with open_bytes(file) as stream:
             return stream.read(512)
@@ -121,7 +121,7 @@ def _sizes_in(archive: Path, file: Path) -> dict[str, int]:
 
 
 def _only_member(file: Path, sizes: Mapping[str, int]) -> tuple[str, list[str]]:
-    """The one data file of a zip, and what else is in it: what is empty, or is no data by its name."""
+    """The only data file of a zip, and the others in it, which are empty or not data by name."""
     shown = [name for name in sizes if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")]
     if not shown:
         raise NoRows(file, "is a zip with nothing in it")
@@ -142,7 +142,7 @@ def _unpacked(archive: Path, file: Path, name: str, scratch: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as packed, packed.open(name) as source, target.open("wb") as out:
             shutil.copyfileobj(source, out)
-    except (RuntimeError, NotImplementedError) as error:  # what zipfile says of passwords and of ways to compress that it does not know
+    except (RuntimeError, NotImplementedError) as error:  # raised by zipfile for passwords and unknown compression methods
         raise SourceError(f"{file}: its {name} cannot be unpacked ({error}). Unpack it, and name {member}.") from error
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error

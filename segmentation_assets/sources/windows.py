@@ -1,6 +1,6 @@
-"""What a source has in the windows of snapshots now: how many rows, and which came or went since they were collected.
+"""The current rows of a source in the windows of snapshots: how many, and which were added or removed since they were collected.
 
-Belongs here: asking the source. What follows for the snapshots is judged in `store.freshness`.
+Belongs here: querying the source. `store.freshness` judges what follows for the snapshots.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ NOT_CONTENT = frozenset({"row_number", "source_file", "record", "problem", "unre
 
 
 def counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, Window]) -> dict[str, int] | None:
-    """How many rows the source has in each window now; None where it would have to be read whole to tell.
+    """The current number of rows in each window; None if the source would have to be read completely.
 
     Args:
         windows: by the snapshot that adds them.
     """
     found: dict[str, int] = {}
-    # Customers are not of one window only: a snapshot has all who are known at it.
+    # Customers do not belong to one window: a snapshot has all who are known by then.
     asked = {key: Window(None, window.end) if entity == "customers" else window for key, window in windows.items()}
     keys = list(asked)
     for first in range(0, len(keys), WINDOWS_AT_ONCE):
@@ -38,7 +38,7 @@ def counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, Wi
 
 
 def _counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, Window]) -> dict[str, int] | None:
-    if entity == "customers":  # a source of any kind does not say since when they are known
+    if entity == "customers":  # only a TablesSource can say since when they are known
         return None
     rows = getattr(source, entity)(engine, Window(None, max(window.end for window in windows.values())))
     return {key: int(number) for key, number in engine.rows(counted(rows, rows[TIMES[entity]], windows))[0].items()}
@@ -46,7 +46,7 @@ def _counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, W
 
 @dataclass(frozen=True)
 class Difference:
-    """Rows that a window has at its source now and that were not collected, and those collected that are gone."""
+    """The number of rows of a window that were added at the source since it was collected, and of those removed."""
 
     came: int
     gone: int
@@ -55,10 +55,10 @@ class Difference:
 def differences(
     source: Source, engine: Engine, entity: str, windows: Mapping[str, Window], collected: Mapping[str, ir.Table]
 ) -> dict[str, Difference]:
-    """By snapshot, how its window differs from what was collected; only where it does.
+    """By snapshot, how its window differs from the rows collected; only if it does.
 
-    Rows are compared by their content, each as often as it occurs, so that a row inserted in the middle of a file, which
-    moves the numbers of those after it, is one row that came.
+    Rows are compared by content and number of occurrences, so that a row inserted in the middle of a file, which
+    shifts the numbers of all rows after it, counts as one added row.
 
     Args:
         windows: by the snapshot that adds them.
@@ -69,7 +69,7 @@ def differences(
 
 
 def _difference(engine: Engine, now: ir.Table, before: ir.Table) -> Difference:
-    if set(now.columns) != set(before.columns):  # customers with other attributes: every one of them is another record
+    if set(now.columns) != set(before.columns):  # customers with other attributes: every record differs
         return Difference(*(engine.rows(table.agg(n=table.count()))[0]["n"] for table in (now, before)))
     counted = _occurrences(now, 1).union(_occurrences(before.select(*now.columns), -1))
     content = [name for name in counted.columns if name != "times"]
@@ -79,12 +79,12 @@ def _difference(engine: Engine, now: ir.Table, before: ir.Table) -> Difference:
 
 
 def _above_zero(numbers: ir.IntegerValue) -> ir.IntegerScalar:
-    """The sum of those above zero."""
+    """The sum of the positive numbers."""
     return ibis.ifelse(numbers > 0, numbers, 0).sum().fill_null(0)
 
 
 def _occurrences(rows: ir.Table, sign: int) -> ir.Table:
     content = [name for name in rows.columns if name not in NOT_CONTENT]
-    # A row that cannot be read has no content of its own but its record.
+    # The only content of an unreadable row is its record.
     told = ibis.ifelse(rows.problem.notnull(), rows.record, ibis.null("string"))
     return rows.select(**{name: rows[name] for name in content}, told=told, times=ibis.literal(sign, "int64"))

@@ -1,4 +1,4 @@
-"""Texts as YAML has them: scalars, lists and comments, whatever is in them."""
+"""Writing texts as YAML scalars, lists and comments, whatever characters they contain."""
 
 import re
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ def listed(texts: Sequence[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """The text as a comment may hold it."""
+    """The text in a form that is safe in a comment."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def quoted(text: str) -> str:
-    """A scalar that is this text whatever is in it."""
+    """The text as a YAML scalar, whatever it contains."""
     if not text.isprintable():  # YAML takes control characters only as escapes
         escaped = "".join(f"\\U{ord(c):08x}" if not c.isprintable() or c in '"\\' else c for c in text)
         return f'"{escaped}"'

@@ -1,6 +1,6 @@
-"""Every model that was ever trained, kept for good with the population it was trained on, and what persons asked of models.
+"""The archive of every model ever trained, with the population it was trained on, and users' requests on models.
 
-Belongs here: files of models beside the lake, whose partitions hold only the model in force. Dates are snapshots' as-of dates.
+Belongs here: model files outside the lake, whose partitions hold only the model in force. Dates are snapshots' as-of dates.
 """
 
 import json
@@ -29,11 +29,11 @@ ROLLBACKS = "rollbacks.json"  # of version 0.1.0: snapshot -> version
 
 
 class ArchiveError(RuntimeError):
-    """A model, or the population it was trained on, is not there; the message says what to do."""
+    """A model, or the population it was trained on, is missing; the message says what to do."""
 
 
 def keep(data_dir: Path, model: SegmentModel, population: TrainingPopulation) -> None:
-    """Keep a model under its version, in place of what an earlier run of its snapshot kept: other columns may be known by now."""
+    """Store a model under its version, replacing what an earlier run of its snapshot stored, which may have had other columns."""
     version = model.provenance.model_version
     rows = pd.concat([model_to_rows(model), population_to_rows(population)], ignore_index=True)
     with replacing(_file(data_dir, version)) as unfinished:
@@ -41,15 +41,15 @@ def keep(data_dir: Path, model: SegmentModel, population: TrainingPopulation) ->
 
 
 def versions(data_dir: Path) -> list[str]:
-    """Versions of all models that are kept, oldest fitted first."""
+    """Versions of all archived models, oldest first."""
     return sorted(file.stem for file in (data_dir / FOLDER).glob("*.parquet"))
 
 
 def load(data_dir: Path, version: str) -> SegmentModel:
-    """The model of that version; where its file is damaged, from a partition of the lake in which it is in force.
+    """The archived model of a version; if its file is damaged, the copy in a partition of the lake where it is in force.
 
     Raises:
-        ArchiveError: it is not kept, or is in no partition either.
+        ArchiveError: there is none, or no partition has it either.
     """
     file = _file(data_dir, version)
     if version not in versions(data_dir):
@@ -59,14 +59,14 @@ def load(data_dir: Path, version: str) -> SegmentModel:
         rows = next((frame for found, frame in _in_lake(data_dir) if found == version), None)
     if rows is None:
         raise ArchiveError(
-            f"{file} cannot be read, and no partition of the lake has that model. Restore the file from a backup, or remove it: the model "
-            "is lost then, and nobody can go back to it."
+            f"{file} cannot be read, and no partition of the lake has that model. Restore the file from a backup, or remove it; then "
+            "the model is lost, and cannot be restored by a rollback."
         )
     return model_from_rows(rows)
 
 
 def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelSettings) -> TrainingPopulation:
-    """The population that a model was trained on. Where its file is lost or damaged, it is found and kept anew, the same since all draws
+    """The population that a model was trained on. If its file is lost or damaged, it is rebuilt and stored, identical because all draws
     are seeded.
 
     Raises:
@@ -81,8 +81,8 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
     snapshot = about.fitted_snapshot
     if lake.row_count(CUSTOMER_FEATURES.name, snapshot) is None:
         raise ArchiveError(
-            f"{file} is lost or damaged, and so are the rows of customer_features of {snapshot}, from which it could be made. Restore "
-            f"one of them from a backup, or train anew from there: segmentation run --from {snapshot} --force"
+            f"{file} is lost or damaged, and so are the rows of customer_features of {snapshot}, from which it could be rebuilt. Restore "
+            f"one of them from a backup, or retrain from there: segmentation run --from {snapshot} --force"
         )
     features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
     found = training_population(model, active_only(features).reset_index(drop=True), settings)
@@ -91,7 +91,7 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
 
 
 def fill(data_dir: Path) -> list[str]:
-    """Put models into the archive that are only in partitions of the lake, as version 0.1.0 wrote them; the versions that were put."""
+    """Add models to the archive that are only in partitions of the lake, as version 0.1.0 wrote them; return their versions."""
     found = []
     for version, rows in _in_lake(data_dir):
         kept = None if _file(data_dir, version).exists() else population_from_rows(rows)
@@ -102,13 +102,13 @@ def fill(data_dir: Path) -> list[str]:
 
 
 def highest_segment_id(data_dir: Path, until: str) -> int:
-    """The highest id that any model fitted up to the snapshot `until` has given."""
+    """The highest segment id that any model fitted up to the snapshot `until` has used."""
     known = [load(data_dir, version).provenance for version in versions(data_dir)]
     return max((about.highest_segment_id for about in known if about.fitted_snapshot <= until), default=0)
 
 
 def requests(data_dir: Path) -> dict[str, Request]:
-    """Snapshot -> what a person asked of its model.
+    """Snapshot -> the request on its model.
 
     Raises:
         ArchiveError: they cannot be read.
@@ -120,16 +120,16 @@ def requests(data_dir: Path) -> dict[str, Request]:
         return {key: Request(asked) if isinstance(asked, str) else Request(**asked) for key, asked in found.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ArchiveError(
-            f"{file}, which has what people asked of models, cannot be read ({error}). Restore it from a backup, or remove it and repeat "
-            "what segmentation models lists: segmentation rollback VERSION --snapshot DATE, or segmentation retrain --snapshot DATE"
+            f"{file}, which records requests on models, cannot be read ({error}). Restore it from a backup, or remove it and repeat the "
+            "requests listed by segmentation models: segmentation rollback VERSION --snapshot DATE, or segmentation retrain --snapshot DATE"
         ) from error
 
 
 def ask(data_dir: Path, snapshot: str, request: Request | None) -> None:
-    """Record what a person asks of the model of `snapshot`, in place of what was asked before; None takes that back.
+    """Record a request on the model of `snapshot`, replacing any earlier one; None withdraws it.
 
     Raises:
-        ArchiveError: the version to go back to is not kept, or was fitted after the snapshot.
+        ArchiveError: the version to go back to is not archived, or was fitted after the snapshot.
     """
     if request is not None:
         rollback_target(data_dir, snapshot, request)
@@ -143,10 +143,10 @@ def ask(data_dir: Path, snapshot: str, request: Request | None) -> None:
 
 
 def rollback_target(data_dir: Path, snapshot: str, request: Request | None) -> SegmentModel | None:
-    """The model that a request puts in force from this snapshot on; None where it asks for none.
+    """The model that a request puts in force from this snapshot on; None if it names none.
 
     Raises:
-        ArchiveError: it is not kept, or was fitted after the snapshot.
+        ArchiveError: it is not archived, or was fitted after the snapshot.
     """
     if request is None or not request.model_version:
         return None
@@ -155,12 +155,12 @@ def rollback_target(data_dir: Path, snapshot: str, request: Request | None) -> S
         raise ArchiveError(
             f"Model {request.model_version} was fitted after {snapshot}: a snapshot cannot know the future. Name an earlier model."
         )
-    highest = highest_segment_id(data_dir, snapshot)  # a model that gave way may have given ids at this very snapshot
+    highest = highest_segment_id(data_dir, snapshot)  # a replaced model may have used further ids up to this snapshot
     return replace(model, provenance=replace(model.provenance, highest_segment_id=highest))
 
 
 def _rows(file: Path) -> pd.DataFrame | None:
-    """The rows of a model's file; None where it is missing or damaged."""
+    """The rows of a model's file; None if it is missing or damaged."""
     try:
         return pd.read_parquet(file)
     except (OSError, pa.ArrowInvalid):
@@ -168,7 +168,7 @@ def _rows(file: Path) -> pd.DataFrame | None:
 
 
 def _in_lake(data_dir: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Versions and rows of the models in force, from every partition that can be read, oldest first."""
+    """Versions and rows of the models in force, from every readable partition, oldest first."""
     for file in sorted((data_dir / "lake" / SEGMENTATION_MODEL.name).glob("*/*.parquet")):
         rows = _rows(file)
         if rows is not None:

@@ -1,7 +1,7 @@
 """Which snapshots must be made, and why.
 
-Belongs here: judging what is recorded of each snapshot against the settings, the source and the lake as they are now. Whoever makes
-snapshots, or warns that they are out of date, asks `stale` and words what it finds with `sentences`.
+Belongs here: comparing the records of each snapshot with the current settings, source and lake. Code that makes
+snapshots, or warns that they are out of date, calls `stale` and puts its findings into words with `sentences`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from segmentation_assets.vocabulary import counted
 
 
 class Cause(StrEnum):
-    """Why a snapshot must be made. Those that compare fingerprints are named like their part of a `Fingerprint`."""
+    """Why a snapshot must be made. Causes that compare fingerprints are named after their part of a `Fingerprint`."""
 
     NEVER_MADE = "never made"
     STOPPED = "stopped"
@@ -39,25 +39,25 @@ class Cause(StrEnum):
 
 SENTENCES = {
     Cause.NEVER_MADE: "it was never made",
-    Cause.STOPPED: "a run of it failed or was stopped",
+    Cause.STOPPED: "its run failed or was stopped",
     Cause.SETTINGS: "the settings have changed",
     Cause.SOURCE: "the source has changed",
     Cause.TABLES: "the columns of tables have changed",
     Cause.VERSION: "the version of this package has changed",
-    Cause.REQUESTS: "a person asked for another model, or withdrew that",
+    Cause.REQUESTS: "another model was requested, or a request withdrawn",
     Cause.UNKNOWN: "the settings, the source or this package have changed",
-    Cause.DAMAGED: "tables are missing in the lake or cannot be read",
-    Cause.LATE_ROWS: "its window has other rows at the source now",
+    Cause.DAMAGED: "tables are missing from the lake or cannot be read",
+    Cause.LATE_ROWS: "the source now has other rows in its window",
     Cause.EARLIER: "an earlier snapshot is to be made, or was made again",
 }
 CHANGES = (Cause.SETTINGS, Cause.SOURCE, Cause.TABLES, Cause.VERSION, Cause.REQUESTS)
 UNASKED = frozenset({Cause.STOPPED, Cause.DAMAGED, Cause.LATE_ROWS, Cause.EARLIER})
-"""Causes for which snapshots are made again without a person who asks for it."""
+"""Causes for which snapshots are made again automatically."""
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A snapshot that must be made, and a cause of it; the detail says what has changed, where that is known."""
+    """A snapshot that must be made, and a cause; the detail says what has changed, if known."""
 
     snapshot: str
     cause: Cause
@@ -74,16 +74,16 @@ def stale(
 ) -> list[Stale]:
     """Which of the snapshots must be made, and why: a row for each cause, oldest snapshot first.
 
-    Each snapshot builds on those before it, so all after the first that must be made are among them.
+    Each snapshot builds on those before it, so all snapshots after the first that must be made are included.
 
     Args:
         keys: snapshots to judge, oldest first.
-        causes: those to look for; what others would take is not looked at.
-        late: what `late_rows` found, where it was asked.
-        source: to judge by another than the settings name; it is looked at only where a fingerprint is asked for.
+        causes: the causes to look for; others are not checked.
+        late: the findings of `late_rows`, if it was called.
+        source: a source to use instead of the one in the settings; it is read only if fingerprints are compared.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the source cannot be read.
     """
     made = published.fingerprints(settings.data_dir)
     records = provenance.recorded(settings.data_dir / published.PRIVATE)
@@ -101,7 +101,7 @@ def stale(
 
 
 def _unmade(lake: Lake, records: Mapping[str, SnapshotRecord], keys: Sequence[str]) -> Iterator[Stale]:
-    """Those that were never published; one that was described for a later one to look back on was not stopped."""
+    """Snapshots that were never published; one whose features were made only for a later one does not count as stopped."""
     for key in keys:
         described = key in records and provenance.is_complete(lake, key)
         begun = key in records or provenance.is_begun(lake, key)
@@ -119,13 +119,13 @@ def _changed(settings: Settings, source: Source | None, made: Mapping[str, str])
 
 
 def _different(then: Fingerprint, now: Fingerprint, part: Cause) -> list[str]:
-    """Names of the things of a part that are not as they were."""
+    """Names of the entries of a part that have changed."""
     before, after = (getattr(fingerprint, part) for fingerprint in (then, now))
     return sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
 
 
 def _damaged(lake: Lake, made: Mapping[str, str]) -> Iterator[Stale]:
-    """Those of which a table is missing that they were published with, or whose file is cut."""
+    """Snapshots with a table that is missing, though it was published, or whose file is truncated."""
     for key, text in made.items():
         then = Fingerprint.read(text)
         there = {name for name in BY_NAME if lake.file(name, key).exists()}
@@ -135,7 +135,7 @@ def _damaged(lake: Lake, made: Mapping[str, str]) -> Iterator[Stale]:
 
 
 def _collected_again(lake: Lake, records: Mapping[str, SnapshotRecord], made: Collection[str]) -> Iterator[Stale]:
-    """Those that were made from other raw rows than the lake has, of their own window or of one before. What it has lost is damage."""
+    """Snapshots made from other raw rows than the lake has now, in their own window or an earlier one. Missing rows count as damage."""
     now = provenance.collected(lake, records)
     for key in made:
         if key not in records:
@@ -148,7 +148,7 @@ def _collected_again(lake: Lake, records: Mapping[str, SnapshotRecord], made: Co
 
 
 def _with_later_ones(found: Sequence[Stale], keys: Sequence[str]) -> list[Stale]:
-    """What was found, without what only follows from it, and every snapshot after the first of them."""
+    """The findings other than EARLIER, and an EARLIER one for every later snapshot that has no other."""
     first = min((one.snapshot for one in found), default=None)
     if first is None:
         return []
@@ -160,11 +160,11 @@ def _with_later_ones(found: Sequence[Stale], keys: Sequence[str]) -> list[Stale]
 
 @dataclass(frozen=True)
 class LateRows:
-    """What windows have at the source now beyond what their snapshots were made from.
+    """Differences between the source's current rows in each window and those that the snapshots were made from.
 
     Attributes:
-        found: snapshot -> rows that came and went, in words; only where they differ.
-        not_compared: what the source could not be asked for -> why.
+        found: snapshot -> rows added and removed, in words; only if they differ.
+        not_compared: entity that could not be compared -> why.
     """
 
     found: dict[str, str] = field(default_factory=dict)
@@ -175,8 +175,8 @@ def late_rows(settings: Settings, source: Source, lake: Lake, records: Mapping[s
     """Compare the windows of recorded snapshots with the source.
 
     Args:
-        by_content: read rows of files and compare them with the lake, so that one that was changed in place is seen; else
-            rows are counted, where the source can do that without being read whole.
+        by_content: read rows of files and compare them with the lake, which notices rows changed in place; otherwise
+            rows are only counted, if the source can do so without being read completely.
 
     Raises:
         SourceError: the source cannot be read.
@@ -197,18 +197,18 @@ def late_rows(settings: Settings, source: Source, lake: Lake, records: Mapping[s
 def _counted(
     settings: Settings, source: Source, lake: Lake, made: Mapping[str, SnapshotRecord], entity: str
 ) -> dict[str, Difference] | str:
-    """Differences in numbers of rows; why there are none, where the source cannot be asked."""
+    """Differences in the number of rows; or, if the source cannot count them, the reason."""
     if isinstance(source, TablesSource) and not source.is_dated(entity):
-        return "known_at is not mapped, so a record that came may always have been there"
+        return "known_at is not mapped, so a new record may always have been there"
     now = windows.counts(source, lake.engine, entity, {key: window_of(key, settings.snapshots) for key in made})
     if now is None:
-        return "it would have to be read whole"
+        return "it would have to be read completely"
     more = {key: now[key] - record.own[entity].rows for key, record in made.items()}
     return {key: Difference(max(n, 0), max(-n, 0)) for key, n in more.items() if n}
 
 
 def _by_content(settings: Settings, source: Source, lake: Lake, made: Mapping[str, SnapshotRecord], entity: str) -> dict[str, Difference]:
-    """Differences in rows; in their number, where a database can be asked for that."""
+    """Differences in rows; for databases that can count them, only in their number."""
     if isinstance(source, TablesSource) and source.has_databases(entity):
         found = _counted(settings, source, lake, made, entity)
         if not isinstance(found, str):
@@ -227,7 +227,7 @@ def _rows_in_words(difference: Difference, entity: str) -> Iterator[str]:
 
 
 def sentences(found: Sequence[Stale]) -> list[str]:
-    """A sentence for each run of snapshots with the same causes.
+    """A sentence for each stretch of snapshots with the same causes.
 
     >>> sentences([Stale("2024-02-01", Cause.SETTINGS, "model"), Stale("2024-03-01", Cause.SETTINGS, "model")])
     ['2024-02-01 to 2024-03-01: the settings have changed (model)']

@@ -1,6 +1,6 @@
 """The lake: one Parquet file per table and snapshot, written whole or not at all.
 
-Belongs here: paths and atomic replacement. What the tables hold is in `tables`, and Dagster's way in and out in `defs.io`.
+Belongs here: paths and atomic replacement. The tables' contents are described in `tables`, and Dagster reads and writes in `defs.io`.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
-DATED = "dated"  # on an input: keep the column snapshot_date, to tell several snapshots apart
+DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
 
 
 class LakeError(RuntimeError):
@@ -31,7 +31,7 @@ class LakeError(RuntimeError):
 
 
 class Lake:
-    """Tables as folders, snapshots as `snapshot_date=<key>` folders within, as DuckDB and Spark read them."""
+    """Tables as folders with a subfolder `snapshot_date=<key>` per snapshot, as DuckDB and Spark read them."""
 
     def __init__(self, root: Path, engine: Engine) -> None:
         self.root = root
@@ -44,14 +44,14 @@ class Lake:
         return partition_keys(self.root, table)
 
     def row_count(self, table: str, key: str) -> int | None:
-        """Rows of a partition, from its footer; None where it is missing or cannot be read."""
+        """Number of rows of a partition, from its footer; None if it is missing or cannot be read."""
         return parquet.row_count(self.file(table, key))
 
     def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame) -> "Staged":
-        """Compute a partition and write it, in the order of its key, beside where it will be.
+        """Compute a partition and write it, ordered by its key, to an unfinished file next to its place.
 
         Raises:
-            LakeError: the frame lacks columns that the contract names.
+            LakeError: the frame lacks columns of the contract.
         """
         file = self.file(contract.name, key)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,24 +64,24 @@ class Lake:
         return Staged(unfinished, file)
 
     def read_staged(self, staged: "Staged") -> ir.Table:
-        """The rows of a partition that is not in its place yet."""
+        """The rows of a partition that is not committed yet."""
         return self.engine.scan([staged.unfinished], hive_partitioning=False)
 
     def read(self, contract: Contract, keys: Sequence[str], dated: bool = False) -> ir.Table:
-        """The rows of the given snapshots, lazily; with snapshot_date where `dated`. No rows, typed, where none exist."""
+        """The rows of the given snapshots, lazily; with snapshot_date if `dated`. An empty table of the right types if none exist."""
         files = [file for key in keys if (file := self.file(contract.name, key)).exists()]
         if not files:
             columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
             return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
         table = self.engine.scan(files, hive_partitioning=dated)
-        # A column that came later is empty in partitions that were written before it.
+        # A column added later is empty in older partitions.
         added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.name not in table.columns}
         return table.mutate(**added) if added else table
 
 
 @contextmanager
 def opened(data_dir: Path) -> Iterator[Lake]:
-    """The lake of a data folder, on an engine of its own."""
+    """The lake of a data folder, on its own engine, which is closed at the end."""
     engine = DuckDBEngine()
     try:
         yield Lake(data_dir / "lake", engine)
@@ -91,7 +91,7 @@ def opened(data_dir: Path) -> Iterator[Lake]:
 
 @dataclass(frozen=True)
 class Staged:
-    """A partition that is written but not in its place: `commit` puts it there at once, `discard` leaves the old one."""
+    """A partition that is written but not in place: `commit` puts it there atomically, `discard` leaves the old one."""
 
     unfinished: Path
     file: Path
@@ -119,12 +119,12 @@ def partition_keys(root: Path, table: str) -> list[str]:
 
 
 def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
-    """The frame with the contract's columns in order and of its types; further columns only where it is open."""
+    """The frame with the contract's columns in order and with its types; further columns only if it is open."""
     table = frame if isinstance(frame, ir.Table) else ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
     missing = [c.name for c in contract.columns if c.name not in table.columns]
     if missing:
         raise LakeError(f"{contract.name}: the computed table lacks {', '.join(missing)}; compute them or change the contract.")
-    # Not `.cast`, which leaves out a cast to the type that Ibis expects: DuckDB's sum of integers is a 128-bit integer.
+    # Not `.cast`, which omits a cast to the type that Ibis expects, whereas DuckDB's sum of integers is a 128-bit integer.
     named = {c.name: ops.Cast(table[c.name], to=ibis.dtype(c.type)).to_expr() for c in contract.columns}
     further = {name: table[name] for name in table.columns if contract.open and name not in named}
     return table.select(**named, **further)
@@ -133,5 +133,5 @@ def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
 def to_frame(table: ir.Table) -> pd.DataFrame:
     """The table as a DataFrame in which money is float64, so that NumPy can compute with it."""
     decimals = {name: table[name].cast("float64") for name, kind in table.schema().items() if kind.is_decimal()}
-    # Not Ibis's own `to_pandas`, which looks at each column anew: of a million customers it takes five times as long.
+    # Not Ibis's own `to_pandas`, which converts each column again and takes five times as long for a million customers.
     return (table.mutate(**decimals) if decimals else table).to_pyarrow().to_pandas(date_as_object=False)

@@ -1,7 +1,7 @@
-"""The layouts of what is kept in the data folder, by number, so that a version that does not know one says so and touches nothing.
+"""The numbered layouts of the parts of the data folder, so that a version refuses a layout that it does not know, and changes nothing.
 
-Raise a part's number when it is written in another way, and give `upgrade` the step from the number before: a step must be
-repeatable, since it may have been killed half way.
+If the format of a part changes, raise its number and add the step from the previous number to `STEPS`. A step must be
+repeatable, because it may be killed half way.
 """
 
 import json
@@ -16,20 +16,20 @@ from segmentation_assets.vocabulary import counted
 LAYOUTS = {"lake": 2, "models": 1, "publishing": 1}
 """Folder of a part -> the layout that this version writes."""
 FILE = "layout.json"
-UNMARKED = 1  # what version 0.1.0 wrote, which marked nothing
+UNMARKED = 1  # the layout of version 0.1.0, which wrote no mark
 
 
 class LayoutError(RuntimeError):
-    """A part of the data folder has a layout that this version does not know; the message says which, and what to do."""
+    """A part of the data folder has a layout that this version cannot use; the message says which, and what to do."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the data folder that is there.
+    """An existing part of the data folder.
 
     Attributes:
-        layout: its number; marked: whether it says so itself.
-        written_by: the version that marked it; empty where none did.
+        layout: its number; marked: whether a file in it says so.
+        written_by: the version that marked it; empty if none did.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Part:
 
 
 def parts(data_dir: Path) -> list[Part]:
-    """The parts of the data folder that hold something.
+    """The parts of the data folder that are not empty.
 
     Raises:
-        LayoutError: one has a layout that is newer than this version, or a mark that cannot be read.
+        LayoutError: a layout is newer than this version, or its mark cannot be read.
     """
     found = [_part(name, data_dir / name) for name in LAYOUTS if any((data_dir / name).glob("*"))]
     for part in found:
@@ -56,27 +56,27 @@ def parts(data_dir: Path) -> list[Part]:
 
 
 def require_current(data_dir: Path) -> None:
-    """Stop where a part has another layout than this version writes.
+    """Check that every part has the layout that this version writes.
 
     Raises:
-        LayoutError: it is newer, or older and needs `segmentation upgrade`.
+        LayoutError: a layout is newer, or older and needs `segmentation upgrade`.
     """
     old = [part for part in parts(data_dir) if part.layout < LAYOUTS[part.name]]
     if old:
         raise LayoutError(
-            f"{old[0].folder} has layout {old[0].layout}, and this version writes {LAYOUTS[old[0].name]}: segmentation upgrade"
+            f"{old[0].folder} has layout {old[0].layout}, and this version writes {LAYOUTS[old[0].name]}. Convert it: segmentation upgrade"
         )
 
 
 def prepare(data_dir: Path) -> None:
-    """Mark the parts that are about to be written, after `require_current`."""
+    """Check the layouts, and mark the parts before they are written."""
     require_current(data_dir)
     for name in LAYOUTS:
         mark(data_dir / name)
 
 
 def upgrade(data_dir: Path) -> Iterator[str]:
-    """Bring every part to the layout of this version, saying a line for each. May be repeated after a kill.
+    """Convert every part to this version's layout, and yield a line for each. May be repeated after a kill.
 
     Raises:
         LayoutError: a part is newer than this version.
@@ -96,20 +96,20 @@ def upgrade(data_dir: Path) -> Iterator[str]:
 
 
 def _models_once(data_dir: Path) -> str:
-    """Layout 2 of the lake: what training looked like is kept once per model, in the archive, and no longer in each partition of
+    """Layout 2 of the lake: the training reference is kept once per model, in the archive, instead of in each partition of
     segmentation_model. Partitions that still hold it are read as they are."""
-    from segmentation_assets.store import archive  # scikit-learn, for which nobody who upgrades nothing should wait
+    from segmentation_assets.store import archive  # slow to import (scikit-learn), and rarely needed here
 
     kept = archive.fill(data_dir)
-    return f"{counted(len(kept), 'model')} put into the archive: {', '.join(kept)}" if kept else "all models are in the archive"
+    return f"{counted(len(kept), 'model')} added to the archive: {', '.join(kept)}" if kept else "all models are in the archive"
 
 
 STEPS: dict[tuple[str, int], Callable[[Path], str]] = {("lake", 1): _models_once}
-"""What brings a part from a layout to the next one, and says what it did."""
+"""(part, layout) -> the step to the next layout, which returns what it did in words."""
 
 
 def mark(folder: Path) -> None:
-    """Write the number of the layout into a part's folder, where it does not stand yet."""
+    """Write the current layout's number into a part's folder, if it has none."""
     if not (folder / FILE).exists():
         _write_mark(folder)
 
@@ -129,5 +129,5 @@ def _part(name: str, folder: Path) -> Part:
         return Part(name, folder, int(facts["layout"]), True, str(facts.get("written_by", "")))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise LayoutError(
-            f"{file}: is not readable as a layout's mark ({error}). Restore it, or remove it if version 0.1.0 wrote the folder."
+            f"{file}: cannot be read as a layout mark ({error}). Restore it, or remove it if version 0.1.0 wrote the folder."
         ) from error

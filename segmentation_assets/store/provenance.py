@@ -1,7 +1,7 @@
-"""What each published snapshot was made from: settings, source, tables and version, and the raw rows of its window and of those before.
+"""What each published snapshot was made from: settings, source, tables and version, and the raw rows of its window and earlier ones.
 
-A run that is stopped may leave raw rows in the lake that no published table was made from, so what is recorded here stands beside
-the lake. What must be made again is judged in `store.freshness`.
+A run that is stopped may leave raw rows in the lake from which no published table was made, so these records are kept outside
+the lake. `store.freshness` decides what must be made again.
 """
 
 import hashlib
@@ -27,20 +27,20 @@ NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention"}  # settings
 
 
 def _requests(settings: Settings) -> "dict[str, Request]":
-    """What was asked of the models, by snapshot."""
-    from segmentation_assets.store import archive  # scikit-learn, for which nobody who only looks should wait
+    """Requests on models, by snapshot."""
+    from segmentation_assets.store import archive  # imports scikit-learn, which commands that only read need not wait for
 
     return archive.requests(settings.data_dir)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a snapshot is made from beside the rows of its window, each thing by its name.
+    """Everything a snapshot is made from except raw rows, each entry by name.
 
     Attributes:
         settings: section -> digest; source and version: one entry without a name.
-        tables: contract -> digest of its columns, which change when a feature is added.
-        requests: snapshot -> what a person asked of its model, up to the snapshot's own date.
+        tables: contract -> digest of its columns, which changes when a feature is added.
+        requests: snapshot -> the request on its model, up to the snapshot's own date.
     """
 
     settings: dict[str, str]
@@ -51,7 +51,7 @@ class Fingerprint:
 
     @classmethod
     def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
-        """The fingerprint that snapshot `key` would have if it were made now from a source with the fingerprint `source`."""
+        """The fingerprint of snapshot `key` if it were made now from a source with the fingerprint `source`."""
         return cls(
             {name: _digest(section) for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()},
             {"": _digest(source)},
@@ -62,7 +62,7 @@ class Fingerprint:
 
     @classmethod
     def read(cls, text: str) -> "Fingerprint | None":
-        """What `text` wrote; None where a version wrote it that had other parts, such as 0.1.0, with one hash of all."""
+        """The fingerprint that `text` wrote; None if another version wrote it with other parts, such as 0.1.0, with one hash of all."""
         found = json.loads(text) if text.startswith("{") else {}
         return cls(**found) if found.keys() == cls.__dataclass_fields__.keys() else None
 
@@ -71,7 +71,7 @@ class Fingerprint:
 
 
 def one_hash(settings: Settings, source: str, key: str) -> str:
-    """The fingerprint as version 0.1.0 wrote it, to compare with what it left."""
+    """The fingerprint in the format of version 0.1.0, to compare with those that it left."""
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
     shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
     requests = sorted(_requests(settings).items())
@@ -85,13 +85,13 @@ class RawFile:
 
     rows: int
     size: int
-    time: int  # of the last change, in nanoseconds; with the size it tells cheaply that the digest need not be computed
+    time: int  # of the last change, in nanoseconds; if it and the size are unchanged, the digest need not be computed
     digest: str
 
 
 @dataclass(frozen=True)
 class SnapshotRecord:
-    """One snapshot: whether it was published, the raw rows of its own window, and a digest of those of all windows before."""
+    """One snapshot: whether it was published, the raw rows of its own window, and a digest of those of all earlier windows."""
 
     published: bool
     own: dict[str, RawFile]
@@ -103,10 +103,10 @@ Windows = Mapping[str, Mapping[str, RawFile]]
 
 
 def remember(lake: Lake, folder: Path, key: str) -> None:
-    """Record what the snapshot `key`, which has just been published, was made from."""
+    """Record what the snapshot `key`, just published, was made from."""
     records = recorded(folder)
     for earlier in _keys(lake):
-        # What an earlier snapshot that was only described is made from is what the lake had when its description was complete.
+        # An unpublished earlier snapshot whose features are complete was made from the rows that the lake has now.
         if earlier < key and not (earlier in records and records[earlier].published) and is_complete(lake, earlier):
             records[earlier] = SnapshotRecord(False, _own(lake, earlier, records), "")
     own = _own(lake, key, records) if is_complete(lake, key) else {}
@@ -115,13 +115,13 @@ def remember(lake: Lake, folder: Path, key: str) -> None:
 
 
 def recorded(folder: Path) -> dict[str, SnapshotRecord]:
-    """By snapshot, oldest first, what it was made from; also those that were only described, for a later one. Nothing where the file
-    is damaged, which is written anew when the next snapshot is published."""
+    """By snapshot, oldest first, what it was made from; including those whose features were made only for a later one. Empty if the
+    file is damaged; it is rewritten when the next snapshot is published."""
     return _read(folder / FILE) or {}
 
 
 def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
-    """Record the published snapshots anew where what was recorded is lost or damaged: as if made from what the lake has now."""
+    """If the records are lost or damaged, record the published snapshots again, as if made from the rows that the lake has now."""
     if not keys or _read(folder / FILE) is not None:
         return
     own = {key: _own(lake, key, {}) for key in _keys(lake) if is_complete(lake, key)}
@@ -129,12 +129,12 @@ def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
 
 
 def forget(folder: Path, keys: Collection[str]) -> None:
-    """Take snapshots out of what is recorded, because they are published no more."""
+    """Remove the records of snapshots that are no longer published."""
     _write(folder, {key: record for key, record in recorded(folder).items() if key not in keys})
 
 
 def _read(file: Path) -> dict[str, SnapshotRecord] | None:
-    """What is recorded; None where nothing is, or it cannot be read."""
+    """The records; None if there are none, or they cannot be read."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return {
@@ -151,13 +151,13 @@ def _write(folder: Path, records: Mapping[str, SnapshotRecord]) -> None:
 
 
 def collected(lake: Lake, records: Mapping[str, SnapshotRecord]) -> dict[str, dict[str, RawFile]]:
-    """The raw rows that the lake has now, of the snapshots that were published or whose description is complete."""
+    """The raw rows that the lake has now, for snapshots that were published or whose features are complete."""
     counting = [key for key in _keys(lake) if (key in records and records[key].published) or is_complete(lake, key)]
     return {key: _own(lake, key, records) for key in counting}
 
 
 def before(key: str, windows: Windows) -> str:
-    """A digest of the raw rows of all windows before the snapshot's own."""
+    """A digest of the raw rows of all windows before that of snapshot `key`."""
     return _digest([(earlier, digests(own)) for earlier, own in sorted(windows.items()) if earlier < key])
 
 
@@ -167,13 +167,13 @@ def digests(own: Mapping[str, RawFile]) -> dict[str, str]:
 
 
 def state(lake_root: Path, folder: Path) -> str:
-    """Changes whenever a partition was written or removed, or a snapshot was published; cheap."""
+    """A digest that changes whenever a partition is written or removed, or a snapshot is published; cheap to compute."""
     files = [*lake_root.glob("*/snapshot_date=*/*.parquet"), folder / FILE]
     return _digest([f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(files) if file.exists()])
 
 
 def contents(lake: Lake, folder: Path) -> str:
-    """Changes with the raw rows in the lake and what was made from them, and not by collecting the same rows again."""
+    """A digest that changes with the raw rows in the lake and the records, but not if the same rows are collected again."""
     records = recorded(folder)
     made = {key: (digests(record.own), record.before) for key, record in records.items()}
     return _digest([made, {key: digests(_own(lake, key, records)) for key in _keys(lake)}])
@@ -185,7 +185,7 @@ def is_begun(lake: Lake, key: str) -> bool:
 
 
 def is_complete(lake: Lake, key: str) -> bool:
-    """Whether what is made of raw rows was made after they were collected."""
+    """Whether the tables made from raw rows are newer than the raw rows, up to the features."""
     raw, made = ([lake.file(table, key) for table in tables] for tables in ([f"raw_{entity}" for entity in ENTITIES], MADE_OF_THEM))
     if not all(file.exists() for file in (*raw, *made)):
         return False

@@ -1,8 +1,8 @@
-"""Write, audit, publish: from checked partitions of the lake to the database that people query.
+"""Write, audit, publish: from checked partitions of the lake to the database that users query.
 
 A private master database takes a snapshot in one transaction, under a file lock; a copy of it then replaces the public
-file by renaming. So a reader who holds the old file open keeps reading it, nobody ever sees half a snapshot, and nobody
-can block a run. Order lines are not copied: they are views over hard links to the partitions as they were published.
+file by renaming. So readers who have the old file open keep reading it, see no half-written snapshot, and
+cannot block a run. Order lines are not copied: they are views over hard links to the partitions as published.
 """
 
 import datetime as dt
@@ -31,9 +31,10 @@ from segmentation_assets.vocabulary import counted
 
 DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
-AS_PUBLISHED = "as_published"  # size and time of the public file as it was published
-PLACE = "place"  # where the data folder was when the views were made, which hold whole paths
+AS_PUBLISHED = "as_published"  # size and time of the public file when published
+PLACE = "place"  # path of the data folder when the views were made, because they hold absolute paths
 BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
+NOTHING_YET = "Nothing was published yet. Publish a snapshot first: segmentation run --all"
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
 SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
@@ -45,7 +46,7 @@ class PublishError(RuntimeError):
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication did: rows of the snapshot by table, snapshots now in the database, and what was kept aside."""
+    """The result of publishing: rows of the snapshot by table, snapshots now in the database, and an old file that was set aside."""
 
     database: Path
     rows: dict[str, int]
@@ -54,11 +55,11 @@ class Published:
 
 
 def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> Published:
-    """Take the partitions of snapshot `key` into the public database, all of them or none.
+    """Copy the partitions of snapshot `key` into the public database, all or none.
 
     Args:
-        fingerprint: of the settings and the source that the snapshot was made from; kept, so that a snapshot that
-            would come out the same need not be run again.
+        fingerprint: of the settings and source that the snapshot was made from; stored, so that an up-to-date snapshot
+            is not made again.
 
     Raises:
         PublishError: a partition is missing.
@@ -75,12 +76,12 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
         rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
         kept = _replace(private / MASTER, data_dir / DATABASE)
         _write_place(data_dir)
-        provenance.remember(lake, private, key)  # last: whoever stops in between has the snapshot made again, and loses nothing
+        provenance.remember(lake, private, key)  # last: if stopped before, the snapshot is made again, and nothing is lost
     return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
 
 
 def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerprint: str) -> dict[str, int]:
-    """Take the tables of a snapshot into the master, all of them or none; rows by table.
+    """Copy the tables of a snapshot into the master, all or none; return rows by table.
 
     Raises:
         PublishError: a page of the master is damaged.
@@ -100,13 +101,13 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
     except duckdb.Error as error:
         if not DAMAGED_PAGE.search(str(error)):
             raise
-        raise PublishError(f"{master} is damaged ({error}). Remove it, and it is made again from {data_dir / DATABASE}.") from error
+        raise PublishError(f"{master} is damaged ({error}). Remove it, and it is rebuilt from {data_dir / DATABASE}.") from error
     return rows
 
 
 @contextmanager
 def _writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The master, to write into; where somebody reads it, a copy that takes its place."""
+    """The master, for writing; while another program reads it, a copy that then replaces it."""
     try:
         alone = duckdb.connect(str(master))
     except duckdb.IOException as error:
@@ -124,7 +125,7 @@ def _writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _restore(lake: Lake, data_dir: Path) -> list[str]:
-    """Make what is lost or damaged of the private folder, or older than the public file, anew from that and the lake; keys in it.
+    """Rebuild missing, damaged or outdated parts of the private folder from the public file and the lake; return the keys in it.
 
     Raises:
         PublishError: neither the master nor the public file can be read, and the lake lacks tables of what they held.
@@ -146,8 +147,8 @@ def _restore(lake: Lake, data_dir: Path) -> list[str]:
 
 
 def _from_lake(lake: Lake, data_dir: Path) -> None:
-    """Make the master anew from the tables of the snapshots that are recorded as published. None of them is up to date then, because
-    what they were made from stood in the database alone.
+    """Rebuild the master from the lake's tables of the snapshots recorded as published. None of them counts as up to date then,
+    because only the database recorded what they were made from.
 
     Raises:
         PublishError: a table is missing or damaged, or nothing is recorded although there was a database.
@@ -173,7 +174,7 @@ def _from_lake(lake: Lake, data_dir: Path) -> None:
 
 
 def _link_again(lake: Lake, data_dir: Path, keys: Sequence[str]) -> None:
-    """Link the published order lines that are lost or cut, where the lake has them."""
+    """Restore the links to published order lines that are missing or truncated, from the lake."""
     for key in keys:
         for table in BULKY:
             if parquet.row_count(_link_of(data_dir, table, key)) is None and lake.row_count(table, key) is not None:
@@ -181,17 +182,17 @@ def _link_again(lake: Lake, data_dir: Path, keys: Sequence[str]) -> None:
 
 
 def _is_cut(file: Path, private: Path) -> bool:
-    """Whether the master or the public file, which is a copy of it, is smaller than it was when it was published: a database that was
-    cut can still be opened."""
+    """Whether the master or the public file, its copy, is smaller than when it was published: a truncated database can still be
+    opened."""
     published_size = _read(private / AS_PUBLISHED).partition(" ")[0]
     return file.exists() and published_size.isdigit() and file.stat().st_size < int(published_size)
 
 
 def _keys_in(file: Path) -> list[str] | None:
-    """Keys of the snapshots in a database; None where it is missing or damaged.
+    """Keys of the snapshots in a database; None if it is missing or damaged.
 
     Raises:
-        PublishError: another program keeps it to itself.
+        PublishError: another program has locked it.
     """
     if not file.exists():
         return None
@@ -206,10 +207,10 @@ def _keys_in(file: Path) -> list[str] | None:
 
 
 def settle(data_dir: Path) -> None:
-    """Make the views over order lines anew where the folder was moved, copied or restored since.
+    """Recreate the views over order lines if the folder was moved, copied or restored.
 
-    Until then they refuse to be read rather than show the lines of the folder that this one was copied from. What is lost of the public
-    file or of the order lines beside it is restored.
+    Until then, reading them fails, rather than showing the lines of the folder that this one was copied from. A lost public
+    file or lost order lines are restored.
     """
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
@@ -225,7 +226,7 @@ def settle(data_dir: Path) -> None:
         if not _is_moved(data_dir):
             return
         if public.exists() and not _log_of(public).exists() and filecmp.cmp(master, public, shallow=False):
-            (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, and nobody wrote into it
+            (private / AS_PUBLISHED).write_text(_stamp(public))  # copying changed its time, but not its contents
         with _writing(master) as connection:
             _show_order_lines(connection, data_dir)
         _replace(master, public)
@@ -237,12 +238,12 @@ def _is_moved(data_dir: Path) -> bool:
 
 
 def _has_lost(data_dir: Path) -> bool:
-    """Whether the master is missing, the public file is missing or cut, or order lines of a published snapshot are missing."""
+    """Whether the master is missing, the public file is missing or truncated, or order lines of a published snapshot are missing."""
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
     if not keys and not master.exists():
-        return bool(_keys_in(public))  # a public file that came alone; where it is none of ours, nothing of it is lost
+        return bool(_keys_in(public))  # a public file copied alone; if it is not ours, nothing is lost
     links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
     return not master.exists() or _is_lost(public, private) or not all(link.exists() for link in links)
 
@@ -263,10 +264,10 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
-    """The public file; the private master, which has the same tables, where another program keeps the public one to itself: at once, or
-    when the publication ends that writes into it."""
+    """The public file; if another program has locked it, the private master, which has the same tables: at once, or after the
+    publication that is writing into it."""
     database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
-    with suppress(OSError, duckdb.IOException):  # a folder that cannot be written: all but order lines can be read
+    with suppress(OSError, duckdb.IOException):  # in a read-only folder, everything but order lines can be read
         settle(data_dir)
     if not database.exists():
         raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
@@ -281,7 +282,7 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
 
 
 def fingerprints(data_dir: Path) -> dict[str, str]:
-    """Fingerprint by published snapshot; none where nothing was published."""
+    """Fingerprint by published snapshot; empty if nothing was published."""
     if not any(file.exists() for file in (data_dir / DATABASE, data_dir / PRIVATE / MASTER, data_dir / PRIVATE / provenance.FILE)):
         return {}
     with reading(data_dir) as connection:
@@ -290,7 +291,7 @@ def fingerprints(data_dir: Path) -> dict[str, str]:
 
 
 def stamp(data_dir: Path) -> str:
-    """Changes whenever a snapshot is published; empty before the first."""
+    """A text that changes whenever a snapshot is published; empty before the first."""
     file = data_dir / DATABASE
     return _stamp(file) if file.exists() else ""
 
@@ -301,17 +302,17 @@ def keys(data_dir: Path) -> list[str]:
 
 
 def require_calendar(data_dir: Path, snapshots: Snapshots) -> None:
-    """Stop before anything is written for a calendar in which published snapshots do not exist: their windows overlap its own.
+    """Check, before anything is written, that all published snapshots exist in this calendar; otherwise windows would overlap.
 
     Raises:
-        PublishError: there are such snapshots.
+        PublishError: some do not.
     """
     if foreign := foreign_keys(data_dir, snapshots):
         raise PublishError(
             f"{data_dir / DATABASE} has snapshots of another calendar ({counted(len(foreign), 'snapshot')}, first {foreign[0]}); snapshots "
-            f"are {snapshots.cadence} from {snapshots.first} on now, and of both, order lines would be counted twice. Nothing was written. "
-            "Set snapshots.first and snapshots.cadence as they were, or another data_dir for the new calendar; or take those snapshots out "
-            "of this one: segmentation upgrade --take-out"
+            f"are now {snapshots.cadence} from {snapshots.first} on, and order lines would be counted in both. Nothing was written. "
+            "Restore snapshots.first and snapshots.cadence, or set another data_dir for the new calendar, or remove those snapshots "
+            "from this one: segmentation upgrade --take-out"
         )
 
 
@@ -323,7 +324,7 @@ def foreign_keys(data_dir: Path, snapshots: Snapshots) -> list[str]:
 
 
 def take_out(data_dir: Path, gone: Collection[str]) -> None:
-    """Take snapshots out of the public database. The lake keeps their tables, on which no snapshot of another calendar looks back."""
+    """Remove snapshots from the public database. The lake keeps their tables, on which no snapshot of another calendar depends."""
     private = data_dir / PRIVATE
     master = private / MASTER
     with FileLock(private / LOCK):
@@ -340,13 +341,13 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
 
 
 def export(data_dir: Path, target: Path) -> dict[str, int]:
-    """Copy every table, order lines too, as native tables with their comments into the new file `target`; rows by table.
+    """Copy every table, including order lines, as native tables with their comments into the new file `target`; return rows by table.
 
     Raises:
         PublishError: nothing was published, or `target` exists.
     """
     if target.exists():
-        raise PublishError(f"{target} exists already. Name a file that does not, or remove it first.")
+        raise PublishError(f"{target} already exists. Name a new file, or remove it first.")
     with replacing(target) as unfinished, duckdb.connect(str(unfinished)) as copy:
         file, opened_first = _opened_first(data_dir)
         opened_first.close()
@@ -362,7 +363,7 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
 
 
 def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, file: Path) -> int:
-    """Replace the snapshot's rows of one native table; further columns of an open table are added to it. Rows taken in."""
+    """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
     columns = ", ".join(f"{_name(c.name)} {_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
     connection.execute(f"CREATE TABLE IF NOT EXISTS {contract.name} ({columns})")
     partition = connection.read_parquet(str(file), hive_partitioning=False)
@@ -380,7 +381,7 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
 
 
 def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, key: str) -> None:
-    """Give a column the type that the snapshot's rows have now, where those of the others fit it; else text, which all fit."""
+    """Give a column the type in the snapshot's rows if all other rows fit it, otherwise text."""
     found = connection.execute(
         "SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal", [table, column]
     ).fetchall()[0][0]
@@ -392,19 +393,19 @@ def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: s
     ).fetchall()[0][0]  # fmt: skip
     type_for_all = "VARCHAR" if unfit else kind
     if type_for_all != found:
-        expression = f"TRY_CAST({_name(column)} AS {type_for_all})"  # what is lost is of this snapshot, whose rows are replaced
+        expression = f"TRY_CAST({_name(column)} AS {type_for_all})"  # only this snapshot's values can be lost, and its rows are replaced
         connection.execute(f"ALTER TABLE {table} ALTER COLUMN {_name(column)} SET DATA TYPE {type_for_all} USING {expression}")
 
 
 def _show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     """Views over the published partitions of bulky tables.
 
-    A view has the whole path of its files. So that a copy of the folder never shows the original's, each looks at where the database
-    lies that it is read from.
+    A view has the absolute paths of its files. So that a copy of the folder never shows the original's rows, each view checks the path
+    of the database from which it is read.
     """
     places = ", ".join(_text(str(data_dir.resolve() / file)) for file in (DATABASE, Path(PRIVATE) / MASTER))
     refusal = _text(
-        "Order lines lie beside the database, which was moved or copied. Run a command there first, such as segmentation show: "
+        "Order lines are kept next to the database, which was moved or copied. Run a command there first, such as segmentation show: "
     )
     here = (
         f"(SELECT CASE WHEN bool_or(path IN ({places})) THEN true ELSE error({refusal} || string_agg(path, ', ')) END "
@@ -430,7 +431,7 @@ def _written_place(data_dir: Path) -> str:
 
 
 def _read(file: Path) -> str:
-    """The text of a file; none where it is missing or damaged."""
+    """The text of a file; empty if it is missing or damaged."""
     try:
         return file.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
@@ -438,12 +439,12 @@ def _read(file: Path) -> str:
 
 
 def _link_of(data_dir: Path, table: str, key: str) -> Path:
-    """Where the order lines of a snapshot are as they were published."""
+    """The link to the order lines of a snapshot as published."""
     return data_dir / PRIVATE / table / f"snapshot_date={key}" / "part-0.parquet"
 
 
 def _log_of(database: Path) -> Path:
-    """Where DuckDB keeps what is not in a database yet."""
+    """DuckDB's write-ahead log of a database."""
     return database.with_name(f"{database.name}.wal")
 
 
@@ -467,7 +468,7 @@ def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str)
 
 
 def _link(file: Path, link: Path) -> None:
-    """Make `link` the same bytes as `file` is now, whatever replaces `file` later."""
+    """Make `link` hold the bytes that `file` has now, even if `file` is replaced later."""
     with replacing(link) as unfinished:
         try:
             os.link(file, unfinished)
@@ -476,10 +477,10 @@ def _link(file: Path, link: Path) -> None:
 
 
 def _replace(master: Path, database: Path) -> Path | None:
-    """Rename a copy of `master` over `database`; set aside what someone wrote into the old one, and say where."""
+    """Rename a copy of `master` over `database`; if someone wrote into the old one, set it aside and return its path."""
     log, mark, kept = _log_of(database), master.with_name(AS_PUBLISHED), None
     if database.exists() and (log.exists() or _stamp(database) != _read(mark) or _is_held(database)):
-        # Someone wrote into the public file, or may yet: after the rename their log would fit no database and block every reader.
+        # Someone wrote into the public file, or still may: after the rename their log would match no database and block every reader.
         kept = database.with_name(f"segmentation.kept-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.link(database, kept)
         if log.exists():
@@ -491,12 +492,12 @@ def _replace(master: Path, database: Path) -> Path | None:
 
 
 def _stamp(file: Path) -> str:
-    """Changes when the file is written to."""
+    """Size and time of the file, which change when it is written to."""
     return f"{file.stat().st_size} {file.stat().st_mtime_ns}"
 
 
 def _is_held(database: Path) -> bool:
-    """Whether another process has it open for writing, and so nobody else can open it."""
+    """Whether another process has it open for writing, so that it cannot be opened."""
     try:
         duckdb.connect(str(database), read_only=True).close()
     except duckdb.Error:

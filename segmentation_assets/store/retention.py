@@ -1,6 +1,6 @@
-"""What is removed from the data folder when its time is over: databases that were set aside, and reports of older snapshots.
+"""Removes what is old from the data folder: databases that were set aside, and reports of older snapshots.
 
-What Dagster recorded is removed in `defs.retention`. The tables of the lake, the models, and published snapshots stay.
+`defs.retention` removes Dagster's records. The tables of the lake, the models, and published snapshots stay.
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ SET_ASIDE = "segmentation.kept-*.duckdb*"
 
 
 def tidied(data_dir: Path, retention: Retention, now: dt.datetime) -> list[str]:
-    """Remove what is older than the settings say; a sentence on each kind of which there was some."""
+    """Remove what is older than the settings allow; return a sentence on each kind that was removed."""
     said = []
     if retention.set_aside and (files := _older(data_dir, now - dt.timedelta(days=retention.set_aside))):
         for file in files:
@@ -32,5 +32,5 @@ def _older(data_dir: Path, before: dt.datetime) -> list[Path]:
 
 
 def _reports(data_dir: Path) -> list[Path]:
-    """Folders of reports, oldest snapshot first; whatever else a person put there is left out."""
+    """Folders of reports, oldest snapshot first; other folders there are left alone."""
     return sorted(page.parent for page in (data_dir / "reports").glob("[0-9]*-[0-9]*-[0-9]*/index.html"))

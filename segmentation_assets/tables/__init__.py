@@ -1,7 +1,7 @@
 """What each table holds: columns, types, keys, units and descriptions.
 
-Contracts are used by the lake (order of rows), the checks, publishing (types and comments), the Dagster UI and the docs,
-so that a table is described in one place. How a table is computed does not belong here.
+The lake (order of rows), the checks, publishing (types and comments), the Dagster UI and the docs all use the contracts,
+so each table is described in one place. How a table is computed does not belong here.
 """
 
 from segmentation_assets.tables import application, cleaned, exploration, features, model, raw, segments

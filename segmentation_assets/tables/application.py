@@ -1,4 +1,4 @@
-"""What the segments are like, and what to do about them."""
+"""Contracts of what the segments are like, and of the suggested actions."""
 
 from segmentation_assets.tables.contract import MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
 
@@ -6,12 +6,12 @@ SEGMENTS = Contract(
     "segments", "segment at the snapshot",
     (
         SEGMENT_ID,
-        required("segment_name", "string", "Name of the segment, given at its birth."),
+        required("segment_name", "string", "Name of the segment, given when it first appeared."),
         required("description", "string", "What marks the segment out, and whether it is a distinct segment or part of a convenient partition."),
         required("customers", "int64", "Customers in the segment.", minimum=0),
         required("share", "float64", "Share of all known customers.", **SHARE),
         required("revenue", "float64", "Their spend within the lookback."),
-        Column("revenue_share", "float64", "Share of all spend within the lookback; empty where nothing was spent."),
+        Column("revenue_share", "float64", "Share of all spend within the lookback; empty if nothing was spent."),
         MODEL_VERSION,
     ),
     key=("segment_id",),
@@ -29,7 +29,7 @@ SEGMENT_PROFILES = Contract(
         Column("p90", "float64", "90th percentile in the segment."),
         Column("population_mean", "float64", "Mean over all known customers."),
         Column("population_sd", "float64", "Standard deviation over all known customers."),
-        Column("z", "float64", "How many population standard deviations the segment's mean lies from the population's."),
+        Column("z", "float64", "Distance of the segment's mean from the population's, in population standard deviations."),
     ),
     key=("segment_id", "feature"),
 )  # fmt: skip
@@ -39,7 +39,7 @@ SEGMENT_ACTIONS = Contract(
         SEGMENT_ID,
         required("segment_name", "string", "Name of the segment."),
         required("action", "string", "What marketing does."),
-        required("channel", "string", "Where it is done."),
+        required("channel", "string", "Through which channel."),
         required("reason", "string", "Why this action for this segment."),
         required("priority", "int64", "1 is done first.", minimum=1, maximum=9),
     ),

@@ -1,4 +1,4 @@
-"""Does a table keep its contract? Types, missing values, bounds, allowed values and the key, counted by the engine."""
+"""Check a table against its contract: types, missing values, bounds, allowed values and the key, counted by the engine."""
 
 import ibis
 import ibis.expr.types as ir
@@ -7,9 +7,9 @@ from segmentation_assets.tables.contract import Column, Contract
 
 
 def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
-    """How many rows break each rule of the contract, with the key of one of them; only rules that are broken.
+    """The number of rows that break each rule of the contract, by a sentence with the key of one of them. Kept rules are left out.
 
-    Types, not null, bounds, allowed values, and the key's uniqueness (a null in a key is a value like another).
+    Rules: types, not null, bounds, allowed values, and the key's uniqueness (null counts as a value).
     """
     schema = rows.schema()
     broken = {
@@ -32,13 +32,13 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
 
 
 def _distinct(contract: Contract, rows: ir.Table) -> ir.IntegerValue:
-    """Keys that differ; where the key is one column, without the missing one, so that a look at each key decides."""
+    """Number of distinct keys. If the key is one column, missing keys do not count, and the caller looks at each key."""
     columns = {name: rows[name] for name in contract.key}
     return (ibis.struct(columns) if len(columns) > 1 else columns[contract.key[0]]).nunique()
 
 
 def _counted(rows: ir.Table, *counts: ir.Value) -> list[int]:
-    """The counts, in one statement; of no rows, sums are 0."""
+    """The counts, in one statement; sums over no rows are 0."""
     found = rows.agg(**{f"count {i}": count for i, count in enumerate(counts)}).to_pyarrow()
     return [column[0].as_py() or 0 for column in found.columns]
 

@@ -1,12 +1,12 @@
-"""Rows fit for use, those set aside with the reason, and the orders that clean lines make."""
+"""Contracts of clean rows, rejected rows with the reason, and the orders that clean lines form."""
 
 from segmentation_assets.core.customers.orders import LARGEST_SUM
 from segmentation_assets.tables.contract import CUSTOMER_ID, Column, Contract, required
 from segmentation_assets.tables.raw import ORIGIN
 
 TOO_LARGE = (
-    "amounts this large are exact no more: lower cleaning.largest_amount, give amounts in thousands, or leave out an id that "
-    "stands for many customers by mapping it away, such as customer_id: NULLIF(customer_id, 'that id')"
+    "amounts this large are no longer exact: lower cleaning.largest_amount, give amounts in thousands, or, if the id "
+    "stands for many customers, map it to nothing: customer_id: NULLIF(customer_id, 'that id')"
 )
 
 
@@ -19,9 +19,9 @@ CUSTOMERS = Contract(
     "customers", "customer known at the snapshot: on record, or seen in an order or an event",
     (
         CUSTOMER_ID,
-        required("registered", "boolean", "Whether the customers source has a record of them."),
+        required("registered", "boolean", "Whether the customers source has a record of the customer."),
         Column("first_order_at", "timestamp(6)", "First order ever, in the snapshots' time zone."),
-        Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not taken back whole, in the snapshots' time zone."),
+        Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not fully returned, in the snapshots' time zone."),
         Column("earlier_order_at", "timestamp(6)", "Last such order before the lookback, in the snapshots' time zone."),
         Column("first_return_at", "timestamp(6)", "First return ever, in the snapshots' time zone."),
         Column("first_event_at", "timestamp(6)", "First event ever, in the snapshots' time zone."),
@@ -34,19 +34,19 @@ CUSTOMERS = Contract(
     },
 )  # fmt: skip
 TRANSACTIONS = Contract(
-    "transactions", "order line of the window that is fit for use",
+    "transactions", "clean order line of the window",
     (
         *ORIGIN, CUSTOMER_ID,
-        required("order_id", "string", "The order; customer and day where the source has none."),
+        required("order_id", "string", "The order; customer and day if the source has no order id."),
         required("ordered_at", "timestamp(6)", "Time of the order, in the snapshots' time zone."),
         required("amount", "decimal(18, 4)", "What was paid for the line; negative for a return."),
         Column("quantity", "decimal(18, 4)", "Units; negative for a return."),
         Column("product_id", "string", "The product."),
-        required("category", "string", "Category of the product; `unknown` where the source has none."),
+        required("category", "string", "Category of the product; `unknown` if the source has none."),
         required("discount", "decimal(18, 4)", "Price reduction on the line, other than by coupon."),
         required("coupon_discount", "decimal(18, 4)", "Price reduction by coupon."),
-        required("is_return", "boolean", "Whether the line takes goods back."),
-        Column("returned_order_id", "string", "Of a return: the order that it takes back; empty where the source names none."),
+        required("is_return", "boolean", "Whether the line is a return."),
+        Column("returned_order_id", "string", "For a return: the order that it belongs to; empty if the source names none."),
     ),
     key=("source_file", "row_number"), bulky=True,
     lineage={
@@ -55,7 +55,7 @@ TRANSACTIONS = Contract(
     },
 )  # fmt: skip
 EVENTS = Contract(
-    "events", "event of the window that is fit for use",
+    "events", "clean event of the window",
     (
         *ORIGIN, CUSTOMER_ID,
         required("event_type", "string", "What happened."),
@@ -75,18 +75,18 @@ REJECTED_ROWS = Contract(
     key=("source", "source_file", "row_number"),
 )  # fmt: skip
 CUSTOMER_ORDERS = Contract(
-    "customer_orders", "customer, day and order id of the window, in which they ordered or returned something",
+    "customer_orders", "customer, day and order id in the window, with an order or a return",
     (
         CUSTOMER_ID,
-        required("order_id", "string", "The order; customer and day where the source has none."),
+        required("order_id", "string", "The order; customer and day if the source has no order id."),
         required("order_day", "date", "Day of the order."),
-        Column("ordered_at", "timestamp(6)", "Time of the order; empty where it is no order: returns only, or free where those do not count."),
-        Column("returned_at", "timestamp(6)", "First time at which a line took goods back."),
+        Column("ordered_at", "timestamp(6)", "Time of the order; empty if there is none: only returns, or a free order that does not count."),
+        Column("returned_at", "timestamp(6)", "Time of the first return."),
         required("lines", "int64", "Order lines.", minimum=1),
         required("bought_lines", "int64", "Order lines that are not returns.", minimum=0),
-        money("spend", "Sum of amounts, returns netted."),
-        money("purchases", "Sum of the amounts of lines bought, returns not netted.", 0.0),
-        money("units", "Units bought; empty where no quantity is known.", 0.0, nullable=True),
+        money("spend", "Sum of amounts, net of returns."),
+        money("purchases", "Sum of the amounts of lines bought, before returns.", 0.0),
+        money("units", "Units bought; empty if no quantity is known.", 0.0, nullable=True),
         money("discount", "Price reductions on lines bought, other than by coupon.", 0.0),
         money("coupon_discount", "Price reductions by coupon on lines bought.", 0.0),
     ),
@@ -94,15 +94,15 @@ CUSTOMER_ORDERS = Contract(
     lineage={"spend": ("transactions.amount",), "units": ("transactions.quantity",)},
 )  # fmt: skip
 ORDER_RETURNS = Contract(
-    "order_returns", "order of which something was taken back in the window",
+    "order_returns", "order from which something was returned in the window",
     (
         CUSTOMER_ID,
         required("order_id", "string", "The order."),
         required("order_day", "date", "Day of the order."),
-        money("purchases", "What it was worth when it was placed.", 0.0),
-        money("taken_back", "What was taken back of it in the window.", 0.0),
-        money("taken_back_before", "What had been taken back of it before.", 0.0),
-        required("undone", "boolean", "Whether all of its worth is taken back by now: it counts neither for frequency nor for recency."),
+        money("purchases", "Value of the order when it was placed.", 0.0),
+        money("taken_back", "Value returned from it in the window.", 0.0),
+        money("taken_back_before", "Value returned from it before the window.", 0.0),
+        required("undone", "boolean", "Whether it has been fully returned, so that it counts neither for frequency nor for recency."),
     ),
     key=("customer_id", "order_day", "order_id"),
     lineage={"taken_back": ("transactions.amount", "transactions.returned_order_id"), "purchases": ("customer_orders.purchases",)},

@@ -1,4 +1,4 @@
-"""What a table's contract says, and the columns that many tables share."""
+"""The contract of a table, and the columns that many tables share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Ibis type, what it means, and what values are right."""
+    """One column: its Ibis type, its meaning, and its valid values."""
 
     name: str
     type: str
@@ -17,7 +17,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     allowed: tuple[str, ...] | None = None
-    remedy: str = ""  # what to do where a value is out of bounds
+    remedy: str = ""  # what to do if a value is out of bounds
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Contract:
     key: tuple[str, ...]
     open: bool = False
     bulky: bool = False  # published as a view over the lake's files, not copied into the database
-    largest_first: tuple[str, ...] = ()  # columns by which the preview on the asset's page is ordered; else it is by the key
+    largest_first: tuple[str, ...] = ()  # columns that order the preview on the asset's page, descending; default: the key
     lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
 
     @property
@@ -44,12 +44,12 @@ def required(name: str, kind: str, description: str, **bounds: Any) -> Column:
 
 
 SNAPSHOT_DATE = required(
-    "snapshot_date", "date", "As-of date: the row knows everything strictly before this day begins in the snapshots' time zone."
+    "snapshot_date", "date", "As-of date: the row is based on everything before this day begins in the snapshots' time zone."
 )
 CUSTOMER_ID = required("customer_id", "string", "The customer's id, as text.")
 SEGMENT_ID = required(
-    "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never used again for another."
+    "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never reused for another segment."
 )
 MODEL_VERSION = required(
-    "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and digits of its content."
+    "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and a digest of its content."
 )

@@ -2,7 +2,7 @@
 
     python -m segmentation_assets.tables.dictionary > docs/data-dictionary.md
 
-How the page looks is in `templates/dictionary.md`. A test keeps the file in docs true.
+The layout is in `templates/dictionary.md`. A test fails if the file in docs is out of date.
 """
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,7 +26,7 @@ def page() -> str:
 
 
 def _bounds(feature: Feature) -> str:
-    """The values that a number can have, in words; nothing for another type."""
+    """The range of a number, in words; empty for other types."""
     if feature.type != "float64":
         return ""
     low, high = (None if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))

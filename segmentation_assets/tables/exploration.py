@@ -1,4 +1,4 @@
-"""What there is to see in the features and orders of a snapshot."""
+"""Contracts of the exploration tables, which summarise the features and orders of a snapshot."""
 
 from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
 from segmentation_assets.vocabulary import Status
@@ -13,7 +13,7 @@ FEATURE_SUMMARY = Contract(
         Column("missing_share", "float64", "Their share.", **SHARE),
         Column("mean", "float64", "Mean."),
         Column("sd", "float64", "Standard deviation.", minimum=0),
-        Column("skewness", "float64", "Skewness; 0 where symmetric, positive with a long right tail."),
+        Column("skewness", "float64", "Skewness; 0 if symmetric, positive with a long right tail."),
         Column("skewness_transformed", "float64", "Skewness on the scale on which the feature would enter the clustering."),
         Column("minimum", "float64", "Smallest value."),
         Column("p01", "float64", "1st percentile."),
@@ -36,7 +36,7 @@ FEATURE_DISTRIBUTIONS = Contract(
         required("bin", "int64", "Position of the bin, from 0.", minimum=0),
         required("bin_from", "float64", "Lower edge."),
         required("bin_to", "float64", "Upper edge."),
-        required("customers", "int64", "Customers in the bin; the outermost raw bins also hold what lies beyond.", minimum=0),
+        required("customers", "int64", "Customers in the bin; the outermost raw bins include all values beyond them.", minimum=0),
     ),
     key=("feature", "scale", "bin"),
 )  # fmt: skip
@@ -45,7 +45,7 @@ FEATURE_MISSINGNESS = Contract(
     (
         required("feature", "string", "Column of customer_features."),
         Column("status", "string", "Status of the customers.", False, allowed=tuple(Status)),
-        required("customers", "int64", "Customers of the status.", minimum=1),
+        required("customers", "int64", "Customers with this status.", minimum=1),
         required("missing", "int64", "Those without a value.", minimum=0),
         required("missing_share", "float64", "Their share.", **SHARE),
     ),
@@ -68,10 +68,10 @@ FEATURE_CORRELATIONS = Contract(
         required("feature_a", "string", "One of the two."),
         required("feature_b", "string", "The other."),
         required("spearman", "float64", "Rank correlation over active customers who have both (Spearman 1904).", minimum=-1.0000001, maximum=1.0000001),
-        required("customers", "int64", "Active customers who have both; of more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
-        required("redundant", "boolean", "Whether it is beyond 0.95 either way, of at least 10 customers: keep one of the two in the clustering."),
+        required("customers", "int64", "Active customers who have both; if there are more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
+        required("redundant", "boolean", "Whether it is beyond 0.95 in either direction, with at least 10 customers: keep only one of the two in the clustering."),
         required("both_in_model", "boolean", "Whether both are in model.features, so that a redundant pair counts twice."),
-        Column("take_out", "string", "Of a redundant pair, the one to take out: not in model.features, else of more such pairs, else more like the other features. Empty for other pairs."),
+        Column("take_out", "string", "The one to remove from a redundant pair: the one not in model.features, else in more such pairs, else more like the other features. Empty for other pairs."),
     ),
     key=("feature_a", "feature_b"),
 )  # fmt: skip
@@ -79,23 +79,23 @@ ORDER_SEASONALITY = Contract(
     "order_seasonality", "window so far, month, weekday and hour of the day",
     (
         required("window_start", "date", "First day of the window."),
-        required("month", "date", "First day of the month; a window may lie in two."),
+        required("month", "date", "First day of the month; a window may span two."),
         required("weekday", "int64", "0 is Monday, 6 Sunday, in the snapshots' time zone.", minimum=0, maximum=6),
-        required("hour", "int64", "Hour of the day in the snapshots' time zone; -1 where the order has no time.", minimum=-1, maximum=23),
+        required("hour", "int64", "Hour of the day in the snapshots' time zone; -1 if the order has no time.", minimum=-1, maximum=23),
         required("orders", "int64", "Orders.", minimum=1),
-        required("revenue", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
+        required("revenue", "decimal(38, 4)", "Amount paid, before returns.", minimum=0),
     ),
     key=("window_start", "month", "weekday", "hour"),
     lineage={"orders": ("transactions.order_id",), "revenue": ("transactions.amount",)},
 )  # fmt: skip
 COHORT_RETENTION = Contract(
-    "cohort_retention", "cohort (customers who first ordered in the same window) and window since, zeros where none of it ordered",
+    "cohort_retention", "cohort (customers who first ordered in the same window) and window since, with zeros if none of them ordered",
     (
         required("cohort", "date", "First day of the window of their first order."),
         required("period", "int64", "Windows since; 0 is the window of the first order.", minimum=0),
         required("cohort_customers", "int64", "Customers in the cohort.", minimum=1),
-        required("active_customers", "int64", "Those who ordered in this window.", minimum=0),
-        required("revenue", "decimal(38, 4)", "Their spend in it, returns netted."),
+        required("active_customers", "int64", "Customers of the cohort who ordered in this window.", minimum=0),
+        required("revenue", "decimal(38, 4)", "Their spend in it, net of returns."),
         required("retention", "float64", "Share of the cohort that ordered.", **SHARE),
         required("revenue_per_customer", "float64", "Spend per customer of the cohort, in the source's currency."),
     ),
@@ -105,8 +105,8 @@ COHORT_RETENTION = Contract(
 REVENUE_CONCENTRATION = Contract(
     "revenue_concentration", "percentage of buyers, best first",
     (
-        required("percentile", "int64", "The best so many percent of buyers.", minimum=0, maximum=100),
-        required("customers", "int64", "How many that are.", minimum=0),
+        required("percentile", "int64", "The top so many percent of buyers by spend.", minimum=0, maximum=100),
+        required("customers", "int64", "Number of these buyers.", minimum=0),
         required("customer_share", "float64", "Their share of buyers.", **SHARE),
         required("revenue", "float64", "Their spend within the lookback, in the source's currency.", minimum=0),
         required("revenue_share", "float64", "Their share of revenue.", minimum=0.0, maximum=1.0000001),
@@ -118,7 +118,7 @@ CATEGORY_MIX = Contract(
     "category_mix", "category bought within the lookback",
     (
         required("category", "string", "Category of the product."),
-        required("purchases", "decimal(38, 4)", "What was paid, returns not netted.", minimum=0),
+        required("purchases", "decimal(38, 4)", "Amount paid, before returns.", minimum=0),
         required("customers", "int64", "Customers who bought it.", minimum=1),
         Column("share", "float64", "Share of all purchases.", **SHARE),
         required("penetration", "float64", "Share of buyers who bought it.", **SHARE),
@@ -127,18 +127,18 @@ CATEGORY_MIX = Contract(
     lineage={"purchases": ("customer_category_activity.purchases",)},
 )  # fmt: skip
 ATTRIBUTE_SPEND = Contract(
-    "attribute_spend", "level of an attribute that has at most thirty, among active customers",
+    "attribute_spend", "level of an attribute with at most thirty levels, among active customers",
     (
         required("attribute", "string", "Attribute of customers, such as their income."),
-        required("level", "string", "Its value; `(missing)` where there is none."),
+        required("level", "string", "Its value; `(missing)` if there is none."),
         required("customers", "int64", "Active customers with it.", minimum=1),
         required("share", "float64", "Their share of active customers.", **SHARE),
         required("mean_spend", "float64", "Mean spend within the lookback, in the source's currency."),
         required("p25_spend", "float64", "First quartile of spend."),
         required("median_spend", "float64", "Median spend."),
         required("p75_spend", "float64", "Third quartile of spend."),
-        Column("eta_squared", "float64", "Share of the variance of log spend between the attribute's levels, where known (Pearson 1905).", minimum=0.0, maximum=1.0000001),
-        Column("epsilon_squared", "float64", "The same without what many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
+        Column("eta_squared", "float64", "Share of the variance of log spend between the attribute's levels, if known (Pearson 1905).", minimum=0.0, maximum=1.0000001),
+        Column("epsilon_squared", "float64", "The same, corrected for the share that many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
     ),
     key=("attribute", "level"),
     lineage={"mean_spend": ("customer_features.monetary",)},

@@ -1,4 +1,4 @@
-"""Source rows under canonical names, nothing dropped."""
+"""Contracts of the raw tables: every source row, under canonical names."""
 
 from segmentation_assets.tables.contract import Column, Contract, required
 from segmentation_assets.vocabulary import Verdict
@@ -7,15 +7,15 @@ from segmentation_assets.vocabulary import Verdict
 
 ORIGIN = (
     required("row_number", "int64", "Position of the row in its source, from 1.", minimum=1),
-    required("source_file", "string", "File or table the row came from."),
+    required("source_file", "string", "File or table from which the row comes."),
 )
-RECORD = Column("record", "string", "The original record as JSON, kept where a cell could not be read.")
-PROBLEM = Column("problem", "string", "Why the row as a whole could not be read; empty where it could.")
-UNREAD = Column("unread", "string", "Columns whose cell holds something that could not be read, joined by commas.")
+RECORD = Column("record", "string", "The original record as JSON, kept if a cell could not be read.")
+PROBLEM = Column("problem", "string", "Why the whole row could not be read; empty if it could.")
+UNREAD = Column("unread", "string", "Columns whose cell could not be read, separated by commas.")
 RAW_TRANSACTION_VALUES = (
     Column("customer_id", "string", "The customer's id, as text."),
     Column("order_id", "string", "The order (basket, invoice) the line belongs to."),
-    Column("returned_order_id", "string", "Of a return: the order that it takes back; empty: the order id says."),
+    Column("returned_order_id", "string", "For a return: the order that it belongs to; empty: the one with its order id."),
     Column("ordered_at", "timestamp(6)", "Time of the order, in the snapshots' time zone."),
     Column("amount", "float64", "What was paid for the line, in the source's currency."),
     Column("quantity", "float64", "Units."),
@@ -31,11 +31,11 @@ RAW_CUSTOMERS = Contract(
     key=("source_file", "row_number"), open=True, bulky=True,
 )  # fmt: skip
 RAW_TRANSACTIONS = Contract(
-    "raw_transactions", "order line of the window, as the source has it", (*ORIGIN, *RAW_TRANSACTION_VALUES, UNREAD, PROBLEM, RECORD),
+    "raw_transactions", "order line of the window, as in the source", (*ORIGIN, *RAW_TRANSACTION_VALUES, UNREAD, PROBLEM, RECORD),
     key=("source_file", "row_number"), bulky=True,
 )  # fmt: skip
 RAW_EVENTS = Contract(
-    "raw_events", "event of the window, as the source has it",
+    "raw_events", "event of the window, as in the source",
     (
         *ORIGIN,
         Column("customer_id", "string", "The customer's id, as text."),
@@ -53,14 +53,14 @@ SOURCE_VOLUME = Contract(
     "source_volume", "source whose rows are dated",
     (
         required("source", "string", "`transactions` or `events`."),
-        required("rows", "int64", "Rows dated in the snapshot's own window, before any cleaning; not those of earlier history.", minimum=0),
-        required("windows", "int64", "Earlier windows that it is compared with.", minimum=0),
-        Column("usual_rows", "float64", "Median of their rows; empty while fewer than three are known.", minimum=0),
-        Column("last_day", "date", "Day of the last row before the snapshot's date; empty where these windows have none."),
-        Column("silent_days", "int64", "Whole days without rows between it and the snapshot's date.", minimum=0),
-        Column("usual_silent_days", "int64", "Most days in a row without rows before.", minimum=0),
+        required("rows", "int64", "Rows dated in the snapshot's window, before cleaning; earlier history does not count.", minimum=0),
+        required("windows", "int64", "Number of earlier windows used for comparison.", minimum=0),
+        Column("usual_rows", "float64", "Median of their rows; empty if fewer than three are known.", minimum=0),
+        Column("last_day", "date", "Day of the last row before the snapshot's date; empty if these windows have none."),
+        Column("silent_days", "int64", "Full days without rows between it and the snapshot's date.", minimum=0),
+        Column("usual_silent_days", "int64", "Most consecutive days without rows before.", minimum=0),
         required(
-            "verdict", "string", "`empty`: no rows; `low`: under volume.least_share of the usual; `ends early`: longer silent at the end than "
+            "verdict", "string", "`empty`: no rows; `low`: below volume.least_share of the usual rows; `ends early`: more days without rows at the end than "
             "ever before; `not measured`: too few windows are known.",
             allowed=tuple(Verdict),
         ),

@@ -1,4 +1,4 @@
-"""Who is in which segment, and how customers and segments moved."""
+"""Contracts of who is in which segment, and how customers and segments moved."""
 
 from segmentation_assets.core.segments.movement import COMPONENTS
 from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
@@ -11,8 +11,8 @@ CUSTOMER_SEGMENTS = Contract(
         required("segment_name", "string", "Name of the segment."),
         Column("distance", "float64", "Distance to the nearest prototype, in scaled units; empty for segments by rule.", minimum=0),
         Column("confidence", "float64", "0: on the border between two segments; 1: at the prototype. Empty for segments by rule.", **SHARE),
-        Column("imputed_features", "string", "Features missing for the customer, for which the model took the median of training; empty: none."),
-        Column("previous_segment_id", "int64", "Segment at the previous snapshot; empty for a customer who is new."),
+        Column("imputed_features", "string", "Features that the customer lacks, for which the model used the training median; empty: none."),
+        Column("previous_segment_id", "int64", "Segment at the previous snapshot; empty for new customers."),
         MODEL_VERSION,
     ),
     key=("customer_id",),
@@ -27,10 +27,10 @@ SEGMENT_TRANSITIONS = Contract(
     (
         Column("from_segment_id", "int64", "Segment at the previous snapshot; empty for customers who entered."),
         Column("to_segment_id", "int64", "Segment at this snapshot; empty for customers who left."),
-        required("customers", "int64", "Customers who moved (or stayed, where both are the same).", minimum=1),
+        required("customers", "int64", "Customers who moved (or stayed, if both segments are the same).", minimum=1),
         required("revenue_before", "float64", "Their spend within the lookback at the previous snapshot."),
         required("revenue_after", "float64", "Their spend within the lookback at this snapshot."),
-        required("customers_by_model", "int64", "Of these, customers whom the previous model would have placed elsewhere: moved by the model, not by their behaviour.", minimum=0),
+        required("customers_by_model", "int64", "Those whom the previous model would have placed elsewhere: moved by the change of model, not by their behaviour.", minimum=0),
     ),
     key=("from_segment_id", "to_segment_id"),
     largest_first=("customers",),
@@ -40,11 +40,11 @@ SEGMENT_BRIDGE = Contract(
     (
         SEGMENT_ID,
         Column(
-            "component", "string", "`before` and `after` are the revenue; what lies between adds up to the difference: `stayed` (they spend "
-            "more or less), `came`, `left`, `entered` (new, or back), `lapsed`, `model` (put elsewhere by a changed model).", False,
+            "component", "string", "`before` and `after` are the revenue; the others add up to the difference: `stayed` (they spend "
+            "more or less), `came`, `left`, `entered` (new, or back), `lapsed`, `model` (moved by a change of model).", False,
             allowed=COMPONENTS,
         ),
-        required("customers", "int64", "Customers concerned.", minimum=0),
+        required("customers", "int64", "Customers behind it.", minimum=0),
         required("revenue", "float64", "Revenue, or its change, within the lookback; in the source's currency."),
     ),
     key=("segment_id", "component"),
@@ -56,9 +56,9 @@ SEGMENT_JOURNEYS = Contract(
     (
         required("rank", "int64", "1 is the most common.", minimum=1),
         required("path", "string", "Segment ids in order, such as `3 > 1`; a repeat is one step."),
-        required("path_names", "string", "The same by name."),
-        required("customers", "int64", "Customers who went this way.", minimum=1),
-        required("share", "float64", "Their share of all who are known at the snapshot.", **SHARE),
+        required("path_names", "string", "The same with segment names."),
+        required("customers", "int64", "Customers who took this path.", minimum=1),
+        required("share", "float64", "Their share of all customers known at the snapshot.", **SHARE),
     ),
     key=("rank",),
     lineage={"path": ("customer_segments.segment_id",)},
@@ -69,10 +69,10 @@ SEGMENT_STAYS = Contract(
         SEGMENT_ID,
         required("segment_name", "string", "Name of the segment."),
         required("customers", "int64", "Customers in it now.", minimum=1),
-        required("mean_snapshots", "float64", "Mean length of their present stay, in snapshots, within movement.history.", minimum=1),
-        required("median_snapshots", "float64", "Median length of their present stay.", minimum=1),
-        Column("chance_to_move", "float64", "Share of those in it who were in another segment at the next snapshot.", **SHARE),
-        Column("next_segment_id", "int64", "Where most of those who moved went."),
+        required("mean_snapshots", "float64", "Mean length of their current stay, in snapshots, within movement.history.", minimum=1),
+        required("median_snapshots", "float64", "Median length of their current stay.", minimum=1),
+        Column("chance_to_move", "float64", "Share of its customers who were in another segment at the next snapshot.", **SHARE),
+        Column("next_segment_id", "int64", "The segment to which most of those who moved went."),
         Column("next_segment_name", "string", "Its name."),
         Column("next_share", "float64", "Its share of those who moved.", **SHARE),
     ),
@@ -86,7 +86,7 @@ SEGMENT_EVENTS = Contract(
         Column("event", "string", "What happened.", False, allowed=tuple(SegmentChange)),
         required("from_segment_ids", "string", "Segments before, such as `1, 4`; empty for a birth."),
         required("to_segment_ids", "string", "Segments after; empty for a death."),
-        Column("overlap", "float64", "Share of customers that says so (docs/segments-over-time.md); empty for a changed character.", **SHARE),
+        Column("overlap", "float64", "Share of customers on which the event is based (docs/segments-over-time.md); empty for a changed character.", **SHARE),
         required("sentence", "string", "The same in words, with names."),
     ),
     key=("event", "from_segment_ids", "to_segment_ids"),
@@ -97,7 +97,7 @@ EVALUATION_METRICS = Contract(
     (
         MODEL_VERSION,
         required("metric", "string", "Name of the metric; `name: segment` for one segment."),
-        Column("value", "float64", "Its value; empty where it cannot be told."),
+        Column("value", "float64", "Its value; empty if it cannot be computed."),
     ),
     key=("model_version", "metric"),
 )  # fmt: skip

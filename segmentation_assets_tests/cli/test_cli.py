@@ -49,7 +49,7 @@ def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None
 
 def test_what_to_run_must_be_said(tmp_path: Path) -> None:
     assert "--all" in refused("run", data_dir=tmp_path)
-    assert "leave one out" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
+    assert "use one or the other" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
 
 
 def test_nothing_published_says_what_to_run(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     said = CliRunner().invoke(main, ["models"]).stderr
-    assert f"No segmentation.yaml here: using {ROOT / 'segmentation.yaml'}. Say which with --settings FILE.\n" in said
+    assert f"No segmentation.yaml here: using {ROOT / 'segmentation.yaml'}. Choose another with --settings FILE.\n" in said
     monkeypatch.chdir(ROOT)
     assert "here: using" not in CliRunner().invoke(main, ["models"]).stderr
 
@@ -124,7 +124,7 @@ def test_what_to_type_next_names_the_settings_that_were_given() -> None:
 
 
 def test_what_is_no_date_is_said_to_be_none() -> None:
-    with pytest.raises(click.ClickException, match="junk is not a date; write it as 2024-03-01"):
+    with pytest.raises(click.ClickException, match="junk is not a date; write it like 2024-03-01"):
         terminal.known("junk", ["2024-02-01", "2024-03-01"])
 
 
@@ -197,7 +197,7 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
         port = busy.getsockname()[1]
         done = called("ui", "--port", str(port), data_dir=tmp_path / "data")
     assert done.exit_code == 1
-    assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or choose: segmentation ui --port" in done.output
+    assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or run: segmentation ui --port" in done.output
     assert not (tmp_path / "data").exists()
 
 
@@ -215,9 +215,9 @@ def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_br
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "MB are free; make room there. Nothing was published yet."),
-        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "let yourself write there, or set another data_dir. Nothing was published yet."),
-        (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT ...]"), "MB are free; make room there."),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "MB are free; free some space. Nothing was published yet."),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "make it writable, or set another data_dir. Nothing was published yet."),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT ...]"), "MB are free; free some space."),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Exception, said: str, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_one_that_is_stopped_says_what_was_not_done_and_is_canceled(
     said = running.communicate(timeout=MOMENTS)[1]
     assert running.returncode == STOPPED
     again = " ".join(str(part) for part in running.args[1:])  # type: ignore[union-attr,index]
-    assert said == (f"Stopped by you. 2017-04-01 was not published; the database is as it was. Go on with: segmentation {again}\n")
+    assert said == (f"Stopped by you. 2017-04-01 was not published; the database is unchanged. Continue with: segmentation {again}\n")
     assert statuses(tmp_path, monkeypatch) == {"CANCELED"}
 
 

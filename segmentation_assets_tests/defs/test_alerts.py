@@ -51,10 +51,10 @@ def test_drift_is_one_message_with_the_largest_change_first():
         "Changed since the model was trained, as of snapshot 2024-03-01:\n\n"
         "- segment mix: PSI 0.31 (flagged above 0.10, q = 0.004)\n"
         "- frequency: PSI 0.12 (flagged above 0.10)\n\n"
-        "What it means: A PSI up to 0.25 is commonly read as a moderate change, above it as a large one. Segments have other sizes than "
-        "at training, so campaigns reach other numbers of customers. Where the model places customers by what has changed, segments may "
-        "fit less well.\n\n"
-        "What to do: First make sure that the source is sound, with no file or shop missing. If the change is real, such as a season, "
+        "What it means: A PSI of up to 0.25 is commonly read as a moderate change, a higher one as a large change. Segment sizes differ "
+        "from those at training, so campaigns reach different numbers of customers. If the model uses any of these features, segments "
+        "may fit less well.\n\n"
+        "What to do: First make sure that the source is complete, with no file or shop missing. If the change is real, such as a season, "
         "look at the segments' profiles before the next campaign. What became of the model: segmentation models\n\n"
         "Details: http://dagster.example/runs/42"
     )
@@ -81,7 +81,7 @@ def test_what_the_model_uses_comes_before_what_it_does_not():
     (message,) = messages.of_drift(drift(unused, REPORT[0], REPORT[2], in_model=[False, True, None]), D2, LINK)
     lines = [line.split(":")[0] for line in message.body.splitlines() if line.startswith("- ")]
     assert lines == ["- segment mix", "- frequency", "- age"]
-    assert "The model places customers by some of these features: segments may fit less well." in message.body
+    assert "The model uses some of these features, so segments may fit less well." in message.body
 
 
 def test_two_statistics_of_a_feature_are_one_line():
@@ -120,11 +120,11 @@ def test_failed_checks_are_one_message_without_the_warnings():
     (message,) = messages.of_checks([warning, failed, evaluation("contract", True)], D2, LINK, published=False)
     assert message.title == "Customer segments 2024-03-01: 1 failed check"
     assert message.body == (
-        "Not as it must be, at snapshot 2024-03-01:\n\n"
+        "Failed at snapshot 2024-03-01:\n\n"
         "- segments, sizes_and_revenue_tie_out: customers: 5 in segments, 6 expected\n\n"
-        "What it means: A check guards what people rely on: rows that are accounted for, sums that agree, values that can be true. "
-        "The snapshot was not published; the database is as it was.\n\n"
-        "What to do: Correct the source or the setting that is named, then make the snapshot again: "
+        "What it means: Checks make sure that every row is accounted for, sums agree and values are possible. "
+        "The snapshot was not published; the database is unchanged.\n\n"
+        "What to do: Correct the source or setting named above, then make the snapshot again: "
         "segmentation run --snapshot 2024-03-01\n\n"
         "Details: http://dagster.example/runs/42"
     )
@@ -141,7 +141,7 @@ def test_a_failed_run_is_told_with_its_step_and_cause():
     assert message.body == (
         "Snapshot 2024-03-01 could not be made:\n\n"
         "- raw_events: events.csv: no such file\n\n"
-        "What it means: The snapshot was not published; the database and its segments are as they were.\n\n"
+        "What it means: The snapshot was not published; the database and its segments are unchanged.\n\n"
         "What to do: Remove the cause, then make the snapshot again: segmentation run --snapshot 2024-03-01\n\n"
         "Details: http://dagster.example/runs/42"
     )
@@ -166,7 +166,7 @@ def test_a_promoted_model_is_told_with_what_it_is_and_why():
         "- kmeans, 5 segments: a convenient partition\n"
         "- fitted on the customers of snapshot 2024-03-01\n"
         "- why: Silhouette 0.41 > 0.35.\n\n"
-        "What it means: Segments may have other sizes and borders than before, and some customers moved because of the model, not "
+        "What it means: Segment sizes and borders may have changed, and some customers moved because of the new model, not "
         "because of what they bought.\n\n"
         "What to do: Look at the segments' profiles and at who moved before the next campaign: segmentation show\n\n"
         "Details: http://dagster.example/runs/42"
@@ -231,8 +231,8 @@ def test_each_message_is_one_post_with_its_figures_and_link(receiver):
     ("url", "problem"),
     [
         ("", "ALERT_URL is not set"),
-        (f"slack://{SECRET}", "ALERT_URL holds no Apprise URL"),
-        (f"nonsense://{SECRET}", "ALERT_URL holds no Apprise URL"),
+        (f"slack://{SECRET}", "ALERT_URL is not an Apprise URL"),
+        (f"nonsense://{SECRET}", "ALERT_URL is not an Apprise URL"),
         (f"json://me:{SECRET}@127.0.0.1:1/{SECRET}", "ALERT_URL: 2 of 2 alerts were not delivered"),
         ("down", "ALERT_URL: 2 of 2 alerts were not delivered"),
     ],
@@ -281,7 +281,7 @@ def test_an_address_in_the_settings_is_refused_and_not_repeated(tmp_path, sectio
 def test_the_remedy_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"entry 1 is not the name of an environment variable.*name it here: \[ALERT_URL\]"):
         given(tmp_path, f"{{url_variables: ['slack://{SECRET}']}}")
-    with pytest.raises(SettingsError, match="the variable SEGMENTATION_URL begins with SEGMENTATION_, as only settings do"):
+    with pytest.raises(SettingsError, match="the variable SEGMENTATION_URL begins with SEGMENTATION_, which is reserved for settings"):
         given(tmp_path, "{url_variables: [SEGMENTATION_URL]}")
 
 

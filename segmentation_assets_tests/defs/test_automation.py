@@ -51,7 +51,7 @@ def test_a_tick_asks_for_the_newest_snapshot(moment, key):
 def test_a_tick_before_the_first_snapshot_is_skipped_and_says_why():
     found = tick("2024-01-31 06:00")
     assert found.run_requests == []
-    assert "2024-02-01, is still to come" in found.skip_message
+    assert "2024-02-01, is in the future" in found.skip_message
 
 
 def test_the_schedule_runs_by_itself_only_where_the_settings_say_so():
@@ -134,14 +134,14 @@ def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(publish
     with dg.DagsterInstance.ephemeral() as instance:
         failed_run(instance, "2024-03-01")
         now = dt.datetime.now(dt.UTC)
-        assert "2024-03-01 failed; it is tried again from" in asked(instance, now)
+        assert "2024-03-01 failed; it will be tried again after" in asked(instance, now)
         words = asked(instance, now, first=dt.date(2024, 2, 1), timezone="Asia/Tokyo").split()
         again = dt.datetime.fromisoformat(f"{words[-4]} {words[-3]}+09:00")
         assert words[-2:] == ["Asia/Tokyo", "on."]
         assert dt.timedelta(minutes=8) < again - now <= dt.timedelta(minutes=10)
         assert asked(instance, now + dt.timedelta(minutes=11)) == "2024-03-01"
         failed_run(instance, "2024-03-01")
-        assert "it is tried again from" in asked(instance, now + dt.timedelta(minutes=15))
+        assert "it will be tried again after" in asked(instance, now + dt.timedelta(minutes=15))
         failed_run(instance, "2024-03-01")
         later = now + dt.timedelta(days=1)
         assert asked(instance, later) == "2024-03-01 failed 3 times. Remove the cause, then: segmentation run --snapshot 2024-03-01"

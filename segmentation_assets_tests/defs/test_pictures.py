@@ -54,7 +54,7 @@ def test_a_picture_is_kept_once_and_its_place_told(instance, settings):
 
 def test_one_of_many_is_not_drawn_and_says_what_draws_it(instance, settings):
     metadata, found = materialized(instance, settings, settings, **LEFT_OUT)
-    assert {name: value.value for name, value in metadata.items()} == {"not drawn": f"segmentation pictures --snapshot {D1} draws it."}
+    assert {name: value.value for name, value in metadata.items()} == {"not drawn": f"To draw it: segmentation pictures --snapshot {D1}"}
     assert found == {} and not (settings.data_dir / "reports").exists()
 
 

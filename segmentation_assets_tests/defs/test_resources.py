@@ -41,7 +41,7 @@ def test_after_a_snapshot_that_failed_none_of_the_backfill_starts(instance, tmp_
     ended(instance, D1, status)
     stopped = run(instance, tmp_path)
     assert not stopped.success and not [event for event in stopped.all_events if event.is_step_start]
-    said = f"{D1}, which is of the same backfill, failed, and {D2} would build on it"
+    said = f"{D1}, from the same backfill, failed, and {D2} would build on it"
     assert any(said in str(event.event_specific_data) for event in stopped.all_events)
     assert run(instance, tmp_path, backfill="b2").success
 

@@ -39,7 +39,7 @@ def test_of_old_runs_stays_what_the_page_shows(instance, settings, tmp_path):
     first, again, other = (made(instance, partition) for partition in "aab")
     going_on = instance.add_run(dg.DagsterRun("snapshot", status=dg.DagsterRunStatus.STARTED)).run_id
     assert tidied(instance, settings, dt.datetime.now(dt.UTC)) == []
-    assert tidied(instance, settings, LATER) == ["what was recorded of 3 runs more than 90 days ago"]
+    assert tidied(instance, settings, LATER) == ["records of 3 runs that ended more than 90 days ago"]
     assert {run.run_id for run in instance.get_runs()} == {again, other, going_on}
     assert instance.get_materialized_partitions(thing.key) == {"a", "b"}
     assert not list((tmp_path / "dagster" / "history" / "runs").glob(f"{first}*"))

@@ -65,7 +65,9 @@ def test_where_one_breaks_its_contract_neither_is_written_and_nothing_is_left_be
     other = FIRST if broken is SECOND else SECOND
     told = f"{broken.name} breaks its contract and was not written: "
     assert told in failure.step_failure_data.user_failure_data.description
-    assert failure.step_failure_data.user_failure_data.description.endswith(f"Nor were the tables that are made with it: {other.name}.")
+    assert failure.step_failure_data.user_failure_data.description.endswith(
+        f"The tables made in the same step were not written either: {other.name}."
+    )
     assert sorted(file.name for file in lake.root.rglob("*.*")) == ["part-0.parquet"] * 2
 
 

@@ -31,8 +31,8 @@ def test_pictures_are_embedded_under_their_headings_with_a_caption():
     page = Page(report.html("2018-01-01", {"cohorts": PNG, "flow": PNG}))
     assert [heading["id"] for heading in page.of("h2")] == ["segments", "orders-and-revenue"]
     assert [(i["alt"], i["src"]) for i in page.of("img")] == [
-        ("Where customers went since the snapshot before.", "data:image/png;base64,iVBORw=="),
-        ("Who comes back, and what they bring, by the time of the first order.", "data:image/png;base64,iVBORw=="),
+        ("Where customers went since the previous snapshot.", "data:image/png;base64,iVBORw=="),
+        ("Who comes back, and what they spend, by the time of the first order.", "data:image/png;base64,iVBORw=="),
     ]
 
 

@@ -82,7 +82,7 @@ def test_smallest_k_above_largest_is_refused(written):
 
 
 def test_a_first_snapshot_before_any_order_is_refused(written):
-    assert "first: 0001-02-01 is before any order can have been" in refusal(written(SMALLEST.replace("2017-04-01", "0001-02-01", 1)))
+    assert "first: 0001-02-01 is too early for any order" in refusal(written(SMALLEST.replace("2017-04-01", "0001-02-01", 1)))
 
 
 def test_last_snapshot_before_the_first_is_refused(written):
@@ -111,7 +111,7 @@ def test_an_unknown_key_in_a_variable_is_named_with_the_nearest_key(written, mon
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path):
-    assert "no such settings file. Give one with --settings FILE" in refusal(tmp_path / "absent.yaml")
+    assert "no such settings file. Name one with --settings FILE" in refusal(tmp_path / "absent.yaml")
 
 
 def test_text_that_is_not_yaml_is_refused(written):

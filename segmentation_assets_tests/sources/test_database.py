@@ -247,7 +247,7 @@ def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
     settings = Settings(**{"data_dir": str(tmp_path / "data"), "snapshots": snapshots, "source": {"kind": "tables", "transactions": table}})
     found = inspect(settings)
     assert found.problems == []
-    assert "    1 row is dated 2024-05-01 or later, to wait for later snapshots" in found.lines
+    assert "    1 row is dated 2024-05-01 or later, and left to later snapshots" in found.lines
 
 
 def test_a_look_at_a_database_counts_attributes_among_what_is_mapped(tmp_path: Path) -> None:

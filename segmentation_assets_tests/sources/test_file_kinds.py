@@ -117,7 +117,7 @@ def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str,
 def test_what_a_zip_holds_besides_is_named(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "orders.zip").write_bytes(zipped(**{"in/orders.csv": TEXT, "readme.txt": "", "__MACOSX/x": "y"}))
     [kept] = opened(transactions={"files": "orders.zip", "columns": COLUMNS}).source.kept("transactions")
-    assert kept.notes["unpacked"] == "in/orders.csv (readme.txt passed over)"
+    assert kept.notes["unpacked"] == "in/orders.csv (readme.txt skipped)"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_files_without_rows_are_passed_over_and_named(opened: Any, tmp_path: Pat
         "6.json": "is one object whose list, orders, is empty",
         "7.csv": "is empty",
         "8.parquet": "has columns and no rows",
-        "old/": "is a folder in a folder; to read it too, write `files: in/**/*.csv`, or list it",
+        "old/": "is a subfolder; to read it too, write `files: in/**/*.csv`, or list it",
     }
     assert "skipped: 3.csv, 4.csv.gz, 7.csv, which is empty" in [" ".join(line.split()) for line in described(kept)]
     text = write(look_at([folder]), tmp_path)
@@ -287,7 +287,7 @@ def test_folders_that_say_something_are_columns(opened: Any, tmp_path: Path) -> 
 def test_a_folder_with_files_in_plain_folders_only_says_how_to_read_them(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in" / "2023").mkdir(parents=True)
     (tmp_path / "in" / "2023" / "o.csv").write_text(TEXT)
-    with pytest.raises(SourceError, match=r"its folders 2023 are not read unless asked for. Write `files: .*in/\*\*/\*\.csv`"):
+    with pytest.raises(SourceError, match=r"its subfolders 2023 are not read by default. Write `files: .*in/\*\*/\*\.csv`"):
         found(opened, "in")
     assert found(opened, "in/**/*.csv") == EXPECTED
 
@@ -354,7 +354,7 @@ def test_the_field_and_not_the_whole_object_is_proposed_and_asked_for(opened: An
         ('{"a": [{"x": 1}], "b": [{"x": 1}]}', "several lists of objects: a, b"),
         ('[{"id": 1}, {"id": 2', "is not JSON, or ends early"),
         ('[{"id": 1}] trailing', "something follows the list"),
-        ("[1, 2]", "no line of it is a JSON object"),
+        ("[1, 2]", "no line is a JSON object"),
     ],
 )
 def test_json_that_cannot_be_read_says_why(opened: Any, tmp_path: Path, text: str, message: str) -> None:

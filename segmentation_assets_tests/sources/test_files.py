@@ -293,7 +293,7 @@ def test_rows_for_which_a_lookup_has_nothing_are_counted(opened: Any, tmp_path: 
     (tmp_path / "p.csv").write_text("sku,what\nA,tea\n")
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS, "lookups": [PRODUCTS]})
     assert [row["category"] for row in source.rows()] == ["tea", None, None]
-    assert worth_a_look(source.source.kept("transactions")) == ["1 row (33%) found nothing in a lookup: compare the key in both files"]
+    assert worth_a_look(source.source.kept("transactions")) == ["1 row (33%) had no match in a lookup: compare the key in both files"]
 
 
 def test_a_column_that_a_lookup_adds_can_have_another_name(opened: Any, tmp_path: Path) -> None:
@@ -336,10 +336,10 @@ def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None
         (TEXT.encode(), {"columns": {**COLUMNS, "amount": "sum(paid)"}}, "aggregate SUM is not a scalar"),
         (TEXT.encode("latin-1"), {"encoding": "utf-8"}, "is not utf-8: byte 0xe4"),
         (b"\x1f\x8b\x08\x00garbage", {}, "damaged|cannot be read"),
-        (b"abc\n1\n2\n", {}, "no delimiter that can be guessed"),
+        (b"abc\n1\n2\n", {}, "its delimiter cannot be guessed"),
         (TEXT.encode(), {"files": "nowhere/*.csv"}, "no such file"),
         (b"PAR1", {"format": "parquet"}, "not a readable Parquet file"),
-        (b"[1, 2]\n", {"format": "jsonl"}, "no line of it is a JSON object"),
+        (b"[1, 2]\n", {"format": "jsonl"}, "no line is a JSON object"),
         (b"no workbook", {"format": "excel"}, "not a readable workbook"),
     ],
 )

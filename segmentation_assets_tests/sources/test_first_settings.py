@@ -153,9 +153,8 @@ def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
     assert columns == {"customer_id": "CustomerID", "ordered_at": "TODO", "amount": "TODO"}
     assert missing(looks) == [
         "In mall.csv no column was recognised as ordered_at (when it was bought) and amount (what was paid: a column, or quantity * "
-        "price). It seems to hold no orders, and segments are made from orders: one row for each thing bought.",
-        "If a column has it, write its name where it says TODO. The columns: CustomerID, Gender, Age, Annual Income (k$), "
-        "Spending Score (1-100).",
+        "price). It seems to hold no orders, but segments are made from orders: one row for each item bought.",
+        "If a column has it, replace TODO with its name. The columns: CustomerID, Gender, Age, Annual Income (k$), Spending Score (1-100).",
         "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
     ]
 
@@ -168,7 +167,7 @@ def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -
     columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
     assert columns == {"customer_id": "customer_id", "ordered_at": "TODO", "amount": "amount", "order_id": "order_id"}
     assert missing(looks)[0] == (
-        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may say when it was bought, but its "
+        "In o.csv no column was recognised as ordered_at (when it was bought). order_date may be the time of the order, but its "
         "dates, such as '1 janv. 2024', are in no known format."
     )
 
@@ -229,16 +228,16 @@ def test_the_first_snapshot_has_its_whole_lookback_and_the_last_a_whole_month(fi
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("9999-12-31", "# 1 row is dated 9999-12-31, which no order can be, and will be set aside"),
-        ("2099-12-31", "# 1 row is dated 2099-12-31, which no order can be"),
-        ("0001-01-01", "# 1 row is dated 0001-01-01, which no order can be"),
+        ("9999-12-31", "# 1 row is dated 9999-12-31, which is impossible for an order, and will be set aside"),
+        ("2099-12-31", "# 1 row is dated 2099-12-31, which is impossible for an order"),
+        ("0001-01-01", "# 1 row is dated 0001-01-01, which is impossible for an order"),
         (
             "1970-01-01",
-            "# 1 row is dated 1970-01-01, far from all others: if that is an error, write under source: orders_from: 2024-01-01",
+            "# 1 row is dated 1970-01-01, far from all others: if that is an error, add under source: orders_from: 2024-01-01",
         ),
         (
             "2025-08-01",
-            "# 1 row is dated 2025-08-01, far from all others: if that is an error, write under source: orders_until: 2024-04-29",
+            "# 1 row is dated 2025-08-01, far from all others: if that is an error, add under source: orders_until: 2024-04-29",
         ),
     ],
 )
@@ -256,7 +255,7 @@ def test_without_a_likely_date_no_snapshot_is_proposed(tmp_path: Path) -> None:
         tmp_path / "o.parquet",
     )
     text = proposed(tmp_path, "o.parquet")[1]
-    assert "# 2 rows are dated 0001-01-01, which no order can be" in text and "# no dates were found" in text
+    assert "# 2 rows are dated 0001-01-01, which is impossible for an order" in text and "# no dates were found" in text
 
 
 @pytest.mark.parametrize(
@@ -299,9 +298,9 @@ def test_cancellations_postage_and_doubled_files_are_seen(tmp_path: Path) -> Non
     cleaning = Cleaning.model_validate(yaml.safe_load(text)["cleaning"])
     assert source["transactions"][0]["columns"]["amount"] == "Quantity * Price"
     assert (cleaning.cancellation_pattern, cleaning.product_exclusions) == ("^C", ("^M$", "^POST$"))
-    assert "# products for all we know, though without a digit: DCGSSBOY" in text
+    assert "# probably products, though without a digit: DCGSSBOY" in text
     assert cleaning.exact_duplicates == "drop" and "2011-11 (1).csv and 2011-11.csv are equal: remove all but one of them" in text
-    assert "# 120 of 1,239 rows (9.7%) of in have no customer's id, and are set aside" in text
+    assert "# 120 of 1,239 rows (9.7%) of in have no customer id, and are set aside" in text
     assert 0.5 < cleaning.largest_reject_share < 0.7  # half of November is there twice
 
 

@@ -85,7 +85,7 @@ def test_customers_whose_values_changed_are_counted_and_rows_tie_out(opened: Any
     counts = source.engine.rows(judged.counts())[0]
     assert counts["country: changed over time, the newest value taken"] == 1
     assert counts["age: changed over time, the newest value taken"] == 0
-    assert counts["read, to make one record for each customer"] == 8
+    assert counts["combined into one record per customer"] == 8
     rejected = {row["reason"]: row for row in source.engine.rows(judged.rejected("customers"))}
     assert set(rejected) == {
         "customer id is missing, so no record is made of these rows",

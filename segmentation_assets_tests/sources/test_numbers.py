@@ -304,7 +304,7 @@ def test_currencies_are_counted_over_files_that_are_read_together(opened: Any, t
     with_currency(tmp_path, "1.csv", ["EUR"] * 3)
     with_currency(tmp_path, "2.csv", ["USD"] * 2)
     _, look = total(opened, files=["1.csv", "2.csv"])
-    assert look.startswith(CURRENCIES) and look.endswith("by leave_out: UPPER(ccy) <> 'EUR'")
+    assert look.startswith(CURRENCIES) and look.endswith("with leave_out: UPPER(ccy) <> 'EUR'")
 
 
 CONVERTED = "CASE WHEN ccy = 'USD' THEN paid * 0.9 ELSE paid END"

@@ -124,7 +124,7 @@ def test_settings_say_what_is_missing() -> None:
 
 def test_a_column_to_fill_that_is_not_there_is_named(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(REPEATED)
-    with pytest.raises(SourceError, match=r"o\.csv: transactions\.fill_from_order: Email is not a column; there are order, email"):
+    with pytest.raises(SourceError, match=r"o\.csv: transactions\.fill_from_order: Email is not a column; the columns are order, email"):
         opened(transactions={"files": "o.csv", "columns": COLUMNS, "fill_from_order": ["Email"]}).rows()
 
 

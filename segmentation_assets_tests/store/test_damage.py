@@ -157,4 +157,4 @@ def test_a_damaged_parquet_file_that_is_read_is_named_with_the_remedy(tmp_path: 
     with pytest.raises(duckdb.Error) as damaged:
         engine.rows(engine.scan([file]))
     engine.close()
-    assert with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and what it held is made again")
+    assert with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")

@@ -39,7 +39,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     [
         ((), True, 7, State.WARNING, "None was published yet"),
         ((D1, D2), True, 7, State.FINE, "2024-03-01 is published, and no later one exists yet"),
-        ((D1,), True, 7, State.FINE, "whose turn is on that day at 06:00"),
+        ((D1,), True, 7, State.FINE, "scheduled on that day at 06:00"),
         ((D1,), True, 13, State.BROKEN, "which is overdue"),
         ((D1,), False, 1, State.WARNING, "No schedule makes it"),
     ],
@@ -68,7 +68,7 @@ def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
     (folder / published.DATABASE).write_bytes(bytes(500_000))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(times * 1_000_000))
     found = health.disk(folder)
-    assert found[0] == state and "a snapshot writes some 1 MB" in found[1]
+    assert found[0] == state and "a snapshot writes about 1 MB" in found[1]
 
 
 def test_nothing_is_fine_that_was_not_measured(tmp_path: Path) -> None:

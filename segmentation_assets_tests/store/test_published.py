@@ -332,7 +332,7 @@ def test_an_export_refuses_a_target_that_exists(lake, data_dir, tmp_path):
     make(lake, D1)
     target = tmp_path / "precious.txt"
     target.write_text("mine")
-    with pytest.raises(PublishError, match=r"precious\.txt exists already\. Name a file that does not"):
+    with pytest.raises(PublishError, match=r"precious\.txt already exists\. Name a new file"):
         export(data_dir, target)
     assert target.read_text() == "mine"
 
@@ -368,7 +368,7 @@ def test_another_calendar_is_refused_and_a_longer_one_is_not(lake, data_dir):
     for fits in (Snapshots(first=first), Snapshots(first=first, last=first), longer, Snapshots(first=first, cadence="daily")):
         published.require_calendar(data_dir, fits)
     for other in (Snapshots(first=dt.date.fromisoformat(D2)), Snapshots(first=first, cadence="weekly")):
-        with pytest.raises(PublishError, match=r"counted twice\. Nothing was written\. .*: segmentation upgrade --take-out"):
+        with pytest.raises(PublishError, match=r"counted in both\. Nothing was written\. .*: segmentation upgrade --take-out"):
             published.require_calendar(data_dir, other)
 
 

@@ -1,6 +1,6 @@
-"""A look at the settings and sources before any run: what is there, what would be rejected and why, and what was guessed.
+"""Check the settings and sources before any run: what was found, what would be rejected and why, and what was guessed.
 
-Belongs here: what is looked at, in which order. `counts` and `identities` count; `described`, `snapshots` and `advice` say.
+Belongs here: what is checked, in which order. `counts` and `identities` count; `described`, `snapshots` and `advice` put it in words.
 """
 
 import tempfile
@@ -9,32 +9,33 @@ from pathlib import Path
 
 from segmentation_assets.cli.check import advice, identities, snapshots
 from segmentation_assets.cli.check.entity import ENTITIES, EntityLook
+from segmentation_assets.cli.terminal import STILL_TO_COME
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings, settings_file
 from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
 from segmentation_assets.vocabulary import counted
 
-MEMORY = "2GB"  # of the engine, whatever the size of the source; beyond it, it goes to disk
+MEMORY = "2GB"  # the engine's limit for sources of any size; beyond it, it spills to disk
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, a line each, and the problems that would stop a run."""
+    """The findings, one line each, and the problems that would stop a run."""
 
     lines: list[str]
     problems: list[str]
 
 
 def inspect(settings: Settings) -> Findings:
-    """Files and columns, rows, dates, customers and rejects of each source up to the last snapshot.
+    """Report files, columns, rows, dates, customers and rejects of each source up to the last snapshot.
 
     Raises:
         SourceError: a source cannot be read.
     """
     keys = existing_keys(settings.snapshots)
     if not keys:
-        return Findings([], ["The first snapshot is still to come; set snapshots.first to an earlier date."])
+        return Findings([], [STILL_TO_COME])
     lookback = counted(settings.features.lookback, "window")
     zone = "" if settings.snapshots.timezone == "UTC" else f"; days end at midnight in {settings.snapshots.timezone}"
     lines = [

@@ -1,4 +1,4 @@
-"""What is said of ids and orders, each with the line of the settings that would mend it."""
+"""Sentences on ids and orders, each with the setting that would fix the problem."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,25 +9,25 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.vocabulary import counted
 
-NAMED = 3  # pairs of files that are named of many
+NAMED = 3  # most pairs of files to name
 DROP = "set cleaning.exact_duplicates: drop"
 
 
 def of_large_ids(
     large: Sequence[LargeId], mappings: Sequence[str], columns: set[str], share_without: Callable[[], float | None]
 ) -> Iterator[str]:
-    """That an id may stand for nobody, and how to leave it out.
+    """Say that an id may not be a real customer, and how to leave it out.
 
     Args:
         mappings: what customer_id is mapped to; columns: the names of the source's columns.
-        share_without: the reject share that would have to be allowed when the ids' rows are set aside; None where no more than now.
+        share_without: the reject share to allow if the ids' rows are set aside; None if the current one is enough.
     """
     for one in large:
         yield f"customer {one.customer_id!r} has {one.orders:,} of all orders ({one.share:.1%})"
     if not large or not mappings:
         return
-    it, its = ("it stands", "its") if len(large) == 1 else ("they stand", "their")
-    yield f"If {it} for nobody (guests, a till), set {its} lines aside: in source.transactions, columns,"
+    it, its = ("it is", "its") if len(large) == 1 else ("they are", "their")
+    yield f"If {it} not a real customer (guests, a till), set {its} lines aside: in source.transactions, columns,"
     written = tuple(sorted({form for one in large for form in one.written}))
     for expression in mappings:
         yield "    " + mapping_without(expression, written, columns)
@@ -37,13 +37,13 @@ def of_large_ids(
 
 
 def customer_mappings(settings: Settings, name: str) -> list[str]:
-    """What the tables of an entity map customer_id to, each once; nothing of a source of another kind."""
+    """What the tables of an entity map customer_id to, each once; empty for other kinds of source."""
     tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
     return list(dict.fromkeys(str(table.columns["customer_id"]) for table in tables))
 
 
 def mapping_without(expression: str, written: Sequence[str], columns: set[str]) -> str:
-    """The line of the settings that reads some ids as missing."""
+    """The settings line that reads the given ids as missing."""
     value = _value(expression, columns)
     texts = [f"'{form.replace(chr(39), chr(39) * 2)}'" for form in dict.fromkeys(form.strip() for form in written)]
     if len(written) == 1 and written[0] == written[0].strip():
@@ -59,26 +59,26 @@ def line(setting: dict[str, str]) -> str:
 
 
 def of_returns_without_order(number: int, example: str) -> Iterator[str]:
-    """That returns name orders which the customers have not placed."""
+    """Say that returns name orders which the customers never placed."""
     if number:
         named = counted(number, "return names", "returns name")
         yield (
-            f"{named} an order that the customer has not placed, such as {example}, and {'lowers' if number == 1 else 'lower'} spend only. "
-            "If a column has the id of the order that was returned, map it as returned_order_id."
+            f"{named} an order that the customer never placed, such as {example}, and {'lowers' if number == 1 else 'lower'} spend only. "
+            "If a column has the id of the returned order, map it as returned_order_id."
         )
 
 
 def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappings: Sequence[str], columns: set[str]) -> Iterator[str]:
-    """That ids differ by case only, which makes them different customers."""
+    """Say that ids differ only in case, and so count as different customers."""
     if total:
         shown = "; ".join(f"{one!r} and {other!r}" for one, other in examples)
-        yield f"{total:,} customer ids are equal to another but for case, and count as different customers: {shown}"
+        yield f"{total:,} customer ids differ from another only in case, and count as different customers: {shown}"
         for value in [_value(mapping, columns) for mapping in mappings[:1]]:
             yield f"    If they are the same customers, map in every table: {line({'customer_id': f'LOWER({value})'})}"
 
 
 def of_equal_files(groups: Sequence[Sequence[str]], name: str, shared: Sequence[SharedOrders], drops: bool) -> Iterator[str]:
-    """That files are equal byte for byte, with the orders that are in them."""
+    """Say that files are equal, byte for byte, and how many orders they share."""
     for names in groups:
         both = next((pair for pair in shared if {pair.one, pair.other} <= set(names)), None)
         orders = f" All {both.orders:,} orders come from each of them, such as {both.example}." if both and len(names) == 2 else ""
@@ -86,33 +86,33 @@ def of_equal_files(groups: Sequence[Sequence[str]], name: str, shared: Sequence[
 
 
 def of_shared_orders(shared: Sequence[SharedOrders], groups: Sequence[Sequence[str]], drops: bool) -> Iterator[str]:
-    """That orders come from two files, which exports that overlap do."""
+    """Say that orders come from two files, as in overlapping exports."""
     other = [pair for pair in shared if not any({pair.one, pair.other} <= set(names) for names in groups)]
     for pair in other[:NAMED]:
         come = f"{counted(pair.orders, 'order comes', 'orders come')} from both {pair.one} and {pair.other}, such as {pair.example}."
         if drops:
             yield f"{come} Lines that are equal in both count once; these orders also have lines that differ, and all of those count."
         else:
-            yield f"{come} If these exports overlap, lines count twice: take the rows out of one of them, or {DROP}."
+            yield f"{come} If these exports overlap, lines count twice: remove the rows from one of them, or {DROP}."
     if len(other) > NAMED:
         rest = other[NAMED:]
         yield f"{sum(pair.orders for pair in rest):,} more orders come from two files, of {len(rest)} other pairs of files"
 
 
 def of_equal_lines(lines: Sequence[EqualLines], groups: Sequence[Sequence[str]]) -> Iterator[str]:
-    """That lines are in two files; without ids of orders nothing else tells an overlap."""
+    """Say that lines are in two files, the only sign of an overlap if there are no order ids."""
     for pair in [pair for pair in lines if not any({pair.one, pair.other} <= set(names) for names in groups)][:NAMED]:
         yield (
             f"{counted(pair.lines, 'line is', 'lines are')} in both {pair.one} and {pair.other}, equal in every mapped column. "
-            f"If these exports overlap, they count twice: take the rows out of one of them, or {DROP}."
+            f"If these exports overlap, they count twice: remove the rows from one of them, or {DROP}."
         )
 
 
 def _remedy(name: str, drops: bool) -> str:
     if name != "transactions":
-        return "Take one of them out."
+        return "Remove one of them."
     counted_once = "Their lines count once, because exact_duplicates is drop."
-    return counted_once if drops else f"Their lines count twice: take one of them out, or {DROP}."
+    return counted_once if drops else f"Their lines count twice: remove one of them, or {DROP}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _value(mapping: str, columns: set[str]) -> str:
-    """What customer_id is mapped to, as a part of an expression."""
+    """The mapping of customer_id, as part of an expression."""
     if mapping not in columns:
         return mapping
     return mapping if mapping.isidentifier() and mapping.isascii() else '"' + mapping.replace('"', '""') + '"'

@@ -1,6 +1,6 @@
-"""What is counted of an entity, in one pass over its judged rows whatever the number of reasons.
+"""Counts of an entity, in one pass over its judged rows whatever the number of reasons.
 
-Belongs here: numbers. What is said of them is in the other modules of this package.
+Belongs here: numbers. The other modules of this package put them into words.
 """
 
 import datetime as dt
@@ -17,13 +17,13 @@ from segmentation_assets.core.customers.cleaning import Judged, is_no_fault
 from segmentation_assets.engines.base import Engine
 
 Days = Counter[dt.date | None]
-EXAMPLES = 3  # records shown of each reason
-MOST_UNREAD = 1_000  # records that are asked what else their dates may be
+EXAMPLES = 3  # records shown for each reason
+MOST_UNREAD = 1_000  # records in which other date formats are tried
 PLACE = idt.Struct({"source_file": idt.string, "row_number": idt.int64})
 
 
 def _signature(first: Any, second: Any) -> None:
-    """Stands in for a function that DuckDB has and Ibis has not."""
+    """Placeholder for a function of DuckDB that Ibis lacks."""
 
 
 _lowest = ibis.udf.agg.builtin(_signature, name="min", signature=((PLACE, idt.int64), idt.Array(PLACE)))
@@ -31,7 +31,7 @@ _lowest = ibis.udf.agg.builtin(_signature, name="min", signature=((PLACE, idt.in
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where a row stands."""
+    """The file and number of a row."""
 
     source_file: str
     row_number: int
@@ -42,15 +42,15 @@ class Counted:
     """The rows of an entity up to the last snapshot.
 
     Attributes:
-        rows, rejected: how many by day; None: rows without a day, which the first snapshot takes in. What is set aside though nothing is
-            wrong with it, such as a customer's second record, is in `reasons` and not in `rejected`.
+        rows, rejected: number by day; None: rows without a day, which belong to the first snapshot. Rows that are set aside although
+            nothing is wrong with them, such as a customer's second record, are in `reasons` but not in `rejected`.
         reasons: reason -> rows by day.
         examples: reason -> its first rows; `unread_examples` likewise by column.
-        touched: rule -> rows fit for use that it changed.
-        unread: column -> cells that hold something that could not be read.
+        touched: rule -> clean rows that it changed.
+        unread: column -> number of filled cells that could not be read.
         first, last: time of the first and the last row.
         later: rows dated after the last snapshot.
-        source_rows, rejected_source_rows: `rows` and `rejected` in rows of the source, where one record is made of several.
+        source_rows, rejected_source_rows: totals of `rows` and `rejected` in rows of the source, several of which may form one record.
     """
 
     rows: Days = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Counted:
     rejected_source_rows: int = 0
 
     def places(self) -> list[Place]:
-        """Every row of which a record is shown."""
+        """Every row whose record is shown."""
         return sorted({*self.unread_examples.values(), *(place for places in self.examples.values() for place in places)})
 
 
@@ -75,8 +75,8 @@ def count(engine: Engine, judged: Judged, time: str | None, end: dt.date) -> Cou
     """Count the judged rows.
 
     Args:
-        time: column with the time of a row; None: they have none.
-        end: date of the last snapshot; rows from it on are `later`.
+        time: column with the time of a row; None: rows have no time.
+        end: date of the last snapshot; rows on or after it are `later`.
     """
     rows = judged.rows
     unread = rows.unread if "unread" in rows.columns else ibis.null("string")
@@ -118,12 +118,12 @@ def _merged(groups: list[dict[str, Any]], rules: tuple[str, ...], end: dt.date) 
 
 
 def size(engine: Engine, table: ir.Table) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     return int(engine.rows(table.agg(n=table.count()))[0]["n"])
 
 
 def days_by_file(engine: Engine, raw: ir.Table, time: str) -> dict[str, Days]:
-    """How many rows each source has on each day."""
+    """The number of rows by source file and day."""
     found: dict[str, Days] = {}
     for row in engine.rows(raw.group_by("source_file", day=raw[time].date()).agg(n=raw.count())):
         found.setdefault(row["source_file"], Days())[row["day"]] += row["n"]
@@ -131,7 +131,7 @@ def days_by_file(engine: Engine, raw: ir.Table, time: str) -> dict[str, Days]:
 
 
 def unread_records(engine: Engine, raw: ir.Table, column: str) -> list[str]:
-    """The original records of the first rows of which a column could not be read, as JSON.
+    """The original records, as JSON, of the first rows in which a column could not be read.
 
     Args:
         raw: the rows with their `record`.
@@ -141,7 +141,7 @@ def unread_records(engine: Engine, raw: ir.Table, column: str) -> list[str]:
 
 
 def records(engine: Engine, raw: ir.Table, places: Iterable[Place]) -> dict[Place, str]:
-    """The original records of some rows, as JSON.
+    """The original records of the given rows, as JSON.
 
     Args:
         raw: the rows with their `record`.
@@ -157,5 +157,5 @@ def records(engine: Engine, raw: ir.Table, places: Iterable[Place]) -> dict[Plac
 
 
 def by_size(numbers: Counter[str]) -> Iterator[tuple[str, int]]:
-    """The largest first, equal ones by name."""
+    """Items by number, largest first, then by name."""
     yield from sorted(numbers.items(), key=lambda item: (-item[1], item[0]))

@@ -1,4 +1,4 @@
-"""What is said of the files of an entity: what was found in each, what could not be read, and which are equal."""
+"""Sentences on the files of an entity: what was found in each, what could not be read, and which are equal."""
 
 import json
 from collections.abc import Callable, Collection, Iterator
@@ -14,11 +14,11 @@ from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.yaml_text import shown
 from segmentation_assets.vocabulary import counted
 
-LONGEST = 160  # characters of a record that are shown
+LONGEST = 160  # characters shown of a record
 
 
 def described(kept: list[IntakeRecord]) -> Iterator[str]:
-    """The files of an entity: what was found in each, said once for those that are alike."""
+    """What was found in each file of an entity, once for files that are alike."""
     alike: dict[str, list[IntakeRecord]] = {}
     for file in kept:
         alike.setdefault(str((file.columns, file.mapped, file.date_formats, file.notes)), []).append(file)
@@ -44,7 +44,7 @@ def _listed(one: IntakeRecord, columns: list[str]) -> str:
 
 
 def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
-    """Each reason with its number of rows, most first, and a few of them."""
+    """Each reason with its number of rows, most frequent first, and a few examples."""
     totals = {reason: sum(days.values()) for reason, days in seen.reasons.items()}
     for reason in sorted(totals, key=lambda reason: (-totals[reason], reason)):
         yield f"{totals[reason]:,} rejected: {reason}"
@@ -55,11 +55,11 @@ def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
 def unreadable(
     seen: Counted, records: dict[Place, str], name: str, settings: Settings, unread: Callable[[str], list[str]], known: Collection[str]
 ) -> Iterator[str]:
-    """The columns with cells that hold something and were read as missing, each with an example.
+    """The columns with filled cells that were read as missing, each with an example.
 
     Args:
-        unread: column -> the first records of which it could not be read.
-        known: the formats in which dates were read.
+        unread: column -> the first records in which it could not be read.
+        known: the date formats in use.
     """
     for column, number in by_size(seen.unread):
         cell = _cell(column, records.get(seen.unread_examples[column]), name, settings)
@@ -71,7 +71,7 @@ def unreadable(
 
 
 def _other_dates(column: str, records: list[str], name: str, settings: Settings, known: Collection[str]) -> str:
-    """How many of the cells that are no dates would be some in another format, which may be added to date_format."""
+    """How many of the unreadable dates another format would read, which can be added to date_format."""
     cells = [cell for record in records if (cell := _cell(column, record, name, settings)) is not None]
     if not cells:
         return ""
@@ -84,10 +84,10 @@ def _other_dates(column: str, records: list[str], name: str, settings: Settings,
 
 
 def equal_files(settings: Settings, name: str, with_rows: Collection[str]) -> list[tuple[str, ...]]:
-    """Files of an entity that are equal, byte for byte; each group by the names that their rows have.
+    """Groups of files of an entity that are equal, byte for byte, by the names that their rows carry.
 
     Args:
-        with_rows: names of the files that have rows; others are of no account.
+        with_rows: names of the files that have rows; others are ignored.
     """
     tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
     found = dict(pair for table in tables if isinstance(table, Files) for pair in located.matching_files(table) if pair[1] in with_rows)
@@ -95,13 +95,13 @@ def equal_files(settings: Settings, name: str, with_rows: Collection[str]) -> li
 
 
 def _names(alike: list[Path], found: dict[Path, str]) -> tuple[str, ...]:
-    """The names of files, or their paths where the names are not enough."""
+    """The names of files, or their paths if names are ambiguous."""
     names = {found[file] for file in alike}
     return tuple(sorted(names if len(names) == len(alike) else map(str, alike)))
 
 
 def _cell(column: str, record: str | None, name: str, settings: Settings) -> str | None:
-    """What stood in the source's column that a column of ours is mapped to; of an expression, all columns that it could name."""
+    """The source's cell that one of our columns is mapped to; for an expression, the cells of all columns it could name."""
     values = json.loads(record or "{}")
     tables = settings.source.entity(name) if isinstance(settings.source, Tables) else ()
     for table in tables:

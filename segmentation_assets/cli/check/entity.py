@@ -1,4 +1,4 @@
-"""A look at one entity of a source: its rows are read and judged once, and what is found is said in order."""
+"""Check one entity of a source: read and judge its rows once, and report the findings in order."""
 
 import datetime as dt
 import functools
@@ -27,13 +27,13 @@ JUDGES = {"customers": cleaning.judged_customers, "transactions": cleaning.judge
 
 @dataclass(frozen=True)
 class EntityLook:
-    """What is there of customers, transactions or events up to the last snapshot.
+    """The customers, transactions or events up to the last snapshot.
 
     Attributes:
-        tables: what was taken in, by table of the settings; none of a source of another kind.
-        raw, judged: the rows as the source has them, and judged; None where the settings name no table.
-        ids: the different customer ids.
-        orders: of transactions, the orders.
+        tables: records of what was read, by table of the settings; empty for other kinds of source.
+        raw, judged: the rows as in the source, and as judged by cleaning; None if the settings name no table.
+        ids: the distinct customer ids.
+        orders: the orders, for transactions only.
     """
 
     name: str
@@ -50,13 +50,13 @@ class EntityLook:
 
     @classmethod
     def at(cls, name: str, settings: Settings, source: Source, engine: Engine, keys: list[str], scratch: Path) -> "EntityLook":
-        """Read, judge and count the rows of an entity; facts on its ids are kept in `scratch`.
+        """Read, judge and count the rows of an entity; its ids and orders are written to `scratch`.
 
         Raises:
             SourceError: the source cannot be read.
         """
         time, end = ENTITIES[name], dt.date.fromisoformat(keys[-1])
-        # What is dated later is counted in the same pass; customers who are not known yet are not there.
+        # Later rows are counted in the same pass; customers not yet known are left out.
         everything = Window(None, dt.date.max if time else end)
         tables = source.kept_by_table(name, everything) if isinstance(source, TablesSource) else {}
         if isinstance(source, TablesSource) and not tables:
@@ -74,7 +74,7 @@ class EntityLook:
 
     @property
     def kept(self) -> list[IntakeRecord]:
-        """What was taken in, of all tables."""
+        """The records of what was read, of all tables."""
         return [file for kept in self.tables.values() for file in kept]
 
     @property
@@ -83,13 +83,13 @@ class EntityLook:
         return {column for file in self.kept for column in file.columns}
 
     def lines(self) -> Iterator[str]:
-        """What was found, a line each."""
+        """The findings, one line each."""
         yield self._headline()
         if self.raw is not None and self.judged is not None:
             yield from (f"    {line}" for line in self._found(self.raw, self.judged))
 
     def problems(self) -> Iterator[str]:
-        """What would stop a run."""
+        """The problems that would stop a run."""
         limit = self.settings.cleaning.largest_reject_share
         if self.raw is None:
             return
@@ -107,7 +107,7 @@ class EntityLook:
         yield from described.rejects(seen, records)
         yield from (f"{counted(number, 'row')}: {rule}" for rule, number in seen.touched.items() if number)
         if "record_rows" in raw.columns:
-            yield f"{counted(seen.source_rows, 'row')}: read, to make one record for each customer"
+            yield f"{counted(seen.source_rows, 'row')}: {cleaning.ONE_RECORD}"
         known = {written for file in self.kept for written in file.date_formats}
         unread = functools.partial(counts.unread_records, self.engine, cleaning.records(raw))
         yield from described.unreadable(seen, records, self.name, self.settings, unread, known)
@@ -132,10 +132,10 @@ class EntityLook:
             kinds = [f"{name} ({kind})" for name, kind in attribute_types(judged.rows.select(*judged.columns)).items()]
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
         if self.counted.later:
-            yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, to wait for later snapshots"
+            yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, and left to later snapshots"
 
     def _doubled(self, judged: cleaning.Judged) -> Iterator[str]:
-        """Files that are equal, and orders or lines that come from two."""
+        """Sentences on equal files, and on orders or lines that come from two files."""
         drops = self.settings.cleaning.exact_duplicates == "drop"
         equal = described.equal_files(self.settings, self.name, {file.source for file in self.kept if file.rows})
         shared = identities.shared_orders(self.engine, self.orders) if self.orders else []
@@ -171,7 +171,7 @@ class EntityLook:
         yield from snapshots.changed_kinds(self.name, self.tables, used)
 
     def _customers_stop(self, limit: float) -> Iterator[str]:
-        """The problem that too many customer records are rejected, in all or at a snapshot that knows fewer of them."""
+        """The problem that too many customer records are rejected, overall or at a snapshot with fewer of them."""
         if not self.counted.rejected_source_rows:
             return
         windows = {key: Window(None, window_of(key, self.settings.snapshots).end) for key in self.keys}

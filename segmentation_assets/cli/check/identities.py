@@ -1,6 +1,6 @@
-"""Whose rows they are: ids that may stand for nobody, ids that are nearly equal, and orders that come from two files.
+"""Ids that may not be real customers, ids that are nearly equal, and orders that come from two files.
 
-Belongs here: what is counted by customer and by order. What a mapping or a setting would do about it is said by `advice`.
+Belongs here: counts by customer and by order. `advice` says which mapping or setting would help.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.sources import order_cells
 
-LARGE_SHARE = 0.05  # of all orders, from which on an id may stand for nobody
-TIMES_OTHERS = 10  # orders of such an id, in those of the average other one: in a small shop anyone has 5%
+LARGE_SHARE = 0.05  # of all orders, above which an id may not be a real customer
+TIMES_OTHERS = 10  # orders of such an id relative to the average of the others: in a small shop, real customers can have 5%
 FOR_NOBODY = frozenset(
     ("0", "-1", "99999", "999999", "guest", "guests", "anonymous", "anonym", "unknown", "walk-in", "walkin", "cash", "default", "test")
-)  # words that are reported whatever the others have
+)  # reported however many orders the others have
 SEVERAL = 3
 
 
 @dataclass(frozen=True)
 class LargeId:
-    """An id with a large share of all orders, the forms it is written in, and its rows by day."""
+    """An id with a large share of all orders, its spellings, and its rows by day."""
 
     customer_id: str
     orders: int
@@ -49,7 +49,7 @@ class SharedOrders:
 
 @dataclass(frozen=True)
 class EqualLines:
-    """How many different lines are in both of two files."""
+    """The number of distinct lines that are in both of two files."""
 
     one: str
     other: str
@@ -58,14 +58,14 @@ class EqualLines:
 
 @dataclass(frozen=True)
 class Orders:
-    """The orders of lines that are fit for use.
+    """The orders of clean lines.
 
     Attributes:
-        lines: the lines, with hashes of their `customer`, `number` of order, and `file`, which is null where an order was made of
-            customer and day: such a one may well be in two files.
-        table: one row for each customer and order, by these hashes, with its `first` and `last` file, what was bought, and whether it is
+        lines: the lines, with hashes of their `customer`, order `number` and `file`; `file` is null if the order id was made from
+            customer and day, because such an order may well be in two files.
+        table: one row for each customer and order, by these hashes, with its `first` and `last` file, what was bought, and whether it was
             `placed` or has returns only. Whole numbers take a tenth of the memory and time of texts.
-        total, customers: how many orders and customers there are; returns: how many lines take something back.
+        total, customers: number of orders and of customers; returns: number of lines that are returns.
     """
 
     lines: ir.Table
@@ -76,7 +76,7 @@ class Orders:
 
 
 def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
-    """Write every order with the files that its lines come from, so that what follows need not look at all lines again."""
+    """Write every order with the files that its lines come from, so that later checks need not read all lines again."""
     rows = judged.rows
     made = judged.touched[cleaning.MADE_ORDER_ID]
     none = ibis.null("int64")
@@ -95,14 +95,14 @@ def collect_orders(engine: Engine, judged: Judged, file: Path) -> Orders:
 
 
 def collect_ids(engine: Engine, judged: Judged, file: Path) -> ir.Table:
-    """Write the different customer ids of rows."""
+    """Write the distinct customer ids of the rows to `file`, and scan it."""
     rows = judged.rows
     engine.write(rows.filter(rows.customer_id.notnull() & (rows.customer_id != "")).select("customer_id").distinct(), file)
     return engine.scan([file])
 
 
 def large_ids(engine: Engine, orders: Orders, raw: ir.Table, rules: Cleaning) -> list[LargeId]:
-    """The ids that have far more orders than others, most first."""
+    """The ids with far more orders than others, most orders first."""
     if orders.customers < 2:
         return []
     by_customer = orders.table.group_by("customer").agg(orders=ibis._.count())
@@ -113,12 +113,12 @@ def large_ids(engine: Engine, orders: Orders, raw: ir.Table, rules: Cleaning) ->
 
 
 def _others(one: LargeId, orders: Orders) -> float:
-    """Orders of the average other customer."""
+    """Mean orders of all other customers."""
     return (orders.total - one.orders) / (orders.customers - 1)
 
 
 def _lines_of(engine: Engine, customers: list[int], raw: ir.Table, rules: Cleaning) -> dict[int, list[dict[str, Any]]]:
-    """By customer, the days and forms that their raw lines have, with their number."""
+    """By customer, the number of raw lines for each day and spelling of the id."""
     if not customers:
         return {}
     known = raw.mutate(called=cleaning.identifier(raw.customer_id, rules)[0]).view()
@@ -141,7 +141,7 @@ def _as_written(lines: list[dict[str, Any]], number: int, orders: Orders) -> Lar
 
 
 def equal_but_for_case(engine: Engine, tables: Sequence[ir.Table]) -> tuple[int, list[tuple[str, str]]]:
-    """How many ids, over all tables, differ from another one by case only; and two examples."""
+    """How many ids, over all tables, differ from another only in case; and two examples."""
     pooled = ibis.union(*tables, distinct=True) if len(tables) > 1 else tables[0]
     folded = pooled.group_by(folded=pooled.customer_id.lower()).agg(
         n=ibis._.count(), one=ibis._.customer_id.min(), other=ibis._.customer_id.max()
@@ -153,7 +153,7 @@ def equal_but_for_case(engine: Engine, tables: Sequence[ir.Table]) -> tuple[int,
 
 
 def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:
-    """The orders that come from two files, by pair of files, most first."""
+    """The orders that come from two files, by pair of files, most orders first."""
     both = orders.table.filter(orders.table.first < orders.table.last)
     pairs = {(row["first"], row["last"]): row["n"] for row in engine.rows(both.group_by("first", "last").agg(n=both.count()))}
     if not pairs:
@@ -172,9 +172,9 @@ def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:
 
 
 def returns_without_order(engine: Engine, orders: Orders) -> tuple[int, str]:
-    """How many lines take back an order that the customer has not placed, and the id of one."""
+    """How many lines return an order that the customer never placed, and the id of one."""
     if not orders.returns:
-        return 0, ""  # all lines would be judged once more to find none
+        return 0, ""  # saves judging all lines once more
     lines = orders.lines.filter(orders.lines.is_return & orders.lines.returned_order_id.notnull())
     named = lines.group_by("customer", number=lines.returned_order_id.hash()).agg(n=lines.count(), example=lines.returned_order_id.min())
     unknown = named.anti_join(orders.table.filter(orders.table.placed), ["customer", "number"])
@@ -183,12 +183,12 @@ def returns_without_order(engine: Engine, orders: Orders) -> tuple[int, str]:
 
 
 def repeated_amounts(engine: Engine, orders: Orders) -> dict[str, Any]:
-    """Counts that tell whether the amounts of lines are their orders', as `order_cells.are_repeated` reads them; of orders in one file."""
+    """Counts for `order_cells.are_repeated`, which judges whether amounts are those of whole orders; only orders from one file count."""
     return engine.rows(order_cells.repeats_of(orders.table.filter(orders.table.first == orders.table.last)))[0]
 
 
 def equal_lines(engine: Engine, judged: Judged) -> list[EqualLines]:
-    """Lines fit for use that are equal in every column and come from two files, for sources without ids of orders."""
+    """Clean lines that are equal in every column and come from two files, for sources without order ids."""
     rows = judged.rows
     content = [name for name in judged.columns if name not in ORIGIN]
     fit = rows.filter(rows.reason.isnull()).select("source_file", *content)

@@ -1,4 +1,4 @@
-"""What would come of each snapshot: whether a run of it would stop, and whether its window and its history are whole."""
+"""How each snapshot would fare: whether its run would stop, and whether its window and its history are complete."""
 
 import datetime as dt
 from bisect import bisect_right
@@ -15,12 +15,12 @@ from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.vocabulary import Verdict, counted
 
-NAMED = 3  # snapshots that are named of many
+NAMED = 3  # most snapshots to name
 STEP = 20  # a proposed share is rounded up to a twentieth
 
 
 def by_snapshot(days: Days, keys: Sequence[str]) -> list[int]:
-    """How many rows each snapshot's window has; the first one also takes in all before, and rows without a day."""
+    """The number of rows in each snapshot's window; the first also includes all earlier rows, and those without a day."""
     ends = [dt.date.fromisoformat(key) for key in keys]
     found = [0] * len(keys)
     for day, number in days.items():
@@ -31,13 +31,13 @@ def by_snapshot(days: Days, keys: Sequence[str]) -> list[int]:
 
 
 def shares(rows: Days, rejected: Days, keys: Sequence[str]) -> dict[str, float]:
-    """By snapshot, the share of its window's rows that are set aside; without rows there is none."""
+    """By snapshot, the share of its window's rows that are set aside; windows without rows are left out."""
     windows = zip(keys, by_snapshot(rows, keys), by_snapshot(rejected, keys), strict=True)
     return {key: bad / total for key, total, bad in windows if total}
 
 
 def too_many_rejects(entity: str, seen: Counted, keys: Sequence[str], limit: float) -> list[str]:
-    """The problem that a run of a snapshot would stop because too many rows are set aside, as `rejects_are_few` judges."""
+    """The problem that a snapshot's run would stop because too many rows are set aside, judged as in `rejects_are_few`."""
     found = shares(seen.rows, seen.rejected, keys)
     over = {key: share for key, share in found.items() if share > limit}
     if not over:
@@ -48,13 +48,13 @@ def too_many_rejects(entity: str, seen: Counted, keys: Sequence[str], limit: flo
 
 
 def stopping(entity: str, over: dict[str, float], reasons: Counter[str], snapshots: int, limit: float) -> str:
-    """The snapshots that would stop, why, and what to do."""
+    """A sentence on the snapshots that would stop, why, and what to do."""
     worst = max(over.values())
     named = sorted(over, key=lambda key: (-over[key], key))[:NAMED]
     shown = ", ".join(f"{key} ({over[key]:.1%})" for key in sorted(named)) + (f" and {len(over) - NAMED} more" if len(over) > NAMED else "")
     why = "; ".join(f"{number:,} {reason}" for reason, number in list(by_size(reasons))[:NAMED] if number)
     share = proposed(worst)
-    rightly = f", or, if these rows are rightly set aside, set cleaning.largest_reject_share: {share}" if share < 1 else ""
+    rightly = f", or, if these rows should be set aside, set cleaning.largest_reject_share: {share}" if share < 1 else ""
     return (
         f"{entity}: {len(over)} of {counted(snapshots, 'snapshot')} would stop, because more than {limit:.1%} of "
         f"{'its' if len(over) == 1 else 'their'} rows would be rejected: {shown}: {why}. Correct the mapping or the data{rightly}."
@@ -62,7 +62,7 @@ def stopping(entity: str, over: dict[str, float], reasons: Counter[str], snapsho
 
 
 def proposed(share: float) -> float:
-    """A round share that is above this one."""
+    """The next round share above this one, at most 1."""
     return min(ceil(share * STEP + 1e-9) / STEP, 1.0)
 
 
@@ -71,12 +71,12 @@ def customers_stop(
 ) -> tuple[dict[str, float], Counter[str]]:
     """The snapshots that too many rejected customer records would stop, with their shares, and the reasons.
 
-    Customers are known from some day on, so each snapshot has those of the one before and more. A record that is rejected at a
-    snapshot is so at every later one; only where all rejects together would be too many are that snapshot's own counted.
+    Each snapshot has the customers of the one before and more, and a record that is rejected once is rejected at every later snapshot.
+    So a snapshot's own rejects are counted only if the total would be too many for it.
 
     Args:
         total: the records of the last snapshot.
-        sizes: how many records each snapshot has, or fewer.
+        sizes: a lower bound of the number of records at each snapshot.
         judged: counts the records of a snapshot.
     """
     over, reasons = dict[str, float](), Counter[str]()
@@ -91,10 +91,10 @@ def customers_stop(
 
 
 def changed_kinds(entity: str, tables: dict[str, list[IntakeRecord]], used: dict[str, set[str]]) -> list[str]:
-    """The problem that a mapped column can no longer be read as before, at which a run stops, as `columns_are_as_before` judges.
+    """The problem that a mapped column can no longer be read as before, which stops a run, judged as in `columns_are_as_before`.
 
     Args:
-        used: by snapshot, oldest first, the sources that its window has rows of.
+        used: by snapshot, oldest first, the source files with rows in its window.
     """
     before: dict[str, dict[str, str]] = {}
     for key, sources in used.items():
@@ -107,7 +107,7 @@ def changed_kinds(entity: str, tables: dict[str, list[IntakeRecord]], used: dict
 
 
 def young(first: dt.datetime | None, keys: Sequence[str], settings: Settings) -> list[str]:
-    """That the first snapshots know less history than the lookback: their features grow with it, which looks like drift."""
+    """Say that the first snapshots have less history than the lookback, so that features grow with it, which looks like drift."""
     day, windows = dt.date.fromisoformat(keys[0]), settings.features.lookback
     if first is None or (known := _whole_windows(first.date(), day, settings)) >= windows:
         return []
@@ -115,14 +115,14 @@ def young(first: dt.datetime | None, keys: Sequence[str], settings: Settings) ->
     advice = [f"features.lookback: {known}"] if known else []
     advice += [f"snapshots.first: {grown}"] if grown <= dt.date.fromisoformat(keys[-1]) else []
     remedy = f" To avoid it, set {', or '.join(advice)}." if advice else ""
-    lie = f"Before the first snapshot {'lies' if known == 1 else 'lie'} {known} of the {windows} windows of the lookback"
+    lie = f"The source has {known} of the {windows} windows of the lookback before the first snapshot"
     if windows == 1:
-        lie = f"Before the first snapshot, {day}, lies only a part of the one window of the lookback"
-    return [f"{lie}: until {grown} history grows, which is reported as drift.{remedy}"]
+        lie = f"The source has only part of the one window of the lookback before the first snapshot, {day}"
+    return [f"{lie}: history grows until {grown}, which is reported as drift.{remedy}"]
 
 
 def _whole_windows(first: dt.date, day: dt.date, settings: Settings) -> int:
-    """How many windows before a day are there from the first order on; the first few days of one may lack."""
+    """The number of windows between the first order and a day; the oldest may lack its first few days."""
     known = 0
     while known < settings.features.lookback and following(day, settings.snapshots, -(known + 1)) + dt.timedelta(days=3) >= first:
         known += 1
@@ -131,35 +131,35 @@ def _whole_windows(first: dt.date, day: dt.date, settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class Feed:
-    """Whether a source goes on delivering up to each snapshot, as a run judges it.
+    """Whether a source keeps delivering up to each snapshot, judged as in a run.
 
     Attributes:
-        found: by snapshot, oldest first, what its window delivered.
+        found: by snapshot, oldest first, the volume of its window.
     """
 
     found: dict[str, Volume]
 
     @classmethod
     def of(cls, name: str, rows: Days, keys: Sequence[str], settings: Settings) -> "Feed":
-        """Judge transactions or events by their rows of each day."""
+        """Judge transactions or events by their number of rows per day."""
         rows_on = {day: number for day, number in rows.items() if day is not None}
         return cls({key: judged(name, rows_on, dt.date.fromisoformat(key), settings.snapshots, settings.volume) for key in keys})
 
     def lines(self, name: str) -> Iterator[str]:
-        """The windows with few rows, and that the rows stop before the last snapshot."""
+        """Sentences on windows with few rows, and on rows that end before the last snapshot."""
         last = next(reversed(self.found))
         stops = name == ALWAYS and self.found[last].verdict in {Verdict.EMPTY, Verdict.ENDS_EARLY} and self.found[last].last_day is not None
         low = {key: volume for key, volume in self.found.items() if volume.warns and not (stops and key == last)}
         if low:
             shown = "; ".join(f"{key}: {_delivered(volume)}" for key, volume in list(low.items())[:NAMED])
             more = f"; and {len(low) - NAMED} more" if len(low) > NAMED else ""
-            lack = counted(len(low), "snapshot lacks", "snapshots lack")
-            yield f"{lack} {name} that would be usual: {shown}{more}. Make sure that the source is complete."
+            lack = counted(len(low), "snapshot has", "snapshots have")
+            yield f"{lack} fewer {name} than usual: {shown}{more}. Make sure that the source is complete."
         if stops:
             yield self._early_end(last)
 
     def problems(self, name: str, when_low: str) -> Iterator[str]:
-        """What would stop a run by volume.when_low."""
+        """The problem that volume.when_low would stop a run."""
         lost = [key for key, volume in self.found.items() if volume.verdict in LOST]
         if lost and when_low == "stop":
             yield (
@@ -171,10 +171,10 @@ class Feed:
         volume = self.found[last]
         last_day = volume.last_day or volume.end
         whole = [key for key, one in self.found.items() if not one.warns and one.start <= last_day and key != last]
-        remedy = f"Set snapshots.last: {whole[-1]}, or wait until the rest has come." if whole else "Wait until the rest has come."
+        remedy = f"Set snapshots.last: {whole[-1]}, or wait for the rest to arrive." if whole else "Wait for the rest to arrive."
         return (
-            f"Orders end on {volume.last_day}, {counted(volume.silent_days or 0, 'day')} before the last snapshot, {last}: everyone would "
-            f"seem to buy less, which is reported as drift. {remedy}"
+            f"Orders end on {volume.last_day}, {counted(volume.silent_days or 0, 'day')} before the last snapshot, {last}: all customers "
+            f"would seem to buy less, which is reported as drift. {remedy}"
         )
 
 

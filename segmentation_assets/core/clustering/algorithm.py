@@ -1,7 +1,7 @@
-"""The one interface of the clustering algorithms, k-means behind it, and how a clustering becomes a model.
+"""The interface of clustering algorithms, k-means, and how a clustering becomes a model.
 
-An algorithm is a frozen dataclass of its settings with a `name` and `fit(points, ks, seed)`. A fourth family is one file
-beside `ward.py` and `density.py`. Points come in canonical order, so no algorithm sees the order of rows.
+An algorithm is a frozen dataclass of its settings with a `name` and `fit(points, ks, seed)`. A new family is one file
+next to `ward.py` and `density.py`. Points come in canonical order, so no algorithm depends on the order of rows.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from segmentation_assets.core.clustering.prototypes import Assignment, Prototype
 
 
 class ClusteringError(ValueError):
-    """These customers cannot be clustered as asked; the message says why and what to do."""
+    """These customers cannot be clustered as requested; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """Labelled prototypes (m, d), (m,), the rows each stands for (m,), and a noise radius.
+    """Prototypes (m, d) with labels (m,), the number of rows that each represents (m,), and a noise radius.
 
-    `stretch` (d,) multiplies each dimension of the preprocessed space before distances, where an algorithm learns which
-    features tell clusters apart; prototypes are in the stretched space. In a model it becomes the features' weights.
+    `stretch` (d,) multiplies each dimension of the preprocessed space before distances, if an algorithm learns which
+    features separate clusters; prototypes are in the stretched space. In a model it becomes the features' weights.
     """
 
     prototypes: NDArray[np.float64]
@@ -47,7 +47,7 @@ class Clustering:
         return nearest(self.place(points), self.prototypes, self.labels, self.radius)
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`points` (n, d) where distances to the prototypes are taken."""
+        """`points` (n, d) in the space in which distances to the prototypes are measured."""
         return points if self.stretch is None else points * self.stretch
 
     def centers(self) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ class Clustering:
 
 
 class Algorithm(Protocol):
-    """What every family offers. Density algorithms ignore `ks` and find their own number (`finds_k`)."""
+    """The interface of every family. Density algorithms ignore `ks` and find their own number of clusters (`finds_k`)."""
 
     @property
     def name(self) -> str: ...
@@ -66,15 +66,15 @@ class Algorithm(Protocol):
     def finds_k(self) -> bool: ...
 
     def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
-        """Cluster `points` (n, d), in canonical order, once for each k. ClusteringError when they cannot be."""
+        """Cluster `points` (n, d), in canonical order, once for each k. Raises ClusteringError if that is impossible."""
         ...
 
 
 @dataclass(frozen=True)
 class KMeans:
-    """Lloyd's k-means from `n_init` k-means++ starts on at most `fit_rows` rows, then polished on all rows from the best.
+    """Lloyd's k-means from `n_init` k-means++ starts on at most `fit_rows` rows; the best is then refined on all rows.
 
-    The bounded start loses nothing that matters: on 5 million rows, starting from 100,000 gave 1.0002 times the inertia.
+    Starting on a sample costs almost nothing: on 5 million rows, starting from 100,000 gave 1.0002 times the inertia.
     """
 
     n_init: int = 10
@@ -88,7 +88,7 @@ class KMeans:
 
     def _fit_one(self, points: NDArray[np.float64], k: int, seed: int) -> Clustering:
         require_clusterable(points, k)
-        # More threads add the same numbers in another order; one thread makes a re-run give the same bytes.
+        # Several threads would add the same numbers in varying order; with one, a re-run gives the same bytes.
         with one_thread():
             start = subsample(points, self.fit_rows, seed)
             if count_distinct(start) < k:
@@ -103,9 +103,9 @@ class KMeans:
 def fit_model(
     features: pd.DataFrame, algorithm: Algorithm, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None
 ) -> PrototypeModel:
-    """Fit preprocessing and `algorithm` on `features` (n customers, p features); one object holds both.
+    """Fit preprocessing and `algorithm` on `features` (n customers, p features), as one object.
 
-    `preprocessor` is cloned and fitted, so a fitted one is not changed. The same customers in any order give the same bytes.
+    `preprocessor` is cloned before fitting, so the given one is not changed. The same customers in any order give the same bytes.
     """
     fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
     found = algorithm.fit(canonical_order(fitted.transform(features)), (k,), seed)
@@ -115,12 +115,12 @@ def fit_model(
 def fit_kmeans(
     features: pd.DataFrame, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None, n_init: int = 10
 ) -> PrototypeModel:
-    """k-means with k clusters. ClusteringError when fewer than k customers differ from each other."""
+    """k-means with k clusters. Raises ClusteringError if fewer than k customers are distinct."""
     return fit_model(features, KMeans(n_init=n_init), k, seed, preprocessor)
 
 
 def to_model(found: Clustering, preprocessor: FeaturePreprocessor, algorithm: str, seed: int) -> PrototypeModel:
-    """`found` with the fitted `preprocessor` its points came from, as one object."""
+    """The clustering `found`, combined with the fitted `preprocessor` of its points."""
     if found.stretch is not None:
         preprocessor = preprocessor.stretched(found.stretch)
     return PrototypeModel(preprocessor, found.prototypes, found.labels, found.weights, found.radius, algorithm, found.k, seed)
@@ -128,7 +128,7 @@ def to_model(found: Clustering, preprocessor: FeaturePreprocessor, algorithm: st
 
 @dataclass(frozen=True)
 class Indices:
-    """Internal indices; NaN where fewer than two clusters make them meaningless. Noise is left out."""
+    """Internal indices, without noise; NaN with fewer than two clusters, where they are meaningless."""
 
     silhouette: float
     calinski_harabasz: float
@@ -157,29 +157,29 @@ def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], see
 
 @cache
 def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looking for the pools takes 10 ms, too long for each of a thousand resamples
+    return ThreadpoolController()  # finding the thread pools takes 10 ms, too long for each of a thousand resamples
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """A context in which libraries add numbers in one order."""
+    """A context in which numerical libraries use one thread, so that sums are reproducible."""
     limited: AbstractContextManager[object] = _thread_pools().limit(limits=1)
     return limited
 
 
 def canonical_order(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows of `points` (n, d) sorted by coordinates: whatever is drawn or summed next cannot depend on row order."""
+    """The rows of `points` (n, d) sorted by coordinates, so that later draws and sums do not depend on row order."""
     return np.ascontiguousarray(points[np.lexsort(points.T[::-1])])
 
 
 def subsample(points: NDArray[np.float64], size: int, seed: int) -> NDArray[np.float64]:
-    """At most `size` rows of `points`, without replacement, in their order."""
+    """A sample of at most `size` rows of `points`, without replacement, in their order."""
     if len(points) <= size:
         return points
     return points[np.sort(np.random.default_rng(seed).choice(len(points), size, replace=False))]
 
 
 def count_distinct(points: NDArray[np.float64]) -> int:
-    """Number of different rows in `points` (n, d).
+    """Number of distinct rows in `points` (n, d).
 
     >>> count_distinct(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
     2
@@ -189,7 +189,7 @@ def count_distinct(points: NDArray[np.float64]) -> int:
 
 
 def require_clusterable(points: NDArray[np.float64], k: int) -> None:
-    """ClusteringError unless at least k rows of `points` differ."""
+    """Raise ClusteringError unless at least k rows of `points` are distinct."""
     if k < 1:
         raise ClusteringError(f"k is {k}; ask for at least 1 cluster")
     distinct = count_distinct(points)
@@ -206,8 +206,8 @@ def require_clusterable(points: NDArray[np.float64], k: int) -> None:
 
 
 def in_canonical_clusters(found: Clustering) -> Clustering:
-    """Clusters numbered by their centre, first feature first, and prototypes grouped by cluster: a number says nothing of
-    the order in which an algorithm met the rows."""
+    """Clusters numbered by their centre, first feature first, with prototypes grouped by cluster, so that numbers do not depend on
+    the order in which an algorithm processed the rows."""
     centers = np.round(found.centers(), 9)
     rank = np.empty(found.k, dtype=np.int64)
     rank[np.lexsort(centers.T[::-1])] = np.arange(found.k)

@@ -1,6 +1,6 @@
-"""Density clustering behind the same interface: DBSCAN and HDBSCAN, which find their own number of clusters, and noise.
+"""Density clustering with the same interface: DBSCAN and HDBSCAN, which find their own number of clusters, and noise.
 
-Both are fitted on at most `fit_rows` rows, since every core sample is a prototype of the model.
+Both are fitted on at most `fit_rows` rows, because every core sample is a prototype of the model.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from segmentation_assets.vocabulary import counted
 class DBSCAN:
     """DBSCAN (Ester et al., 1996): core samples are the prototypes and eps the radius, its exact out-of-sample rule.
 
-    Without `eps` it is read off the k-distance curve; without `min_samples` it is twice the number of dimensions, at least
+    If `eps` is None, it is read off the k-distance curve; if `min_samples` is None, it is twice the number of dimensions, at least
     5 (Sander et al., 1998).
     """
 
@@ -56,10 +56,10 @@ class DBSCAN:
 
 @dataclass(frozen=True)
 class HDBSCAN:
-    """HDBSCAN (Campello, Moulavi and Sander, 2013): no eps, one size: the smallest group worth calling a cluster.
+    """HDBSCAN (Campello, Moulavi and Sander, 2013): no eps, only the size of the smallest cluster.
 
-    Its clusters differ in density, a model has one radius: the one that best tells clustered rows, each judged by its
-    nearest other, from the rows it called noise.
+    Its clusters differ in density, but a model has one radius: the one that best separates clustered rows, each judged by its
+    nearest other, from the rows labelled as noise.
     """
 
     min_cluster_share: float = 0.02
@@ -85,13 +85,13 @@ class HDBSCAN:
 
 
 def k_distances(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Distance of each of `points` (n, d) to its k-th neighbour, itself counted as DBSCAN does, in rising order (n,)."""
+    """Distance of each of `points` (n, d) to its k-th neighbour, counting itself as DBSCAN does, in ascending order (n,)."""
     k = min(k, len(points))
     return np.sort(cKDTree(points).query(points, k=[k])[0][:, 0])
 
 
 def elbow(rising: NDArray[np.float64]) -> float:
-    """The value where the curve bends: the furthest below the chord of its ends (Satopaa et al., 2011)."""
+    """The value at the knee of the curve: the point furthest below the chord of its ends (Satopaa et al., 2011)."""
     span = rising[-1] - rising[0]
     if len(rising) < 3 or span <= 0:
         return float(rising[-1])

@@ -26,7 +26,7 @@ def _kmeans(settings: ModelSettings) -> Family:
 
 
 def _weighted(settings: ModelSettings) -> Family:
-    # Learnt weights are part of the preprocessing: resamples keep them, the gate's halves learn them anew.
+    # Learnt weights are part of the preprocessing: resamples keep them, the gate's halves relearn them.
     light = WeightedKMeans(rounds=4, n_init=3, fit_rows=1_000)
     return Family(WeightedKMeans(n_init=5, fit_rows=settings.stability_sample), KMeans(n_init=3), light)
 

@@ -1,7 +1,7 @@
-"""One feature's way into and out of the geometry: what is learnt from its values, and the arithmetic both ways.
+"""Encoding and decoding of one feature: the parameters learnt from its values, and the arithmetic both ways.
 
-Belongs here: encoding and decoding a single numeric or categorical feature. Choosing which features enter, and checking
-a whole frame, is `preprocessing.py`.
+Belongs here: a single numeric or categorical feature. Choosing which features enter, and checking
+a whole frame, is in `preprocessing.py`.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ class NumericColumn:
     """A fitted numeric feature. `low`, `high` and `median` are in customer units, `center` and `scale` after `transform`.
 
     A `scale` of 0 marks a feature without spread (constant or never observed): its values contribute nothing to a distance.
-    `indicator` is the coordinate of a missing value in a dimension of its own, where values that are there have 0; 0 without
-    such a dimension, because when fitted the feature was there for everyone or for nobody.
+    `indicator` is the coordinate of a missing value in a separate dimension, in which present values have 0. It is 0 if there is
+    no such dimension, because when fitted the feature was present for all customers or for none.
     """
 
     name: str
@@ -53,7 +53,7 @@ class NumericColumn:
         scaling: Scaling,
         weight: float,
     ) -> "NumericColumn":
-        """Learn from `values` (n,), NaN where missing. Sorted first, so that the sums do not depend on row order."""
+        """Fit to `values` (n,), NaN if missing. They are sorted first, so that sums do not depend on row order."""
         seen = np.sort(values[np.isfinite(values)])
         if seen.size == 0:
             return cls(name, transform, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight)
@@ -65,12 +65,12 @@ class NumericColumn:
         spread = _spread(moved, scaling)
         if spread <= _CONSTANT_TOLERANCE * max(1.0, abs(center)):
             spread = 0.0
-        # A standard deviation apart: seen by the clustering, but not enough to make segments of missing values by itself.
+        # One standard deviation apart: enough for the clustering to see, too little to form segments of missing values by itself.
         indicator = float(np.sqrt(weight)) if np.isnan(values).any() else 0.0
         return cls(name, transform, power, low, high, float(np.median(seen)), center, spread, weight, indicator)
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Customer units (n,) to geometry (n, 1 or 2): impute, winsorise, transform, scale, weigh; and say what is missing."""
+        """Customer units (n,) to geometry (n, 1 or 2): impute, winsorise, transform, scale, weigh; and mark missing values."""
         missing = np.isnan(values)
         if self.scale == 0.0:
             weighted = np.zeros(len(values))
@@ -81,7 +81,7 @@ class NumericColumn:
         return np.column_stack([weighted, missing * self.indicator] if self.indicator else [weighted])
 
     def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Geometry (m, 1 or 2) back to customer units (m,): NaN where most of the customers averaged have no value.
+        """Geometry (m, 1 or 2) back to customer units (m,): NaN if most of the averaged customers have no value.
 
         A feature without spread or weight decodes to its median.
         """
@@ -108,8 +108,8 @@ class NumericColumn:
 class CategoricalColumn:
     """A fitted categorical feature as one-hot columns, each scaled by 1/sqrt(share) as in FAMD (Pages, 2004).
 
-    `levels` are kept values; None stands for missing. `pooled` says whether a last column gathers every other level, the
-    rare ones and those never seen when fitting. One level alone separates nobody, so all its `scales` are 0.
+    `levels` are kept values; None stands for missing. `pooled` says whether a last column collects all other levels: the
+    rare ones and those not seen when fitting. A single level separates no customers, so its `scales` are 0.
     """
 
     name: str
@@ -120,7 +120,7 @@ class CategoricalColumn:
 
     @classmethod
     def fit(cls, name: str, values: Sequence[str | None], min_share: float, max_levels: int, weight: float) -> "CategoricalColumn":
-        """Learn levels from `values` (n,). Levels rarer than `min_share`, or beyond the `max_levels` largest, are pooled."""
+        """Fit the levels to `values` (n,). Levels rarer than `min_share`, or beyond the `max_levels` largest, are pooled."""
         series = pd.Series(values, dtype=object)
         n = max(len(series), 1)
         counts = series.dropna().astype(str).value_counts()
@@ -135,14 +135,14 @@ class CategoricalColumn:
             sizes.append(missing)
         if rest:
             sizes.append(rest)
-        # The share is floored: a level seen once in a million must not put its customer a thousand units from everyone.
+        # The share has a floor: a level seen once in a million must not put its customer a thousand units from all others.
         scales = [1.0 / np.sqrt(max(size / n, min_share)) for size in sizes]
         if len(sizes) < 2:
             scales = [0.0] * len(sizes)
         return cls(name, tuple(levels), rest > 0, tuple(float(s) for s in scales), weight)
 
     def encode(self, values: Sequence[str | None]) -> NDArray[np.float64]:
-        """Levels (n,) to geometry (n, L). A level neither kept nor pooled gives a row of zeros: near no level in particular."""
+        """Levels (n,) to geometry (n, L). A level neither kept nor pooled gives a row of zeros, close to no level in particular."""
         series = pd.Series(values, dtype=object)
         codes = np.full(len(series), len(self.levels) if self.pooled else -1)
         text = series.astype(str)
@@ -150,7 +150,7 @@ class CategoricalColumn:
             mask = series.isna() if level is None else (text == level) & series.notna()
             codes[mask.to_numpy()] = position
         if None not in self.levels:
-            # Missing values where fitting saw none are unknown, not "some other level".
+            # Missing values are unknown if fitting saw none, not "some other level".
             codes[series.isna().to_numpy()] = -1
         width = len(self.scales)
         one_hot = codes[:, None] == np.arange(width)[None, :]
@@ -177,8 +177,8 @@ class CategoricalColumn:
 
 
 def _winsorised(seen: NDArray[np.float64], lower: float, upper: float) -> tuple[float, float]:
-    """Lowest and highest value that sorted values (n,) keep. An end whose share is less than one customer has no extreme to move:
-    moving one all the same would make different customers alike."""
+    """Lowest and highest value to keep of sorted values (n,). If an end's share is less than one customer, nothing is clipped there,
+    because that would make different customers identical."""
     low, high = float(seen[0]), float(seen[-1])
     # Quantiles round inwards to an observed value, so that a single extreme customer of enough is clipped.
     if lower * len(seen) >= 1 - _WHOLE_TOLERANCE:
@@ -189,7 +189,7 @@ def _winsorised(seen: NDArray[np.float64], lower: float, upper: float) -> tuple[
 
 
 def _spread(values: NDArray[np.float64], scaling: Scaling) -> float:
-    """Standard deviation, range, or interquartile range in Gaussian units; a zero quartile range falls back to the first."""
+    """Standard deviation, range, or interquartile range in Gaussian units; the standard deviation if the quartile range is zero."""
     if scaling == "range":
         return float(values[-1] - values[0]) if values[-1] >= values[0] else float(np.ptp(values))
     if scaling == "robust":
@@ -214,7 +214,7 @@ def _backward(values: NDArray[np.float64], transform: Transform, power: float) -
     if transform == "yeo-johnson":
         positive = np.maximum(values, 0.0)
         negative = np.minimum(values, 0.0)
-        # A coordinate outside the transform's range (possible for a mean) has no inverse: it goes to the nearest limit.
+        # A coordinate outside the transform's range (possible for a mean) has no inverse: the nearest limit is used.
         up = np.expm1(positive) if power == 0 else np.maximum(power * positive + 1, 0.0) ** (1 / power) - 1
         mirrored = 2.0 - power
         down = -np.expm1(-negative) if mirrored == 0 else 1 - np.maximum(1 - mirrored * negative, 0.0) ** (1 / mirrored)

@@ -1,7 +1,7 @@
-"""Customer features to points in a space where Euclidean distance means "unlike", and back.
+"""Customer features to points in a space where Euclidean distance measures dissimilarity, and back.
 
-Belongs here: choosing each feature's treatment and checking a whole frame. The arithmetic of one feature is
-`feature_columns.py`. Fitted with a model and never refitted when scoring: a refitted scaler moves customers who did not move.
+Belongs here: choosing each feature's treatment and checking a whole frame. The arithmetic of one feature is in
+`feature_columns.py`. It is fitted with a model and never refitted when scoring: a refitted scaler would move customers who did not move.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,18 +26,18 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     numeric_transform : "log", "yeo-johnson" or "none", or a mapping of feature to one of these (others: "log").
-        "log" is the signed log1p, meant for amounts and counts. On a feature that spreads widely on *both* sides of zero it
-        opens a gap at zero that is not in the data; give such a feature "yeo-johnson" or "none".
+        "log" is signed log1p, meant for amounts and counts. On a feature that spreads widely on *both* sides of zero it
+        opens a gap at zero that is not in the data; use "yeo-johnson" or "none" for such a feature.
     scaling : "standard" (standard deviation), "range" (after winsorising) or "robust" (interquartile range).
-    winsorize : lower and upper quantile; values beyond are moved to them, so that no single customer stretches an axis. Of fewer
-        customers than make one beyond it, such as 200 at 0.005, none is moved.
-    weights : feature to its weight in the squared distance; 1 where not named, 0 keeps a feature out of the geometry.
+    winsorize : lower and upper quantile; values beyond are clipped to them, so that no single customer stretches an axis. If
+        fewer than one customer would be beyond, such as with 150 customers at 0.005, none is clipped.
+    weights : feature to its weight in the squared distance; default 1; 0 keeps a feature out of the geometry.
     categorical : numeric features to treat as categories (codes). Text, category and object columns always are.
     min_share : share of customers below which a level is pooled with the other rare ones.
     max_levels : largest number of levels kept per categorical feature.
 
-    Missing numbers become the fitted median, with an indicator in a dimension of its own where some were missing when fitted;
-    missing categories are a level of their own. A constant or wholly missing feature contributes nothing. Fitted attributes:
+    Missing numbers become the fitted median, with an indicator in a separate dimension if some were missing when fitted;
+    missing categories are a separate level. A constant or entirely missing feature contributes nothing. Fitted attributes:
     `columns_`, `feature_names_in_`.
 
     Examples
@@ -66,7 +66,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         self.max_levels = max_levels
 
     def fit(self, X: Any, y: Any = None) -> "FeaturePreprocessor":
-        """Learn each feature's treatment from `X` (n customers, p features). ValueError on an impossible parameter."""
+        """Fit each feature's treatment to `X` (n customers, p features). Raises ValueError on an invalid parameter."""
         frame = self._frame(X, reset=True)
         weights = dict(self.weights or {})
         unknown = sorted({*weights, *self.categorical} - set(frame.columns))
@@ -84,7 +84,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Features (n, p) to points (n, d), C-contiguous. Extra columns are ignored; a missing one is a ValueError."""
+        """Features (n, p) to points (n, d), C-contiguous. Extra columns are ignored; a missing one raises ValueError."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         blocks = [
@@ -109,9 +109,9 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return np.array([name for column in self.columns_ for name in column.dimensions], dtype=object)
 
     def imputed(self, features: pd.DataFrame) -> pd.Series:
-        """Per customer (n,) the names of the numeric features that the median stands in for, joined by commas; None for none.
+        """Per customer (n,), the names of the imputed numeric features, separated by commas; None if there are none.
 
-        A feature that was never seen in fitting, or is kept out of the geometry, stands in for nothing.
+        Features without any value when fitted, or kept out of the geometry, are not listed.
         """
         check_is_fitted(self)
         names = [c.name for c in self.columns_ if isinstance(c, NumericColumn) and c.weight > 0 and (c.scale > 0 or c.indicator > 0)]
@@ -121,7 +121,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, declared: Mapping[str, Transform]) -> "FeaturePreprocessor":
-        """As the settings ask: each feature by its declared transform, unless they say one for all."""
+        """The preprocessor for the settings: each feature with its declared transform, unless one is set for all."""
         return cls(
             numeric_transform=declared if settings.transform == "declared" else settings.transform,
             scaling=settings.scaling,
@@ -132,7 +132,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
 
     @classmethod
     def from_columns(cls, columns: Sequence[Column]) -> "FeaturePreprocessor":
-        """A fitted preprocessor from what was learnt earlier, for a model read back from a table."""
+        """A fitted preprocessor from its fitted columns, for a model read back from a table."""
         fitted = cls()
         fitted.columns_ = tuple(columns)
         fitted.feature_names_in_ = np.array([column.name for column in columns], dtype=object)
@@ -140,7 +140,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return fitted
 
     def stretched(self, stretch: NDArray[np.float64]) -> "FeaturePreprocessor":
-        """A fitted copy whose dimensions are multiplied by `stretch` (d,), each above 0, by way of the features' weights."""
+        """A fitted copy whose dimensions are multiplied by `stretch` (d,), each above 0, through the features' weights."""
         check_is_fitted(self)
         columns: list[Column] = []
         start = 0
@@ -159,7 +159,7 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return NumericColumn.fit(name, _numbers(values), method, self.winsorize, self.scaling, weight)
 
     def _frame(self, X: Any, reset: bool) -> pd.DataFrame:
-        """A frame of the features in fitted order; a plain array takes part too, with scikit-learn's checks."""
+        """A frame of the features in fitted order; plain arrays are accepted too, with scikit-learn's checks."""
         if not isinstance(X, pd.DataFrame):
             array = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
             names = [f"x{i}" for i in range(array.shape[1])] if reset else [column.name for column in self.columns_]

@@ -1,6 +1,6 @@
 """A PrototypeModel as rows of a table, and back, without pickle: (component, position, name, field, value, text).
 
-Numbers are float64 and are kept bit for bit; text is for names. Parquet, DuckDB and CSV with 17 digits all keep a model.
+Numbers are float64 and are preserved bit for bit; text is for names. Parquet, DuckDB and CSV with 17 digits all preserve a model.
 """
 
 import math
@@ -44,7 +44,7 @@ def prototypes_to_rows(model: PrototypeModel) -> pd.DataFrame:
 
 
 def prototypes_from_rows(frame: pd.DataFrame) -> PrototypeModel:
-    """The model in `frame`, whatever the order of its rows. ValueError names what is missing."""
+    """The model in `frame`, whatever the order of its rows. Raises ValueError if something is missing."""
     absent = sorted(set(COLUMNS) - set(frame.columns))
     if absent:
         raise ValueError(f"the model table lacks columns {absent}; read it from where it was written, or train a new model")

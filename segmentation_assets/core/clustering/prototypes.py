@@ -1,7 +1,7 @@
-"""PrototypeModel: every clustering, whatever found it, as labelled points. A customer belongs to the nearest.
+"""PrototypeModel: a clustering by any algorithm as labelled points. A customer belongs to the nearest.
 
-Belongs here: assigning customers, centres in customer units. How prototypes are found is `clustering.py`; how a model is
-written as rows and read back is `prototype_rows.py`. Nothing here is fitted, so scoring cannot change a model.
+Belongs here: assigning customers, centres in customer units. Prototypes are found in `algorithm.py` and its neighbours; a model is
+written as rows and read back in `prototype_rows.py`. Nothing here is fitted, so scoring cannot change a model.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 NOISE = -1
-# Below this many prototypes per cluster, comparing with each is faster than building and walking a tree.
+# Up to this many prototypes per cluster, comparing with each is faster than building and searching a tree.
 _TREE_FROM = 64
 
 
@@ -22,8 +22,8 @@ _TREE_FROM = 64
 class Assignment:
     """Per customer (n,): cluster `label` (-1 noise), `distance` to the nearest prototype in preprocessed units, and
     `confidence` in [0, 1]: the simplified silhouette (b - a) / b of Hruschka et al. (2004), with a the distance to the
-    nearest prototype of the own cluster and b to the nearest of another: 1 at a prototype, 0 on a border. With one cluster
-    it is 1. For noise it is 1 - radius / distance: how far beyond reach."""
+    nearest prototype of its own cluster and b to the nearest of another: 1 at a prototype, 0 on a border. With one cluster
+    it is 1. For noise it is 1 - radius / distance: how far outside the radius."""
 
     label: NDArray[np.int64]
     distance: NDArray[np.float64]
@@ -32,8 +32,8 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False)
 class PrototypeModel:
-    """Preprocessing, `prototypes` (m, d), the cluster `labels` (m,) in 0..k-1 of each, the customers each stands for
-    (`weights` (m,)), and for density clusters the `radius` beyond which a customer is noise (None: nobody is)."""
+    """Preprocessing, `prototypes` (m, d), their cluster `labels` (m,) in 0..k-1, the number of customers that each represents
+    (`weights` (m,)), and for density clusters the `radius` beyond which a customer is noise (None: no noise)."""
 
     preprocessor: FeaturePreprocessor
     prototypes: NDArray[np.float64]
@@ -75,8 +75,8 @@ def nearest(
 ) -> Assignment:
     """Assign `points` (n, d) to labelled `prototypes` (m, d).
 
-    A tie goes to the lowest cluster index. Distances are computed pair by pair, not through a matrix product whose rounding
-    depends on the shape of the batch, so a customer's label never depends on who else is scored.
+    A tie goes to the lowest cluster index. Distances are computed pair by pair, because the rounding of a matrix product
+    depends on the shape of the batch; so a customer's label never depends on who else is scored.
     """
     n, k = len(points), int(labels.max()) + 1
     if n == 0:

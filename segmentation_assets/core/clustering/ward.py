@@ -1,7 +1,7 @@
 """Ward's hierarchical clustering: one tree, cut at any k, kept for the dendrogram.
 
-Up to `direct_limit` rows the tree is scipy's own. Beyond, it is grown over k-means micro-clusters that carry the number of
-rows they stand for, as in BIRCH (Zhang, Ramakrishnan and Livny, 1996): Ward's criterion of weighted means is exact for them.
+Up to `direct_limit` rows the tree is scipy's own. Beyond that, it is built over k-means micro-clusters weighted by their number of
+rows, as in BIRCH (Zhang, Ramakrishnan and Livny, 1996): Ward's criterion of weighted means is exact for them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from segmentation_assets.core.clustering.algorithm import Clustering, in_canonic
 
 @dataclass(frozen=True, eq=False)
 class WardTree:
-    """`leaves` (m, d) standing for `weights` (m,) rows each, and scipy's `linkage` (m - 1, 4) over them."""
+    """`leaves` (m, d) that represent `weights` (m,) rows each, and scipy's `linkage` (m - 1, 4) over them."""
 
     leaves: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -27,7 +27,7 @@ class WardTree:
     def cut(self, k: int) -> NDArray[np.int64]:
         """Cluster 0..k-1 of each leaf (m,): the state after all but the last k - 1 merges.
 
-        Every node covers a run of the tree's leaf order, so undoing k - 1 merges from the root is all it takes; scipy's
+        Every node covers a contiguous range of the tree's leaf order, so it suffices to undo k - 1 merges from the root; scipy's
         `cut_tree` walks every merge in Python, too slow for hundreds of bootstraps.
         """
         m = len(self.leaves)
@@ -81,7 +81,7 @@ class Ward:
 
 
 def weighted_ward(points: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ward's linkage of `points` (m, d) that stand for `weights` (m,) rows, in scipy's format; O(m cubed), for m near 1,000.
+    """Ward's linkage of `points` (m, d) that represent `weights` (m,) rows, in scipy's format; O(m cubed), for m near 1,000.
 
     The height of a merge is sqrt(2 ab / (a + b)) * ||mean difference|| (Ward, 1963, as scipy scales it), so that weights
     of 1 give scipy's tree; distances follow by the update of Lance and Williams (1967). scipy's own takes no weights.
@@ -112,7 +112,7 @@ def weighted_ward(points: NDArray[np.float64], weights: NDArray[np.float64]) -> 
         counts[i] += counts[j]
         names[i] = m + step
         nearest_gap[j] = np.inf
-        # Only rows whose nearest was one of the two, and the merged one, can have a new nearest neighbour further away.
+        # Only the merged row, and rows whose nearest was one of the two, can have a new nearest neighbour further away.
         stale = np.flatnonzero(((nearest_row == i) | (nearest_row == j)) & np.isfinite(nearest_gap))
         for r in {*stale.tolist(), i}:
             nearest_row[r] = squared[r].argmin()
@@ -123,7 +123,7 @@ def weighted_ward(points: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 
 
 def _micro_clusters(points: NDArray[np.float64], m: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means (at most m, d) and sizes of small k-means clusters. Found on a sample: they only have to be small and many."""
+    """Means (at most m, d) and sizes of small k-means clusters, found on a sample: they only have to be small and numerous."""
     start = subsample(points, 50 * m, seed)
     found = MiniBatchKMeans(m, batch_size=4096, n_init=1, random_state=seed).fit(start).cluster_centers_
     own = cKDTree(found).query(points)[1]

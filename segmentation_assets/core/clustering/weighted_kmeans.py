@@ -1,6 +1,6 @@
-"""k-means that learns how much each feature tells clusters apart.
+"""k-means that learns how well each feature separates clusters.
 
-Features that say nothing drown the others: with two useless ones beside two good ones, plain k-means and Ward found six
+Uninformative features drown out the others: with two useless features and two good ones, plain k-means and Ward found six
 planted segments in no more than half of the trials.
 """
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.clustering.algorithm import Clustering, KMeans, canonical_order, subsample
 
-# A feature that looked useless in one round may return in the next, so no weight falls to nothing.
+# A feature that looked useless in one round may matter in the next, so no weight falls to zero.
 _FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
 class WeightedKMeans:
-    """k-means, then each dimension weighed by its between to within variance, in turn until the weights settle.
+    """k-means alternating with weights of dimensions, by the ratio of between to within variance, until the weights converge.
 
-    Maximising between over within by feature weights is Modha and Spangler's (2003) criterion; reweighing in turn is how
-    sparse k-means does it (Witten and Tibshirani, 2010). The clusters found are k-means clusters of the stretched space.
+    Maximising between over within variance by feature weights is Modha and Spangler's (2003) criterion; alternating is how
+    sparse k-means works (Witten and Tibshirani, 2010). The clusters found are k-means clusters of the stretched space.
     """
 
     rounds: int = 6
@@ -44,7 +44,7 @@ class WeightedKMeans:
             stretch = fresh
             if settled:
                 break
-        # Stretched rows are in another canonical order; the same rows all the same.
+        # Stretched rows have another canonical order, but are the same rows.
         final = kmeans.fit(canonical_order(points * stretch), (k,), seed)[k]
         return replace(final, stretch=stretch)
 
@@ -55,7 +55,7 @@ def _separation(points: NDArray[np.float64], labels: NDArray[np.int64], k: int) 
     total = points.var(axis=0)
     means = np.column_stack([np.bincount(labels, weights=x, minlength=k) for x in points.T]) / np.maximum(sizes, 1)[:, None]
     between = (sizes[:, None] * (means - points.mean(axis=0)) ** 2).sum(axis=0) / len(points)
-    # Rounding and perfectly separated features: the within share is kept above 2%.
+    # The within share is at least 2%, against rounding and perfectly separated features.
     share = np.divide(between, total, out=np.zeros_like(total), where=total > 0)
     ratio = share / np.maximum(1 - share, 0.02)
     return np.maximum(ratio / ratio.max(), _FLOOR) if ratio.max() > 0 else np.ones_like(ratio)

@@ -1,1 +1,1 @@
-"""What is known of customers: cleaned rows, sums of windows, features."""
+"""Customers as data: clean rows, sums per window, features."""

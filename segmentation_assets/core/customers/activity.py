@@ -1,11 +1,11 @@
-"""Activity per window, as Ibis expressions that run on any engine: what is kept of orders, categories and events.
+"""Activity per window, as Ibis expressions that run on any engine: sums over orders, categories and events.
 
-Everything here is *mergeable*: counts, exact sums, sums of squares and extremes of one window, so that windows can be put
-together later and no snapshot goes back to order lines. Sums are integers or decimals, which come out the same in
-whatever order rows arrive. What an order is, is in `orders`; what is made of the windows, in `features`.
+Everything here is *mergeable*: counts, exact sums, sums of squares and extremes of one window, so that windows can be merged
+later and no snapshot goes back to order lines. Sums are integers or decimals, which do not depend on the
+order of rows. Orders are defined in `orders`; `features` merges the windows.
 
-The gap before a window's first order begins in an earlier window, so that each window also says when the customer had ordered
-before it. Orders count here as they were placed; `features` takes out those that were undone.
+The gap before a window's first order begins in an earlier window, so each window also has the day of the customer's previous
+order. Orders count here as placed; `features` removes those that were undone.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from segmentation_assets.core.customers.cleaning import MONEY
 from segmentation_assets.core.customers.orders import count_where, exact_sum, hour_of_day, order_days, placed
 
 SATURDAY = 5  # days of the week are counted from Monday = 0
-WIDER = "decimal(19, 4)"  # money times this has 38 digits: of two in the type of money, DuckDB takes the product to have 18
+WIDER = "decimal(19, 4)"  # money times this has 38 digits; for two values of the money type, DuckDB would give the product only 18
 DAYPARTS = {"night_orders": (22, 6), "morning_orders": (6, 12), "afternoon_orders": (12, 18), "evening_orders": (18, 22)}
 ORDER_SUMS = (
     "orders", "purchases", "purchases_squared", "units", "discount", "coupon_discount", "coupon_orders", "weekend_orders", *DAYPARTS,
@@ -30,9 +30,9 @@ def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) ->
     """One row per customer and window in which they ordered or returned something.
 
     Args:
-        orders: contract CUSTOMER_ORDERS, of any span of whole days.
+        orders: contract CUSTOMER_ORDERS, for any span of whole days.
         before: when each customer last ordered before that: `customer_id` and `last_order_at`, as in the contract CUSTOMERS of
-            the snapshot before.
+            the previous snapshot.
     """
     dated = orders.mutate(window_start=calendar.window_start(orders.order_day))
     sums = dated.group_by("customer_id", "window_start").agg(
@@ -47,7 +47,7 @@ def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) ->
     joined = sums.left_join(gaps, ["customer_id", "window_start"]).left_join(
         before.select("customer_id", before_day=before.last_order_at.date()), "customer_id"
     )
-    # Without an order in the window there is no gap, whatever was before.
+    # Without an order in the window there is no gap, whatever came before.
     earlier = ibis.ifelse(joined.first_order_at.notnull(), ibis.coalesce(joined.previous_day, joined.before_day), ibis.null("date"))
     return joined.select(
         *sums.columns,
@@ -58,7 +58,7 @@ def customer_activity(orders: ir.Table, calendar: Calendar, before: ir.Table) ->
 
 
 def order_sums(orders: ir.Table) -> dict[str, ir.Value]:
-    """The sums over orders that features are made of; rows of CUSTOMER_ORDERS that are no order add nothing."""
+    """The sums over orders from which features are made; rows of CUSTOMER_ORDERS that are not orders add nothing to counts."""
     is_order, hour = orders.ordered_at.notnull(), hour_of_day(orders.ordered_at)
     value = orders.purchases.cast(MONEY)
     return {
@@ -100,9 +100,9 @@ def customer_event_activity(events: ir.Table, calendar: Calendar, told_apart: Se
     """One row per customer, window, event type and subject.
 
     Args:
-        events: cleaned events (contract EVENTS), of any span of whole days.
+        events: clean events (contract EVENTS), for any span of whole days.
         told_apart: event types whose subjects are kept, to link a response to its campaign; for others, such as page
-            visits, subjects would make the table as long as the events themselves.
+            visits, keeping subjects would make the table as long as the events themselves.
     """
     linked = events.event_type.isin(list(told_apart)) if told_apart else ibis.literal(False)
     rows = events.mutate(
@@ -113,5 +113,5 @@ def customer_event_activity(events: ir.Table, calendar: Calendar, told_apart: Se
 
 
 def _between(hour: ir.IntegerValue, first: int, end: int) -> ir.BooleanValue:
-    """Whether the hour lies in [first, end), past midnight where `end` is the smaller."""
+    """Whether the hour is in [first, end), spanning midnight if `end` is smaller."""
     return (hour >= first) & (hour < end) if first < end else (hour >= first) | (hour < end)

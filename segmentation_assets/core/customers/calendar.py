@@ -1,4 +1,4 @@
-"""Windows of time as expressions: which window a day lies in, how many lie between two days, and what a lookback is.
+"""Windows of time as expressions: the window of a day, the number of windows between two days, and the lookback.
 
 Belongs here: calendar arithmetic that runs in the engine. As-of dates are in `settings.snapshots`, mappings in `defs.partitions`.
 """
@@ -19,11 +19,11 @@ DAYS_PER_WEEK, MONTHS_PER_YEAR = 7, 12
 
 @dataclass(frozen=True)
 class Calendar:
-    """Windows that meet at the as-of dates of a cadence.
+    """Windows bounded by the as-of dates of a cadence.
 
     Args:
         cadence: monthly, weekly or daily.
-        first: any as-of date; windows start on its day of the month or of the week.
+        first: any as-of date; windows start on its day of the month or week.
     """
 
     cadence: str
@@ -31,11 +31,11 @@ class Calendar:
 
     @classmethod
     def of(cls, snapshots: Snapshots) -> Self:
-        """The calendar of the settings."""
+        """The calendar for the settings' cadence and first snapshot."""
         return cls(snapshots.cadence, snapshots.first)
 
     def window_start(self, day: ir.DateValue) -> ir.DateValue:
-        """First day of the window that `day` lies in."""
+        """First day of the window of `day`."""
         if self.cadence == "daily":
             return day
         unit, shift = ("M", self.first.day - 1) if self.cadence == "monthly" else ("W", self.first.weekday())
@@ -45,7 +45,7 @@ class Calendar:
         return ((day - offset).cast("date").truncate(unit).cast("date") + offset).cast("date")
 
     def windows_between(self, start: ir.DateValue, end: dt.date) -> ir.IntegerValue:
-        """Whole windows from `start` to `end`, both of them days on which windows meet."""
+        """Number of windows from `start` to `end`, both first days of windows."""
         if self.cadence == "monthly":
             return (end.year - start.year()).cast("int64") * MONTHS_PER_YEAR + (end.month - start.month())
         days = ibis.date(end.isoformat()).delta(start, unit="day")
@@ -54,12 +54,12 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Lookback:
-    """The time that describes a customer at a snapshot.
+    """The time span from which a snapshot's features are computed.
 
     Args:
-        as_of: the snapshot's date; nothing from this day on is known.
+        as_of: the snapshot's date; nothing on or after it is known.
         start: first day of the lookback.
-        recent_start: first day of its last part, which trends compare with the part before; equal to `start` where the
+        recent_start: first day of its last part, which trends compare with the part before; equal to `start` if the
             lookback is one window long and there is no part before.
         windows: length of the lookback; recent_windows: length of its last part.
     """
@@ -73,7 +73,7 @@ class Lookback:
 
     @classmethod
     def of(cls, as_of: dt.date, snapshots: Snapshots, features: Features) -> Self:
-        """The lookback of the snapshot `as_of`; its last part is a third of it unless the settings say otherwise."""
+        """The lookback of the snapshot `as_of`; its last part is a third of it by default."""
         windows = features.lookback
         recent = features.trend_windows or math.ceil(windows / 3)
         start, recent_start = (following(as_of, snapshots, -steps) for steps in (windows, recent))

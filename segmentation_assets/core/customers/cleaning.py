@@ -1,7 +1,7 @@
-"""Cleaning as Ibis expressions: which rows are fit for use, why the others are not, and what each rule touched.
+"""Cleaning as Ibis expressions: which rows are usable, why the others are not, and which rows each rule changed.
 
-Every judgement gives all raw rows back, repaired, each with a `reason`: null for rows that are fit. Kept and rejected
-rows are cut from the same expression, so that together they are always all of them; so are the counts of the rules.
+Each `judged_...` function returns all raw rows, repaired, with a `reason` that is null for usable rows. Clean and rejected
+rows are filters of the same expression, so that together they are always complete; the counts of rules come from it too.
 """
 
 import functools
@@ -14,17 +14,18 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings.cleaning import Cleaning, Impossible
 
-MONEY = "decimal(18, 4)"  # sums of decimals do not depend on the order of rows, so that re-runs give the same bytes
+MONEY = "decimal(18, 4)"  # sums of decimals do not depend on the order of rows, so re-runs give the same bytes
 LARGEST_AMOUNT = 1e12
 ORIGIN = ("row_number", "source_file")
 UNKNOWN = "unknown"
-# Blanks of every kind, control characters and characters without width, around ids; in a form that every engine knows.
+# Whitespace of every kind, control and zero-width characters around ids, in a syntax that every engine supports.
 INVISIBLE = r"[\x{00}-\x{20}\x{7F}-\x{A0}\x{AD}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}\x{2029}\x{202F}\x{205F}\x{2060}\x{3000}\x{FEFF}]"
 MADE_ORDER_ID = "orders without an id, made of customer and day"
 REPEATS = "line repeats an earlier one exactly"
 RULES = Cleaning()
-MADE = ("record_rows", "record_changes")  # of one record that the source made of several rows
+MADE = ("record_rows", "record_changes")  # in a record that the source combined from several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
+ONE_RECORD = "combined into one record per customer"
 REPEATED_CUSTOMER = "customer id repeats an earlier record"
 NOBODY = "customer id is missing, so no record is made of these rows"
 
@@ -34,9 +35,9 @@ class Judged:
     """Raw rows, repaired and judged.
 
     Attributes:
-        rows: the raw rows with their values repaired, their original `record` as JSON, and `reason` (null: fit for use).
-        columns: the columns that clean rows have.
-        touched: rule -> whether it changed something in a row, over `rows`. Rules that set rows aside are in `reason`.
+        rows: the raw rows with their values repaired, their original `record` as JSON, and `reason` (null: usable).
+        columns: the columns of clean rows.
+        touched: rule -> whether it changed a row, over `rows`. Rules that set rows aside are in `reason`.
     """
 
     rows: ir.Table
@@ -44,26 +45,26 @@ class Judged:
     touched: dict[str, ir.BooleanValue]
 
     def kept(self) -> ir.Table:
-        """The rows that are fit for use."""
+        """The clean rows."""
         return self.rows.filter(self.rows.reason.isnull()).select(*self.columns)
 
     def rejected(self, source: str) -> ir.Table:
-        """The other rows, with their origin, the reasons and the original record as JSON."""
+        """The rejected rows, with their origin, the reasons and the original record as JSON."""
         bad = self.rows.filter(self.rows.reason.notnull())
         return bad.select(*ORIGIN, "reason", source=ibis.literal(source), record=bad.record)
 
     def counts(self) -> ir.Table:
-        """One row: `rows_in`, `rows_clean`, for each rule in `touched` how many clean rows it changed, and of how many rows the source
-        made the records where it made one of several."""
+        """One row: `rows_in`, `rows_clean`, the number of clean rows that each rule in `touched` changed and, if the source combined
+        rows into records, the number of these rows."""
         fit = self.rows.reason.isnull()
         rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
         if "record_rows" in self.rows.columns:
-            rules["read, to make one record for each customer"] = self.rows.record_rows.sum().fill_null(0)
+            rules[ONE_RECORD] = self.rows.record_rows.sum().fill_null(0)
         return self.rows.agg(rows_in=self.rows.count(), rows_clean=fit.cast("int64").sum().fill_null(0), **rules)
 
 
 def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
-    """Customer records: one for each id, the first; impossible values missing, spellings merged."""
+    """Customer records: only the first for each id; impossible values set to missing, spellings merged."""
     customer_id, id_changed = identifier(raw.customer_id, rules)
     sound = raw.problem.isnull() & ~_blank(customer_id)
     base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw, raw.columns))
@@ -191,14 +192,14 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
 def known_customers(
     records: ir.Table, orders: ir.Table, events: ir.Table, previous: ir.Table, earlier: ir.Table, corrected: ir.Table
 ) -> ir.Table:
-    """Everyone known at the snapshot, with their attributes and their first and last order ever.
+    """All customers known at the snapshot, with their attributes and their first and last order.
 
     Args:
         records: clean customer records of the snapshot: an id and attributes, without their origin.
-        orders: contract CUSTOMER_ORDERS, of the snapshot's window; events: its cleaned events.
-        previous: this table at the previous snapshot (no rows where there is none).
-        earlier: `customer_id` and `earlier_order_at`, as `orders.earlier_orders` gives it.
-        corrected: `customer_id` and `last_order_at` of those whose last order is another since orders were undone in the window.
+        orders: contract CUSTOMER_ORDERS, for the snapshot's window; events: its clean events.
+        previous: this table at the previous snapshot (empty if there is none).
+        earlier: `customer_id` and `earlier_order_at`, from `orders.earlier_orders`.
+        corrected: `customer_id` and `last_order_at` of customers whose last order changed because orders were undone in the window.
     """
     kept = ("first_order_at", "last_order_at", "first_return_at", "first_event_at")
     nothing = dict.fromkeys((*kept, "earlier_order_at"), ibis.null("timestamp(6)"))
@@ -224,21 +225,21 @@ def known_customers(
 
 
 def _times(values: dict[str, ir.Value]) -> dict[str, ir.Value]:
-    """Times to the microsecond: Spark gives no precision, and a union takes only what is alike."""
+    """Times to the microsecond: Spark's have no precision, and a union needs equal types."""
     return {name: value.cast("timestamp(6)") for name, value in values.items()}
 
 
 def _reason(raw: ir.Table, problems: dict[str, ir.BooleanValue]) -> ir.StringValue:
-    """The problems that hold, joined by a semicolon, null where none does. A row that cannot be read has that one only."""
+    """The problems of a row, joined by semicolons, or null if there are none. An unreadable row has only that problem."""
     holds = {text: problem.fill_null(False) for text, problem in problems.items()}
     joined = functools.reduce(operator.add, [ibis.ifelse(problem, f"; {text}", "") for text, problem in holds.items()]).substr(2)
-    # Nearly all rows have none, and end before a text is put together.
+    # Nearly all rows have none, which is found before any text is built.
     some = ibis.ifelse(functools.reduce(operator.or_, holds.values()), joined, ibis.null("string"))
     return ibis.ifelse(raw.problem.notnull(), ibis.literal("row cannot be read: ") + raw.problem, some)
 
 
 def identifier(value: ir.StringValue, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue]:
-    """The id, trimmed and without the decimals that a spreadsheet gave it (`17850.0`, `17850,0`); and whether it had them."""
+    """The id, trimmed and without decimals that a spreadsheet added (`17850.0`, `17850,0`); and whether it had them."""
     trimmed = _trimmed(value)
     decimal = _has_decimals(trimmed, rules)
     return _without_decimals(trimmed, decimal), decimal
@@ -271,14 +272,14 @@ def _with_identifiers(rows: ir.Table, rules: Cleaning) -> ir.Table:
 
 
 def _trimmed(text: ir.StringValue) -> ir.StringValue:
-    """Without what is invisible around it; most texts have none, which their first and last character show at a fifth of the cost."""
+    """The text without surrounding invisible characters; most have none, as their first and last character show at a fifth of the cost."""
     last = text.right(1)
     plain = (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
     return ibis.ifelse(plain, text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
 
 
 def _level(trimmed: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
-    """A category, cased and merged with others; whether its case changed, and whether it was merged."""
+    """A category after casing and merging; whether its case changed, and whether it was merged."""
     cased = trimmed.lower() if case == "lower" else trimmed.upper() if case == "upper" else trimmed
     merges = rules.merge.get(column, {})
     if not merges:
@@ -288,7 +289,7 @@ def _level(trimmed: ir.StringValue, column: str, case: str, rules: Cleaning) -> 
 
 
 def cleaned_attribute(value: ir.Value, name: str, rules: Cleaning = RULES) -> ir.Value:
-    """A customer attribute as clean records have it."""
+    """A customer attribute after cleaning."""
     return _attribute(value, name, rules)[0]
 
 
@@ -322,26 +323,26 @@ def _impossible(value: ir.Value, limits: Impossible) -> ir.BooleanValue:
 
 
 def _repeats(rows: ir.Table, columns: tuple[str, ...]) -> ir.BooleanValue:
-    """Whether an earlier line is the same in every column, once all rules have changed what they change.
+    """Whether an earlier line is equal in every column, after all other rules have been applied.
 
-    Lines that are set aside for another reason are no earlier ones: the line that is fit for use would be lost with them.
+    Lines that are set aside for another reason do not count as earlier ones: otherwise the usable line would be lost too.
     """
     same = [rows.reason.isnull(), *(rows[name] for name in columns)]
     return ibis.row_number().over(ibis.window(group_by=same, order_by=[rows.source_file, rows.row_number])) > 0
 
 
 def _matches(text: ir.StringValue, patterns: tuple[str | None, ...]) -> ir.BooleanValue:
-    one = "|".join(f"(?:{pattern})" for pattern in patterns if pattern)  # one look at each text, however many patterns
+    one = "|".join(f"(?:{pattern})" for pattern in patterns if pattern)  # one pass over each text, however many patterns
     return text.re_search(one).fill_null(False) if one else ibis.literal(False)
 
 
 def is_no_fault(reason: ir.StringValue) -> ir.BooleanValue:
-    """Whether a customer's row is set aside though nothing is wrong with it: the customer has a record, or it is nobody's order line."""
+    """Whether a customer's row is set aside although nothing is wrong with it: a repeated record, or an order line without a customer."""
     return (reason.startswith(REPEATED_CUSTOMER) | (reason == NOBODY)).fill_null(False)
 
 
 def _unread(raw: ir.Table, column: str) -> ir.BooleanValue:
-    """Whether the cell held something that the source could not read."""
+    """Whether the cell was filled but the source could not read it."""
     return _listed(raw.unread, column)
 
 
@@ -354,7 +355,7 @@ def _listed_where(flag: ir.BooleanValue, name: str) -> ir.StringValue:
 
 
 def _blank(text: ir.StringValue) -> ir.BooleanValue:
-    """Whether there is nothing in a text that was trimmed."""
+    """Whether a trimmed text is empty or null."""
     return text.isnull() | (text == "")
 
 
@@ -368,18 +369,18 @@ def _money_or_zero(number: ir.NumericValue) -> ir.NumericValue:
 
 
 def records(raw: ir.Table) -> ir.Table:
-    """The raw rows with their original records; those that the source did not keep are made of the raw columns."""
+    """The raw rows with their original records; those that the source did not keep are built from the raw columns."""
     return raw.mutate(record=_record(raw, raw.columns))
 
 
 def _record(raw: ir.Table, columns: Sequence[str]) -> ir.StringValue:
-    """The original record: as the source kept it, else from the raw columns."""
+    """The original record, if the source kept it, else one built from the raw columns."""
     values = {name: raw[name].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
     return ibis.coalesce(raw.record, _json(values))
 
 
 def _json(values: dict[str, ir.StringValue]) -> ir.StringValue:
-    """A JSON object of the values that are not null, as text, written by string operations so that any engine can."""
+    """A JSON object of the values that are not null, as text, built by string operations that any engine supports."""
     parts = [
         ibis.ifelse(value.isnull(), "", ibis.literal(f', "{_escaped_name(name)}": "') + _escaped(value) + '"')
         for name, value in values.items()

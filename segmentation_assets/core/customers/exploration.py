@@ -1,7 +1,7 @@
 """The numbers behind the pictures of customers: distributions, missing values, outliers, correlations, concentration, attributes.
 
-Belongs here: what is computed from the features of customers, in NumPy and pandas. What is counted over orders and
-windows, in the engine, is in `order_patterns`; drawing is in `pictures`.
+Belongs here: computations from the features of customers, in NumPy and pandas. Counts over orders and
+windows, in the engine, are in `order_patterns`; drawing is in `pictures`.
 """
 
 from collections import Counter
@@ -23,21 +23,21 @@ PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
 MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
-LEAST_RANKED = 10  # customers; of fewer, ranks may agree by chance alone
+LEAST_RANKED = 10  # customers; with fewer, ranks may agree by chance alone
 
 
 def transformed(values: NDArray[np.float64], transform: str) -> NDArray[np.float64]:
-    """The values on the scale in which a feature would enter the clustering: the signed log1p where it is declared "log"."""
+    """The values on the scale used for clustering: signed log1p if the feature is declared "log"."""
     return np.sign(values) * np.log1p(np.abs(values)) if transform == "log" else values
 
 
 def numeric(declared: Sequence[Feature], features: pd.DataFrame) -> list[Feature]:
-    """The declared features that are numbers and are there."""
+    """The declared numeric features that the table has."""
     return [feature for feature in declared if feature.type == "float64" and feature.name in features.columns]
 
 
 def active_only(features: pd.DataFrame) -> pd.DataFrame:
-    """Customers with an order within the lookback: those who are clustered. What the others have in common is their status."""
+    """Customers with an order within the lookback, who are the ones clustered."""
     return features[features["status"] == Status.ACTIVE]
 
 
@@ -68,10 +68,10 @@ def feature_summary(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
 
 
 def robust_z(values: NDArray[np.float64], transform: str = "none") -> NDArray[np.float64]:
-    """Modified z-score 0.6745 (x - median) / MAD, on the transformed scale (Iglewicz and Hoaglin 1993); 0 where MAD is 0.
+    """Modified z-score 0.6745 (x - median) / MAD, on the transformed scale (Iglewicz and Hoaglin 1993); 0 if MAD is 0.
 
-    On the raw scale every large customer of a skewed feature would be an outlier. Where more than half of the values are
-    the same, there is no scale to measure distance by.
+    On the raw scale every large value of a skewed feature would be an outlier. If more than half of the values are
+    equal, there is no scale to measure distance by.
     """
     if values.size == 0:
         return values
@@ -99,8 +99,8 @@ def feature_outliers(features: pd.DataFrame, declared: Sequence[Feature], most: 
 def feature_distributions(features: pd.DataFrame, declared: Sequence[Feature], bins: int = BINS) -> pd.DataFrame:
     """Histograms of each numeric feature over active customers, on its raw and its transformed scale.
 
-    Raw bins end at the 1st and 99th percentile; what lies beyond is counted in the outermost bin, for one large customer
-    would otherwise press all others into a single bar.
+    Raw bins end at the 1st and 99th percentile; values beyond are counted in the outermost bin, because one large customer
+    would otherwise squeeze all others into a single bar.
     """
     features, rows = active_only(features), []
     for feature in numeric(declared, features):
@@ -119,7 +119,7 @@ def feature_distributions(features: pd.DataFrame, declared: Sequence[Feature], b
 
 
 def _edges(values: NDArray[np.float64], low: float, high: float, bins: int) -> NDArray[np.float64]:
-    """Bins of equal width; as many whole numbers in each, where all are whole, or combs would appear that are not in the data."""
+    """Bins of equal width; if all values are whole, each holds equally many whole numbers, to avoid spurious comb patterns."""
     if np.all(values == np.round(values)):
         first, numbers = np.floor(low), int(np.ceil(high) - np.floor(low)) + 1
         width = -(-numbers // bins)
@@ -147,13 +147,13 @@ def feature_correlations(
 ) -> pd.DataFrame:
     """Spearman's rank correlation (1904) of each pair of numeric features, over active customers who have both.
 
-    A constant feature correlates with nothing and its pairs are left out. Of a redundant pair, `take_out` is the one that does not
-    enter the clustering; else the one of more such pairs; else the one that goes more with all the others, so that the one kept adds
+    A constant feature correlates with nothing and its pairs are left out. `take_out` is the feature of a redundant pair that does not
+    enter the clustering; else the one in more such pairs; else the one more correlated with all the others, so that the one kept adds
     more; else the one declared later. Removing all of them leaves no redundant pair.
 
     Args:
         in_model: features that enter the clustering.
-        most: customers to rank; of more, a sample drawn with `seed`.
+        most: most customers to rank; if there are more, a sample drawn with `seed`.
     """
     active = active_only(features)
     if len(active) > most:
@@ -176,12 +176,12 @@ def feature_correlations(
         if not np.isnan(rho[i, j])
     ]
     pairs = pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant", "both_in_model"])
-    pairs = pairs.astype({"spearman": "float64", "redundant": "bool", "both_in_model": "bool"})  # also where there is none
+    pairs = pairs.astype({"spearman": "float64", "redundant": "bool", "both_in_model": "bool"})  # also if there is none
     return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
 
 
 def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:
-    """For each redundant pair the feature to take out, and nothing for the others."""
+    """The feature to remove from each redundant pair; empty for the other pairs."""
     ends = pd.concat([pairs[["feature_a", "spearman"]], pairs[["feature_b", "spearman"]].rename(columns={"feature_b": "feature_a"})])
     likeness = ends["spearman"].abs().groupby(ends["feature_a"]).mean()
     found: dict[int, str] = {}
@@ -200,20 +200,20 @@ def redundancies(correlations: pd.DataFrame) -> dict[str, str]:
     redundant = correlations[correlations["redundant"]]
     for pair in redundant.sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable").itertuples():
         keep = pair.feature_a if pair.take_out == pair.feature_b else pair.feature_b
-        said = f"{pair.feature_a} and {pair.feature_b} say the same (Spearman {pair.spearman:+.2f})"
-        remedy = f"take out {pair.take_out} and keep {keep}."
+        said = f"{pair.feature_a} and {pair.feature_b} are redundant (Spearman {pair.spearman:+.2f})"
+        remedy = f"remove {pair.take_out} and keep {keep}."
         sentences[f"{pair.feature_a}, {pair.feature_b}"] = (
-            f"{said} and count twice in the clustering: of model.features, {remedy}"
+            f"{said} and count twice in the clustering: in model.features, {remedy}"
             if pair.both_in_model
-            else f"{said}. They are not both in model.features now; should they ever be, {remedy}"
+            else f"{said}. They are not both in model.features; if you add both, {remedy}"
         )
     return sentences
 
 
 def revenue_concentration(features: pd.DataFrame) -> pd.DataFrame:
-    """Points of the Lorenz curve from the top (Lorenz 1905; Pareto's rule): the best x% of buyers bring y% of revenue.
+    """Points of the Lorenz curve from the top (Lorenz 1905; Pareto's rule): the top x% of buyers bring y% of revenue.
 
-    Customers who spent nothing, or took back more than they bought, are not buyers.
+    Customers who spent nothing, or returned more than they bought, are not buyers.
     """
     spend = np.sort(features.loc[features["monetary"] > 0, "monetary"].to_numpy("float64"))[::-1]
     if spend.size == 0:
@@ -232,17 +232,17 @@ def revenue_concentration(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def gini(concentration: pd.DataFrame) -> float:
-    """Gini coefficient (1912) of revenue over buyers, from the points of its curve: 0 all alike, 1 one brings everything."""
+    """Gini coefficient (1912) of revenue over buyers, from the points of the curve: 0 if all spend alike, 1 if one brings everything."""
     area = np.trapezoid(concentration["revenue_share"], concentration["customer_share"])
     return float(2 * area - 1)
 
 
 def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
-    """Spend within the lookback by each level of each attribute, over active customers, missing as a level of its own.
+    """Spend within the lookback by each level of each attribute, over active customers, with missing as a level.
 
-    `eta_squared` is the share of the variance of log spend that lies between the attribute's levels (Pearson 1905), among
+    `eta_squared` is the share of the variance of log spend between the attribute's levels (Pearson 1905), among
     customers for whom it is known: customers without attributes would form a group by themselves. Many levels of few customers
-    differ by chance alone; `epsilon_squared` (Kelley 1935) is what is left of it without that, and 0 where nothing is.
+    differ by chance alone; `epsilon_squared` (Kelley 1935) corrects for that, and is at least 0.
     """
     known = {"customer_id", "status", *(feature.name for feature in declared)}
     active = active_only(features)
@@ -273,7 +273,7 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
 
 
 def _as_text(values: pd.Series) -> pd.Series:
-    """Levels as people write them: a count that is stored as a float, because it may be missing, has no decimals."""
+    """Levels as text, without decimals for counts that are stored as floats because they may be missing."""
     whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
     return (values.astype("Int64") if whole else values).astype("string")
 

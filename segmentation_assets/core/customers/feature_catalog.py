@@ -1,10 +1,10 @@
 """Every feature, declared once: name, expression, unit, range, meaning, and how it may enter the clustering.
 
 The table's contract, the data dictionary and the pictures are made from these declarations. To add a feature, add a
-`Feature` here (docs/features.md). Its expression is given the merged activity of `features.merged`, one row per customer,
-and must keep to what all engines do alike: dates, sums, counts, conditionals; `ratio` instead of a bare division.
+`Feature` here (docs/features.md). Its expression gets the merged activity of `features.merged`, one row per customer,
+and may use only operations on which all engines agree: dates, sums, counts, conditionals; `ratio` instead of plain division.
 
-Features of behaviour describe the lookback and are empty for customers without an order in it.
+Behavioural features describe the lookback and are empty for customers without an order in it.
 """
 
 import re
@@ -26,16 +26,16 @@ class Feature:
     """One column of `customer_features`.
 
     Args:
-        expression: from the merged activity to the value; numbers are float64, as clustering needs them.
+        expression: computes the value from the merged activity; numbers are float64, as clustering needs.
         unit: of the value; "" for a number without one, and for text.
-        high, low: what a marketer says of a customer with a high or a low value; completes "this customer ...", in the data
+        high, low: describes a customer with a high or low value; completes "this customer ...", in the data
             dictionary and in the sentence of each segment.
-        minimum, maximum: values outside are an error in the data or in us; None: no bound.
+        minimum, maximum: values outside are an error in the data or the code; None: no bound.
         type: Ibis type; text features are categorical.
         required: never empty, for any known customer.
-        clustering: whether it enters the clustering unless the settings say otherwise.
-        transform: what straightens its distribution, should it enter.
-        lineage: columns it is made from, where that is not seen at once.
+        clustering: whether it enters the clustering by default.
+        transform: the transform with which it enters the clustering.
+        lineage: columns from which it is made, if not obvious.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Feature:
 
 
 def number(value: ir.NumericValue) -> ir.FloatingValue:
-    """The exact count or sum as a float, which clustering needs; the last step of a feature, so that sums stay exact."""
+    """The exact count or sum as a float, as clustering needs; the last step of a feature, so that sums stay exact until then."""
     return value.cast("float64")
 
 
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
-    """part / whole; empty where the whole is zero, on which engines differ.
+    """part / whole; empty if the whole is zero, where engines differ.
 
     >>> ratio(ibis.literal(1), ibis.literal(4)).execute()
     0.25
@@ -69,7 +69,7 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
 
 
 def days_between(earlier: ir.TimestampValue, later: ir.DateValue) -> ir.FloatingValue:
-    """Whole days from the day of `earlier`: differences of times differ between engines."""
+    """Whole days since the day of `earlier`, because engines differ on differences of times."""
     return number(later.delta(earlier.date(), unit="day"))
 
 
@@ -93,7 +93,7 @@ def order_value_cv(m: ir.Table) -> ir.FloatingValue:
 
     The squares are taken about q, the mean rounded to four places: with r = total - n q, which is exact,
     sum (x - mean)^2 = sum x^2 - q (total + r) - r^2 / n. No term is larger than the sum of squares, which fits the type; empty for
-    purchases beyond what is promised, whose squares would not.
+    purchases beyond the supported maximum, whose squares would not.
     """
     fits = number(m.purchases_squared) < LARGEST_SQUARES
     purchases, of_squares = (ibis.ifelse(fits, value, ibis.null(value.type())) for value in (m.purchases, m.purchases_squared))
@@ -111,7 +111,7 @@ def order_value_cv(m: ir.Table) -> ir.FloatingValue:
 def change(recent: ir.NumericValue, earlier: ir.NumericValue, m: ir.Table) -> ir.FloatingValue:
     """(r - e) / (r + e) of the rates per window: half the growth rate of Davis, Haltiwanger and Schuh (1996), in [-1, 1].
 
-    Unlike a percentage it is defined when either part is zero. Empty for customers who are too new to have a part before.
+    Unlike a percentage, it is defined if either part is zero. Empty for customers who are too new to have a part before.
     """
     recent_rate = number(recent) / number(m.recent_windows)
     earlier_rate = ratio(earlier, m.earlier_windows)
@@ -138,32 +138,32 @@ SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 FEATURES: tuple[Feature, ...] = (
     Feature(
         "recency_days", RECENCY, lambda m: days_between(m.last_order_at, m.as_of),
-        "Days from the last order ever to the snapshot; an order that was taken back whole is none.", "days", "has not bought for long", "bought recently",
+        "Days from the last order to the snapshot, not counting fully returned orders.", "days", "has not bought for long", "bought recently",
         minimum=0.0, clustering=True, transform="log", lineage=("customers.last_order_at",),
     ),
     Feature(
         "frequency", RECENCY, lambda m: number(m.orders.fill_null(0)),
-        "Orders within the lookback, without those that were taken back whole.", "orders", "shops often", "shops rarely",
+        "Orders within the lookback, not counting fully returned ones.", "orders", "shops often", "shops rarely",
         minimum=0.0, required=True, clustering=True, transform="log", lineage=("customer_activity.orders",),
     ),
     Feature(
         "monetary", RECENCY, lambda m: number(m.spend).fill_null(0.0),
-        "Spend within the lookback, returns netted; negative where more was taken back than bought.", MONEY,
+        "Spend within the lookback, net of returns; negative if more was returned than bought.", MONEY,
         "spends much", "spends little", required=True, clustering=True, transform="log", lineage=("customer_activity.spend",),
     ),
     Feature(
         "tenure_days", RECENCY, lambda m: days_between(m.first_order_at, m.as_of),
-        "Days from the first order ever to the snapshot.", "days", "has long been a customer", "is new",
+        "Days from the first order to the snapshot.", "days", "has long been a customer", "is new",
         minimum=0.0, lineage=("customers.first_order_at",),
     ),
     Feature(
         "average_order_value", RECENCY, lambda m: ratio(m.purchases, m.orders),
-        "Mean value of an order; what was taken back later is not deducted, and an order that was taken back whole is none.", f"{MONEY} per order",
+        "Mean value of an order before returns, not counting fully returned orders.", f"{MONEY} per order",
         "fills big baskets", "fills small baskets", minimum=0.0, transform="log", lineage=("customer_activity.purchases",),
     ),
     Feature(
         "items_per_order", RECENCY, lambda m: ratio(m.units, m.orders),
-        "Units bought per order; empty where the source has no quantities.", "units per order",
+        "Units bought per order; empty if the source has no quantities.", "units per order",
         "buys many items at once", "buys few items at once", minimum=0.0, transform="log", lineage=("customer_activity.units",),
     ),
     Feature(
@@ -190,7 +190,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "active_window_share", RHYTHM, lambda m: ratio(m.active_windows.fill_null(0), m.known_windows),
-        "Share of the lookback's windows with an order, counted from the window of the first order ever.", "share",
+        "Share of the lookback's windows with an order, counted from the window of the first order.", "share",
         "buys in every period", "skips periods", **SHARE,
     ),
     Feature(
@@ -220,7 +220,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "top_category", BREADTH, lambda m: m.top_category,
-        "Category with the highest purchases; of equals, the first by name.", "", "", "", type="string",
+        "Category with the highest purchases; the first by name if several are equal.", "", "", "", type="string",
         lineage=("customer_category_activity.category", "customer_category_activity.purchases"),
     ),
     Feature(
@@ -235,7 +235,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "return_share", PRICE, lambda m: ratio(m.returned_lines, m.lines),
-        "Share of lines that take goods back.", "share", "returns much", "returns little", **SHARE,
+        "Share of lines that are returns.", "share", "returns much", "returns little", **SHARE,
         lineage=("customer_activity.returned_lines",),
     ),
     Feature(
@@ -261,7 +261,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "event_recency_days", ENGAGEMENT, lambda m: days_between(m.last_event_at, m.as_of),
-        "Days from the last event within the lookback to the snapshot; empty where there was none.", "days",
+        "Days from the last event within the lookback to the snapshot; empty if there was none.", "days",
         "has not been in touch for long", "was in touch recently", minimum=0.0, transform="log",
         lineage=("customer_event_activity.last_event_at",),
     ),
@@ -272,19 +272,19 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "campaign_response_share", ENGAGEMENT, lambda m: ratio(m.campaigns_answered, m.campaigns_received),
-        "Share of these campaigns that the customer responded to; empty where none was received.", "share",
+        "Share of these campaigns to which the customer responded; empty if none was received.", "share",
         "responds to campaigns", "ignores campaigns", **SHARE, lineage=("customer_event_activity.subject",),
     ),
     Feature(
         "age_years", ATTRIBUTES, lambda m: number(m.age_years),
-        "Age at the snapshot in completed years, from the attribute `birth_date`; empty where the source has none.", "years",
+        "Age at the snapshot in completed years, from the attribute `birth_date`; empty if the source has none.", "years",
         "is older", "is younger", minimum=0.0, maximum=130.0, lineage=("customers.customer_id",),
     ),
 )  # fmt: skip
 
 
 def units(declared: Sequence[Feature], currency: str) -> dict[str, str]:
-    """The unit of each feature by its name, as pictures write it."""
+    """The unit of each feature by its name, for pictures."""
     return {feature.name: feature.unit.replace(MONEY, currency) for feature in declared}
 
 
@@ -294,7 +294,7 @@ def slug(event_type: str) -> str:
 
 
 def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
-    """Count and recency of each event type that the settings name."""
+    """The features of each event type in the settings: count and recency."""
     return tuple(
         feature
         for event_type in event_types
@@ -306,7 +306,7 @@ def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
             ),
             Feature(
                 f"{slug(event_type)}_recency_days", ENGAGEMENT, _days_since(slug(event_type)),
-                f"Days from the last `{event_type}` within the lookback to the snapshot; empty where there was none.", "days",
+                f"Days from the last `{event_type}` within the lookback to the snapshot; empty if there was none.", "days",
                 f"had `{event_type}` long ago", f"had `{event_type}` recently",
                 minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",),
             ),

@@ -1,7 +1,7 @@
-"""Customer features as of a snapshot: the windows of its lookback put together, one row per known customer.
+"""Customer features as of a snapshot: the windows of its lookback merged, one row per known customer.
 
-Belongs here: merging. What is kept of each window is in `activity`, what each feature means in `feature_catalog`.
-Keep to dates, sums, counts, conditionals, joins and `nullif`: they agree between engines.
+Belongs here: merging. The sums of each window are in `activity`, the features' meaning in `feature_catalog`.
+Use only dates, sums, counts, conditionals, joins and `nullif`, on which engines agree.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ ENTROPY_TERM = "decimal(38, 12)"  # of x ln x: rounded terms add up to the same 
 
 @dataclass(frozen=True)
 class Activity:
-    """The windows of at least the lookback; earlier and later ones are left out here.
+    """The windows of at least the lookback; any others are filtered out here.
 
     Args:
         windows, categories, events: sums by window.
-        orders, returns: `customer_orders` and `order_returns`, for those who have an order that was undone.
+        orders, returns: `customer_orders` and `order_returns`, for customers with an undone order.
     """
 
     windows: ir.Table = field(repr=False)
@@ -56,10 +56,10 @@ class Activity:
 
 
 def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:
-    """One row per known customer: id, status, every declared feature, and the attributes as given.
+    """One row per known customer: id, status, every declared feature, and the attributes from the source.
 
     Args:
-        customers: everyone known at the snapshot, with first and last order ever (contract CUSTOMERS).
+        customers: all customers known at the snapshot, with their first and last order (contract CUSTOMERS).
     """
     m = merged(customers, activity.within(lookback), lookback, settings)
     status = ibis.cases(
@@ -69,7 +69,7 @@ def customer_features(customers: ir.Table, activity: Activity, lookback: Lookbac
         else_=Status.PROSPECT,
     )
     computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(settings)}
-    # An attribute that is called like a feature keeps its values under another name, rather than replacing the feature.
+    # An attribute with the name of a feature is renamed, rather than replacing the feature.
     attributes = {
         f"attribute_{name}" if name in computed else name: m[_attribute(name)] for name in customers.columns if name not in BOOKKEEPING
     }
@@ -77,12 +77,12 @@ def customer_features(customers: ir.Table, activity: Activity, lookback: Lookbac
 
 
 def declared(settings: Features) -> tuple[Feature, ...]:
-    """Every feature that is computed under these settings."""
+    """Every feature computed under these settings, including those of event types."""
     return (*FEATURES, *event_features(settings.event_types))
 
 
 def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:
-    """One row per known customer: the sums over the lookback that features are made of (empty: nothing happened)."""
+    """One row per known customer: the sums over the lookback from which features are made (empty: nothing happened)."""
     known = customers.select(
         *(BOOKKEEPING - {"birth_date", "registered"}),
         age_years=_age(customers, lookback),
@@ -98,7 +98,7 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings
     for position, part in enumerate(parts):  # one chain of joins: a join of joins takes Ibis longer to compile
         joined = joined.left_join(part, known.customer_id == part.customer_id, rname=f"{{name}}_{position}")
     known = joined.drop(*(f"customer_id_{position}" for position in range(len(parts))))
-    # What was bought in orders that were all undone describes nobody's taste.
+    # Purchases whose orders were all undone say nothing about taste.
     known = known.mutate(**{name: ibis.ifelse(known.orders > 0, known[name], ibis.null(known[name].type())) for name in OF_CATEGORIES})
     since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
     known = known.mutate(
@@ -110,14 +110,14 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings
 
 
 def _attribute(name: str) -> str:
-    """What an attribute is called while it travels beside the sums, so that none of their names is taken."""
+    """The temporary name of an attribute next to the sums, which cannot clash with theirs."""
     return f"attribute of customer: {name}"
 
 
 def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
-    """The sums over the windows, orders as they were placed."""
+    """The sums over the windows, with orders as placed."""
     before = windows.previous_order_day
-    # A gap that began before the lookback is none of it.
+    # A gap that began before the lookback does not count.
     known = before >= ibis.date(lookback.start.isoformat())
     gap = windows.first_order_at.date().delta(before, unit="day").cast("int64")
     # A window may come in parts; the first of them opens it.
@@ -133,9 +133,9 @@ def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
 
 
 def _without_undone(sums: ir.Table, activity: Activity, lookback: Lookback) -> ir.Table:
-    """The sums; for those who have an order in the lookback that was undone, counted anew from their other orders.
+    """The sums; for customers with an undone order in the lookback, recounted from their other orders.
 
-    Extremes and gaps cannot be taken back from a sum, and few customers are concerned.
+    Extremes and gaps cannot be subtracted from a sum, and few customers are affected.
     """
     affected = undone(activity.returns).select("customer_id").distinct()
     anew = _counted_anew(counted(activity.orders.semi_join(affected, "customer_id"), activity.returns), lookback)
@@ -148,14 +148,14 @@ def _without_undone(sums: ir.Table, activity: Activity, lookback: Lookback) -> i
     total = total.mutate(orders=total.orders.fill_null(0), timed_orders=sum((total[name] for name in DAYPARTS), ibis.literal(0)))
     bought = total.orders > 0
     always = {"customer_id", "orders", "spend"}
-    # Empty for customers who only returned something: their behaviour as buyers is not known.
+    # Empty for customers who only returned something: their buying behaviour is unknown.
     return total.mutate(**{
         name: ibis.ifelse(bought, total[name], ibis.null(total[name].type())) for name in total.columns if name not in always
     })  # fmt: skip
 
 
 def _counted_anew(orders: ir.Table, lookback: Lookback) -> ir.Table:
-    """What `_orders` gives, but for the sums of lines, from some customers' orders at once."""
+    """The columns of `_orders` except sums of lines, computed directly from the orders of some customers."""
     dated = orders.mutate(window_start=lookback.calendar.window_start(orders.order_day), orders=ibis.literal(1, "int64"))
     recent = dated.window_start >= ibis.date(lookback.recent_start.isoformat())
     sums = dated.group_by("customer_id").agg(
@@ -191,7 +191,7 @@ def _categories(windows: ir.Table) -> ir.Table:
         x_ln_x=(spent.value * spent.value.nullif(0.0).ln()).fill_null(0.0).cast(ENTROPY_TERM).sum(),
     )
     highest, total = -found.top["taken_away"], found.total.cast("float64").nullif(0.0)
-    # -sum(p ln p) with p = x / T is ln T - sum(x ln x) / T, which needs no second look at the categories.
+    # -sum(p ln p) with p = x / T is ln T - sum(x ln x) / T, which needs no second pass over the categories.
     entropy = ibis.greatest(total.ln() - found.x_ln_x.cast("float64") / total, 0.0)
     return found.select(
         "customer_id",
@@ -214,7 +214,7 @@ def _events(windows: ir.Table, settings: Features) -> ir.Table:
 
 
 def _campaigns(windows: ir.Table, settings: Features) -> ir.Table:
-    """Campaigns received in the lookback, and those of them that were answered; events without a subject tell of none."""
+    """Campaigns received in the lookback, and those with a response; events without a subject do not count."""
     named = windows.filter(windows.subject.notnull())
     campaigns = named.group_by("customer_id", "subject").agg(
         received=(named.event_type == settings.campaign_event).cast("int64").max(),
@@ -230,7 +230,7 @@ def _listed(names: Sequence[str]) -> list[str]:
 
 
 def _age(customers: ir.Table, lookback: Lookback) -> ir.Value:
-    """Completed years at the snapshot, where customers have a `birth_date` as a date or time; else empty."""
+    """Completed years at the snapshot, if customers have a `birth_date` that is a date or time; otherwise empty."""
     if "birth_date" not in customers.columns or not (customers.birth_date.type().is_date() or customers.birth_date.type().is_timestamp()):
         return ibis.null("int64")
     born = customers.birth_date.cast("date")

@@ -1,6 +1,6 @@
-"""When customers buy, come back, and what they buy, counted in the engine as Ibis expressions.
+"""When customers buy and come back, and what they buy, counted in the engine as Ibis expressions.
 
-Each table carries its earlier windows along: what the previous snapshot counted is taken over, and only the new window
+Each table includes its earlier windows: the previous snapshot's counts are carried over and only the new window
 is added, so that no snapshot goes back to old order lines.
 """
 
@@ -20,7 +20,7 @@ def order_seasonality(orders: ir.Table, previous: ir.Table, calendar: Calendar) 
     """Orders and revenue by window, month, weekday (Monday = 0) and hour of the day.
 
     Args:
-        orders: contract CUSTOMER_ORDERS, of the snapshot's window; previous: this table one snapshot earlier.
+        orders: contract CUSTOMER_ORDERS, for the snapshot's window; previous: this table one snapshot earlier.
     """
     orders = placed(orders)
     day = orders.order_day
@@ -37,24 +37,24 @@ def order_seasonality(orders: ir.Table, previous: ir.Table, calendar: Calendar) 
 def cohort_retention(customers: ir.Table, activity: ir.Table, previous: ir.Table, calendar: Calendar, as_of: dt.date) -> ir.Table:
     """Customers who first ordered in the same window, and how many of them order, and spend, 0, 1, 2 ... windows later.
 
-    A window in which nobody of the cohort ordered is a row of zeros, or means over the rows would leave it out. Windows before
-    the first of which anything is known have no rows.
+    A window in which no customer of the cohort ordered is a row of zeros, so that means over the rows include it. Windows before
+    the first known one have no rows.
 
     Args:
-        customers: everyone known; activity: the snapshot's window(s); previous: this table one snapshot earlier.
+        customers: all known customers; activity: the snapshot's window(s); previous: this table one snapshot earlier.
     """
     people = customers.filter(customers.first_order_at.notnull())
     people = people.select("customer_id", cohort=calendar.window_start(people.first_order_at.date()))
     sizes = people.group_by("cohort").agg(cohort_customers=people.count())
     met = activity.join(people, "customer_id")
-    # Periods from both ends to the snapshot, because windows are counted to a date and not between two columns.
+    # Both ends are counted to the snapshot, because windows are counted to a date and not between two columns.
     met = met.mutate(period=calendar.windows_between(met.cohort, as_of) - calendar.windows_between(met.window_start, as_of))
     met = met.filter(met.period >= 0)
     counted = met.group_by("cohort", "period").agg(
         active_customers=(met.orders > 0).cast("int64").sum(), revenue=met.spend.sum().cast("decimal(38, 4)")
     )
     carried = _carried(counted, previous.select(*counted.columns), ("cohort", "period"))
-    # A window is identified by how many lie between it and the snapshot: 1 is the newest.
+    # A window is identified by its distance to the snapshot in windows: 1 is the newest.
     known = carried.agg(oldest=(calendar.windows_between(carried.cohort, as_of) - carried.period).max())
     ages = sizes.cross_join(known).mutate(age=lambda t: calendar.windows_between(t.cohort, as_of))
     every = ages.mutate(period=ibis.range(0, ages.age, 1).unnest()).filter(lambda t: t.age - t.period <= t.oldest)

@@ -1,11 +1,11 @@
-"""Orders of a window, and which of them no longer count because they were taken back, as Ibis expressions that run on any engine.
+"""Orders of a window, and which of them no longer count because they were returned, as Ibis expressions that run on any engine.
 
-Belongs here: what an order is, what a return belongs to, and when an order is undone. What is counted of orders by window is
-in `activity`, what is made of that in `features`.
+Belongs here: what an order is, which order a return belongs to, and when an order is undone. Sums over orders by window are
+in `activity`, features in `features`.
 
-An order is a customer, an order id and a day: windows meet between days, so no order lies in two of them. A return belongs to
-the latest order of the customer that has the id which the return names, on its own day or before. An order whose lines,
-returns netted, sum to nothing or less is undone: from the return's time on it counts neither for frequency nor for recency.
+An order is a customer, an order id and a day: windows begin at midnight, so no order is in two of them. A return belongs to
+the customer's latest order with the id that the return names, on the return's day or before. An order whose lines,
+net of returns, sum to zero or less is undone: from the return's time on it counts neither for frequency nor for recency.
 """
 
 import ibis
@@ -13,18 +13,18 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers.cleaning import MONEY
 
-LARGEST_SUM = 1e12  # of one customer in one window: beyond it, the contract stops the snapshot and names the customer
+LARGEST_SUM = 1e12  # for one customer in one window; beyond it, the contract stops the snapshot and names the customer
 KEY = ("customer_id", "order_id", "order_day")
-_CEILING = ibis.literal(90_000_000_000_000).cast(MONEY)  # what no sum passes: above LARGEST_SUM, and below what the type holds
+_CEILING = ibis.literal(90_000_000_000_000).cast(MONEY)  # the cap of sums: above LARGEST_SUM, and within the type
 
 
 def exact_sum(values: ir.NumericColumn) -> ir.DecimalScalar:
-    """The sum of money or units, exact up to LARGEST_SUM; a larger one ends at a ceiling, so that the contract can name whose it is."""
+    """The sum of money or units, exact up to LARGEST_SUM; larger ones are capped, so that the contract can name the customer."""
     return bounded(values.sum())
 
 
 def bounded(total: ir.NumericValue) -> ir.DecimalValue:
-    """The sum in the type of money, cut at the ceiling: casting a larger one would stop the engine without a name."""
+    """The sum in the money type, capped: casting a larger one would make the engine fail without naming the customer."""
     capped = ibis.ifelse(total > _CEILING, _CEILING, ibis.ifelse(total < -_CEILING, -_CEILING, total))
     return capped.cast(MONEY)
 
@@ -33,8 +33,8 @@ def customer_orders(transactions: ir.Table, free_orders_count: bool = True) -> i
     """One row per customer, day and order id: its lines and their sums.
 
     Args:
-        transactions: cleaned order lines (contract TRANSACTIONS), of any span of whole days.
-        free_orders_count: whether an order of nothing but lines of 0.00 is an order.
+        transactions: clean order lines (contract TRANSACTIONS), for any span of whole days.
+        free_orders_count: whether an order with only lines of 0.00 counts as an order.
     """
     lines = transactions.mutate(order_day=transactions.ordered_at.date(), bought=~transactions.is_return)
 
@@ -48,7 +48,7 @@ def customer_orders(transactions: ir.Table, free_orders_count: bool = True) -> i
         spend=exact_sum(lines.amount),
         purchases=exact_sum(of_purchases("amount", nothing)),
         units=exact_sum(of_purchases("quantity", ibis.null(MONEY))),
-        # A negative discount is a surcharge: it makes the line dearer, and takes nothing off another line's discount.
+        # A negative discount is a surcharge: it makes its line dearer, and does not reduce another line's discount.
         discount=exact_sum(ibis.greatest(of_purchases("discount", nothing), nothing)),
         coupon_discount=exact_sum(ibis.greatest(of_purchases("coupon_discount", nothing), nothing)),
         bought_at=of_purchases("ordered_at", never).min(),
@@ -65,16 +65,16 @@ def customer_orders(transactions: ir.Table, free_orders_count: bool = True) -> i
 
 
 def placed(orders: ir.Table) -> ir.Table:
-    """The rows of `customer_orders` that are orders: the others are returns only, or free where those do not count."""
+    """The rows of `customer_orders` that are orders: the others have only returns, or are free orders that do not count."""
     return orders.filter(orders.ordered_at.notnull())
 
 
 def order_returns(transactions: ir.Table, orders: ir.Table, earlier: ir.Table) -> ir.Table:
-    """One row per order of which these lines take something back, and whether it is undone by now.
+    """One row per order from which these lines return something, and whether it is now undone.
 
     Args:
-        transactions: cleaned order lines of the window.
-        orders: `customer_orders` of the windows in which a returned order is looked for, this one included.
+        transactions: clean order lines of the window.
+        orders: `customer_orders` of the windows to search for returned orders, including this one.
         earlier: this table for the windows before, as far back as `orders`.
     """
     lines = transactions.filter(transactions.is_return & transactions.returned_order_id.notnull())
@@ -96,7 +96,7 @@ def order_returns(transactions: ir.Table, orders: ir.Table, earlier: ir.Table) -
 
 
 def undone(returns: ir.Table) -> ir.Table:
-    """The key of each order that no longer counts.
+    """The keys of the orders that no longer count.
 
     Args:
         returns: `order_returns` of any windows.
@@ -117,8 +117,8 @@ def earlier_orders(left: ir.Table, returns: ir.Table, previous: ir.Table) -> ir.
     """When customers last ordered before the windows in which an order can be undone: customer_id, earlier_order_at.
 
     Args:
-        left: `customer_orders` of the window that has just left them; returns: `order_returns` of it and of those after it.
-        previous: customers of the snapshot before, with their `earlier_order_at`.
+        left: `customer_orders` of the last window before them; returns: `order_returns` of it and of those after it.
+        previous: customers of the previous snapshot, with their `earlier_order_at`.
     """
     gone = counted(left, returns)
     both = ibis.union(
@@ -129,12 +129,12 @@ def earlier_orders(left: ir.Table, returns: ir.Table, previous: ir.Table) -> ir.
 
 
 def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier: ir.Table) -> ir.Table:
-    """When customers last ordered, orders that were undone left out: customer_id, last_order_at (empty: never).
+    """When customers last ordered, without undone orders: customer_id, last_order_at (empty: never).
 
     Args:
-        affected: `customer_id` of those to look at, once each.
+        affected: `customer_id` of the customers to compute, once each.
         orders, returns: `customer_orders` and `order_returns` of the windows in which an order can be undone.
-        earlier: when they last ordered before these windows, as `earlier_orders` gives it.
+        earlier: when they last ordered before these windows, from `earlier_orders`.
     """
     theirs = counted(orders.semi_join(affected, "customer_id"), returns)
     found = theirs.group_by("customer_id").agg(found_at=theirs.ordered_at.max())
@@ -144,7 +144,7 @@ def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier
 
 
 def hour_of_day(time: ir.TimestampValue) -> ir.IntegerValue:
-    """The hour; empty at midnight sharp, which is where a source that has dates only puts every order."""
+    """The hour; empty at exactly midnight, where a source with only dates puts every order."""
     timed = (time.hour() + time.minute() + time.second()) > 0
     return ibis.ifelse(timed, time.hour(), ibis.null(time.hour().type()))
 
@@ -152,7 +152,7 @@ def hour_of_day(time: ir.TimestampValue) -> ir.IntegerValue:
 def order_days(orders: ir.Table) -> ir.Table:
     """Customers' days with an order: customer_id, window_start, day, `previous` and the `gap` in days (both empty for the first).
 
-    Made of days alone, because a `lag` sorts all that it is given, and orders are wide.
+    Computed from days alone, because a `lag` sorts all its columns, and orders are wide.
 
     Args:
         orders: orders that were placed, with their `window_start`.
@@ -163,5 +163,5 @@ def order_days(orders: ir.Table) -> ir.Table:
 
 
 def count_where(condition: ir.BooleanValue) -> ir.IntegerScalar:
-    """How often the condition holds. Counted and not summed: DuckDB sums integers in 128 bits, four times the room."""
+    """How often the condition holds; counted rather than summed, because DuckDB sums integers in 128 bits, four times the memory."""
     return ibis.ifelse(condition, 1, ibis.null("int64")).count()

@@ -1,7 +1,7 @@
-"""Does a source go on delivering? The rows of a snapshot's window against those of the windows before, and where they end.
+"""Whether a source keeps delivering: the rows of a snapshot's window compared with earlier windows, and when they end.
 
-Belongs here: the judgement and its sentence, for a snapshot that was collected as for a source that is only looked at. Where the
-rows of each day come from is the caller's.
+Belongs here: the judgement and its sentence, for collected snapshots and for `segmentation check` alike. The caller counts the
+rows of each day.
 """
 
 import datetime as dt
@@ -20,17 +20,17 @@ from segmentation_assets.vocabulary import Verdict, counted
 QUIET = (Verdict.AS_USUAL, Verdict.NOT_MEASURED)  # those that warn of nothing
 LOST = (Verdict.EMPTY, Verdict.LOW)  # a whole window's rows, or most of them
 FEWEST = 3  # windows before, below which nothing is usual
-ALWAYS = "transactions"  # the source without whose rows nobody can be described; others may have none for a window
+ALWAYS = "transactions"  # the source that must have rows in every window
 CHECKED = "Make sure that the source is complete; once it is, make the snapshot again"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What a source delivered for one snapshot.
+    """The volume that a source delivered for one snapshot.
 
-    `rows` are dated in the window from `start` up to, not including, `end`, the snapshot's date. `usual_rows` is the median of
-    `windows` earlier windows. `silent_days` are whole days without rows between the last one and `end`, `usual_silent_days` the
-    most in a row before. None where it cannot be told.
+    `rows` are dated in the window from `start` up to but not including `end`, the snapshot's date. `usual_rows` is the median of
+    `windows` earlier windows. `silent_days` are full days without rows between the last one and `end`, `usual_silent_days` the
+    most consecutive ones before. None if unknown.
     """
 
     source: str
@@ -50,32 +50,33 @@ class Volume:
 
     @property
     def sentence(self) -> str:
-        """What was found, and what to do where it is not as usual."""
+        """The finding in words, with what to do if it is unusual."""
         noun = self.source.removesuffix("s")
         usual = "" if not self.usual_rows else f"the usual {self.usual_rows:,.10g} (median of {counted(self.windows, 'window')} before)"
         again = f"{CHECKED}: segmentation run --from {self.end}"
         match self.verdict:
             case Verdict.EMPTY:
-                last = "nor is any in the windows before" if self.last_day is None else f"the last is of {self.last_day}"
+                last = "nor is any in earlier windows" if self.last_day is None else f"the last is dated {self.last_day}"
                 instead = f", instead of {usual}" if usual else ""
                 return f"No {noun} is dated in the window from {self.start} up to {self.end}{instead}; {last}. {again}."
             case Verdict.LOW:
                 found = f"{counted(self.rows, f'{noun} is', f'{noun}s are')} dated in the window from {self.start} up to {self.end}"
                 return f"Only {found}, {self.rows / (self.usual_rows or 1):.0%} of {usual}. {again}."
             case Verdict.ENDS_EARLY:
-                longest = f"had {self.usual_silent_days} in a row at most" if self.usual_silent_days else "had none"
+                longest = f"at most {self.usual_silent_days} in a row" if self.usual_silent_days else "none"
                 return (
-                    f"The last {noun} before {self.end} is of {self.last_day}: {counted(self.silent_days or 0, 'day')} without any "
-                    f"follow, and the time before {longest}. Customers who have ordered since look less recent than they are. {again}."
+                    f"The last {noun} before {self.end} is dated {self.last_day}, followed by {counted(self.silent_days or 0, 'day')} "
+                    f"without any; before, there were {longest}. Customers who have ordered since look less recent than they are. {again}."
                 )
             case Verdict.AS_USUAL:
                 return f"{counted(self.rows, noun)}, against {usual or 'a usual 0'}."
             case _:
-                return f"Not measured: of {self.source}, {counted(self.windows, 'earlier window')} known, and {FEWEST} are needed."
+                known = counted(self.windows, "earlier window is", "earlier windows are")
+                return f"Not measured: {known} known for {self.source}; {FEWEST} are needed."
 
 
 def rows_per_day(rows: ir.Table, time: str) -> ir.Table:
-    """`day` and `rows` (n) for each day on which `time` falls; rows without a time are on no day."""
+    """`day` and its number of `rows`; rows without a time are left out."""
     dated = rows.filter(rows[time].notnull())
     return dated.group_by(day=dated[time].date()).agg(rows=dated.count())
 
@@ -91,9 +92,9 @@ def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date]
 
     Args:
         source: `transactions`, or `events`.
-        rows_on: rows of each day that has any; those outside the bounds are of no account.
-        bounds: as-of dates in order, the snapshot's last; between each two lies a window. Windows that end before the first row
-            within are not known. Windows of a day are compared with the same day of the week, once three of them are known.
+        rows_on: number of rows of each day that has any; those outside the bounds are ignored.
+        bounds: as-of dates in order, the snapshot's last; each two bound a window. Windows that end before the first row
+            within the bounds count as unknown. One-day windows are compared with the same day of the week, once three of them are known.
     """
     known = {day: n for day, n in rows_on.items() if bounds[0] <= day < bounds[-1] and n}
     *before, (start, end) = pairwise(bounds)
@@ -114,7 +115,7 @@ def judge(source: str, rows_on: Mapping[dt.date, int], bounds: Sequence[dt.date]
 
 
 def table(found: Sequence[Volume]) -> pd.DataFrame:
-    """One row per source."""
+    """The table of volumes, one row per source."""
     names = ["source", "rows", "windows", "usual_rows", "last_day", "silent_days", "usual_silent_days", "verdict"]
     rows = [{name: getattr(one, name) for name in names} | {"sentence": one.sentence} for one in found]
     return pd.DataFrame(rows).astype({"usual_rows": "float64", "silent_days": "Int64", "usual_silent_days": "Int64"})
@@ -140,7 +141,7 @@ def _rows(known: Mapping[dt.date, int], window: tuple[dt.date, dt.date]) -> int:
 
 
 def _gaps(known: Mapping[dt.date, int], start: dt.date, end: dt.date, inner: bool = False) -> Iterator[int]:
-    """Days in a row without rows within a window, from the first row ever on; `inner`: not those after its last row."""
+    """Consecutive days without rows within a window, from the first row on; `inner`: without those after its last row."""
     run = 0
     for day in _days(max(start, min(known, default=end)), end):
         if day in known:

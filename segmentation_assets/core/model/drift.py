@@ -3,7 +3,7 @@
 A reference says how training's customers were spread over bins. The population stability index (PSI) of later customers
 gets its null distribution by simulation, q-values over all subjects, and a floor below which a change is of no
 account however certain it is. What no single subject shows is looked for by a classifier two-sample test. SciPy and scikit-learn are
-imported where they are used: whoever only prints what has drifted should not wait for them.
+imported where they are used, so that commands that only print drift need not wait for them.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Pictures, drawn from tables. `PICTURES` has every one of them, as it is declared where it is drawn."""
+"""Pictures, drawn from tables. `PICTURES` has all of them; each is declared where it is drawn."""
 
 from segmentation_assets.core.pictures import features, model, movement, orders
 from segmentation_assets.core.pictures.style import PICTURES, Section

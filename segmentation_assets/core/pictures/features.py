@@ -1,6 +1,6 @@
 """Pictures of the features of customers: how they are distributed, what is missing, outliers, and which move together.
 
-Belongs here: drawing what `exploration` computes from customer_features, in the house `style`.
+Belongs here: drawing what `exploration` computes from customer_features, in the common `style`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 GROUP = 0.1  # share of customers beyond which these are no outliers
 LONG_NAME = 24  # letters that fit above a small panel
 LONG_TAIL = 1.0  # skewness beyond which Bulmer (1979) calls a distribution highly skewed
-ACROSS = 5  # small panels in a row
+ACROSS = 5  # small panels per row
 LEAST_WRITTEN = 0.2  # weaker correlations are coloured, and have no number
 LEAST_CELL = 0.21  # inches of a cell that can hold a number
 MOST_NAMED = 8  # redundant pairs named beside the heatmap
@@ -71,7 +71,7 @@ def distributions(
             else title
         )
         said = (
-            "Height: active customers. From the 1st to the 99th percentile; the outermost bars hold what lies beyond. Orange: share without a "
+            "Height: active customers. From the 1st to the 99th percentile; the outermost bars include all values beyond. Orange: share without a "
             f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
         )
         said += f" The same for all who have a value: {', '.join(alike)}." if alike else ""
@@ -130,7 +130,7 @@ def _mark_missing(ax: "Axes", share: float) -> None:
 @shown("missingness", Section.FEATURES, "Which values are missing, and for whom.")
 @drawn("Which values are missing")
 def missingness(title: str, table: pd.DataFrame) -> "Figure":
-    """Heatmap of the share of customers without a value, by status; features that are never missing are counted, not shown."""
+    """Heatmap of the share of customers without a value, by status; features that are never missing are only counted."""
     shares = table.pivot(index="feature", columns="status", values="missing_share").reindex(table["feature"].unique())
     if Status.ACTIVE not in shares:
         return empty(title, "Not measured: no customer is active, and features describe those who are.")
@@ -141,7 +141,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     by_nature = (shares.get(Status.ACTIVE, 0) == 0) & (without_orders == 1).all(axis=1) & ~whole
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
-    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} there for everyone"
+    said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} present for all customers"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
     said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
     if shown.empty:
@@ -168,10 +168,10 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     return figure
 
 
-@shown("outliers", Section.FEATURES, "Where customers lie far from the others.")
+@shown("outliers", Section.FEATURES, "Customers with extreme values.")
 @drawn("Where the outliers are", "There are no numeric features.")
 def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Figure":
-    """Share of customers beyond a modified z-score of 3.5, by feature, and beside it how far the values reach."""
+    """Share of customers beyond a modified z-score of 3.5, by feature, and next to it the range of values."""
     shown = summary[summary["outliers"] > 0].sort_values("outlier_share")
     rule = "a modified z-score of 3.5 on the transformed scale (Iglewicz and Hoaglin 1993)"
     if summary["outlier_share"].isna().all():
@@ -212,18 +212,18 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     return figure
 
 
-@shown("correlations", Section.FEATURES, "Which features move together; of those that say the same, one is enough.")
+@shown("correlations", Section.FEATURES, "Which features move together; of a redundant pair, one is enough.")
 @drawn("Which features move together", "Not measured: no two features vary among active customers.")
 def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
-    """Clustered heatmap of Spearman correlations: features that say the same stand side by side; redundant pairs are framed and named."""
+    """Clustered heatmap of Spearman correlations: similar features are side by side; redundant pairs are framed and listed."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Rectangle
 
     matrix = _clustered(pairs)
     redundant = pairs[pairs["redundant"]].sort_values(["both_in_model", "spearman"], ascending=False, key=abs, kind="stable")
-    said = "Spearman's rank correlation of the features of active customers; similar features stand together."
+    said = "Spearman's rank correlation of the features of active customers; similar features are side by side."
     said += " Framed: beyond ±0.95." if len(redundant) else ""
-    said += " Grey: cannot be told." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
+    said += " Grey: unknown." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
     title, rows = _finding(pairs, redundant), len(matrix) - 1
     names = 0.068 * max(len(name) for name in matrix) + 0.12  # inches that the longest name takes
     cell = min((WIDTH - names - 0.2) / rows, 0.42)
@@ -257,10 +257,10 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
 
 
 def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None:
-    """The redundant pairs with their remedy, in the free corner, from `below` inches on; bold those that count twice now."""
+    """List redundant pairs with their remedy in the free corner, from `below` inches on; those that count twice now in bold."""
     height = figure.get_figheight()
     lines = [
-        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'should both enter, '}take out {p.take_out}", p.both_in_model)
+        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'if both enter, '}remove {p.take_out}", p.both_in_model)
         for p in redundant.head(MOST_NAMED).itertuples()
     ]  # fmt: skip
     lines += [(f"and {counted(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
@@ -270,24 +270,24 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
 
 
 def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
-    """What the correlations say about the clustering, in a line."""
+    """The title: what the correlations mean for the clustering."""
     twice = redundant[redundant["both_in_model"]]
     if len(twice) == 1:
         pair = twice.iloc[0]
-        return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: take out {pair['take_out']}"
+        return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: remove {pair['take_out']}"
     if len(twice):
-        return f"{len(twice)} pairs of features count twice in the clustering: take one of each out"
+        return f"{len(twice)} pairs of features count twice in the clustering: remove one of each"
     if len(redundant):
-        return f"{counted(len(redundant), 'pair')} of features {'says' if len(redundant) == 1 else 'say'} the same; none counts twice in the clustering"
+        return f"{counted(len(redundant), 'redundant pair')} of features; none counts twice in the clustering"
     told = pairs[pairs["customers"] >= LEAST_RANKED]
     if told.empty:
-        return "There are too few customers to tell which features say the same"
+        return "Too few customers to tell which features are redundant"
     nearest = told.loc[told["spearman"].abs().idxmax()]
-    return f"No two features say the same; nearest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
+    return f"No two features are redundant; closest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
 
 
 def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs as a symmetric matrix (p, p), similar features side by side; empty where a pair has no correlation."""
+    """The pairs as a symmetric matrix (p, p), similar features side by side; NaN if a pair has no correlation."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
@@ -304,13 +304,13 @@ def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rho(rho: float) -> str:
-    """A correlation as statisticians write it: .83, -.47; 1 only where it is exact."""
+    """A correlation in statistical notation: .83, -.47; 1 only if exact."""
     shown = f"{rho:.2f}" if abs(rho) < 0.995 or abs(rho) == 1 else f"{np.sign(rho) * 0.99:.2f}"
     return shown.replace("0.", ".").replace(".00", "")
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Three to five round numbers within bounds that are on the signed log1p scale."""
+    """Three to five round numbers within bounds given on the signed log1p scale."""
     least, most = np.sign(low) * np.expm1(abs(low)), np.sign(high) * np.expm1(abs(high))
     largest = max(abs(least), abs(most), 1e-9)
     lowest = min(0, int(np.floor(np.log10(largest))) - 1)  # below it, the scale is flat

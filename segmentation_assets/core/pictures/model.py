@@ -1,6 +1,6 @@
-"""Pictures of the choice and of the chosen model, in the house `style`: what a person looks at before trusting a model.
+"""Pictures of the choice and of the chosen model, in the common `style`: what to look at before trusting a model.
 
-Belongs here: drawing candidates, segments and what their trust rests on. How these are computed is in the modules that do it.
+Belongs here: drawing candidates, segments and the evidence for them. The computations are in `choice` and `model`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 @shown("indices_over_k", Section.CHOICE, "How every clustering that was tried fares on every index, by number of segments.")
 @styled()
 def indices_over_k(candidates: Sequence[Candidate], settings: ModelSettings) -> "Figure":
-    """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are the marks to reach."""
+    """Every index over k, a line per algorithm; the chosen candidate is ringed, dashed lines are thresholds."""
     from matplotlib.ticker import MaxNLocator
 
     judged = [c for c in candidates if c.k > 1 and np.isfinite(c.valley_p)]
@@ -98,7 +98,7 @@ def indices_over_k(candidates: Sequence[Candidate], settings: ModelSettings) -> 
 def silhouette_plot(
     points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int
 ) -> "Figure":
-    """Silhouette of up to 2,000 customers, sorted within their segment (Rousseeuw, 1987). Left of 0 lies nearer to another."""
+    """Silhouette of up to 2,000 customers, sorted within their segment (Rousseeuw, 1987). Below 0, another segment is nearer."""
     from sklearn.metrics import silhouette_samples
 
     own = np.flatnonzero(labels >= 0)
@@ -108,7 +108,7 @@ def silhouette_plot(
     values = silhouette_samples(points[rows], labels[rows])
     figure = titled(
         1.6 + 0.65 * len(names),
-        f"{percent(float((values < 0).mean()))} of customers lie nearer to another segment than to their own",
+        f"{percent(float((values < 0).mean()))} of customers are closer to another segment than to their own",
         f"Silhouette (Rousseeuw 1987) of {counted(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
         f"another. Dashed: the mean, {values.mean():.2f}.",
     )
@@ -129,14 +129,14 @@ def silhouette_plot(
     return figure
 
 
-@shown("stability", Section.CHOICE, "How well each segment is found again when customers are drawn anew.")
+@shown("stability", Section.CHOICE, "How well each segment is found again when customers are resampled.")
 @styled()
 def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: Sequence[str]) -> "Figure":
     """Mean bootstrap Jaccard of each cluster over Hennig's (2007) bands."""
     stable, every = sum(value >= STABLE for value in candidate.jaccard), len(candidate.jaccard)
     figure = titled(
         1.75 + 0.36 * len(names),
-        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are drawn anew",
+        f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are resampled",
         f"Mean bootstrap Jaccard of each segment on the customers of this snapshot ({_word(candidate)}, k = {candidate.k}), over the bands "
         f"of Hennig (2007); found again: {STABLE} or more.",
     )
@@ -163,7 +163,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
 )
 @styled()
 def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
-    """Customers on their first two principal components: segments left, density right. What has no valley there is a cut."""
+    """Customers on their first two principal components: segments left, density right. A border without a valley is just a cut."""
     from matplotlib.ticker import LogFormatter
     from sklearn.decomposition import PCA
 
@@ -174,12 +174,12 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
     components = min(2, *points.shape)
     pca = PCA(components).fit(points)
     placed = pca.transform(points[rows])
-    if components == 1:  # a map of one feature: height says nothing, it only keeps customers apart
+    if components == 1:  # a map of one feature: the vertical position is random, to keep customers apart
         placed = np.column_stack([placed, rng.uniform(-0.5, 0.5, len(placed))])
     shares = np.nan_to_num([*pca.explained_variance_ratio_, 0.0][:2])
     figure = titled(
         5.8,
-        f"{'Two directions hold' if components == 2 else 'One direction holds'} {percent(float(shares.sum()))} of how customers differ",
+        f"{'Two directions explain' if components == 2 else 'One direction explains'} {percent(float(shares.sum()))} of the differences between customers",
         f"{counted(len(rows), 'customer')} on the principal components of the model's features. Borders that lie in no valley of the "
         "density cut through a continuum.",
     )
@@ -235,7 +235,7 @@ def dendrogram_of(points: NDArray[np.float64], k: int, seed: int) -> "Figure":
 
 @shown("k_distance_curve", Section.CHOICE, "How far customers are from their neighbours, and the radius that DBSCAN reads off it.")
 def k_distance_of(points: NDArray[np.float64], settings: ModelSettings) -> "Figure":
-    """The k-distance curve of `points` (n, d) with the eps that DBSCAN would take."""
+    """The k-distance curve of `points` (n, d) with the eps that DBSCAN would use."""
     min_samples = settings.min_samples or max(5, 2 * points.shape[1])
     distances = k_distances(points, min_samples)
     return k_distance_curve(distances, min_samples, settings.eps or elbow(distances))
@@ -243,7 +243,7 @@ def k_distance_of(points: NDArray[np.float64], settings: ModelSettings) -> "Figu
 
 @styled()
 def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: float) -> "Figure":
-    """Distance to the `min_samples`-th neighbour in rising order (n,), and the eps read off it."""
+    """Distance to the `min_samples`-th neighbour in ascending order (n,), and the eps read off it."""
     from matplotlib.ticker import PercentFormatter
 
     share = float((distances <= eps).mean())
@@ -263,17 +263,17 @@ def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: floa
 
 
 def has_numeric_centres(model: PrototypeModel) -> bool:
-    """Whether there is a number that differs between customers, so that `centroid_heatmap` has something to colour."""
+    """Whether a numeric feature varies between customers, so that `centroid_heatmap` has something to colour."""
     return any(isinstance(column, NumericColumn) and column.scale > 0 for column in model.preprocessor.columns_)
 
 
 @shown("segment_centres", Section.SEGMENTS, "What the typical customer of each segment does, in the units of the features.")
 @styled()
 def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
-    """Cluster centres: colour in spreads from the average customer, text in customer units.
+    """Cluster centres: colour in standard deviations from the average customer, text in customer units.
 
     Args:
-        units: of each feature; attributes have none.
+        units: by feature; attributes have none.
     """
     centers = model.centers()
     numeric = [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
@@ -323,5 +323,5 @@ def _word(candidate: Candidate | None) -> str:
 
 
 def _capital(text: str) -> str:
-    """The first letter large, but k-means stays as it is written."""
+    """The text with a capital first letter, except for k-means."""
     return text if text.startswith("k-means") else text[:1].upper() + text[1:]

@@ -1,7 +1,7 @@
-"""Pictures of who moved between segments and of what that did to revenue; each function returns a matplotlib Figure.
+"""Pictures of who moved between segments and of the effect on revenue; each function returns a matplotlib Figure.
 
-Belongs here: drawing the tables that `movement` computes, in the house `style`. Positions are in inches from the top left of the
-drawing, so that a line of text is as high as it is, whatever the number of customers.
+Belongs here: drawing the tables that `movement` computes, in the common `style`. Positions are in inches from the top left of the
+drawing, so that the height of a line of text does not depend on the number of customers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,16 +44,16 @@ Block = int | str  # a segment id, NEW or LEFT
 Written = tuple[float, float, float]  # middle and half width of a text
 
 
-@shown("flow", Section.SEGMENTS, "Where customers went since the snapshot before.")
+@shown("flow", Section.SEGMENTS, "Where customers went since the previous snapshot.")
 @drawn("Where customers went")
 def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = ()) -> "Figure":
-    """Alluvial picture: a column of segments per snapshot, as high as their customers, with ribbons for those who stayed or moved.
+    """Alluvial diagram: a column of segments per snapshot, sized by customers, with ribbons for those who stayed or moved.
 
     Args:
-        layers: from_date, to_date, from_segment_id, to_segment_id (missing: not known then), customers, of one or more pairs of
-            consecutive snapshots; with customers_by_model, the share moved by the changed model is said too.
+        layers: from_date, to_date, from_segment_id, to_segment_id (missing: not known then), customers, for one or more pairs of
+            consecutive snapshots; with customers_by_model, the title also gives the share moved by a change of model.
         names: name of each segment id.
-        order: segment ids from the top, best revenue first; others follow by id, then those by rule.
+        order: segment ids from the top, largest revenue first; others follow by id, then those by rule.
     """
     flows = _flows(layers)
     ranked = _ranked({*flows["origin"], *flows["goal"]}, order)
@@ -110,7 +110,7 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
 
 
 def _largest_move(flows: pd.DataFrame, said: Mapping[Block, str]) -> str:
-    """How many moved between the last two dates, and which way most of them went; empty where nobody did."""
+    """How many moved between the last two dates, and the most common move; empty if none did."""
     known = flows[(flows["origin"] != NEW) & (flows["goal"] != LEFT)]
     moved = known[known["origin"] != known["goal"]]
     if moved.empty:
@@ -121,7 +121,7 @@ def _largest_move(flows: pd.DataFrame, said: Mapping[Block, str]) -> str:
 
 
 def _flows(layers: pd.DataFrame) -> pd.DataFrame:
-    """from_date, to_date, origin, goal (blocks), customers and by_model (0 where not told) of what flowed at all."""
+    """from_date, to_date, origin, goal (blocks), customers and by_model (0 if unknown) of each flow with customers."""
     ends = {
         end: pd.Series([nowhere if pd.isna(s) else int(s) for s in layers[column]], index=layers.index, dtype=object)
         for end, column, nowhere in (("origin", "from_segment_id", NEW), ("goal", "to_segment_id", LEFT))
@@ -133,14 +133,14 @@ def _flows(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranked(found: set[Block], order: Sequence[int]) -> list[Block]:
-    """Blocks from the top: as ordered, further segments by id, those by rule, and the two that are no segments."""
+    """Blocks from the top: as ordered, further segments by id, those by rule, and the two blocks that are not segments."""
     segments = {block for block in found if isinstance(block, int)}
     others = sorted(segments - set(order), key=lambda segment: (segment <= 0, abs(segment)))
     return [*(segment for segment in order if segment in segments), *others, *(block for block in (LEFT, NEW) if block in found)]
 
 
 def _blocks(flows: pd.DataFrame, ranked: Sequence[Block]) -> pd.DataFrame:
-    """Customers of each block (date, block), in order. What leaves a segment is what came into it, but at the ends one is unknown."""
+    """Customers of each block (date, block), in order. Inflow equals outflow, but at the first and last date only one is known."""
     rank = {block: i for i, block in enumerate(ranked)}
     sides = [
         flows.groupby([date, end])["customers"].sum().rename_axis(["date", "block"])
@@ -151,7 +151,7 @@ def _blocks(flows: pd.DataFrame, ranked: Sequence[Block]) -> pd.DataFrame:
 
 
 def _placed(flows: pd.DataFrame, blocks: pd.DataFrame, ranked: Sequence[Block], per_customer: float) -> pd.DataFrame:
-    """The flows with their height, and their top at either end: in the order of blocks, so that they cross as little as they can."""
+    """The flows with their height, and their top at either end, in the order of blocks, so that they cross as little as possible."""
     rank = {block: i for i, block in enumerate(ranked)}
     flows = flows.assign(height=flows["customers"] * per_customer, first=flows["origin"].map(rank), second=flows["goal"].map(rank))
     flows = flows.sort_values(["from_date", "first", "second"])
@@ -167,7 +167,7 @@ def _colours(ranked: Sequence[Block]) -> dict[Block, str]:
 
 
 def _moved(flows: pd.DataFrame) -> Iterator[str]:
-    """Of customers known at both snapshots, the share in another segment, and the share put there by the changed model alone."""
+    """Among customers known at both snapshots, the share who moved, and the share moved by a change of model alone."""
     known = flows[(flows["origin"] != NEW) & (flows["goal"] != LEFT)]
     moved = known[known["origin"] != known["goal"]]
     if len(known):
@@ -179,7 +179,7 @@ def _moved(flows: pd.DataFrame) -> Iterator[str]:
 def _draw_ribbons(
     ax: "Axes", flows: pd.DataFrame, blocks: pd.DataFrame, width: float, step: float, colours: Mapping[Block, str], taken: list[Written]
 ) -> None:
-    """Those who stayed at the back, then movers, the smallest in front; numbers of movers where nothing is `taken` by text."""
+    """Draw customers who stayed at the back, then movers, the smallest flow in front; label movers if the place is not `taken`."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -209,7 +209,7 @@ def _draw_ribbons(
 
 
 def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour: str, name: str, *, first: bool, last: bool) -> Written:
-    """The block with its name and customers: beside it at the ends, its customers in it between them. Returns where it wrote."""
+    """Draw a block with its name and customers, next to it at the ends, inside it in between; return where text was written."""
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
@@ -232,7 +232,7 @@ def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour
     return edge + side * half, middle, half
 
 
-@shown("bridge", Section.SEGMENTS, "Why the revenue of each segment changed since the snapshot before.")
+@shown("bridge", Section.SEGMENTS, "Why the revenue of each segment changed since the previous snapshot.")
 @drawn("What changed the revenue of each segment")
 def bridge_waterfalls(
     title: str, bridge: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = (), currency: str = MONEY
@@ -240,18 +240,18 @@ def bridge_waterfalls(
     """Small multiples: from the revenue before to the revenue now, by cause, one waterfall per segment.
 
     Args:
-        bridge: segment_id, component, customers, revenue, as `movement.bridge` gives them.
+        bridge: segment_id, component, customers, revenue, from `movement.bridge`.
         names: name of each segment id.
-        order: segment ids, best revenue first; others follow by id.
-        currency: what amounts are in.
+        order: segment ids, largest revenue first; others follow by id.
+        currency: name of the currency.
     """
     ranked = _ranked(set(bridge["segment_id"].tolist()), order)
     across = min(3, len(ranked))
     rows = -(-len(ranked) // across)
     said = (
         f"Spend within the lookback, {currency}; below each cause its customers. Bars with a slit do not start at 0.\n"
-        "Stayed: change of those in it both times. Came, left: from or to other segments. Entered: new or back. Lapsed: buy no more. "
-        "Model: put elsewhere by its change alone."
+        "Stayed: change of those in it both times. Came, left: from or to other segments. Entered: new or back. Lapsed: no longer buy. "
+        "Model: moved by a change of model alone."
     )
     figure = titled(1.1 + 2.5 * rows, _largest_changes(bridge, names) or title, said)
     figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
@@ -266,7 +266,7 @@ def bridge_waterfalls(
 
 
 def _largest_changes(bridge: pd.DataFrame, names: Mapping[int, str]) -> str:
-    """Which segment's revenue rose and which one's fell most; empty where none changed."""
+    """The segments whose revenue rose and fell most; empty if none changed."""
     causes = bridge[~bridge["component"].isin([COMPONENTS[0], COMPONENTS[-1]])]
     changes = causes.groupby("segment_id")["revenue"].sum().round()  # as it is written: what rounds to nothing did not change
     ends = [("rose", changes.idxmax()), ("fell", changes.idxmin())] if changes.any() else []
@@ -279,7 +279,7 @@ def _largest_changes(bridge: pd.DataFrame, names: Mapping[int, str]) -> str:
 
 
 def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], customers: NDArray[np.int64]) -> None:
-    """Totals at the ends, floating changes between. Where changes are small against the totals, the totals are cut at the foot."""
+    """Totals at the ends, floating changes in between. If changes are small relative to the totals, the totals are cut at the foot."""
     revenue = np.where(np.abs(revenue) < 1e-9 * np.abs(revenue).max(), 0, revenue)  # rounding
     levels = np.cumsum(revenue[:-1])
     starts = np.concatenate([[0.0], levels[:-1], [0.0]])

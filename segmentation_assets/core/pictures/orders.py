@@ -1,6 +1,6 @@
 """Pictures of orders and revenue: when customers order, who comes back, who brings how much, what is bought, and who spends.
 
-Belongs here: drawing what `order_patterns` counts, and what `exploration` says of spend, in the house `style`.
+Belongs here: drawing what `order_patterns` counts, and what `exploration` computes on spend, in the common `style`.
 """
 
 import calendar
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 WEEKDAYS, MONTHS = list(calendar.day_abbr), list(calendar.month_abbr)[1:]
 WINDOW: Mapping[str, str] = {"monthly": "month", "weekly": "week", "daily": "day"}
-MOST_BARS = 24  # months beside each other; more are years over each other
+MOST_BARS = 24  # months side by side; with more, years are overlaid
 MOST_COHORTS = 24
-ENOUGH = 6  # numbers of later cohorts that set the scale of colours
-BESIDE = 13  # cohorts up to which the two heatmaps stand beside each other
+ENOUGH = 6  # least numbers of later cohorts that set the colour scale
+BESIDE = 13  # most cohorts for which the two heatmaps are side by side
 FORETOLD = 6  # windows after the first order that the title speaks of, where there are so many
 MOST_CATEGORIES = 15
 NO_CATEGORY = "unknown"
 MOST_ATTRIBUTES, MOST_LEVELS = 9, 12
-SHORT_LEVEL = 24  # letters of a level up to which three attributes stand beside each other
+SHORT_LEVEL = 24  # most letters of a level for which three attributes are side by side
 PALE = 0.35  # opacity of what counts less
 FEW = 30  # customers; quartiles of fewer are drawn pale
 
@@ -55,7 +55,7 @@ FEW = 30  # customers; quartiles of fewer are drawn pale
 @shown("seasonality", Section.ORDERS, "When customers order: weekday by hour, and month by month.")
 @drawn("When customers order", "There are no orders yet.")
 def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) -> "Figure":
-    """Weekday by hour, and orders and revenue by month; months that the data cover in part are pale."""
+    """Weekday by hour, and orders and revenue by month; months that the data cover only in part are pale."""
     timed = table[table["hour"] >= 0]
     orders = table["orders"].sum()
     by_day = table.groupby("weekday")["orders"].sum().reindex(range(7), fill_value=0) / orders
@@ -65,7 +65,7 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
         by_hour = timed.groupby("hour")["orders"].sum() / timed["orders"].sum()
         hour = int(by_hour.idxmax())
         busiest = busiest.replace(" of orders)", f"), {hour} to {hour + 1} h the busiest hour ({percent(by_hour.max())} of orders)")
-    said = f"All {counted(orders, 'order')} so far, returns not netted."
+    said = f"All {counted(orders, 'order')} so far, before returns."
     said += (
         " No order has a time of day."
         if timed.empty
@@ -111,7 +111,7 @@ def _partial(months: pd.DatetimeIndex, first: pd.Timestamp, as_of: pd.Timestamp)
 
 
 def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, colour: str) -> None:
-    """A bar for each month; of more than two years, a line for each year over its months, the newest strong."""
+    """A bar for each month; for more than two years, a line for each year over its months, the newest in strong colour."""
     from matplotlib.ticker import EngFormatter
 
     if len(values) <= MOST_BARS:
@@ -148,7 +148,7 @@ def _draw_months(ax: "Axes", values: pd.Series, partial: pd.Series, unit: str, c
     ax.tick_params(axis="x", length=0)
 
 
-@shown("cohorts", Section.ORDERS, "Who comes back, and what they bring, by the time of the first order.")
+@shown("cohorts", Section.ORDERS, "Who comes back, and what they spend, by the time of the first order.")
 @drawn("Who comes back", "There are no orders yet.")
 def cohorts(title: str, table: pd.DataFrame, cadence: str, currency: str) -> "Figure":
     """Heatmaps of the share of each cohort that orders again, and of what it spends per customer, by windows since its first order."""
@@ -161,7 +161,7 @@ def cohorts(title: str, table: pd.DataFrame, cadence: str, currency: str) -> "Fi
         shown.pivot(index="cohort", columns="period", values=name).astype("float64") for name in ("retention", "revenue_per_customer")
     )
     note = (
-        f"Rows: customers by the {window} of their first order, and how many they are. Not coloured: that {window} itself. The colours go "
+        f"Rows: customers by the {window} of their first order, with their number. Not coloured: that {window} itself. The colours go "
         "from 0, dark, to the highest value"
     )
     note += "; the first row, which also holds customers from before the data, may lie beyond." if kept[0] == every[0] else "."
@@ -179,7 +179,7 @@ def cohorts(title: str, table: pd.DataFrame, cadence: str, currency: str) -> "Fi
 
 
 def _returning(table: pd.DataFrame, every: list[Any], window: str) -> str:
-    """How many of new customers come back, over all cohorts but the first, which also holds older customers; empty where none can be told."""
+    """The share of new customers who come back, over all cohorts except the first, which includes older customers; empty if unknown."""
     new = table[table["cohort"] != every[0]] if len(every) > 1 else table
     rates = new.groupby("period")[["active_customers", "cohort_customers"]].sum()
     share = rates["active_customers"] / rates["cohort_customers"]
@@ -191,7 +191,7 @@ def _returning(table: pd.DataFrame, every: list[Any], window: str) -> str:
 
 
 def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
-    """The grid with its numbers; the first row and column do not set the scale, or the differences between the others would not be seen."""
+    """The grid with its numbers; the first row and column do not set the scale, because they would hide differences among the others."""
     from matplotlib.colors import ListedColormap
 
     later = grid.drop(columns=0, errors="ignore")
@@ -200,7 +200,7 @@ def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
     top = np.nanmax(scaled, initial=0) or 1.0
     values = grid.to_numpy("float64")
     text = np.vectorize(lambda value: "" if np.isnan(value) else _in_cell(value, float(np.nanmax(np.abs(values)))), otypes=[object])(values)
-    # Grey within a row: nothing is known of that window. White after it: not yet happened.
+    # Grey within a row: that window is unknown. White after it: it has not happened yet.
     ax.pcolormesh(np.where(_gaps(values), 1.0, np.nan), cmap=ListedColormap([UNKNOWN]), edgecolors="white")
     coloured = np.isnan(values) | (grid.columns.to_numpy() == 0)[None, :]
     heatmap(
@@ -225,7 +225,7 @@ def _heat(ax: "Axes", grid: pd.DataFrame, heading: str, across: str) -> None:
 
 
 def _gaps(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Where nothing is known though something later is."""
+    """Cells that are unknown although later ones are known."""
     known = ~np.isnan(values)
     later = np.flip(np.logical_or.accumulate(np.flip(known, axis=1), axis=1), axis=1)
     found: np.ndarray[Any, Any] = ~known & later
@@ -238,16 +238,16 @@ def _in_cell(value: float, largest: float) -> str:
     return f"{value:.1f}" if largest < 10 else f"{value:.0f}"
 
 
-@shown("revenue_concentration", Section.ORDERS, "How much of the revenue the best customers bring.")
-@drawn("How few customers bring how much", "Nobody spent anything within the lookback.")
+@shown("revenue_concentration", Section.ORDERS, "How much of the revenue the top customers bring.")
+@drawn("How few customers bring how much", "No customer spent anything within the lookback.")
 def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -> "Figure":
-    """Pareto curve: share of revenue brought by the best x% of buyers."""
+    """Pareto curve: share of revenue from the top x% of buyers."""
     buyers, revenue = int(table["customers"].iloc[-1]), float(table["revenue"].iloc[-1])
     points = {part: table[table["percentile"] == part].iloc[0] for part in (5, 20, 50)}
     title = f"{_best(20, points[20], buyers).capitalize()} bring {percent(points[20]['revenue_share'])} of revenue"
     said = (
         f"{counted(buyers, 'customer')} who spent {short(revenue)} ({currency}) within the lookback, best first. Gini coefficient {gini:.2f}: "
-        "0 where all spend alike, 1 where one brings everything."
+        "0 if all spend alike, 1 if one brings everything."
     )
     figure = titled(5.4, title, said)
     ax = figure.subplots()
@@ -284,7 +284,7 @@ def _best(part: int, point: pd.Series, buyers: int) -> str:
 
 
 @shown("categories", Section.ORDERS, "What is bought, and by how many.")
-@drawn("What customers buy", "Nobody bought anything within the lookback.")
+@drawn("What customers buy", "No customer bought anything within the lookback.")
 def categories(title: str, table: pd.DataFrame) -> "Figure":
     """Share of purchases, and of customers who buy it, by category; small categories are one bar."""
     ranked = table.sort_values(["share", "category"], ascending=[False, True])
@@ -299,7 +299,7 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
     figure = titled(
         1.15 + 0.29 * len(bars),
         title,
-        "What was paid within the lookback by category, returns not netted, and the share of buyers who bought it.",
+        "Amount paid within the lookback by category, before returns, and the share of buyers who bought it.",
     )
     panels = figure.subplots(1, 2, sharey=True)
     positions = np.arange(len(bars))[::-1]
@@ -325,20 +325,20 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
 
 
 def _name(category: object) -> str:
-    """A category as a person would write it: sources often shout."""
+    """A category in readable case, because sources often use capitals."""
     text = str(category)
     return text.capitalize() if text.isupper() and len(text) > 3 else text
 
 
-@shown("attributes", Section.ORDERS, "What is known of customers, against what they spend.")
+@shown("attributes", Section.ORDERS, "Customer attributes against spend.")
 @drawn("Who spends how much", f"No attribute to compare: the source has none of two to {MOST_LEVELS_COUNTED} levels.")
 def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
-    """Median and middle half of spend by level of each attribute; attributes that tell most about spend come first."""
+    """Median and middle half of spend by level of each attribute; attributes that explain most of spend come first."""
     telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
-        said = f"{cut(order[0], 40)} says most about spend: it explains {telling.iloc[0]:.1%} of how customers differ"
-        title = said if telling.iloc[0] > 0 else "No attribute says more about spend than chance would"
+        said = f"{cut(order[0], 40)} explains most of spend: {telling.iloc[0]:.1%} of the differences between customers"
+        title = said if telling.iloc[0] > 0 else "No attribute explains more of spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
     longest = max(len(str(level)) for own in levels.values() for level in own["level"])
     most = 3 if longest <= SHORT_LEVEL else 2
@@ -386,7 +386,7 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
 
 
 def _levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The levels to draw, in the order in which a person would name them; what is missing comes last."""
+    """The levels to draw, in natural order, with missing values last."""
     missing = rows["level"] == MISSING_LEVEL
     common = rows[~missing].nlargest(MOST_LEVELS, "customers", keep="all").head(MOST_LEVELS)
     common = common.assign(at=common["level"].map(_level_order)).sort_values(["at", "level"])
@@ -394,7 +394,7 @@ def _levels(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _level_order(level: str) -> float:
-    """Levels such as "Under 15K", "15-24K", "250K+" by their first number, as a person would order them; others by name."""
+    """Levels such as "Under 15K", "15-24K", "250K+" sorted by their first number; others by name."""
     digits = "".join(c if c.isdigit() else " " for c in str(level).replace(".", "")).split()
     below = str(level).lower().startswith(("under", "less", "<", "unter", "bis"))
     return float(digits[0]) - 0.5 * below if digits else float("inf")

@@ -1,11 +1,11 @@
-"""The one style of all pictures, and what they share: heading, colours, numbers and names as text.
+"""The style of all pictures, and what they share: heading, colours, numbers and names as text.
 
-Belongs here: what pictures of any theme need. Those of features are in `features`, of orders and revenue in `orders`,
-of the model in `model`, of who moved in `movement`. Each function there draws a table that SQL can query, already
-aggregated, and its title says what there is to see in it. Colours are those of Okabe and Ito (2008), scales are cividis or blue to red
-through grey (vlag): the colour-blind can distinguish them all, also in print. Grey means that nothing is known.
+Belongs here: what pictures on any subject need. Pictures of features are in `features`, of orders and revenue in `orders`,
+of the model in `model`, of movement in `movement`. Each function there draws an aggregated table that SQL can query,
+and its title states the finding. Colours are those of Okabe and Ito (2008), scales are cividis or blue to red
+through grey (vlag): all can be distinguished by colour-blind readers, and in print. Grey means unknown.
 
-matplotlib and seaborn are imported where they are used: they take a second that most runs should not pay.
+matplotlib and seaborn are imported where they are used, because they take a second that most runs need not spend.
 """
 
 import io
@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
     "axes.axisbelow": True, "axes.grid": False, "grid.color": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "figure.facecolor": "white", "figure.dpi": 100, "savefig.dpi": 100,
-    "text.parse_math": False,  # names and currencies are people's own: a $ in them begins no formula
+    "text.parse_math": False,  # names and currencies come from users: a $ in them starts no formula
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Section(StrEnum):
 
 @dataclass(frozen=True)
 class Shown:
-    """Where a picture stands in the report, and what is said of it there."""
+    """The section and caption of a picture in the report."""
 
     section: Section
     caption: str
@@ -60,7 +60,7 @@ PICTURES: dict[str, Shown] = {}  # by name, in the order of their declaration
 
 
 def shown(name: str, section: Section, caption: str) -> Callable[[Draw], Draw]:
-    """Declare the picture that a function draws: its name, and its section and caption in the report."""
+    """Decorator that declares the picture drawn by a function: its name, and its section and caption in the report."""
 
     def declare(draw: Draw) -> Draw:
         PICTURES[name] = Shown(section, caption)
@@ -70,7 +70,7 @@ def shown(name: str, section: Section, caption: str) -> Callable[[Draw], Draw]:
 
 
 def segment_colours(ids: Iterable[int]) -> dict[int, str]:
-    """Each segment keeps its colour from month to month, as it is that of its id; where two ids would share one, the newer yields."""
+    """The colour of each segment, by its id so that it stays from month to month; if two ids would share one, the newer gets another."""
     colours: dict[int, str] = {}
     for segment in sorted(ids):
         start = (segment - 1) % len(SEGMENT_COLOURS)
@@ -84,7 +84,7 @@ def png(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer, canvas, layout = io.BytesIO(), FigureCanvasAgg(figure), figure.get_layout_engine()
-    with styled():  # some ticks are made only when they are drawn
+    with styled():  # some ticks are created only when drawn
         if layout and figure.axes:
             layout.execute(figure)
             figure.set_layout_engine("none")
@@ -103,7 +103,7 @@ def heatmap(table: pd.DataFrame, ax: "Axes", **how: Any) -> None:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style of all pictures, as a context or as the decorator of a drawing function."""
+    """The style of all pictures, as a context manager or a decorator of a drawing function."""
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
@@ -115,12 +115,12 @@ def _lines(text: str, letters: int) -> list[str]:
 
 
 def heading_height(title: str, subtitle: str) -> float:
-    """Inches that title and subtitle take."""
+    """Height of title and subtitle, in inches."""
     return 0.38 + 0.21 * (len(_lines(title, HEADLINE)) - 1) + 0.24 + 0.17 * (len(_lines(subtitle, LINE)) - 1)
 
 
 def titled(height: float, title: str, subtitle: str) -> "Figure":
-    """A figure `height` inches high with its heading; what is drawn is laid out below it."""
+    """A figure `height` inches high with its heading; axes are laid out below it."""
     from matplotlib.figure import Figure  # not pyplot, which keeps every figure alive and wants a screen
 
     head, lines = heading_height(title, subtitle), _lines(title, HEADLINE)
@@ -133,14 +133,14 @@ def titled(height: float, title: str, subtitle: str) -> "Figure":
 
 
 def empty(title: str, why: str) -> "Figure":
-    """A picture that says why there is nothing to see."""
+    """A picture with a sentence that says why there is nothing to draw."""
     return titled(0.85 + 0.17 * len(_lines(why, LINE)), title, why)
 
 
 def drawn(
     title: str, nothing: str = "Nothing to show: the table has no rows."
 ) -> Callable[[Callable[..., "Figure"]], Callable[..., "Figure"]]:
-    """Decorate a drawing function: style, title where the table has no finding, and a sentence in place of a picture where it has no rows."""
+    """Decorate a drawing function: set the style, a default title, and a sentence in place of the picture if the table has no rows."""
 
     def decorate(draw: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
         def wrapped(table: pd.DataFrame, *args: Any, **named: Any) -> "Figure":
@@ -154,14 +154,14 @@ def drawn(
 
 
 def percent(share: float) -> str:
-    """A share as a percentage that never rounds something to nothing, nor nearly all to all."""
+    """A share as a percentage that never rounds to 0% or 100% unless exact."""
     if 0 < share < LEAST_SHARE:
         return "<1%"
     return ">99%" if 1 - LEAST_SHARE < share < 1 else f"{share:.0%}"
 
 
 def short(value: float) -> str:
-    """A number as short as its size allows: 0.25, 12, 3.4k, 1.2M."""
+    """A number in short form: 0.25, 12, 3.4k, 1.2M."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{suffix}"
@@ -176,6 +176,6 @@ def amount(value: float, unit: str) -> str:
 
 
 def cut(name: object, letters: int) -> str:
-    """A name that fits: its middle is left out where it is too long, because long names often differ at their end."""
+    """A name shortened to fit by cutting its middle, because long names often differ at the end."""
     text, end = str(name), letters // 3
     return text if len(text) <= letters else f"{text[: letters - end - 1].rstrip()}…{text[-end:].lstrip()}"

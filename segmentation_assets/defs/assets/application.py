@@ -1,4 +1,4 @@
-"""Apply: what marketing does with each segment, the database that people query, and the report that they read."""
+"""Apply: suggested actions for each segment, the published database, and the report."""
 
 import datetime as dt
 from typing import Any
@@ -38,7 +38,7 @@ def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame
 
 
 def made_in_time(settings: Settings) -> dg.FreshnessPolicy | None:
-    """With the schedule, a snapshot is published at each cadence: a warning after a day more than that, a failure after two."""
+    """With the schedule on, a snapshot is due at each cadence: warn if it is a day late, fail if two days."""
     if not settings.schedule.enabled:
         return None
     longest = {"monthly": dt.timedelta(days=31), "weekly": dt.timedelta(days=7), "daily": dt.timedelta(days=1)}[settings.snapshots.cadence]
@@ -52,7 +52,7 @@ def published_database(
 ) -> dg.MaterializeResult[None]:
     """data/segmentation.duckdb, replaced whole once every table of the snapshot has passed its checks.
 
-    Whoever holds the old file open keeps reading it; a snapshot that fails a check never gets here.
+    Anyone who has the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
     key = context.partition_key
     published = publish_snapshot(lake, settings.data_dir, key, Fingerprint.now(settings, source.fingerprint(), key).text())
@@ -69,9 +69,9 @@ def published_database(
 
 @asset(group_name="publish", kinds={"html"}, deps=["published_database"])
 def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-    """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to be opened or mailed.
+    """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to open or mail.
 
-    It shows what its numbers in the database show, so it is made of a snapshot that was published.
+    It is made only once the snapshot is published, so that it agrees with the database.
     """
     pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     page = report.write(settings.data_dir, context.partition_key, pictures)

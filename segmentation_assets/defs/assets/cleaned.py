@@ -1,4 +1,4 @@
-"""Clean: rows that are fit for use, the others set aside with a reason, and what clean lines say of orders and customers."""
+"""Clean: clean rows, rejected rows with a reason, and the orders and customers that clean lines form."""
 
 import datetime as dt
 
@@ -23,7 +23,7 @@ GROUP = "clean"
 def transactions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_transactions: ir.Table
 ) -> ir.Table:
-    """Exact money (decimal), returns marked, an order id and a category for every line."""
+    """Clean order lines: exact money (decimal), returns marked, an order id and a category for every line."""
     judged = cleaning.judged_transactions(raw_transactions, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
     return judged.kept()
@@ -33,7 +33,7 @@ def transactions(
 def events(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], raw_events: ir.Table
 ) -> ir.Table:
-    """Events with a customer, a type and a time."""
+    """Clean events: every one has a customer, a type and a time."""
     judged = cleaning.judged_events(raw_events, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
     return judged.kept()
@@ -41,7 +41,7 @@ def events(
 
 @table(CUSTOMER_ORDERS, group=GROUP)
 def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
-    """Orders as they were placed, so that a snapshot never goes back to the order lines of earlier windows."""
+    """Orders as placed, so that later snapshots need not read the order lines of earlier windows."""
     return orders.customer_orders(transactions, settings.cleaning.free_orders == "count")
 
 
@@ -54,7 +54,7 @@ def customer_orders(settings: dg.ResourceParam[Settings], transactions: ir.Table
     },
 )
 def order_returns(transactions: ir.Table, customer_orders: ir.Table, earlier: ir.Table) -> ir.Table:
-    """What the window's returns take back of which order, of those placed within the lookback; and whether anything is left of it."""
+    """How much of each order placed within the lookback was returned in the window, and whether anything is left of it."""
     return orders.order_returns(transactions, customer_orders, earlier)
 
 
@@ -77,9 +77,9 @@ def customers(
     events: ir.Table,
     previous: ir.Table,
 ) -> ir.Table:
-    """Everyone on record or seen so far, with their attributes and their first and last order ever."""
+    """All customers on record or seen so far, with their attributes and their first and last order."""
     as_of = snapshot_date(context)
-    start = Lookback.of(as_of, settings.snapshots, settings.features).start  # the snapshot whose window has just left the lookback
+    start = Lookback.of(as_of, settings.snapshots, settings.features).start  # the last snapshot before the lookback
     earlier = orders.earlier_orders(_of(customer_orders, start), order_returns, previous)
     concerned = orders.undone(_of(order_returns, as_of)).select("customer_id").distinct()
     within = customer_orders.filter(customer_orders.snapshot_date > ibis.date(start.isoformat()))
@@ -91,7 +91,7 @@ def customers(
 
 
 def _of(dated: ir.Table, snapshot: dt.date) -> ir.Table:
-    """The rows of one snapshot, where an input was read with its dates."""
+    """The rows of one snapshot, from an input read with its dates."""
     return dated.filter(dated.snapshot_date == ibis.date(snapshot.isoformat()))
 
 
@@ -118,6 +118,6 @@ def rejected_rows(
 
 
 def _counted(judged: cleaning.Judged, lake: Lake) -> dict[str, int]:
-    """How many rows came in and are clean, and how many of these each rule changed."""
+    """Metadata: how many rows came in, how many are clean, and how many of these each rule changed."""
     counts = lake.engine.rows(judged.counts())[0]
     return {name.replace("_", " "): int(number or 0) for name, number in counts.items()}

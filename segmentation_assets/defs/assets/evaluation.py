@@ -1,4 +1,4 @@
-"""Evaluate: how good the model in force is on the customers of this snapshot, and how much of the spend since its segments explain."""
+"""Evaluate: how good the model in force is on this snapshot's customers, and how much subsequent spend its segments explain."""
 
 import dagster as dg
 import numpy as np
@@ -36,7 +36,8 @@ def evaluation_metrics(
     customer_segments: pd.DataFrame,
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Indices, stability and sizes on this snapshot, per segment too; and how much of the window since the segments before explain."""
+    """Indices, stability and sizes on this snapshot, overall and per segment; and how much of the spend since the previous snapshot
+    that snapshot's segments explain."""
     model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
@@ -60,13 +61,13 @@ def evaluation_metrics(
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
     forward = foretold(earlier, placed_before, customer_activity, ask.seed)
-    validated = "on the window since the snapshot before, against the RFM grid"
+    validated = "on the window since the previous snapshot, against the RFM grid"
     if not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
-        nobody = "there is no snapshot before this one" if earlier.empty else "nobody was active at the snapshot before"
+        nobody = "there is no earlier snapshot" if earlier.empty else "no customer was active at the previous snapshot"
         validated = f"not yet validated: {nobody}"
     elif not np.isfinite(forward["forward_spend_eta_squared"]):
-        validated = "not validated: customers of the snapshot before did not differ in what they spent since"
+        validated = "not validated: customers of the previous snapshot did not differ in their spend since"
     context.add_output_metadata(
         {**figures(metrics | forward), "forward validity": validated, "stability": evaluation.stability_in_words(metrics)},
         output_name=OUTPUT,

@@ -1,4 +1,4 @@
-"""Explore the customers of a snapshot: tables that SQL can query, each with its picture."""
+"""Explore: tables that describe a snapshot's customers and orders, most with a picture."""
 
 from functools import partial
 
@@ -28,7 +28,7 @@ PANDAS = {"pandas", "parquet"}
 def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
-    """Where each feature lies, how it spreads, what is missing, and where the outliers are."""
+    """Location, spread, shape, missing values and outliers of each feature."""
     known = declared(settings.features)
     summary = exploration.feature_summary(customer_features, known)
     picture(context, settings, "outliers", lambda: pictures.features.outliers(summary, units(known, settings.exploration.money)))
@@ -39,7 +39,7 @@ def feature_summary(
 def feature_distributions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
 ) -> pd.DataFrame:
-    """Histograms of each feature as it is, and as it would enter the clustering."""
+    """Histograms of each feature, raw and as transformed for clustering."""
     known = declared(settings.features)
     bins = exploration.feature_distributions(customer_features, known)
     changed = [f.name for f in known if f.transform != "none"]
@@ -65,7 +65,7 @@ def feature_missingness(
 
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
 def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
-    """The most extreme customers of each feature, to be looked at by a person."""
+    """The most extreme customers of each feature, for review."""
     return exploration.feature_outliers(customer_features, declared(settings.features))
 
 
@@ -73,7 +73,7 @@ def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd
 def feature_correlations(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
-    """Which features move together, and which say the same twice. Only a pair that enters the clustering is a warning."""
+    """Which features move together, and which pairs are redundant. Only a pair that enters the clustering is a warning."""
     ask = settings.model
     pairs = exploration.feature_correlations(customer_features, declared(settings.features), ask.features, ask.seed)
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
@@ -81,7 +81,7 @@ def feature_correlations(
     for pair, sentence in named.items():
         (context.log.warning if pair in harmful else context.log.info)(sentence)
     measured = (pairs["customers"] >= exploration.LEAST_RANKED).any()
-    none = "No two features say the same." if measured else "Not measured: too few active customers have two features that vary."
+    none = "No two features are redundant." if measured else "Not measured: too few active customers have two features that vary."
     said = markdown.bullets(named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
     picture(context, settings, "correlations", lambda: pictures.features.correlations(pairs))
@@ -111,7 +111,7 @@ def cohort_retention(
     customer_activity: ir.Table,
     previous: ir.Table,
 ) -> pd.DataFrame:
-    """How many of those who came together come back, and what they spend."""
+    """How many customers of each cohort come back, and what they spend."""
     cohorts = to_frame(
         order_patterns.cohort_retention(customers, customer_activity, previous, Calendar.of(settings.snapshots), snapshot_date(context))
     )
@@ -128,7 +128,7 @@ def cohort_retention(
 def revenue_concentration(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
-    """How much of the revenue the best customers bring (Pareto)."""
+    """How much of the revenue comes from the top customers (Pareto)."""
     curve = exploration.revenue_concentration(customer_features)
     gini = exploration.gini(curve)
     if len(curve):
@@ -143,7 +143,7 @@ def revenue_concentration(
 def category_mix(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
 ) -> pd.DataFrame:
-    """What is bought within the lookback, and by how many."""
+    """Purchases by category within the lookback, and how many customers bought each."""
     mix = to_frame(
         order_patterns.category_mix(customer_category_activity, Lookback.of(snapshot_date(context), settings.snapshots, settings.features))
     )
@@ -155,7 +155,7 @@ def category_mix(
 def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
-    """What each attribute says of spend."""
+    """How spend differs between the levels of each attribute."""
     levels = exploration.attribute_spend(customer_features, declared(settings.features))
     picture(context, settings, "attributes", lambda: pictures.orders.attributes(levels, settings.exploration.money))
     return levels

@@ -1,4 +1,4 @@
-"""Engineer features: mergeable activity per window, merged into one row per customer as of the snapshot."""
+"""Engineer features: mergeable sums per window, merged into one row per customer as of the snapshot."""
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -20,19 +20,19 @@ GROUP = "features"
 
 @table(CUSTOMER_ACTIVITY, group=GROUP, ins={"known_before": Input(PREVIOUS, "customers")})
 def customer_activity(settings: dg.ResourceParam[Settings], customer_orders: ir.Table, known_before: ir.Table) -> ir.Table:
-    """Sums that can be merged over windows."""
+    """Sums of orders and spend that can be merged across windows."""
     return activity.customer_activity(customer_orders, Calendar.of(settings.snapshots), known_before)
 
 
 @table(CUSTOMER_CATEGORY_ACTIVITY, group=GROUP)
 def customer_category_activity(settings: dg.ResourceParam[Settings], transactions: ir.Table) -> ir.Table:
-    """Spend by category, for the breadth of what a customer buys."""
+    """Spend by category, from which the breadth of a customer's purchases is computed."""
     return activity.customer_category_activity(transactions, Calendar.of(settings.snapshots))
 
 
 @table(CUSTOMER_EVENT_ACTIVITY, group=GROUP)
 def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Table) -> ir.Table:
-    """Events by type, and by campaign where a response can be linked to one."""
+    """Events by type, and by campaign if a response can be linked to one."""
     return activity.customer_event_activity(events, Calendar.of(settings.snapshots), settings.features.with_subjects)
 
 
@@ -57,7 +57,7 @@ def customer_features(
     customer_orders: ir.Table,
     order_returns: ir.Table,
 ) -> ir.Table:
-    """What each customer is like as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
+    """The features of each customer as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
     windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
     return features.customer_features(
         customers, windows, Lookback.of(snapshot_date(context), settings.snapshots, settings.features), settings.features

@@ -1,7 +1,7 @@
-"""Model and monitor: what has changed since the model before was trained, the decision that rests on it, and the model in force.
+"""Model and monitor: drift since the previous model was trained, the decision based on it, and the model in force.
 
-Belongs here: one step that makes four tables. Drift is judged against the model before, so as assets of their own the four would
-hang on each other in a circle.
+Belongs here: one step that makes four tables. Drift is judged against the previous model, so four separate assets would
+depend on each other in a cycle.
 """
 
 from typing import Self
@@ -41,24 +41,24 @@ FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTAT
 
 
 class ModelRequest(dg.Config):
-    """What may be asked of the model of the snapshot that is made, in the Launchpad. It is remembered when the snapshot is made again."""
+    """A request on the snapshot's model, made in the Launchpad. It also applies when the snapshot is made again."""
 
     retrain: bool = Field(False, description="Train a challenger now, whatever retrain.policy says.")
-    force: bool = Field(False, description="Promote the challenger even where it fails a gate.")
+    force: bool = Field(False, description="Promote the challenger even if it fails a gate.")
     model_version: str = Field("", description="Put this earlier model in force again instead; model_registry has the versions.")
     reason: str = Field("", description="Why, for model_registry.")
-    requested_by: str = Field("", description="Who asks, for model_registry.")
+    requested_by: str = Field("", description="Who makes the request, for model_registry.")
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:
         if self.retrain and self.model_version:
-            raise ValueError("retrain and model_version exclude each other: leave one of them out")
+            raise ValueError("retrain and model_version exclude each other: remove one of them")
         if (self.reason or self.requested_by or self.force) and not (self.retrain or self.model_version):
-            raise ValueError("say what is asked for: retrain: true, or a model_version to go back to")
+            raise ValueError("say what you want: retrain: true, or a model_version to go back to")
         return self
 
     def request(self) -> Request | None:
-        """What is asked for; None where nothing is."""
+        """The request; None if nothing is requested."""
         asked = self.retrain or self.model_version
         return Request(self.model_version, self.force, self.reason, self.requested_by) if asked else None
 
@@ -66,8 +66,8 @@ class ModelRequest(dg.Config):
 @tables(
     Made(
         SEGMENTATION_MODEL, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
-        "Prototypes with their preprocessing, as rows: the champion carried forward, or a model trained anew that took its place. What its "
-        "training customers looked like is kept once, in the archive (data/models).",
+        "Prototypes with their preprocessing, as rows: the champion carried forward, or a new model that replaced it. Its training "
+        "reference is kept once, in the archive (data/models).",
     ),
     Made(
         DRIFT_REPORT, "monitor", KINDS, (FEATURES, BEFORE),
@@ -76,11 +76,11 @@ class ModelRequest(dg.Config):
     ),
     Made(
         MODEL_CANDIDATES, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
-        "Every algorithm and k that was tried where the model was trained; where it is carried forward, the model on today's customers.",
+        "Every algorithm and k that was tried, if the model was trained; if it is carried forward, that model on today's customers.",
     ),
     Made(
         MODEL_REGISTRY, "model", KINDS, (FEATURES, ACTIVITY, BEFORE),
-        "Which model is in force, how that came about and why; and the challenger that was refused, if one was.",
+        "Which model is in force, how it came to be and why; and the challenger that was refused, if any.",
     ),
     name="model",
     ins={
@@ -97,9 +97,9 @@ def model(
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """First comes drift of today's customers since the model before was trained, then the decision, then the model.
+    """First comes drift of today's customers since the previous model was trained, then the decision, then the model.
 
-    In the Launchpad, a person may ask for a challenger, or for an earlier model.
+    The Launchpad can ask for a challenger, or for an earlier model.
     """
     key, asked = context.partition_key, config.request()
     request = asked or archive.requests(settings.data_dir).get(key)
@@ -129,7 +129,7 @@ def model(
 
 
 def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
-    """The report on the champion and today's customers, against the population that it was trained on."""
+    """The drift of today's customers from the population that the champion was trained on."""
     population = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
     return drift_report(champion, population, active, settings.model, settings.drift)
 
@@ -140,7 +140,7 @@ def _spec(settings: Settings) -> ModelSpec:
 
 
 def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
-    """The active customers of the snapshot before, with what followed; None where there were none."""
+    """The active customers of the previous snapshot, with their spend since; None if there were none."""
     if active.empty:
         return None
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
@@ -154,7 +154,7 @@ def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFr
 
 
 def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:
-    """The model in force, and the challenger that was refused; what was asked for stands with the model that came of it."""
+    """Rows for the model in force and a refused challenger; a request is recorded with the model that it led to."""
     known = [decided.model.provenance, *([decided.refused] if decided.refused else [])]
     nobody = {"requested_by": None, "request_reason": None}
     rows = [vars(about) | nobody | {"in_force": about is decided.model.provenance} for about in known]
@@ -167,7 +167,7 @@ def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> Non
     why = unmeasured(drifted)
     shown = {
         "flagged": f"not measured: {why}" if why else int(drifted["flagged"].sum()),
-        **({} if why else {"flagged, of what the model depends on": int((drifted["flagged"] & drifted["in_model"]).sum())}),
+        **({} if why else {"flagged, of the model's inputs": int((drifted["flagged"] & drifted["in_model"]).sum())}),
         **figures({f"{row.statistic}: {row.subject}": row.value for row in drifted.sort_values("value", ascending=False).itertuples()}),
     }
     context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)

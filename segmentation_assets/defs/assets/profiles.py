@@ -1,4 +1,4 @@
-"""Interpret: who each segment is, in words and numbers."""
+"""Interpret: the segments in words and numbers."""
 
 import dagster as dg
 import pandas as pd
@@ -22,7 +22,7 @@ def segments(
     customer_segments: pd.DataFrame,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Name, size, revenue and one sentence on what marks the segment out. Shares sum to one over all segments."""
+    """Name, size, revenue and one sentence on what distinguishes the segment. Shares sum to one over all segments."""
     model = model_from_rows(segmentation_model)
     about = model.provenance
     found = profiles.segments(customer_features, customer_segments, model, declared(settings.features))
@@ -40,5 +40,5 @@ def segments(
 
 @table(SEGMENT_PROFILES, group=GROUP, kinds={"pandas", "parquet"})
 def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.DataFrame) -> pd.DataFrame:
-    """Every numeric feature in every segment, against all known customers."""
+    """Every numeric feature in every segment, compared with all known customers."""
     return profiles.segment_profiles(customer_features, customer_segments)

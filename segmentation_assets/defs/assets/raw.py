@@ -1,4 +1,4 @@
-"""Collect: source rows under canonical names, each window's read from its source once."""
+"""Collect: source rows under canonical names, read from the source once per window."""
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -20,7 +20,7 @@ GROUP = "collect"
 def raw_customers(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
-    """Demographics and whatever else the source knows of a customer, before any cleaning."""
+    """Demographics and other attributes from the source, before any cleaning."""
     return source.customers(lake.engine, window_of(context.partition_key, settings.snapshots))
 
 
@@ -28,7 +28,7 @@ def raw_customers(
 def raw_transactions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
-    """Purchase history from the previous snapshot up to this one; the first snapshot also holds all earlier history."""
+    """Order lines from the previous snapshot up to this one; the first snapshot also includes all earlier history."""
     return source.transactions(lake.engine, window_of(context.partition_key, settings.snapshots))
 
 
@@ -36,7 +36,7 @@ def raw_transactions(
 def raw_events(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
-    """Behaviour from the previous snapshot up to this one: campaigns received, coupons redeemed, visits."""
+    """Events from the previous snapshot up to this one, such as campaigns received, coupons redeemed, visits."""
     return source.events(lake.engine, window_of(context.partition_key, settings.snapshots))
 
 
@@ -51,7 +51,7 @@ def source_volume(
     raw_transactions: ir.Table,
     raw_events: ir.Table,
 ) -> pd.DataFrame:
-    """Whether each source goes on delivering: the window's rows against the windows before it, and where the rows end."""
+    """Whether each source keeps delivering: the window's rows compared with earlier windows, and when the rows end."""
     dated = {"transactions": (raw_transactions, "ordered_at"), "events": (raw_events, "event_at")}
     found = []
     for source, (rows, time) in dated.items():

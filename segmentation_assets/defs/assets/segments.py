@@ -1,4 +1,4 @@
-"""Segment: who belongs where at the snapshot, and who moved since the one before."""
+"""Segment: who is in which segment at the snapshot, and who moved since the previous one."""
 
 import datetime as dt
 
@@ -37,7 +37,7 @@ GROUP = "segments"
 def customer_segments(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
 ) -> pd.DataFrame:
-    """Every known customer in exactly one segment: by the model where they ordered in the lookback, else by rule."""
+    """Every known customer in exactly one segment: by the model if they ordered within the lookback, otherwise by rule."""
     assigned = model_from_rows(segmentation_model).assign(customer_features)
     before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
     with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
@@ -66,7 +66,7 @@ def segment_transitions(
     customer_features: pd.DataFrame,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Customers and revenue that moved since the previous snapshot, who entered or left, and whom a change of model moved."""
+    """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
     moved = movement.transitions(before, now)
     if len(before):
@@ -85,7 +85,7 @@ def segment_bridge(
     customer_features: pd.DataFrame,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Why each segment's revenue is another than before: stayed, came, left, entered, lapsed, or the model changed."""
+    """Why each segment's revenue changed: customers stayed, came, left, entered or lapsed, or the model changed."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
     if before.empty:
         return movement.bridge(before, before)  # there is nothing to compare with
@@ -108,7 +108,7 @@ def segment_journeys(customer_segments: pd.DataFrame) -> pd.DataFrame:
 
 @table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
 def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
-    """How long customers have been in their segment, how likely they are to move, and where to."""
+    """How long customers have been in their segment, how likely they are to move, and where they go."""
     names = _names(customer_segments)
     stays = movement.stays(customer_segments)
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
@@ -116,7 +116,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
 
 @table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
 def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
-    """Born, survived, split, merged, died, restored, or of another character than before; nothing where all is as it was."""
+    """Segments that were born, survived, split, merged, died or were restored, or changed character; empty if nothing changed."""
     active = active_only(customer_features)
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
@@ -128,7 +128,7 @@ def segment_events(context: dg.AssetExecutionContext, customer_features: pd.Data
 def _sides(
     customer_segments: pd.DataFrame, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, as_of: dt.date
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Customers before and now as `movement` wants them; those now with the segment that the model before would give them."""
+    """Customers before and now, as input for `movement`; those now with the segment that the previous model would give them."""
     placed, placed_before = at_and_before(customer_segments, as_of)
     features, features_before = at_and_before(customer_features, as_of)
     model, model_before = at_and_before(segmentation_model, as_of)
@@ -148,6 +148,6 @@ def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
 
 
 def _best_first(now: pd.DataFrame) -> list[int]:
-    """Ids of the segments by model, best revenue first."""
+    """Ids of the segments by model, largest revenue first."""
     revenue = now[now["segment_id"] > 0].groupby("segment_id")["revenue"].sum()
     return [int(i) for i in revenue.sort_values(ascending=False, kind="stable").index]

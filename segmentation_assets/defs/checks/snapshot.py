@@ -1,6 +1,6 @@
 """Asset checks across tables: sums that must tie out, and warnings. Each table's own contract is checked as it is written.
 
-A blocking check stops what is downstream of it, publishing above all. A warning lets the snapshot go on.
+A blocking check stops everything downstream, above all publishing. A warning lets the snapshot continue.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from segmentation_assets.tables import BY_NAME
 from segmentation_assets.vocabulary import Decision, DriftKind, counted
 
 SHARE_TOLERANCE = 1e-9
-GO_ON = "If it was really so quiet, go on with volume.when_low: warn."
+GO_ON = "If business really was this quiet, continue with volume.when_low: warn."
 
 
 def _partition(lake: Lake, table: str, key: str) -> ir.Table:
@@ -29,11 +29,11 @@ def _partition(lake: Lake, table: str, key: str) -> ir.Table:
 
 
 def tie_out(asset: str, also: tuple[str, ...] = ()) -> Callable[[Callable[[Lake, str, Snapshots], dict[str, object]]], Check[...]]:
-    """Decorate a function that returns what does not tie out (nothing where all does) as a blocking check.
+    """Decorate a function that returns what does not tie out (empty if all does) as a blocking check.
 
     Args:
-        asset: the table that is checked.
-        also: further tables that the check reads and so must wait for.
+        asset: the table to check.
+        also: other tables that the check reads, and must wait for.
     """
 
     def decorate(differences: Callable[[Lake, str, Snapshots], dict[str, object]]) -> Check[...]:
@@ -78,7 +78,7 @@ def every_customer_in_one_segment(lake: Lake, key: str, _: Snapshots) -> dict[st
 
 @tie_out("segments")
 def sizes_and_revenue_tie_out(lake: Lake, key: str, _: Snapshots) -> dict[str, object]:
-    """Sizes and revenue agree with the customers'; shares sum to one, or to nothing where there are no customers."""
+    """Sizes and revenue agree with the customers'; shares sum to one, or to zero if there are no customers."""
     found = to_frame(_partition(lake, "segments", key))
     features = _partition(lake, "customer_features", key)
     totals = to_frame(features.agg(n=features.count(), revenue=features.monetary.sum().fill_null(0.0)))
@@ -94,7 +94,7 @@ def sizes_and_revenue_tie_out(lake: Lake, key: str, _: Snapshots) -> dict[str, o
 
 @tie_out("segment_transitions")
 def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict[str, object]:
-    """Row and column sums equal the segments' sizes on both sides."""
+    """Row and column sums equal segment sizes at both snapshots."""
     moved = to_frame(_partition(lake, "segment_transitions", key))
     now = to_frame(_partition(lake, "customer_segments", key))
     before = to_frame(_partition(lake, "customer_segments", following(dt.date.fromisoformat(key), snapshots, -1).isoformat()))
@@ -112,17 +112,17 @@ def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict
 
 @check(
     asset="customer_features", name="history_is_complete",
-    description="Every earlier snapshot was run or collected; else what happened then is missing here.",
+    description="Every earlier snapshot was run or collected; otherwise its rows are missing here.",
 )  # fmt: skip
 def history_is_complete(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """Warn where an earlier snapshot was never run."""
+    """Warn if an earlier snapshot was never run."""
     last = context.partition_key
     earlier = set(keys_until(settings.snapshots, dt.date.fromisoformat(last)))
     missing = sorted(earlier - set(lake.keys("customer_activity")))
     if earlier == {last}:
-        return dg.AssetCheckResult(passed=True, description="Nothing to look for: no snapshot is before this one.")
+        return dg.AssetCheckResult(passed=True, description="There is no earlier snapshot to check.")
     text = f"never run: {', '.join(missing)}. Run them first: segmentation run --from {missing[0]} --to {last}" if missing else ""
     return _result(not missing, text, dict.fromkeys(missing, 1), dg.AssetCheckSeverity.WARN)
 
@@ -130,32 +130,32 @@ def history_is_complete(
 @check(
     asset="feature_correlations",
     name="features_are_not_redundant",
-    description="No two features of model.features say the same (Spearman beyond 0.95): in the clustering they would count twice. "
-    "`take_out` in the table says which one to leave out.",
+    description="No two features of model.features are redundant (Spearman beyond 0.95): in the clustering they would count twice. "
+    "`take_out` in the table says which one to remove.",
 )
 def features_are_not_redundant(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """Pairs that do not both enter the clustering harm nothing: they are named with the result, and are no warning."""
+    """Warn only of pairs that both enter the clustering; other pairs do no harm and are only listed with the result."""
     pairs = to_frame(_partition(lake, "feature_correlations", context.partition_key))
     both = pairs[["feature_a", "feature_b"]].isin(settings.model.features).all(axis=1)  # as the settings are now
     named = redundancies(pairs.assign(both_in_model=both))
     harmful = redundancies(pairs[both].assign(both_in_model=True))
     if not harmful and not (pairs[both]["customers"] >= LEAST_RANKED).any():
-        few = f"no two features of model.features are numbers that vary among at least {LEAST_RANKED} active customers"
+        few = f"no two features of model.features are numeric and vary among at least {LEAST_RANKED} active customers"
         return dg.AssetCheckResult(passed=True, description=f"Not measured: {few}.", metadata=dict(named))
     return _result(not harmful, " ".join(harmful.values()), named, dg.AssetCheckSeverity.WARN)
 
 
 @check(
     asset="source_volume", name="volume_is_as_usual", blocking=True,
-    description="No source's window is empty, or low against the windows before (volume.least_share), and none ends well before the "
+    description="No source's window is empty, or low compared with earlier windows (volume.least_share), or ends well before the "
     "snapshot's date. A warning, unless volume.when_low is stop.",
 )  # fmt: skip
 def volume_is_as_usual(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """Warn with the sentence of each source; stop, where the settings say so, for a window whose rows are lost."""
+    """Warn with a sentence on each source; stop at an empty or low window if the settings say so."""
     found = to_frame(_partition(lake, "source_volume", context.partition_key))
     told = found[~found["verdict"].isin(volume.QUIET)]
     stops = settings.volume.when_low == "stop" and found["verdict"].isin(volume.LOST).any()
@@ -168,7 +168,7 @@ def volume_is_as_usual(
 
 
 def drift_check(kind: DriftKind, name: str, description: str) -> Check[...]:
-    """The warning that something of this kind has drifted."""
+    """A check that warns if a subject of this kind has drifted."""
 
     @check(asset="drift_report", name=name, description=description)
     def drifted(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
@@ -194,20 +194,20 @@ segment_mix_has_not_drifted = drift_check(
 )  # fmt: skip
 distance_has_not_drifted = drift_check(
     DriftKind.DISTANCE, "distance_has_not_drifted",
-    "Customers lie as near to the model's prototypes as when it was trained.",
+    "Customers are as close to the model's prototypes as when it was trained.",
 )  # fmt: skip
 joint_distribution_has_not_drifted = drift_check(
     DriftKind.JOINT, "joint_distribution_has_not_drifted",
-    "No classifier can tell today's customers from those of training.",
+    "A classifier cannot separate today's customers from the training customers.",
 )  # fmt: skip
 
 
 @check(
     asset="model_registry", name="no_model_decision_to_review",
-    description="No challenger was promoted or refused, and nobody rolled back; else the decision is worth a look.",
+    description="No challenger was promoted or refused, and no model was rolled back; otherwise, review the decision.",
 )  # fmt: skip
 def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """Warn with the reason, as a sentence."""
+    """Warn with the reason for the decision, as a sentence."""
     registered = to_frame(_partition(lake, "model_registry", context.partition_key))
     decided = registered[registered["decision"].isin([Decision.PROMOTED, Decision.REFUSED, Decision.ROLLED_BACK])]
     values = {f"{row.decision}: {row.model_version}": row.reason for row in decided.itertuples()}

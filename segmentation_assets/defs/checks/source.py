@@ -1,4 +1,4 @@
-"""Checks of what sources deliver: too many rejects, columns that change, and rows that came late.
+"""Checks of what sources deliver: too many rejects, changed columns, and late rows.
 
 Belongs here: comparing a snapshot's collected rows with its source and with the snapshot before. Sums that must tie out
 within a snapshot are in `checks.snapshot`.
@@ -42,7 +42,7 @@ from segmentation_assets.vocabulary import counted
 def rejects_are_few(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake]
 ) -> dg.AssetCheckResult:
-    """Stop a snapshot whose source was misread or broken."""
+    """Stop a snapshot whose source is broken or was misread."""
     key, limit = context.partition_key, settings.cleaning.largest_reject_share
     problems, shares = [], {}
     no_faults: dict[str, int] = {}
@@ -57,17 +57,17 @@ def rejects_are_few(
         if shares[entity] > limit:
             why = "; ".join(f"{reason['n']:,} {reason['reason']}" for reason in faults)
             problems.append(
-                f"{entity}: {bad:,} of {counted(total, 'row')} rejected ({shares[entity]:.1%}, allowed are {limit:.1%}): {why}. "
-                "Look at them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
+                f"{entity}: {bad:,} of {counted(total, 'row')} rejected ({shares[entity]:.1%}; {limit:.1%} is allowed): {why}. "
+                "See them with `segmentation check`; correct the source or its mapping, or raise cleaning.largest_reject_share."
             )
     nothing = None if shares else "Not measured: no rows were collected."
     return dg.AssetCheckResult(passed=not problems, description=" ".join(problems) or nothing, metadata=shares | no_faults)
 
 
 def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, Any]]]:
-    """How many rows a source has in a snapshot, and by `reason` how many of them (`n`) were set aside, and whether that is `no_fault`.
+    """The number of rows of a source in a snapshot, and for each `reason`, how many were set aside (`n`) and whether it is `no_fault`.
 
-    A record of several rows counts as all of them, so that the share is the same however many rows a customer has.
+    A record made from several rows counts as all of them, so that the share does not depend on how many rows a customer has.
     """
     rows = lake.read(BY_NAME[f"raw_{entity}"], [key])
     rejected = lake.read(BY_NAME["rejected_rows"], [key])
@@ -84,12 +84,12 @@ def set_aside(lake: Lake, entity: str, key: str) -> tuple[int, list[dict[str, An
 
 
 def columns_check(entity: str) -> Check[...]:
-    """The check that a source's columns are those of the snapshot before."""
+    """The check that a source's columns are the same as at the snapshot before."""
 
     @check(
         asset=f"raw_{entity}", name="columns_are_as_before", blocking=True,
-        description="No column of the source appeared, vanished or changed its type since the previous snapshot; an error where a "
-        "mapped one was read as numbers or dates and no longer is.",
+        description="No column of the source appeared, vanished or changed its type since the previous snapshot; an error if a "
+        "mapped one was read as numbers or dates and no longer can be.",
     )  # fmt: skip
     def columns_are_as_before(
         context: dg.AssetCheckExecutionContext,
@@ -98,7 +98,7 @@ def columns_check(entity: str) -> Check[...]:
         lake: dg.ResourceParam[Lake],
     ) -> dg.AssetCheckResult:
         if not isinstance(source, TablesSource):
-            return dg.AssetCheckResult(passed=True, description="Not measured: this source has the same columns always.")
+            return dg.AssetCheckResult(passed=True, description="Not measured: this source always has the same columns.")
         window = window_of(context.partition_key, settings.snapshots)
         rows = lake.read(BY_NAME[f"raw_{entity}"], [context.partition_key])
         used = {row["source_file"] for row in lake.engine.rows(rows.select("source_file").distinct())}
@@ -126,7 +126,7 @@ def columns_check(entity: str) -> Check[...]:
             if entity == "customers":
                 text += f" To keep or change the type of an attribute: attribute_types: {{{stops[-1]}: number}}, or text."
         if not measured:
-            text = f"Not measured: {'no snapshot before has columns to compare with' if used else 'no rows were collected'}."
+            text = f"Not measured: {'no earlier snapshot has columns to compare with' if used else 'no rows were collected'}."
         severity = dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=not changes, severity=severity, description=text or None, metadata={"columns": found.now, "changes": changes}
@@ -140,12 +140,12 @@ customers_check, transactions_check, events_check = (columns_check(entity) for e
 
 @dataclass(frozen=True)
 class ColumnsRead:
-    """What the columns of an entity's tables hold in a snapshot's window, against when each table last had rows.
+    """The types of the columns of an entity's tables in a snapshot's window, compared with the last time each table had rows.
 
     Attributes:
-        now: column -> what it holds, of all tables with rows in the window.
-        remembered: the same by table, with those that had rows earlier as they were then.
-        changes: column -> what became of it. A table that has no rows in the window changes nothing.
+        now: column -> type, over all tables with rows in the window.
+        remembered: the same by table, including tables that only had rows earlier.
+        changes: column -> its change. A table without rows in the window changes nothing.
         stops: mapped columns that can no longer be read as numbers or dates.
         measured: whether any table was compared.
     """
@@ -161,8 +161,8 @@ class ColumnsRead:
         """Compare, table by table.
 
         Args:
-            used: sources with rows in the window.
-            before: what is remembered of the snapshot before.
+            used: source files with rows in the window.
+            before: `remembered` of the snapshot before.
         """
         now = {name: combined_types(files) for name, kept in tables.items() if (files := [file for file in kept if file.source in used])}
         mapped = {column for kept in tables.values() for file in kept if file.source in used for column in file.strict}
@@ -175,7 +175,7 @@ class ColumnsRead:
 
 
 def attribute_types(rows: ir.Table) -> dict[str, str]:
-    """What each customer attribute was read as."""
+    """The type as which each customer attribute was read: boolean, number, date or text."""
     ours = cleaning.NOT_ATTRIBUTES | {"consent"}
     return {name: _kind(kind) for name, kind in rows.schema().items() if name not in ours}
 
@@ -187,7 +187,7 @@ def _kind(kind: dt.DataType) -> str:
 
 
 def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, str] | None:
-    """What the attributes were read as when the snapshot was published; if it never was, in the one before."""
+    """The types of attributes when the snapshot was last published; if it never was, those of the snapshot before."""
     published = settings.data_dir / PRIVATE / "raw_customers" / f"snapshot_date={key}" / PART
     before = following(datetime.date.fromisoformat(key), settings.snapshots, -1).isoformat()
     files = [file for file in (published, lake.file("raw_customers", before)) if file.exists()]
@@ -195,7 +195,7 @@ def _attributes_before(lake: Lake, settings: Settings, key: str) -> dict[str, st
 
 
 def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[str, str]:
-    """What became of each column that is not as it was; nothing where there is nothing to compare with."""
+    """The change of each column that differs; empty if there is nothing to compare with."""
     if before is None:
         return {}
     changes = {column: f"appeared ({kind})" for column, kind in now.items() if column not in before}
@@ -209,7 +209,7 @@ def changed_columns(before: dict[str, str] | None, now: dict[str, str]) -> dict[
 
 
 def no_longer_read(before: dict[str, str] | None, now: dict[str, str]) -> list[str]:
-    """Columns that held numbers or dates and hold something else now; what is empty is not told."""
+    """Columns that held numbers or dates and now hold something else; empty columns do not count."""
     return [
         column
         for column, kind in now.items()
@@ -218,18 +218,18 @@ def no_longer_read(before: dict[str, str] | None, now: dict[str, str]) -> list[s
 
 
 def remembered_columns(folder: Path, key: str, tables: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What the columns of each table held at a snapshot; of one without rows, or never made, nothing is known."""
+    """The types of each table's columns at a snapshot; empty if it has no rows or was never made."""
     file = folder / f"{key}.json"
     found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if "tables" in found and isinstance(found["tables"], dict):
         return dict(found["tables"])
-    return {tables[0]: found} if found and len(tables) == 1 else {}  # as it was written for all tables together
+    return {tables[0]: found} if found and len(tables) == 1 else {}  # the older format, for all tables together
 
 
 @check(
     asset="published_database", name="no_rows_came_late",
     description="The published snapshots up to this one have as many rows as their windows have at the source, and each was made "
-    "from what was collected last.",
+    "from the rows collected last.",
 )  # fmt: skip
 def no_rows_came_late(
     context: dg.AssetCheckExecutionContext,
@@ -237,7 +237,7 @@ def no_rows_came_late(
     source: dg.ResourceParam[Source],
     lake: dg.ResourceParam[Lake],
 ) -> dg.AssetCheckResult:
-    """Warn with the rows of each window, and with what to run again."""
+    """Warn with the rows of each window, and the command to run."""
     records = provenance.recorded(settings.data_dir / PRIVATE)
     up_to = {key: record for key, record in records.items() if key <= context.partition_key}
     late = freshness.late_rows(settings, source, lake, up_to)

@@ -50,7 +50,7 @@ def test_the_same_export_twice_is_named_with_the_remedy(tmp_path: Path) -> None:
     found = checked(tmp_path, TWICE)
     assert told(found, "byte for byte") == [
         "orders_jan (1).csv and orders_jan.csv are equal, byte for byte. All 28 orders come from each of them, such as O10. "
-        "Their lines count twice: take one of them out, or set cleaning.exact_duplicates: drop."
+        "Their lines count twice: remove one of them, or set cleaning.exact_duplicates: drop."
     ]
     assert not told(found, "from both")
 
@@ -67,8 +67,8 @@ def test_exports_that_overlap_are_named_with_an_order_of_both(tmp_path: Path) ->
     assert (
         told(found, "from both")
         == [
-            "3 orders come from both a.csv and b.csv, such as O117. If these exports overlap, lines count twice: take the rows out "
-            "of one of them, or set cleaning.exact_duplicates: drop."
+            "3 orders come from both a.csv and b.csv, such as O117. If these exports overlap, lines count twice: remove the rows "
+            "from one of them, or set cleaning.exact_duplicates: drop."
         ]
         or told(found, "from both") == []
     )
@@ -83,8 +83,8 @@ def test_without_order_ids_equal_lines_in_two_files_are_counted(tmp_path: Path) 
     columns = {name: column for name, column in ORDERS.items() if name != "order_id"}
     found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(20)), "b.csv": HEADER + lines_of(range(17, 28))}, columns)
     assert told(found, "in both") == [
-        "3 lines are in both a.csv and b.csv, equal in every mapped column. If these exports overlap, they count twice: take the rows "
-        "out of one of them, or set cleaning.exact_duplicates: drop."
+        "3 lines are in both a.csv and b.csv, equal in every mapped column. If these exports overlap, they count twice: remove the rows "
+        "from one of them, or set cleaning.exact_duplicates: drop."
     ]
 
 
@@ -138,7 +138,7 @@ def test_ids_that_are_equal_but_for_case_are_counted_over_all_tables(tmp_path: P
     rows = "ann@x.org,2024-01-01,1,1\nAnn@x.org,2024-01-02,1,2\nBob,2024-01-03,1,3\nbob,2024-01-03,1,4\ncy@x.org,2024-01-03,1,5\n"
     found = checked(tmp_path, {"a.csv": HEADER + rows}, source=source)
     assert told(found, "case") == [
-        "5 customer ids are equal to another but for case, and count as different customers: 'ANN@x.org' and 'ann@x.org'; 'Bob' and 'bob'"
+        "5 customer ids differ from another only in case, and count as different customers: 'ANN@x.org' and 'ann@x.org'; 'Bob' and 'bob'"
     ]
     assert told(found, "LOWER") == ["If they are the same customers, map in every table: customer_id: LOWER(id)"]
 
@@ -150,7 +150,7 @@ def test_a_snapshot_that_would_stop_is_named_though_the_whole_is_within_the_limi
     assert told(found, "10 would be rejected")  # 5% of 200
     assert found.problems == [
         "transactions: 1 of 2 snapshots would stop, because more than 6.0% of its rows would be rejected: 2024-03-01 (10.0%): "
-        "10 customer id is missing. Correct the mapping or the data, or, if these rows are rightly set aside, set "
+        "10 customer id is missing. Correct the mapping or the data, or, if these rows should be set aside, set "
         "cleaning.largest_reject_share: 0.15."
     ]
 
@@ -173,14 +173,14 @@ def test_a_column_that_can_no_longer_be_read_stops_the_snapshot_that_meets_it(tm
 @pytest.mark.parametrize(
     ("first", "lookback", "sentence"),
     [
-        ("2024-01-15", 1, "Before the first snapshot, 2024-02-01, lies only a part of the one window of the lookback: until 2024-03-01 "
-         "history grows, which is reported as drift. To avoid it, set snapshots.first: 2024-03-01."),
-        ("2024-01-02", 12, "Before the first snapshot lies 1 of the 12 windows of the lookback: until 2025-01-01 history grows, which is "
-         "reported as drift. To avoid it, set features.lookback: 1."),
-        ("2024-01-02", 3, "Before the first snapshot lies 1 of the 3 windows of the lookback: until 2024-04-01 history grows, which is "
-         "reported as drift. To avoid it, set features.lookback: 1, or snapshots.first: 2024-04-01."),
-        ("2024-01-15", 12, "Before the first snapshot lie 0 of the 12 windows of the lookback: until 2025-02-01 history grows, which is "
-         "reported as drift."),
+        ("2024-01-15", 1, "The source has only part of the one window of the lookback before the first snapshot, 2024-02-01: "
+         "history grows until 2024-03-01, which is reported as drift. To avoid it, set snapshots.first: 2024-03-01."),
+        ("2024-01-02", 12, "The source has 1 of the 12 windows of the lookback before the first snapshot: history grows until 2025-01-01, "
+         "which is reported as drift. To avoid it, set features.lookback: 1."),
+        ("2024-01-02", 3, "The source has 1 of the 3 windows of the lookback before the first snapshot: history grows until 2024-04-01, "
+         "which is reported as drift. To avoid it, set features.lookback: 1, or snapshots.first: 2024-04-01."),
+        ("2024-01-15", 12, "The source has 0 of the 12 windows of the lookback before the first snapshot: history grows until 2025-02-01, "
+         "which is reported as drift."),
         ("2023-02-01", 12, None),
     ],
 )  # fmt: skip
@@ -197,13 +197,13 @@ def test_a_last_snapshot_that_ends_in_a_part_of_a_month_is_told(tmp_path: Path) 
     rows = "".join(f"C{i},{day},1,{i}\n" for i, day in enumerate(days))
     found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-04-01"})
     assert told(found, "Orders end on") == [
-        "Orders end on 2024-03-09, 22 days before the last snapshot, 2024-04-01: everyone would seem to buy less, which is reported as "
-        "drift. Set snapshots.last: 2024-03-01, or wait until the rest has come."
+        "Orders end on 2024-03-09, 22 days before the last snapshot, 2024-04-01: all customers would seem to buy less, which is reported "
+        "as drift. Set snapshots.last: 2024-03-01, or wait for the rest to arrive."
     ]
     (tmp_path / "whole").mkdir()
     whole = checked(tmp_path / "whole", {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-03-01"})
     assert not told(whole, "Orders end on")
-    assert told(whole, "9 rows are dated 2024-03-01 or later, to wait for later snapshots")
+    assert told(whole, "9 rows are dated 2024-03-01 or later, and left to later snapshots")
 
 
 @pytest.mark.parametrize("when_low", ["warn", "stop"])
@@ -213,8 +213,8 @@ def test_windows_that_lack_rows_are_named_and_stop_where_a_run_would(tmp_path: P
     rows += lines_of(range(2), month=4)
     snapshots = {"first": "2024-02-01", "last": "2024-07-01"}
     found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots=snapshots, volume={"when_low": when_low})
-    assert told(found, "lack") == [
-        "2 snapshots lack transactions that would be usual: 2024-05-01: 2, 29 usual; 2024-06-01: none, 29 usual. "
+    assert told(found, "fewer transactions") == [
+        "2 snapshots have fewer transactions than usual: 2024-05-01: 2, 29 usual; 2024-06-01: none, 29 usual. "
         "Make sure that the source is complete."
     ]
     assert found.problems == [
@@ -300,11 +300,11 @@ def test_empty_files_are_no_equal_ones(tmp_path: Path) -> None:
 def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> None:
     lines = "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\nC1,2024-01-07,-2,C9\nC2,2024-01-08,-3,O1\nC2,2024-01-08,4,O2\n"
     found = checked(tmp_path, {"a.csv": HEADER + lines})
-    assert told(found, "has not placed") == [
-        "2 returns name an order that the customer has not placed, such as C9, and lower spend only. If a column has the id of the order "
-        "that was returned, map it as returned_order_id."
+    assert told(found, "never placed") == [
+        "2 returns name an order that the customer never placed, such as C9, and lower spend only. If a column has the id of the returned "
+        "order, map it as returned_order_id."
     ]
 
 
 def test_returns_of_placed_orders_need_no_word(tmp_path: Path) -> None:
-    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "has not placed")
+    assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "never placed")

@@ -43,13 +43,13 @@ def test_redundant_pairs_are_named_with_the_remedy() -> None:
     assert not any("tenure_days" in pair for pair in pairs.index)  # constant
     assert pairs.loc[("frequency", "monetary"), "take_out"] == "monetary"  # alike in all: the one declared later
     assert exploration.redundancies(pairs.reset_index()) == {
-        "frequency, monetary": "frequency and monetary say the same (Spearman +1.00). They are not both in model.features now; "
-        "should they ever be, take out monetary and keep frequency."
+        "frequency, monetary": "frequency and monetary are redundant (Spearman +1.00). They are not both in model.features; "
+        "if you add both, remove monetary and keep frequency."
     }
     both = exploration.feature_correlations(frame, FEATURES, in_model=("frequency", "monetary"))
     assert list(exploration.redundancies(both).values()) == [
-        "frequency and monetary say the same (Spearman +1.00) and count twice in the clustering: "
-        "of model.features, take out monetary and keep frequency."
+        "frequency and monetary are redundant (Spearman +1.00) and count twice in the clustering: "
+        "in model.features, remove monetary and keep frequency."
     ]
 
 

@@ -32,7 +32,7 @@ def test_a_window_is_judged_by_the_median_of_the_six_before(july, verdict):
 def test_what_is_missing_is_said_with_the_usual_number_and_what_to_do():
     assert judge("transactions", monthly(10, 10, 10, 10, 10, 10, 0), MONTHS, USUAL).sentence == (
         "No transaction is dated in the window from 2024-07-01 up to 2024-08-01, instead of the usual 305 (median of 6 windows before); "
-        "the last is of 2024-06-30. Make sure that the source is complete; once it is, make the snapshot again: segmentation run --from "
+        "the last is dated 2024-06-30. Make sure that the source is complete; once it is, make the snapshot again: segmentation run --from "
         "2024-08-01."
     )
     low = judge("transactions", {**monthly(10, 10, 10, 10, 10, 10), dt.date(2024, 7, 31): 1}, MONTHS, USUAL).sentence
@@ -56,7 +56,7 @@ def test_the_first_snapshot_is_judged_by_its_own_window_and_not_by_all_history_b
 
 def test_a_window_without_orders_is_told_however_little_is_known():
     assert judge("transactions", {}, MONTHS, USUAL).sentence.startswith(
-        "No transaction is dated in the window from 2024-07-01 up to 2024-08-01; nor is any in the windows before."
+        "No transaction is dated in the window from 2024-07-01 up to 2024-08-01; nor is any in earlier windows."
     )
     assert judge("transactions", {dt.date(2024, 6, 1): 5}, MONTHS, USUAL).verdict == "empty"
 
@@ -80,7 +80,7 @@ def test_how_long_it_has_been_silent_is_said_beside_the_longest_silence_before()
     found = judge("transactions", monthly(10, 10, 10, 10, 10, 10, 10, last_day=20), MONTHS, USUAL)
     assert (found.last_day, found.silent_days, found.usual_silent_days) == (dt.date(2024, 7, 20), 11, 0)
     assert found.sentence.startswith(
-        "The last transaction before 2024-08-01 is of 2024-07-20: 11 days without any follow, and the time before had none. "
+        "The last transaction before 2024-08-01 is dated 2024-07-20, followed by 11 days without any; before, there were none. "
     )
 
 

@@ -72,9 +72,9 @@ def test_silhouettes_are_sorted_within_their_segment(model):
     (axis,) = figure.axes
     assert [tick.get_text() for tick in axis.get_yticklabels()] == NAMES
     assert len(axis.collections) == 2
-    assert title(figure) == "0% of customers lie nearer to another segment than to their own"
+    assert title(figure) == "0% of customers are closer to another segment than to their own"
     swapped = np.where(np.arange(len(labels)) < 6, 1 - labels, labels)
-    assert title(pictures.model.silhouette_plot(points, swapped, NAMES, COLOURS, seed=0)).startswith("5% of customers lie nearer")
+    assert title(pictures.model.silhouette_plot(points, swapped, NAMES, COLOURS, seed=0)).startswith("5% of customers are closer")
 
 
 def test_of_one_segment_there_is_no_silhouette(model):
@@ -87,7 +87,7 @@ def test_of_one_segment_there_is_no_silhouette(model):
 def test_stability_bars_are_the_jaccards_over_hennigs_bands():
     figure = pictures.model.stability_per_cluster(CANDIDATES[0], NAMES, COLOURS)
     (axis,) = figure.axes
-    assert title(figure) == "1 of 2 segments is found again when customers are drawn anew"
+    assert title(figure) == "1 of 2 segments is found again when customers are resampled"
     assert {"dissolved", "doubtful", "valid", "highly stable", "0.90", "0.70"} == set(texts(axis))
     assert {0.9, 0.7} <= {round(patch.get_width(), 2) for patch in axis.patches}
 
@@ -105,10 +105,10 @@ def test_the_map_shows_segments_noise_and_density(model):
     segments, density, _scale = figure.axes
     assert [to_hex(dots.get_facecolor()[0]) for dots in segments.collections[:2]] == COLOURS
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [*NAMES, "noise"]
-    assert title(figure) == "Two directions hold 100% of how customers differ"
+    assert title(figure) == "Two directions explain 100% of the differences between customers"
     assert density.collections[0].get_array().sum() == len(points)
     assert isinstance(density.collections[0].norm, LogNorm)
-    assert title(pictures.model.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction holds")
+    assert title(pictures.model.pca_map(points[:, :1], labels, NAMES, COLOURS, seed=0)).startswith("One direction explains")
 
 
 def test_the_dendrogram_is_cut_into_k_branches():

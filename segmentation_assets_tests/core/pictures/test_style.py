@@ -107,11 +107,11 @@ def pair(a: str, b: str, rho: float, **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("pairs", "expected"),
     [
-        ([pair("a", "b", 0.97), pair("a", "c", 0.1)], "1 pair of features says the same; none counts twice in the clustering"),
-        ([pair("a", "b", -0.97), pair("b", "c", 0.99)], "2 pairs of features say the same; none counts twice in the clustering"),
-        ([pair("a", "b", 0.97, both_in_model=True)], "a and b count twice in the clustering: take out b"),
-        ([pair("a", "b", 0.9, customers=9)], "There are too few customers to tell which features say the same"),
-        ([pair("a", "b", 0.2), pair("a", "c", -0.4)], "No two features say the same; nearest are a and c (-.40)"),
+        ([pair("a", "b", 0.97), pair("a", "c", 0.1)], "1 redundant pair of features; none counts twice in the clustering"),
+        ([pair("a", "b", -0.97), pair("b", "c", 0.99)], "2 redundant pairs of features; none counts twice in the clustering"),
+        ([pair("a", "b", 0.97, both_in_model=True)], "a and b count twice in the clustering: remove b"),
+        ([pair("a", "b", 0.9, customers=9)], "Too few customers to tell which features are redundant"),
+        ([pair("a", "b", 0.2), pair("a", "c", -0.4)], "No two features are redundant; closest are a and c (-.40)"),
     ],
 )
 def test_the_title_says_which_redundant_pairs_matter(pairs: list[dict[str, Any]], expected: str) -> None:
@@ -123,7 +123,7 @@ def test_the_title_says_which_redundant_pairs_matter(pairs: list[dict[str, Any]]
 
 def test_a_pair_without_a_correlation_is_grey_and_not_zero() -> None:
     figure = features.correlations(pd.DataFrame([pair("a", "b", 0.3), pair("b", "c", 0.3)]))
-    assert "Grey: cannot be told." in words(figure)
+    assert "Grey: unknown." in words(figure)
     grey, coloured = (mesh.get_array() for mesh in figure.axes[0].collections[:2])
     assert np.ma.count(np.ma.masked_invalid(grey)) == 1
     assert np.ma.count(np.ma.masked_invalid(coloured)) == 2

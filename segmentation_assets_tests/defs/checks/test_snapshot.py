@@ -160,7 +160,7 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
         (("frequency", "monetary"), None),
         (
             ("events", "campaigns_received"),
-            "events and campaigns_received say the same (Spearman +0.98) and count twice in the clustering: of model.features, take out "
+            "events and campaigns_received are redundant (Spearman +0.98) and count twice in the clustering: in model.features, remove "
             "campaigns_received and keep events.",
         ),
     ],
@@ -224,7 +224,7 @@ def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
 
 def test_nothing_to_look_for_is_said(lake):
     put(lake, "customer_activity", D1)
-    assert verdict(snapshot.history_is_complete, lake) == (True, "Nothing to look for: no snapshot is before this one.")
+    assert verdict(snapshot.history_is_complete, lake) == (True, "There is no earlier snapshot to check.")
 
 
 def with_settings(check, lake, **sections):

@@ -103,7 +103,7 @@ def shop(made, tmp_path):
 
 BOTH, SECOND = [("snapshot", D1), ("snapshot", D2)], [("snapshot", D2)]
 OTHER, EARLIER = SENTENCES[Cause.LATE_ROWS], SENTENCES[Cause.EARLIER]
-UNCHANGED = "Something has changed, but no snapshot that was made."
+UNCHANGED = "Something has changed, but it affects no snapshot that was made."
 
 
 def test_nothing_is_asked_for_where_nothing_changed(shop):
