@@ -9,6 +9,7 @@ from collections.abc import Callable
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.customers.exploration import LEAST_RANKED, redundancies
@@ -97,10 +98,10 @@ def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict
     """Row and column sums equal segment sizes at both snapshots."""
     moved = to_frame(_partition(lake, "segment_transitions", key))
     now = to_frame(_partition(lake, "customer_segments", key))
-    before = to_frame(_partition(lake, "customer_segments", following(dt.date.fromisoformat(key), snapshots, -1).isoformat()))
+    before = _sizes_before(lake, key, snapshots)
     sides = {
         "to": (moved.dropna(subset="to_segment_id").groupby("to_segment_id")["customers"].sum(), now["segment_id"].value_counts()),
-        "from": (moved.dropna(subset="from_segment_id").groupby("from_segment_id")["customers"].sum(), before["segment_id"].value_counts()),
+        "from": (moved.dropna(subset="from_segment_id").groupby("from_segment_id")["customers"].sum(), before),
     }
     return {
         f"{side} segment {int(segment)}": f"{int(sums.get(segment, 0))} moved, {int(sizes.get(segment, 0))} in the segment"
@@ -108,6 +109,13 @@ def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict
         for segment in sorted({*sums.index, *sizes.index})
         if sums.get(segment, 0) != sizes.get(segment, 0)
     }
+
+
+def _sizes_before(lake: Lake, key: str, snapshots: Snapshots) -> pd.Series:
+    """Customers by segment at the snapshot before; none at the first, whatever the lake has from another calendar."""
+    day = dt.date.fromisoformat(key)
+    earlier = [following(day, snapshots, -1).isoformat()] if day > snapshots.first else []
+    return to_frame(lake.read(BY_NAME["customer_segments"], earlier))["segment_id"].value_counts()
 
 
 @check(

@@ -1,5 +1,6 @@
 """A check that never fails checks nothing: each one on rows that tie out, and on rows that do not."""
 
+import datetime as dt
 import inspect
 
 import dagster as dg
@@ -138,6 +139,13 @@ def test_a_move_into_a_segment_that_has_nobody_is_found(lake):
     put_moves(lake, *ALL_MOVES, (None, 9, 1))
     passed, problem = verdict(snapshot.sums_equal_segment_sizes, lake, D2)
     assert (passed, problem) == (False, "to segment 9: 1 moved, 0 in the segment")
+
+
+def test_at_the_first_snapshot_what_the_lake_has_of_an_earlier_calendar_does_not_count(lake):
+    put_moves(lake, (None, 1, 1), (None, 2, 2))
+    later = LOADED.model_copy(update={"snapshots": LOADED.snapshots.model_copy(update={"first": dt.date.fromisoformat(D2)})})
+    assert outcome(snapshot.sums_equal_segment_sizes, lake, D2, later).passed
+    assert not outcome(snapshot.sums_equal_segment_sizes, lake, D2).passed
 
 
 def test_history_is_complete_where_every_earlier_snapshot_was_collected(lake):
