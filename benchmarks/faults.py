@@ -164,13 +164,16 @@ def settings_that_change(folder: Path, _: int) -> Outcome:
     shop.run("run", "--snapshot", FIRST)
     shop.set(lookback=2, k_max=4)
     again = shop.run("run", "--all")
-    well = again[0] == 0 and shop.is_whole(FIRST, SECOND)
+    steps = {"features and k": again[0] == 0 and shop.is_whole(FIRST, SECOND)}
     for changed in ({"cadence": "weekly"}, {"first": SECOND}):
         shop.set(lookback=2, k_max=4, **changed)
         refused = shop.run("run", "--all")
-        well = well and says(refused, "another calendar", "counted in both", "upgrade --take-out") and shop.is_whole(FIRST, SECOND)
+        steps[f"{changed} refused"] = says(refused, "another calendar", "counted in both", "upgrade --take-out")
+        steps[f"{changed} whole"] = shop.is_whole(FIRST, SECOND)
     out, anew = shop.run("upgrade", "--take-out"), shop.run("run", "--all")
-    return well and out[0] == 0 and anew[0] == 0 and shop.is_whole(SECOND), refused[1]
+    steps |= {"taken out": out[0] == 0, "made anew": anew[0] == 0, "whole anew": shop.is_whole(SECOND)}
+    unexpected = [name for name, well in steps.items() if not well]
+    return not unexpected, f"{', '.join(unexpected)}\n{anew[1]}"
 
 
 def clock_set_back(folder: Path, _: int) -> Outcome:

@@ -119,6 +119,16 @@ def test_snapshots_made_again_are_the_same_to_the_byte_and_rows_of_the_future_ch
     assert sorted(shop.data_dir.rglob("*")) == files
 
 
+def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
+    before = shop.lake()
+    assert shop.make(D2, SHOP, job="pictures", pictures=True), shop.failure()
+    assert shop.lake() == before
+    assert "raw_transactions" not in {event.step_key for event in shop.result.all_events}
+    drawn = {file.stem for file in (shop.data_dir / "reports" / D2).glob("*.png")}
+    assert {"flow", "seasonality", "segment_centres"} <= drawn
+    assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "index.html").read_text() for name in drawn)
+
+
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
 
 

@@ -1,6 +1,5 @@
 """The resources of assets and checks: the lake, on an engine that is closed when the run ends, and the source."""
 
-import gc
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,7 +16,6 @@ from segmentation_assets.store.lake import Lake, opened
 
 BACKFILL, PARTITION = "dagster/backfill", "dagster/partition"  # Dagster's tags of a run
 FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-FEW_COLLECTIONS = (50_000, 20, 20)  # Python's default is one after 700 objects
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
@@ -32,22 +30,11 @@ class LakeResource(dg.ConfigurableResource[Lake]):
             _require_earlier_ones(context.instance, context.run)
         atomic.sweep(self.settings.data_dir, time.time())
         layout.prepare(self.settings.data_dir)
-        with _shown_alive(context), _fewer_collections():
+        with _shown_alive(context):
             if context.run is not None and context.instance is not None:
                 take_turn(context.instance, context.run, self.settings.data_dir, context.log)
             with opened(self.settings.data_dir) as lake:
                 yield lake
-
-
-@contextmanager
-def _fewer_collections() -> Iterator[None]:
-    """Run Python's garbage collector less often: it took a tenth of a run of a small shop."""
-    before = gc.get_threshold()
-    gc.set_threshold(*FEW_COLLECTIONS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _require_earlier_ones(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:

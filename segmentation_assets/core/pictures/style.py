@@ -83,13 +83,12 @@ def png(figure: "Figure") -> bytes:
     """The figure as a PNG; the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    buffer, layout = io.BytesIO(), figure.get_layout_engine()
-    FigureCanvasAgg(figure)
+    buffer, canvas, layout = io.BytesIO(), FigureCanvasAgg(figure), figure.get_layout_engine()
     with styled():  # some ticks are created only when drawn
-        if layout and figure.axes:  # here, because `savefig` would draw the whole figure once to lay it out, and then again
+        if layout and figure.axes:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        canvas.print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]  # `savefig` would draw it twice
     return buffer.getvalue()
 
 
