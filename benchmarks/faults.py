@@ -171,7 +171,7 @@ def settings_that_change(folder: Path, _: int) -> Outcome:
         steps[f"{changed} refused"] = says(refused, "another calendar", "counted in both", "upgrade --take-out")
         steps[f"{changed} whole"] = shop.is_whole(FIRST, SECOND)
     out, anew = shop.run("upgrade", "--take-out"), shop.run("run", "--all")
-    steps |= {"taken out": out[0] == 0, "made anew": anew[0] == 0, "whole anew": shop.is_whole(SECOND)}
+    steps |= {"removed": out[0] == 0, "made again": anew[0] == 0, "whole again": shop.is_whole(SECOND)}
     unexpected = [name for name, well in steps.items() if not well]
     return not unexpected, f"{', '.join(unexpected)}\n{anew[1]}"
 

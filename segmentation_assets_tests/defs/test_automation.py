@@ -136,8 +136,8 @@ def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(publish
         now = dt.datetime.now(dt.UTC)
         assert "2024-03-01 failed; it will be tried again after" in asked(instance, now)
         words = asked(instance, now, first=dt.date(2024, 2, 1), timezone="Asia/Tokyo").split()
-        again = dt.datetime.fromisoformat(f"{words[-4]} {words[-3]}+09:00")
-        assert words[-2:] == ["Asia/Tokyo", "on."]
+        again = dt.datetime.fromisoformat(f"{words[-3]} {words[-2]}+09:00")
+        assert words[-1] == "Asia/Tokyo."
         assert dt.timedelta(minutes=8) < again - now <= dt.timedelta(minutes=10)
         assert asked(instance, now + dt.timedelta(minutes=11)) == "2024-03-01"
         failed_run(instance, "2024-03-01")

@@ -125,7 +125,7 @@ def test_a_damaged_model_is_read_from_the_lake(tmp_path: Path, kind: str) -> Non
 def test_requests_that_cannot_be_read_are_said_with_the_remedy(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / archive.FOLDER).mkdir()
     (tmp_path / archive.FOLDER / file).write_text(text)
-    with pytest.raises(archive.ArchiveError, match=rf"{file}, .* cannot be read .* remove it and repeat what segmentation models lists"):
+    with pytest.raises(archive.ArchiveError, match=rf"{file}, .* cannot be read .* remove it and repeat the requests listed"):
         archive.requests(tmp_path)
 
 
