@@ -52,7 +52,9 @@ class ModelSettings(Section):
     resamples: int = Field(100, ge=10, le=1_000, description="Bootstrap resamples of the stability of clusters.")
     splits: int = Field(5, ge=1, le=50, description="Times the rows are halved for the valley gate.")
     sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom candidates are fitted; the chosen one sees all.")
-    stability_sample: int = Field(2_000, ge=100, le=100_000, description="Customers on whom stability is measured.")
+    stability_sample: int = Field(
+        5_000, ge=100, le=100_000, description="Customers on whom stability is measured; all, where there are fewer."
+    )
     gate_sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom the valley gate is measured.")
     eps: float | None = Field(None, gt=0, description="Radius of dbscan, in scaled units; empty: read off the k-distance curve.")
     min_samples: int | None = Field(
@@ -91,17 +93,26 @@ class DriftSettings(Section):
 class RetrainSettings(Section):
     """When a challenger is trained, and the gates that it must pass to take the champion's place."""
 
-    policy: Literal["on_drift", "always", "never", "max_age"] = Field(
-        "on_drift",
-        description="When a challenger is trained: on drift of what the model depends on, at every snapshot, never, or at an age.",
+    policy: Literal["when_needed", "on_drift", "always", "never", "max_age"] = Field(
+        "when_needed",
+        description="When a challenger is trained: on drift of what the model depends on, or also where the model in force has failed its "
+        "own test at two snapshots running; at every snapshot, never, or at an age.",
+    )
+    min_age: int = Field(
+        3,
+        ge=1,
+        le=520,
+        description="Age in snapshots from which a model that fails its own test brings a challenger, where nothing has drifted.",
     )
     max_age: int = Field(12, ge=1, le=520, description="Age in snapshots at which a challenger is trained, where the policy is max_age.")
-    largest_reassigned: float = Field(
-        0.50, ge=0, le=1, description="Share of active customers whom a promotion may put into another segment."
+    largest_reassigned: float | None = Field(
+        None, ge=0, le=1, description="Share of active customers whom a promotion may put into another segment; empty: any, and it is told."
     )
     least_fit_gain: float = Field(
-        0.01, ge=0, le=1, description="Share of how customers differ that a challenger must explain more than the champion."
-    )
+        0.01, ge=0, le=1,
+        description="Share of how customers differ that a challenger with as many segments must explain more than the champion, unless "
+        "that fails its own test.",
+    )  # fmt: skip
     largest_forward_loss: float = Field(
         0.02, ge=0, le=1, description="Share of the spend that followed that a challenger may explain less than the champion."
     )
