@@ -28,7 +28,7 @@ def measure(active: pd.DataFrame, outcome: np.ndarray, transform: str, scaling: 
     labels = model.assign(active).label
     rows = subsample(points, ROWS, SEED)
     again = KMeans().fit(rows, (K,), SEED)
-    jaccard = bootstrap_jaccard(rows, KMeans(), again, SEED, RESAMPLES)[K]
+    jaccard = bootstrap_jaccard(rows, KMeans(), again, SEED, RESAMPLES)[K].jaccard
     return {
         "weakest Jaccard": float(jaccard.min()),
         "smallest share": float(np.bincount(labels, minlength=K).min() / len(labels)),

@@ -35,7 +35,7 @@ def usual_recipes(points: NDArray[np.float64], seed: int) -> tuple[int, int]:
     found = kmeans.fit(rows, KS, seed)
     silhouettes = {k: internal_indices(rows, c.assign(rows).label, seed, 1_000).silhouette for k, c in found.items()}
     jaccard = stability.bootstrap_jaccard(rows, kmeans, found, seed, resamples=20)
-    stable = [k for k in KS if jaccard[k].min() >= 0.75]
+    stable = [k for k in KS if jaccard[k].jaccard.min() >= 0.75]
     return max(silhouettes, key=lambda k: silhouettes[k]), max(stable, default=1)
 
 

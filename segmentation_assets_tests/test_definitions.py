@@ -57,7 +57,7 @@ GRAPH = {
     "segment_bridge": {"customer_segments", "customer_features", "segmentation_model"},
     "segment_journeys": {"customer_segments"},
     "segment_stays": {"customer_segments"},
-    "segment_events": {"customer_features", "segmentation_model"},
+    "segment_events": {"customer_features", "customer_segments", "segmentation_model"},
     "evaluation_metrics": {"customer_features", "segmentation_model", "customer_segments", "customer_activity"},
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
@@ -131,7 +131,7 @@ def test_every_check_across_tables_is_there():
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
         "volume_is_as_usual", "history_is_complete", "features_are_not_redundant", "features_have_not_drifted",
         "segment_mix_has_not_drifted",
-        "distance_has_not_drifted", "joint_distribution_has_not_drifted", "no_model_decision_to_review",
+        "distance_has_not_drifted", "joint_distribution_has_not_drifted", "no_model_decision_to_review", "no_segment_has_run_empty",
         "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
     }  # fmt: skip
 

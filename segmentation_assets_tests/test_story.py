@@ -137,7 +137,7 @@ def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp
 
 def test_what_training_looked_like_is_kept_once_and_where_it_is_lost_the_next_snapshot_is_the_same(story, tmp_path):
     rows = ask(story, "SELECT component FROM segmentation_model")["component"]
-    assert len(rows) == 4 * 66 and not {"training", "yardstick", "training sample"} & set(rows)
+    assert len(rows) == 4 * 74 and not {"training", "yardstick", "training sample"} & set(rows)
     lost = shutil.copytree(story.with_name("until April"), tmp_path / "lost")
     kept = {file.name: file.read_bytes() for file in (story / archive.FOLDER).glob("*.parquet")}
     for file in (lost / archive.FOLDER).glob("*.parquet"):

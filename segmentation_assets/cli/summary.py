@@ -33,6 +33,7 @@ class Summary:
     model: str
     standing: str
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None if the model is new or has no segments
+    weakest_error: float | None  # its standard error; None also if an earlier version measured it
     missing: list[str]  # a sentence on each source with missing rows
     forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
 
@@ -79,7 +80,8 @@ def read(data_dir: Path, key: str) -> Summary:
         ),
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
         weakest_jaccard=measured.get("weakest_jaccard") if Decision.CARRIED in set(registered["decision"]) else None,
-        missing=missing, forward={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+        weakest_error=measured.get("weakest_jaccard_error"), missing=missing,
+        forward={name: value for name, value in measured.items() if name.startswith("forward_spend")},
     )  # fmt: skip
 
 
@@ -96,7 +98,7 @@ def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
 ENTERED = "(entered)"
 _MEASURED = """
     SELECT metric, value FROM evaluation_metrics
-    WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric = 'weakest_jaccard') AND isfinite(value)
+    WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%') AND isfinite(value)
 """
 _MOVES = """
     WITH names AS (
@@ -134,9 +136,10 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if summary.standing:
         console.print(summary.standing)
     if summary.weakest_jaccard is not None:
+        error = "" if summary.weakest_error is None else f" \u00b1 {summary.weakest_error:.2f}"
         console.print(
-            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f} (from 0.75 on it "
-            "counts as found again, below 0.60 as dissolved).",
+            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f}{error} "
+            "(from 0.75 on it counts as found again, below 0.60 as dissolved).",
         )
     if "forward_spend_gain_low" in summary.forward:
         console.print(_forward(summary))

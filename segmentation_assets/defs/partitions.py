@@ -40,16 +40,16 @@ class Back:
 
     Args:
         steps: how many snapshots back the span begins.
-        end: where it ends: 0 at the snapshot itself, -1 at the one before.
+        end: where it ends: 0 at the snapshot itself, -1 at the one before, None where it begins.
     """
 
     steps: Callable[[Settings], int]
-    end: int = 0
+    end: int | None = 0
 
     def mapping(self, settings: Settings) -> dg.TimeWindowPartitionMapping:
-        return dg.TimeWindowPartitionMapping(
-            start_offset=-self.steps(settings), end_offset=self.end, allow_nonexistent_upstream_partitions=True
-        )
+        steps = self.steps(settings)
+        end = -steps if self.end is None else self.end
+        return dg.TimeWindowPartitionMapping(start_offset=-steps, end_offset=end, allow_nonexistent_upstream_partitions=True)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
 LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
+A_LOOKBACK_AGO = Back(lambda settings: settings.features.lookback, end=None)
 LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster accepts no empty span
 WITH_USUAL = Back(lambda settings: windows_to_compare(settings.snapshots, settings.volume.windows))
 HISTORY = Back(lambda settings: settings.movement.history - 1)

@@ -80,7 +80,10 @@ class Settings(BaseSettings):
 
     def model_digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that a fitted model depends on."""
-        relevant = {"model": self.model.model_dump(mode="json"), "features": self.features.model_dump(mode="json")}
+        model = self.model.model_dump(mode="json")
+        if self.model.stability_sample == ModelSettings.model_fields["stability_sample"].default:
+            model["stability_sample"] = 2_000  # the default of version 0.1.0, whose models are still in force
+        relevant = {"model": model, "features": self.features.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
 
 

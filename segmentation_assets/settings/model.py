@@ -52,7 +52,9 @@ class ModelSettings(Section):
     resamples: int = Field(100, ge=10, le=1_000, description="Bootstrap resamples for the stability of clusters.")
     splits: int = Field(5, ge=1, le=50, description="Times the rows are halved for the valley gate.")
     sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom candidates are fitted; the chosen one gets all.")
-    stability_sample: int = Field(2_000, ge=100, le=100_000, description="Customers on whom stability is measured.")
+    stability_sample: int = Field(
+        5_000, ge=100, le=100_000, description="Customers on whom stability is measured; all of them if there are fewer."
+    )
     gate_sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom the valley gate is measured.")
     eps: float | None = Field(None, gt=0, description="Radius of dbscan, in scaled units; empty: read off the k-distance curve.")
     min_samples: int | None = Field(
@@ -91,17 +93,31 @@ class DriftSettings(Section):
 class RetrainSettings(Section):
     """When a challenger is trained, and the gates that it must pass to replace the champion."""
 
-    policy: Literal["on_drift", "always", "never", "max_age"] = Field(
-        "on_drift",
-        description="When a challenger is trained: when the model's inputs drift, at every snapshot, never, or when the model reaches "
-        "`max_age`.",
+    policy: Literal["when_needed", "on_drift", "always", "never", "max_age"] = Field(
+        "when_needed",
+        description="When a challenger is trained: when the model's inputs drift or the model has failed its own stability test at two "
+        "snapshots running (when_needed), on drift only, at every snapshot, never, or when the model reaches `max_age`.",
+    )
+    min_age: int = Field(
+        3,
+        ge=1,
+        le=520,
+        description="Age in snapshots before which a failed stability test trains no challenger unless there is drift.",
     )
     max_age: int = Field(12, ge=1, le=520, description="Age in snapshots at which a challenger is trained under the policy max_age.")
-    largest_reassigned: float = Field(
-        0.50, ge=0, le=1, description="Largest share of active customers that a promotion may move to another segment."
+    largest_reassigned: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share of active customers that a promotion may move to another segment; empty: no limit, but the share is "
+        "reported.",
     )
     least_fit_gain: float = Field(
-        0.01, ge=0, le=1, description="Share of the differences between customers that a challenger must explain beyond the champion."
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the differences between customers that a challenger with as many segments must explain beyond the "
+        "champion, unless the champion fails its own stability test.",
     )
     largest_forward_loss: float = Field(
         0.02, ge=0, le=1, description="Share of subsequent spend by which a challenger's explanation may fall short of the champion's."

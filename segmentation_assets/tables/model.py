@@ -13,6 +13,7 @@ MODEL_CANDIDATES = Contract(
         Column("davies_bouldin", "float64", "Davies-Bouldin index (1979); lower is better.", minimum=0),
         Column("prediction_strength", "float64", "Prediction strength (Tibshirani and Walther 2005); 0.8 or more is good.", **SHARE),
         Column("weakest_jaccard", "float64", "Bootstrap Jaccard of the least stable cluster (Hennig 2007).", **SHARE),
+        Column("jaccard_error", "float64", "Its standard error over the resamples.", minimum=0),
         Column("stability", "string", "Hennig's reading of it.", allowed=("dissolved", "doubtful", "valid", "highly stable")),
         Column("jaccard", "string", "Bootstrap Jaccard of each cluster, by its number."),
         Column("smallest_share", "float64", "Share of customers in the smallest cluster.", **SHARE),

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice import stability
 from segmentation_assets.core.choice.grid_model import GridModel
-from segmentation_assets.core.choice.valley import valley_p_values
-from segmentation_assets.core.clustering.algorithm import Clustering, ClusteringError, Indices, count_distinct, internal_indices, subsample
+from segmentation_assets.core.choice.valley import valley_p_value, valley_p_values
+from segmentation_assets.core.clustering.algorithm import (
+    Clustering,
+    ClusteringError,
+    Indices,
+    canonical_order,
+    count_distinct,
+    internal_indices,
+    subsample,
+)
 from segmentation_assets.core.clustering.families import FAMILIES, Family
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.settings.model import ModelSettings
@@ -26,7 +34,8 @@ _NO_GAP = stability.Gap(np.nan, np.nan)
 class Candidate:
     """One algorithm and k with its figures (NaN where not measured) and its fate. `k` is 0 where it could not be fitted.
 
-    `jaccard` is per cluster, `valley_p` the gate's p-value: small where every pair of neighbours has a valley between.
+    `jaccard` is per cluster, with the standard error of each in `jaccard_errors`; `valley_p` is the gate's p-value: small where
+    every pair of neighbours has a valley between.
     """
 
     algorithm: str
@@ -36,6 +45,7 @@ class Candidate:
     davies_bouldin: float = np.nan
     prediction_strength: float = np.nan
     jaccard: tuple[float, ...] = ()
+    jaccard_errors: tuple[float, ...] = ()
     smallest_share: float = np.nan
     smallest_count: int = 0
     noise_share: float = 0.0
@@ -50,6 +60,20 @@ class Candidate:
     @property
     def weakest_jaccard(self) -> float:
         return min(self.jaccard, default=np.nan)
+
+    @property
+    def weakest_error(self) -> float:
+        """Standard error of `weakest_jaccard`."""
+        return min(zip(self.jaccard, self.jaccard_errors, strict=True), default=(np.nan, np.nan))[1]
+
+    @property
+    def stability(self) -> str:
+        """The weakest cluster's figure as sentences have it: `Jaccard 0.91 ± 0.01`."""
+        return f"Jaccard {self.weakest_jaccard:.2f} \u00b1 {self.weakest_error:.2f}"
+
+    def dissolves(self, settings: ModelSettings) -> bool:
+        """Whether its weakest cluster lies below the mark by more than two standard errors: by luck it would be there in one of forty."""
+        return self.weakest_jaccard + 2 * self.weakest_error < settings.dissolved_jaccard
 
     @property
     def reading(self) -> str:
@@ -119,7 +143,7 @@ def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settin
     for k in sorted(described, reverse=True):
         business = name == "kmeans" and k == settings.k
         if business or not objections(described[k], settings, unmeasured=True):
-            described[k] = replace(described[k], jaccard=_jaccard(family, *_in_own_space(rows, {k: fitted[k]})[0], settings)[k])
+            described[k] = _with_stability(described[k], _stability(family, *_in_own_space(rows, {k: fitted[k]})[0], settings)[k])
         if not objections(described[k], settings):
             break
     return list(described.values())
@@ -135,7 +159,7 @@ def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool =
     if not candidate.valley_p < settings.valley_level:
         found.append(f"no valley separates at least one pair of neighbouring clusters (p = {candidate.valley_p:.2g})")
     if candidate.jaccard and candidate.weakest_jaccard < settings.stable_jaccard:
-        found.append(f"its weakest cluster is {candidate.reading} (Jaccard {candidate.weakest_jaccard:.2f})")
+        found.append(f"its weakest cluster is {candidate.reading} ({candidate.stability})")
     if not candidate.jaccard and not unmeasured:
         found.append("its stability was not measured")
     if candidate.smallest_share < settings.min_share or candidate.smallest_count < settings.min_count:
@@ -143,11 +167,14 @@ def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool =
     return found
 
 
-def _jaccard(
+def _stability(
     family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: ModelSettings
-) -> dict[int, tuple[float, ...]]:
-    found = stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.resamples)
-    return {k: tuple(float(j) for j in per_cluster) for k, per_cluster in found.items()}
+) -> dict[int, stability.Stability]:
+    return stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.resamples)
+
+
+def _with_stability(candidate: Candidate, found: stability.Stability) -> Candidate:
+    return replace(candidate, jaccard=tuple(found.jaccard.tolist()), jaccard_errors=tuple(found.error.tolist()))
 
 
 def _with_figures(
@@ -157,14 +184,13 @@ def _with_figures(
     described: dict[int, Candidate],
     settings: ModelSettings,
 ) -> list[Candidate]:
-    jaccard = _jaccard(family, points, group, settings)
+    stable = _stability(family, points, group, settings)
     strength = stability.prediction_strength(points, family.resample, tuple(group), settings.seed)
     seeds = stability.seed_agreement(points, family.resample, tuple(group), settings.seed)
     gaps = {} if family.sweep.finds_k else stability.gap_statistic(points, family.resample, group, settings.seed)
     return [
         replace(
-            described[k],
-            jaccard=jaccard[k],
+            _with_stability(described[k], stable[k]),
             prediction_strength=strength[k],
             # A density algorithm may find another number of clusters on these rows than on the sweep's.
             seed_agreement=seeds.get(k, next(iter(seeds.values()))),
@@ -203,14 +229,19 @@ def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int
 
 
 def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: ModelSettings) -> Candidate:
-    """The model in force on the customers of a later snapshot (n rows): its indices and sizes there, cheaply."""
+    """The model in force on the customers of a later snapshot (n rows): its indices and sizes there, whether clustering them anew
+    finds its clusters, and whether valleys still lie between these. A grid has no stability: its cells are cut, not found."""
     labels = model.assign(active).label
     own = labels[labels >= 0]
     smallest = int(np.bincount(own, minlength=model.k).min())
-    indices = Indices(np.nan, np.nan, np.nan)
+    indices, valley_p, stable = Indices(np.nan, np.nan, np.nan), np.nan, stability.Stability(np.empty(0), np.empty(0))
     if isinstance(model, PrototypeModel):
-        indices = internal_indices(model.preprocessor.transform(active), labels, settings.seed, 5_000)
-    return Candidate(
+        points = canonical_order(model.preprocessor.transform(active))
+        indices = internal_indices(points, fixed(model).assign(points).label, settings.seed, 5_000)
+        samples, family = Samples.of(points, settings), FAMILIES[model.algorithm](settings)
+        valley_p = valley_p_value(samples.gate, fixed(model), settings.seed, settings.splits)
+        stable = _stability(family, samples.stability, {model.k: fixed(model)}, settings)[model.k]
+    found = Candidate(
         algorithm=model.algorithm,
         k=model.k,
         silhouette=indices.silhouette,
@@ -219,9 +250,16 @@ def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, sett
         smallest_share=smallest / len(labels),
         smallest_count=smallest,
         noise_share=float((labels < 0).mean()),
+        valley_p=valley_p,
         chosen=True,
         reason="The model in force is carried forward, so nothing else was tried; its figures are of this snapshot's customers.",
     )
+    return _with_stability(found, stable)
+
+
+def fixed(model: PrototypeModel) -> Clustering:
+    """The clusters of `model` in its own preprocessed space."""
+    return Clustering(model.prototypes, model.labels, model.weights, model.radius)
 
 
 def table(tried: Sequence[Candidate]) -> pd.DataFrame:
@@ -230,10 +268,11 @@ def table(tried: Sequence[Candidate]) -> pd.DataFrame:
         vars(c)
         | {
             "weakest_jaccard": c.weakest_jaccard,
+            "jaccard_error": c.weakest_error,
             "stability": c.reading or None,
             "jaccard": ", ".join(f"{j:.2f}" for j in c.jaccard) or None,
         }
         for c in tried
     ]
-    names = [f.name for f in fields(Candidate) if f.name != "finds_k"]
-    return pd.DataFrame(rows, columns=[*names, "weakest_jaccard", "stability"])
+    names = [f.name for f in fields(Candidate) if f.name not in {"finds_k", "jaccard_errors"}]
+    return pd.DataFrame(rows, columns=[*names, "weakest_jaccard", "jaccard_error", "stability"])

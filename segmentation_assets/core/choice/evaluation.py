@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import silhouette_samples
 
-from segmentation_assets.core.choice.stability import bootstrap_jaccard, reading
-from segmentation_assets.core.clustering.algorithm import Clustering, Indices, canonical_order, internal_indices, one_thread, subsample
-from segmentation_assets.core.clustering.families import FAMILIES
+from segmentation_assets.core.choice.candidates import fixed
+from segmentation_assets.core.choice.stability import reading
+from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
 from segmentation_assets.settings.model import ModelSettings
 
@@ -21,34 +21,25 @@ from segmentation_assets.settings.model import ModelSettings
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
     """`indices` and `explained`, the share of the squared distance to the common centre that segments account for (0 is the
-    k = 1 baseline; noise left out), and per cluster (k,): `customers`, `silhouette`, bootstrap `jaccard`."""
+    k = 1 baseline; noise left out), and per cluster (k,): `customers` and `silhouette`."""
 
     indices: Indices
     explained: float
     noise_share: float
     customers: NDArray[np.int64]
     silhouette: NDArray[np.float64]
-    jaccard: NDArray[np.float64]
 
 
 def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: ModelSettings) -> ModelEvaluation:
-    """Judge `model` on `features` (n customers) in its own preprocessed space, on samples sized by `settings`.
-
-    Stability asks whether clustering these customers anew finds the model's segments: it falls as the model ages.
-    """
+    """Judge `model` on `features` (n customers) in its own preprocessed space."""
     points = canonical_order(model.preprocessor.transform(features))
-    fixed = Clustering(model.prototypes, model.labels, model.weights, model.radius)
-    labels = fixed.assign(points).label
-    rows = subsample(points, settings.stability_sample, settings.seed)
-    family = FAMILIES[model.algorithm](settings)
-    jaccard = bootstrap_jaccard(rows, family.resample, {model.k: fixed}, settings.seed, settings.resamples)
+    labels = fixed(model).assign(points).label
     return ModelEvaluation(
         indices=internal_indices(points, labels, settings.seed),
         explained=explained(points[labels >= 0], labels[labels >= 0]),
         noise_share=float((labels < 0).mean()),
         customers=np.bincount(labels[labels >= 0], minlength=model.k),
         silhouette=silhouette_by_cluster(points, labels, model.k, settings.seed),
-        jaccard=jaccard[model.k],
     )
 
 
@@ -66,10 +57,18 @@ def named_metrics(judged: ModelEvaluation, names: Sequence[str]) -> dict[str, fl
     overall = {
         "silhouette": judged.indices.silhouette, "calinski_harabasz": judged.indices.calinski_harabasz,
         "davies_bouldin": judged.indices.davies_bouldin, "explained": judged.explained, "noise_share": judged.noise_share,
-        "weakest_jaccard": float(judged.jaccard.min()),
     }  # fmt: skip
-    each = {"customers": judged.customers, "silhouette": judged.silhouette, "jaccard": judged.jaccard}
+    each = {"customers": judged.customers, "silhouette": judged.silhouette}
     return overall | {f"{what}: {name}": float(v) for what, values in each.items() for name, v in zip(names, values, strict=True)}
+
+
+def stability_metrics(segments: Sequence[tuple[str, float, float]]) -> dict[str, float]:
+    """Stability of segments (name, bootstrap Jaccard, its standard error) as metrics by name, and of the weakest of them."""
+    if not segments:
+        return {}
+    _, weakest, error = min(segments, key=lambda segment: segment[1])
+    each = {f"{what}: {name}": value for name, *both in segments for what, value in zip(("jaccard", "jaccard_error"), both, strict=True)}
+    return {"weakest_jaccard": weakest, "weakest_jaccard_error": error} | each
 
 
 def stability_in_words(metrics: Mapping[str, float]) -> str:

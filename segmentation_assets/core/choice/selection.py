@@ -115,7 +115,7 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
         best = max(distinct, key=lambda c: (c.k, c.silhouette))
         reason = (
             f"Distinct segments: {best.algorithm} with k = {best.k} is the largest k whose clusters are all stable (weakest "
-            f"Jaccard {best.weakest_jaccard:.2f}), large enough (smallest {best.smallest_share:.1%}) and separated by a valley "
+            f"{best.stability}), large enough (smallest {best.smallest_share:.1%}) and separated by a valley "
             f"from their neighbours (p = {best.valley_p:.2g})."
         )
         return Decision(best, Tier.DISTINCT, reason)
@@ -124,15 +124,14 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
     fallback = kmeans.get(settings.fallback_k)
     asked = business.k == settings.k
     opening = "A convenient partition of a continuum, not distinct segments: no candidate passed every test of distinctness"
-    if business.weakest_jaccard < settings.dissolved_jaccard and fallback is not None and fallback.k < business.k:
+    if business.dissolves(settings) and fallback is not None and fallback.k < business.k:
         tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
         reason = (
-            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled (Jaccard "
-            f"{business.weakest_jaccard:.2f})."
+            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled ({business.stability})."
         )
         return Decision(fallback, Tier.CONVENIENT, reason)
     why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.k}"
-    found = f"weakest Jaccard {business.weakest_jaccard:.2f}, {business.reading}"
+    found = f"weakest {business.stability}, {business.reading}"
     reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
     return Decision(business, Tier.CONVENIENT, reason)
 

@@ -23,18 +23,26 @@ def reading(jaccard: float) -> Reading:
     return next((word for word, end in READINGS.items() if jaccard < end), "highly stable")
 
 
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """Per cluster (k,): the mean over resamples of its best Jaccard match, and the standard error of that mean."""
+
+    jaccard: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
 def bootstrap_jaccard(
     points: NDArray[np.float64], algorithm: Algorithm, references: dict[int, Clustering], seed: int, resamples: int = 100
-) -> dict[int, NDArray[np.float64]]:
-    """For each k of `references`, the mean over bootstraps of each cluster's best Jaccard match, (k,) (Hennig, 2007).
+) -> dict[int, Stability]:
+    """For each k of `references`, how well each cluster is found again when rows are resampled (Hennig, 2007).
 
     Rows drawn several times count once, so that copies do not pass for stability. A resample that cannot be clustered
     dissolves every cluster. Density algorithms, whose k varies, are matched with whatever they find.
     """
     rng = np.random.default_rng(seed)
     labels = {k: found.assign(points).label for k, found in references.items()}
-    sums = {k: np.zeros(found.k) for k, found in references.items()}
-    for _ in range(resamples):
+    matches = {k: np.zeros((resamples, found.k)) for k, found in references.items()}
+    for resample in range(resamples):
         rows = np.unique(rng.integers(0, len(points), len(points)))
         try:
             again = algorithm.fit(points[rows], tuple(references), int(rng.integers(2**31)))
@@ -42,8 +50,8 @@ def bootstrap_jaccard(
             continue
         for k, original in labels.items():
             match = next(iter(again.values())) if algorithm.finds_k else again[k]
-            sums[k] += best_jaccard(original[rows], match.assign(points[rows]).label, len(sums[k]))
-    return {k: total / resamples for k, total in sums.items()}
+            matches[k][resample] = best_jaccard(original[rows], match.assign(points[rows]).label, references[k].k)
+    return {k: Stability(found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(resamples)) for k, found in matches.items()}
 
 
 def best_jaccard(original: NDArray[np.int64], again: NDArray[np.int64], k: int) -> NDArray[np.float64]:

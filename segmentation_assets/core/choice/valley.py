@@ -75,6 +75,17 @@ def valley_p_values(points: NDArray[np.float64], algorithm: Algorithm, ks: Seque
     return {k: float(np.median(values)) for k, values in worst.items()}
 
 
+def valley_p_value(points: NDArray[np.float64], found: Clustering, seed: int, splits: int = 10) -> float:
+    """As `valley_p_values`, of clusters that are given: the median of the worst pair's p-value over half-splits of `points` (n, d)."""
+    rng = np.random.default_rng(seed)
+    usable = spread_atoms(points, rng)
+    worst = []
+    for _ in range(splits):
+        halves = np.array_split(rng.permutation(len(usable)), 2)
+        worst += [worst_pair(found, usable[looking], usable[counting]) for looking, counting in (halves, halves[::-1])]
+    return float(np.median(worst))
+
+
 def worst_pair(found: Clustering, fit_half: NDArray[np.float64], test_half: NDArray[np.float64]) -> float:
     """Largest p-value over neighbouring pairs of clusters `found` on `fit_half`, counted on `test_half`. 1 for one cluster."""
     if found.k < 2:

@@ -100,6 +100,14 @@ class KMeans:
         return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(k, dtype=np.int64), weights))
 
 
+def polished(points: NDArray[np.float64], centers: NDArray[np.float64]) -> Clustering:
+    """The k-means of `points` (n, d), in canonical order, that Lloyd's iterations reach from `centers` (k, d)."""
+    with one_thread():
+        model = cluster.KMeans(len(centers), init=centers, n_init=1).fit(points)
+    weights = np.bincount(model.labels_, minlength=len(centers)).astype(np.float64)
+    return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(len(centers), dtype=np.int64), weights))
+
+
 def fit_model(
     features: pd.DataFrame, algorithm: Algorithm, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None
 ) -> PrototypeModel:

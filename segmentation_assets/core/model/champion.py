@@ -1,33 +1,24 @@
 """Champion and challenger: when a model is trained, whether it takes the place of the one in force, and the sentence that says why.
 
-Belongs here: the decision. Training is `training`; what has drifted, on which the decision rests, is found by `population` before.
+Belongs here: the decision. Training is `training`, what a challenger must show `gates`; what has drifted, on which the decision rests,
+is found by `population` before.
 """
 
 import datetime as dt
 import json
-import math
 from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
-from sklearn.base import clone
 
-from segmentation_assets.core.choice.evaluation import explained
-from segmentation_assets.core.choice.forward_validity import forward_validity
-from segmentation_assets.core.choice.selection import labels_one_snapshot_back
+from segmentation_assets.core.choice.candidates import measured_again
+from segmentation_assets.core.clustering.algorithm import fit_kmeans
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import naming
+from segmentation_assets.core.model.gates import Contest, Gate, failings
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
-from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, train
+from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, fit_from, train, train_from
 from segmentation_assets.settings.model import RetrainSettings
-from segmentation_assets.vocabulary import Decision, counted
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One demand on a challenger: whether it is met, and the figures as a part of a sentence."""
-
-    passed: bool
-    words: str
+from segmentation_assets.vocabulary import Decision, Tier, counted
 
 
 @dataclass(frozen=True)
@@ -60,12 +51,14 @@ class SnapshotContext:
     Args:
         past: the snapshot before, with what followed it.
         age: snapshots since the model in force was fitted.
+        lookback: snapshots after which nothing from before a change is left in the features.
         request: what a person asks of this snapshot's model.
         rollback_target: the earlier model that they want in force from here on, where they do.
     """
 
     past: PreviousSnapshot | None = None
     age: int = 0
+    lookback: int = 1
     request: Request | None = None
     rollback_target: SegmentModel | None = None
 
@@ -94,18 +87,52 @@ def next_model(
     """
     now = now or SnapshotContext()
     if now.rollback_target is not None:
-        return ModelDecision(_rolled_back(now.rollback_target, champion, active))
+        return _measured(_rolled_back(now.rollback_target, champion, active), active, spec)
     needed = _needs_training(champion, spec, active)
     if champion is not None and active.empty:
         return ModelDecision(_carried_without_customers(champion, active, needed))
     if champion is None or needed:
         return train(active, champion, spec, as_of, needed, now.past)
-    why, otherwise = ("A person asked for it", "") if now.request else _occasion(retrain, now.age, drifted)
+    before = _measured(champion, active, spec)
+    standing, flagged = before.candidates[0], _flagged(drifted)
+    lost = failings(champion, standing, spec.settings)
+    champion = _watched(before.model, bool(lost), bool(flagged))
+    why, otherwise = ("A person asked for it", "") if now.request else _occasion(retrain, now.age, drifted, champion, lost, active, spec)
     if not why:
-        return ModelDecision(_carried(champion, active, otherwise))
-    challenger = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
-    gates = _gates(champion, challenger, active, spec, retrain, now.past)
-    return _contested(champion, challenger, active, gates, forced=now.request is not None and now.request.force)
+        return ModelDecision(_carried(champion, active, otherwise), (standing,))
+    contest = Contest(champion, standing, active, spec, retrain, now.past, now.lookback)
+    fresh = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
+    challengers = [(challenger, contest.gates(challenger)) for challenger in _challengers(contest, fresh, as_of)]
+    return _contested(champion, challengers, active, forced=now.request is not None and now.request.force)
+
+
+def _measured(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> ModelDecision:
+    """The model with its figures on the active customers, as the only candidate; without, where there are none."""
+    if model.clusters is None or active.empty:
+        return ModelDecision(model)
+    standing = measured_again(model.clusters, active, spec.settings)
+    return ModelDecision(model.with_stability(standing.jaccard, standing.jaccard_errors), (standing,))
+
+
+def _watched(champion: SegmentModel, failed: bool, drifted: bool) -> SegmentModel:
+    """The champion with the number of snapshots running at which it failed its own test, and at which its customers had drifted."""
+    about = champion.provenance
+    unsound, drifting = about.unsound + 1 if failed else 0, about.drifting + 1 if drifted else 0
+    return replace(champion, provenance=replace(about, unsound=unsound, drifting=drifting))
+
+
+def _challengers(contest: Contest, fresh: ModelDecision, as_of: dt.date) -> list[ModelDecision]:
+    """The fresh challenger, and beside a convenient one k-means that starts from the champion: first, unless the fresh one with as many
+    segments explains more. Where two partitions are as good as each other, that keeps the segments people know."""
+    about = fresh.model.provenance
+    if about.tier != Tier.CONVENIENT:
+        return [fresh]
+    other = train_from(contest.active, contest.champion, contest.spec, as_of, about.reason, fresh.candidates, contest.past)
+    if other is None:
+        return [fresh]
+    gain = contest.fit_of(fresh.model) - contest.fit_of(other.model)
+    better = about.k == other.model.provenance.k and gain >= contest.retrain.least_fit_gain
+    return [fresh, other] if better else [other, fresh]
 
 
 def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, needed: str) -> SegmentModel:
@@ -133,7 +160,20 @@ def _nobody(needed: str) -> str:
     return f"{nothing}, and it cannot be trained again though the settings of the model have changed" if needed else nothing
 
 
-def _occasion(retrain: RetrainSettings, age: int, drifted: pd.DataFrame) -> tuple[str, str]:
+def _flagged(drifted: pd.DataFrame) -> list[str]:
+    """What has drifted of that on which the model depends."""
+    return drifted.loc[drifted["flagged"].fillna(False) & drifted["in_model"], "subject"].tolist()
+
+
+def _occasion(
+    retrain: RetrainSettings,
+    age: int,
+    drifted: pd.DataFrame,
+    champion: SegmentModel,
+    lost: list[str],
+    active: pd.DataFrame,
+    spec: ModelSpec,
+) -> tuple[str, str]:
     """Why a challenger is trained (empty: it is not), and why the champion is carried forward if not."""
     match retrain.policy:
         case "always":
@@ -145,9 +185,30 @@ def _occasion(retrain: RetrainSettings, age: int, drifted: pd.DataFrame) -> tupl
         case "never":
             return "", "the policy is never to train again"
         case _:
-            flagged = drifted.loc[drifted["flagged"].fillna(False) & drifted["in_model"], "subject"].tolist()
-            why = f"Drift was flagged ({naming.listed(flagged)})" if flagged else ""
-            return why, _undrifted(drifted[drifted["in_model"]])
+            flagged = _flagged(drifted)
+            if flagged:
+                return f"Drift was flagged ({naming.listed(flagged)})", ""
+            undrifted = _undrifted(drifted[drifted["in_model"]])
+            if not lost or retrain.policy == "on_drift":
+                return "", undrifted
+            running = champion.provenance.unsound
+            failed = f"failed its own test at {counted(running, 'snapshot')} running ({lost[0]})"
+            if running < 2 or age < retrain.min_age:
+                return "", f"{undrifted}; it {failed}, and a challenger is trained from two, and an age of {retrain.min_age}, on"
+            refit = _refit_stability(champion, active, spec)
+            if refit < spec.settings.stable_jaccard:
+                return "", f"{undrifted}; it {failed}, and a fit from today is not stable either ({refit:.2f})"
+            return f"The model in force has {failed}", ""
+
+
+def _refit_stability(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> float:
+    """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is steadier."""
+    if champion.provenance.tier == Tier.DISTINCT:
+        return 1.0  # distinct segments are looked for at every k
+    settings = spec.settings
+    fresh = fit_kmeans(active[list(settings.features)], champion.provenance.k, settings.seed, spec.preprocessor)
+    fits = (fresh, fit_from(champion, active, spec))
+    return max(measured_again(clusters, active, settings).weakest_jaccard for clusters in fits if clusters is not None)
 
 
 def _undrifted(used: pd.DataFrame) -> str:
@@ -159,68 +220,35 @@ def _undrifted(used: pd.DataFrame) -> str:
     return f"nothing that it depends on has drifted{told}"
 
 
-def _contested(champion: SegmentModel, challenger: ModelDecision, active: pd.DataFrame, gates: list[Gate], forced: bool) -> ModelDecision:
-    about, fitted = challenger.model.provenance, champion.provenance.fitted_snapshot
-    if all(gate.passed for gate in gates):
-        return _promoted(challenger, f"It was promoted over the model of {fitted}: {naming.listed([gate.words for gate in gates])}.")
-    failed = naming.listed([gate.words for gate in gates if not gate.passed])
+def _contested(
+    champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: pd.DataFrame, forced: bool
+) -> ModelDecision:
+    """The first challenger that passes every gate, else the champion; where a person forces it, the first whatever it fails."""
+    fitted = champion.provenance.fitted_snapshot
+    for challenger, gates in challengers:
+        if all(gate.passed for gate in gates):
+            return _promoted(challenger, champion, f"It was promoted over the model of {fitted}: {_words(gates)}.")
+    first, gates = challengers[0]
+    failed = _words([gate for gate in gates if not gate.passed])
     if forced:
-        return _promoted(challenger, f"It was promoted over the model of {fitted} because a person forced it, although {failed}.")
+        return _promoted(first, champion, f"It was promoted over the model of {fitted} because a person forced it, although {failed}.")
+    about = first.model.provenance
     refusal = replace(about, decision=Decision.REFUSED, reason=f"{about.reason} It was refused, and the model of {fitted} stays: {failed}.")
     tried = tuple(
-        replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in challenger.candidates
+        replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in first.candidates
     )
     return ModelDecision(_carried(champion, active, "the challenger that was trained was refused"), tried, refusal)
 
 
-def _promoted(challenger: ModelDecision, words: str) -> ModelDecision:
+def _words(gates: list[Gate]) -> str:
+    return "; ".join(gate.words for gate in gates)
+
+
+def _promoted(challenger: ModelDecision, champion: SegmentModel, words: str) -> ModelDecision:
+    """The challenger in force; a change that is under way goes on."""
     about = challenger.model.provenance
-    return replace(
-        challenger, model=replace(challenger.model, provenance=replace(about, decision=Decision.PROMOTED, reason=f"{about.reason} {words}"))
-    )
-
-
-def _gates(
-    champion: SegmentModel,
-    challenger: ModelDecision,
-    active: pd.DataFrame,
-    spec: ModelSpec,
-    retrain: RetrainSettings,
-    past: PreviousSnapshot | None,
-) -> list[Gate]:
-    gates = []
-    taken = next((c for c in challenger.candidates if c.chosen), None)
-    if taken is not None and taken.jaccard:  # a grid is the same however customers are resampled
-        weakest = taken.weakest_jaccard
-        gates.append(Gate(
-            weakest >= spec.settings.dissolved_jaccard,
-            f"its least stable segment has a bootstrap Jaccard of {weakest:.2f} (at least {spec.settings.dissolved_jaccard:.2f} is asked)",
-        ))  # fmt: skip
-    theirs, ours = challenger.model.assign(active)["segment_id"], champion.assign(active)["segment_id"]
-    moved = float((theirs != ours).mean())
-    gates.append(Gate(
-        moved <= retrain.largest_reassigned,
-        f"it puts {moved:.1%} of active customers into another segment (at most {retrain.largest_reassigned:.0%})",
-    ))  # fmt: skip
-    points = clone(spec.preprocessor).fit_transform(active[list(spec.settings.features)])
-    fit, before = (explained(points, labels.to_numpy()) for labels in (theirs, ours))
-    gains = f"it explains {fit:.1%} of how customers differ and the champion {before:.1%} (at least {retrain.least_fit_gain:.1%} more)"
-    if math.isnan(fit):  # nothing is gained
-        gains = "all active customers are alike in the features used, so it can explain no more of how they differ than the champion"
-    gates.append(Gate(bool(fit - before >= retrain.least_fit_gain), gains))
-    back = past.of(spec.settings.features) if past is not None else None
-    if past is not None and back is not None and past.outcome.any():
-        # Fitted there, as the champion may be: borders drawn after a shift say nothing of customers before it.
-        about = challenger.model.provenance
-        labels = labels_one_snapshot_back(back, about.algorithm, about.k, spec.settings, spec.preprocessor)
-        if labels is not None:
-            said = forward_validity(past.outcome, labels, champion.assign(past.active)["segment_id"], spec.settings.seed)
-            gates.append(Gate(
-                said.gain >= -retrain.largest_forward_loss,
-                f"its kind explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
-                f"{said.baseline_eta_squared:.1%} (at most {retrain.largest_forward_loss:.1%} less)",
-            ))  # fmt: skip
-    return gates
+    now = replace(about, decision=Decision.PROMOTED, reason=f"{about.reason} {words}", drifting=champion.provenance.drifting)
+    return replace(challenger, model=replace(challenger.model, provenance=now))
 
 
 def _carried(champion: SegmentModel, active: pd.DataFrame, why: str) -> SegmentModel:

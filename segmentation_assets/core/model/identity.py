@@ -1,5 +1,6 @@
 """Segments keep their identity when a model is retrained: old and new label the same customers, and are matched."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from segmentation_assets.vocabulary import SegmentChange
 
 SURVIVES_FROM = 0.5  # Jaccard overlap above which a segment is the same as before (MONIC; Spiliopoulou et al. 2006)
-MOST, PART = 0.5, 0.25  # MONIC's thresholds: of whom most went to one place, and what counts as a part of a split or merger
+MOST, PART = 0.5, 0.1  # of whom most went to one place (MONIC), and what counts as a part of a split or merger
 
 
 def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
@@ -45,53 +46,109 @@ class SegmentEvent:
 
     `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
     merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
-    to) any one segment. Empty for a change of character, and for a segment without customers.
+    to) any one segment. Empty for a change of character, and for a segment without customers. `newcomers` are the customers of a birth
+    who came after the model before was trained.
     """
 
     event: SegmentChange
     before: tuple[int, ...]
     after: tuple[int, ...]
     overlap: float = float("nan")
+    newcomers: int = 0
+
+
+def known_before(active: pd.DataFrame, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
+    """Which of the active customers (n rows of customer_features) had bought when a model was fitted at that snapshot."""
+    return active["tenure_days"] > (as_of - dt.date.fromisoformat(fitted_snapshot)).days
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """How customers of the old segments (rows) are spread over the new ones (columns): `went`, shares of the old, `came`, of the new.
+    `left` counts the customers of the old."""
+
+    went: NDArray[np.float64]
+    came: NDArray[np.float64]
+    jaccard: NDArray[np.float64]
+    left: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, before: pd.Series, after: pd.Series, old: Sequence[int], new: Sequence[int]) -> "Flow":
+        """Of customers (n,) with their old segment and their new one; those who are in none of these count among the rest only."""
+        counts = pd.crosstab(before.to_numpy(), after.to_numpy()) if len(before) else pd.DataFrame()
+        shared = counts.reindex(index=old, columns=new, fill_value=0).to_numpy(dtype=np.float64)
+        left = counts.sum(axis=1).reindex(old, fill_value=0).to_numpy(dtype=np.float64)[:, None]
+        reached = counts.sum(axis=0).reindex(new, fill_value=0).to_numpy(dtype=np.float64)[None, :]
+        jaccard = _share(shared, left + reached - shared, np.nan)
+        return cls(_share(shared, left, 0.0), _share(shared, reached, 0.0), jaccard, left[:, 0])
+
+    def origin(self, column: int) -> int | None:
+        """The old segment from which most of the new one came, if that is a part of it."""
+        row = int(self.came[:, column].argmax()) if len(self.came) else 0
+        return row if len(self.came) and self.came[row, column] >= MOST and self.went[row, column] >= PART else None
+
+    def fate(self, row: int) -> int | None:
+        """The new segment to which most of the old one went, if they are a part of it."""
+        column = int(self.went[row].argmax()) if self.went.shape[1] else 0
+        return column if self.went.shape[1] and self.went[row, column] >= MOST and self.came[row, column] >= PART else None
 
 
 def segment_events(
-    labels_before: pd.Series, labels_after: pd.Series, old: Sequence[int], new: Sequence[int], highest: int
+    models: Flow, moved: Flow | None, old: Sequence[int], new: Sequence[int], highest: int, newcomers: Mapping[int, int]
 ) -> list[SegmentEvent]:
     """What became of the segments `old` in the model with segments `new`, after MONIC (Spiliopoulou et al. 2006).
 
-    Args:
-        labels_before, labels_after: segment id of the same customers (n,) by the model before and by the one now.
-        old, new: all segment ids of either model, those without customers too. An id that both have is the same segment.
-        highest: the highest id given before; one up to it that is new here comes back with an earlier model.
+    What begins is a part of a split where most of it came from one segment; what ends was merged where most of it went to one that
+    others make up too.
 
-    A segment that keeps most of itself in a split, or makes up most of a merger, keeps its id and is among the parts.
+    Args:
+        models: the same customers at the same snapshot, as either model places them.
+        moved: customers as they were placed when nothing of today was in the features yet, and are now: groups that came to behave alike
+            are in one place for both models. Asked first; None where that is not known.
+        old, new: all segment ids of either model, rising. An id that both have is the same segment.
+        highest: the highest id given before; one up to it that is new here comes back with an earlier model.
+        newcomers: segments that begin, of which most are customers who were not known before, with their number: born of them.
     """
-    old, new = sorted(old), sorted(new)
-    counts = pd.crosstab(labels_before.to_numpy(), labels_after.to_numpy()) if len(labels_before) else pd.DataFrame()
-    shared = counts.reindex(index=old, columns=new, fill_value=0).to_numpy(dtype=np.float64)
-    went, came = _shares(shared, axis=1), _shares(shared, axis=0)  # of each old segment, and of each new one
-    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
-    jaccard = np.divide(shared, union, out=np.full_like(shared, np.nan), where=union > 0)
+    begun = {segment: _begun(models, moved, column) for column, segment in enumerate(new) if segment not in old}
+    ended = {segment: _ended(models, moved, row) for row, segment in enumerate(old) if segment not in new}
     found: list[SegmentEvent] = []
     for row, segment in enumerate(old):
-        parts = np.flatnonzero((came[row] >= MOST) & (went[row] >= PART)).tolist()
-        if len(parts) > 1:
-            found.append(SegmentEvent(SegmentChange.SPLIT, (segment,), tuple(new[c] for c in parts), float(went[row, parts].sum())))
+        parts = [i for i, (origin, _) in begun.items() if origin == row and i not in newcomers]
+        if len(parts) + (segment in new) > 1 and parts:
+            columns = [new.index(i) for i in sorted({*parts, segment} & set(new))]
+            share = float(begun[parts[0]][1].went[row, columns].sum())
+            found.append(SegmentEvent(SegmentChange.SPLIT, (segment,), tuple(new[c] for c in columns), share))
     for column, segment in enumerate(new):
-        parts = np.flatnonzero((went[:, column] >= MOST) & (came[:, column] >= PART)).tolist()
-        if len(parts) > 1:
-            found.append(SegmentEvent(SegmentChange.MERGED, tuple(old[r] for r in parts), (segment,), float(came[parts, column].sum())))
+        parts = [i for i, (fate, _) in ended.items() if fate == column]
+        if len(parts) + (segment in old) > 1 and parts:
+            rows = [old.index(i) for i in sorted({*parts, segment} & set(old))]
+            share = float(ended[parts[0]][1].came[rows, column].sum())
+            found.append(SegmentEvent(SegmentChange.MERGED, tuple(old[r] for r in rows), (segment,), share))
     gone, made = {i for e in found for i in e.before}, {i for e in found for i in e.after}
     for row, segment in enumerate(old):
         if segment in new and not {segment} & (gone | made):
-            found.append(SegmentEvent(SegmentChange.SURVIVED, (segment,), (segment,), float(jaccard[row, new.index(segment)])))
+            found.append(SegmentEvent(SegmentChange.SURVIVED, (segment,), (segment,), float(models.jaccard[row, new.index(segment)])))
         elif segment not in new and segment not in gone:
-            found.append(SegmentEvent(SegmentChange.DIED, (segment,), (), _largest(went[row])))
+            found.append(SegmentEvent(SegmentChange.DIED, (segment,), (), _largest((moved or models).went[row])))
     for column, segment in enumerate(new):
         if segment not in old and segment not in made:
             event = SegmentChange.BORN if segment > highest else SegmentChange.RESTORED
-            found.append(SegmentEvent(event, (), (segment,), _largest(came[:, column])))
+            found.append(SegmentEvent(event, (), (segment,), _largest(models.came[:, column]), newcomers.get(segment, 0)))
     return sorted(found, key=lambda e: (e.event, e.before, e.after))
+
+
+def _begun(models: Flow, moved: Flow | None, column: int) -> tuple[int | None, Flow]:
+    """Row of the segment that a new one came from, and the flow that says so."""
+    if moved is not None and moved.origin(column) is not None:
+        return moved.origin(column), moved
+    return models.origin(column), models
+
+
+def _ended(models: Flow, moved: Flow | None, row: int) -> tuple[int | None, Flow]:
+    """Column of the segment that an old one went to, and the flow that says so. Where most of its customers went nowhere, it died."""
+    if moved is not None and (moved.fate(row) is not None or (moved.left[row] > 0 and moved.went[row].sum() < MOST)):
+        return moved.fate(row), moved
+    return models.fate(row), models
 
 
 def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
@@ -104,6 +161,5 @@ def _largest(shares: NDArray[np.float64]) -> float:
     return float(shares.max()) if shares.any() else float("nan")
 
 
-def _shares(shared: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    totals = shared.sum(axis=axis, keepdims=True)
-    return np.divide(shared, totals, out=np.zeros_like(shared), where=totals > 0)
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64], of_nobody: float) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full_like(part, of_nobody), where=whole > 0)

@@ -32,6 +32,8 @@ def model_to_rows(model: SegmentModel) -> pd.DataFrame:
         rows.append(("segment", position, segment.name, "segment_id", float(segment.segment_id), segment.name))
         rows.append(("segment", position, segment.name, "character", math.nan, segment.character))
         rows.append(("segment", position, segment.name, "leaning", math.nan, segment.leaning))
+        stability = {"jaccard": segment.jaccard, "jaccard_error": segment.jaccard_error}
+        rows += [("segment", position, segment.name, name, value, None) for name, value in stability.items() if value is not None]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     parts = [frame] if model.clusters is None else [frame, _cluster_rows(model.clusters)]
     return pd.concat(parts, ignore_index=True).assign(model_version=model.provenance.model_version)
@@ -113,7 +115,8 @@ def _clusters(frame: pd.DataFrame, components: set[str]) -> PrototypeModel | Gri
 def _segment(rows: pd.DataFrame) -> Segment:
     by_field = rows.set_index("field")
     texts = by_field["text"]
-    return Segment(int(by_field.at["segment_id", "value"]), texts["segment_id"], texts["character"], texts["leaning"])
+    stability = (float(by_field.at[name, "value"]) if name in by_field.index else None for name in ("jaccard", "jaccard_error"))
+    return Segment(int(by_field.at["segment_id", "value"]), texts["segment_id"], texts["character"], texts["leaning"], *stability)
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:

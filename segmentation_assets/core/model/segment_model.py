@@ -4,6 +4,7 @@ Belongs here: what a model is and whom it places where. How it is trained is `tr
 `population`; when a model is trained, and whether it takes the place of the one before, is `champion`; how it is kept as rows is `rows`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,13 +21,16 @@ class Segment:
     """A segment by model: its id and name, given at its birth, and its character, judged anew at each snapshot.
 
     `leaning` is another character that its customers showed at this snapshot; shown twice in a row, it becomes the character, so
-    that a segment on the border between two does not change every month.
+    that a segment on the border between two does not change every month. `jaccard` says how well clustering this snapshot's customers
+    anew finds it, with its standard error; None for a cell of a grid, and in models of version 0.1.0.
     """
 
     segment_id: int
     name: str
     character: str
     leaning: str = ""
+    jaccard: float | None = None
+    jaccard_error: float | None = None
 
     def judged(self, character: str) -> "Segment":
         """The segment after a snapshot at which its customers showed this character."""
@@ -51,6 +55,8 @@ class Provenance:
     reason: str
     tier: str = ""  # as in `selection`; empty where there were no active customers
     tier_reason: str = ""
+    unsound: int = 0  # snapshots running, this one included, at which the model failed its own test
+    drifting: int = 0  # the same, at which what it depends on had drifted
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,13 @@ class SegmentModel:
             "customer_id": features["customer_id"], "segment_id": ids, "segment_name": pd.Series(ids).map(names).to_numpy(),
             "distance": distance, "confidence": confidence, "imputed_features": imputed, "model_version": self.provenance.model_version,
         })  # fmt: skip
+
+    def with_stability(self, jaccard: Sequence[float], errors: Sequence[float]) -> "SegmentModel":
+        """The model with how well each segment is found again; unchanged where that was not measured."""
+        if not jaccard:
+            return self
+        both = zip(self.segments, jaccard, errors, strict=True)
+        return replace(self, segments=tuple(replace(s, jaccard=found, jaccard_error=error) for s, found, error in both))
 
     def characters(self) -> dict[int, str]:
         """Character of each segment id, those by rule included."""

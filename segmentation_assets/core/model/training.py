@@ -5,18 +5,18 @@ Belongs here: making a model. Whether one is made, and whether it takes the plac
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from segmentation_assets.core.choice.candidates import Candidate
+from segmentation_assets.core.choice.candidates import Candidate, measured_again
 from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
-from segmentation_assets.core.clustering.algorithm import count_distinct, fit_kmeans
+from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, polished, to_model
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import identity, naming
@@ -24,6 +24,8 @@ from segmentation_assets.core.model.segment_model import Provenance, Segment, Se
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import Character, Decision, Tier, counted
 
+FORMAT = "2"  # of a model's rows, and of what goes into its version
+FROM_CHAMPION = "kmeans_from_champion"  # among the candidates: k-means that starts from the segments in force
 # What the playbook does for a cell of the grid.
 GRID_CHARACTERS = {
     "champions": Character.CHAMPIONS,
@@ -41,11 +43,13 @@ GRID_CHARACTERS = {
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model is to be like: the settings, the digest by which a change of them is noticed, and how features enter the geometry."""
+    """What a model is to be like: the settings, the digest by which a change of them is noticed, and how features enter the geometry.
+    `diagnostics` as in `evaluate`."""
 
     settings: ModelSettings
     settings_digest: str
     preprocessor: FeaturePreprocessor = field(default_factory=FeaturePreprocessor)
+    diagnostics: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +91,72 @@ def train(
     if unknown:
         raise ValueError(f"model.features: {', '.join(unknown)} is not a feature. Choose from: {', '.join(sorted(numeric))}.")
     clusters, candidates, tier, tier_reason, remark = _chosen(active, spec, past)
-    reason += remark
-    k = clusters.k if clusters else 0
+    return _decision(active, clusters, previous, spec, as_of, reason + remark, tier, tier_reason, candidates, past)
+
+
+def train_from(
+    active: pd.DataFrame,
+    champion: SegmentModel,
+    spec: ModelSpec,
+    as_of: dt.date,
+    reason: str,
+    tried: tuple[Candidate, ...],
+    past: PreviousSnapshot | None = None,
+) -> ModelDecision | None:
+    """k-means of the active customers (n rows) that starts where the champion has its segments, beside the candidates `tried` anew.
+
+    Where two partitions are as good as each other, this one keeps the segments that people know. None where one of them is empty.
+    """
+    clusters = fit_from(champion, active, spec)
+    if clusters is None:
+        return None
+    told = "A convenient partition of a continuum, not distinct segments: k-means that started from the model in force"
+    own = measured_again(clusters, active, spec.settings)
+    told = f"{told} cuts it in {clusters.k} (weakest {own.stability}, {own.reading})."
+    taken = replace(own, algorithm=FROM_CHAMPION, reason=told)
+    others = tuple(replace(c, chosen=False) for c in tried)
+    return _decision(active, clusters, champion, spec, as_of, reason, Tier.CONVENIENT, told, (*others, taken), past)
+
+
+def fit_from(champion: SegmentModel, features: pd.DataFrame, spec: ModelSpec) -> PrototypeModel | None:
+    """k-means of `features` (n rows) from the centres that the champion's segments have among them; None where one is empty."""
+    if not isinstance(champion.clusters, PrototypeModel):
+        return None
+    inputs = features[list(spec.settings.features)]
+    fitted = clone(spec.preprocessor).fit(inputs)
+    placed, labels = fitted.transform(inputs), champion.clusters.assign(inputs).label
+    members = [canonical_order(placed[labels == c]) for c in range(champion.clusters.k)]
+    if not all(map(len, members)):
+        return None
+    found = polished(canonical_order(placed), np.array([own.mean(axis=0) for own in members]))
+    return to_model(found, fitted, "kmeans", spec.settings.seed)
+
+
+def _decision(
+    active: pd.DataFrame,
+    clusters: PrototypeModel | GridModel | None,
+    previous: SegmentModel | None,
+    spec: ModelSpec,
+    as_of: dt.date,
+    reason: str,
+    tier: str,
+    tier_reason: str,
+    candidates: tuple[Candidate, ...],
+    past: PreviousSnapshot | None,
+) -> ModelDecision:
     highest = previous.provenance.highest_segment_id if previous else 0
-    segments = _named_segments(active, clusters, previous, highest) if clusters else ()
+    segments = _named_segments(active, clusters, previous, as_of, past) if clusters else ()
+    taken = next((c for c in candidates if c.chosen), None)
+    how = taken.algorithm if taken and taken.algorithm == FROM_CHAMPION else ""
     provenance = Provenance(
-        model_version=_version(as_of, clusters, spec), fitted_snapshot=as_of.isoformat(),
-        algorithm=clusters.algorithm if clusters else "kmeans", k=k, seed=spec.settings.seed,
+        model_version=_version(as_of, active, previous, spec, how), fitted_snapshot=as_of.isoformat(),
+        algorithm=clusters.algorithm if clusters else "kmeans", k=clusters.k if clusters else 0, seed=spec.settings.seed,
         settings_digest=spec.settings_digest, customers=len(active),
         highest_segment_id=max([highest, *(s.segment_id for s in segments)]), decision=Decision.TRAINED, reason=reason,
         tier=tier, tier_reason=tier_reason,
     )  # fmt: skip
-    return ModelDecision(SegmentModel(clusters, segments, provenance), candidates)
+    model = SegmentModel(clusters, segments, provenance)
+    return ModelDecision(model.with_stability(taken.jaccard, taken.jaccard_errors) if taken else model, candidates)
 
 
 def _chosen(
@@ -121,7 +179,7 @@ def _chosen(
         )
     rfm = [RECENCY, FREQUENCY]
     before = past.of(settings.features) if past is not None else None
-    found = choose(inputs, settings, spec.preprocessor, active[rfm], before)
+    found = choose(inputs, settings, spec.preprocessor, active[rfm], before, spec.diagnostics)
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
     return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
@@ -164,23 +222,36 @@ def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     )  # fmt: skip
 
 
-def _version(as_of: dt.date, clusters: PrototypeModel | GridModel | None, spec: ModelSpec) -> str:
-    """The snapshot, and six digits that differ between models fitted on it with other settings or other data."""
-    if isinstance(clusters, GridModel):
-        numbers = np.array([*clusters.recency_cuts, *clusters.frequency_cuts]).tobytes()
-    else:
-        numbers = clusters.prototypes.tobytes() if clusters else b""
-    return f"{as_of.isoformat()}-{hashlib.sha256(spec.settings_digest.encode() + numbers).hexdigest()[:6]}"
+def _version(as_of: dt.date, active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, how: str) -> str:
+    """The snapshot, and six digits of what the model was made from: its format, the settings, the customers' features, the model before
+    (whose segments' ids it may keep), and how it started. Of what came out they take nothing: its last bits differ between machines."""
+    before = previous.provenance.model_version if previous else ""
+    inputs = active[list(dict.fromkeys(["customer_id", *spec.settings.features, RECENCY, FREQUENCY]))]
+    digest = hashlib.sha256("\n".join([FORMAT, spec.settings_digest, before, how]).encode())
+    digest.update(np.sort(pd.util.hash_pandas_object(inputs.apply(_portable), index=False).to_numpy()).astype("<u8").tobytes())
+    return f"{as_of.isoformat()}-{digest.hexdigest()[:6]}"
+
+
+def _portable(values: pd.Series) -> pd.Series:
+    """Numbers to nine digits, in which machines agree; anything else as text."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return values.astype("object").where(values.notna(), "").astype(str)
+    mantissa, exponent = np.frexp(values.to_numpy(dtype=np.float64, na_value=-np.inf))
+    return pd.Series(np.ldexp(np.rint(mantissa * 2**30), exponent - 30) + 0.0, index=values.index)
 
 
 def _named_segments(
-    active: pd.DataFrame, clusters: PrototypeModel | GridModel, previous: SegmentModel | None, highest: int
+    active: pd.DataFrame,
+    clusters: PrototypeModel | GridModel,
+    previous: SegmentModel | None,
+    as_of: dt.date,
+    past: PreviousSnapshot | None,
 ) -> tuple[Segment, ...]:
+    highest = previous.provenance.highest_segment_id if previous else 0
     if isinstance(clusters, GridModel):
         return _grid_segments(previous, highest)
     labels = pd.Series(clusters.assign(active).label)
-    before = previous.assign(active)["segment_id"] if previous and previous.clusters else pd.Series(dtype="int64")
-    matched = identity.matched_clusters(before, labels) if len(before) else {}
+    matched = _matched(active, labels, previous, as_of, past) if previous and previous.clusters else {}
     ids = identity.segment_ids(clusters.k, matched, highest)
     old = {s.segment_id: s for s in previous.segments} if previous else {}
     members = [active[labels == c] for c in range(clusters.k)]
@@ -191,6 +262,23 @@ def _named_segments(
     names = naming.unique_names(kinds, [spend[c] for c in born], taken)
     new = {c: Segment(ids[c], name, kind) for c, name, kind in zip(born, names, kinds, strict=True)}
     return tuple(new[c] if c in new else old[ids[c]] for c in range(clusters.k))
+
+
+def _matched(
+    active: pd.DataFrame, labels: pd.Series, previous: SegmentModel, as_of: dt.date, past: PreviousSnapshot | None
+) -> dict[int, int]:
+    """Cluster -> the previous segment that survives in it, by customers who were known when the previous model was trained; or else by
+    those who were in it at the snapshot before: customers who moved together are the same segment in another place."""
+    before = previous.assign(active)["segment_id"]
+    known = identity.known_before(active, as_of, previous.provenance.fitted_snapshot).to_numpy()
+    chosen = known if known.any() else slice(None)
+    found = identity.matched_clusters(before[chosen], labels[chosen])
+    if past is None or past.active.empty:
+        return found
+    earlier = previous.assign(past.active).set_index("customer_id")["segment_id"]
+    came_from = active["customer_id"].map(earlier).reset_index(drop=True)
+    moved = identity.matched_clusters(came_from.dropna().astype("int64"), labels[came_from.notna()])
+    return {c: i for c, i in moved.items() if c not in found and i not in found.values()} | found
 
 
 def _grid_segments(previous: SegmentModel | None, highest: int) -> tuple[Segment, ...]:

@@ -3,22 +3,26 @@
 Belongs here: comparing two models in force. How segments are matched is `identity`.
 """
 
+import datetime as dt
 import math
 
 import pandas as pd
 
 from segmentation_assets.core.model import identity, naming
 from segmentation_assets.core.model.segment_model import SegmentModel
-from segmentation_assets.vocabulary import SegmentChange
+from segmentation_assets.vocabulary import SegmentChange, counted
 
 COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
 
 
-def events(before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame) -> pd.DataFrame:
+def events(
+    before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row per event between the model `before` and the one `now` (columns `COLUMNS`).
 
     Args:
-        active: the snapshot's active customers (rows of customer_features), whom both models place.
+        active: the active customers (rows of customer_features) of the snapshot `as_of`, whom both models place.
+        placed_then: customer_id and segment_id a lookback ago, when nothing of today was in the features yet; None: there was no snapshot.
     """
     old = {s.segment_id: s for s in before.segments} if before else {}
     new = {s.segment_id: s for s in now.segments}
@@ -26,13 +30,32 @@ def events(before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame)
     if before is None:
         found += [identity.SegmentEvent(SegmentChange.BORN, (), (i,), 0.0) for i in new]
     elif before.provenance.model_version != now.provenance.model_version:
-        then, since = (model.assign(active)["segment_id"] for model in (before, now))
-        found += identity.segment_events(then, since, list(old), list(new), before.provenance.highest_segment_id)
+        found += _of_models(before, now, active, as_of, placed_then)
     found += identity.changed_characters(*({i: s.character for i, s in segments.items()} for segments in (old, new)))
     names = {i: f"{s.name} ({i})" for i, s in (old | new).items()}
     kinds = {i: (old[i].character, new[i].character) for i in old.keys() & new.keys()}
     rows = [(e.event, _ids(e.before), _ids(e.after), e.overlap, _sentence(e, names, kinds)) for e in found]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"overlap": "float64"})
+
+
+def _of_models(
+    before: SegmentModel, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: pd.DataFrame | None
+) -> list[identity.SegmentEvent]:
+    """What the change of model made of the segments, of the customers who were known before: when the earlier model was trained, and a
+    lookback ago too, since a model may have been trained while a change was under way."""
+    old, new = (sorted(s.segment_id for s in model.segments) for model in (before, now))
+    was, is_now = (model.assign(active)["segment_id"] for model in (before, now))
+    known = identity.known_before(active, as_of, before.provenance.fitted_snapshot).to_numpy(copy=True)
+    moved = None
+    if placed_then is not None:
+        known &= active["customer_id"].isin(placed_then["customer_id"]).to_numpy()
+        today = placed_then["customer_id"].map(pd.Series(is_now.to_numpy(), index=active["customer_id"])).fillna(naming.NOISE)
+        moved = identity.Flow.of(placed_then["segment_id"], today.astype("int64"), old, new)
+    fresh, all_of = is_now[~known].value_counts(), is_now.value_counts()
+    newcomers = {int(i): int(n) for i, n in fresh.items() if i not in old and n > all_of[i] / 2}
+    return identity.segment_events(
+        identity.Flow.of(was[known], is_now[known], old, new), moved, old, new, before.provenance.highest_segment_id, newcomers
+    )
 
 
 def _ids(ids: tuple[int, ...]) -> str:
@@ -44,6 +67,8 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[i
     share = "" if math.isnan(event.overlap) else f"{event.overlap:.0%}"
     match event.event:
         case SegmentChange.BORN:
+            if event.newcomers:
+                return f"{after} was born, from {counted(event.newcomers, 'new customer')}."
             came = f"; at most {share} of it comes from any one segment" if share and event.overlap else ""
             return f"{after} was born{came}."
         case SegmentChange.RESTORED:
@@ -53,6 +78,8 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[i
             return f"{before} is no more; {went}."
         case SegmentChange.SURVIVED:
             kept = f"{share} of old and new are the same customers" if share else "no active customer is in the old or the new"
+            if event.overlap <= identity.SURVIVES_FROM:
+                kept = "its customers moved together, so it is the same segment in another place"
             return f"{after} survived the change of model: {kept}."
         case SegmentChange.SPLIT:
             return f"{before} was split into {after}, which hold {share} of it."

@@ -51,11 +51,15 @@ def evaluation_metrics(
         metrics |= evaluation.sizes(found, model.clusters.k)
         if isinstance(model.clusters, PrototypeModel):
             judged = evaluation.evaluate_model(model.clusters, active, ask)
-            metrics |= evaluation.named_metrics(judged, names)
+            found_again = [
+                (s.name, s.jaccard, s.jaccard_error) for s in model.segments if s.jaccard is not None and s.jaccard_error is not None
+            ]
+            metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
             points = model.clusters.preprocessor.transform(active)
-            measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(judged.jaccard.tolist()))
+            measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
             picture(context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed))
-            picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
+            if found_again:  # not of a model that an earlier version measured
+                picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
             picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed))
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):

@@ -108,6 +108,7 @@ def model(
     drifted = _drifted(settings, lake, champion, active)
     now = SnapshotContext(
         past=_past(before, customer_activity),
+        lookback=settings.features.lookback,
         age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
         request=request,
         rollback_target=archive.rollback_target(settings.data_dir, key, request),
@@ -123,7 +124,7 @@ def model(
     return {
         SEGMENTATION_MODEL.name: model_to_rows(decided.model),
         DRIFT_REPORT.name: drifted,
-        MODEL_CANDIDATES.name: candidates.table(decided.candidates or _measured_again(settings, decided.model, active)),
+        MODEL_CANDIDATES.name: candidates.table(decided.candidates),
         MODEL_REGISTRY.name: _registry(decided, request),
     }
 
@@ -145,12 +146,6 @@ def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnap
         return None
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
     return PreviousSnapshot(active, np.log1p(spend))
-
-
-def _measured_again(settings: Settings, carried: SegmentModel, active: pd.DataFrame) -> tuple[candidates.Candidate, ...]:
-    if carried.clusters is None or active.empty:
-        return ()
-    return (candidates.measured_again(carried.clusters, active, settings.model),)
 
 
 def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
-from segmentation_assets.defs.partitions import HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
+from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
@@ -114,13 +114,21 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
-@table(SEGMENT_EVENTS, group=GROUP, kinds=PANDAS, ins={"segmentation_model": BOTH_SNAPSHOTS})
-def segment_events(context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
+@table(
+    SEGMENT_EVENTS,
+    group=GROUP,
+    kinds=PANDAS,
+    ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
+)
+def segment_events(
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, placed_then: pd.DataFrame
+) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or were restored, or changed character; empty if nothing changed."""
     active = active_only(customer_features)
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
-    happened = events(before, model_from_rows(own), active)
+    then = None if placed_then.empty else placed_then
+    happened = events(before, model_from_rows(own), active, snapshot_date(context), then)
     context.add_asset_metadata({"events": dg.MetadataValue.md(markdown.bullets(happened["sentence"]) or "none")})
     return happened
 

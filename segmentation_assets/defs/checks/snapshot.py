@@ -19,7 +19,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following, keys_until
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import BY_NAME
-from segmentation_assets.vocabulary import Decision, DriftKind, counted
+from segmentation_assets.vocabulary import Decision, DriftKind, Tier, counted
 
 SHARE_TOLERANCE = 1e-9
 GO_ON = "If business really was this quiet, continue with volume.when_low: warn."
@@ -220,6 +220,25 @@ def no_model_decision_to_review(context: dg.AssetCheckExecutionContext, lake: dg
     decided = registered[registered["decision"].isin([Decision.PROMOTED, Decision.REFUSED, Decision.ROLLED_BACK])]
     values = {f"{row.decision}: {row.model_version}": row.reason for row in decided.itertuples()}
     return _result(decided.empty, " ".join(decided["reason"]), values, dg.AssetCheckSeverity.WARN)
+
+
+@check(
+    asset="segments", name="no_segment_has_run_empty", additional_deps=("model_registry",),
+    description="No segment by model is empty, or has fewer than model.min_count customers where there are enough for all to have as many.",
+)  # fmt: skip
+def no_segment_has_run_empty(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Warn with the segments. The cells of a grid are cut, not found: some are empty from the first."""
+    key, least = context.partition_key, settings.model.min_count
+    registered, segments = (to_frame(_partition(lake, table, key)) for table in ("model_registry", "segments"))
+    own = segments[segments["segment_id"] > 0]
+    if Tier.GRID in set(registered.loc[registered["in_force"], "tier"]):
+        return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is the RFM grid.")
+    few = own[own["customers"] < (least if own["customers"].sum() >= least * len(own) else 1)]
+    counts = {row.segment_name: int(row.customers) for row in few.itertuples()}
+    text = "; ".join(f"{name} has {counted(customers, 'customer')}" for name, customers in counts.items())
+    return _result(few.empty, f"{text}.", counts, dg.AssetCheckSeverity.WARN)
 
 
 def _result(

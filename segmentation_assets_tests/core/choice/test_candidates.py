@@ -13,13 +13,18 @@ COLUMNS = ["recency_days", "frequency", "monetary"]
 
 
 def test_the_weakest_cluster_and_its_reading_are_columns():
-    row = table((Candidate("kmeans", 2, jaccard=(0.9, 0.7)),)).iloc[0]
-    assert (row["weakest_jaccard"], row["stability"], row["jaccard"]) == (0.7, "doubtful", "0.90, 0.70")
+    row = table((Candidate("kmeans", 2, jaccard=(0.9, 0.7), jaccard_errors=(0.01, 0.02)),)).iloc[0]
+    assert (row["weakest_jaccard"], row["jaccard_error"], row["stability"], row["jaccard"]) == (0.7, 0.02, "doubtful", "0.90, 0.70")
+
+
+def test_a_cluster_dissolves_only_where_it_lies_below_the_mark_by_more_than_luck():
+    by_luck, clearly = (Candidate("kmeans", 2, jaccard=(0.9, 0.57), jaccard_errors=(0.01, error)) for error in (0.02, 0.01))
+    assert (by_luck.dissolves(ModelSettings()), clearly.dissolves(ModelSettings())) == (False, True)
 
 
 def test_what_was_not_measured_is_missing():
     row = table((Candidate("dbscan", 0, reason="Could not be fitted."),)).iloc[0]
-    assert row[["weakest_jaccard", "stability", "jaccard", "gap", "smallest_share"]].isna().all()
+    assert row[["weakest_jaccard", "jaccard_error", "stability", "jaccard", "gap", "smallest_share"]].isna().all()
 
 
 def test_no_candidates_are_a_table_without_rows():
@@ -32,6 +37,7 @@ def test_a_model_carried_forward_is_measured_on_the_customers_of_today():
     assert (found.chosen, found.smallest_count, found.smallest_share) == (True, 1, 0.25)
     assert found.silhouette > 0.5
     assert "carried forward" in found.reason
+    assert found.weakest_jaccard < 1 and found.valley_p > 0.05  # two customers on one side, one on the other
 
 
 def test_a_grid_carried_forward_has_sizes_but_no_geometry():

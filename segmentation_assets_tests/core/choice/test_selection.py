@@ -15,7 +15,16 @@ from segmentation_assets.core.clustering.prototype_rows import prototypes_to_row
 from segmentation_assets.settings.model import ModelSettings
 
 QUICK = ModelSettings(k_max=5, resamples=10, splits=3, seed=0)
-PASSING = Candidate("kmeans", 3, silhouette=0.4, jaccard=(0.9, 0.8, 0.95), smallest_share=0.2, smallest_count=200, valley_p=0.01)
+PASSING = Candidate(
+    "kmeans",
+    3,
+    silhouette=0.4,
+    jaccard=(0.9, 0.8, 0.95),
+    jaccard_errors=(0.01, 0.01, 0.01),
+    smallest_share=0.2,
+    smallest_count=200,
+    valley_p=0.01,
+)
 PLAIN = FeaturePreprocessor("none")
 
 
@@ -44,6 +53,13 @@ def test_planted_segments_are_found_and_called_distinct(distinct):
     assert (selection.tier, selection.model.k) == ("distinct", 3)
     assert pd.crosstab(population.truth, selection.model.assign(population.features).label).max(axis=1).sum() > 0.95 * 1200
     assert selection.grid is None  # no recency and frequency among these features
+
+
+def test_how_many_segments_a_continuum_is_cut_in_does_not_hang_on_the_seed():
+    features = continuum(n=600)
+    ask = {"algorithms": ("kmeans",), "k_min": 5, "k_max": 5, "resamples": 50, "splits": 1}
+    found = [choose(features, ModelSettings(seed=seed, **ask), diagnostics=False) for seed in range(6)]
+    assert len({selection.model.k for selection in found}) == 1
 
 
 def test_every_candidate_has_its_figures_and_a_sentence(distinct):
@@ -93,8 +109,8 @@ def test_the_rule_takes_the_largest_distinct_k_and_silhouette_breaks_ties():
     [
         ({"valley_p": 0.2}, "no valley separates"),
         ({"valley_p": np.nan}, "no valley separates"),
-        ({"jaccard": (0.9, 0.7, 0.9)}, r"weakest cluster is doubtful \(Jaccard 0.70\)"),
-        ({"jaccard": ()}, "stability was not measured"),
+        ({"jaccard": (0.9, 0.7, 0.9)}, r"weakest cluster is doubtful \(Jaccard 0.70 ± 0.01\)"),
+        ({"jaccard": (), "jaccard_errors": ()}, "stability was not measured"),
         ({"smallest_share": 0.001}, "smallest cluster"),
         ({"smallest_count": 5}, "has 5 customers"),
         ({"k": 9}, "k is outside 2 to 5"),
@@ -115,8 +131,8 @@ def test_a_density_clustering_is_kept_as_a_diagnostic():
 
 
 def test_a_business_k_that_dissolves_falls_back_to_three():
-    five = Candidate("kmeans", 5, jaccard=(0.9, 0.55), valley_p=0.9, smallest_share=0.1, smallest_count=50)
-    three = Candidate("kmeans", 3, jaccard=(0.9, 0.9), valley_p=0.9, smallest_share=0.1, smallest_count=50)
+    five = Candidate("kmeans", 5, jaccard=(0.9, 0.55), jaccard_errors=(0.01, 0.01), valley_p=0.9, smallest_share=0.1, smallest_count=50)
+    three = Candidate("kmeans", 3, jaccard=(0.9, 0.9), jaccard_errors=(0.01, 0.01), valley_p=0.9, smallest_share=0.1, smallest_count=50)
     decision = decide((three, five), QUICK)
     assert decision.taken is three and "k = 5 has a cluster that dissolves" in decision.reason
     assert decide((three, dataclasses.replace(five, jaccard=(0.9, 0.65))), QUICK).taken.k == 5

@@ -37,9 +37,9 @@ def test_best_jaccard_by_hand():
 def test_separated_clusters_come_back_and_a_surplus_one_does_not(algorithm):
     points = blobs(12)
     references = algorithm.fit(points, [3, 5], seed=0)
-    jaccard = bootstrap_jaccard(points, algorithm, references, seed=0, resamples=20)
-    assert jaccard[3].min() > 0.99
-    assert jaccard[5].shape == (5,) and jaccard[5].min() < 0.85
+    found = bootstrap_jaccard(points, algorithm, references, seed=0, resamples=20)
+    assert found[3].jaccard.min() > 0.99
+    assert found[5].jaccard.shape == found[5].error.shape == (5,) and found[5].jaccard.min() < 0.85
     assert prediction_strength(points, algorithm, [3, 5], seed=0)[3] > 0.98
     assert prediction_strength(points, algorithm, [3, 5], seed=0)[5] < 0.8
 
@@ -48,7 +48,7 @@ def test_a_density_algorithm_is_matched_with_whatever_it_finds():
     points = blobs(12)
     references = DBSCAN(eps=1.0, min_samples=4).fit(points, [], seed=0)
     (k,) = references
-    assert bootstrap_jaccard(points, DBSCAN(eps=1.0, min_samples=4), references, seed=0, resamples=10)[k].max() > 0.8
+    assert bootstrap_jaccard(points, DBSCAN(eps=1.0, min_samples=4), references, seed=0, resamples=10)[k].jaccard.max() > 0.8
 
 
 def test_prediction_strength_of_one_cluster_is_one():
@@ -72,10 +72,10 @@ def test_seeds_agree_on_what_is_there():
 def test_figures_are_reproducible_from_the_seed():
     points = blobs(4)
     references = KMeans().fit(points, [4], seed=0)
-    one, two, other = (bootstrap_jaccard(points, KMeans(n_init=1), references, s, 5)[4] for s in (1, 1, 2))
+    one, two, other = (bootstrap_jaccard(points, KMeans(n_init=1), references, s, 5)[4].jaccard for s in (1, 1, 2))
     assert np.array_equal(one, two) and not np.array_equal(one, other)
 
 
 def test_an_empty_cluster_counts_as_gone():
     lonely = Clustering(np.array([[0.0, 0.0], [99.0, 99.0]]), np.array([0, 1]), np.ones(2))
-    assert bootstrap_jaccard(blobs(1), KMeans(n_init=1), {2: lonely}, 0, 3)[2][1] == 0
+    assert bootstrap_jaccard(blobs(1), KMeans(n_init=1), {2: lonely}, 0, 3)[2].jaccard[1] == 0

@@ -11,7 +11,7 @@ from segmentation_assets.core.model.champion import Request, SnapshotContext, ne
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.core.model.segment_model import Segment
-from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train
+from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train, train_from
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
 
@@ -108,7 +108,8 @@ def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
     assert after(now, champion, training=told).model.provenance.decision == "carried forward"
 
 
-SURE = replace(SPEC, settings=ASK.model_copy(update={"dissolved_jaccard": 1.01}))  # more than there can be
+LARGE = replace(SPEC, settings=ASK.model_copy(update={"min_count": 1_000}))  # segments that nobody can have, so none is distinct
+SURE = replace(SPEC, settings=LARGE.settings.model_copy(update={"dissolved_jaccard": 1.01}))  # more than there can be
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ SURE = replace(SPEC, settings=ASK.model_copy(update={"dissolved_jaccard": 1.01})
     [
         ({}, SURE, "its least stable segment has a bootstrap Jaccard of"),
         ({"largest_reassigned": 0.0}, SPEC, "of active customers into another segment (at most 0%)"),
-        ({"least_fit_gain": 0.9}, SPEC, "(at least 90.0% more)"),
+        ({"least_fit_gain": 0.9}, SPEC, "points (at least 90 is asked)"),
     ],
 )
 def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retrain, spec, words):
@@ -132,8 +133,8 @@ def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_c
 
 
 def test_a_challenger_that_foretells_less_is_refused():
-    tells = CHAMPION.assign(SHIFTED)["segment_id"].to_numpy(dtype=float)  # what followed is just what the champion says
-    refused = after(SHIFTED, past=PreviousSnapshot(SHIFTED, tells)).refused
+    tells = (CHAMPION.assign(SHIFTED)["segment_id"] == 3).to_numpy(dtype=float)  # what followed is just what the champion says
+    refused = after(SHIFTED, spec=LARGE, past=PreviousSnapshot(SHIFTED, tells), lookback=0).refused
     assert refused is not None
     assert "of the spend that followed the snapshot before" in refused.reason
 
@@ -150,6 +151,55 @@ def test_policies():
     assert reason(always).startswith("The policy asks for a challenger at every snapshot, so")
 
 
+ONE_GONE = customers(3).drop(range(2, 400, 3)).reset_index(drop=True)  # of the three groups
+UNDRIFTED = drift_report(None, None, ONE_GONE, ASK, DriftSettings())
+
+
+def unsound(snapshots, retrain=None, **now):
+    """What becomes of the champion that failed its own test at so many snapshots before this one, at which nothing has drifted."""
+    champion = replace(CHAMPION, provenance=replace(CHAMPION.provenance, unsound=snapshots))
+    return next_model(ONE_GONE, champion, UNDRIFTED, SPEC, LATER, retrain or RetrainSettings(), SnapshotContext(**now)).model.provenance
+
+
+def test_a_champion_that_fails_its_own_test_is_replaced_at_the_second_snapshot_running_once_it_is_old_enough():
+    for early in (unsound(0, age=3), unsound(1, age=2)):
+        assert early.decision == "carried forward"
+        assert "and a challenger is trained from two, and an age of 3, on" in early.reason
+    assert "it failed its own test at 1 snapshot running (" in unsound(0, age=3).reason
+    assert unsound(0, age=3).unsound == 1
+    assert unsound(1, RetrainSettings(policy="on_drift"), age=3).decision == "carried forward"
+    promoted = unsound(1, age=3)
+    assert promoted.reason.startswith("The model in force has failed its own test at 2 snapshots running (")
+    assert "it has 2 distinct segments and the champion has 3 segments that are distinct no longer: " in promoted.reason
+    assert (promoted.decision, promoted.unsound) == ("promoted", 0)
+
+
+def test_fewer_segments_wait_until_nothing_from_before_the_change_is_left():
+    waits = after(ONE_GONE, lookback=3).refused
+    assert waits is not None
+    assert "drift has been flagged at 1 snapshot running, so the features still hold what was before the change" in waits.reason
+    assert after(ONE_GONE, lookback=1).model.provenance.k == 2
+
+
+def test_distinct_segments_do_not_give_way_to_a_convenient_partition_for_its_fit():
+    refused = after(SHIFTED, spec=LARGE).refused
+    assert refused is not None
+    assert "stays: it is a convenient partition, and the champion has 3 segments that are distinct no longer" in refused.reason
+
+
+def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_segments():
+    rng = np.random.default_rng(0)
+    frame = features(*rng.lognormal(3, 1, (300, 3)))
+    champion = train(frame, None, SPEC, DAY, "").model
+    assert champion.provenance.tier == "convenient"
+    found = train_from(frame, champion, SPEC, LATER, "Why.", ())
+    assert found is not None
+    assert [c.algorithm for c in found.candidates if c.chosen] == ["kmeans_from_champion"]
+    assert {s.segment_id for s in found.model.segments} == {s.segment_id for s in champion.segments}
+    assert (found.model.assign(frame)["segment_id"] == champion.assign(frame)["segment_id"]).mean() > 0.99
+    assert train_from(frame[champion.assign(frame)["segment_id"] == 1], champion, SPEC, LATER, "Why.", ()) is None  # others are empty
+
+
 NEVER = RetrainSettings(policy="never", least_fit_gain=0.9)
 
 
@@ -163,7 +213,7 @@ def test_unless_that_person_forces_it_which_is_said_with_what_it_failed():
     about = after(customers(3), retrain=NEVER, request=Request(force=True)).model.provenance
     assert (about.decision, about.fitted_snapshot) == ("promoted", "2024-03-01")
     assert "It was promoted over the model of 2024-02-01 because a person forced it, although it explains " in about.reason
-    assert about.reason.endswith("(at least 90.0% more).")
+    assert about.reason.endswith("points (at least 90 is asked).")
 
 
 def test_a_rollback_labels_as_before_and_gives_no_id_again():

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.model.identity import changed_characters, matched_clusters, segment_events, segment_ids
+from segmentation_assets.core.model.identity import Flow, changed_characters, matched_clusters, segment_events, segment_ids
 
 labelled = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -66,9 +66,18 @@ def test_an_id_is_never_used_again(retrainings):
         ever, highest = ever | set(ids), max(highest, *ids)
 
 
-def events(pairs, old, new, highest=9):
+def flow(pairs, old, new):
     before, after = (pd.Series([p[side] for p in pairs], dtype="int64") for side in (0, 1))
-    found = segment_events(before, after, old, new, highest)
+    return Flow.of(before, after, old, new)
+
+
+GONE = 0  # where those are now who no longer buy
+
+
+def events(pairs, old, new, highest=9, moved=None, newcomers=None):
+    """`pairs` as both models place them today, `moved` as they were placed a lookback ago and are now."""
+    then = None if moved is None else flow(moved, old, new)
+    found = segment_events(flow(pairs, old, new), then, old, new, highest, newcomers or {})
     return [(e.event, e.before, e.after, None if np.isnan(e.overlap) else round(e.overlap, 2)) for e in found]
 
 
@@ -89,6 +98,33 @@ def test_a_planted_birth_and_a_planted_death():
     assert [e[:3] for e in events(pairs, [1, 2, 3, 4], [1, 2, 3, 10]) if e[0] != "survived"] == [("born", (), (10,)), ("died", (4,), ())]
 
 
+def test_a_small_part_of_a_split_or_a_merger_is_one_where_it_begins_or_ends_with_it():
+    assert events([(1, 1)] * 8 + [(1, 10)] * 2, [1], [1, 10])[0][:3] == ("split", (1,), (1, 10))
+    assert events([(1, 1)] * 8 + [(2, 1)] * 2, [1, 2], [1])[0][:3] == ("merged", (1, 2), (1,))
+    assert [e[0] for e in events([(1, 1)] * 95 + [(2, 1)] * 5, [1, 2], [1])] == ["died", "survived"]
+
+
+def test_groups_that_came_to_behave_alike_were_merged_though_both_models_place_them_together():
+    today, moved = [(1, 1)] * 10 + [(3, 3)] * 5, [(1, 1)] * 5 + [(2, 1)] * 5 + [(3, 3)] * 5
+    assert [e[0] for e in events(today, [1, 2, 3], [1, 3])] == ["died", "survived", "survived"]
+    assert events(today, [1, 2, 3], [1, 3], moved=moved)[0] == ("merged", (1, 2), (1,), 1.0)
+
+
+def test_a_segment_whose_customers_stopped_buying_died_though_the_few_left_are_placed_elsewhere():
+    today, moved = [(1, 1)] * 8 + [(2, 1)] * 2, [(1, 1)] * 8 + [(2, 1)] * 2 + [(2, GONE)] * 8
+    assert [e[:2] for e in events(today, [1, 2], [1], moved=moved)] == [("died", (2,)), ("survived", (1,))]
+
+
+def test_those_who_left_a_segment_for_a_new_place_split_it_though_they_passed_another():
+    today, moved = [(1, 1)] * 6 + [(2, 2)] * 6 + [(2, 10)] * 4, [(1, 1)] * 6 + [(2, 2)] * 6 + [(1, 10)] * 4
+    assert events(today, [1, 2], [1, 2, 10], moved=moved)[0] == ("split", (1,), (1, 10), 1.0)
+
+
+def test_a_segment_of_customers_unknown_before_is_born_of_them_and_no_part_of_a_split():
+    pairs = [(1, 1)] * 6 + [(1, 10)] * 2
+    assert events(pairs, [1], [1, 10], newcomers={10: 30}) == [("born", (), (10,), 1.0), ("survived", (1,), (1,), 0.75)]
+
+
 def test_an_id_that_was_given_before_is_restored_and_not_born():
     assert ("restored", (), (2,), None) in events([(1, 1)] * 5, [1], [1, 2], highest=3)
     assert ("born", (), (4,), None) in events([(1, 1)] * 5, [1], [1, 4], highest=3)
@@ -106,7 +142,7 @@ def test_every_segment_of_either_model_is_in_an_event_whatever_the_order_of_cust
     assert {i for e in found for i in (*e[1], *e[2])} == {1, 2, 3, 4, 10, 11}
     shuffled = list(pairs)
     random.shuffle(shuffled)
-    assert events(shuffled, [4, 3, 2, 1], [11, 10, 2, 1]) == found
+    assert events(shuffled, [1, 2, 3, 4], [1, 2, 10, 11]) == found
 
 
 def test_a_changed_character_is_an_event():

@@ -175,7 +175,8 @@ def test_a_model_is_carried_forward_with_all_it_has():
     carried = train(features(*POOR), previous=model, day=LATER)
     assert carried.provenance.decision == "carried forward"
     assert "The model of 2024-02-01 is carried forward" in carried.provenance.reason
-    same = replace(carried.provenance, decision=model.provenance.decision, reason=model.provenance.reason)
+    about = carried.provenance
+    same = replace(about, decision=model.provenance.decision, reason=model.provenance.reason, unsound=0)
     assert same == model.provenance
     pd.testing.assert_frame_equal(carried.assign(SHOP), model.assign(SHOP), check_exact=True)
     assert [(s.segment_id, s.name) for s in carried.segments] == [(s.segment_id, s.name) for s in model.segments]
@@ -191,7 +192,7 @@ def test_changed_settings_train_again_and_survivors_keep_their_id_and_name():
     new = train(previous=old, day=LATER, settings_digest="other", seed=2)
     assert (new.provenance.decision, new.provenance.fitted_snapshot) == ("trained", "2024-03-01")
     assert "settings of the model have changed" in new.provenance.reason
-    assert set(new.segments) == set(old.segments)
+    assert {(s.segment_id, s.name, s.character) for s in new.segments} == {(s.segment_id, s.name, s.character) for s in old.segments}
     assert new.assign(SHOP)["segment_id"].tolist() == old.assign(SHOP)["segment_id"].tolist()
     assert new.provenance.model_version != old.provenance.model_version
 
@@ -207,11 +208,31 @@ def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its
 
 def test_what_became_of_segments_without_active_customers_is_not_said_in_percent():
     before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
-    sentences = segment_events.events(before, now, SHOP.iloc[:0])["sentence"].tolist()
+    sentences = segment_events.events(before, now, SHOP.iloc[:0], LATER)["sentence"].tolist()
     assert not [sentence for sentence in sentences if "%" in sentence]
     kept = "survived the change of model: no active customer is in the old or the new."
     assert [sentence.endswith(kept) for sentence in sentences].count(True) == 2
     assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
+
+
+def test_customers_who_moved_together_are_the_same_segment_in_another_place():
+    before, moved = train(), features(*GOOD, (1, 40, 90), (2, 42, 95), (1, 44, 99))  # the poor are regulars now
+    assert set(before.assign(moved)["segment_id"]) == {before.assign(SHOP)["segment_id"][0]}
+    past = PreviousSnapshot(SHOP, np.zeros(6))
+    now = train(moved, previous=before, day=LATER, settings_digest="other", past=past)
+    assert now.assign(moved)["segment_id"].tolist() == before.assign(SHOP)["segment_id"].tolist()
+    sentences = segment_events.events(before, now, moved, LATER)["sentence"]
+    assert sentences.str.endswith("its customers moved together, so it is the same segment in another place.").all()
+
+
+def test_a_segment_that_is_born_of_new_customers_says_how_many_they_are():
+    middle = [(30, 8, 90), (31, 8, 95), (32, 9, 99)]
+    everybody = features(*GOOD, *POOR, *middle)
+    everybody["tenure_days"] = [400.0] * len(GOOD + POOR) + [20.0] * 3
+    before = train(features(*GOOD, *POOR))
+    now = train(everybody, previous=before, day=LATER, k=3, settings_digest="other")
+    born = segment_events.events(before, now, everybody, LATER).set_index("event").loc["born"]
+    assert born["sentence"].endswith("was born, from 3 new customers.")
 
 
 def test_an_id_that_died_is_not_given_again():
@@ -235,6 +256,13 @@ def test_versions_differ_with_the_settings_and_with_the_customers():
     assert len(versions | {train(features(*GOOD, (99, 9, 9))).provenance.model_version}) == 3
 
 
+def test_a_version_is_of_what_went_in_so_that_every_machine_gives_the_same():
+    elsewhere = SHOP.assign(monetary=SHOP["monetary"] * (1 + 1e-15)).sample(frac=1, random_state=1).reset_index(drop=True)
+    assert train(elsewhere).provenance.model_version == train().provenance.model_version
+    before = train(settings_digest="x")
+    assert train(previous=before, day=LATER).provenance.model_version != train(day=LATER).provenance.model_version
+
+
 def test_a_model_says_its_tier_and_keeps_what_was_tried():
     found = decided()
     about = found.model.provenance
@@ -245,7 +273,8 @@ def test_a_model_says_its_tier_and_keeps_what_was_tried():
 
 
 def test_a_model_carried_forward_leaves_what_was_tried_to_its_own_snapshot():
-    assert decided(previous=train(), day=LATER).candidates == ()
+    (standing,) = decided(previous=train(), day=LATER).candidates
+    assert (standing.chosen, len(standing.jaccard)) == (True, standing.k)
 
 
 # Orders alone say what comes; recency and spend are noise that k-means cuts too.

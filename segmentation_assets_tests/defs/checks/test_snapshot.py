@@ -273,6 +273,20 @@ def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
     assert verdict(check, lake) == (True, None)
 
 
+@pytest.mark.parametrize(
+    ("customers", "tier", "said"),
+    [
+        ((90, 30), "convenient", None), ((100, 20), "distinct", "s2 has 20 customers."), ((40, 19), "distinct", None),
+        ((9, 0), "convenient", "s2 has 0 customers."), ((9, 0), "grid", "Not measured: the model in force is the RFM grid."),
+    ],
+)  # fmt: skip
+def test_a_segment_that_has_run_empty_is_a_warning(lake, customers, tier, said):
+    named = [{"segment_id": i, "segment_name": f"s{i}", "customers": n} for i, n in enumerate(customers, start=1)]
+    put(lake, "segments", D1, {"segment_id": -1, "customers": 0}, *named)
+    put(lake, "model_registry", D1, {"model_version": "m", "in_force": True, "tier": tier})
+    assert verdict(snapshot.no_segment_has_run_empty, lake) == (said is None or "Not" in said, said)
+
+
 def test_sums_stop_what_is_downstream_and_warnings_do_not():
     blocking = {spec.name for check in declared.checks(checks, LOADED) for spec in check.check_specs if spec.blocking}
     assert blocking == {

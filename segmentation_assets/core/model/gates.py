@@ -1,0 +1,216 @@
+"""The gates: what a challenger must show to take the champion's place, each with its figures as a part of a sentence.
+
+Belongs here: comparing two models on a snapshot's customers. When a challenger is trained, and the decision, is `champion`.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from segmentation_assets.core.choice.candidates import Candidate, objections
+from segmentation_assets.core.choice.evaluation import explained
+from segmentation_assets.core.choice.forward_validity import forward_validity
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.selection import PastSnapshot, labels_one_snapshot_back
+from segmentation_assets.core.clustering.algorithm import fit_kmeans
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.training import FROM_CHAMPION, ModelDecision, ModelSpec, PreviousSnapshot, fit_from
+from segmentation_assets.settings.model import ModelSettings, RetrainSettings
+from segmentation_assets.vocabulary import Tier, beside, counted
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One demand on a challenger: whether it is met, and the figures as a part of a sentence. One that abstains is met."""
+
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """A champion, as its provenance knows it at this snapshot, and what it and a challenger are judged by.
+
+    Args:
+        standing: the champion's figures on `active`, the snapshot's active customers.
+        past: the snapshot before, with what followed it.
+        lookback: snapshots after which nothing from before a change is left in the features.
+    """
+
+    champion: SegmentModel
+    standing: Candidate
+    active: pd.DataFrame
+    spec: ModelSpec
+    retrain: RetrainSettings
+    past: PreviousSnapshot | None
+    lookback: int
+
+    def gates(self, challenger: ModelDecision) -> list[Gate]:
+        """Every demand on the challenger that applies."""
+        asked: tuple[Callable[[ModelDecision], Iterator[Gate]], ...] = (
+            self._tiers, self._stability, self._fit, self._forward, self._reassigned,
+        )  # fmt: skip
+        return [gate for demand in asked for gate in demand(challenger)]
+
+    @property
+    def _was_distinct(self) -> bool:
+        return self.champion.provenance.tier == Tier.DISTINCT
+
+    @property
+    def _is_distinct(self) -> bool:
+        return self._was_distinct and not failings(self.champion, self.standing, self.spec.settings)
+
+    def _tiers(self, challenger: ModelDecision) -> Iterator[Gate]:
+        """Distinct segments take the place of a convenient partition, or of those that no longer are, whatever is explained."""
+        theirs, old = challenger.model.provenance, self.champion.provenance
+        words = _standing(old.tier, old.k, failings(self.champion, self.standing, self.spec.settings))
+        if theirs.tier == Tier.DISTINCT:
+            fewer = self._was_distinct and theirs.k < old.k
+            yield Gate(not (fewer and self._is_distinct), f"it has {counted(theirs.k, 'distinct segment')} and the champion {words}")
+            if fewer and 0 < old.drifting < self.lookback:
+                yield Gate(
+                    False,
+                    f"drift has been flagged at {counted(old.drifting, 'snapshot')} running, so the features still hold what was before "
+                    f"the change, and segments that meet on their way are not yet one (from {self.lookback} on they are)",
+                )
+        elif self._is_distinct:
+            yield Gate(False, f"it is {_kind(theirs.tier)} and the champion {words}")
+        elif self._was_distinct:
+            yield Gate(
+                old.unsound > self.lookback,
+                f"it is {_kind(theirs.tier)}, and the champion {words}, at {counted(old.unsound, 'snapshot')} running (more than "
+                f"{self.lookback} are asked, so that nothing from before a change is left in the features)",
+            )
+        else:
+            yield Gate(
+                True, f"it is {_kind(theirs.tier)}, as the champion is" if theirs.tier == old.tier else f"it is {_kind(theirs.tier)}"
+            )
+
+    def _stability(self, challenger: ModelDecision) -> Iterator[Gate]:
+        taken, ask = _taken(challenger), self.spec.settings
+        if taken is None or not taken.jaccard or challenger.model.provenance.tier == Tier.DISTINCT:
+            return  # a grid is the same however customers are resampled, and distinct segments have been asked for more
+        least = ask.dissolved_jaccard
+        weakest, passed = taken.weakest_jaccard, taken.weakest_jaccard >= least
+        words = f"its least stable segment has a bootstrap Jaccard of {beside(weakest, least, 2)} (at least {least:.2f} is asked)"
+        if self._equal(challenger) and self.standing.jaccard:
+            error = math.hypot(taken.weakest_error, self.standing.weakest_error)
+            passed = passed and weakest >= self.standing.weakest_jaccard - 2 * error
+            words += f" and the champion's one of {self.standing.weakest_jaccard:.2f} (no loss beyond {2 * error:.2f}, two standard errors)"
+        yield Gate(passed, words)
+
+    def _fit(self, challenger: ModelDecision) -> Iterator[Gate]:
+        """At equal k only, for more segments always explain more: at another k, the champion's kind fitted anew speaks instead."""
+        old = self.champion.provenance
+        if challenger.model.provenance.tier == Tier.DISTINCT and not self._equal(challenger):
+            return
+        points, ours = self._points(), self._labels(self.champion)
+        theirs, whose = self._labels(challenger.model), "it explains"
+        if not self._equal(challenger):
+            theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted anew, explain"
+        fit, before = explained(points, theirs), explained(points, ours)
+        if math.isnan(fit):
+            alike = "all active customers are alike in the features used"
+            yield Gate(False, f"{alike}, so it can explain no more of how they differ than the champion")
+            return
+        least = 0.0 if self._repairs(challenger) else 100 * self.retrain.least_fit_gain
+        gain = 100 * (fit - before)
+        asked = f"at least {least:g} is asked" if least else "no loss is allowed where the champion fails its own test and it is stable"
+        yield Gate(
+            gain >= least,
+            f"{whose} {fit:.1%} of how customers differ and the champion {before:.1%} today, a gain of {beside(gain, least, 2)} points "
+            f"({asked})",
+        )
+
+    def _fitted_anew(self) -> NDArray[np.int64]:
+        """Where a model of the champion's kind and number of segments, fitted today, puts the customers."""
+        if isinstance(self.champion.clusters, GridModel):
+            return GridModel.fit(self.active).assign(self.active).label
+        inputs, settings = self.active[list(self.spec.settings.features)], self.spec.settings
+        return fit_kmeans(inputs, self.champion.provenance.k, settings.seed, self.spec.preprocessor).assign(inputs).label
+
+    def _repairs(self, challenger: ModelDecision) -> bool:
+        """Whether the champion has failed its own test twice running, and the challenger's segments are stable."""
+        taken = _taken(challenger)
+        return self.champion.provenance.unsound > 1 and taken is not None and taken.weakest_jaccard >= self.spec.settings.stable_jaccard
+
+    def _forward(self, challenger: ModelDecision) -> Iterator[Gate]:
+        """At equal k, and only where the snapshot before is of the same world: borders drawn after a change say nothing of before."""
+        about, features = challenger.model.provenance, self.spec.settings.features
+        back = self.past.of(features) if self.past is not None else None
+        if self.past is None or back is None or not self.past.outcome.any() or (about.tier == Tier.DISTINCT and not self._is_distinct):
+            return
+        if not self._equal(challenger):
+            yield Gate(True, "the spend that followed was not asked, since the two differ in their number of segments")
+            return
+        if 0 < self.champion.provenance.drifting <= self.lookback:
+            yield Gate(True, "the spend that followed was not asked, since the snapshot before is from before the change, or part of it")
+            return
+        labels = self._labels_one_snapshot_back(challenger, back)
+        if labels is None:
+            return
+        theirs = self.champion.assign(self.past.active)["segment_id"]
+        said = forward_validity(self.past.outcome, labels, theirs, self.spec.settings.seed)
+        loss, most = -100 * said.gain, 100 * self.retrain.largest_forward_loss
+        yield Gate(
+            loss <= most,
+            f"its kind explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
+            f"{said.baseline_eta_squared:.1%} (a loss of at most {most:g} points is allowed)",
+        )
+
+    def _reassigned(self, challenger: ModelDecision) -> Iterator[Gate]:
+        moved, most = float((self._labels(challenger.model) != self._labels(self.champion)).mean()), self.retrain.largest_reassigned
+        words = f"it puts {moved:.1%} of active customers into another segment"
+        yield Gate(True, words) if most is None else Gate(moved <= most, f"{words} (at most {most:.0%})")
+
+    def _equal(self, challenger: ModelDecision) -> bool:
+        return challenger.model.provenance.k == self.champion.provenance.k
+
+    def _points(self) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = clone(self.spec.preprocessor).fit_transform(self.active[list(self.spec.settings.features)])
+        return found
+
+    def fit_of(self, model: SegmentModel) -> float:
+        """Share of how the customers differ that the model's segments account for."""
+        return explained(self._points(), self._labels(model))
+
+    def _labels(self, model: SegmentModel) -> NDArray[np.int64]:
+        return model.assign(self.active)["segment_id"].to_numpy()
+
+    def _labels_one_snapshot_back(self, challenger: ModelDecision, back: PastSnapshot) -> pd.Series | None:
+        taken, about, spec = _taken(challenger), challenger.model.provenance, self.spec
+        if taken is not None and taken.algorithm == FROM_CHAMPION:
+            model = fit_from(self.champion, back.features, spec)
+            return None if model is None else pd.Series(model.assign(back.features).label)
+        return labels_one_snapshot_back(back, about.algorithm, about.k, spec.settings, spec.preprocessor)
+
+
+def failings(model: SegmentModel, standing: Candidate, settings: ModelSettings) -> list[str]:
+    """What the model is no longer that it was taken for: all that distinct segments must be; of a convenient partition, not dissolved."""
+    if model.provenance.tier == Tier.DISTINCT:
+        return objections(standing, settings)
+    if standing.jaccard and standing.dissolves(settings):
+        return [f"its weakest segment is dissolved ({standing.stability})"]
+    return []
+
+
+def _taken(challenger: ModelDecision) -> Candidate | None:
+    return next((c for c in challenger.candidates if c.chosen), None)
+
+
+def _kind(tier: str) -> str:
+    return {Tier.DISTINCT: "a set of distinct segments", Tier.GRID: "the RFM grid"}.get(Tier(tier), "a convenient partition")
+
+
+def _standing(tier: str, k: int, lost: list[str]) -> str:
+    """What a model with k segments is by now, as the end of a sentence."""
+    if tier != Tier.DISTINCT:
+        return f"is {_kind(tier or Tier.CONVENIENT)}"
+    if not lost:
+        return f"has {counted(k, 'segment')} that {'is' if k == 1 else 'are'} still distinct"
+    return f"has {counted(k, 'segment')} that are distinct no longer: {lost[0]}"
