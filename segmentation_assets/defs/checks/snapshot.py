@@ -112,7 +112,7 @@ def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict
 
 
 def _sizes_before(lake: Lake, key: str, snapshots: Snapshots) -> pd.Series:
-    """Customers by segment at the snapshot before; none at the first, whatever the lake has from another calendar."""
+    """Customers by segment at the previous snapshot; empty at the first, even if the lake has some from another calendar."""
     day = dt.date.fromisoformat(key)
     earlier = [following(day, snapshots, -1).isoformat()] if day > snapshots.first else []
     return to_frame(lake.read(BY_NAME["customer_segments"], earlier))["segment_id"].value_counts()
