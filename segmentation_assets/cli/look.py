@@ -102,7 +102,7 @@ def doctor(as_json: bool, settings_path: Path | None) -> None:
         click.echo(json.dumps({"counts": numbers, "findings": [vars(one) for one in found]}, indent=2))
     else:
         for one in found:
-            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.told)}")
+            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.message)}")
         click.echo(", ".join(f"{number} {state}" for state, number in numbers.items() if number))
     if numbers[health.State.BROKEN]:
         raise click.exceptions.Exit(1)

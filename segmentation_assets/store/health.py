@@ -39,7 +39,7 @@ class Finding:
 
     subject: str
     state: State
-    told: str
+    message: str
 
 
 def looked(subject: str, look: Callable[[], tuple[State, str]]) -> Finding:

@@ -209,7 +209,7 @@ def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_br
     monkeypatch.setattr(health, "disk", lambda _: (health.State.BROKEN, "full"))
     ill = called("doctor", "--json", data_dir=tmp_path)
     assert ill.exit_code == 1
-    assert {"subject": "disk", "state": "broken", "told": "full"} in json.loads(ill.output)["findings"]
+    assert {"subject": "disk", "state": "broken", "message": "full"} in json.loads(ill.output)["findings"]
 
 
 @pytest.mark.parametrize(
