@@ -22,6 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page import Graph
 from segmentation_assets.defs import heartbeats
+from segmentation_assets.defs.assets.model import ModelRequest
 from segmentation_assets.report import report
 from segmentation_assets_tests.conftest import ROOT, environment
 
@@ -184,8 +185,8 @@ def test_a_person_asks_for_a_challenger_in_the_form_and_the_registry_says_who_an
     button.locator("xpath=following::button[1]").click()
     page.get_by_role("menuitem", name="Open launchpad").click()
     page.get_by_text("requested_by", exact=True).first.click()
-    for described in ("Train a challenger now", "Who asks, for model_registry"):
-        page.get_by_text(described).first.wait_for()
+    for field in ("retrain", "requested_by"):
+        page.get_by_text(str(ModelRequest.model_fields[field].description)).first.wait_for()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(FORM)
     page.get_by_placeholder("Partition").fill(daily.today)
