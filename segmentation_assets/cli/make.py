@@ -181,7 +181,7 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
             seconds, began = time.monotonic() - began, time.monotonic()
             bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
-                bar.console.print(f"  warnings: {', '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
+                bar.console.print(f"  warnings: {'; '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
             for warning in outcome.warnings if number == count else []:
                 bar.console.print(f"  warning: {commands(warning)}", highlight=False, markup=False)
             if number < count:

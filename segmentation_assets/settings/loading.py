@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from segmentation_assets.settings.alerts import Alerts
@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
     owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 
+    _folder: Path = PrivateAttr(Path("/"))  # of the settings file
+
     @model_validator(mode="before")
     @classmethod
     def _complete_playbook(cls, values: Any) -> Any:
@@ -77,6 +79,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource, file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
         return env_settings, init_settings
+
+    def without_folder(self, text: str) -> str:
+        """The text with paths in the folder of the settings file relative to it, so that a folder that was moved reads the same."""
+        return text if self._folder == Path("/") else text.replace(f"{self._folder}/", "")
 
     def model_digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that a fitted model depends on."""
@@ -110,7 +116,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         text = path.read_text(encoding="utf-8-sig")
         values = yaml.safe_load(text) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: holds {type(values).__name__}, expected `key: value` lines.")
@@ -121,11 +127,14 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
-    base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else path.resolve().parent
+    folder = path.resolve().parent
+    base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else folder
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
     if isinstance(settings.source, Tables):
-        update["source"] = settings.source.resolved(path.resolve().parent)
-    return settings.model_copy(update=update)
+        update["source"] = settings.source.resolved(folder)
+    loaded = settings.model_copy(update=update)
+    loaded._folder = folder
+    return loaded
 
 
 def _check_environment_names() -> None:

@@ -19,6 +19,7 @@ ENDINGS = {
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVES = (".zip",)
 PARTITION = re.compile(r"([A-Za-z_][^=/]*)=(.*)")
+PATTERN = re.compile(r"[*?\[]")  # signs of a glob
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call the folder of rows without a value
 
 
@@ -58,13 +59,13 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
     found: dict[Path, str] = {}
     for pattern in settings.patterns:
         path = Path(pattern)
-        if path.is_dir():
+        if path.is_file():  # also one with a sign of patterns in its name
+            matches = [(path, path.parent)]
+        elif path.is_dir():
             matches = [(file, path) for file in _in_folder(path) if settings.format != "auto" or has_known_ending(file)]
-        elif re.search(r"[*?\[]", pattern):
-            root = Path(*_fixed_part(path))
-            matches = [(file, root) for file in root.glob(str(path.relative_to(root))) if file.is_file()]
         else:
-            matches = [(path, path.parent)] if path.is_file() else []
+            root = _fixed_part(path)
+            matches = [(file, root) for file in root.glob(str(path.relative_to(root))) if file.is_file()] if root != path else []
         matches = [(file, root) for file, root in matches if not file.name.startswith((".", "~$"))]
         if not matches:
             raise SourceError(_nothing_in(pattern))
@@ -122,10 +123,11 @@ def _nothing_in(pattern: str) -> str:
     return f"{pattern}: no such file, or no data files in it. Correct `files` in the settings; paths are relative to the settings file."
 
 
-def _fixed_part(path: Path) -> list[str]:
-    parts = []
-    for part in path.parts:
-        if re.search(r"[*?\[]", part):
+def _fixed_part(path: Path) -> Path:
+    """The folders in front of the first part that is a pattern; a folder that exists is none, whatever its name."""
+    root = Path(path.anchor)
+    for part in path.relative_to(root).parts:
+        if PATTERN.search(part) and not (root / part).is_dir():
             break
-        parts.append(part)
-    return parts or ["."]
+        root /= part
+    return root

@@ -53,7 +53,10 @@ def load(data_dir: Path, version: str) -> SegmentModel:
     """
     file = _file(data_dir, version)
     if version not in versions(data_dir):
-        raise ArchiveError(f"There is no model {version}. Models: {', '.join(versions(data_dir)) or 'none yet'}.")
+        raise ArchiveError(
+            f"There is no model {version} that was ever in force. Models: {', '.join(versions(data_dir)) or 'none yet'}. A refused "
+            "challenger is not kept; to train it again and promote it: segmentation retrain --force"
+        )
     rows = _rows(file)
     if rows is None:
         rows = next((frame for found, frame in _in_lake(data_dir) if found == version), None)

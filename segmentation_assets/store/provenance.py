@@ -53,7 +53,10 @@ class Fingerprint:
     def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
         """The fingerprint of snapshot `key` if it were made now from a source with the fingerprint `source`."""
         return cls(
-            {name: _digest(section) for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()},
+            {
+                name: _digest(settings.without_folder(json.dumps(section, sort_keys=True, ensure_ascii=False)))
+                for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()
+            },
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
             {"": version("segmentation-assets")},

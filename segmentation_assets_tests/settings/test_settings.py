@@ -50,6 +50,11 @@ def test_a_wrong_key_at_the_top_is_named_with_the_nearest_right_one(written):
     assert "modell: no such key. Did you mean model?" in refusal(written(SMALLEST + "modell: {k: 3}"))
 
 
+def test_a_date_that_does_not_exist_is_named_with_the_file(written):
+    file = written(SMALLEST + "features: {since: 2024-31-01}")
+    assert refusal(file) == f"{file}: cannot be read as YAML: month must be in 1..12"
+
+
 def test_a_wrong_type_is_named_with_what_was_found(written):
     assert "model.k: found 'five'; input should be a valid integer" in refusal(written(SMALLEST + "model: {k: five}"))
 

@@ -270,6 +270,14 @@ def test_an_order_in_the_future_of_its_file_has_no_usable_date(opened: Any, tmp_
     assert [row["unread"] for row in opened(transactions=table).rows()] == [None] * 4
 
 
+@pytest.mark.parametrize("pattern", ["orders [x].csv", "shop [y]/*.csv", "shop [y]/a.csv", "shop [y]"])
+def test_brackets_of_a_name_that_exists_are_no_pattern(opened: Any, tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "shop [y]").mkdir()
+    for name in ("orders [x].csv", "shop [y]/a.csv"):
+        (tmp_path / name).write_text(TEXT)
+    assert len(opened(transactions={"files": pattern, "columns": COLUMNS}).rows()) == 3
+
+
 def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "2024-01.csv").write_text(TEXT)

@@ -70,7 +70,7 @@ def test_models_that_only_partitions_of_version_0_1_0_hold_are_put_into_the_arch
 
 
 def test_an_unknown_model_is_named_with_those_there_are(kept):
-    with pytest.raises(archive.ArchiveError, match=f"There is no model v9. Models: {V1}, {V2}."):
+    with pytest.raises(archive.ArchiveError, match=f"There is no model v9 that was ever in force. Models: {V1}, {V2}."):
         archive.load(kept, "v9")
 
 

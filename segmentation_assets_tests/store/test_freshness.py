@@ -9,6 +9,7 @@ import pytest
 
 from segmentation_assets.core.model.champion import Request
 from segmentation_assets.settings.alerts import Alerts
+from segmentation_assets.settings.loading import load_settings
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.store import archive, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, Stale, sentences
@@ -171,6 +172,21 @@ CASES: dict[Callable[[Shop], None], list[tuple[str, Cause, str]]] = {
 def test_each_cause_is_told_of_the_snapshots_that_it_concerns(shop: Shop, change: Callable[[Shop], None]) -> None:
     change(shop)
     assert shop.stale() == [Stale(*row) for row in CASES[change]]
+
+
+def test_a_shop_that_was_moved_with_its_settings_is_as_it_was(tmp_path: Path) -> None:
+    def fingerprint(place: str) -> str:
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "orders.csv").touch()
+        file = tmp_path / place / "segmentation.yaml"
+        columns = "{customer_id: who, ordered_at: day, amount: paid}"
+        file.write_text(
+            f"snapshots: {{first: {D1}}}\nsource: {{kind: tables, transactions: {{files: orders.csv, columns: {columns}}}}}",
+            encoding="utf-8",
+        )
+        return Fingerprint.now(load_settings(file), "as it was", D1).text()
+
+    assert fingerprint("here") == fingerprint("there")
 
 
 def test_every_cause_is_among_them() -> None:

@@ -10,6 +10,7 @@ matplotlib and seaborn are imported where they are used, because they take a sec
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,7 +107,8 @@ def styled() -> Iterator[None]:
     """The style of all pictures, as a context manager or a decorator of a drawing function."""
     import matplotlib as mpl
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # an emoji is drawn as an empty box
         yield
 
 

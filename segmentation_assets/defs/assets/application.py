@@ -69,7 +69,7 @@ def published_database(
 
 @asset(group_name="publish", kinds={"html"}, deps=["published_database"])
 def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-    """data/reports/<snapshot>/index.html: the snapshot's pictures in one file, to open or mail.
+    """`data/reports/<snapshot>/index.html`: the snapshot's pictures in one file, to open or mail.
 
     It is made only once the snapshot is published, so that it agrees with the database.
     """

@@ -95,6 +95,11 @@ def test_a_dollar_begins_no_formula() -> None:
     assert style.png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_emoji_is_an_empty_box_and_no_warning() -> None:
+    style.png(orders.categories(mix().assign(category=[f"cake \N{BIRTHDAY CAKE} {i}" for i in range(20)])))
+
+
 def title(figure: Any) -> str:
     return str(figure.texts[0].get_text())
 
