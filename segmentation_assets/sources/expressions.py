@@ -95,10 +95,12 @@ def _parsed(text: str, names: list[str]) -> sql.Expression:
     try:
         trees = sqlglot.parse(text, dialect="duckdb")
     except (SqlglotError, RecursionError):
+        trees = []
+    if not trees or isinstance(trees[0], sql.Alias):  # two words, which SQL takes for a value and another name for it
         raise ExpressionError(
             f"{text!r} is neither a column nor an SQL expression.{_nearest(text, names)} Columns: {_listed(names)}. Quote "
             'names with spaces in expressions: "Unit Price" * Quantity.'
-        ) from None
+        )
     if len(trees) != 1 or trees[0] is None:
         raise ExpressionError(f"{text!r} is not one expression; remove the semicolon.")
     return cast(sql.Expression, trees[0])
