@@ -181,7 +181,7 @@ def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, b
         f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
     )
     if validity.gain <= 0:
-        return f"{reason} It says no more of the next window than the RFM grid ({figures}), so the grid is published.", False
+        return f"{reason} It tells no more about the next window than the RFM grid ({figures}), so the grid is published.", False
     return f"{reason} One snapshot back it explained more than the RFM grid ({figures}).", True
 
 

@@ -97,7 +97,7 @@ def next_model(
     standing, flagged = before.candidates[0], _flagged(drifted)
     lost = failings(champion, standing, spec.settings)
     champion = _watched(before.model, bool(lost), bool(flagged))
-    why, otherwise = ("A person asked for it", "") if now.request else _occasion(retrain, now.age, drifted, champion, lost, active, spec)
+    why, otherwise = ("It was requested", "") if now.request else _occasion(retrain, now.age, drifted, champion, lost, active, spec)
     if not why:
         return ModelDecision(_carried(champion, active, otherwise), (standing,))
     contest = Contest(champion, standing, active, spec, retrain, now.past, now.lookback)
@@ -258,11 +258,11 @@ def _carried(champion: SegmentModel, active: pd.DataFrame, why: str) -> SegmentM
 
 def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.DataFrame) -> SegmentModel:
     about = model.provenance
-    instead = f" instead of the model of {champion.provenance.fitted_snapshot}" if champion and champion.clusters is not None else ""
+    instead = f" in place of the model of {champion.provenance.fitted_snapshot}" if champion and champion.clusters is not None else ""
     if champion is not None and champion.provenance.model_version == about.model_version:
         instead = ", the one before, so no challenger was trained"
     highest = max(about.highest_segment_id, champion.provenance.highest_segment_id if champion else 0)
-    reason = f"A person pointed back to the model of {about.fitted_snapshot} at this snapshot{instead}."
+    reason = f"Someone rolled back to the model of {about.fitted_snapshot} at this snapshot{instead}."
     return _in_force_again(model, active, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
 
 

@@ -67,7 +67,7 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
         height,
         title,
         "Each block is a segment, as high as its customers. Ribbons have the colour of where customers come from: "
-        "pale who stayed, strong who moved.",
+        "pale for those who stayed, strong for those who moved.",
     )
     ax = figure.subplots()
     across, down = WIDTH - 0.12, height - 0.62 - 0.12

@@ -206,7 +206,7 @@ NEVER = RetrainSettings(policy="never", least_fit_gain=0.9)
 def test_a_challenger_that_a_person_asks_for_must_pass_the_gates_too():
     refused = after(customers(3), retrain=NEVER, request=Request()).refused
     assert refused is not None
-    assert refused.reason.startswith("A person asked for it, so a challenger was trained. It was refused, ")
+    assert refused.reason.startswith("It was requested, so a challenger was trained. It was refused, ")
 
 
 def test_unless_that_person_forces_it_which_is_said_with_what_it_failed():
@@ -222,7 +222,7 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
     back = after(SHIFTED, higher, rollback_target=CHAMPION).model
     assert (back.provenance.decision, back.provenance.model_version) == ("rolled back", CHAMPION.provenance.model_version)
     assert back.provenance.reason == (
-        "A person pointed back to the model of 2024-02-01 at this snapshot instead of the model of 2024-03-01."
+        "Someone rolled back to the model of 2024-02-01 at this snapshot in place of the model of 2024-03-01."
     )
     assert back.provenance.highest_segment_id == 9
     pd.testing.assert_frame_equal(back.assign(SHIFTED), CHAMPION.assign(SHIFTED), check_exact=True)
