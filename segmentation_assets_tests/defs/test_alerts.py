@@ -336,8 +336,9 @@ def test_a_snapshot_that_drifted_is_told_once(platform, receiver, caplog):
     result = daemon.run(D2, DRIFTING)
     assert result.success
     assert [daemon.tick(), daemon.tick()] == [[], []]
-    (post,) = receiver.posts
-    assert post["title"].startswith("Customer segments 2024-03-01: ")
+    post, promoted = receiver.posts
+    assert post["title"].startswith("Customer segments 2024-03-01: ") and "drifted" in post["title"]
+    assert re.fullmatch(r"Customer segments 2024-03-01: model 2024-03-01-\w{6} is now in force", promoted["title"])
     assert re.search(r"- \w+: PSI \d\.\d\d \(flagged above 0\.10, q = 0\.0", post["message"])
     assert f"Details: http://dagster.example/runs/{result.run_id}" in post["message"]
     events = " ".join(str(entry.to_json()) for entry in daemon.instance.all_logs(result.run_id))
