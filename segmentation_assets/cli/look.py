@@ -31,7 +31,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
 
     keys = published.keys(settings.data_dir)
     if not keys:
-        raise published.PublishError(published.NOTHING_YET)
+        raise published.PublishError(published.nothing_yet(settings.data_dir))
     summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
 
 
