@@ -76,7 +76,7 @@ def newest_snapshot(settings: Settings, now: dt.datetime) -> tuple[State, str]:
     if not due:
         return State.FINE, f"The first one, {settings.snapshots.first}, is in the future."
     if not made:
-        return State.WARNING, "None has been published yet: segmentation run --all"
+        return State.WARNING, "None is published: segmentation run --all"
     missing = [key for key in due if key > made[-1]]
     if not missing:
         last = settings.snapshots.last
@@ -128,12 +128,13 @@ def next_run(settings: Settings) -> tuple[State, str]:
 def disk(data_dir: Path) -> tuple[State, str]:
     """Whether there is room for another snapshot."""
     there = next(place for place in (data_dir.resolve(), *data_dir.resolve().parents) if place.exists())
-    free, database = shutil.disk_usage(there).free, data_dir / published.DATABASE
-    if not database.exists():
+    free = shutil.disk_usage(there).free
+    databases = [file for file in (data_dir / published.DATABASE, data_dir / published.PRIVATE / published.MASTER) if file.exists()]
+    if not databases:
         return State.UNKNOWN, f"{free / 1e6:,.0f} MB are free. The size of a snapshot is known after the first."
     newest = max(partition_keys(data_dir / "lake", "customer_features"), default="")
     written = sum(file.stat().st_size for file in (data_dir / "lake").glob(f"*/snapshot_date={newest}/*"))
-    needed = 2 * database.stat().st_size + written  # the database is written twice: the master, and the public copy
+    needed = 2 * max(file.stat().st_size for file in databases) + written  # the database is written twice: the master, and the public copy
     told = f"{free / 1e6:,.0f} MB are free, and a snapshot writes about {needed / 1e6:,.0f} MB"
     if free < needed:
         return State.BROKEN, f"{told}. Free some space on the disk of {there}."

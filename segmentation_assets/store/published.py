@@ -259,11 +259,14 @@ def _is_lost(file: Path, private: Path) -> bool:
 
 
 def _is_database(file: Path) -> bool:
-    """Whether the file is there and was written by DuckDB, which is known without opening it, since another program may hold it."""
-    if not file.exists():
+    """Whether the file is there and was written by DuckDB, as far as it may be read; without connecting, as another program may hold it."""
+    try:
+        with file.open("rb") as opened_file:
+            return opened_file.read(12)[8:] == MAGIC
+    except FileNotFoundError:
         return False
-    with file.open("rb") as opened_file:
-        return opened_file.read(12)[8:] == MAGIC
+    except OSError:
+        return True
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def test_readers_miss_nothing_before_that_and_the_doctor_only_looks(folder: Path
     broken = said["database"]
     assert broken.state == State.BROKEN and all(str(folder / file) in broken.message for file in PARTS[part])
     assert said["newest snapshot"].state == said["next run"].state == State.UNKNOWN and state(folder) == before
+    assert "about 0 MB" not in said["disk"].message
     assert ask(folder) == [[D1, D2], [D1, D2]]
     assert published.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
 

@@ -37,7 +37,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("keys", "enabled", "hours", "state", "told"),
     [
-        ((), True, 7, State.WARNING, "None has been published yet"),
+        ((), True, 7, State.WARNING, "None is published"),
         ((D1, D2), True, 7, State.FINE, "2024-03-01 is published, and no later one exists yet"),
         ((D1,), True, 7, State.FINE, "scheduled on that day at 06:00"),
         ((D1,), True, 13, State.BROKEN, "which is overdue"),
