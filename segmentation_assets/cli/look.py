@@ -31,7 +31,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
 
     keys = published.keys(settings.data_dir)
     if not keys:
-        raise published.PublishError(published.NOTHING_YET)
+        raise published.PublishError(published.nothing_yet(settings.data_dir))
     summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
 
 
@@ -90,7 +90,7 @@ def export(target: Path, settings_path: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with a finding for each subject.")
 @settings_option
 def doctor(as_json: bool, settings_path: Path | None) -> None:
-    """Report on snapshots, database, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
+    """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs import health as health_of_runs
     from segmentation_assets.store import health

@@ -4,11 +4,13 @@ import datetime as dt
 import getpass
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from segmentation_assets.cli.terminal import command, commands, known, new_console, progress_bar, settings_in_force, settings_option, span
 from segmentation_assets.settings.loading import Settings
@@ -79,8 +81,7 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     prepare_instance(settings)
     console = new_console()
     with instance_of_command() as instance, progress_bar(console) as bar:
-        task = bar.add_task(key, total=None, step="starting")
-        runs.draw(settings, key, instance, lambda step, ended, total: bar.update(task, completed=ended, total=total, step=step))
+        runs.draw(settings, key, instance, partial(_show_step, bar, bar.add_task(key, total=None, step="starting")))
     console.print(f"Report: {_from_here(report.file(settings.data_dir, key))}", highlight=False, soft_wrap=True)
 
 
@@ -142,7 +143,7 @@ def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str
 
     made = published.keys(settings.data_dir)
     if not made:
-        raise published.PublishError(published.NOTHING_YET)
+        raise published.PublishError(published.nothing_yet(settings.data_dir))
     return made, known(snapshot, made) if snapshot else made[-1]
 
 
@@ -171,13 +172,9 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
     with instance_of_command() as instance, progress_bar(console) as bar:
         task = bar.add_task("", total=None, step="starting")
         began, count = time.monotonic(), len(planned.run)
-
-        def stepped(step: str, ended: int, total: int) -> None:
-            bar.update(task, completed=ended, total=total, step=step)
-
         if count:
             bar.update(task, description=f"{planned.run[0]} (1 of {count})")
-        for number, outcome in enumerate(runs.carry_out(settings, planned, instance, stepped), 1):
+        for number, outcome in enumerate(runs.carry_out(settings, planned, instance, partial(_show_step, bar, task)), 1):
             seconds, began = time.monotonic() - began, time.monotonic()
             bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
@@ -190,6 +187,15 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
                 )
         if count and (removed := tidied(instance, settings, dt.datetime.now(dt.UTC))):
             bar.console.print(f"Removed (settings: retention): {'; '.join(removed)}.", highlight=False)
+
+
+def _show_step(bar: Progress, task: TaskID, step: str, ended: int, total: int) -> None:
+    """Show in the bar which step ended; without a terminal, only for which run this one waits, as a line."""
+    from segmentation_assets.defs.order import WAITING
+
+    bar.update(task, completed=ended, total=total, step=step)
+    if step.startswith(WAITING) and not bar.console.is_terminal:
+        bar.console.print(step, highlight=False)
 
 
 def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:

@@ -25,7 +25,7 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
     """Check runs, queue and daemon at `now`; without an instance, none is created."""
     home, subjects = home_of(settings), ("runs", "queue", "daemon")
     if not (home / CONFIGURATION).exists():
-        yield from (Finding(subject, State.UNKNOWN, f"No run was made yet: {home} has no instance.") for subject in subjects)
+        yield from (Finding(subject, State.UNKNOWN, f"No run has been made yet: {home} has no instance.") for subject in subjects)
         return
     with ExitStack() as opened:
         instance = opened.enter_context(_instance(home))
@@ -55,9 +55,9 @@ def runs(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:
             State.WARNING,
             f"The last run of {', '.join(failed)} failed or was stopped. Look at run {last[failed[-1]].run_id}: segmentation ui",
         )
-    return (
-        (State.FINE, f"The last run of {counted(len(last), 'snapshot')} succeeded.") if last else (State.UNKNOWN, "No run has ended yet.")
-    )
+    if not last:
+        return State.UNKNOWN, "No run has ended yet."
+    return State.FINE, f"The last run of each snapshot succeeded ({counted(len(last), 'snapshot')})."
 
 
 def queue(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:

@@ -51,7 +51,7 @@ def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, 
                 instance.add_run_tags(run.run_id, mine)
                 return
         if log is not None and not waiting:
-            log.info(f"{WAITING} {others[0].run_id}, which makes a snapshot of the same data folder.")
+            log.info(f"{WAITING} {others[0].run_id}, which is making a snapshot of the same data folder.")
         waiting = True
         heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
         time.sleep(BETWEEN_LOOKS)

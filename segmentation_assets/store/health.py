@@ -11,17 +11,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.settings.snapshots import existing_keys, tick
+from segmentation_assets.settings.snapshots import existing_keys, following, tick
 from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.freshness import Cause
-from segmentation_assets.store.lake import opened
+from segmentation_assets.store.lake import opened, partition_keys
 from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.vocabulary import counted
 
 COPIES = 3  # of what a snapshot writes; free space for fewer is a warning
+NOTHING_YET = "Nothing has been published yet."
+UNREADABLE = "It is known once the database is rebuilt."
 LATE_AFTER = dt.timedelta(hours=6)  # after the schedule's tick, to leave time for catching up
 FROM_THE_LAKE = frozenset({Cause.STOPPED, Cause.DAMAGED, Cause.EARLIER})
+FROM_FINGERPRINTS = frozenset({*freshness.CHANGES, Cause.UNKNOWN})
 
 
 class State(StrEnum):
@@ -51,9 +54,18 @@ def looked(subject: str, look: Callable[[], tuple[State, str]]) -> Finding:
 
 
 def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
-    """Check the newest snapshot, the published database, the disk and the source at `now`."""
-    yield looked("newest snapshot", lambda: newest_snapshot(settings, now))
-    yield looked("database", lambda: database(settings))
+    """Check the newest snapshot, the published database, the next run, the disk and the source at `now`.
+
+    Reading the database would rebuild what is lost of it; then what needs it is not looked at.
+    """
+    if lost := published.unsettled(settings.data_dir):
+        yield Finding("newest snapshot", State.UNKNOWN, UNREADABLE)
+        yield Finding("database", State.BROKEN, f"{'; '.join(lost)}. The next command that reads it rebuilds this: segmentation show")
+        yield Finding("next run", State.UNKNOWN, UNREADABLE)
+    else:
+        yield looked("newest snapshot", lambda: newest_snapshot(settings, now))
+        yield looked("database", lambda: database(settings))
+        yield looked("next run", lambda: next_run(settings))
     yield looked("disk", lambda: disk(settings.data_dir))
     yield looked("source", lambda: source(settings))
 
@@ -64,10 +76,12 @@ def newest_snapshot(settings: Settings, now: dt.datetime) -> tuple[State, str]:
     if not due:
         return State.FINE, f"The first one, {settings.snapshots.first}, is in the future."
     if not made:
-        return State.WARNING, "None was published yet: segmentation run --all"
+        return State.WARNING, "None is published: segmentation run --all"
     missing = [key for key in due if key > made[-1]]
     if not missing:
-        return State.FINE, f"{made[-1]} is published, and no later one exists yet."
+        last = settings.snapshots.last
+        ended = last is not None and following(dt.date.fromisoformat(made[-1]), settings.snapshots) > last
+        return State.FINE, f"{made[-1]} is published, {'the last one (snapshots.last)' if ended else 'and no later one exists yet'}."
     told = f"{made[-1]} is the last one published; {counted(len(missing), 'later one exists', 'later ones exist')}, first {missing[0]}"
     if not settings.schedule.enabled:
         return State.WARNING, f"{told}. No schedule makes it: segmentation run --all"
@@ -80,7 +94,8 @@ def database(settings: Settings) -> tuple[State, str]:
     """Whether the published database can be read and is up to date with the lake."""
     made = published.keys(settings.data_dir)
     if not made:
-        return State.UNKNOWN, "Nothing was published yet."
+        told = published.in_lake_only(settings.data_dir)
+        return (State.BROKEN, told) if told else (State.UNKNOWN, NOTHING_YET)
     with opened(settings.data_dir) as lake:
         found = freshness.stale(settings, lake, made, FROM_THE_LAKE)
     if not found:
@@ -90,15 +105,36 @@ def database(settings: Settings) -> tuple[State, str]:
     return State.BROKEN if damaged else State.WARNING, f"It does not match the lake. {told}. To update it: segmentation run --all"
 
 
+def next_run(settings: Settings) -> tuple[State, str]:
+    """Whether `segmentation run --all` would accept the calendar, and leave the published snapshots as they are. The source's rows
+    are not read, so that late ones are not noticed.
+
+    Raises:
+        PublishError: the calendar would be refused.
+        SourceError: the source cannot be read.
+    """
+    made = published.keys(settings.data_dir)
+    if not made:
+        return State.UNKNOWN, NOTHING_YET
+    published.require_calendar(settings.data_dir, settings.snapshots)
+    with opened(settings.data_dir) as lake:
+        found = freshness.stale(settings, lake, made, FROM_FINGERPRINTS)
+    if not found:
+        return State.FINE, "Settings, source and package are those that the published snapshots were made with."
+    told = "; ".join(freshness.sentences(found))
+    return State.WARNING, f"It makes published snapshots again. {told}. To make them: segmentation run --all"
+
+
 def disk(data_dir: Path) -> tuple[State, str]:
     """Whether there is room for another snapshot."""
     there = next(place for place in (data_dir.resolve(), *data_dir.resolve().parents) if place.exists())
-    free, database = shutil.disk_usage(there).free, data_dir / published.DATABASE
-    if not database.exists():
+    free = shutil.disk_usage(there).free
+    databases = [file for file in (data_dir / published.DATABASE, data_dir / published.PRIVATE / published.MASTER) if file.exists()]
+    if not databases:
         return State.UNKNOWN, f"{free / 1e6:,.0f} MB are free. The size of a snapshot is known after the first."
-    newest = published.keys(data_dir)[-1]
+    newest = max(partition_keys(data_dir / "lake", "customer_features"), default="")
     written = sum(file.stat().st_size for file in (data_dir / "lake").glob(f"*/snapshot_date={newest}/*"))
-    needed = 2 * database.stat().st_size + written  # the database is written twice: the master, and the public copy
+    needed = 2 * max(file.stat().st_size for file in databases) + written  # the database is written twice: the master, and the public copy
     told = f"{free / 1e6:,.0f} MB are free, and a snapshot writes about {needed / 1e6:,.0f} MB"
     if free < needed:
         return State.BROKEN, f"{told}. Free some space on the disk of {there}."
@@ -108,10 +144,10 @@ def disk(data_dir: Path) -> tuple[State, str]:
 def source(settings: Settings) -> tuple[State, str]:
     """Whether the source is there, and whether it has changed since the newest snapshot. Its rows are not read."""
     state = open_source(settings).fingerprint()
-    made = published.fingerprints(settings.data_dir)
+    made = {} if published.unsettled(settings.data_dir) else published.fingerprints(settings.data_dir)
     then = Fingerprint.read(made[max(made)]) if made else None
     if then is None:
-        return State.FINE, "It is there. To read its rows: segmentation check"
+        return State.FINE, "The source is present. To read its rows: segmentation check"
     same = then.source == Fingerprint.now(settings, state, max(made)).source
-    told = "unchanged" if same else "and has changed"
-    return State.FINE, f"It is there, {told} since {max(made)} was made. To read its rows: segmentation check"
+    told = "is present and unchanged" if same else "is present, and has changed"
+    return State.FINE, f"The source {told} since {max(made)} was made. To read its rows: segmentation check"

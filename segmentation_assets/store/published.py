@@ -24,7 +24,7 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.engines import parquet
 from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.store import provenance
-from segmentation_assets.store.lake import Lake, opened
+from segmentation_assets.store.lake import Lake, opened, partition_keys
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.vocabulary import counted
@@ -34,7 +34,7 @@ PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
 AS_PUBLISHED = "as_published"  # size and time of the public file when published
 PLACE = "place"  # path of the data folder when the views were made, because they hold absolute paths
 BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
-NOTHING_YET = "Nothing was published yet. Publish a snapshot first: segmentation run --all"
+MAGIC = b"DUCK"  # in every DuckDB file, after a checksum of 8 bytes
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
 SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
@@ -214,11 +214,11 @@ def settle(data_dir: Path) -> None:
     """
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
-    if not (_is_moved(data_dir) or _has_lost(data_dir)):
+    if not unsettled(data_dir):
         return
     private.mkdir(exist_ok=True)
     with FileLock(private / LOCK):
-        if _has_lost(data_dir):
+        if _lost(data_dir):
             with opened(data_dir) as lake:
                 _restore(lake, data_dir)
             if _is_lost(public, private) and master.exists():
@@ -233,23 +233,40 @@ def settle(data_dir: Path) -> None:
         _write_place(data_dir)
 
 
+def unsettled(data_dir: Path) -> list[str]:
+    """What `settle`, and so every command that reads the published tables, would rebuild, in words; empty if all is in place."""
+    lost = [f"{file} is {'damaged' if file.exists() else 'missing'}" for file in _lost(data_dir)]
+    return [*lost, f"the views over order lines are not those of {data_dir}"] if _is_moved(data_dir) else lost
+
+
 def _is_moved(data_dir: Path) -> bool:
     return (data_dir / PRIVATE / MASTER).exists() and _place(data_dir) != _written_place(data_dir)
 
 
-def _has_lost(data_dir: Path) -> bool:
-    """Whether the master is missing, the public file is missing or truncated, or order lines of a published snapshot are missing."""
+def _lost(data_dir: Path) -> list[Path]:
+    """The master and the public file if they are missing or damaged, and missing order lines of published snapshots."""
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
     if not keys and not master.exists():
-        return bool(_keys_in(public))  # a public file copied alone; if it is not ours, nothing is lost
+        return [master] if _keys_in(public) else []  # a public file copied alone; if it is not ours, nothing is lost
     links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
-    return not master.exists() or _is_lost(public, private) or not all(link.exists() for link in links)
+    return [*(file for file in (master, public) if _is_lost(file, private)), *(link for link in links if not link.exists())]
 
 
 def _is_lost(file: Path, private: Path) -> bool:
-    return not file.exists() or _is_cut(file, private)
+    return not _is_database(file) or _is_cut(file, private)
+
+
+def _is_database(file: Path) -> bool:
+    """Whether the file is there and was written by DuckDB, as far as it may be read; without connecting, as another program may hold it."""
+    try:
+        with file.open("rb") as opened_file:
+            return opened_file.read(12)[8:] == MAGIC
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 @contextmanager
@@ -270,7 +287,7 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
     with suppress(OSError, duckdb.IOException):  # in a read-only folder, everything but order lines can be read
         settle(data_dir)
     if not database.exists():
-        raise PublishError(f"{database} does not exist yet. Publish a snapshot first: segmentation run --all")
+        raise PublishError(nothing_yet(data_dir))
     for waiting in (nullcontext(), FileLock(master.with_name(LOCK)) if master.exists() else nullcontext()):
         with waiting:
             for file in (database, master):
@@ -279,6 +296,25 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
                 except duckdb.Error as error:
                     problem = error
     raise PublishError(f"{database} cannot be opened: {problem}. Close the program that has it open, or try again.") from problem
+
+
+def nothing_yet(data_dir: Path) -> str:
+    """What to do where nothing is published."""
+    if told := in_lake_only(data_dir):
+        return told
+    return f"{data_dir / DATABASE} does not exist yet. Publish a snapshot first: segmentation run --all"
+
+
+def in_lake_only(data_dir: Path) -> str:
+    """Where nothing is published: which snapshots have all their tables in the lake, and what to do; empty if none has."""
+    made = sorted(set.intersection(*(set(partition_keys(data_dir / "lake", contract.name)) for contract in CONTRACTS)))
+    if not made:
+        return ""
+    return (
+        f"Neither {data_dir / DATABASE} nor {data_dir / PRIVATE} has a published snapshot, but the lake has all tables of "
+        f"{counted(len(made), 'snapshot')}, {' to '.join(dict.fromkeys((made[0], made[-1])))}. To publish what it has, checked again: "
+        "segmentation run --all"
+    )
 
 
 def fingerprints(data_dir: Path) -> dict[str, str]:
@@ -479,7 +515,7 @@ def _link(file: Path, link: Path) -> None:
 def _replace(master: Path, database: Path) -> Path | None:
     """Rename a copy of `master` over `database`; if someone wrote into the old one, set it aside and return its path."""
     log, mark, kept = _log_of(database), master.with_name(AS_PUBLISHED), None
-    if database.exists() and (log.exists() or _stamp(database) != _read(mark) or _is_held(database)):
+    if log.exists() or (_is_database(database) and (_stamp(database) != _read(mark) or _is_held(database))):
         # Someone wrote into the public file, or still may: after the rename their log would match no database and block every reader.
         kept = database.with_name(f"segmentation.kept-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.link(database, kept)

@@ -205,7 +205,7 @@ def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_br
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     well = called("doctor", data_dir=tmp_path)
-    assert well.exit_code == 0 and well.output.endswith("\n1 fine, 1 warning, 5 not looked at\n")
+    assert well.exit_code == 0 and well.output.endswith("\n1 fine, 1 warning, 6 not looked at\n")
     monkeypatch.setattr(health, "disk", lambda _: (health.State.BROKEN, "full"))
     ill = called("doctor", "--json", data_dir=tmp_path)
     assert ill.exit_code == 1

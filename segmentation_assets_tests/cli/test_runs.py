@@ -1,11 +1,14 @@
 """Runs of the command line beside those of the page."""
 
+import io
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
-from segmentation_assets.cli import runs
+from segmentation_assets.cli import make, runs
+from segmentation_assets.cli.terminal import progress_bar
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.order import TURN
 from segmentation_assets_tests.builders import D1, LOADED, RowsSource, line
@@ -26,5 +29,14 @@ def test_one_that_waits_for_a_run_of_the_page_says_so_and_goes_on_after_it(tmp_p
                 instance.report_run_canceled(page)
 
         runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, progress)
-    assert steps[0] == f"Waiting for run {page.run_id}, which makes a snapshot of the same data folder."
+    assert steps[0] == f"Waiting for run {page.run_id}, which is making a snapshot of the same data folder."
     assert steps[-1] == "snapshot_report"
+
+
+def test_without_a_terminal_waiting_is_a_line_and_a_step_is_none() -> None:
+    with progress_bar(Console(file=io.StringIO())) as bar:
+        task = bar.add_task(D1, total=None, step="starting")
+        for step in ("Waiting for run x", "model"):
+            make._show_step(bar, task, step, 0, 1)
+        written = bar.console.file
+        assert isinstance(written, io.StringIO) and written.getvalue() == "Waiting for run x\n"

@@ -40,7 +40,7 @@ def test_the_last_run_of_each_snapshot_counts(instance: dg.DagsterInstance) -> N
     assert health.runs(instance, now())[0] == State.UNKNOWN
     for status in (Status.FAILURE, Status.SUCCESS):
         run(instance, status)
-    assert health.runs(instance, now()) == (State.FINE, "The last run of 1 snapshot succeeded.")
+    assert health.runs(instance, now()) == (State.FINE, "The last run of each snapshot succeeded (1 snapshot).")
     failed = run(instance, Status.FAILURE, D2)
     found = health.runs(instance, now())
     assert found[0] == State.WARNING and found[1].startswith(f"The last run of {D2} failed") and failed.run_id in found[1]

@@ -1,5 +1,6 @@
 """Whatever is lost or damaged of the data folder is made anew from the rest, or said with what to do; no snapshot is lost silently."""
 
+import datetime as dt
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from segmentation_assets.cli.runs import with_remedy
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.store import archive, provenance, published
+from segmentation_assets.store import archive, health, provenance, published
+from segmentation_assets.store.health import State
 from segmentation_assets.store.lake import opened
-from segmentation_assets_tests.builders import D1, D2, D3, put, put_snapshot
+from segmentation_assets.store.retention import SET_ASIDE
+from segmentation_assets_tests.builders import D1, D2, D3, LOADED, put, put_snapshot
 from segmentation_assets_tests.sources.conftest import opened_in
 from segmentation_assets_tests.store.test_archive import ASK, FIRST, POPULATION, SECOND, SHOP, V1
 
@@ -58,6 +61,11 @@ def ask(folder: Path) -> list[list[str]]:
         return [[name for (name,) in database.sql(query).fetchall()] for query in queries]
 
 
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file."""
+    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+
 @pytest.mark.parametrize(
     ("part", "kind"), [(part, kind) for part in PARTS for kind in (KINDS if part == "master" else ("removed", "overwritten"))]
 )
@@ -73,17 +81,33 @@ def test_what_is_lost_is_there_again_after_the_next_publication(folder: Path, pa
     assert [text for _, text in sorted(published.fingerprints(folder).items())] == unknown
 
 
-@pytest.mark.parametrize(("part", "kind"), [("public file", "removed"), ("public file", "cut"), ("both", "removed")])
-def test_readers_miss_nothing_before_that(folder: Path, part: str, kind: str) -> None:
+@pytest.mark.parametrize(("part", "kind"), [*(("public file", kind) for kind in KINDS), ("master", "overwritten"), ("both", "removed")])
+def test_readers_miss_nothing_before_that_and_the_doctor_only_looks(folder: Path, part: str, kind: str) -> None:
     for file in PARTS[part]:
         KINDS[kind](folder / file)
+    before = state(folder)
+    said = {found.subject: found for found in health.findings(LOADED.model_copy(update={"data_dir": folder}), dt.datetime.now(dt.UTC))}
+    broken = said["database"]
+    assert broken.state == State.BROKEN and all(str(folder / file) in broken.message for file in PARTS[part])
+    assert said["newest snapshot"].state == said["next run"].state == State.UNKNOWN and state(folder) == before
+    assert "about 0 MB" not in said["disk"].message
     assert ask(folder) == [[D1, D2], [D1, D2]]
+    assert published.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
 
 
 def test_readers_miss_nothing_of_a_private_folder_or_of_order_lines_that_are_gone(folder: Path) -> None:
     for lost in (LINES_OF_D1.parent, PRIVATE):
         shutil.rmtree(folder / lost)
         assert ask(folder) == [[D1, D2], [D1, D2]]
+
+
+def test_what_only_the_lake_has_is_said_with_the_remedy(folder: Path) -> None:
+    shutil.rmtree(folder / PRIVATE)
+    (folder / published.DATABASE).unlink()
+    told = f"all tables of 2 snapshots, {D1} to {D2}"
+    assert told in published.nothing_yet(folder)
+    found = health.database(LOADED.model_copy(update={"data_dir": folder}))
+    assert found[0] == State.BROKEN and told in found[1]
 
 
 @pytest.mark.parametrize(

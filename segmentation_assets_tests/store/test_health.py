@@ -37,7 +37,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("keys", "enabled", "hours", "state", "told"),
     [
-        ((), True, 7, State.WARNING, "None was published yet"),
+        ((), True, 7, State.WARNING, "None is published"),
         ((D1, D2), True, 7, State.FINE, "2024-03-01 is published, and no later one exists yet"),
         ((D1,), True, 7, State.FINE, "scheduled on that day at 06:00"),
         ((D1,), True, 13, State.BROKEN, "which is overdue"),
@@ -60,6 +60,26 @@ def test_a_database_that_is_older_than_the_lake_is_told(
     assert health.database(settings(made(D1, D2)))[0] == state
 
 
+def test_the_end_of_the_calendar_is_told(made: Any) -> None:
+    ended = settings(made(D1, D2))
+    ended = ended.model_copy(update={"snapshots": ended.snapshots.model_copy(update={"last": MARCH.date()})})
+    assert health.newest_snapshot(ended, MARCH) == (State.FINE, "2024-03-01 is published, the last one (snapshots.last).")
+
+
+@pytest.mark.parametrize("found", [[Stale(D2, Cause.SETTINGS, "model")], []], ids=["changed", "same"])
+def test_what_the_next_run_makes_again_is_told(made: Any, monkeypatch: pytest.MonkeyPatch, found: list[Stale]) -> None:
+    monkeypatch.setattr(freshness, "stale", lambda *asked: [one for one in found if one.cause in asked[-1]])
+    state, told = health.next_run(settings(made(D1, D2)))
+    assert state == (State.WARNING if found else State.FINE)
+    assert (f"again. {D2}: the settings have changed (model). To make them: segmentation run --all" in told) == bool(found)
+
+
+def test_a_next_run_that_is_refused_for_its_calendar_is_broken(made: Any) -> None:
+    mixed = settings(made(D1, "2024-02-15"))
+    found = health.looked("next run", lambda: health.next_run(mixed))
+    assert found.state == State.BROKEN and found.message.endswith("segmentation upgrade --take-out")
+
+
 @pytest.mark.parametrize(("times", "state"), [(0.5, State.BROKEN), (2, State.WARNING), (10, State.FINE)])
 def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
     made: Any, monkeypatch: pytest.MonkeyPatch, times: float, state: State
@@ -72,7 +92,7 @@ def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
 
 
 def test_nothing_is_fine_that_was_not_measured(tmp_path: Path) -> None:
-    assert health.database(settings(tmp_path))[0] == State.UNKNOWN
+    assert health.database(settings(tmp_path))[0] == health.next_run(settings(tmp_path))[0] == State.UNKNOWN
     assert health.disk(tmp_path)[0] == State.UNKNOWN
 
 
