@@ -83,7 +83,7 @@ def export(target: Path, settings_path: Path | None) -> None:
 
     rows = published.export(settings.data_dir, target)
     size = f"{counted(len(rows), 'table')}, {counted(sum(rows.values()), 'row')}, {target.stat().st_size / 1e6:,.0f} MB"
-    new_console().print(f"{target}: {size}", highlight=False)
+    new_console().print(f"{target}: {size}")
 
 
 @command()

@@ -43,23 +43,18 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     planned = runs.plan(settings, wanted, again=force or snapshot is not None)
     console = new_console()
     if planned.current:
-        console.print(
-            f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).", highlight=False
-        )
+        console.print(f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).")
     for sentence in planned.why:
-        console.print(f"Made again: {sentence}.", highlight=False)
+        console.print(f"Made again: {sentence}.")
     if planned.features:
         console.print(
             f"Warning: {span(planned.features)} never ran. {'Its' if len(planned.features) == 1 else 'Their'} features are made "
-            f"first; without segments at {planned.features[-1]}, customers have no previous segment at {planned.run[0]}.", highlight=False,
-        )  # fmt: skip
+            f"first; without segments at {planned.features[-1]}, customers have no previous segment at {planned.run[0]}."
+        )
     _run_all(planned, console, settings)
     later = [key for key in published.keys(settings.data_dir) if planned.run and key > planned.run[-1]]
     if later:
-        console.print(
-            commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"),
-            highlight=False,
-        )
+        console.print(commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"))
     _show_last(settings, wanted[-1], console, warned=bool(planned.run), undrawn=planned.run[:-1])
 
 
@@ -82,7 +77,7 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     console = new_console()
     with instance_of_command() as instance, progress_bar(console) as bar:
         runs.draw(settings, key, instance, partial(_show_step, bar, bar.add_task(key, total=None, step="starting")))
-    console.print(f"Report: {_from_here(report.file(settings.data_dir, key))}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {_from_here(report.file(settings.data_dir, key))}", soft_wrap=True)
 
 
 @command()
@@ -176,17 +171,17 @@ def _run_all(planned: "Plan", console: Console, settings: Settings) -> None:
             bar.update(task, description=f"{planned.run[0]} (1 of {count})")
         for number, outcome in enumerate(runs.carry_out(settings, planned, instance, partial(_show_step, bar, task)), 1):
             seconds, began = time.monotonic() - began, time.monotonic()
-            bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})", highlight=False)
+            bar.console.print(f"{outcome.key}  made and published after {seconds:.1f} s ({number} of {count})")
             if outcome.warnings and number < count:  # in full only for the last one, and all in the UI
-                bar.console.print(f"  warnings: {'; '.join(warning.partition(':')[0] for warning in outcome.warnings)}", highlight=False)
+                bar.console.print(f"  warnings: {'; '.join(warning.partition(':')[0] for warning in outcome.warnings)}")
             for warning in outcome.warnings if number == count else []:
-                bar.console.print(f"  warning: {commands(warning)}", highlight=False, markup=False)
+                bar.console.print(f"  warning: {commands(warning)}")
             if number < count:
                 bar.update(
                     task, description=f"{planned.run[number]} ({number + 1} of {count})", completed=0, step="waiting for its features"
                 )
         if count and (removed := tidied(instance, settings, dt.datetime.now(dt.UTC))):
-            bar.console.print(f"Removed (settings: retention): {'; '.join(removed)}.", highlight=False)
+            bar.console.print(f"Removed (settings: retention): {'; '.join(removed)}.")
 
 
 def _show_step(bar: Progress, task: TaskID, step: str, ended: int, total: int) -> None:
@@ -195,7 +190,7 @@ def _show_step(bar: Progress, task: TaskID, step: str, ended: int, total: int) -
 
     bar.update(task, completed=ended, total=total, step=step)
     if step.startswith(WAITING) and not bar.console.is_terminal:
-        bar.console.print(step, highlight=False)
+        bar.console.print(step)
 
 
 def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:
@@ -204,14 +199,14 @@ def _show_last(settings: Settings, key: str, console: Console, warned: bool, und
     from segmentation_assets.store.published import DATABASE
 
     summary.show(summary.read(settings.data_dir, key), console, warned)
-    console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", highlight=False, soft_wrap=True)
+    console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", soft_wrap=True)
     if (page := report.file(settings.data_dir, key)).exists():
-        console.print(f"Report:   {_from_here(page)}", highlight=False, soft_wrap=True)
+        console.print(f"Report:   {_from_here(page)}", soft_wrap=True)
     if undrawn and settings.exploration.pictures:
         there = commands(f"Pictures: not drawn for {span(undrawn)}. To draw them: segmentation pictures --snapshot {undrawn[-1]}")
-        console.print(there, highlight=False, soft_wrap=True)
+        console.print(there, soft_wrap=True)
     next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
-    console.print(next_steps, highlight=False, soft_wrap=True)
+    console.print(next_steps, soft_wrap=True)
 
 
 def _from_here(path: Path) -> Path:

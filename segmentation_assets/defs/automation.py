@@ -8,6 +8,7 @@ import dagster as dg
 
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.order import FEATURES, IN_ORDER, PICTURES, SEGMENT, SNAPSHOT, is_being_made
+from segmentation_assets.defs.resources import PARTITION
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
@@ -128,7 +129,7 @@ def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.d
         return dg.SkipReason("A snapshot is being made.")
     key = due[0].snapshot
     failed = instance.get_run_records(
-        dg.RunsFilter(job_name=snapshot_job.name, tags={"dagster/partition": key}, statuses=[dg.DagsterRunStatus.FAILURE])
+        dg.RunsFilter(job_name=snapshot_job.name, tags={PARTITION: key}, statuses=[dg.DagsterRunStatus.FAILURE])
     )
     if len(failed) >= ATTEMPTS:
         return dg.SkipReason(f"{key} failed {counted(len(failed), 'time')}. Remove the cause, then: segmentation run --snapshot {key}")

@@ -11,6 +11,7 @@ import dagster as dg
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.instance import CONFIGURATION, home_of
 from segmentation_assets.defs.order import MAKING
+from segmentation_assets.defs.resources import PARTITION
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.health import Finding, State, looked
 from segmentation_assets.vocabulary import counted
@@ -18,7 +19,6 @@ from segmentation_assets.vocabulary import counted
 LOOKED_AT = 100  # latest runs
 SILENT_AFTER = dt.timedelta(minutes=5)  # each part of the daemon sends a heartbeat every half minute
 PATIENCE = dt.timedelta(minutes=2)  # within which the daemon starts a queued run
-PARTITION = "dagster/partition"
 
 
 def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:

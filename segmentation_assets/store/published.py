@@ -33,7 +33,7 @@ DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
 AS_PUBLISHED = "as_published"  # size and time of the public file when published
 PLACE = "place"  # path of the data folder when the views were made, because they hold absolute paths
-BULKY = [contract.name for contract in CONTRACTS if contract.bulky]
+NATIVE, BULKY = [c for c in CONTRACTS if not c.bulky], [c for c in CONTRACTS if c.bulky]
 MAGIC = b"DUCK"  # in every DuckDB file, after a checksum of 8 bytes
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
 SNAPSHOTS = "published_snapshots"
@@ -71,8 +71,8 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / LOCK):
         earlier = _restore(lake, data_dir)
-        for table in BULKY:
-            _link(lake.file(table, key), _link_of(data_dir, table, key))
+        for contract in BULKY:
+            _link(lake.file(contract.name, key), _link_of(data_dir, contract.name, key))
         rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
         kept = _replace(private / MASTER, data_dir / DATABASE)
         _write_place(data_dir)
@@ -89,7 +89,7 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
     try:
         with _writing(master) as connection:
             connection.begin()
-            rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in CONTRACTS if not c.bulky}
+            rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in NATIVE}
             _show_order_lines(connection, data_dir)
             _remember(connection, key, fingerprint)
             for view, table in LATEST.items():
@@ -176,9 +176,10 @@ def _from_lake(lake: Lake, data_dir: Path) -> None:
 def _link_again(lake: Lake, data_dir: Path, keys: Sequence[str]) -> None:
     """Restore the links to published order lines that are missing or truncated, from the lake."""
     for key in keys:
-        for table in BULKY:
-            if parquet.row_count(_link_of(data_dir, table, key)) is None and lake.row_count(table, key) is not None:
-                _link(lake.file(table, key), _link_of(data_dir, table, key))
+        for contract in BULKY:
+            link = _link_of(data_dir, contract.name, key)
+            if parquet.row_count(link) is None and lake.row_count(contract.name, key) is not None:
+                _link(lake.file(contract.name, key), link)
 
 
 def _is_cut(file: Path, private: Path) -> bool:
@@ -198,7 +199,7 @@ def _keys_in(file: Path) -> list[str] | None:
         return None
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
-            found = connection.execute("SELECT CAST(snapshot_date AS VARCHAR) FROM published_snapshots ORDER BY ALL").fetchall()
+            found = connection.execute(f"SELECT CAST(snapshot_date AS VARCHAR) FROM {SNAPSHOTS} ORDER BY ALL").fetchall()
             return [key for (key,) in found]
     except duckdb.Error as error:
         if file.name == MASTER and "lock" in str(error):
@@ -250,7 +251,7 @@ def _lost(data_dir: Path) -> list[Path]:
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
     if not keys and not master.exists():
         return [master] if _keys_in(public) else []  # a public file copied alone; if it is not ours, nothing is lost
-    links = (_link_of(data_dir, table, key) for table in BULKY for key in keys)
+    links = (_link_of(data_dir, contract.name, key) for contract in BULKY for key in keys)
     return [*(file for file in (master, public) if _is_lost(file, private)), *(link for link in links if not link.exists())]
 
 
@@ -322,7 +323,7 @@ def fingerprints(data_dir: Path) -> dict[str, str]:
     if not any(file.exists() for file in (data_dir / DATABASE, data_dir / PRIVATE / MASTER, data_dir / PRIVATE / provenance.FILE)):
         return {}
     with reading(data_dir) as connection:
-        found = connection.execute("SELECT snapshot_date, fingerprint FROM published_snapshots").fetchall()
+        found = connection.execute(f"SELECT snapshot_date, fingerprint FROM {SNAPSHOTS}").fetchall()
     return {day.isoformat(): fingerprint for day, fingerprint in found}
 
 
@@ -366,12 +367,12 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
     with FileLock(private / LOCK):
         with _writing(master) as connection:
             connection.begin()
-            for table in (*(contract.name for contract in CONTRACTS if not contract.bulky), SNAPSHOTS):
+            for table in (*(contract.name for contract in NATIVE), SNAPSHOTS):
                 connection.execute(f"DELETE FROM {table} WHERE list_contains(?, CAST(snapshot_date AS VARCHAR))", [list(gone)])
             connection.commit()
-        for table in BULKY:
+        for contract in BULKY:
             for key in gone:
-                shutil.rmtree(_link_of(data_dir, table, key).parent, ignore_errors=True)
+                shutil.rmtree(_link_of(data_dir, contract.name, key).parent, ignore_errors=True)
         provenance.forget(private, gone)
         _replace(master, data_dir / DATABASE)
 
@@ -447,15 +448,14 @@ def _show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> 
         f"(SELECT CASE WHEN bool_or(path IN ({places})) THEN true ELSE error({refusal} || string_agg(path, ', ')) END "
         "FROM duckdb_databases())"
     )
-    for contract in CONTRACTS:
-        if contract.bulky:
-            files = _text(str(data_dir.resolve() / PRIVATE / contract.name / "*" / "*.parquet"))
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
-                f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
-                f"WHERE {here}"
-            )
-            _comment(connection, contract)
+    for contract in BULKY:
+        files = _text(str(data_dir.resolve() / PRIVATE / contract.name / "*" / "*.parquet"))
+        connection.execute(
+            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
+            f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
+            f"WHERE {here}"
+        )
+        _comment(connection, contract)
 
 
 def _place(data_dir: Path) -> str:
@@ -497,10 +497,10 @@ def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS published_snapshots (snapshot_date DATE, fingerprint VARCHAR)")
-    connection.execute("COMMENT ON TABLE published_snapshots IS 'One row per snapshot in this database.'")
-    connection.execute("DELETE FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key])
-    connection.execute("INSERT INTO published_snapshots VALUES (CAST(? AS DATE), ?)", [key, fingerprint])
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {SNAPSHOTS} (snapshot_date DATE, fingerprint VARCHAR)")
+    connection.execute(f"COMMENT ON TABLE {SNAPSHOTS} IS 'One row per snapshot in this database.'")
+    connection.execute(f"DELETE FROM {SNAPSHOTS} WHERE snapshot_date = CAST(? AS DATE)", [key])
+    connection.execute(f"INSERT INTO {SNAPSHOTS} VALUES (CAST(? AS DATE), ?)", [key, fingerprint])
 
 
 def _link(file: Path, link: Path) -> None:
