@@ -54,7 +54,8 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     _run_all(planned, console, settings)
     later = [key for key in published.keys(settings.data_dir) if planned.run and key > planned.run[-1]]
     if later:
-        console.print(commands(f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"))
+        advice = f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"
+        console.print(commands(advice))
     _show_last(settings, wanted[-1], console, warned=bool(planned.run), undrawn=planned.run[:-1])
 
 
