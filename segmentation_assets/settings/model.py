@@ -49,7 +49,13 @@ class ModelSettings(Section):
     stable_jaccard: float = Field(0.75, ge=0, le=1, description="Bootstrap Jaccard that every distinct segment must reach.")
     dissolved_jaccard: float = Field(0.60, ge=0, le=1, description="Bootstrap Jaccard below which a cluster of `k` counts as dissolved.")
     valley_level: float = Field(0.05, gt=0, lt=1, description="p-value of the valley gate below which neighbours count as separated.")
-    resamples: int = Field(100, ge=10, le=1_000, description="Bootstrap resamples for the stability of clusters.")
+    resamples: int = Field(
+        100,
+        ge=10,
+        le=1_000,
+        description="Bootstrap resamples for the stability of clusters; candidates that cannot be chosen whatever it is get a quarter, at "
+        "least 10.",
+    )
     splits: int = Field(5, ge=1, le=50, description="Times the rows are halved for the valley gate.")
     sample: int = Field(10_000, ge=100, le=1_000_000, description="Customers on whom candidates are fitted; the chosen one gets all.")
     stability_sample: int = Field(

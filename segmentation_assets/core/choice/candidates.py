@@ -168,9 +168,31 @@ def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool =
 
 
 def _stability(
-    family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: ModelSettings
+    family: Family, points: NDArray[np.float64], group: dict[int, Clustering], settings: ModelSettings, resamples: int | None = None
 ) -> dict[int, stability.Stability]:
-    return stability.bootstrap_jaccard(points, family.resample, group, settings.seed, settings.resamples)
+    return stability.bootstrap_jaccard(points, family.resample, group, settings.seed, resamples or settings.resamples)
+
+
+def _stabilities(
+    family: Family,
+    points: NDArray[np.float64],
+    group: dict[int, Clustering],
+    described: dict[int, Candidate],
+    settings: ModelSettings,
+) -> dict[int, stability.Stability]:
+    """Per k of `group`: on all resamples where the choice depends on it, on the first quarter where it only describes."""
+    decisive = {k: found for k, found in group.items() if _can_be_chosen(described[k], settings)}
+    others = {k: found for k, found in group.items() if k not in decisive}
+    few = max(10, settings.resamples // 4)
+    return (_stability(family, points, decisive, settings) if decisive else {}) | (
+        _stability(family, points, others, settings, few) if others else {}
+    )
+
+
+def _can_be_chosen(candidate: Candidate, settings: ModelSettings) -> bool:
+    """Whether it may be distinct, or be the convenient partition; stability aside."""
+    convenient = candidate.algorithm == "kmeans" and candidate.k in {settings.k, settings.fallback_k}
+    return convenient or not objections(candidate, settings, unmeasured=True)
 
 
 def _with_stability(candidate: Candidate, found: stability.Stability) -> Candidate:
@@ -184,7 +206,7 @@ def _with_figures(
     described: dict[int, Candidate],
     settings: ModelSettings,
 ) -> list[Candidate]:
-    stable = _stability(family, points, group, settings)
+    stable = _stabilities(family, points, group, described, settings)
     strength = stability.prediction_strength(points, family.resample, tuple(group), settings.seed)
     seeds = stability.seed_agreement(points, family.resample, tuple(group), settings.seed)
     gaps = {} if family.sweep.finds_k else stability.gap_statistic(points, family.resample, group, settings.seed)

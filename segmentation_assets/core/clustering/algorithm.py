@@ -84,18 +84,17 @@ class KMeans:
     finds_k: bool = False
 
     def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
-        return {k: self._fit_one(points, k, seed) for k in ks}
-
-    def _fit_one(self, points: NDArray[np.float64], k: int, seed: int) -> Clustering:
-        require_clusterable(points, k)
+        require_clusterable(points, max(ks))
+        start = subsample(points, self.fit_rows, seed)
+        distinct = count_distinct(start)
         # Several threads would add the same numbers in varying order; with one, a re-run gives the same bytes.
         with one_thread():
-            start = subsample(points, self.fit_rows, seed)
-            if count_distinct(start) < k:
-                start = points
-            model = cluster.KMeans(k, n_init=self.n_init, max_iter=self.max_iter, random_state=seed).fit(start)
-            if len(start) < len(points):
-                model = cluster.KMeans(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
+            return {k: self._fit_one(points, start if distinct >= k else points, k, seed) for k in ks}
+
+    def _fit_one(self, points: NDArray[np.float64], start: NDArray[np.float64], k: int, seed: int) -> Clustering:
+        model = cluster.KMeans(k, n_init=self.n_init, max_iter=self.max_iter, random_state=seed).fit(start)
+        if len(start) < len(points):
+            model = cluster.KMeans(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
         weights = np.bincount(model.labels_, minlength=k).astype(np.float64)
         return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(k, dtype=np.int64), weights))
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from segmentation_assets.core.choice.candidates import Candidate, measured_again, table
+from segmentation_assets.core.choice.candidates import Candidate, Samples, evaluate, measured_again, table
 from segmentation_assets.core.choice.grid_model import GridModel
-from segmentation_assets.core.clustering.algorithm import fit_kmeans
+from segmentation_assets.core.choice.stability import bootstrap_jaccard
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets_tests.builders import features
 
@@ -44,3 +45,13 @@ def test_a_grid_carried_forward_has_sizes_but_no_geometry():
     found = measured_again(GridModel.fit(SHOP), SHOP, ModelSettings())
     assert np.isnan(found.silhouette)
     assert found.k == 10
+
+
+def test_only_what_may_be_chosen_gets_every_resample():
+    """Beside k = 3 and 2, which may be the convenient partition, nothing here can be chosen: it is one round blob."""
+    points = canonical_order(np.random.default_rng(0).normal(size=(150, 2)))
+    settings = ModelSettings(algorithms=("kmeans",), k=3, fallback_k=2, k_max=4, resamples=40, splits=1, seed=0)
+    found = {c.k: c for c in evaluate(Samples.of(points, settings), settings)}
+    for k, resamples in {1: 10, 2: 40, 3: 40, 4: 10}.items():
+        references = {k: KMeans(fit_rows=settings.sample).fit(points, (k,), 0)[k]}
+        assert found[k].jaccard == tuple(bootstrap_jaccard(points, KMeans(n_init=3), references, 0, resamples)[k].jaccard)
