@@ -134,7 +134,7 @@ def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_g
 
 def test_how_many_combinations_many_customers_take_is_said():
     model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
-    said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
+    said = "The 80 active customers have only 2 combinations of feature values, so there are 2 segments instead of 3."
     assert model.provenance.reason.endswith(said)
 
 
