@@ -1,1 +1,1 @@
-"""Which clustering of many is worth having: stability, separation, use for what comes after."""
+"""Which of many clusterings to use: stability, separation, and how well each explains later spend."""

@@ -1,6 +1,6 @@
-"""Candidates: every algorithm and k, fitted on a bounded sample, with all the figures the choice and its readers need.
+"""Candidates: every algorithm and k, fitted on a bounded sample, with all the figures that the choice and its readers need.
 
-Belongs here: fitting and measuring. Which one is taken, and the sentence that says why, is `selection.py`.
+Belongs here: fitting and measuring. `selection` chooses one and says why.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ _NO_GAP = stability.Gap(np.nan, np.nan)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One algorithm and k with its figures (NaN where not measured) and its fate. `k` is 0 where it could not be fitted.
+    """One algorithm and k, its figures (NaN if not measured), and whether it was chosen and why. `k` is 0 if it could not be fitted.
 
-    `jaccard` is per cluster, with the standard error of each in `jaccard_errors`; `valley_p` is the gate's p-value: small where
-    every pair of neighbours has a valley between.
+    `jaccard` is per cluster, with standard errors in `jaccard_errors`; `valley_p` is the valley gate's p-value: small if a valley
+    separates every pair of neighbouring clusters.
     """
 
     algorithm: str
@@ -68,22 +68,22 @@ class Candidate:
 
     @property
     def stability(self) -> str:
-        """The weakest cluster's figure as sentences have it: `Jaccard 0.91 ± 0.01`."""
+        """The weakest cluster's figure as sentences quote it: `Jaccard 0.91 ± 0.01`."""
         return f"Jaccard {self.weakest_jaccard:.2f} \u00b1 {self.weakest_error:.2f}"
 
     def dissolves(self, settings: ModelSettings) -> bool:
-        """Whether its weakest cluster lies below the mark by more than two standard errors: by luck it would be there in one of forty."""
+        """Whether its weakest cluster is below the limit by more than two standard errors; chance alone does that once in forty times."""
         return self.weakest_jaccard + 2 * self.weakest_error < settings.dissolved_jaccard
 
     @property
     def reading(self) -> str:
-        """Hennig's word for the weakest cluster; empty where stability was not measured."""
+        """Hennig's word for the weakest cluster; empty if stability was not measured."""
         return stability.reading(self.weakest_jaccard) if self.jaccard else ""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The rows work is done on, each a sample of the one before and in canonical order, and how many customers there are."""
+    """The samples that candidates are fitted and measured on, in canonical order, and the number of customers."""
 
     sweep: NDArray[np.float64]
     gate: NDArray[np.float64]
@@ -100,7 +100,7 @@ class Samples:
 
 
 def evaluate(samples: Samples, settings: ModelSettings, diagnostics: bool = True) -> tuple[Candidate, ...]:
-    """Every candidate with its figures, algorithm by algorithm and k by k.
+    """All candidates with their figures, by algorithm and then by k.
 
     Args:
         diagnostics: False computes only what the decision needs, for simulations: no gap, prediction strength, seeds or density.
@@ -112,7 +112,7 @@ def evaluate(samples: Samples, settings: ModelSettings, diagnostics: bool = True
         family = FAMILIES[name](settings)
         if family.sweep.finds_k and not diagnostics:
             continue
-        # One cluster is the baseline of k-means: without it the gap statistic could never say that there are no clusters.
+        # One cluster is the baseline of k-means: without it the gap statistic could never find that there are no clusters.
         own = [1, *ks] if name == "kmeans" and diagnostics else ks
         try:
             found.extend(_evaluate_family(family, own, samples, settings, diagnostics))
@@ -139,7 +139,7 @@ def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settin
             for points, group in _in_own_space(rows, fitted)
             for candidate in _with_figures(family, points, group, described, settings)
         ]
-    # The rule takes the largest k: from there downwards, the first that is stable makes the smaller ones idle.
+    # The rule takes the largest k, so once one is stable, smaller ones need no resampling.
     for k in sorted(described, reverse=True):
         business = name == "kmeans" and k == settings.k
         if business or not objections(described[k], settings, unmeasured=True):
@@ -150,14 +150,14 @@ def _evaluate_family(family: Family, ks: Sequence[int], samples: Samples, settin
 
 
 def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool = False) -> list[str]:
-    """Why `candidate` is not a set of distinct segments; empty when it is. `unmeasured` forgives a stability not yet known."""
+    """Why `candidate` is not a set of distinct segments; empty if it is. With `unmeasured`, unknown stability is no objection."""
     if candidate.k == 0 or candidate.finds_k:
         return ["it is a diagnostic"]
     found = []
     if not settings.k_min <= candidate.k <= settings.k_max:
         found.append(f"k is outside {settings.k_min} to {settings.k_max}")
     if not candidate.valley_p < settings.valley_level:
-        found.append(f"no valley separates at least one pair of neighbouring clusters (p = {candidate.valley_p:.2g})")
+        found.append(f"at least one pair of neighbouring clusters has no valley between them (p = {candidate.valley_p:.2g})")
     if candidate.jaccard and candidate.weakest_jaccard < settings.stable_jaccard:
         found.append(f"its weakest cluster is {candidate.reading} ({candidate.stability})")
     if not candidate.jaccard and not unmeasured:
@@ -224,7 +224,7 @@ def _with_figures(
 
 
 def _in_own_space(points: NDArray[np.float64], fitted: dict[int, Clustering]) -> list[tuple[NDArray[np.float64], dict[int, Clustering]]]:
-    """Points and the clusterings that share their space: one group, unless each k learnt a stretch of its own."""
+    """The clusterings grouped by space, with the points in it: one group, unless each k learnt its own stretch."""
     if not fitted:
         return []
     if all(found.stretch is None for found in fitted.values()):
@@ -235,7 +235,7 @@ def _in_own_space(points: NDArray[np.float64], fitted: dict[int, Clustering]) ->
 def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int, diagnostics: bool) -> Candidate:
     labels = found.assign(samples.sweep).label
     sizes = np.bincount(labels[labels >= 0], minlength=found.k)
-    # In the space shared by all candidates, so that the figures compare; on fewer rows when nobody reads but the tie-break.
+    # In the space that all candidates share, so that figures are comparable; on fewer rows if only the tie-break uses them.
     indices: Indices = internal_indices(samples.sweep, labels, seed, 5_000 if diagnostics else 1_000)
     share = float(sizes.min() / len(labels))
     return Candidate(
@@ -251,8 +251,8 @@ def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int
 
 
 def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: ModelSettings) -> Candidate:
-    """The model in force on the customers of a later snapshot (n rows): its indices and sizes there, whether clustering them anew
-    finds its clusters, and whether valleys still lie between these. A grid has no stability: its cells are cut, not found."""
+    """The model in force, measured on the customers of a later snapshot (n rows): indices, sizes, whether clustering them again
+    finds the same clusters, and whether valleys still separate them. A grid has no stability, because its cells are cut, not found."""
     labels = model.assign(active).label
     own = labels[labels >= 0]
     smallest = int(np.bincount(own, minlength=model.k).min())
@@ -274,7 +274,7 @@ def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, sett
         noise_share=float((labels < 0).mean()),
         valley_p=valley_p,
         chosen=True,
-        reason="The model in force is carried forward, so nothing else was tried; its figures are of this snapshot's customers.",
+        reason="The model in force is carried forward, so nothing else was tried; its figures are for this snapshot's customers.",
     )
     return _with_stability(found, stable)
 
@@ -285,7 +285,7 @@ def fixed(model: PrototypeModel) -> Clustering:
 
 
 def table(tried: Sequence[Candidate]) -> pd.DataFrame:
-    """The candidates as rows, without figures that were not measured."""
+    """The candidates as rows; figures that were not measured are empty."""
     rows = [
         vars(c)
         | {

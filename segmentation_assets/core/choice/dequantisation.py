@@ -1,26 +1,26 @@
-"""Whole numbers as if they had been measured finely: what the valley gate needs to tell a gap from a lattice.
+"""Spreads whole numbers over a continuous scale, so that the valley gate can tell a gap from a lattice.
 
-Customers with 1 and with 2 orders are not distinct segments for having nobody between them.
+Customers with 1 and with 2 orders are not distinct segments just because nobody is in between.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A tied extreme held by fewer than this share of rows is the edge where winsorising put them, not a habit of customers.
+# A tied extreme with at most this share of rows is an edge made by winsorising, not a habit of customers.
 _EDGE_SHARE = 0.011
-# An atom is spread no further to one side than this many times its smaller gap: past that it is a gap, not a lattice.
+# An atom is spread to each side by at most this many times its smaller gap; anything wider is a gap, not a lattice.
 _LATTICE_RATIO = 2.0
 
 
 def spread_atoms(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """`points` (n, d) with the tied values of each dimension spread over their own cell of the line (dequantisation; Theis et
-    al., 2016), fewer rows where winsorising left an edge.
+    """`points` (n, d) with the tied values (atoms) of each dimension spread over their own cell of the line (dequantisation; Theis
+    et al., 2016), without the rows on an edge made by winsorising.
 
-    Within an atom, rows are placed in the order in which the other dimensions foretell them, with noise of the size of that
-    forecast's error. Placed at random instead, orders and spend would be independent within an atom though not between
-    atoms, and that alone opens a valley beside the customers with one order: seen on CDNOW, p = 0.0001.
+    Within an atom, rows are ordered by a prediction from the other dimensions, with noise as large as the prediction's error. In
+    random order, orders and spend would be independent within an atom but not between atoms, which alone opens a valley next to
+    the customers with one order: seen on CDNOW, p = 0.0001.
 
-    Rows on an edge of winsorising are dropped: a log-concave density cut off by a box stays log-concave, heaped up it is not.
+    Rows on an edge are dropped because a log-concave density truncated by a box stays log-concave, but one piled up at it does not.
     """
     spread = points.copy()
     kept = np.ones(len(points), dtype=bool)
@@ -42,7 +42,7 @@ def spread_atoms(points: NDArray[np.float64], rng: np.random.Generator) -> NDArr
 
 
 def _foretold(points: NDArray[np.float64], dimension: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A draw (n,) from the linear regression of one dimension on the others."""
+    """A random draw (n,) from the linear regression of one dimension on the others."""
     others = np.column_stack([np.delete(points, dimension, axis=1), np.ones(len(points))])
     values = points[:, dimension]
     mean = others @ np.linalg.lstsq(others, values, rcond=None)[0]
@@ -50,7 +50,7 @@ def _foretold(points: NDArray[np.float64], dimension: int, rng: np.random.Genera
 
 
 def _rank_within(atom: NDArray[np.int64], sizes: NDArray[np.int64], by: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Position in (0, 1) of each row among the rows of its own atom, evenly spaced."""
+    """Evenly spaced position in (0, 1) of each row among the rows of its atom."""
     order = np.lexsort((by, atom))
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     rank = np.empty(len(atom))

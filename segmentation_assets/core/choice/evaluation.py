@@ -1,6 +1,6 @@
-"""The chosen model judged on one snapshot's customers: overall, per segment, and beside one segment of everyone.
+"""The chosen model measured on one snapshot's customers: overall, per segment, and against a single segment of everyone.
 
-Belongs here: figures of the present. What the segments say of the next window is `validity.py`.
+Belongs here: figures for the snapshot itself. `forward_validity` measures what segments say about the next window.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from segmentation_assets.settings.model import ModelSettings
 
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
-    """`indices` and `explained`, the share of the squared distance to the common centre that segments account for (0 is the
-    k = 1 baseline; noise left out), and per cluster (k,): `customers` and `silhouette`."""
+    """`indices`; `explained`, the share of the squared distance to the common centre that segments account for (0 for the
+    k = 1 baseline; without noise); and per cluster (k,) `customers` and `silhouette`."""
 
     indices: Indices
     explained: float
@@ -31,7 +31,7 @@ class ModelEvaluation:
 
 
 def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: ModelSettings) -> ModelEvaluation:
-    """Judge `model` on `features` (n customers) in its own preprocessed space."""
+    """Measure `model` on `features` (n customers) in its own preprocessed space."""
     points = canonical_order(model.preprocessor.transform(features))
     labels = fixed(model).assign(points).label
     return ModelEvaluation(
@@ -44,16 +44,16 @@ def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: Mode
 
 
 def sizes(found: Assignment, k: int) -> dict[str, float]:
-    """Shares of the smallest and largest of k segments among the assigned, and mean confidence and distance."""
+    """Shares of the smallest and largest of k segments, and mean confidence and distance."""
     shares = np.bincount(found.label[found.label >= 0], minlength=k) / len(found.label)
     measured = {"smallest_share": float(shares.min()), "largest_share": float(shares.max())}
-    if np.isfinite(found.distance).all():  # a grid knows no distances
+    if np.isfinite(found.distance).all():  # a grid has no distances
         measured |= {"mean_confidence": float(found.confidence.mean()), "mean_distance": float(found.distance.mean())}
     return measured
 
 
 def named_metrics(judged: ModelEvaluation, names: Sequence[str]) -> dict[str, float]:
-    """`judged` as metrics by name; those of one segment carry its name after a colon."""
+    """`judged` as metrics by name; a segment's metrics have its name after a colon."""
     overall = {
         "silhouette": judged.indices.silhouette, "calinski_harabasz": judged.indices.calinski_harabasz,
         "davies_bouldin": judged.indices.davies_bouldin, "explained": judged.explained, "noise_share": judged.noise_share,
@@ -63,7 +63,7 @@ def named_metrics(judged: ModelEvaluation, names: Sequence[str]) -> dict[str, fl
 
 
 def stability_metrics(segments: Sequence[tuple[str, float, float]]) -> dict[str, float]:
-    """Stability of segments (name, bootstrap Jaccard, its standard error) as metrics by name, and of the weakest of them."""
+    """Stability of each segment (name, bootstrap Jaccard, its standard error) and of the weakest, as metrics by name."""
     if not segments:
         return {}
     _, weakest, error = min(segments, key=lambda segment: segment[1])
@@ -72,7 +72,7 @@ def stability_metrics(segments: Sequence[tuple[str, float, float]]) -> dict[str,
 
 
 def stability_in_words(metrics: Mapping[str, float]) -> str:
-    """Hennig's (2007) reading of each segment's bootstrap Jaccard: whether clustering today's customers anew finds it."""
+    """Hennig's (2007) word for each segment's bootstrap Jaccard: whether clustering today's customers again finds it."""
     words = [f"{name.removeprefix('jaccard: ')}: {reading(value)}" for name, value in metrics.items() if name.startswith("jaccard: ")]
     return "; ".join(words) or "not measured"
 
@@ -80,7 +80,7 @@ def stability_in_words(metrics: Mapping[str, float]) -> str:
 def silhouette_by_cluster(
     points: NDArray[np.float64], labels: NDArray[np.int64], k: int, seed: int, sample: int = 5000
 ) -> NDArray[np.float64]:
-    """Mean silhouette (Rousseeuw, 1987) of each of k clusters, on `sample` rows; NaN for one without rows there."""
+    """Mean silhouette (Rousseeuw, 1987) of each of k clusters, on `sample` rows; NaN for a cluster without rows in the sample."""
     own = np.flatnonzero(labels >= 0)
     rows = np.sort(np.random.default_rng(seed).choice(own, min(sample, len(own)), replace=False))
     found = len(np.unique(labels[rows]))
@@ -94,7 +94,7 @@ def silhouette_by_cluster(
 
 
 def explained(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Share of the squared distance of points (n, d) to their centre that lies between labels (n,); NaN where all are alike."""
+    """Share of the squared distance of points (n, d) to their centre that lies between labels (n,); NaN if all are alike."""
     total = float(((points - points.mean(axis=0)) ** 2).sum()) if len(points) else 0.0
     if total <= 0:
         return np.nan

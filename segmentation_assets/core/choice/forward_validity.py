@@ -1,6 +1,6 @@
-"""Forward validity: what the segments of one snapshot say about the window that follows it.
+"""Forward validity: what the segments of one snapshot say about the following window.
 
-Belongs here: the arithmetic. Which snapshot's outcomes may be known when is the caller's to keep.
+Belongs here: the arithmetic. Callers must pass only outcomes that are already known.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from segmentation_assets.vocabulary import Status
 
 @dataclass(frozen=True)
 class ForwardValidity:
-    """Share of an outcome's variance that segments explain, the same for the baseline, and the difference with its
-    percentile bootstrap interval over customers (Efron and Tibshirani, 1993). `groups` and `baseline_groups` are counts."""
+    """Share of an outcome's variance that segments explain, the same for the baseline, and the difference with its percentile
+    bootstrap interval over customers (Efron and Tibshirani, 1993). `groups` and `baseline_groups` are numbers of groups."""
 
     eta_squared: float
     baseline_eta_squared: float
@@ -31,7 +31,7 @@ class ForwardValidity:
 
 def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
     """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
-    baseline; NaN when the outcome does not vary, since there is nothing to explain."""
+    baseline; NaN if the outcome does not vary, because there is nothing to explain."""
     values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
     return float(_eta(values[None, :], codes, np.ones((1, len(values))))[0])
 
@@ -45,10 +45,10 @@ def forward_validity(
     level: float = 0.95,
     interval_rows: int = 20_000,
 ) -> ForwardValidity:
-    """How much of `outcome` (n,) the `groups` (n,) explain, beside `baseline` (n,): other labels of the same customers.
+    """How much of `outcome` (n,) the `groups` (n,) explain, compared with `baseline` (n,), other labels of the same customers.
 
-    Both are resampled together, so the interval is of the difference. It comes from at most `interval_rows` customers,
-    which can only make it wider. ValueError unless all three speak of the same customers.
+    Both are resampled together, so the interval is for the difference. It is computed from at most `interval_rows` customers,
+    which can only make it wider. ValueError unless all three have the same number of customers.
     """
     values = np.asarray(outcome, dtype=np.float64)
     ours, theirs = pd.factorize(np.asarray(groups))[0], pd.factorize(np.asarray(baseline))[0]
@@ -69,7 +69,7 @@ def forward_validity(
 
 
 def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
-    """Per segment: `customers`, the mean outcome, the share with any, and `lift`, the mean over that of all customers."""
+    """Per segment: `customers`, `mean_outcome`, the share of customers with any, and `lift`, its mean divided by that of all customers."""
     frame = pd.DataFrame({"segment": np.asarray(groups), "outcome": np.asarray(outcome, dtype=np.float64)})
     table = frame.groupby("segment")["outcome"].agg(
         customers="size", mean_outcome="mean", active_share=lambda values: float((values > 0).mean())
@@ -79,17 +79,17 @@ def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
 
 
 def window_outcomes(customer_id: pd.Series, activity: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spend (n,), 0 where returns outweigh it, and whether anything was ordered (n,), in the window that `activity` is of."""
+    """Spend (n,), 0 if returns exceed it, and whether the customer ordered anything (n,), in the window of `activity`."""
     sums = activity[["spend", "orders"]].astype(float).groupby(activity["customer_id"]).sum()
     own = sums.reindex(customer_id, fill_value=0.0)
     return np.maximum(own["spend"].to_numpy(), 0.0), (own["orders"].to_numpy() > 0).astype(np.float64)
 
 
 def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
-    """What the segments of the snapshot before said of the window since, beside the RFM grid of that snapshot; by metric.
+    """How well the previous snapshot's segments explain the window since, and how well its RFM grid does; value by metric.
 
-    `before` and `placed` are rows of customer_features and customer_segments then, `activity` of customer_activity since.
-    Empty where nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
+    `before` and `placed` are that snapshot's rows of customer_features and customer_segments, `activity` is customer_activity since.
+    Empty if nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
     customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", "recency_days", "frequency"]]
     customers = customers.dropna().merge(placed[["customer_id", "segment_name"]], on="customer_id", validate="1:1")
@@ -119,7 +119,7 @@ def _gains(
 
 def _eta(values: NDArray[np.float64], codes: NDArray[Any], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Eta squared (b,) for each row of `counts` (b, n): how often each customer was drawn."""
-    centred = values - values.mean()  # sums of squares of large amounts would lose their digits
+    centred = values - values.mean()  # sums of squares of large amounts would lose precision
     groups = np.eye(int(codes.max()) + 1)[codes]
     sizes, sums = counts @ groups, (counts * centred) @ groups
     n, total_sum = counts.sum(axis=1), (counts * centred).sum(axis=1)

@@ -1,6 +1,6 @@
-"""The named RFM grid as a model: cut points of recency and frequency, learnt once, that place customers at any snapshot.
+"""The named RFM grid as a model: cut points of recency and frequency, learnt once and applied at any snapshot.
 
-Belongs here: keeping and applying the cuts. How the grid is cut and named is `rfm_grid.py`.
+Belongs here: storing and applying the cuts. `rfm_grid` cuts the grid and names its cells.
 """
 
 import math
@@ -26,16 +26,16 @@ class GridModel:
 
     @property
     def k(self) -> int:
-        """Ten names, whether or not a customer stands in each."""
+        """The number of names, ten, even if some have no customers."""
         return len(NAMES)
 
     @classmethod
     def fit(cls, features: pd.DataFrame) -> "GridModel":
-        """Cuts that give each of `features` (n active customers, at least recency_days and frequency) its place in the grid."""
+        """Learn the cuts from `features` (n active customers, at least recency_days and frequency)."""
         return cls(_cuts(features[RECENCY]), _cuts(features[FREQUENCY]))
 
     def assign(self, features: pd.DataFrame) -> Assignment:
-        """Label of each customer; a grid knows no distances, so distance and confidence are NaN."""
+        """Label of each customer; a grid has no distances, so distance and confidence are NaN."""
         recency = 5 - np.searchsorted(self.recency_cuts, features[RECENCY].to_numpy(dtype=np.float64), side="left")
         orders = 1 + np.searchsorted(self.frequency_cuts, features[FREQUENCY].to_numpy(dtype=np.float64), side="left")
         cells = zip(recency.tolist(), orders.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The named RFM grid: the baseline every model must beat. Nothing is fitted beyond the ranks of the customers at hand."""
+"""The named RFM grid: the baseline that every model must beat. It is fitted only to the ranks of the given customers."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ NAMES = tuple(dict.fromkeys(NAME_OF_CELL.values()))
 def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
     """Per active customer: `recency_score` and `frequency_score` 1..5 (5 most recent, most frequent) and `segment`.
 
-    `recency_days` since the last order and `frequency` in orders, on the same index. ValueError on a missing value.
+    `recency_days` since the last order and `frequency` in orders have the same index. ValueError on a missing value.
     """
     for values, name in ((recency_days, "recency"), (frequency, "frequency")):
         if values.isna().any():
@@ -45,7 +45,7 @@ def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
 
 
 def quintile(values: pd.Series) -> NDArray[np.int64]:
-    """Quintile 1..5 (n,) of each value by its mid-rank, so that customers with equal values are never separated.
+    """Quintile 1..5 (n,) of each value by its mid-rank, so that equal values are never separated.
 
     >>> quintile(pd.Series([1, 1, 1, 7, 9])).tolist()
     [2, 2, 2, 4, 5]

@@ -1,7 +1,7 @@
-"""The choice, in two tiers: distinct segments where they exist, else a convenient partition of a continuum that says so.
+"""The choice, in two tiers: distinct segments if there are any, else a convenient partition of a continuum, labelled as one.
 
-Belongs here: the rule, its sentences, and the judging of a convenient partition against the RFM grid. Fitting and
-measuring the candidates is `candidates.py`.
+Belongs here: the rule, its sentences, and judging a convenient partition against the RFM grid. `candidates` fits and
+measures the candidates.
 """
 
 from dataclasses import dataclass, replace
@@ -37,8 +37,8 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class PastSnapshot:
-    """The snapshot before, with what has happened since: `features` of its customers, `outcome` (n,) such as log1p of spend
-    in the window that followed, and recency and frequency (`rfm`) where the features do not hold them."""
+    """The previous snapshot and what has happened since: `features` of its customers, `outcome` (n,), such as log1p of spend
+    in the following window, and recency and frequency (`rfm`) if the features lack them."""
 
     features: pd.DataFrame
     outcome: NDArray[np.float64]
@@ -47,8 +47,8 @@ class PastSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What was chosen and why. `model` is None in tier GRID, where `grid` is what to publish. `tree` is for the dendrogram;
-    `validity` None means not yet validated."""
+    """What was chosen and why. In tier GRID, `model` is None and `grid` is published. `tree` is for the dendrogram;
+    `validity` is None if not yet validated."""
 
     model: PrototypeModel | None
     tier: Tier
@@ -69,8 +69,8 @@ def choose(
 ) -> Selection:
     """Choose a segmentation of `features` (n active customers, p features that enter the geometry).
 
-    `rfm` holds recency and frequency for the grid, on the same rows, where `features` does not. `past` lets a convenient
-    partition be judged one snapshot back; `diagnostics` is as in `evaluate`. ClusteringError when there are no customers or all are alike.
+    `rfm` has recency and frequency for the grid, on the same rows, if `features` lacks them. `past` allows judging a convenient
+    partition one snapshot back; `diagnostics` is as in `evaluate`. ClusteringError if there are no customers or all are alike.
     """
     fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
     points = canonical_order(fitted.transform(features))
@@ -100,7 +100,7 @@ def choose(
 
 @dataclass(frozen=True)
 class Decision:
-    """The candidate taken, its tier, and the sentence that says why."""
+    """The chosen candidate, its tier, and the sentence that says why."""
 
     taken: Candidate
     tier: Tier
@@ -108,10 +108,10 @@ class Decision:
 
 
 def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decision:
-    """Tier DISTINCT when a candidate passes every test, else CONVENIENT at the business's k, or fewer if that dissolves."""
+    """Tier DISTINCT if a candidate passes every test, else CONVENIENT at the business's k, or at `fallback_k` if that dissolves."""
     distinct = [c for c in candidates if not objections(c, settings)]
     if distinct:
-        # Silhouettes compare in the space all share; a tie beyond that goes to the simpler algorithm, listed first.
+        # Silhouettes are comparable, being in the space that all share; a further tie goes to the simpler algorithm, listed first.
         best = max(distinct, key=lambda c: (c.k, c.silhouette))
         reason = (
             f"Distinct segments: {best.algorithm} with k = {best.k} is the largest k whose clusters are all stable (weakest "
@@ -127,19 +127,19 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
     if business.dissolves(settings) and fallback is not None and fallback.k < business.k:
         tried = f"the business's k = {business.k}" if asked else f"k = {business.k}"
         reason = (
-            f"{opening}, so k-means cuts it in {fallback.k}; {tried} has a cluster that dissolves when resampled ({business.stability})."
+            f"{opening}, so k-means cuts it into {fallback.k}; {tried} has a cluster that dissolves when resampled ({business.stability})."
         )
         return Decision(fallback, Tier.CONVENIENT, reason)
     why = ", the business's number of segments" if asked else f": customers differ too little for the business's {settings.k}"
     found = f"weakest {business.stability}, {business.reading}"
-    reason = f"{opening}, so k-means cuts it in {business.k}{why} ({found})."
+    reason = f"{opening}, so k-means cuts it into {business.k}{why} ({found})."
     return Decision(business, Tier.CONVENIENT, reason)
 
 
 def judge(
     past: PastSnapshot, taken: Candidate, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
 ) -> ForwardValidity | None:
-    """The same algorithm and k fitted one snapshot back, against the grid there, on the outcome since. None where it cannot be."""
+    """The same algorithm and k, fitted one snapshot back, against the grid there, on the outcome since. None if either cannot be fitted."""
     grid = labels_one_snapshot_back(past, "rfm_grid", 0, settings, preprocessor)
     labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
     if grid is None or labels is None:
@@ -150,8 +150,8 @@ def judge(
 def labels_one_snapshot_back(
     past: PastSnapshot, algorithm: str, k: int, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
 ) -> pd.Series | None:
-    """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None where too
-    few customers were there, or their last order is unknown to the grid."""
+    """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None if there
+    were too few customers, or the grid lacks the last order of some."""
     if algorithm == "rfm_grid":
         grid = _grid(past.features if past.rfm is None else past.rfm)
         return None if grid is None or grid.empty else grid["segment"]
@@ -174,14 +174,14 @@ def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, b
     if validity is None:
         return f"{reason} Not yet validated when it was chosen: there was no earlier snapshot to judge it by.", True
     if np.isnan(validity.gain):  # no evidence against the partition, and none for it
-        nothing = "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain"
+        nothing = "all customers had spent the same since the previous snapshot, so there was nothing to explain"
         return f"{reason} Not yet validated when it was chosen: {nothing}.", True
     figures = (
         f"{validity.eta_squared:.3f} against {validity.baseline_eta_squared:.3f} of the outcome's variance, gain "
         f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
     )
     if validity.gain <= 0:
-        return f"{reason} It tells no more about the next window than the RFM grid ({figures}), so the grid is published.", False
+        return f"{reason} It explains no more of the next window than the RFM grid ({figures}), so the grid is published.", False
     return f"{reason} One snapshot back it explained more than the RFM grid ({figures}).", True
 
 
@@ -193,7 +193,7 @@ def _with_reasons(
         if candidate is taken:
             told.append(replace(candidate, chosen=tier != Tier.GRID, reason=reason))
         elif candidate.k == 0:
-            told.append(candidate)  # it says already why it could not be fitted
+            told.append(candidate)  # its reason already says why it could not be fitted
         elif candidate.k == 1 and not candidate.finds_k:
             told.append(replace(candidate, reason="The baseline: everyone in one segment, which explains nothing."))
         elif candidate.finds_k:
@@ -207,11 +207,11 @@ def _density_reason(candidate: Candidate) -> str:
     clusters = counted(candidate.k, "cluster")
     return (
         f"Kept as a diagnostic: {candidate.algorithm} finds {clusters} and calls {candidate.noise_share:.1%} of customers "
-        "noise, and every customer needs a segment."
+        "noise, but every customer needs a segment."
     )
 
 
 def _rejection(found: list[str], taken: Candidate) -> str:
     if not found:
-        return f"Distinct segments too, but {taken.algorithm} with k = {taken.k} has more of them or the higher silhouette."
+        return f"Distinct segments too, but {taken.algorithm} with k = {taken.k} has more of them or a higher silhouette."
     return f"Not distinct segments: {found[0]}" + "".join(f", and {other}" for other in found[1:]) + "."

@@ -1,6 +1,6 @@
-"""How far clusters can be trusted to come back: resampled, split, reseeded, and against no structure at all.
+"""How reproducible clusters are: when resampled, split or reseeded, and compared with data without structure.
 
-Each function takes points (n, d) in canonical order and one algorithm, and answers for every k at once, as a tree does.
+Each function takes points (n, d) in canonical order and one algorithm, and answers for all k at once, because a tree gives them all.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from segmentation_assets.core.clustering.algorithm import Algorithm, Clustering, ClusteringError, canonical_order
 
 Reading = Literal["dissolved", "doubtful", "valid", "highly stable"]
-# Hennig's (2007; the manual of fpc's clusterboot) words for a cluster's mean bootstrap Jaccard, each with where the next begins.
+# Hennig's (2007; the manual of fpc's clusterboot) words for a cluster's mean bootstrap Jaccard, each with its upper limit.
 READINGS: dict[Reading, float] = {"dissolved": 0.6, "doubtful": 0.75, "valid": 0.85, "highly stable": 1.0}
 
 
@@ -36,8 +36,8 @@ def bootstrap_jaccard(
 ) -> dict[int, Stability]:
     """For each k of `references`, how well each cluster is found again when rows are resampled (Hennig, 2007).
 
-    Rows drawn several times count once, so that copies do not pass for stability. A resample that cannot be clustered
-    dissolves every cluster. Density algorithms, whose k varies, are matched with whatever they find.
+    Rows drawn several times count once, so that copies do not look like stability. In a resample that cannot be clustered,
+    every cluster scores 0. For density algorithms, whose k varies, whatever they find is matched.
     """
     rng = np.random.default_rng(seed)
     labels = {k: found.assign(points).label for k, found in references.items()}
@@ -55,8 +55,8 @@ def bootstrap_jaccard(
 
 
 def best_jaccard(original: NDArray[np.int64], again: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-    """For each of the k clusters in `original` (n,), the largest Jaccard similarity with a cluster in `again` (n,); noise is
-    no cluster. 0 for a cluster without rows."""
+    """For each of the k clusters in `original` (n,), the largest Jaccard similarity with a cluster in `again` (n,); noise does
+    not count as a cluster. 0 for a cluster without rows."""
     width = int(again.max(initial=-1)) + 1
     if width == 0:
         return np.zeros(k)
@@ -72,7 +72,7 @@ def prediction_strength(
     points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, repeats: int = 5
 ) -> dict[int, float]:
     """Mean over half-splits of the worst cluster's share of pairs that the other half's clusters also put together
-    (Tibshirani and Walther, 2005). 1 for k = 1; 0.8 and more is their mark of a good k."""
+    (Tibshirani and Walther, 2005). 1 for k = 1; they call 0.8 or more a good k."""
     rng = np.random.default_rng(seed)
     strengths: dict[int, list[float]] = {k: [] for k in ks}
     for repeat in range(repeats):
@@ -89,7 +89,7 @@ def prediction_strength(
                 own, predicted = ours[k].assign(halves[1]).label, theirs[k].assign(halves[1]).label
                 strengths[k].append(_pairs_kept(own, predicted))
             else:
-                strengths[k].append(0.0)  # a density algorithm that finds another number did not find the same clusters
+                strengths[k].append(0.0)  # a density algorithm that finds another number of clusters did not find the same ones
     return {k: float(np.mean(values)) for k, values in strengths.items()}
 
 
@@ -115,8 +115,8 @@ class Gap:
 def gap_statistic(
     points: NDArray[np.float64], algorithm: Algorithm, references: dict[int, Clustering], seed: int, draws: int = 10
 ) -> dict[int, Gap]:
-    """For each k of `references`, how much lower log within-cluster dispersion is than in `draws` samples without clusters,
-    uniform in the box along the principal axes (Tibshirani, Walther and Hastie, 2001, their second reference)."""
+    """For each k of `references`, how much lower the log within-cluster dispersion is than in `draws` samples without clusters,
+    uniform in a box along the principal axes (Tibshirani, Walther and Hastie, 2001, their second reference)."""
     rng = np.random.default_rng(seed)
     middle = points.mean(axis=0)
     axes = np.linalg.svd(points - middle, full_matrices=False)[2]
@@ -141,8 +141,8 @@ def _log_dispersion(points: NDArray[np.float64], found: Clustering) -> float:
 
 
 def seed_agreement(points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, repeats: int = 5) -> dict[int, float]:
-    """For each of `ks`, the mean adjusted Rand index (Hubert and Arabie, 1985) of `repeats` fits from other seeds with the fit
-    from `seed`, on the same rows. 1 for an algorithm that draws nothing."""
+    """For each of `ks`, the mean adjusted Rand index (Hubert and Arabie, 1985) of `repeats` fits with other seeds against the fit
+    with `seed`, on the same rows. 1 for a deterministic algorithm."""
     first = {k: found.assign(points).label for k, found in algorithm.fit(points, ks, seed).items()}
     scores: dict[int, list[float]] = {k: [] for k in first}
     for repeat in range(1, repeats + 1):

@@ -1,7 +1,7 @@
-"""The valley gate: are neighbouring clusters separated by fewer customers than live on either side?
+"""The valley gate: are there fewer customers between neighbouring clusters than on either side?
 
-A continuum cut in pieces is stable and scores well, so neither says that segments are distinct; a valley in the density
-does. The test spends half the rows on finding where to look and the other half on looking.
+A continuum cut into pieces can be stable and score well, so neither shows that segments are distinct; a valley in the density
+does. The test uses half of the rows to find where a valley may be and the other half to test it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from scipy.special import bdtr
 from segmentation_assets.core.choice.dequantisation import spread_atoms
 from segmentation_assets.core.clustering.algorithm import Algorithm, Clustering, ClusteringError, canonical_order
 
-# Positions along the line through a pair of centroids, at 0 and 1. Peaks may lie somewhat beyond a centroid, a valley is
-# between. Windows are tried in several widths: a wide one counts more customers, a narrow one sees a narrow valley.
+# Positions along the line through a pair of centroids, which are at 0 and 1. Peaks may lie somewhat beyond a centroid, valleys only
+# between them. Several window widths are tried: a wide one counts more customers, a narrow one finds a narrow valley.
 _STEP = 0.02
 _POSITIONS = np.arange(-0.4, 1.4 + _STEP / 2, _STEP)
 _WIDTHS = (0.12, 0.2, 0.28, 0.36)
@@ -25,7 +25,7 @@ _HOPELESS = 0.5
 
 @dataclass(frozen=True)
 class Window:
-    """Where to look along `direction` (d,), scaled so that the pair's centroids project to 0 and 1."""
+    """Positions of a valley and its two peaks along `direction` (d,), scaled so that the pair's centroids project to 0 and 1."""
 
     direction: NDArray[np.float64]
     origin: float
@@ -36,10 +36,10 @@ class Window:
     evidence: float
 
     def p_value(self, points: NDArray[np.float64]) -> float:
-        """Chance of as few customers in the valley if it were as high as the lower peak.
+        """Probability of so few customers in the valley if its density were that of the lower peak.
 
         If the density is log-concave, so is its projection from a convex cell, and a window between two others holds at
-        least as much as the lesser of them. Both peaks must be higher, so the larger p-value is the test's
+        least as much as the smaller of them. Both peaks must be higher, so the test takes the larger p-value
         (intersection-union; Berger, 1982).
         """
         along = np.sort(points @ self.direction - self.origin)
@@ -50,9 +50,9 @@ class Window:
 def valley_p_values(points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, splits: int = 10) -> dict[int, float]:
     """For each k, the median over `splits` half-splits of `points` (n, d), both ways, of the worst pair's p-value.
 
-    Small means that every pair of neighbouring clusters has a valley between. A density algorithm's answer is under the
-    number of clusters it found on the half. A half that cannot be clustered counts as p = 1. A k whose median is still
-    hopeless after a fifth of the splits is left there: the rest could not bring it near any level of significance.
+    A small value means that a valley separates every pair of neighbouring clusters. A half that cannot be clustered, or on which a
+    density algorithm finds another k, counts as p = 1. A k whose median is still hopeless after a fifth of the splits is dropped,
+    because the other splits could hardly make it significant.
     """
     rng = np.random.default_rng(seed)
     usable = spread_atoms(points, rng)
@@ -76,7 +76,7 @@ def valley_p_values(points: NDArray[np.float64], algorithm: Algorithm, ks: Seque
 
 
 def valley_p_value(points: NDArray[np.float64], found: Clustering, seed: int, splits: int = 10) -> float:
-    """As `valley_p_values`, of clusters that are given: the median of the worst pair's p-value over half-splits of `points` (n, d)."""
+    """As `valley_p_values`, for given clusters: the median of the worst pair's p-value over half-splits of `points` (n, d)."""
     rng = np.random.default_rng(seed)
     usable = spread_atoms(points, rng)
     worst = []
@@ -111,10 +111,10 @@ def gabriel_pairs(centers: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
 
 
 def in_cell(points: NDArray[np.float64], centers: NDArray[np.float64], i: int, j: int) -> NDArray[np.float64]:
-    """The `points` nearer to the segment between centres i and j than any other centre, by halfspaces: a convex cell.
+    """The `points` closer to the line segment between centres i and j than to any other centre, by halfspaces: a convex cell.
 
-    Each other centre is compared with its own nearest point of the segment. A convex cell keeps a log-concave density
-    log-concave, and both centres are always inside, also when a third is close to one of them.
+    Each other centre is compared with the nearest point on the line segment. A convex cell keeps a log-concave density
+    log-concave, and both centres are always inside, even if a third is close to one of them.
     """
     along = centers[j] - centers[i]
     inside = np.ones(len(points), dtype=bool)
@@ -126,7 +126,7 @@ def in_cell(points: NDArray[np.float64], centers: NDArray[np.float64], i: int, j
 
 
 def find_valley(points: NDArray[np.float64], labels: NDArray[np.int64], centers: NDArray[np.float64], i: int, j: int) -> Window | None:
-    """The clearest valley between clusters i and j on the rows used for fitting; None where there is none to see."""
+    """The clearest valley between clusters i and j on the rows used for fitting; None if there is none."""
     own = [points[labels == c] for c in (i, j)]
     if min(len(rows) for rows in own) < 2:
         return None
@@ -135,7 +135,7 @@ def find_valley(points: NDArray[np.float64], labels: NDArray[np.int64], centers:
     gap = centers[j] - centers[i]
     cell = in_cell(points, centers, i, j)
     best: Window | None = None
-    # Fisher's (1936) direction sees through features that do not separate the pair; the plain one is safer in small samples.
+    # Fisher's (1936) direction ignores features that do not separate the pair; the plain one is safer in small samples.
     for direction in (np.linalg.solve(scatter + ridge * np.eye(len(gap)), gap), gap):
         unit = direction / (direction @ gap)
         window = _clearest(cell @ unit - centers[i] @ unit, unit, float(centers[i] @ unit))
@@ -150,7 +150,7 @@ def _clearest(along: NDArray[np.float64], direction: NDArray[np.float64], origin
     for width in _WIDTHS:
         counts = _count(along, _POSITIONS, width)
         apart = round(width / _STEP)  # windows that overlap would count the same customers twice
-        # Best peak up to each position from the left, and from each position on to the right.
+        # Highest peak up to each position from the left, and from each position to the right.
         left, right = np.maximum.accumulate(counts), np.maximum.accumulate(counts[::-1])[::-1]
         at = _VALLEY_AT[(apart <= _VALLEY_AT) & (_VALLEY_AT + apart < len(counts))]
         lower = np.minimum(left[at - apart], right[at + apart])

@@ -1,1 +1,1 @@
-"""The model in force: its rows, training, successor, identity, drift and names."""
+"""The model in force: rows, training, replacement, segment identity, drift and names."""

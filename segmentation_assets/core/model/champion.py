@@ -1,7 +1,7 @@
-"""Champion and challenger: when a model is trained, whether it takes the place of the one in force, and the sentence that says why.
+"""Champion and challenger: when a model is trained, whether it replaces the one in force, and the sentence that says why.
 
-Belongs here: the decision. Training is `training`, what a challenger must show `gates`; what has drifted, on which the decision rests,
-is found by `population` before.
+Belongs here: the decision. `training` trains models, `gates` judges challengers, and `population` measures the drift on which the
+decision rests.
 """
 
 import datetime as dt
@@ -23,10 +23,10 @@ from segmentation_assets.vocabulary import Decision, Tier, counted
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks of a snapshot's model: that a challenger is trained, or that an earlier model is in force again.
+    """What a person requests for a snapshot: to train a challenger, or to put an earlier model in force again.
 
     Args:
-        model_version: the earlier model; empty where a challenger is asked for.
+        model_version: the earlier model; empty if a challenger is requested.
         force: promote the challenger whatever the gates say.
     """
 
@@ -36,7 +36,7 @@ class Request:
     requested_by: str = ""
 
     def text(self) -> str:
-        """All of it, to compare by; the version alone where version 0.1.0 recorded no more.
+        """The whole request as text, for comparisons; only the model version if, as in version 0.1.0, nothing else was recorded.
 
         >>> Request("2024-02-01-abcdef").text()
         '2024-02-01-abcdef'
@@ -46,14 +46,14 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class SnapshotContext:
-    """What is known at a snapshot beside its customers.
+    """What is known at a snapshot apart from its customers.
 
     Args:
-        past: the snapshot before, with what followed it.
+        past: the previous snapshot and the spend since.
         age: snapshots since the model in force was fitted.
-        lookback: snapshots after which nothing from before a change is left in the features.
-        request: what a person asks of this snapshot's model.
-        rollback_target: the earlier model that they want in force from here on, where they do.
+        lookback: number of snapshots after which the features no longer cover the time before a change.
+        request: what a person requests for this snapshot.
+        rollback_target: the earlier model to put in force from here on, if a person requests that.
     """
 
     past: PreviousSnapshot | None = None
@@ -74,16 +74,16 @@ def next_model(
 ) -> ModelDecision:
     """The model of a snapshot: the champion carried forward, or another in its place.
 
-    A model is trained without a contest where there is none before, where the settings it depends on have changed, or where
-    the one before found no customers to learn from. Else a challenger is trained as the policy says or a person asks, and
-    promoted only if it passes every gate, unless that person forces it.
+    A model is trained without a contest if there is none yet, if the settings it depends on have changed, or if the previous
+    one had no customers to learn from. Otherwise a challenger is trained when the policy says so or a person requests it, and
+    promoted only if it passes every gate or that person forces it.
 
     Args:
         active: the snapshot's active customers (n rows of customer_features).
-        drifted: the report (columns `drift.COLUMNS`) on the champion and the snapshot's customers.
+        drifted: the drift report (columns `drift.COLUMNS`) on the champion and the snapshot's customers.
 
     Raises:
-        ValueError: a feature that the settings name is not a column of customer_features.
+        ValueError: a feature in the settings is not a column of customer_features.
     """
     now = now or SnapshotContext()
     if now.rollback_target is not None:
@@ -107,7 +107,7 @@ def next_model(
 
 
 def _measured(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> ModelDecision:
-    """The model with its figures on the active customers, as the only candidate; without, where there are none."""
+    """The model with its figures on the active customers as the only candidate; without a candidate if there are no customers."""
     if model.clusters is None or active.empty:
         return ModelDecision(model)
     standing = measured_again(model.clusters, active, spec.settings)
@@ -115,15 +115,15 @@ def _measured(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> Mod
 
 
 def _watched(champion: SegmentModel, failed: bool, drifted: bool) -> SegmentModel:
-    """The champion with the number of snapshots running at which it failed its own test, and at which its customers had drifted."""
+    """The champion with its counts of snapshots running at which it failed its own test and at which its customers had drifted."""
     about = champion.provenance
     unsound, drifting = about.unsound + 1 if failed else 0, about.drifting + 1 if drifted else 0
     return replace(champion, provenance=replace(about, unsound=unsound, drifting=drifting))
 
 
 def _challengers(contest: Contest, fresh: ModelDecision, as_of: dt.date) -> list[ModelDecision]:
-    """The fresh challenger, and beside a convenient one k-means that starts from the champion: first, unless the fresh one with as many
-    segments explains more. Where two partitions are as good as each other, that keeps the segments people know."""
+    """The fresh challenger and, if it is convenient, also k-means started from the champion. That one comes first, unless the fresh one
+    has as many segments and explains more: of two equally good partitions, it keeps the segments people know."""
     about = fresh.model.provenance
     if about.tier != Tier.CONVENIENT:
         return [fresh]
@@ -139,29 +139,29 @@ def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, nee
     carried = _carried(champion, active, _nobody(needed))
     if champion.clusters is not None:
         return carried
-    none = f"No customer is active, as at {champion.provenance.fitted_snapshot}, so there are still no segments by model."
+    none = f"As at {champion.provenance.fitted_snapshot}, no customer is active, so there are still no segments by model."
     return replace(carried, provenance=replace(carried.provenance, reason=none))
 
 
 def _needs_training(champion: SegmentModel | None, spec: ModelSpec, active: pd.DataFrame) -> str:
-    """Why a model is trained without a contest; empty where it is not."""
+    """Why a model is trained without a contest; empty if it is not."""
     if champion is None:
         return "There is no model at the previous snapshot, so one is trained."
     if champion.clusters is None and not active.empty:
-        return "The model before had no active customers to learn from, so one is trained."
+        return "The previous model had no active customers to learn from, so one is trained."
     if champion.provenance.settings_digest != spec.settings_digest:
         return "The settings of the model have changed since it was fitted, so it is trained again."
     return ""
 
 
 def _nobody(needed: str) -> str:
-    """Why a model is carried forward where no customer is active, whether or not one was to be trained."""
+    """Why a model is carried forward if no customer is active, whether or not changed settings would need a new one."""
     nothing = "no customer is active, so drift was not measured"
-    return f"{nothing}, and it cannot be trained again though the settings of the model have changed" if needed else nothing
+    return f"{nothing}, and the model cannot be trained again although its settings have changed" if needed else nothing
 
 
 def _flagged(drifted: pd.DataFrame) -> list[str]:
-    """What has drifted of that on which the model depends."""
+    """The subjects on which the model depends and which have drifted."""
     return drifted.loc[drifted["flagged"].fillna(False) & drifted["in_model"], "subject"].tolist()
 
 
@@ -174,7 +174,7 @@ def _occasion(
     active: pd.DataFrame,
     spec: ModelSpec,
 ) -> tuple[str, str]:
-    """Why a challenger is trained (empty: it is not), and why the champion is carried forward if not."""
+    """Why a challenger is trained (empty if it is not), and otherwise why the champion is carried forward."""
     match retrain.policy:
         case "always":
             return "The policy asks for a challenger at every snapshot", ""
@@ -183,7 +183,7 @@ def _occasion(
             why = f"The model in force is {counted(age, 'snapshot')} old, {retrain.max_age} or more" if age >= retrain.max_age else ""
             return why, f"{old}, and a challenger is trained at {retrain.max_age}"
         case "never":
-            return "", "the policy is never to train again"
+            return "", "the policy is never to retrain"
         case _:
             flagged = _flagged(drifted)
             if flagged:
@@ -194,15 +194,15 @@ def _occasion(
             running = champion.provenance.unsound
             failed = f"failed its own test at {counted(running, 'snapshot')} running ({lost[0]})"
             if running < 2 or age < retrain.min_age:
-                return "", f"{undrifted}; it {failed}, and a challenger is trained from two, and an age of {retrain.min_age}, on"
+                return "", f"{undrifted}; it {failed}, but a challenger is trained only after two, at an age of {retrain.min_age} or more"
             refit = _refit_stability(champion, active, spec)
             if refit < spec.settings.stable_jaccard:
-                return "", f"{undrifted}; it {failed}, and a fit from today is not stable either ({refit:.2f})"
+                return "", f"{undrifted}; it {failed}, and a model fitted today is not stable either ({refit:.2f})"
             return f"The model in force has {failed}", ""
 
 
 def _refit_stability(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> float:
-    """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is steadier."""
+    """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is more stable."""
     if champion.provenance.tier == Tier.DISTINCT:
         return 1.0  # distinct segments are looked for at every k
     settings = spec.settings
@@ -212,10 +212,10 @@ def _refit_stability(champion: SegmentModel, active: pd.DataFrame, spec: ModelSp
 
 
 def _undrifted(used: pd.DataFrame) -> str:
-    """That nothing which the model depends on is flagged, and what of it was not measured."""
+    """Says that nothing on which the model depends is flagged, and which of it was not measured."""
     unmeasured = used.loc[used["flagged"].isna(), "subject"].tolist()
     if len(unmeasured) == len(used):
-        return "drift could not be measured of anything that it depends on"
+        return "drift could not be measured for anything that it depends on"
     told = f" ({naming.listed(unmeasured)} could not be measured)" if unmeasured else ""
     return f"nothing that it depends on has drifted{told}"
 
@@ -223,7 +223,7 @@ def _undrifted(used: pd.DataFrame) -> str:
 def _contested(
     champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: pd.DataFrame, forced: bool
 ) -> ModelDecision:
-    """The first challenger that passes every gate, else the champion; where a person forces it, the first whatever it fails."""
+    """The first challenger that passes every gate, else the champion; if forced, the first challenger even if it fails."""
     fitted = champion.provenance.fitted_snapshot
     for challenger, gates in challengers:
         if all(gate.passed for gate in gates):
@@ -237,7 +237,7 @@ def _contested(
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in first.candidates
     )
-    return ModelDecision(_carried(champion, active, "the challenger that was trained was refused"), tried, refusal)
+    return ModelDecision(_carried(champion, active, "the challenger was refused"), tried, refusal)
 
 
 def _words(gates: list[Gate]) -> str:
@@ -245,7 +245,7 @@ def _words(gates: list[Gate]) -> str:
 
 
 def _promoted(challenger: ModelDecision, champion: SegmentModel, words: str) -> ModelDecision:
-    """The challenger in force; a change that is under way goes on."""
+    """Put the challenger in force; the count of snapshots with drift continues, because the change may still be under way."""
     about = challenger.model.provenance
     now = replace(about, decision=Decision.PROMOTED, reason=f"{about.reason} {words}", drifting=champion.provenance.drifting)
     return replace(challenger, model=replace(challenger.model, provenance=now))
@@ -260,16 +260,16 @@ def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.
     about = model.provenance
     instead = f" in place of the model of {champion.provenance.fitted_snapshot}" if champion and champion.clusters is not None else ""
     if champion is not None and champion.provenance.model_version == about.model_version:
-        instead = ", the one before, so no challenger was trained"
+        instead = "; it was already in force, so no challenger was trained"
     highest = max(about.highest_segment_id, champion.provenance.highest_segment_id if champion else 0)
     reason = f"Someone rolled back to the model of {about.fitted_snapshot} at this snapshot{instead}."
     return _in_force_again(model, active, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
 
 
 def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Provenance) -> SegmentModel:
-    """The same model at a later snapshot: names stay, characters are those of the customers who are in the segments now."""
+    """The same model at a later snapshot: names stay, characters describe the customers now in the segments."""
     segments = model.segments
-    if isinstance(model.clusters, PrototypeModel) and len(active):  # a grid's cells mean the same whoever is in them
+    if isinstance(model.clusters, PrototypeModel) and len(active):  # a grid's cells keep their meaning, whoever is in them
         labels = model.clusters.assign(active).label
         members = [active[labels == c] for c in range(len(segments))]
         segments = tuple(

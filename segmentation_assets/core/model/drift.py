@@ -1,8 +1,8 @@
-"""Has the population changed since the model was trained? Kept references, and alarms whose rate is known.
+"""Has the population changed since the model was trained? Stored references, and alarms with a known rate.
 
-A reference says how training's customers were spread over bins. The population stability index (PSI) of later customers
-gets its null distribution by simulation, q-values over all subjects, and a floor below which a change is of no
-account however certain it is. What no single subject shows is looked for by a classifier two-sample test. SciPy and scikit-learn are
+A reference says how the training customers were spread over bins. The population stability index (PSI) of later customers
+gets a simulated null distribution, q-values over all subjects, and a threshold below which a change does not matter, however
+certain it is. A classifier two-sample test looks for changes that no single subject shows. SciPy and scikit-learn are
 imported where they are used, so that commands that only print drift need not wait for them.
 """
 
@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from segmentation_assets.settings.model import DriftSettings
 from segmentation_assets.vocabulary import DriftKind
 
-# Deciles, and the outermost ones divided: customers of the top decile who spend three times as much are still in it.
+# Deciles, with the outer ones divided: top-decile customers who spend three times as much would stay in the same bin.
 QUANTILES = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99)
-# Customers who stay get older with every snapshot, so tenure always drifts; that says nothing about them.
+# Tenure grows with every snapshot for customers who stay, so its drift says nothing about them.
 GROWS_WITH_TIME = {"tenure_days"}
 # A share of zero would make the index infinite: no bin counts less than half a customer.
 HALF_A_CUSTOMER = 0.5
-RAREST_LEVEL = 0.01  # share of customers from which a level is a bin of its own; names and addresses are not kept so
-FEWEST_COMPARED = 20  # customers on either side, below which a classifier is not asked
-DRAWS = 20_000  # simulated populations at most, unless there are very many subjects
-ENOUGH = 100  # simulated populations with as large a PSI, after which the p-value is known to a tenth of itself
-FEW_LEVELS = 20  # up to which all levels are as good as known beforehand
-SAMPLE = 1000  # training customers whose place in the geometry is kept
+RAREST_LEVEL = 0.01  # share of customers from which a level gets its own bin; keeps names and addresses out of the reference
+FEWEST_COMPARED = 20  # customers needed on either side for the classifier test
+DRAWS = 20_000  # most simulated populations, unless there are very many subjects
+ENOUGH = 100  # simulated populations with as large a PSI that suffice: the p-value then has a relative error of a tenth
+FEW_LEVELS = 20  # up to which the choice of levels does not bias their shares
+SAMPLE = 1000  # training customers whose points are stored
 TOGETHER = "model features together"
 COLUMNS = ("kind", "subject", "statistic", "value", "p_value", "q_value", "threshold", "flagged", "in_model")
 
@@ -39,7 +39,7 @@ class Reference:
     """How `customers` at training were spread over the bins of one subject.
 
     A numeric subject has `edges` (b,) and b + 1 bins; a categorical one has `levels` (b,), and a bin for any other. In both
-    the last share is that of missing values. `shares` add up to 1, or to 0 where there were no customers.
+    the last share is that of missing values. `shares` add up to 1, or to 0 if there were no customers.
     """
 
     kind: DriftKind
@@ -62,21 +62,21 @@ class Reference:
 
 
 def numeric_reference(subject: str, values: pd.Series, kind: DriftKind = DriftKind.FEATURE) -> Reference:
-    """Bins between the `QUANTILES` of `values` (fewer where values repeat), and the share of customers in each; missing is a bin."""
+    """Bins between the `QUANTILES` of `values` (fewer if values repeat), and the share of customers in each; missing values are a bin."""
     present = values.dropna().to_numpy(dtype=np.float64)
     quantiles = np.quantile(present, QUANTILES, method="lower") if len(present) else np.array([])
     edges = np.unique(quantiles[quantiles < present.max()]) if len(present) else quantiles
-    if len(present) and present.min() == present.max():  # a constant: any other value, above or below, is a change
+    if len(present) and present.min() == present.max():  # for a constant, any value above or below it is a change
         edges = np.array([np.nextafter(present[0], -np.inf), present[0]])
     empty = Reference(kind, subject, len(values), (0.0,) * (len(edges) + 2), edges=tuple(edges.tolist()))
     return replace(empty, shares=tuple((empty.counts(values) / max(len(values), 1)).tolist()))
 
 
 def categorical_reference(subject: str, values: pd.Series, kind: DriftKind = DriftKind.FEATURE) -> Reference:
-    """The levels of `values` that at least 1% of customers have as bins, all others as one, and missing as one.
+    """A bin for each level of `values` that at least 1% of customers have, one for all other levels, and one for missing values.
 
-    Of many levels, those that pass 1% are often those that happened to be frequent, and would seem to have become rarer at the
-    next snapshot. With more than `FEW_LEVELS` they are chosen on half of the customers and counted on the other half.
+    Among many levels, some exceed 1% only by chance and would seem to have become rarer at the next snapshot. With more than
+    `FEW_LEVELS`, levels are therefore chosen on one half of the customers and counted on the other.
     """
     seen = values.dropna().astype(str).value_counts().sort_index()
     names, counts, missing = [str(level) for level in seen.index], seen.to_numpy(dtype=np.int64), len(values) - int(seen.sum())
@@ -100,8 +100,8 @@ def reference_of(subject: str, values: pd.Series) -> Reference:
 
 
 def draws_for(subjects: int, alpha: float) -> int:
-    """How many populations to simulate so that one subject among all can be an alarm: a p-value is at least 1 / draws, and the smallest
-    of all is an alarm from alpha / subjects."""
+    """How many populations to simulate so that a single subject can raise an alarm: a p-value is at least 1 / draws, and the smallest
+    of all raises one at alpha / subjects or below."""
     return max(DRAWS, 10 * math.ceil(subjects / alpha))
 
 
@@ -116,19 +116,19 @@ def psi(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[n
 
 @dataclass(frozen=True)
 class Shift:
-    """One statistic with its p-value; both NaN where either side has no customers."""
+    """One statistic with its p-value; both NaN if either side has too few customers."""
 
     value: float
     p_value: float
 
 
 def psi_shift(reference: Reference, values: pd.Series, draws: int, seed: int) -> Shift:
-    """PSI of `values` (n,) against the reference, and the probability of as large a one had nothing changed.
+    """PSI of `values` (n,) against the reference, and the probability of one as large if nothing had changed.
 
-    The null distribution is simulated. Levels: which customers are training's and which are now's is dealt anew, as in a
-    permutation test. Quantiles of training: its counts are given, the bins' true masses are spacings of uniform order
-    statistics, so Dirichlet, and the counts now multinomial. For large samples both are (1/n + 1/m) times chi-square (Yurdakul
-    and Naranjo, 2020). Drawing ends early where `ENOUGH` were as large, which leaves the p-value exact (Besag and Clifford, 1991).
+    The null distribution is simulated. For levels, customers are reallocated at random to training and now, as in a permutation
+    test. For quantiles, the training counts are given, the bins' true masses are spacings of uniform order statistics, hence
+    Dirichlet, and the counts now are multinomial. For large samples both are (1/n + 1/m) times chi-square (Yurdakul and Naranjo,
+    2020). Drawing stops once `ENOUGH` were as large, which keeps the p-value exact (Besag and Clifford, 1991).
     """
     n, m = reference.customers, len(values)
     if not n or not m:
@@ -136,7 +136,7 @@ def psi_shift(reference: Reference, values: pd.Series, draws: int, seed: int) ->
     before = np.rint(np.array(reference.shares) * n).astype(np.int64)
     now = reference.counts(values)
     used = (before > 0) | (now > 0)
-    above = len(before) - 2  # the bin above the last quantile has one spacing more than customers
+    above = len(before) - 2  # the bin above the last quantile has one more spacing than it has customers
     spacings = (np.maximum(before, HALF_A_CUSTOMER) + (np.arange(len(before)) == above))[used]
     before, now = before[used], now[used]
     rng = np.random.default_rng([seed, zlib.crc32(reference.subject.encode())])
@@ -166,8 +166,8 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
     """Classifier two-sample test (Lopez-Paz and Oquab, 2017) of points (n, d) against points (m, d): the area under the curve
     of a logistic regression on the coordinates, their squares and products, and its p-value (Mann and Whitney, 1947).
 
-    It learns on one half and is tested on the other, whose order under no change is random whatever was learnt. Of the
-    longer side as many are drawn as the shorter has. NaN where either has fewer than 20.
+    It learns on one half and is tested on the other, whose order is random if nothing has changed, whatever was learnt. The larger
+    side is sampled down to the size of the smaller. NaN if either has fewer than 20.
     """
     from scipy import stats
     from sklearn.linear_model import LogisticRegression
@@ -189,8 +189,8 @@ def joint_shift(before: NDArray[np.float64], now: NDArray[np.float64], seed: int
 
 def report(shifts: Iterable[tuple[DriftKind, str, Shift]], in_model: Sequence[str], settings: DriftSettings) -> pd.DataFrame:
     """One row per subject (columns `COLUMNS`): its statistic, p-value, q-value over all subjects (Benjamini and Hochberg, 1995),
-    and whether it is flagged, which is missing where it could not be measured. `in_model` are the features that the model uses;
-    all that is not a feature concerns the model.
+    and whether it is flagged (missing if it could not be measured). `in_model` are the features that the model uses; subjects
+    other than features always count as in the model.
     """
     rows = pd.DataFrame(
         [(kind, subject, s.value, s.p_value) for kind, subject, s in shifts], columns=["kind", "subject", "value", "p_value"]
@@ -206,20 +206,20 @@ def report(shifts: Iterable[tuple[DriftKind, str, Shift]], in_model: Sequence[st
     rows["statistic"] = np.where(joint, "auc", "psi")
     rows["threshold"] = np.where(joint, settings.auc_threshold, settings.psi_threshold)
     flagged = (rows["q_value"] <= settings.alpha) & (rows["value"] > rows["threshold"])
-    rows["flagged"] = flagged.astype("boolean").mask(rows["q_value"].isna())  # unknown where nothing was measured
+    rows["flagged"] = flagged.astype("boolean").mask(rows["q_value"].isna())  # unknown if nothing was measured
     rows["in_model"] = (rows["kind"] != DriftKind.FEATURE) | rows["subject"].isin(in_model)
     return rows[list(COLUMNS)]
 
 
 def unmeasured(report: pd.DataFrame, kind: DriftKind | None = None) -> str:
-    """Why nothing was measured, of one kind or at all, as a part of a sentence; empty where something was."""
+    """Why nothing was measured, for one kind or at all, as part of a sentence; empty if something was."""
     own = report if kind is None else report[report["kind"] == kind]
     if own["q_value"].notna().any():
         return ""
     if report.empty:
-        return "there was no model before to compare with"
+        return "there was no earlier model to compare with"
     if report["q_value"].isna().all():
         return "no customer is active, or none was when the model was trained"
     if own.empty:
-        return "the model before keeps none to compare with, because it is a grid or had too few customers"
+        return "the previous model has nothing to compare with, because it is a grid or had too few customers"
     return f"fewer than {FEWEST_COMPARED} customers are active, or were when the model was trained"

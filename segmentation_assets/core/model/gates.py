@@ -1,6 +1,6 @@
-"""The gates: what a challenger must show to take the champion's place, each with its figures as a part of a sentence.
+"""The gates that a challenger must pass to replace the champion, each with its figures as part of a sentence.
 
-Belongs here: comparing two models on a snapshot's customers. When a challenger is trained, and the decision, is `champion`.
+Belongs here: comparing two models on a snapshot's customers. `champion` says when a challenger is trained, and decides.
 """
 
 import math
@@ -26,7 +26,7 @@ from segmentation_assets.vocabulary import Tier, beside, counted
 
 @dataclass(frozen=True)
 class Gate:
-    """One demand on a challenger: whether it is met, and the figures as a part of a sentence. One that abstains is met."""
+    """One requirement for a challenger: whether it passed, and the figures as part of a sentence. A gate that abstains is passed."""
 
     passed: bool
     words: str
@@ -34,12 +34,12 @@ class Gate:
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """A champion, as its provenance knows it at this snapshot, and what it and a challenger are judged by.
+    """A champion, with its provenance at this snapshot, and what is needed to compare a challenger with it.
 
     Args:
         standing: the champion's figures on `active`, the snapshot's active customers.
-        past: the snapshot before, with what followed it.
-        lookback: snapshots after which nothing from before a change is left in the features.
+        past: the previous snapshot and the spend since.
+        lookback: number of snapshots after which the features no longer cover the time before a change.
     """
 
     champion: SegmentModel
@@ -51,7 +51,7 @@ class Contest:
     lookback: int
 
     def gates(self, challenger: ModelDecision) -> list[Gate]:
-        """Every demand on the challenger that applies."""
+        """All gates that apply to the challenger."""
         asked: tuple[Callable[[ModelDecision], Iterator[Gate]], ...] = (
             self._tiers, self._stability, self._fit, self._forward, self._reassigned,
         )  # fmt: skip
@@ -66,7 +66,7 @@ class Contest:
         return self._was_distinct and not failings(self.champion, self.standing, self.spec.settings)
 
     def _tiers(self, challenger: ModelDecision) -> Iterator[Gate]:
-        """Distinct segments take the place of a convenient partition, or of those that no longer are, whatever is explained."""
+        """Distinct segments replace a convenient partition, or segments that are no longer distinct, however much they explain."""
         theirs, old = challenger.model.provenance, self.champion.provenance
         words = _standing(old.tier, old.k, failings(self.champion, self.standing, self.spec.settings))
         if theirs.tier == Tier.DISTINCT:
@@ -75,8 +75,8 @@ class Contest:
             if fewer and 0 < old.drifting < self.lookback:
                 yield Gate(
                     False,
-                    f"drift has been flagged at {counted(old.drifting, 'snapshot')} running, so the features still hold what was before "
-                    f"the change, and segments that meet on their way are not yet one (from {self.lookback} on they are)",
+                    f"drift has been flagged at {counted(old.drifting, 'snapshot')} running, so the features still cover the time "
+                    f"before the change, and segments that pass each other may look like one (fewer are accepted from {self.lookback} on)",
                 )
         elif self._is_distinct:
             yield Gate(False, f"it is {_kind(theirs.tier)} and the champion {words}")
@@ -84,7 +84,7 @@ class Contest:
             yield Gate(
                 old.unsound > self.lookback,
                 f"it is {_kind(theirs.tier)}, and the champion {words}, at {counted(old.unsound, 'snapshot')} running (more than "
-                f"{self.lookback} are asked, so that nothing from before a change is left in the features)",
+                f"{self.lookback} are required, so that the features no longer cover the time before a change)",
             )
         else:
             yield Gate(
@@ -94,10 +94,10 @@ class Contest:
     def _stability(self, challenger: ModelDecision) -> Iterator[Gate]:
         taken, ask = _taken(challenger), self.spec.settings
         if taken is None or not taken.jaccard or challenger.model.provenance.tier == Tier.DISTINCT:
-            return  # a grid is the same however customers are resampled, and distinct segments have been asked for more
+            return  # a grid does not depend on resampling, and distinct segments have passed a stricter test
         least = ask.dissolved_jaccard
         weakest, passed = taken.weakest_jaccard, taken.weakest_jaccard >= least
-        words = f"its least stable segment has a bootstrap Jaccard of {beside(weakest, least, 2)} (at least {least:.2f} is asked)"
+        words = f"its least stable segment has a bootstrap Jaccard of {beside(weakest, least, 2)} (at least {least:.2f} is required)"
         if self._equal(challenger) and self.standing.jaccard:
             error = math.hypot(taken.weakest_error, self.standing.weakest_error)
             passed = passed and weakest >= self.standing.weakest_jaccard - 2 * error
@@ -105,14 +105,14 @@ class Contest:
         yield Gate(passed, words)
 
     def _fit(self, challenger: ModelDecision) -> Iterator[Gate]:
-        """At equal k only, for more segments always explain more: at another k, the champion's kind fitted anew speaks instead."""
+        """Compares at equal k only, because more segments always explain more; at another k, the champion's kind is refitted for it."""
         old = self.champion.provenance
         if challenger.model.provenance.tier == Tier.DISTINCT and not self._equal(challenger):
             return
         points, ours = self._points(), self._labels(self.champion)
         theirs, whose = self._labels(challenger.model), "it explains"
         if not self._equal(challenger):
-            theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted anew, explain"
+            theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted again, explain"
         fit, before = explained(points, theirs), explained(points, ours)
         if math.isnan(fit):
             alike = "all active customers are alike in the features used"
@@ -120,7 +120,8 @@ class Contest:
             return
         least = 0.0 if self._repairs(challenger) else 100 * self.retrain.least_fit_gain
         gain = 100 * (fit - before)
-        asked = f"at least {least:g} is asked" if least else "no loss is allowed where the champion fails its own test and it is stable"
+        none = "no loss is allowed, since the champion fails its own test and the challenger is stable"
+        asked = f"at least {least:g} is required" if least else none
         yield Gate(
             gain >= least,
             f"{whose} {fit:.1%} of how customers differ and the champion {before:.1%} today, a gain of {beside(gain, least, 2)} points "
@@ -128,7 +129,7 @@ class Contest:
         )
 
     def _fitted_anew(self) -> NDArray[np.int64]:
-        """Where a model of the champion's kind and number of segments, fitted today, puts the customers."""
+        """Labels of the customers by a model of the champion's kind and number of segments, fitted today."""
         if isinstance(self.champion.clusters, GridModel):
             return GridModel.fit(self.active).assign(self.active).label
         inputs, settings = self.active[list(self.spec.settings.features)], self.spec.settings
@@ -140,16 +141,17 @@ class Contest:
         return self.champion.provenance.unsound > 1 and taken is not None and taken.weakest_jaccard >= self.spec.settings.stable_jaccard
 
     def _forward(self, challenger: ModelDecision) -> Iterator[Gate]:
-        """At equal k, and only where the snapshot before is of the same world: borders drawn after a change say nothing of before."""
+        """Compares at equal k, and only if nothing has changed since the previous snapshot: a model fitted after a change says nothing
+        about the time before it."""
         about, features = challenger.model.provenance, self.spec.settings.features
         back = self.past.of(features) if self.past is not None else None
         if self.past is None or back is None or not self.past.outcome.any() or (about.tier == Tier.DISTINCT and not self._is_distinct):
             return
         if not self._equal(challenger):
-            yield Gate(True, "the spend that followed was not asked, since the two differ in their number of segments")
+            yield Gate(True, "the spend since the previous snapshot was not compared, because the two differ in their number of segments")
             return
         if 0 < self.champion.provenance.drifting <= self.lookback:
-            yield Gate(True, "the spend that followed was not asked, since the snapshot before is from before the change, or part of it")
+            yield Gate(True, "the spend since the previous snapshot was not compared, because that is from before or during the change")
             return
         labels = self._labels_one_snapshot_back(challenger, back)
         if labels is None:
@@ -159,7 +161,7 @@ class Contest:
         loss, most = -100 * said.gain, 100 * self.retrain.largest_forward_loss
         yield Gate(
             loss <= most,
-            f"its kind explains {said.eta_squared:.1%} of the spend that followed the snapshot before and the champion "
+            f"its kind, fitted one snapshot back, explains {said.eta_squared:.1%} of the spend since and the champion "
             f"{said.baseline_eta_squared:.1%} (a loss of at most {most:g} points is allowed)",
         )
 
@@ -176,7 +178,7 @@ class Contest:
         return found
 
     def fit_of(self, model: SegmentModel) -> float:
-        """Share of how the customers differ that the model's segments account for."""
+        """Share of the differences between customers that the model's segments explain."""
         return explained(self._points(), self._labels(model))
 
     def _labels(self, model: SegmentModel) -> NDArray[np.int64]:
@@ -191,7 +193,7 @@ class Contest:
 
 
 def failings(model: SegmentModel, standing: Candidate, settings: ModelSettings) -> list[str]:
-    """What the model is no longer that it was taken for: all that distinct segments must be; of a convenient partition, not dissolved."""
+    """Which of its own tests the model now fails: for distinct segments all of distinctness, for a convenient partition not dissolving."""
     if model.provenance.tier == Tier.DISTINCT:
         return objections(standing, settings)
     if standing.jaccard and standing.dissolves(settings):
@@ -208,9 +210,9 @@ def _kind(tier: str) -> str:
 
 
 def _standing(tier: str, k: int, lost: list[str]) -> str:
-    """What a model with k segments is by now, as the end of a sentence."""
+    """What a model with k segments is now, as the end of a sentence."""
     if tier != Tier.DISTINCT:
         return f"is {_kind(tier or Tier.CONVENIENT)}"
     if not lost:
         return f"has {counted(k, 'segment')} that {'is' if k == 1 else 'are'} still distinct"
-    return f"has {counted(k, 'segment')} that are distinct no longer: {lost[0]}"
+    return f"has {counted(k, 'segment')} that are no longer distinct: {lost[0]}"

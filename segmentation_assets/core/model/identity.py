@@ -1,4 +1,4 @@
-"""Segments keep their identity when a model is retrained: old and new label the same customers, and are matched."""
+"""Keeps the identity of segments when a model is retrained: both models label the same customers, and segments are matched."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from scipy.optimize import linear_sum_assignment
 from segmentation_assets.vocabulary import SegmentChange
 
 SURVIVES_FROM = 0.5  # Jaccard overlap above which a segment is the same as before (MONIC; Spiliopoulou et al. 2006)
-MOST, PART = 0.5, 0.1  # of whom most went to one place (MONIC), and what counts as a part of a split or merger
+MOST, PART = 0.5, 0.1  # share that counts as most of a segment (MONIC), and the least share that counts as a part in a split or merger
 
 
 def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
-    """New cluster -> old segment id, where most of both are the same customers.
+    """New cluster -> old segment id, if most of both are the same customers.
 
     Args:
         before: old segment id of each customer (n,).
         after: new cluster of the same customers, in the same order (n,).
 
-    One to one, by the assignment of greatest total Jaccard overlap (Kuhn 1955), kept where it exceeds one half.
+    One to one, by the assignment with the greatest total Jaccard overlap (Kuhn 1955); only pairs that overlap by more than half.
     """
     counts = pd.crosstab(before.to_numpy(), after.to_numpy())
     if counts.empty:
@@ -35,19 +35,19 @@ def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
 
 
 def segment_ids(clusters: int, matched: dict[int, int], highest_ever: int) -> list[int]:
-    """The id of each cluster: its predecessor's where it survives, else one that was never used."""
+    """The id of each cluster: that of the segment that survives in it, else one never used before."""
     fresh = iter(range(highest_ever + 1, highest_ever + 1 + clusters))
     return [int(matched[c]) if c in matched else next(fresh) for c in range(clusters)]
 
 
 @dataclass(frozen=True)
 class SegmentEvent:
-    """What became of segments: their ids before and after, and the share of customers that says so.
+    """What became of segments: their ids before and after, and the share of customers behind it.
 
     `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
     merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
-    to) any one segment. Empty for a change of character, and for a segment without customers. `newcomers` are the customers of a birth
-    who came after the model before was trained.
+    to) any one segment. NaN for a change of character, and for a segment without customers. `newcomers` counts the customers of a
+    new segment who came after the previous model was trained.
     """
 
     event: SegmentChange
@@ -58,14 +58,14 @@ class SegmentEvent:
 
 
 def known_before(active: pd.DataFrame, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
-    """Which of the active customers (n rows of customer_features) had bought when a model was fitted at that snapshot."""
+    """Which of the active customers (n rows of customer_features) had already bought when a model was fitted at that snapshot."""
     return active["tenure_days"] > (as_of - dt.date.fromisoformat(fitted_snapshot)).days
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """How customers of the old segments (rows) are spread over the new ones (columns): `went`, shares of the old, `came`, of the new.
-    `left` counts the customers of the old."""
+    """How customers of the old segments (rows) are spread over the new ones (columns): `went` are shares of the old segment, `came` of
+    the new one. `left` counts the customers of each old segment."""
 
     went: NDArray[np.float64]
     came: NDArray[np.float64]
@@ -74,7 +74,7 @@ class Flow:
 
     @classmethod
     def of(cls, before: pd.Series, after: pd.Series, old: Sequence[int], new: Sequence[int]) -> "Flow":
-        """Of customers (n,) with their old segment and their new one; those who are in none of these count among the rest only."""
+        """From the old and the new segment of customers (n,); segments not in `old` or `new` count only in the totals."""
         counts = pd.crosstab(before.to_numpy(), after.to_numpy()) if len(before) else pd.DataFrame()
         shared = counts.reindex(index=old, columns=new, fill_value=0).to_numpy(dtype=np.float64)
         left = counts.sum(axis=1).reindex(old, fill_value=0).to_numpy(dtype=np.float64)[:, None]
@@ -83,12 +83,12 @@ class Flow:
         return cls(_share(shared, left, 0.0), _share(shared, reached, 0.0), jaccard, left[:, 0])
 
     def origin(self, column: int) -> int | None:
-        """The old segment from which most of the new one came, if that is a part of it."""
+        """The old segment from which most of the new one came, if a sizeable part of the old one did."""
         row = int(self.came[:, column].argmax()) if len(self.came) else 0
         return row if len(self.came) and self.came[row, column] >= MOST and self.went[row, column] >= PART else None
 
     def fate(self, row: int) -> int | None:
-        """The new segment to which most of the old one went, if they are a part of it."""
+        """The new segment to which most of the old one went, if they are a sizeable part of the new one."""
         column = int(self.went[row].argmax()) if self.went.shape[1] else 0
         return column if self.went.shape[1] and self.went[row, column] >= MOST and self.came[row, column] >= PART else None
 
@@ -98,16 +98,16 @@ def segment_events(
 ) -> list[SegmentEvent]:
     """What became of the segments `old` in the model with segments `new`, after MONIC (Spiliopoulou et al. 2006).
 
-    What begins is a part of a split where most of it came from one segment; what ends was merged where most of it went to one that
-    others make up too.
+    A new segment is part of a split if most of it came from one old segment; an old segment was merged if most of it went to a new one
+    that others make up too.
 
     Args:
-        models: the same customers at the same snapshot, as either model places them.
-        moved: customers as they were placed when nothing of today was in the features yet, and are now: groups that came to behave alike
-            are in one place for both models. Asked first; None where that is not known.
-        old, new: all segment ids of either model, rising. An id that both have is the same segment.
-        highest: the highest id given before; one up to it that is new here comes back with an earlier model.
-        newcomers: segments that begin, of which most are customers who were not known before, with their number: born of them.
+        models: the same customers at the same snapshot, as each model places them.
+        moved: customers as placed a lookback ago, when the features did not yet cover today's window, and as placed now. It goes
+            first, because groups that have come to behave alike share a place in both models today. None if not known.
+        old, new: all segment ids of each model, ascending. The same id in both is the same segment.
+        highest: the highest id given before; a new segment with an id up to it comes back with an earlier model.
+        newcomers: new segments that consist mostly of customers not known before, with the number of these.
     """
     begun = {segment: _begun(models, moved, column) for column, segment in enumerate(new) if segment not in old}
     ended = {segment: _ended(models, moved, row) for row, segment in enumerate(old) if segment not in new}
@@ -138,26 +138,27 @@ def segment_events(
 
 
 def _begun(models: Flow, moved: Flow | None, column: int) -> tuple[int | None, Flow]:
-    """Row of the segment that a new one came from, and the flow that says so."""
+    """Row of the segment from which a new one came (None if none), and the flow that shows it."""
     if moved is not None and moved.origin(column) is not None:
         return moved.origin(column), moved
     return models.origin(column), models
 
 
 def _ended(models: Flow, moved: Flow | None, row: int) -> tuple[int | None, Flow]:
-    """Column of the segment that an old one went to, and the flow that says so. Where most of its customers went nowhere, it died."""
+    """Column of the segment to which an old one went (None if none), and the flow that shows it. If most of its customers went to no
+    segment, it died."""
     if moved is not None and (moved.fate(row) is not None or (moved.left[row] > 0 and moved.went[row].sum() < MOST)):
         return moved.fate(row), moved
     return models.fate(row), models
 
 
 def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
-    """Segments that are there before and now, and whose typical customer has become another."""
+    """Segments that exist before and now, and whose typical customer has changed."""
     return [SegmentEvent(SegmentChange.CHARACTER, (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
 
 
 def _largest(shares: NDArray[np.float64]) -> float:
-    """The largest of a segment's shares; NaN where it has no customers who could have come from, or gone, anywhere."""
+    """The largest of a segment's shares; NaN if all are 0."""
     return float(shares.max()) if shares.any() else float("nan")
 
 

@@ -1,7 +1,7 @@
-"""Who a segment is: its character, a unique name, and the sentence that says what marks it out.
+"""Describes a segment: its character, a unique name, and a sentence on what marks it out.
 
-A character is read from where the segment's typical customer stands among the active customers (shares of customers who
-are less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
+The character depends on the rank of the segment's typical customer among active customers (shares of customers who are
+less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ NAMES = {
     Character.OCCASIONAL: "Occasional shoppers",
 }
 
-LEAST_MARK = 0.25  # standard deviations from the average customer below which a feature marks nobody out
-LEAST_KNOWN = 0.5  # share of a segment's customers who have a value; of fewer, it says nothing of the typical one
+LEAST_MARK = 0.25  # standard deviations from the average customer from which a feature marks a segment out
+LEAST_KNOWN = 0.5  # share of a segment's customers with a value; with fewer, a feature does not describe the typical one
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a segment's median customer stands among active customers: shares in [0, 1], high is good."""
+    """Rank of a segment's median customer among active customers: shares in [0, 1], high is good."""
 
     recency: float
     frequency: float
@@ -58,7 +58,7 @@ def standing(segment: pd.DataFrame, active: pd.DataFrame) -> Standing:
 
 
 def character(at: Standing) -> Character:
-    """What kind of customers stand there; the first rule that holds."""
+    """The kind of customers with this standing, by the first rule that holds."""
     rules = (
         (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, Character.CHAMPIONS),
         (at.recency < 0.25 and at.frequency >= 0.45, Character.AT_RISK),
@@ -74,11 +74,11 @@ def character(at: Standing) -> Character:
 
 
 def unique_names(characters: Sequence[Character], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
-    """A name for each segment, from its character; of several alike, told apart by spend, highest first.
+    """A name for each segment, from its character; segments of the same character are distinguished by spend.
 
     Args:
         characters, monetary: character and median spend of each segment, in the same order.
-        taken: names already in use, which are not given again, with the median spend of those who bear them (NaN: nobody does now).
+        taken: names already used, which are not given again, with the median spend of the segment (NaN if no segment has the name now).
     """
     names = [""] * len(characters)
     used = set(taken)
@@ -88,7 +88,7 @@ def unique_names(characters: Sequence[Character], monetary: list[float], taken: 
         suffixes = words.get(len(alike)) or [f", spend rank {place + 1}" for place in range(len(alike))]
         for i, suffix in zip(alike, suffixes, strict=True):
             name, attempt = NAMES[kind] + suffix, 2
-            if not suffix and np.isfinite(taken.get(name, np.nan)):  # told apart from the one that bears the name already
+            if not suffix and np.isfinite(taken.get(name, np.nan)):  # distinguished from the segment that already has the name
                 suffix = ", higher spend" if monetary[i] > taken[name] else ", lower spend"
                 name += suffix
             while name in used:
@@ -99,15 +99,15 @@ def unique_names(characters: Sequence[Character], monetary: list[float], taken: 
 
 
 def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
-    """One sentence on who the customers are and what marks them out against all active customers.
+    """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
-        segment, population: rows of customer_features; declared: its features, which say in words what a high value means.
+        segment, population: rows of customer_features; declared: its features, with words for high and low values.
     """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
     if segment_id == RETURNED:
-        return "Took back all that they ever ordered, or only ever returned something."
+        return "Returned everything they ever ordered, or have returns but no orders."
     if segment_id == LAPSED:
         days = segment["recency_days"].median()
         since = "" if pd.isna(days) else f"; half of them more than {counted(round(days), 'day')} ago"
@@ -128,20 +128,20 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
 
 
 def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Sequence[Feature], top: int = 3) -> list[str]:
-    """In words, the features in which the segment's mean lies furthest from the population's; they complete "this customer ...".
+    """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
-    One of each group of features, because those of a group say much the same; of recency, frequency and monetary value each.
+    Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
     z = z_scores(segment, population)
     far = [f for f in declared if abs(z.get(f.name, 0.0)) >= LEAST_MARK and segment[f.name].notna().mean() >= LEAST_KNOWN]
-    furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # of equals, the one declared first
+    furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # ties go to the feature declared first
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
     marks = [feature for feature in furthest if feature in of_group.values()][:top]
     return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
 
 
 def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:
-    """(segment mean - population mean) / population standard deviation, per numeric feature; NaN where constant."""
+    """(segment mean - population mean) / population standard deviation, per numeric feature; NaN if constant."""
     numeric = population.select_dtypes("number").columns
     sd = population[numeric].std(ddof=0)
     return (segment[numeric].mean() - population[numeric].mean()) / sd.where(sd > 1e-12 * population[numeric].abs().max(), np.nan)
@@ -154,5 +154,5 @@ def _days_ago(days: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as a person lists them: `a, b and c`."""
+    """The words as a list in prose: `a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

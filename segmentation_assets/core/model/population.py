@@ -1,6 +1,6 @@
-"""The customers that a model was trained on, as far as drift needs to know them, and how far the customers of today lie from them.
+"""What drift needs of the customers that a model was trained on, and how far today's customers are from them.
 
-Belongs here: what is kept of a training, once per model, and comparing with it. The statistics are in `drift`.
+Belongs here: what is stored about them, once per model, and the comparison. The statistics are in `drift`.
 """
 
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ NOT_COMPARED = {"customer_id", "status"}
 
 
 def no_points() -> NDArray[np.float64]:
-    """Points of nobody."""
+    """An empty set of points."""
     return np.empty((0, 0))
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingPopulation:
-    """`references` of features, the segment mix and the distance to the nearest prototype; for the last, customers are measured
-    from `reference_prototypes` (m, d), which were found without them. `sample` (s, d) are customers in the model's geometry."""
+    """`references` for features, the segment mix and the distance to the nearest prototype; for the last, distances are measured to
+    `reference_prototypes` (m, d), which were fitted on other customers. `sample` (s, d) are customers in the model's geometry."""
 
     references: tuple[drift.Reference, ...]
     reference_prototypes: NDArray[np.float64] = field(default_factory=no_points)
@@ -37,7 +37,7 @@ class TrainingPopulation:
 
 
 def training_population(model: SegmentModel, active: pd.DataFrame, settings: ModelSettings) -> TrainingPopulation:
-    """What the customers that `model` was trained on (n rows of customer_features) looked like. All draws are seeded by the model."""
+    """Describe the customers that `model` was trained on (n rows of customer_features). All random draws use the model's seed."""
     prototypes, distances = _honest_distances(active, model, settings)
     return TrainingPopulation(_references(active, model, distances), prototypes, _sample(active, model))
 
@@ -49,8 +49,8 @@ def drift_report(
     settings: ModelSettings,
     limits: DriftSettings,
 ) -> pd.DataFrame:
-    """One row per subject (columns `drift.COLUMNS`): how far `active` (n rows of customer_features) lie from the population that the
-    champion was trained on; none where there is no champion.
+    """One row per subject (columns `drift.COLUMNS`): how far `active` (n rows of customer_features) is from the population on which the
+    champion was trained; no rows if there is no champion.
     """
     shifts = _shifts(champion, population, active, settings.seed, limits.alpha) if champion and population else []
     return drift.report(shifts, settings.features, limits)
@@ -59,7 +59,7 @@ def drift_report(
 def _shifts(
     model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, seed: int, alpha: float
 ) -> list[tuple[DriftKind, str, drift.Shift]]:
-    """The shift of each reference, and of all coordinates together."""
+    """The shift of each reference, and of all coordinates jointly."""
     draws = drift.draws_for(len(population.references), alpha)
     now: dict[str, pd.Series] = {DriftKind.SEGMENT_MIX: model.assign(active)["segment_id"]}
     points = _points(active, model.clusters) if isinstance(model.clusters, PrototypeModel) else no_points()
@@ -76,12 +76,12 @@ def _shifts(
 
 
 def _points(active: pd.DataFrame, clusters: PrototypeModel) -> NDArray[np.float64]:
-    """Customers in the model's geometry; the order in which they come is of no account."""
+    """Customers in the model's geometry, whatever their order in the table."""
     return canonical_order(clusters.preprocessor.transform(active))
 
 
 def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
-    """Of active customers only: how many have lapsed grows with the length of the history, whatever customers do."""
+    """Only for active customers: the number of lapsed ones grows with the history, whatever customers do."""
     subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NOT_COMPARED)
     references = [drift.reference_of(name, active[name]) for name in subjects]
     references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], DriftKind.SEGMENT_MIX))
@@ -93,10 +93,10 @@ def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np
 def _honest_distances(
     active: pd.DataFrame, model: SegmentModel, settings: ModelSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Prototypes (m, d) found on half of the customers as the model's were on all, and distances of the other half to them.
+    """Prototypes (m, d) fitted on one half of the customers as the model's were on all, and distances of the other half to them.
 
-    Prototypes lie nearer to those they were found on than to anyone new. Distances in sample would look like drift at the next
-    snapshot: for k-means among 200 customers in one of nine, for Ward's many prototypes always. None where customers are too few.
+    Prototypes are closer to the customers they were fitted on than to new ones. In-sample distances would look like drift at the next
+    snapshot: with k-means on 200 customers one time in nine, with Ward's many prototypes always. Empty if there are too few customers.
     """
     clusters, seed = model.clusters, model.provenance.seed
     if clusters is None or isinstance(clusters, GridModel):
@@ -105,7 +105,7 @@ def _honest_distances(
     half = np.random.default_rng(seed).permutation(len(points)) < len(points) // 2
     if count_distinct(points[half]) < clusters.k:
         return no_points(), np.empty(0)
-    # Learnt weights are part of the preprocessing by now.
+    # Learnt weights are already part of the preprocessing.
     name = "kmeans" if clusters.algorithm == "weighted_kmeans" else clusters.algorithm
     found = FAMILIES[name](settings).sweep.fit(points[half], (clusters.k,), seed)
     prototypes = found[clusters.k].prototypes

@@ -1,7 +1,7 @@
 """A model as rows (component, position, name, field, value, text), so that SQL can read it and no pickle is needed.
 
-The rows of a model are published with each snapshot; those of the population it was trained on are kept in the archive only. Up to
-version 0.1.0, both were in every partition, with candidates and drift: readers here take no notice of components that are not theirs.
+A model's rows are published with each snapshot; those of its training population are kept only in the archive. Up to version 0.1.0,
+both were in every partition, together with candidates and drift, so readers here ignore components that are not theirs.
 """
 
 import math
@@ -26,7 +26,7 @@ Row = tuple[str, int, str, str, float, str | None]
 
 
 def model_to_rows(model: SegmentModel) -> pd.DataFrame:
-    """Clusters with their preprocessing, segments and provenance as rows."""
+    """Clusters, preprocessing, segments and provenance as rows."""
     rows = _provenance_rows(model.provenance)
     for position, segment in enumerate(model.segments):
         rows.append(("segment", position, segment.name, "segment_id", float(segment.segment_id), segment.name))
@@ -40,7 +40,7 @@ def model_to_rows(model: SegmentModel) -> pd.DataFrame:
 
 
 def model_from_rows(frame: pd.DataFrame) -> SegmentModel:
-    """The model that `model_to_rows` wrote, whatever the order of its rows. ValueError where its provenance is missing."""
+    """The model that `model_to_rows` wrote, in any row order. ValueError if its provenance is missing."""
     provenance = frame[frame["component"] == "provenance"]
     if provenance.empty:
         raise ValueError("segmentation_model has lost its provenance rows; train a new model by running the snapshot again")
@@ -59,7 +59,7 @@ def population_to_rows(population: TrainingPopulation) -> pd.DataFrame:
 
 
 def population_from_rows(frame: pd.DataFrame) -> TrainingPopulation | None:
-    """The population that `population_to_rows` wrote, whatever the order of its rows; None where the frame holds none."""
+    """The population that `population_to_rows` wrote, in any row order; None if the frame has none."""
     references = tuple(map(_reference, _each(frame, REFERENCE)))
     return TrainingPopulation(references, _points(frame, REFERENCE_PROTOTYPE), _points(frame, SAMPLE)) if references else None
 
@@ -120,7 +120,7 @@ def _segment(rows: pd.DataFrame) -> Segment:
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:
-    """In one pass: a population has forty of them."""
+    """Read in one pass over the rows, because a population has forty references."""
     single: dict[str, Any] = {}
     numbered: dict[str, dict[int, Any]] = {"edge": {}, "level": {}, "share": {}}
     for name, value, text in zip(rows["field"].tolist(), rows["value"].tolist(), rows["text"].tolist(), strict=True):

@@ -1,7 +1,7 @@
-"""A model as one object: clusters, the segments they are, and where they come from.
+"""A model as one object: clusters, their segments, and its provenance.
 
-Belongs here: what a model is and whom it places where. How it is trained is `training`, what its training customers looked like
-`population`; when a model is trained, and whether it takes the place of the one before, is `champion`; how it is kept as rows is `rows`.
+Belongs here: what a model is and how it assigns customers. `training` trains it, `population` describes its training customers,
+`champion` decides when to train and whether to replace the model in force, and `rows` stores it.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from segmentation_assets.vocabulary import Status
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment by model: its id and name, given at its birth, and its character, judged anew at each snapshot.
+    """A segment by model: its id and name, given once, and its character, judged at each snapshot.
 
-    `leaning` is another character that its customers showed at this snapshot; shown twice in a row, it becomes the character, so
-    that a segment on the border between two does not change every month. `jaccard` says how well clustering this snapshot's customers
-    anew finds it, with its standard error; None for a cell of a grid, and in models of version 0.1.0.
+    `leaning` is a different character that its customers showed at this snapshot; after two snapshots running it becomes the
+    character, so that a segment on the border between two does not change every month. `jaccard` and its standard error say how well
+    clustering this snapshot's customers again finds the segment; None for a cell of a grid, and in models of version 0.1.0.
     """
 
     segment_id: int
@@ -33,7 +33,7 @@ class Segment:
     jaccard_error: float | None = None
 
     def judged(self, character: str) -> "Segment":
-        """The segment after a snapshot at which its customers showed this character."""
+        """The segment after a snapshot whose customers showed this character."""
         if character == self.character:
             return replace(self, leaning="")
         return replace(self, character=character, leaning="") if character == self.leaning else replace(self, leaning=character)
@@ -41,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from, and why it is, or is not, in force at this snapshot."""
+    """Where a model comes from, and why it is or is not in force at this snapshot."""
 
     model_version: str
     fitted_snapshot: str
@@ -53,15 +53,15 @@ class Provenance:
     highest_segment_id: int
     decision: str
     reason: str
-    tier: str = ""  # as in `selection`; empty where there were no active customers
+    tier: str = ""  # as in `selection`; empty if there were no active customers
     tier_reason: str = ""
     unsound: int = 0  # snapshots running, this one included, at which the model failed its own test
-    drifting: int = 0  # the same, at which what it depends on had drifted
+    drifting: int = 0  # the same, at which something it depends on had drifted
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentModel:
-    """`clusters` (None: no active customers at training) with `segments[c]` for cluster c, and where they come from."""
+    """`clusters` (None: no active customers at training) with `segments[c]` for cluster c, and their provenance."""
 
     clusters: PrototypeModel | GridModel | None
     segments: tuple[Segment, ...]
@@ -70,7 +70,7 @@ class SegmentModel:
     def assign(self, features: pd.DataFrame) -> pd.DataFrame:
         """Segment of every known customer: customer_id, segment_id, segment_name, distance, confidence, imputed_features, model_version.
 
-        Active customers get the segment of the nearest prototype; the others theirs by rule, without a distance.
+        Active customers get the segment of the nearest prototype or of their cell in the grid; others get one by rule, without a distance.
         """
         active = (features["status"] == Status.ACTIVE).to_numpy()
         ids = features["status"].map(naming.BY_STATUS).fillna(naming.NOISE).to_numpy(np.int64)
@@ -92,12 +92,12 @@ class SegmentModel:
         })  # fmt: skip
 
     def with_stability(self, jaccard: Sequence[float], errors: Sequence[float]) -> "SegmentModel":
-        """The model with how well each segment is found again; unchanged where that was not measured."""
+        """The model with the stability of each segment; unchanged if it was not measured."""
         if not jaccard:
             return self
         both = zip(self.segments, jaccard, errors, strict=True)
         return replace(self, segments=tuple(replace(s, jaccard=found, jaccard_error=error) for s, found, error in both))
 
     def characters(self) -> dict[int, str]:
-        """Character of each segment id, those by rule included."""
+        """Character of each segment id, including segments by rule."""
         return {s.segment_id: s.character for s in self.segments} | {i: kind for i, (_, kind) in naming.RULE_SEGMENTS.items()}

@@ -1,6 +1,6 @@
-"""Training: clusters of one snapshot's active customers, and the segments they are.
+"""Training: clusters of one snapshot's active customers, and their segments.
 
-Belongs here: making a model. Whether one is made, and whether it takes the place of the one before, is `champion`.
+Belongs here: making a model. `champion` decides whether one is made, and whether it replaces the model in force.
 """
 
 import datetime as dt
@@ -24,9 +24,9 @@ from segmentation_assets.core.model.segment_model import Provenance, Segment, Se
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import Character, Decision, Tier, counted
 
-FORMAT = "2"  # of a model's rows, and of what goes into its version
-FROM_CHAMPION = "kmeans_from_champion"  # among the candidates: k-means that starts from the segments in force
-# What the playbook does for a cell of the grid.
+FORMAT = "2"  # of a model's rows, and of the inputs to its version
+FROM_CHAMPION = "kmeans_from_champion"  # name of a candidate: k-means started from the segments in force
+# The character by which the playbook treats a cell of the grid.
 GRID_CHARACTERS = {
     "champions": Character.CHAMPIONS,
     "loyal customers": Character.LOYAL,
@@ -43,8 +43,8 @@ GRID_CHARACTERS = {
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model is to be like: the settings, the digest by which a change of them is noticed, and how features enter the geometry.
-    `diagnostics` as in `evaluate`."""
+    """What to train: the settings, a digest that shows when they change, and how features enter the geometry. `diagnostics` as in
+    `evaluate`."""
 
     settings: ModelSettings
     settings_digest: str
@@ -54,13 +54,13 @@ class ModelSpec:
 
 @dataclass(frozen=True, eq=False)
 class PreviousSnapshot:
-    """The active customers of the snapshot before (n rows of customer_features) and their log1p spend since (n,)."""
+    """The active customers of the previous snapshot (n rows of customer_features) and log1p of their spend since (n,)."""
 
     active: pd.DataFrame
     outcome: NDArray[np.float64]
 
     def of(self, features: tuple[str, ...]) -> PastSnapshot | None:
-        """What a choice may look back on; None where nobody was active, or a feature was not known yet."""
+        """The past that `choose` can judge by; None if nobody was active or a feature did not exist yet."""
         if self.active.empty or not set(features) <= set(self.active.columns):
             return None
         return PastSnapshot(self.active[list(features)], self.outcome, self.active[[RECENCY, FREQUENCY]])
@@ -68,7 +68,7 @@ class PreviousSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class ModelDecision:
-    """The model of a snapshot, what was tried at it (nothing where the model is carried forward), and the challenger that was refused."""
+    """The model of a snapshot, the candidates measured for it, and the challenger that was refused, if any."""
 
     model: SegmentModel
     candidates: tuple[Candidate, ...] = ()
@@ -78,13 +78,13 @@ class ModelDecision:
 def train(
     active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, as_of: dt.date, reason: str, past: PreviousSnapshot | None = None
 ) -> ModelDecision:
-    """A model of the active customers (n rows of customer_features), with the decision `trained` and the reason given.
+    """A model of the active customers (n rows of customer_features), with the decision `trained` and the given reason.
 
-    It keeps the ids and names of the previous model's segments that survive in it. `past`, the snapshot before with what
-    followed it, lets a convenient partition be judged against the RFM grid.
+    It keeps the ids and names of the previous model's segments that survive in it. `past`, the previous snapshot and the spend
+    since, allows judging a convenient partition against the RFM grid.
 
     Raises:
-        ValueError: a feature that the settings name is not a column of customer_features.
+        ValueError: a feature in the settings is not a column of customer_features.
     """
     numeric = set(active.select_dtypes("number").columns)
     unknown = [name for name in spec.settings.features if name not in active.columns]
@@ -103,23 +103,23 @@ def train_from(
     tried: tuple[Candidate, ...],
     past: PreviousSnapshot | None = None,
 ) -> ModelDecision | None:
-    """k-means of the active customers (n rows) that starts where the champion has its segments, beside the candidates `tried` anew.
+    """k-means of the active customers (n rows), started from the champion's segments and added to the candidates `tried`.
 
-    Where two partitions are as good as each other, this one keeps the segments that people know. None where one of them is empty.
+    Of two equally good partitions, this one keeps the segments that people know. None if one of the champion's segments is empty.
     """
     clusters = fit_from(champion, active, spec)
     if clusters is None:
         return None
     told = "A convenient partition of a continuum, not distinct segments: k-means that started from the model in force"
     own = measured_again(clusters, active, spec.settings)
-    told = f"{told} cuts it in {clusters.k} (weakest {own.stability}, {own.reading})."
+    told = f"{told} cuts it into {clusters.k} (weakest {own.stability}, {own.reading})."
     taken = replace(own, algorithm=FROM_CHAMPION, reason=told)
     others = tuple(replace(c, chosen=False) for c in tried)
     return _decision(active, clusters, champion, spec, as_of, reason, Tier.CONVENIENT, told, (*others, taken), past)
 
 
 def fit_from(champion: SegmentModel, features: pd.DataFrame, spec: ModelSpec) -> PrototypeModel | None:
-    """k-means of `features` (n rows) from the centres that the champion's segments have among them; None where one is empty."""
+    """k-means of `features` (n rows), started from the centres of the champion's segments among them; None if a segment is empty."""
     if not isinstance(champion.clusters, PrototypeModel):
         return None
     inputs = features[list(spec.settings.features)]
@@ -162,7 +162,7 @@ def _decision(
 def _chosen(
     active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
 ) -> tuple[PrototypeModel | GridModel | None, tuple[Candidate, ...], str, str, str]:
-    """The clusters to publish, all candidates, the tier with its reason, and a remark on how many customers there are."""
+    """The clusters to publish, all candidates, the tier and its reason, and a remark if there are few customers."""
     if active.empty:
         return None, (), "", "", " No customers are active, so there are no segments by model."
     inputs, settings = active[list(spec.settings.features)], spec.settings
@@ -186,28 +186,28 @@ def _chosen(
 
 
 def _alike(inputs: pd.DataFrame) -> str:
-    """Why there is one segment only, of active customers who are one point in the geometry."""
+    """Why there is only one segment if all active customers are at the same point in the geometry."""
     if len(inputs) == 1:
-        return "Only one customer is active, so that is one segment and nothing was chosen."
-    return f"All active customers are alike in the features used{_winsorised(inputs, 1)}, so they are one segment and nothing was chosen."
+        return "Only one customer is active, so there is one segment and nothing to choose."
+    return f"All active customers are alike in the features used{_winsorised(inputs, 1)}, so there is one segment and nothing to choose."
 
 
 def _few(inputs: pd.DataFrame, distinct: int, clusters: PrototypeModel | GridModel, asked: int) -> str:
-    """A remark where fewer customers differ than segments were asked for; empty elsewhere."""
+    """A remark if there are fewer distinct customers than requested segments; else empty."""
     if distinct >= asked:
         return ""
     only = f"Only {counted(len(inputs), 'customer is', 'customers are')} active"
     if distinct < len(inputs):
         differ = counted(distinct, "combination")
-        only = f"The {len(inputs):,} active customers take only {differ} of values of the features used{_winsorised(inputs, distinct)}"
-    if isinstance(clusters, GridModel):  # which has its names whether or not a customer stands in each
-        return f" {only}, fewer than the {asked} segments asked for."
+        only = f"The {len(inputs):,} active customers have only {differ} of feature values{_winsorised(inputs, distinct)}"
+    if isinstance(clusters, GridModel):  # which always has all its names
+        return f" {only}, fewer than the {asked} segments requested."
     number = f"{'is' if clusters.k == 1 else 'are'} {counted(clusters.k, 'segment')}"
     return f" {only}, so there {number} instead of {asked}."
 
 
 def _winsorised(inputs: pd.DataFrame, distinct: int) -> str:
-    """That customers differed before their extreme values were moved, where they did."""
+    """Says, if so, that customers differed before winsorising moved their extreme values."""
     return " once extreme values are moved (model.winsorize)" if len(inputs.drop_duplicates()) > distinct else ""
 
 
@@ -223,8 +223,8 @@ def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
 
 
 def _version(as_of: dt.date, active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, how: str) -> str:
-    """The snapshot, and six digits of what the model was made from: its format, the settings, the customers' features, the model before
-    (whose segments' ids it may keep), and how it started. Of what came out they take nothing: its last bits differ between machines."""
+    """The snapshot, and six digits of a digest of the model's inputs: format, settings, the customers' features, the previous model (whose
+    segment ids it may keep), and how it started. Results are not part of it, because their last bits differ between machines."""
     before = previous.provenance.model_version if previous else ""
     inputs = active[list(dict.fromkeys(["customer_id", *spec.settings.features, RECENCY, FREQUENCY]))]
     digest = hashlib.sha256("\n".join([FORMAT, spec.settings_digest, before, how]).encode())
@@ -233,7 +233,7 @@ def _version(as_of: dt.date, active: pd.DataFrame, previous: SegmentModel | None
 
 
 def _portable(values: pd.Series) -> pd.Series:
-    """Numbers to nine digits, in which machines agree; anything else as text."""
+    """Numbers to nine digits, to which machines agree; anything else as text."""
     if not pd.api.types.is_numeric_dtype(values):
         return values.astype("object").where(values.notna(), "").astype(str)
     mantissa, exponent = np.frexp(values.to_numpy(dtype=np.float64, na_value=-np.inf))
@@ -267,8 +267,8 @@ def _named_segments(
 def _matched(
     active: pd.DataFrame, labels: pd.Series, previous: SegmentModel, as_of: dt.date, past: PreviousSnapshot | None
 ) -> dict[int, int]:
-    """Cluster -> the previous segment that survives in it, by customers who were known when the previous model was trained; or else by
-    those who were in it at the snapshot before: customers who moved together are the same segment in another place."""
+    """Cluster -> the previous segment that survives in it: by the customers known when the previous model was trained, or else by those
+    who were in the segment at the previous snapshot, because customers who moved together are still the same segment."""
     before = previous.assign(active)["segment_id"]
     known = identity.known_before(active, as_of, previous.provenance.fitted_snapshot).to_numpy()
     chosen = known if known.any() else slice(None)
@@ -282,7 +282,7 @@ def _matched(
 
 
 def _grid_segments(previous: SegmentModel | None, highest: int) -> tuple[Segment, ...]:
-    """The grid's ten names. They mean the same whenever the grid is cut, so a grid keeps the segments of the grid before it."""
+    """The grid's ten names. They mean the same whenever the grid is cut, so a new grid keeps the segments of the previous one."""
     if previous and isinstance(previous.clusters, GridModel):
         return previous.segments
     taken = {s.name for s in previous.segments} if previous else set()

@@ -1,12 +1,12 @@
-"""Who moved between segments, why, what it did to revenue, and along which paths.
+"""Movement between segments: who moved and why, what it did to revenue, and the most common paths.
 
-Belongs here: comparing segments of customers at two or more snapshots. Which segment is the same as before after a retraining is
-decided in `identity`; pictures are in `pictures.movement`.
+Belongs here: comparing customers' segments at two or more snapshots. `identity` decides which segments survive a retraining;
+pictures are in `pictures.movement`.
 
-Two snapshots come as `before` and `after`, a row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by it,
--1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have
-`segment_id_unchanged`: where the model in force at the previous snapshot would put the customer now. Where that differs from
-segment_id, the model changed and not the customer. Without the column, or where it is missing, the model did not change.
+Two snapshots are passed as `before` and `after`, one row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by
+it, -1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have
+`segment_id_unchanged`: the segment that the model in force at the previous snapshot would assign now. If it differs from
+segment_id, the model changed and not the customer. Without the column, or if its value is missing, the model did not change.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Customers who moved between segments, with their revenue on both sides.
 
     Args:
-        before, after: as the module describes.
+        before, after: as described for the module.
 
     Returns:
-        from_segment_id, to_segment_id (missing for entering and leaving), customers, revenue_before, revenue_after, and
-        customers_by_model: how many of the customers are in to_segment_id only because the model changed.
+        from_segment_id, to_segment_id (missing for customers who entered or left), customers, revenue_before, revenue_after, and
+        customers_by_model: the number of customers who are in to_segment_id only because the model changed.
         Sums over rows and columns equal the segments' sizes and revenues on both sides.
 
     Raises:
@@ -52,29 +52,31 @@ def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """What changed the revenue of each segment of the model between two snapshots; the changes sum to it exactly.
+    """How the revenue of each segment of the model changed between two snapshots; the components sum to the change exactly.
 
     Args:
-        before, after: as the module describes.
+        before, after: as described for the module.
 
     Returns:
         segment_id, component, customers, revenue: eight rows for each segment above 0 that exists on either side, in the order of
         `COMPONENTS`, with 0 where nothing happened:
 
         before   revenue of its customers at the previous snapshot
-        stayed   change of revenue of those in it both times
-        came     + revenue now of those who came by themselves from another segment of the model, or from the unassigned
-        left     - revenue before of those who went by themselves to another segment of the model, or to the unassigned
-        entered  + revenue now of those who are new, or were in a segment by rule: lapsed, prospects, returns only
-        lapsed   - revenue before of those who are in a segment by rule now, or no longer known
-        model    + revenue now of those put in, - revenue before of those put out, by the change of model; customers counts both
+        stayed   change in revenue of customers in it at both snapshots
+        came     + revenue now of customers who moved here from another segment of the model, or from the unassigned
+        left     - revenue before of customers who moved to another segment of the model, or to the unassigned
+        entered  + revenue now of customers who are new, or were in a segment by rule: lapsed, prospects, returns only
+        lapsed   - revenue before of customers who are now in a segment by rule, or no longer known
+        model    + revenue now of customers reassigned to it by a change of model, - revenue before of those reassigned from it;
+                 `customers` counts both
         after    revenue of its customers at this snapshot
 
-    Leaving and coming are judged apart, so that whoever moved and was also put elsewhere is counted once where they left and once
-    where they came. Let P be the segment before, U the one under the unchanged model, S the one now. From P, S <> P: `model` where
-    U = P, for by themselves they would have stayed; else `lapsed` or `left` by where U is. To S, S <> P: `came` or `entered` by
-    where P is where U = S; else `model`. S = P is `stayed` whatever U is. So P=1, U=2, S=3 has `left` 1 and came to 3 by the
-    `model`; segment 2 never had the customer and shows nothing. For a customer put elsewhere, the change of spend is in `model`.
+    Leaving and arriving are classified separately, so a customer who moved and was also reassigned counts once in the segment they
+    left and once in the one they reached. Let P be the segment before, U the one under the unchanged model, S the one now. If S = P,
+    the customer `stayed`, whatever U is. Otherwise, in P: `model` if U = P, because they did not move themselves; else `lapsed` or
+    `left`, depending on U. In S: `came` or `entered`, depending on P, if U = S; else `model`. For example, with P=1, U=2, S=3 the
+    customer `left` 1 and reached 3 by `model`; segment 2 never had the customer and shows nothing. A reassigned customer's change in
+    spend is part of `model`.
 
     Raises:
         pandas.errors.MergeError: a customer occurs twice in one snapshot.
@@ -118,15 +120,15 @@ def journeys(history: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> 
     Args:
         history: snapshot_date, customer_id, segment_id at consecutive snapshots.
         names: name of each segment id, for `path_names`.
-        top: how many paths to return.
+        top: number of paths to return.
 
     Returns:
         rank (from 1), path (segment ids, such as "3 > 1"), path_names, customers, share (of those known at the last snapshot).
-        Most customers first, then by segment ids.
+        The paths with most customers come first, then by segment ids.
 
-    A path says where somebody went, not when: repeats are one step, however long they lasted (`stays` has the lengths), and whoever
-    never moved is "3", by name "Champions throughout". Who was not known at the first snapshot starts with "(new)"; who was known,
-    then not, then again, has "(away)" between.
+    A path says where a customer went, not when: a stay is one step, however long (`stays` has the lengths), and a customer who never
+    moved has the path "3", by name "Champions throughout". A path starts with "(new)" if the customer was not known at the first
+    snapshot, and has "(away)" for the time when a known customer was no longer known.
     """
     grid = _grid(history)
     grid = grid[grid[:, -1] != _ABSENT]
@@ -158,12 +160,12 @@ def stays(history: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per segment at the last snapshot, by id: segment_id, customers, and
-        mean_snapshots, median_snapshots: length of the present stay, this snapshot included. It is counted within the history, so
-            it is at most the history's length, and too short for whoever was there before.
-        chance_to_move: of all that were in the segment at a snapshot and known at the next, the share then in another; a rate per
-            snapshot over the whole history, NaN where there was nobody to count.
-        next_segment_id: where most of those who moved went, the lowest id among equals; missing where nobody moved.
-        next_share: its share of those who moved; NaN where nobody did.
+        mean_snapshots, median_snapshots: length of the current stay, including this snapshot. It cannot exceed the history's length,
+            so it is too short for customers who were there before.
+        chance_to_move: share of customers in the segment at a snapshot and known at the next who are then in another; a rate per
+            snapshot over the whole history, NaN if there are none.
+        next_segment_id: the segment to which most movers went, the lowest id in a tie; missing if nobody moved.
+        next_share: its share of the movers; NaN if nobody moved.
     """
     grid = _grid(history)
     here = grid[grid[:, -1] != _ABSENT]
@@ -185,7 +187,8 @@ def stays(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer of either side: from_, to_ and own_segment_id (to_, had the model not changed), revenue_before and _after."""
+    """One row per customer at either snapshot: from_segment_id, to_segment_id, own_segment_id (the one under the unchanged model),
+    revenue_before and revenue_after."""
     own = after["segment_id_unchanged"].astype("Int64") if "segment_id_unchanged" in after else after["segment_id"].astype("Int64")
     sides = ["customer_id", "segment_id", "revenue"]
     now = after[sides].assign(own_segment_id=own.fillna(after["segment_id"].astype("Int64")))
@@ -195,7 +198,7 @@ def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _grid(history: pd.DataFrame) -> NDArray[np.int64]:
-    """Segment id of each customer at each snapshot, oldest first (customers, snapshots); `_ABSENT` where not known."""
+    """Segment id of each customer at each snapshot, oldest first (customers, snapshots); `_ABSENT` if not known."""
     days, dates = pd.factorize(history["snapshot_date"], sort=True)
     rows, customers = pd.factorize(history["customer_id"])
     grid = np.full((len(customers), max(len(dates), 1)), _ABSENT, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Segments in numbers: sizes, revenue, and every feature against the population."""
+"""Segments in numbers: sizes, revenue, and every feature compared with the population."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.vocabulary import Tier
 
 SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "share", "revenue", "revenue_share"]
-# What a segment is, by the tier of its model: nobody should take a cut through a continuum for a discovery.
+# What a segment is, by the tier of its model, so that nobody mistakes a cut through a continuum for a discovery.
 STANDINGS: dict[str, list[str]] = {
     Tier.DISTINCT: ["A distinct segment."],
     Tier.CONVENIENT: ["Part of a convenient partition, not a distinct segment."],
@@ -22,11 +22,11 @@ PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "pop
 
 
 def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel, declared: Sequence[Feature] = FEATURES) -> pd.DataFrame:
-    """One row per segment: those of the model, even where empty now, and those by rule that have customers.
+    """One row per segment: all segments of the model, even empty ones, and those by rule that have customers.
 
     Args:
         features: rows of customer_features; `assigned`: rows of customer_segments, one per customer in both.
-        declared: the features that may say what marks a segment out.
+        declared: the features that may mark a segment out.
     """
     joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
     active = active_only(joined)

@@ -1,6 +1,6 @@
 """What became of segments between two snapshots, as rows and in words.
 
-Belongs here: comparing two models in force. How segments are matched is `identity`.
+Belongs here: comparing two models in force. `identity` matches their segments.
 """
 
 import datetime as dt
@@ -21,8 +21,9 @@ def events(
     """One row per event between the model `before` and the one `now` (columns `COLUMNS`).
 
     Args:
-        active: the active customers (rows of customer_features) of the snapshot `as_of`, whom both models place.
-        placed_then: customer_id and segment_id a lookback ago, when nothing of today was in the features yet; None: there was no snapshot.
+        active: the active customers (rows of customer_features) of the snapshot `as_of`, which both models assign.
+        placed_then: customer_id and segment_id a lookback ago, when the features did not yet cover today's window; None if there was no
+            snapshot then.
     """
     old = {s.segment_id: s for s in before.segments} if before else {}
     new = {s.segment_id: s for s in now.segments}
@@ -41,8 +42,8 @@ def events(
 def _of_models(
     before: SegmentModel, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: pd.DataFrame | None
 ) -> list[identity.SegmentEvent]:
-    """What the change of model made of the segments, of the customers who were known before: when the earlier model was trained, and a
-    lookback ago too, since a model may have been trained while a change was under way."""
+    """What the change of model did to the segments, judged by customers already known when the earlier model was trained and also, in
+    case that was trained during a change, a lookback ago."""
     old, new = (sorted(s.segment_id for s in model.segments) for model in (before, now))
     was, is_now = (model.assign(active)["segment_id"] for model in (before, now))
     known = identity.known_before(active, as_of, before.provenance.fitted_snapshot).to_numpy(copy=True)

@@ -107,8 +107,8 @@ def test_the_rule_takes_the_largest_distinct_k_and_silhouette_breaks_ties():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"valley_p": 0.2}, "no valley separates"),
-        ({"valley_p": np.nan}, "no valley separates"),
+        ({"valley_p": 0.2}, "has no valley between them"),
+        ({"valley_p": np.nan}, "has no valley between them"),
         ({"jaccard": (0.9, 0.7, 0.9)}, r"weakest cluster is doubtful \(Jaccard 0.70 ± 0.01\)"),
         ({"jaccard": (), "jaccard_errors": ()}, "stability was not measured"),
         ({"smallest_share": 0.001}, "smallest cluster"),
@@ -126,7 +126,7 @@ def test_each_test_of_distinctness_can_refuse_alone(change, words):
 def test_a_density_clustering_is_kept_as_a_diagnostic():
     found = Candidate("dbscan", 3, finds_k=True, noise_share=0.038)
     assert _density_reason(found) == (
-        "Kept as a diagnostic: dbscan finds 3 clusters and calls 3.8% of customers noise, and every customer needs a segment."
+        "Kept as a diagnostic: dbscan finds 3 clusters and calls 3.8% of customers noise, but every customer needs a segment."
     )
 
 

@@ -69,7 +69,7 @@ def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model()
     changed = after(NOBODY, spec=replace(SPEC, settings_digest="other")).model
     assert changed.provenance.model_version == CHAMPION.provenance.model_version
     assert changed.provenance.reason.endswith(
-        "no customer is active, so drift was not measured, and it cannot be trained again though the settings of the model have changed."
+        "no customer is active, so drift was not measured, and the model cannot be trained again although its settings have changed."
     )
     again = after(customers(3), changed, spec=replace(SPEC, settings_digest="other")).model
     assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
@@ -78,7 +78,7 @@ def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model()
 def test_where_nobody_was_ever_active_there_is_no_model_to_carry_forward():
     assert (
         after(NOBODY, first(NOBODY), training=NOBODY).model.provenance.reason
-        == "No customer is active, as at 2024-02-01, so there are still no segments by model."
+        == "As at 2024-02-01, no customer is active, so there are still no segments by model."
     )
 
 
@@ -117,7 +117,7 @@ SURE = replace(SPEC, settings=LARGE.settings.model_copy(update={"dissolved_jacca
     [
         ({}, SURE, "its least stable segment has a bootstrap Jaccard of"),
         ({"largest_reassigned": 0.0}, SPEC, "of active customers into another segment (at most 0%)"),
-        ({"least_fit_gain": 0.9}, SPEC, "points (at least 90 is asked)"),
+        ({"least_fit_gain": 0.9}, SPEC, "points (at least 90 is required)"),
     ],
 )
 def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retrain, spec, words):
@@ -136,7 +136,7 @@ def test_a_challenger_that_foretells_less_is_refused():
     tells = (CHAMPION.assign(SHIFTED)["segment_id"] == 3).to_numpy(dtype=float)  # what followed is just what the champion says
     refused = after(SHIFTED, spec=LARGE, past=PreviousSnapshot(SHIFTED, tells), lookback=0).refused
     assert refused is not None
-    assert "of the spend that followed the snapshot before" in refused.reason
+    assert "of the spend since and the champion" in refused.reason
 
 
 def test_policies():
@@ -145,7 +145,7 @@ def test_policies():
     def reason(retrain, **now):
         return after(SHIFTED, retrain=retrain, **now).model.provenance.reason
 
-    assert reason(never).endswith("the policy is never to train again.")
+    assert reason(never).endswith("the policy is never to retrain.")
     assert reason(old, age=2).endswith("it is 2 snapshots old, and a challenger is trained at 3.")
     assert reason(old, age=3).startswith("The model in force is 3 snapshots old, 3 or more, so")
     assert reason(always).startswith("The policy asks for a challenger at every snapshot, so")
@@ -164,27 +164,27 @@ def unsound(snapshots, retrain=None, **now):
 def test_a_champion_that_fails_its_own_test_is_replaced_at_the_second_snapshot_running_once_it_is_old_enough():
     for early in (unsound(0, age=3), unsound(1, age=2)):
         assert early.decision == "carried forward"
-        assert "and a challenger is trained from two, and an age of 3, on" in early.reason
+        assert "but a challenger is trained only after two, at an age of 3 or more" in early.reason
     assert "it failed its own test at 1 snapshot running (" in unsound(0, age=3).reason
     assert unsound(0, age=3).unsound == 1
     assert unsound(1, RetrainSettings(policy="on_drift"), age=3).decision == "carried forward"
     promoted = unsound(1, age=3)
     assert promoted.reason.startswith("The model in force has failed its own test at 2 snapshots running (")
-    assert "it has 2 distinct segments and the champion has 3 segments that are distinct no longer: " in promoted.reason
+    assert "it has 2 distinct segments and the champion has 3 segments that are no longer distinct: " in promoted.reason
     assert (promoted.decision, promoted.unsound) == ("promoted", 0)
 
 
 def test_fewer_segments_wait_until_nothing_from_before_the_change_is_left():
     waits = after(ONE_GONE, lookback=3).refused
     assert waits is not None
-    assert "drift has been flagged at 1 snapshot running, so the features still hold what was before the change" in waits.reason
+    assert "drift has been flagged at 1 snapshot running, so the features still cover the time before the change" in waits.reason
     assert after(ONE_GONE, lookback=1).model.provenance.k == 2
 
 
 def test_distinct_segments_do_not_give_way_to_a_convenient_partition_for_its_fit():
     refused = after(SHIFTED, spec=LARGE).refused
     assert refused is not None
-    assert "stays: it is a convenient partition, and the champion has 3 segments that are distinct no longer" in refused.reason
+    assert "stays: it is a convenient partition, and the champion has 3 segments that are no longer distinct" in refused.reason
 
 
 def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_segments():
@@ -213,7 +213,7 @@ def test_unless_that_person_forces_it_which_is_said_with_what_it_failed():
     about = after(customers(3), retrain=NEVER, request=Request(force=True)).model.provenance
     assert (about.decision, about.fitted_snapshot) == ("promoted", "2024-03-01")
     assert "It was promoted over the model of 2024-02-01 because a person forced it, although it explains " in about.reason
-    assert about.reason.endswith("points (at least 90 is asked).")
+    assert about.reason.endswith("points (at least 90 is required).")
 
 
 def test_a_rollback_labels_as_before_and_gives_no_id_again():
@@ -230,7 +230,7 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
 
 def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
     model = after(SHIFTED, rollback_target=CHAMPION).model
-    assert model.provenance.reason.endswith("at this snapshot, the one before, so no challenger was trained.")
+    assert model.provenance.reason.endswith("at this snapshot; it was already in force, so no challenger was trained.")
 
 
 def test_the_order_of_customers_is_of_no_account():

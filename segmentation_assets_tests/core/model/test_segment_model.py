@@ -109,7 +109,7 @@ def test_few_customers_who_differ_are_never_told_to_be_alike():
     model = train(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), k=5)
     assert [s.segment_id for s in model.segments] == [1, 2, 3]
     assert model.provenance.reason.endswith(" Only 3 customers are active, so there are 3 segments instead of 5.")
-    assert "cuts it in 3: customers differ too little for the business's 5" in model.provenance.tier_reason
+    assert "cuts it into 3: customers differ too little for the business's 5" in model.provenance.tier_reason
 
 
 def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
@@ -124,7 +124,7 @@ def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many
         (PreviousSnapshot(SHOP.iloc[:0], np.zeros(0)), "there was no earlier snapshot to judge it by."),
         (
             PreviousSnapshot(SHOP, np.zeros(6)),
-            "since the snapshot before, customers did not differ in what they spent, so there was nothing to explain.",
+            "all customers had spent the same since the previous snapshot, so there was nothing to explain.",
         ),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_g
 
 def test_how_many_combinations_many_customers_take_is_said():
     model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
-    said = "The 80 active customers take only 2 combinations of values of the features used, so there are 2 segments instead of 3."
+    said = "The 80 active customers have only 2 combinations of feature values, so there are 2 segments instead of 3."
     assert model.provenance.reason.endswith(said)
 
 

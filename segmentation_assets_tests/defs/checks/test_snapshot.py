@@ -213,7 +213,7 @@ UNMEASURED = {"value": None, "q_value": None, "flagged": None}
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([], "there was no model before to compare with"),
+        ([], "there was no earlier model to compare with"),
         ([{"kind": "feature", "subject": "a", **UNMEASURED}], "no customer is active, or none was when the model was trained"),
         (
             [drift_row("feature", "a", 0.01, False), {"kind": "joint", "subject": "all", **UNMEASURED}],
@@ -221,7 +221,7 @@ UNMEASURED = {"value": None, "q_value": None, "flagged": None}
         ),
         (
             [drift_row("feature", "a", 0.01, False)],
-            "the model before keeps none to compare with, because it is a grid or had too few customers",
+            "the previous model has nothing to compare with, because it is a grid or had too few customers",
         ),
     ],
 )
