@@ -1,4 +1,4 @@
-"""The demo data through the file source, with lookups, is what its own source gives: every row, every canonical column."""
+"""The demo data through the file source with lookups equals that of its own source, in every row and canonical column."""
 
 import importlib.util
 from pathlib import Path

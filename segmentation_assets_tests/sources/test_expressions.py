@@ -1,4 +1,4 @@
-"""Mapping expressions: what a scalar expression gives, and that nothing else is let through."""
+"""Mapping expressions: scalar expressions are computed, and everything else is refused."""
 
 import ibis
 import pytest
