@@ -139,7 +139,7 @@ def test_these_checks_across_tables_exist():
 JOBS = {"snapshot", "features", "segment", "pictures", "retention"}
 
 
-def test_jobs_and_schedules():
+def test_there_are_these_jobs_and_schedules():
     repository = defs.get_repository_def()
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == JOBS
     assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {
@@ -248,7 +248,7 @@ def test_telemetry_is_off(configuration):
     assert yaml.safe_load(configuration().read_text())["telemetry"] == {"enabled": False}
 
 
-def test_at_most_as_many_runs_at_once_as_there_are_cores(configuration):
+def test_there_are_at_most_as_many_runs_at_once_as_cores(configuration):
     assert yaml.safe_load(configuration().read_text())["concurrency"]["runs"]["max_concurrent_runs"] == 6
 
 
@@ -271,7 +271,7 @@ def test_a_configuration_that_was_edited_is_left_alone(configuration):
     assert configuration().read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_dagster_home_names_another_place(configuration, tmp_path, monkeypatch):
+def test_dagster_home_can_be_elsewhere(configuration, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     assert configuration().parent == tmp_path / "elsewhere"
 

@@ -47,7 +47,7 @@ def begun(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def instance(begun: tuple[Path, dict[str, str], list[int]], monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     data_dir, own, _ = begun
     monkeypatch.setenv(URL, own[URL])
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
     prepare_instance(LOADED.model_copy(update={"data_dir": data_dir}))
     with dg.DagsterInstance.get() as found:

@@ -32,7 +32,7 @@ def tick(moment):
         ("daily", dt.date(2024, 1, 15), "0 4 * * *"),
     ],
 )
-def test_cron_line_of_each_cadence(cadence, first, expected):
+def test_each_cadence_has_its_cron_line(cadence, first, expected):
     assert cron(settings(hour=4, cadence=cadence, first=first)) == expected
 
 

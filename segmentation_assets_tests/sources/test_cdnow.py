@@ -25,7 +25,7 @@ def cdnow(pytestconfig: pytest.Config) -> Path:
     return module.fetch(Path(pytestconfig.cache.mkdir("cdnow")))
 
 
-def test_the_published_figures(opened: Any, cdnow: Path) -> None:
+def test_the_source_has_the_published_figures(opened: Any, cdnow: Path) -> None:
     settings = load_settings(ROOT / "examples" / "cdnow.yaml")
     described = settings.source.transactions[0].model_copy(update={"files": str(cdnow)}).model_dump(exclude_defaults=True)
     source = opened(transactions=described)

@@ -124,7 +124,7 @@ AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
         ("45296.604305555556", AFTERNOON),
     ],
 )
-def test_dates_as_exports_write_them(cell: str, time: dt.datetime) -> None:
+def test_dates_are_read_as_exports_write_them(cell: str, time: dt.datetime) -> None:
     assert times([cell, cell]) == [time, time]
 
 
@@ -136,7 +136,7 @@ def test_every_date_format_fits_the_shape_of_its_own_output() -> None:
     assert [w for w, shape in zip([*formats, *formats], shapes, strict=True) if not guessing._shape(w).fullmatch(shape)] == []
 
 
-def test_day_numbers_of_a_spreadsheet_alone_or_among_dates() -> None:
+def test_day_numbers_of_a_spreadsheet_are_read_alone_or_among_dates() -> None:
     assert times(["45296", "45297.5"]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
     assert times([45296.0, 45297.5]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
     assert times(["2024-01-05"] * 9 + ["45297"])[-1] == dt.datetime(2024, 1, 6)
@@ -152,7 +152,7 @@ def test_the_two_digits_that_vary_least_are_the_year(mark: str) -> None:
     assert times([f"{day:%d{mark}%m{mark}%y}" for day in days]) == days
 
 
-def test_years_of_two_and_four_digits_in_one_column() -> None:
+def test_years_of_two_and_four_digits_in_one_column_are_read() -> None:
     assert times(["05/01/24", "06/01/2024", "25/01/24"]) == [dt.datetime(2024, 1, day) for day in (5, 6, 25)]
 
 
@@ -170,7 +170,7 @@ def test_a_two_digit_year_is_not_in_the_first_century() -> None:
         ("%y.%m.%d %H:%M", {"if the year comes last": "%d.%m.%y %H:%M"}),
     ],
 )
-def test_other_readings_of_a_date_format(written: str, others: dict[str, str]) -> None:
+def test_other_readings_of_a_date_format_are_listed(written: str, others: dict[str, str]) -> None:
     assert guessing.other_readings([written]) == others
 
 

@@ -145,7 +145,7 @@ def test_advice_fits_the_error_in_a_query(opened: Any, any_database: Any, query:
 @pytest.mark.parametrize(
     "asked", [{"table": "orders"}, {"query": "select * from orders where paid > 0"}, {"query": "select * from orders ;\n"}]
 )
-def test_every_way_to_read_a_database(opened: Any, any_database: Any, asked: dict[str, str]) -> None:
+def test_a_database_can_be_read_in_every_way(opened: Any, any_database: Any, asked: dict[str, str]) -> None:
     """A table or a query: all rows, a window, counts, and the fingerprint."""
     source = opened(transactions={**any_database, **asked})
     expected = [value for value in (10.5, 20.0, 7.0, -3.25, None) if "where" not in str(asked) or (value or 0) > 0]
@@ -156,7 +156,7 @@ def test_every_way_to_read_a_database(opened: Any, any_database: Any, asked: dic
     assert counts is None or counts == {"february": expected.count(-3.25)}
 
 
-def test_a_duckdb_file_with_columns_of_any_type_and_schemas(opened: Any, tmp_path: Path) -> None:
+def test_a_duckdb_file_with_columns_of_any_type_and_schemas_is_read(opened: Any, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as shop:
         shop.execute("create schema sales")
         shop.execute(
@@ -283,7 +283,7 @@ def test_long_ids_next_to_missing_ones_are_not_rounded(opened: Any, shop: Any) -
     assert [row["customer_id"] for row in opened(transactions=at(shop, table="ids")).rows()] in ([str(long), None], [None, str(long)])
 
 
-def test_columns_with_unusual_names_and_types(opened: Any, shop: Any) -> None:
+def test_columns_with_unusual_names_and_types_are_read(opened: Any, shop: Any) -> None:
     flag, true, others = {
         "postgres": ("boolean", "true", "'\\xff00'::bytea, interval '1 day', '{1,2}'::int[], '{\"a\": 1}'::json, 'infinity'::timestamp"),
         "mariadb": ("tinyint(1)", "1", "x'ff00', b'101', year('2024-01-01'), time('10:00:00'), json_object('a', 1)"),

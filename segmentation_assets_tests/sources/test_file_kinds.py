@@ -182,7 +182,7 @@ def test_a_title_above_the_header_is_skipped_and_reported(opened: Any, tmp_path:
     assert kept.notes.get("header") == header
 
 
-def test_a_title_above_the_header_of_a_worksheet(opened: Any, tmp_path: Path) -> None:
+def test_a_title_above_the_header_of_a_worksheet_is_skipped(opened: Any, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (
         ["Orders", None, None],
@@ -210,7 +210,7 @@ def test_a_title_above_the_header_of_a_worksheet(opened: Any, tmp_path: Path) ->
         [],
     ],
 )
-def test_rows_that_are_not_a_title(rows: list[list[str]]) -> None:
+def test_ordinary_rows_are_not_taken_for_a_title(rows: list[list[str]]) -> None:
     assert titles_above(rows) == 0
 
 
@@ -307,7 +307,7 @@ def test_files_only_in_subfolders_are_an_error_that_says_how_to_read_them(opened
     ],
     ids=["list", "pretty", "wrapped", "wrapped-twice", "one-after-the-other", "lines", "blank-around"],
 )
-def test_json_of_any_form(opened: Any, tmp_path: Path, text: str) -> None:
+def test_json_is_read_in_any_form(opened: Any, tmp_path: Path, text: str) -> None:
     encoding = "utf-16" if text.startswith("[{") else "utf-8-sig" if text.startswith("[") else "utf-8"
     (tmp_path / "orders.json").write_bytes(text.encode(encoding))
     assert found(opened, "orders.json") == EXPECTED

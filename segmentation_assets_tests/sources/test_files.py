@@ -91,7 +91,7 @@ def seen(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
         "strptime",
     ],
 )
-def test_text_files_in_every_dialect_and_encoding(opened: Any, tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
+def test_text_files_are_read_in_every_dialect_and_encoding(opened: Any, tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
     (tmp_path / "orders.csv").write_bytes(content)
     rows = opened(transactions={"files": "orders.csv", "columns": COLUMNS, **options}).rows()
     assert seen(rows) == EXPECTED
@@ -134,7 +134,7 @@ def test_every_format_gives_the_same_rows(opened: Any, tmp_path: Path, name: str
     assert seen(opened(transactions={"files": name, "columns": COLUMNS}).rows()) == EXPECTED
 
 
-def test_numbers_and_ids_of_a_workbook(opened: Any, tmp_path: Path) -> None:
+def test_numbers_and_ids_of_a_workbook_are_read_exactly(opened: Any, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["id", "day", "paid", "what"])
     book.active.append([13085, dt.datetime(2024, 1, 5, 8, 30), 2, True])
@@ -238,7 +238,7 @@ def test_texts_that_begin_like_missing_values_are_kept(opened: Any, tmp_path: Pa
     assert [row["category"] for row in rows] == ["Nora", None, None, None, "nobody", "n", None, None, None, "x "]
 
 
-def test_iso_times_in_every_form(opened: Any, tmp_path: Path) -> None:
+def test_iso_times_are_read_in_every_form(opened: Any, tmp_path: Path) -> None:
     at = {
         "2024-01-05 10:00:00": 10, "2024-01-05 10:00:00 ": 10, "2024-01-05T10:00:00": 10, "2024-01-05 10:00": 10, "2024-01-05": 0,
         "2024-01-05 10:00+02": 8, "2024-1-5 1:00:00+01": 0, "2024-01-05T10:00:00Z": 10, "2024-01-05 10:00:00-05": 15,

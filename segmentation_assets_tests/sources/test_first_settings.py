@@ -355,7 +355,7 @@ def test_if_nothing_fits_init_writes_a_skeleton_to_fill_in(tmp_path: Path) -> No
     ],
     ids=["de", "de-2", "fr", "fr-2", "es", "it", "nl"],
 )
-def test_column_names_in_other_languages(tmp_path: Path, header: str, expected: str) -> None:
+def test_column_names_in_other_languages_are_recognised(tmp_path: Path, header: str, expected: str) -> None:
     text = {"customer_id": "k{i}", "ordered_at": "2024-01-{d:02}", "product_id": "a{i}", "category": "x"}
     line = ";".join(text.get(name, "{i}") for name in expected.split())
     rows = "".join(line.format(i=i, d=i % 28 + 1) + "\n" for i in range(40))
@@ -444,7 +444,7 @@ def test_init_reads_dates_as_intake_does(tmp_path: Path, cells: list[str], forma
         ("Kundenname", "customer_id"), ("Nom du client", "customer_id"), ("Artikelgruppe", "product_id"), ("Montage", "ordered_at"),
     ],
 )  # fmt: skip
-def test_column_names_that_mean_something_else(column: str, canonical: str) -> None:
+def test_column_names_with_another_meaning_are_not_mistaken(column: str, canonical: str) -> None:
     assert column_names.rank(column, canonical) is None
 
 

@@ -166,7 +166,7 @@ def test_both_sums_use_typed_numbers_unchanged() -> None:
         (["KR", "DKK"], True), ([], True),
     ],
 )  # fmt: skip
-def test_signs_and_codes_of_one_currency(tokens: list[str], one: bool) -> None:
+def test_signs_and_codes_of_one_currency_count_as_one(tokens: list[str], one: bool) -> None:
     assert one_currency(tokens) is one
 
 

@@ -113,7 +113,7 @@ def test_files_with_the_same_name_in_two_tables_are_distinguished(opened: Any, t
     }  # fmt: skip
 
 
-def test_changes_that_stop() -> None:
+def test_only_columns_that_become_unreadable_stop() -> None:
     before = {"a": "number", "b": "date", "c": "text", "d": "number", "e": "number"}
     now = {"a": "text", "b": "number", "c": "number", "d": "empty", "e": "number"}
     assert no_longer_read(before, now) == ["a", "b"]

@@ -122,7 +122,7 @@ def test_hour_24_is_midnight_at_the_end_of_the_day(orders: Any) -> None:
         ("America/Los_Angeles", "2024-02-01T08:00:00Z", "2024-02-01 00:00:00"),
     ],
 )
-def test_changes_of_the_clocks(zone: str, written: str, shown: str) -> None:
+def test_times_around_changes_of_the_clocks_are_converted(zone: str, written: str, shown: str) -> None:
     assert clock(written, zone) == dt.datetime.fromisoformat(shown)
 
 

@@ -241,7 +241,7 @@ def test_unreadable_cells_are_counted_by_column_with_an_example(tmp_path: Path) 
     assert told(found, " unreadable,") == ["consent: 2 cells unreadable, such as 'jawohl'", "discount: 1 cell unreadable, such as 'half'"]
 
 
-def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
+def test_booleans_are_read_in_six_languages(tmp_path: Path) -> None:
     words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
     assert not told(people(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)), "c1,2024-01-05,3,\n"), "unreadable")
 

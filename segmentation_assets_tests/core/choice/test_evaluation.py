@@ -19,7 +19,7 @@ def groups(*centers, n=100, seed=0):
     return pd.DataFrame(np.vstack([rng.normal(center, 1, (n, 2)) for center in centers]), columns=["a", "b"])
 
 
-def test_a_model_on_its_own_customers():
+def test_a_model_fits_its_own_customers():
     frame = groups((0, 0), (12, 0), (0, 12))
     found = evaluate_model(fit_kmeans(frame, 3, 0, FeaturePreprocessor("none")), frame, SETTINGS)
     assert found.explained > 0.9 and found.noise_share == 0

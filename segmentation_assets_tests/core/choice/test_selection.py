@@ -84,7 +84,7 @@ def test_every_candidate_has_figures_and_a_reason(distinct):
         assert np.isfinite(figures).all()
 
 
-def test_a_continuum_is_cut_conveniently_and_says_so(convenient):
+def test_a_continuum_gets_a_convenient_partition_and_is_described_as_one(convenient):
     assert convenient.tier == "convenient"
     assert "convenient partition of a continuum" in convenient.reason
     assert "Not yet validated" in convenient.reason
@@ -176,7 +176,7 @@ def test_unusual_data_still_puts_everyone_in_a_segment(frame):
     assert labels.min() == 0 and len(np.unique(labels)) <= selection.model.k
 
 
-def test_a_category_with_a_thousand_levels():
+def test_a_category_with_a_thousand_levels_is_pooled():
     frame = continuum(1500).assign(city=[f"city {i % 1000}" for i in range(1500)])
     assert quick(frame).model.prototypes.shape[1] == 4  # three numbers, one pooled level
 

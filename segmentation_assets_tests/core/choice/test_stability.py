@@ -21,7 +21,7 @@ def blobs(separation, n=100, seed=0):
     return canonical_order(np.vstack([rng.normal((x, 0), 1, (n, 2)) for x in (0, separation, 2 * separation)]))
 
 
-def test_hennigs_verdicts():
+def test_verdicts_follow_hennigs_bands():
     words = [reading(j) for j in (0.59, 0.6, 0.74, 0.75, 0.84, 0.85, 1)]
     assert words == ["dissolved", "doubtful", "doubtful", "valid", "valid", "highly stable", "highly stable"]
 

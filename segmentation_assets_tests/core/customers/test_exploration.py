@@ -90,7 +90,7 @@ def test_bins_of_whole_numbers_have_equal_counts() -> None:
     assert own["customers"].iloc[1:-1].eq(3).all()
 
 
-def test_concentration_of_revenue() -> None:
+def test_concentration_of_revenue_by_hand() -> None:
     curve = exploration.revenue_concentration(customers(10, monetary=[100.0, *[0.0] * 4, *[20.0] * 5]))
     assert curve.loc[curve["percentile"] == 100, ["customers", "revenue_share"]].to_numpy().tolist() == [[6, 1.0]]  # buyers only
     assert curve.loc[curve["percentile"] == 20, "revenue_share"].item() == 0.6  # 2 of 6, rounded up: 100 and 20 of 200
@@ -116,7 +116,7 @@ def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
     assert list(found.loc["children"].index) == ["0", "1"]  # counts are written without decimals
 
 
-def test_missing_values_by_status() -> None:
+def test_missing_values_are_counted_by_status() -> None:
     frame = customers(3, status=["active", "active", "lapsed"], recency_days=[1.0, np.nan, np.nan], region=["north", "north", None])
     found = exploration.feature_missingness(frame, FEATURES).set_index(["feature", "status"])["missing_share"]
     assert found.loc[[("recency_days", "active"), ("recency_days", "lapsed"), ("region", "active")]].tolist() == [0.5, 1.0, 0.0]

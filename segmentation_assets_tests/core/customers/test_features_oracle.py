@@ -83,7 +83,7 @@ EVENTS_TOO = [
 @pytest.mark.parametrize(
     ("as_of", "windows"), [(dt.date(2017, 5, 1), 1), (dt.date(2017, 6, 1), 3), (dt.date(2017, 7, 1), 3), (dt.date(2017, 7, 1), 6)]
 )
-def test_difficult_histories(as_of: dt.date, windows: int) -> None:
+def test_features_of_difficult_histories_agree(as_of: dt.date, windows: int) -> None:
     lines, happened = arrow(TRANSACTIONS, AWKWARD), arrow(EVENTS, EVENTS_TOO)
     records = pa.table({"customer_id": ["single", "never seen"]})
     connection = duckdb.connect()
@@ -105,7 +105,7 @@ def shuffled(demo_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.mark.parametrize("as_of", [dt.date(2017, 4, 1), dt.date(2017, 10, 1), dt.date(2018, 1, 1)])
-def test_demo_data_shuffled_over_several_files(demo_history: Path, shuffled: Path, as_of: dt.date) -> None:
+def test_features_of_shuffled_demo_data_agree(demo_history: Path, shuffled: Path, as_of: dt.date) -> None:
     backend = ibis.duckdb.connect()
     tables = [
         backend.read_parquet(str(path))

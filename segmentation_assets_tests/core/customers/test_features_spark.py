@@ -72,14 +72,14 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_difficult_histories(spark: Any, awkward: Path) -> None:
+def test_features_of_difficult_histories_agree(spark: Any, awkward: Path) -> None:
     as_of = dt.date(2017, 7, 1)
     on_duckdb = features_on(ibis.duckdb.connect(), awkward, as_of, 3)
     assert on_duckdb.loc[["single", "never seen"], "age_years"].tolist() == [37, 36]  # the first has a birthday that day
     assert_agree(features_on(spark, awkward, as_of, 3), on_duckdb)
 
 
-def test_demo_data(spark: Any, demo_history: Path) -> None:
+def test_features_of_the_demo_agree(spark: Any, demo_history: Path) -> None:
     as_of = dt.date(2018, 1, 1)
     on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
     assert len(on_duckdb) == 2469

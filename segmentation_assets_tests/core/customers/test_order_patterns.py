@@ -63,7 +63,7 @@ def test_orders_are_counted_by_weekday_and_hour() -> None:
     assert found.to_dict() == {(0, 9): 1, (1, -1): 1, (0, 23): 1, (6, 9): 1, (6, 10): 1}  # a return is not an order; -1: no time of day
 
 
-def test_cohorts() -> None:
+def test_cohort_retention_by_hand() -> None:
     found = month_by_month(COHORT_RETENTION)
     found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
     found = found.set_index(["cohort", "period"])
@@ -93,7 +93,7 @@ def test_a_window_across_two_months_is_two_rows() -> None:
     assert [str(day)[:10] for day in found["month"]] == ["2017-04-01", "2017-04-01", "2017-05-01"]
 
 
-def test_category_mix() -> None:
+def test_category_mix_by_hand() -> None:
     windows = activity.customer_category_activity(transactions(LINES), MONTHS)
     found = to_frame(order_patterns.category_mix(windows, lookback(dt.date(2017, 7, 1)))).set_index("category")
     assert found.loc["wine", ["share", "penetration"]].tolist() == [20 / 43, 1 / 3]

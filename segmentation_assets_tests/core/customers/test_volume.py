@@ -104,7 +104,7 @@ WEEKS = [dt.date(2024, 1, 1) + dt.timedelta(weeks=n) for n in range(8)]
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(7, "as usual"), (6, "ends early"), (2, "low"), (0, "empty")])
-def test_weekly_windows(days, verdict):
+def test_weekly_windows_are_judged_too(days, verdict):
     rows = {WEEKS[0] + dt.timedelta(days=n): 10 for n in range(42 + days)}
     assert judge("transactions", rows, WEEKS, USUAL).verdict == verdict
 

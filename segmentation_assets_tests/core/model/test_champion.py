@@ -139,7 +139,7 @@ def test_a_challenger_that_explains_less_of_later_spend_is_refused():
     assert "of the spend that followed the snapshot before" in refused.reason
 
 
-def test_policies():
+def test_policies_decide_when_a_challenger_is_trained():
     never, always, old = (RetrainSettings(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
 
     def reason(retrain, **now):
@@ -187,7 +187,7 @@ def test_a_better_fit_does_not_let_a_convenient_partition_replace_distinct_segme
     assert "stays: it is a convenient partition, and the champion has 3 segments that are distinct no longer" in refused.reason
 
 
-def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_segments():
+def test_a_convenient_challenger_can_start_from_the_champion_and_keep_its_segments():
     rng = np.random.default_rng(0)
     frame = features(*rng.lognormal(3, 1, (300, 3)))
     champion = train(frame, None, SPEC, DAY, "").model
@@ -203,7 +203,7 @@ def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_seg
 NEVER = RetrainSettings(policy="never", least_fit_gain=0.9)
 
 
-def test_a_challenger_that_a_person_asks_for_must_pass_the_gates_too():
+def test_a_requested_challenger_must_pass_the_gates_too():
     refused = after(customers(3), retrain=NEVER, request=Request()).refused
     assert refused is not None
     assert refused.reason.startswith("It was requested, so a challenger was trained. It was refused, ")

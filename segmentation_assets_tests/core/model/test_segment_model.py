@@ -216,7 +216,7 @@ def test_events_of_segments_without_active_customers_have_no_percentages():
 
 
 def test_customers_who_moved_together_remain_the_same_segment():
-    before, moved = train(), features(*GOOD, (1, 40, 90), (2, 42, 95), (1, 44, 99))  # the poor are regulars now
+    before, moved = train(), features(*GOOD, (1, 40, 90), (2, 42, 95), (1, 44, 99))  # the low spenders have become regulars
     assert set(before.assign(moved)["segment_id"]) == {before.assign(SHOP)["segment_id"][0]}
     past = PreviousSnapshot(SHOP, np.zeros(6))
     now = train(moved, previous=before, day=LATER, settings_digest="other", past=past)

@@ -39,7 +39,7 @@ def changes(before, after):
     return {(s, c): (n, r) for s, c, n, r in rows.itertuples(index=False) if n or r}
 
 
-def test_customers_who_stayed_moved_entered_and_left():
+def test_customers_who_stayed_moved_entered_and_left_are_counted():
     before = customers(("stays", 1, 10), ("moves", 1, 5), ("leaves", 2, 3))
     after = customers(("stays", 1, 11), ("moves", 2, 6), ("enters", 2, 4))
     assert moves(before, after) == {(1, 1): (1, 10, 11, 0), (1, 2): (1, 5, 6, 0), (2, None): (1, 3, 0, 0), (None, 2): (1, 0, 4, 0)}

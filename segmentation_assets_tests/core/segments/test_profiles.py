@@ -26,7 +26,7 @@ def by_customer(customer_id, table, column):
     return table.set_index("segment_id").at[segment_id, column]
 
 
-def test_sizes_and_revenue_of_each_segment():
+def test_sizes_and_revenue_of_each_segment_by_hand():
     found = segments(CUSTOMERS, ASSIGNED, MODEL)
     assert [by_customer("c0", found, c) for c in ("customers", "share", "revenue")] == [2, 0.4, 200]
     assert by_customer("c0", found, "revenue_share") == pytest.approx(200 / 220)
