@@ -1,1 +1,1 @@
-"""How fast, and how good: measured, with the figures in README.md."""
+"""Measurements of speed and quality; README.md has the figures."""

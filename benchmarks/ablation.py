@@ -1,8 +1,8 @@
-"""Transform and scaling of features, each against the others on the demo's customers: what the defaults rest on.
+"""Compares all combinations of transform and scaling on the demo's customers: the evidence for the defaults.
 
 k-means with k = 5 on recency, frequency and monetary value at every snapshot that has a next one. For each combination: the weakest
-bootstrap Jaccard, the smallest share, eta squared of next month's log spend, and the silhouette in its own geometry, which cannot be
-compared between geometries. Usage: python -m benchmarks.ablation [DATABASE]
+bootstrap Jaccard, the smallest share, eta squared of next month's log spend, and the silhouette (in each combination's own geometry,
+so not comparable between rows). Usage: python -m benchmarks.ablation [DATABASE]
 """
 
 import itertools
@@ -22,7 +22,7 @@ TRANSFORMS, SCALINGS = ("none", "log", "yeo-johnson"), ("standard", "range", "ro
 
 
 def measure(active: pd.DataFrame, outcome: np.ndarray, transform: str, scaling: str) -> dict[str, float]:
-    """The figures of one combination on one snapshot's active customers and what they spent in the next window."""
+    """The figures of one combination, from one snapshot's active customers and their spend in the next window."""
     model = fit_kmeans(active[FEATURES], K, SEED, FeaturePreprocessor(numeric_transform=transform, scaling=scaling))
     points = canonical_order(model.preprocessor.transform(active))
     labels = model.assign(active).label

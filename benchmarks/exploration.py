@@ -1,7 +1,7 @@
-"""How long the exploration tables take for a million customers: `python -m benchmarks.exploration [customers]`.
+"""Time and memory of the exploration tables for a million customers: `python -m benchmarks.exploration [customers]`.
 
-Prints wall seconds of each function over customer_features, as the assets read it, and the most memory the process ever had.
-Pictures are drawn from these tables, so that they take as long for a million customers as for a thousand.
+Prints the wall time of each function over customer_features, read as the assets read it, and the peak memory of the process.
+Pictures are drawn from these tables, so they take as long for a million customers as for a thousand.
 """
 
 import resource
@@ -22,9 +22,9 @@ from segmentation_assets.store.lake import to_frame
 
 
 def features(customers: int) -> pd.DataFrame:
-    """customer_features of so many: a quarter not active, a tenth of most numbers missing, three attributes."""
+    """Made-up customer_features: a quarter not active, many features a tenth missing, three attributes."""
     random = np.random.default_rng(20_261_125)
-    size = random.lognormal(0, 1, customers)  # what makes features go together
+    size = random.lognormal(0, 1, customers)  # a common factor that correlates the features
     columns: dict[str, Any] = {}
     for position, feature in enumerate(f for f in FEATURES if f.type == "float64"):
         values = size * random.lognormal(0, 1, customers) * 10

@@ -1,4 +1,4 @@
-"""Tries each fault on a data folder several times, and counts tries and failures.
+"""Causes each fault several times on a data folder, and counts tries and failures.
 
 Usage: python -m benchmarks.faults [TRIES [FAULT ...]]. A try fails if the message names no folder or no remedy, if anything
 published is lost, or if the same command does not reach the right result afterwards. Full and read-only disks are file
@@ -44,7 +44,7 @@ Outcome = tuple[bool, str]  # whether the try succeeded, and the output
 
 
 class Shop:
-    """A folder with orders, settings and a data folder, on which commands are run."""
+    """A folder with orders, settings and a data folder, in which commands are run."""
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         self.folder, self.data = folder, data or folder / "data"
@@ -70,7 +70,7 @@ class Shop:
         )
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        """The exit code of a command, and its output."""
+        """The exit code and the output of a command."""
         process = self.begin(*arguments, **environment)
         said = process.communicate()[0]
         return process.returncode, said
@@ -89,7 +89,7 @@ class Shop:
 
 @contextmanager
 def in_memory(place: Path, megabytes: int) -> Iterator[Callable[[str], None]]:
-    """A file system of that size; yields a function that remounts it with other options."""
+    """Mounts a file system in memory; yields a function that remounts it with other options."""
     place.mkdir(parents=True)
     mount, unmount = shutil.which("mount") or "mount", shutil.which("umount") or "umount"
     subprocess.run([mount, "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
@@ -104,7 +104,7 @@ def says(result: tuple[int, str], *words: str) -> bool:
 
 
 def disk_full(folder: Path, number: int) -> Outcome:
-    """The disk fills up at a different moment each time: with 0.4 MB more."""
+    """The disk fills up at a different moment each time: each try has 0.4 MB more."""
     place = folder / "disk"
     with in_memory(place, 64) as mounted:
         shop = Shop(folder, place / "data")
@@ -159,7 +159,7 @@ def one_home_for_two_folders(folder: Path, _: int) -> Outcome:
 
 
 def settings_that_change(folder: Path, _: int) -> Outcome:
-    """Changed features and numbers of segments make all snapshots again; another calendar is refused, and removed on request."""
+    """With changed features and k, all snapshots are made again; another calendar is refused, and its snapshots are removed on request."""
     shop = Shop(folder)
     shop.run("run", "--snapshot", FIRST)
     shop.set(lookback=2, k_max=4)

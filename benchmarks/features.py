@@ -1,15 +1,15 @@
-"""How long features take: in steady state, from scratch, and in vectorised pandas, on the same lines, interleaved.
+"""Time to compute features: in steady state, from scratch, and in vectorised pandas, interleaved on the same lines.
 
     python -m benchmarks.features --customers 100000 --repeats 3
 
 Customers have 20 order lines on average over 24 monthly windows; the lookback is 12 windows. Data is generated into a temporary
-folder, one Parquet file per window, as the lake has it. Timed from files to a file of features:
+folder, one Parquet file per window, as in the lake. The time is from input files to a file of features:
 
-- steady: orders, returns and activity of the newest window, the customers known, and the merge of the lookback's windows;
+- steady: orders, returns and activity of the newest window, the known customers, and the merge of the lookback's windows;
 - scratch: orders, returns, activity and customers from all order lines, then the same merge;
 - pandas: everything from all order lines, with group-bys on integer codes and no Python loop over rows.
 
-Before anything is timed, the three are compared on every column that pandas computes.
+Before anything is timed, the results of all three must agree in every column that pandas computes.
 """
 
 import argparse
@@ -52,7 +52,7 @@ ROLES = Features()
 
 
 def generate(folder: Path, customers: int, lines_per_order: int, threads: int) -> int:
-    """Lines of every window, and how many: a skewed rate of orders per customer, 1 to 2n - 1 lines each, five percent returned."""
+    """Writes the lines of every window and returns their number: skewed order rates, 1 to 2n - 1 lines per order, 5% returned."""
     orders = customers * LINES_PER_CUSTOMER // lines_per_order
     with duckdb.connect(config={"threads": threads}) as connection:
         connection.execute("SELECT setseed(0.42)")
@@ -93,7 +93,7 @@ def generate(folder: Path, customers: int, lines_per_order: int, threads: int) -
 
 
 class Pipeline:
-    """The project's own way, over the files of a folder."""
+    """The project's own computation, from and to the files of a folder."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.folder, self.engine = folder, DuckDBEngine(threads)
@@ -103,11 +103,11 @@ class Pipeline:
         return self.engine.scan([self.folder / f"transactions-{start}.parquet" for start in starts])
 
     def known(self, name: str | None) -> Any:
-        """Customers as a snapshot left them behind; nobody where none did."""
+        """The customers known at a snapshot; none if `name` is None."""
         return self.engine.scan([self.folder / f"{CUSTOMERS.name}-{name}.parquet"]) if name else self.empty.read(CUSTOMERS, [])
 
     def state(self, starts: list[dt.date], before: str | None, name: str, lookback: list[str], left: list[str]) -> None:
-        """Everything that is kept of some windows; returns are looked for among them and the windows of `lookback`, and no more in `left`."""
+        """Writes all tables of some windows; returns are matched to their orders and those of `lookback`, but no longer to those of `left`."""
         lines, events, previous = self.lines(starts), self.empty.read(EVENTS, []), self.known(before)
         self.write(CUSTOMER_ORDERS, orders.customer_orders(lines), name)
         window, placed = self.kept(CUSTOMER_ORDERS, [name]), self.kept(CUSTOMER_ORDERS, [*lookback, name])
@@ -143,12 +143,12 @@ class Pipeline:
         return file
 
     def history(self) -> None:
-        """What earlier snapshots have left behind when the newest one begins."""
+        """Writes the tables that exist before the newest snapshot is made."""
         for before, start in zip([None, *STARTS], STARTS[:-1], strict=False):
             self.state([start], before and str(before), str(start), *self.before(start))
 
     def before(self, start: dt.date) -> tuple[list[str], list[str]]:
-        """The windows of the lookback before this one, and the one that has just left it."""
+        """The earlier windows of this one's lookback, and the one that has just left it."""
         names = [str(earlier) for earlier in STARTS[: STARTS.index(start)]]
         return names[-(LOOKBACK - 1) :], names[-LOOKBACK : -(LOOKBACK - 1)]
 
@@ -167,7 +167,7 @@ def with_pandas(folder: Path) -> Path:
     columns = ["customer_id", "order_id", "ordered_at", "amount", "quantity", "category", "discount", "coupon_discount", "is_return"]
     table = pa.concat_tables(pq.read_table(folder / f"transactions-{start}.parquet", columns=columns) for start in STARTS)
     money = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in table.schema]
-    lines = table.cast(pa.schema(money)).to_pandas()  # cast in Arrow: as pandas objects, decimals alone took half of the time
+    lines = table.cast(pa.schema(money)).to_pandas()  # cast in Arrow: as pandas objects, decimals took half of the time
     codes, ids = pd.factorize(lines["customer_id"])
     lines["c"], lines["order"] = codes, pd.factorize(lines["order_id"])[0]
     lines["category"] = lines["category"].astype("category")
@@ -175,7 +175,7 @@ def with_pandas(folder: Path) -> Path:
     as_of, start, recent = (pd.Timestamp(day) for day in (AS_OF, SPAN.start, SPAN.recent_start))
     bought = lines[~lines["is_return"]]
     ever = bought.groupby("c")["ordered_at"].agg(["min"])
-    of_order = lines.groupby(["c", "day", "order"], sort=False)  # in this data, a return names its own order
+    of_order = lines.groupby(["c", "day", "order"], sort=False)  # in this data, a return has the id of its order
     undone = of_order["is_return"].transform("any") & (of_order["amount"].transform("sum").round(4) <= 0)
     everything_bought, bought = bought, bought[~undone[bought.index]]
     out = pd.DataFrame(index=pd.RangeIndex(len(ids)))
@@ -236,7 +236,7 @@ def with_pandas(folder: Path) -> Path:
 
 
 def compared(files: dict[str, Path]) -> int:
-    """Raises where two ways differ by more than a relative 1e-9; otherwise the number of columns compared."""
+    """The number of columns compared; raises if results differ by more than a relative 1e-9."""
     frames = {name: pd.read_parquet(file).set_index("customer_id").sort_index() for name, file in files.items()}
     reference = frames.pop("pandas")
     for name, frame in frames.items():
@@ -251,10 +251,9 @@ def compared(files: dict[str, Path]) -> int:
 
 
 def main() -> None:
-    """Generate, compare, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=100_000)
-    parser.add_argument("--lines-per-order", type=int, default=3, help="on average; 1: every line is an order of its own")
+    parser.add_argument("--lines-per-order", type=int, default=3, help="on average; 1: each line is a separate order")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -271,7 +270,7 @@ def main() -> None:
         columns = compared({way: run() for way, run in ways.items()})
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         cpu: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(options.repeats):  # interleaved, so that whatever else the machine does falls on all alike
+        for _ in range(options.repeats):  # interleaved, so that other load on the machine affects all alike
             for way, run in ways.items():
                 wall, spent = time.perf_counter(), time.process_time()
                 run()

@@ -1,4 +1,4 @@
-"""Growth of the data folder with weekly snapshots of a small shop: bytes by folder, and CPU seconds, after each.
+"""Growth of the data folder with weekly snapshots of a small shop: bytes by folder and CPU seconds, after each snapshot.
 
 Usage: python -m benchmarks.growth [snapshots] [customers]. A line of JSON for each snapshot; docs/data-folder.md has the results.
 """
@@ -26,7 +26,7 @@ features: {lookback: 13}
 
 
 def write_shop(file: Path, customers: int, days: int) -> None:
-    """Order lines of customers who each have their own rate and spend."""
+    """Write the order lines of customers with individual order rates and spend."""
     drawn, rows, order = random.Random(1), [], 0  # noqa: S311  # a made-up shop
     for number in range(customers):
         rate, spend = drawn.choice([3, 7, 14, 30, 60]), drawn.lognormvariate(3, 0.7)

@@ -1,7 +1,7 @@
-"""Taking in a CSV of 5 million order lines, against the engine's own CSV reader writing the same columns to Parquet.
+"""Intake of a CSV of 5 million order lines, compared with the engine's own CSV reader writing the same columns to Parquet.
 
-Each measurement is a process of its own, so that its peak memory is its own; it counts from after the imports, which are
-the same for a file of any size. The two are interleaved, and the best of each is compared. Usage: python benchmarks/intake.py [LINES] [ROUNDS]
+Each measurement runs in its own process, so that peak memory is its own. Times exclude imports, which take as long for a file
+of any size. The two are interleaved, and the best of each is compared. Usage: python benchmarks/intake.py [LINES] [ROUNDS]
 """
 
 import importlib
@@ -19,7 +19,7 @@ COLUMNS = {"customer": "VARCHAR", "order_no": "VARCHAR", "bought": "TIMESTAMP", 
 
 
 def make(file: Path, lines: int) -> None:
-    """A shop's export: six columns, times in order, a price with two decimals."""
+    """Write a shop's export: six columns, ordered by time, prices with two decimals."""
     with file.open("w") as out:
         out.write(",".join(COLUMNS) + "\n")
         for i in range(lines):
@@ -31,7 +31,7 @@ def make(file: Path, lines: int) -> None:
 
 
 def ours(file: Path, folder: Path) -> int:
-    """What a snapshot's first run does: map, read and keep every line."""
+    """Map, read and store every line, as a snapshot's first run does."""
     from segmentation_assets.settings.source import Tables
     from segmentation_assets.sources.tables import TablesSource
 
@@ -49,7 +49,7 @@ def ours(file: Path, folder: Path) -> int:
 
 
 def engines_own(file: Path, folder: Path) -> int:
-    """The engine's reader with the types given, to Parquet in the same compression."""
+    """Read with the engine's reader and given types, and write Parquet with the same compression."""
     import duckdb
 
     relation = duckdb.connect().read_csv(str(file), header=True, dtype=COLUMNS)
@@ -58,7 +58,7 @@ def engines_own(file: Path, folder: Path) -> int:
 
 
 def measured(what: str, file: Path) -> dict[str, float]:
-    """Seconds and peak memory of one of the two in a process of its own."""
+    """Time, CPU and peak memory of one of the two in a separate process."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, "--one", what, str(file)], check=True, capture_output=True, text=True
     )  # ourselves, fixed arguments

@@ -1,6 +1,6 @@
-"""How long the choice takes for a million customers: `python -m benchmarks.million [customers]`.
+"""Time to choose a model for a million customers: `python -m benchmarks.million [customers]`.
 
-Prints wall and processor seconds of the choice with its default settings, k from 2 to 10, and of labelling everyone.
+Prints wall and CPU seconds of the choice with default settings, k from 2 to 10, and the wall time of labelling all customers.
 """
 
 import sys

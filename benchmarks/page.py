@@ -1,7 +1,7 @@
-"""What a snapshot costs that is launched from Dagster's page, against `segmentation run --snapshot`: CPU seconds of the run's processes.
+"""CPU seconds of a snapshot launched from Dagster's page, compared with `segmentation run --snapshot`.
 
-Usage: python -m benchmarks.page [snapshots]. Two folders grow side by side, a snapshot of one and then of the other. The page's is
-launched as by "Materialize all"; webserver, daemon and code server are not counted.
+Usage: python -m benchmarks.page [snapshots]. Snapshots are made alternately in two folders, one by command and one from the page,
+launched as by "Materialize all". Webserver, daemon and code server are not counted.
 """
 
 import json
@@ -30,7 +30,7 @@ LOCATION = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name l
 
 
 def processes() -> dict[int, tuple[int, float]]:
-    """Number of every process -> its parent, and the CPU seconds it has used."""
+    """The parent and the CPU seconds of every process, by process id."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -40,13 +40,13 @@ def processes() -> dict[int, tuple[int, float]]:
 
 
 def below(root: int, known: dict[int, tuple[int, float]]) -> set[int]:
-    """The processes that a process has started, and those that they have started."""
+    """The descendants of a process."""
     own = {pid for pid, (parent, _) in known.items() if parent == root}
     return own.union(*(below(pid, known) for pid in own)) if own else own
 
 
 def used(root: int, ended: Callable[[], bool], own: bool) -> float:
-    """CPU seconds of what a process starts until something has ended, and its own where asked."""
+    """CPU seconds of the processes that a process starts until `ended`; if `own`, with its own."""
     apart, seconds = (set() if own else below(root, processes())), {}
     while not ended():
         known = processes()
@@ -72,7 +72,7 @@ class Graph:
             return json.load(answer)["data"]
 
     def materialize_all(self, key: str) -> str:
-        """Launch what "Materialize all" launches for a snapshot; return the run's id."""
+        """Launch the run that "Materialize all" launches for a snapshot; return its id."""
         selector = {**self.place, "pipelineName": "__ASSET_JOB", "assetSelection": self.assets, "assetCheckSelection": None}
         tags = [{"key": "dagster/partition", "value": key}]
         parameters = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
@@ -83,7 +83,7 @@ class Graph:
 
 
 class Page:
-    """A page started by this script."""
+    """Dagster's page, started by this script."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         with socket.socket() as probe:
@@ -99,21 +99,21 @@ class Page:
         self.looked, self.status = 0.0, ""
 
     def launch(self, key: str) -> float:
-        """Make a snapshot as "Materialize all" does; the CPU seconds it took."""
+        """Make a snapshot as "Materialize all" does; return its CPU seconds."""
         run = self.graph.materialize_all(key)
         seconds = used(self.process.pid, lambda: self.has_ended(run), own=False)
         assert self.status == "SUCCESS", self.status
         return seconds
 
     def has_ended(self, run: str) -> bool:
-        """Whether the run has ended; asked once a second, for the server's work is not to disturb what is measured."""
+        """Whether the run has ended; asks the server once a second at most, so as not to disturb the measurement."""
         if time.monotonic() - self.looked > 1:
             self.looked, self.status = time.monotonic(), self.graph.status(run)
         return self.status in ENDED
 
 
 def commanded(environment: dict[str, str], key: str) -> float:
-    """Make a snapshot by the command; the CPU seconds it took."""
+    """Make a snapshot by the command; return its CPU seconds."""
     command = subprocess.Popen([PROGRAM, "run", "--snapshot", key], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
     seconds = used(command.pid, lambda: command.poll() is not None, own=True)
     assert command.returncode == 0

@@ -1,4 +1,4 @@
-"""Daemon and page as `deploy/` starts them, on PostgreSQL: a run is killed with kill -9, the next one publishes, and the doctor checks.
+"""Runs the daemon and the page on PostgreSQL as `deploy/` does, and kills a run: the next one must publish, and `doctor` must pass.
 
 Usage: python -m benchmarks.production postgresql+psycopg2://USER:PASSWORD@HOST/EMPTY_DATABASE
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def once(look: Callable[[], T]) -> T:
-    """The first result of `look` that is true, tried again until then."""
+    """Call `look` until its result is true, and return it."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(OSError, LookupError, ValueError):

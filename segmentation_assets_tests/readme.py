@@ -1,4 +1,4 @@
-"""The README's commands, their output, and its generated tables: read for the tests, rewritten by running this file.
+"""The README's commands, their output, and its generated tables: tests read them, and running this file rewrites them.
 
 SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites README.md from published demo data
 """
@@ -25,7 +25,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 def run(command: str, data_dir: Path) -> str:
-    """What the command prints on the data in `data_dir`, without trailing blanks; stderr too."""
+    """The command's output, stderr included, on the data in `data_dir`, without trailing whitespace."""
     program, *arguments = shlex.split(command)
     if program != "segmentation":
         raise AssertionError(f"{command}: only commands of our own are called")
@@ -38,18 +38,18 @@ def run(command: str, data_dir: Path) -> str:
 
 
 def generated() -> dict[str, str]:
-    """Parts that are made from the code, by the name of their markers."""
+    """The parts generated from the code, by the name of their markers."""
     tables = "\n".join(["| table | one row per |", "|---|---|", *(f"| `{c.name}` | {c.row} |" for c in CONTRACTS)])
     return {"settings": reference.markdown(), "tables": tables}
 
 
 def part(text: str, name: str) -> str:
-    """What stands between the markers of a generated part."""
+    """The text between the markers of a generated part."""
     return text.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
 
 
 def rewritten(text: str, data_dir: Path) -> str:
-    """The README with every output and generated part as it is now."""
+    """The README with every output and generated part up to date."""
     text = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{run(found['command'], data_dir)}```", text)
     for name, content in generated().items():
         text = (

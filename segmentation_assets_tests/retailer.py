@@ -1,7 +1,7 @@
 """A retailer's two years of order lines as two exports, made from a seed, with the true sums.
 
-What real exports do is in it: cancellations, ids that a spreadsheet made decimals, lines without a customer, postage and
-charges among the products, free lines, and a week that both exports have. `python -m segmentation_assets_tests.retailer
+They have the faults of real exports: cancellations, ids that a spreadsheet turned into decimals, lines without a customer, postage
+and charges among the products, free lines, and a week that is in both exports. `python -m segmentation_assets_tests.retailer
 FOLDER [LINES]` writes FOLDER/orders/*.csv and FOLDER/true_sums.csv.
 """
 
@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-FIRST, LAST = dt.date(2009, 12, 1), dt.date(2011, 12, 9)  # the last month is a part of one
-DOUBLED = (dt.date(2010, 12, 1), dt.date(2010, 12, 8))  # both exports have these days, the second excluded
-PRODUCTS = 4_637  # prime, so that steps through them never repeat one within an invoice
+FIRST, LAST = dt.date(2009, 12, 1), dt.date(2011, 12, 9)  # the last month is incomplete
+DOUBLED = (dt.date(2010, 12, 1), dt.date(2010, 12, 8))  # both exports have these days (the second excluded)
+PRODUCTS = 4_637  # prime, so that no product repeats within an invoice
 NOT_PRODUCTS = ("POST", "DOT", "M", "BANK CHARGES", "C2", "AMAZONFEE")
 COUNTRIES = ("United Kingdom", "Germany", "France", "EIRE", "Côte d'Ivoire")
 NOUNS = ("LANTERN", "MUG", "BUNTING", "CAKE STAND", "DOORMAT", "T-LIGHT HOLDER", "LUNCH BAG", "CLOCK", "FÊTE GARLAND", "TIN; SET OF 3")
@@ -27,12 +27,12 @@ HEADER = ("Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Pri
 
 @dataclass(frozen=True)
 class Exports:
-    """What was written.
+    """The files that were written, and their true sums.
 
     Attributes:
         files: the two exports, in order of time.
-        lines: lines of both, without headers; `doubled` of them are in the second file although the first has them.
-        cents: (customer, month such as 2010-07) -> what its lines of products sum to, returns netted, each line once.
+        lines: lines of both, without headers; `doubled` of them are in both files.
+        cents: (customer, month such as 2010-07) -> the sum of its product lines, net of returns, each line once.
     """
 
     files: tuple[Path, Path]
@@ -42,10 +42,10 @@ class Exports:
 
 
 def write(folder: Path, lines: int = 1_000_000, seed: int = 2011, decimal: str = ",") -> Exports:
-    """Write both exports into `folder`, `lines` in all, with `;` between cells.
+    """Write both exports into `folder`, `lines` in total, with `;` between cells.
 
     Args:
-        decimal: mark of prices.
+        decimal: decimal mark of prices.
     """
     random = np.random.default_rng(seed)
     table = _exactly(_with_cancellations(_purchases(lines, random), random), lines, random)
@@ -58,7 +58,7 @@ def write(folder: Path, lines: int = 1_000_000, seed: int = 2011, decimal: str =
 
 
 def _purchases(lines: int, random: np.random.Generator) -> pd.DataFrame:
-    """More order lines than asked for, by time: `customer` is -1 where none is known, `price` is in cents."""
+    """More order lines than needed, ordered by time: `customer` is -1 if unknown, `price` is in cents."""
     invoices, customers = max(lines // 18, 40), min(max(lines // 140, 20), 7_100)
     days = np.arange(FIRST, LAST + dt.timedelta(days=1), dtype="datetime64[D]")
     days = days[(days - np.datetime64("1970-01-03", "D")).astype(int) % 7 != 0]  # closed on Saturdays
@@ -102,7 +102,7 @@ def _purchases(lines: int, random: np.random.Generator) -> pd.DataFrame:
 
 
 def _with_cancellations(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    """Some invoices have their first lines cancelled, days later; invoices are numbered by time."""
+    """The lines, with the first lines of some invoices cancelled days later; invoices are numbered by time."""
     chosen = table.invoice.isin(np.flatnonzero(random.random(table.invoice.max() + 1) < 0.1))
     back = table[chosen & (table.groupby("invoice").cumcount() < 3) & (table["product"] < PRODUCTS)]
     later = random.integers(1, 21, table.invoice.max() + 1)[back.invoice].astype("timedelta64[D]")
@@ -117,7 +117,7 @@ def _with_cancellations(table: pd.DataFrame, random: np.random.Generator) -> pd.
 
 
 def _exactly(table: pd.DataFrame, lines: int, random: np.random.Generator) -> pd.DataFrame:
-    """So many lines that both exports have `lines` in all; lines are taken out anywhere but in the doubled days."""
+    """Remove lines, except on the doubled days, so that the two exports have `lines` in total."""
     twice = (table.day >= np.datetime64(DOUBLED[0])) & (table.day < np.datetime64(DOUBLED[1]))
     surplus = len(table) + int(twice.sum()) - lines
     out = random.choice(np.flatnonzero(~twice & ~table.cancels), surplus, replace=False)
@@ -125,7 +125,7 @@ def _exactly(table: pd.DataFrame, lines: int, random: np.random.Generator) -> pd
 
 
 def _export(table: pd.DataFrame, file: Path, decimal: str, ids_as: str) -> None:
-    """Write the lines as the shop's system does; customers' ids end in `ids_as`, as a spreadsheet may leave them."""
+    """Write the lines as the shop's system does; customer ids end in `ids_as`, as a spreadsheet may write them."""
     price = [f"{cents // 100}{decimal}{cents % 100:02d}" for cents in range(int(table.price.max()) + 1)]
     when = table.day.astype("datetime64[s]") + table.minute.to_numpy() * np.timedelta64(60, "s")
     number = pa.array(table.invoice).cast(pa.string())
@@ -145,12 +145,12 @@ def _export(table: pd.DataFrame, file: Path, decimal: str, ids_as: str) -> None:
 
 
 def customer_id(number: int) -> str:
-    """The id of a customer by its number."""
+    """The id of the customer with this number."""
     return str(12_346 + number)
 
 
 def _chosen(names: list[str | None], which: "pd.Series[int]") -> pa.Array:
-    """The name at each place; -1 is the last one."""
+    """The names at the given positions; -1 is the last one."""
     return pa.array(names, pa.string()).take(pa.array(which.to_numpy() % len(names)))
 
 

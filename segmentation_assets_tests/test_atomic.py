@@ -1,4 +1,4 @@
-"""What those left who were killed is removed, and what is being written stays."""
+"""Unfinished files of killed processes are removed; those still being written stay."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from segmentation_assets import atomic
 
 
 def of_a_process_that_is_gone(patch: pytest.MonkeyPatch, target: Path) -> Path:
-    """The name that a process which has ended by now gave to an unfinished file."""
+    """The name of an unfinished file of a process that has since ended."""
     program = shutil.which("true")
     assert program
     ended = subprocess.Popen([program])
@@ -23,8 +23,10 @@ def of_a_process_that_is_gone(patch: pytest.MonkeyPatch, target: Path) -> Path:
         return atomic.beside(target)
 
 
-@pytest.mark.parametrize("mine", [True, False], ids=["a process that goes on", "a process of another machine"])
-def test_what_may_be_written_to_is_swept_when_nobody_has_for_minutes(tmp_path: Path, mine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mine", [True, False], ids=["a process still running", "a process on another machine"])
+def test_an_unfinished_file_that_may_be_in_use_is_swept_after_minutes_without_a_write(
+    tmp_path: Path, mine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "lake" / "part.parquet"
     target.parent.mkdir()
     left = atomic.beside(target)
@@ -51,7 +53,7 @@ def with_a_log(left: Path) -> None:
 
 
 @pytest.mark.parametrize("leave", [Path.touch, folder_with_a_file, with_a_log])
-def test_what_a_process_left_that_is_gone_is_swept_at_once(
+def test_leftovers_of_an_ended_process_are_swept_at_once(
     tmp_path: Path, leave: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(of_a_process_that_is_gone(monkeypatch, tmp_path / "part.parquet"))
@@ -60,7 +62,7 @@ def test_what_a_process_left_that_is_gone_is_swept_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scratch_folder_is_gone_with_its_block(tmp_path: Path) -> None:
+def test_a_scratch_folder_lasts_until_the_end_of_its_block(tmp_path: Path) -> None:
     with atomic.scratch(tmp_path) as folder:
         (folder / "rows.parquet").touch()
         atomic.sweep(tmp_path, time.time())
@@ -68,7 +70,7 @@ def test_a_scratch_folder_is_gone_with_its_block(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_fails_leaves_nothing_beside_the_target(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing_beside_the_target(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"), atomic.replacing(tmp_path / "copy.duckdb") as unfinished:
         with_a_log(unfinished)
         raise OSError("full")

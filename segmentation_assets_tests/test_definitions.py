@@ -1,4 +1,4 @@
-"""The graph as people see it. A changed graph changes this file, so that it is seen in review."""
+"""The asset graph as users see it: a change to the graph changes this file, so that reviewers notice."""
 
 import datetime as dt
 import json
@@ -73,14 +73,14 @@ GRAPH = {
 ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}
 
 
-def test_the_assets_and_what_each_is_made_from():
+def test_each_asset_has_these_inputs():
     assert {name: {key.path[-1] for key in node.parent_keys} for name, node in ASSETS.items()} == GRAPH
 
 
 MADE_WITH_THE_MODEL = ("segmentation_model", "drift_report", "model_candidates", "model_registry")
 
 
-def test_what_is_made_with_the_model_is_made_from_the_model_before():
+def test_assets_made_with_the_model_depend_on_the_previous_model():
     graph, model = defs.resolve_asset_graph(), dg.AssetKey("segmentation_model")
     assert {graph.get_partition_mapping(dg.AssetKey(name), model) for name in MADE_WITH_THE_MODEL} == {PREVIOUS.mapping(LOADED)}
     assert graph.get_partition_mapping(dg.AssetKey("customer_segments"), model) != PREVIOUS.mapping(LOADED)
@@ -101,7 +101,7 @@ def test_publishing_waits_for_every_table():
     assert upstream == {*BY_NAME, "published_database"}
 
 
-def test_every_asset_is_in_a_group_and_says_what_it_is_made_with():
+def test_every_asset_has_a_group_and_kinds():
     assert [name for name in GRAPH if ASSETS[name].group_name == "default" or not ASSETS[name].kinds] == []
 
 
@@ -109,7 +109,7 @@ def test_every_asset_has_one_partition_per_snapshot():
     assert [name for name in GRAPH if ASSETS[name].partitions_def != snapshot_partitions(LOADED.snapshots)] == []
 
 
-def test_every_table_says_what_a_row_is_and_how_it_came_about():
+def test_every_table_describes_its_rows_and_how_it_is_made():
     told = {name: ASSETS[name].description.partition("\n\n") for name in BY_NAME}
     assert {name: first for name, (first, _, _) in told.items()} == {name: contract.description for name, contract in BY_NAME.items()}
     assert [name for name, (_, _, rest) in told.items() if not rest.endswith(".")] == []
@@ -125,7 +125,7 @@ def test_every_table_is_checked_against_its_contract_and_a_breach_blocks():
     assert [name for name, checks in blocking.items() if "contract" not in checks] == []
 
 
-def test_every_check_across_tables_is_there():
+def test_these_checks_across_tables_exist():
     across = {key.name for key in defs.resolve_asset_graph().asset_check_keys if key.name != "contract"}
     assert across == {
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",
@@ -139,7 +139,7 @@ def test_every_check_across_tables_is_there():
 JOBS = {"snapshot", "features", "segment", "pictures", "retention"}
 
 
-def test_jobs_and_schedules():
+def test_there_are_these_jobs_and_schedules():
     repository = defs.get_repository_def()
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == JOBS
     assert {(schedule.name, schedule.job_name) for schedule in repository.schedule_defs} == {
@@ -153,7 +153,7 @@ SEVERAL = {"multiprocess": {"max_concurrent": 2}}
 
 @pytest.mark.parametrize("job", defs.get_repository_def().get_all_jobs(), ids=lambda job: job.name)
 @pytest.mark.parametrize(("chosen", "executor"), [({}, "in_process"), ({"execution": {"config": SEVERAL}}, "multiprocess")])
-def test_whatever_starts_a_run_its_steps_share_a_process_unless_a_person_chooses_otherwise(job, chosen, executor):
+def test_steps_share_a_process_unless_the_run_configuration_says_otherwise(job, chosen, executor):
     ((_, config),) = dg.validate_run_config(job, chosen)["execution"].items()
     assert list(config) == [executor]
 
@@ -163,7 +163,7 @@ def test_definitions_load_and_validate():
 
 
 @pytest.mark.slow
-def test_dagsters_own_tool_checks_and_lists_them(tmp_path):
+def test_the_dg_command_checks_and_lists_the_definitions(tmp_path):
     def tool(*arguments):
         command, home = [Path(sys.executable).parent / "dg", *arguments], environment(tmp_path, DAGSTER_HOME=str(tmp_path))
         return subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=False)
@@ -183,7 +183,7 @@ WEEKLY = LOADED.model_copy(
 )
 
 
-def test_two_settings_have_each_their_graph_in_one_process():
+def test_one_process_can_hold_the_graphs_of_two_settings():
     weekly, monthly = (build(settings).resolve_asset_graph() for settings in (WEEKLY, LOADED))
     orders, features = dg.AssetKey("customer_orders"), dg.AssetKey("customer_features")
     assert [graph.get(orders).partitions_def.get_partition_keys()[:2] for graph in (weekly, monthly)] == [
@@ -192,20 +192,20 @@ def test_two_settings_have_each_their_graph_in_one_process():
     assert [graph.get_partition_mapping(features, orders).start_offset for graph in (weekly, monthly)] == [-1, -2]
 
 
-def test_owners_are_those_of_the_settings():
+def test_owners_come_from_the_settings():
     owned = build(WEEKLY).resolve_asset_graph()
     assert {tuple(owned.get(key).owners) for key in owned.get_all_asset_keys()} == {WEEKLY.owners}
     assert [name for name in GRAPH if ASSETS[name].owners] == []
 
 
-def test_every_asset_shows_the_place_of_its_own_code():
+def test_code_references_lead_to_the_code_of_each_asset():
     found = {name: ASSETS[name].metadata["dagster/code_references"].code_references[0] for name in GRAPH}
     assert Path(found["drift_report"].file_path) == Path(model.__file__)
     line = Path(application.__file__).read_text().splitlines()[found["segment_actions"].line_number - 1]
     assert line.startswith("@table(SEGMENT_ACTIONS")
 
 
-def test_only_where_a_schedule_makes_snapshots_is_one_that_does_not_come_overdue():
+def test_a_missing_snapshot_is_overdue_only_if_a_schedule_makes_snapshots():
     published = dg.AssetKey("published_database")
     policies = [build(settings).resolve_asset_graph().get(published).freshness_policy for settings in (WEEKLY, LOADED)]
     assert policies == [dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(days=8), fail_window=dt.timedelta(days=9)), None]
@@ -234,7 +234,7 @@ def test_the_lake_is_opened_once_and_closed_when_the_run_ends(tmp_path, monkeypa
 
 @pytest.fixture
 def configuration(tmp_path, monkeypatch):
-    monkeypatch.setenv("DAGSTER_HOME", "")  # put back afterwards, whatever is set meanwhile
+    monkeypatch.setenv("DAGSTER_HOME", "")  # so that pytest restores it after the test
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "")
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     return lambda: prepare_instance(LOADED.model_copy(update={"data_dir": tmp_path})) / "dagster.yaml"
@@ -248,11 +248,11 @@ def test_telemetry_is_off(configuration):
     assert yaml.safe_load(configuration().read_text())["telemetry"] == {"enabled": False}
 
 
-def test_at_most_as_many_runs_at_once_as_there_are_cores(configuration):
+def test_there_are_at_most_as_many_runs_at_once_as_cores(configuration):
     assert yaml.safe_load(configuration().read_text())["concurrency"]["runs"]["max_concurrent_runs"] == 6
 
 
-def test_of_snapshots_one_goes_on_at_a_time(configuration):
+def test_snapshots_run_one_at_a_time(configuration):
     runs = yaml.safe_load(configuration().read_text())["concurrency"]["runs"]
     assert runs["tag_concurrency_limits"] == [{"key": ONE_AT_A_TIME, "limit": 1}]
     assert all(ONE_AT_A_TIME in defs.resolve_job_def(job).tags for job in ("snapshot", "segment"))
@@ -271,7 +271,7 @@ def test_a_configuration_that_was_edited_is_left_alone(configuration):
     assert configuration().read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_dagster_home_names_another_place(configuration, tmp_path, monkeypatch):
+def test_dagster_home_can_be_elsewhere(configuration, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     assert configuration().parent == tmp_path / "elsewhere"
 
@@ -283,6 +283,6 @@ def test_the_database_is_published_after_every_table() -> None:
     assert "snapshot_report" in after
 
 
-def test_no_description_has_a_paragraph_that_markdown_takes_for_code() -> None:
+def test_no_description_is_indented_so_that_markdown_shows_code() -> None:
     specs = defs.resolve_asset_graph().asset_nodes
     assert [node.key for node in specs if "\n    " in (node.description or "")] == []

@@ -1,4 +1,4 @@
-"""Every YAML and every command of the documentation and the examples does what it says: it is taken from the text and tried."""
+"""Every YAML block and every command in the docs and examples is valid: tests extract them from the text and try them."""
 
 import importlib
 import re
@@ -52,7 +52,7 @@ def commands() -> list[Any]:
 
 
 def settings_of(shown: dict[str, Any]) -> dict[str, Any]:
-    """The settings in which a fragment can stand: as sections, as tables of the source, or as part of one of these."""
+    """Settings that contain a fragment: as sections, as tables of the source, or as part of a table."""
     if set(shown) <= set(Settings.model_fields):
         return shown
     tables = shown if set(shown) <= set(Tables.model_fields) else {"transactions": TABLE | shown}
@@ -60,17 +60,17 @@ def settings_of(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", pages(FENCED))
-def test_the_settings_that_are_shown_are_settings(text: str) -> None:
+def test_yaml_blocks_are_valid_settings(text: str) -> None:
     Settings(**{**SHIPPED, **settings_of(yaml.safe_load(text))})
 
 
 def fragments() -> list[Any]:
-    """Settings within sentences, of files' tables: `lookups: [...]`, `date_format: ...`."""
+    """Settings of a table within sentences: `lookups: [...]`, `date_format: ...`."""
     return [shown for shown in pages(SETTING) if str(shown.values[0]).partition(":")[0] in TABLE_FIELDS]
 
 
 @pytest.mark.parametrize("text", fragments())
-def test_the_settings_of_a_table_within_sentences_are_settings(text: str) -> None:
+def test_settings_of_a_table_within_sentences_are_valid(text: str) -> None:
     shown = yaml.safe_load(text)
     lookups = {"lookups": [{"files": "y.csv", **shown}]} if "key" in shown else shown
     table = Tables.model_validate({"kind": "tables", "transactions": TABLE | lookups}).transactions[0]
@@ -78,8 +78,8 @@ def test_the_settings_of_a_table_within_sentences_are_settings(text: str) -> Non
 
 
 @pytest.mark.parametrize("line", commands())
-def test_every_command_is_one(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Options and arguments are taken as the program takes them; a script and a target exist."""
+def test_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program accepts the options and arguments; scripts and make targets exist."""
     for part in re.split(r" && ", line):
         program, *arguments = shlex.split(part, comments=True)
         if program == "segmentation":
@@ -107,20 +107,20 @@ def test_every_command_is_one(line: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-def test_an_example_is_a_settings_file(file: Path) -> None:
+def test_examples_are_valid_settings_files(file: Path) -> None:
     assert isinstance(Settings(**yaml.safe_load(file.read_text(encoding="utf-8"))).source, Tables)
 
 
-def test_an_option_that_is_not_there_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_option_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(click.UsageError):
-        test_every_command_is_one("segmentation run --everything", tmp_path, monkeypatch)
+        test_commands_are_valid("segmentation run --everything", tmp_path, monkeypatch)
 
 
-def test_the_marketplace_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the example's own text, on the files that its script makes, of fewer people."""
+def test_the_marketplace_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the example's settings, on smaller files made by its script."""
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     importlib.import_module("make_marketplace").make(tmp_path / "data" / "marketplace", people=40)
-    (tmp_path / "examples").mkdir()  # beside which the settings say that the data is
+    (tmp_path / "examples").mkdir()  # the settings' paths to the data are relative to it
     text = (ROOT / "examples" / "marketplace.yaml").read_text(encoding="utf-8")
     source = Tables.model_validate(yaml.safe_load(text)["source"]).resolved(tmp_path / "examples")
     run = Run(tmp_path / "out")
@@ -132,7 +132,7 @@ def test_the_marketplace_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.Mon
     assert 1 < customers <= 40
 
 
-def test_every_place_that_contributing_names_is_there() -> None:
+def test_every_path_in_contributing_exists() -> None:
     package = ROOT / "segmentation_assets"
     named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py)?|[a-z_]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
     rooms = ("", "cli/", "core/model/", "core/segments/", "defs/", "defs/assets/")

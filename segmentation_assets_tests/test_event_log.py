@@ -1,4 +1,4 @@
-"""The event log keeps its connections, and records what Dagster's own does."""
+"""The event log keeps its connections open, and records the same as Dagster's own."""
 
 import dagster as dg
 import pytest
@@ -11,7 +11,7 @@ from segmentation_assets.settings.loading import load_settings
 
 @pytest.fixture
 def instance(tmp_path, monkeypatch):
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance, so put back after the test
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
     prepare_instance(load_settings().model_copy(update={"data_dir": tmp_path}))
     with dg.DagsterInstance.get() as made:
@@ -23,7 +23,7 @@ def thing() -> int:
     return 1
 
 
-def test_the_instance_uses_it_and_finds_what_was_recorded(instance):
+def test_the_instance_uses_this_event_log_and_reads_back_its_events(instance):
     assert isinstance(instance.event_log_storage, KeptOpenSqliteEventLogStorage)
     result = dg.materialize([thing], instance=instance)
     record = instance.get_latest_materialization_event(thing.key)
@@ -33,7 +33,7 @@ def test_the_instance_uses_it_and_finds_what_was_recorded(instance):
     assert {e.event_type for e in result.all_events} - UNREAD <= recorded
 
 
-def test_another_instance_on_the_same_folder_sees_the_events(instance, tmp_path):
+def test_an_instance_with_dagsters_own_event_log_reads_the_same_folder(instance, tmp_path):
     dg.materialize([thing], instance=instance)
     configuration = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text())
     del configuration["event_log_storage"]  # Dagster's own
@@ -43,7 +43,7 @@ def test_another_instance_on_the_same_folder_sees_the_events(instance, tmp_path)
         assert plain.get_latest_materialization_event(thing.key) is not None
 
 
-def test_only_the_files_used_last_are_kept_open(instance):
+def test_only_the_last_used_files_stay_open(instance):
     for _ in range(KEPT_FILES + 2):
         dg.materialize([thing], instance=instance)
     assert len(instance.event_log_storage._engines) == KEPT_FILES

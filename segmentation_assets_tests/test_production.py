@@ -1,4 +1,4 @@
-"""What `deploy/` sets up: Dagster's instance on PostgreSQL, and files that their programs take."""
+"""The setup in `deploy/`: Dagster's instance on PostgreSQL, and files that Docker and systemd accept."""
 
 import datetime as dt
 import importlib.util
@@ -28,7 +28,7 @@ SHOP = RowsSource(transactions=[line(c, f"2024-01-{day:02} 12:00", 10.0 + day) f
 
 @pytest.fixture(scope="module")
 def begun(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], list[int]]:  # noqa: F811
-    """A data folder whose instance is on PostgreSQL, its environment, and how two commands ended that made it at once."""
+    """A data folder with its instance on PostgreSQL, made by two commands at once; its environment, and their exit codes."""
     if importlib.util.find_spec("dagster_postgres") is None:
         _absent("dagster-postgres is not installed: make install EXTRAS=demo,dev")
     postgres.run("create role dagster login superuser password 'secret'")
@@ -47,7 +47,7 @@ def begun(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def instance(begun: tuple[Path, dict[str, str], list[int]], monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     data_dir, own, _ = begun
     monkeypatch.setenv(URL, own[URL])
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
     prepare_instance(LOADED.model_copy(update={"data_dir": data_dir}))
     with dg.DagsterInstance.get() as found:
@@ -55,7 +55,7 @@ def instance(begun: tuple[Path, dict[str, str], list[int]], monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_two_first_commands_at_once_make_one_sound_instance_of_the_shipped_configuration(
+def test_two_simultaneous_first_commands_make_one_valid_instance(
     begun: tuple[Path, dict[str, str], list[int]], instance: dg.DagsterInstance
 ) -> None:
     data_dir, _, ended = begun
@@ -67,7 +67,7 @@ def test_two_first_commands_at_once_make_one_sound_instance_of_the_shipped_confi
 
 
 @pytest.mark.slow
-def test_a_snapshot_is_recorded_there_and_a_killed_run_is_closed(
+def test_snapshots_are_recorded_on_postgresql_and_killed_runs_are_closed(
     begun: tuple[Path, dict[str, str], list[int]], instance: dg.DagsterInstance
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -84,14 +84,14 @@ def test_a_snapshot_is_recorded_there_and_a_killed_run_is_closed(
     assert instance.get_materialized_partitions(dg.AssetKey("segments")) == {D1}
 
 
-def test_the_compose_file_names_what_lies_beside_it() -> None:
+def test_the_files_that_compose_mounts_exist() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     beside = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ()) if volume.startswith("./")}
     assert {name for name in beside if not (DEPLOY / name).exists()} == {"./segmentation.yaml"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for unit in (DEPLOY / "systemd").iterdir():
         here = unit.read_text().replace("/srv/segmentation/.venv/bin", str(Path(sys.executable).parent)).replace("User=segmentation", "")
         (tmp_path / unit.name).write_text(here)

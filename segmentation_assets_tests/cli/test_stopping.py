@@ -1,4 +1,4 @@
-"""A command that is stopped or killed half way: what it says, what it leaves, and that Dagster knows."""
+"""A command that is stopped or killed halfway: its message, the state of the data, and Dagster's record of the run."""
 
 import signal
 import subprocess
@@ -17,12 +17,12 @@ from segmentation_assets.settings.loading import load_settings
 from segmentation_assets_tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.slow
-PATIENCE, MOMENTS = 120, 30  # seconds until a run has begun, and until it has ended
+PATIENCE, MOMENTS = 120, 30  # seconds to wait for a run to begin, and to end
 
 
 @pytest.fixture
 def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
-    """`segmentation run` with the test's arguments on a fresh data folder, once a run of it has begun."""
+    """A process of `segmentation run` with the test's arguments on a new data folder, after its first run has begun."""
     program = [Path(sys.executable).parent / "segmentation", "run", *request.param]
     process = subprocess.Popen(program, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE
@@ -35,8 +35,8 @@ def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subproce
 
 
 def statuses(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Of all runs, after a command has started on the folder."""
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance
+    """The statuses of all runs after a command has started on the folder."""
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
     prepare_instance(load_settings().model_copy(update={"data_dir": data_dir}))
     with dg.DagsterInstance.get() as instance:
@@ -49,7 +49,7 @@ def statuses(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     indirect=["running"],
     ids=["one snapshot", "two processes"],
 )
-def test_one_that_is_stopped_says_what_was_not_done_and_is_canceled(
+def test_a_stopped_command_says_what_was_not_done_and_its_run_is_canceled(
     running: subprocess.Popen[str], stop: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running.send_signal(stop)
@@ -61,9 +61,9 @@ def test_one_that_is_stopped_says_what_was_not_done_and_is_canceled(
 
 
 @pytest.mark.parametrize("running", [("--snapshot", "2017-04-01"), ("--all",)], indirect=True, ids=["one snapshot", "two processes"])
-def test_one_that_is_killed_is_closed_at_the_next_start(
+def test_the_run_of_a_killed_command_is_closed_at_the_next_start(
     running: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running.kill()
-    running.communicate(timeout=MOMENTS)  # the second process, which holds the same output, ends too
+    running.communicate(timeout=MOMENTS)  # returns only once the second process has ended too
     assert statuses(tmp_path, monkeypatch) == {"FAILURE"}

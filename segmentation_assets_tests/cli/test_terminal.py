@@ -1,4 +1,4 @@
-"""What is printed is printed as it is."""
+"""Text is printed literally."""
 
 import pytest
 from rich.table import Table
@@ -8,7 +8,7 @@ from segmentation_assets.cli.terminal import new_console
 NAMES = ["[/x] [bold]", "age [years] :smile:"]
 
 
-def test_names_with_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_brackets_in_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table(title=NAMES[0])
     table.add_column(NAMES[1])
     table.add_row(NAMES[0])

@@ -1,7 +1,7 @@
-"""Small histories of orders and events for tests, and the way from them to features on any Ibis backend.
+"""Small histories of orders and events for tests, and their features on any Ibis backend.
 
-A history is in the shape of the cleaned tables. Windows are computed apart, one table for each part of the history, as the
-lake holds them, and only then put together: what the tests see is the path that a snapshot takes.
+A history has the form of the clean tables. Windows are computed separately, one table for each part of the history, as in the
+lake, and only then merged: the tests take the same path as a snapshot.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ MONTHLY = Snapshots(first=dt.date(2017, 4, 1), cadence="monthly")
 
 
 def line(customer: str, at: str, amount: str = "10.00", **values: Any) -> dict[str, Any]:
-    """One cleaned order line; what is not named is ordinary."""
+    """One clean order line, with plain values for columns not given."""
     ordered_at = pd.Timestamp(at)
     defaults = {
         "customer_id": customer, "order_id": f"{customer}@{ordered_at}", "ordered_at": ordered_at, "amount": amount, "quantity": "1",
@@ -39,12 +39,12 @@ def line(customer: str, at: str, amount: str = "10.00", **values: Any) -> dict[s
 
 
 def back(customer: str, at: str, amount: str, order: str, **values: Any) -> dict[str, Any]:
-    """One line that takes something back of the order that it names."""
+    """One line that returns something from the given order."""
     return line(customer, at, amount, quantity="-1", order_id=f"{customer}@back {at}", returned_order_id=order, **values)
 
 
 def event(customer: str, at: str, event_type: str = "campaign_received", subject: str | None = "c1") -> dict[str, Any]:
-    """One cleaned event."""
+    """One clean event."""
     return {"customer_id": customer, "event_at": pd.Timestamp(at), "event_type": event_type, "subject": subject}
 
 
@@ -77,7 +77,7 @@ def in_memory(table: ir.Table) -> ir.Table:
 
 
 def together(contract: Contract, tables: Sequence[ir.Table], like: ir.Table) -> ir.Table:
-    """The tables one below the other; where there is none, no rows, on the backend of the table `like`."""
+    """The tables concatenated; without tables, an empty one on the backend of `like`."""
     if not tables:
         return like.filter(ibis.literal(False)).select(**{column.name: ibis.null(column.type) for column in contract.columns})
     return ibis.union(*tables) if len(tables) > 1 else tables[0]
@@ -85,14 +85,14 @@ def together(contract: Contract, tables: Sequence[ir.Table], like: ir.Table) -> 
 
 @dataclass(frozen=True)
 class History:
-    """Everything that ever happened, as lazy tables of one backend."""
+    """A complete history, as lazy tables of one backend."""
 
     transactions: ir.Table
     events: ir.Table
     records: ir.Table | None = None
 
     def before(self, day: dt.date) -> "History":
-        """What is known strictly before the day."""
+        """The history strictly before the day."""
         end = ibis.timestamp(f"{day.isoformat()} 00:00:00")
         return History(
             self.transactions.filter(self.transactions.ordered_at < end), self.events.filter(self.events.event_at < end), self.records
@@ -101,7 +101,7 @@ class History:
     def states(
         self, calendar: Calendar, splits: Sequence[dt.date] = (), keep: Callable[[ir.Table], ir.Table] = in_memory
     ) -> tuple[ir.Table, features.Activity]:
-        """Customers after, and activity of, each stretch between the days in `splits`, computed apart from the state before it."""
+        """Customers at the end, and the activity of each period between `splits`, computed from the previous state."""
         edges = [None, *sorted(set(splits)), None]
         windows, categories, happened, placed, returned = (list[ir.Table]() for _ in range(5))
         known = together(CUSTOMERS, [], self.transactions)
@@ -142,7 +142,7 @@ class History:
         splits: Sequence[dt.date] | None = None,
         keep: Callable[[ir.Table], ir.Table] = in_memory,
     ) -> ir.Table:
-        """Features as of the date, from windows that were computed apart (at window borders, unless `splits` are given)."""
+        """Features as of the date, from windows computed separately (split at window borders, or at `splits`)."""
         span = lookback(as_of, windows, snapshots)
         if splits is None:
             splits = [following(as_of, snapshots, -steps) for steps in range(1, windows + 1)]

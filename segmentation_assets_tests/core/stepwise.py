@@ -1,6 +1,6 @@
-"""Features of small histories by SQL that is made once: making it takes far longer than running it.
+"""Features of small histories by SQL that is compiled once, because compiling takes far longer than running.
 
-The path is a snapshot's: state is computed apart for each stretch of days, from the state before it, and only then put together.
+The path is a snapshot's: state is computed separately for each period, from the previous state, and only then merged.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ def _unbound(contract: Contract, name: str = "") -> Any:
     return ibis.table({c.name: c.type for c in contract.columns}, name=name or contract.name)
 
 
-# In the order in which a snapshot makes them, each under the name by which the next ones know it.
+# In the order of a snapshot, each under the name that later steps use.
 KNOWN, WINDOW = _unbound(CUSTOMERS, "known"), _unbound(CUSTOMER_ORDERS, "orders_of_window")
 MADE_NOW = _unbound(ORDER_RETURNS, "returns_of_window")
 STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
@@ -53,12 +53,12 @@ STEPS: tuple[tuple[str, Contract, Callable[[Calendar], Any]], ...] = (
         "customer_event_activity", CUSTOMER_EVENT_ACTIVITY,
         lambda calendar: activity.customer_event_activity(_unbound(EVENTS), calendar, ROLES.with_subjects),
     ),
-    ("known", CUSTOMERS, lambda _: _customers()),  # the last, because the others look at who was known before
+    ("known", CUSTOMERS, lambda _: _customers()),  # last, because the other steps need the customers known before
 )  # fmt: skip
 ADDED_UP = {
     "orders_of_window": "customer_orders",
     "returns_of_window": "order_returns",
-}  # known to later windows together with earlier ones
+}  # later windows see these together with earlier ones
 
 
 def _customers() -> Any:
@@ -72,7 +72,7 @@ def _customers() -> Any:
 
 @cache
 def _statements(snapshots: Snapshots, windows: int, as_of: dt.date) -> tuple[dict[str, str], str]:
-    """The SQL of each step and of the features, made once: making it takes far longer than running it."""
+    """The SQL of each step and of the features."""
     calendar = Calendar.of(snapshots)
     steps = {name: str(ibis.to_sql(conformed(contract, make(calendar)), dialect="duckdb")) for name, contract, make in STEPS}
     parts = (CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_ORDERS, ORDER_RETURNS)
@@ -84,7 +84,7 @@ def _statements(snapshots: Snapshots, windows: int, as_of: dt.date) -> tuple[dic
 def features_of(
     lines: Rows, happened: Rows, snapshots: Snapshots, windows: int = 3, splits: Sequence[dt.date] = (), as_of: dt.date | None = None
 ) -> pd.DataFrame:
-    """Features as of the date (by default AS_OF), from state computed apart for each stretch of days between the splits."""
+    """Features as of the date (by default AS_OF), from state computed separately for each period between the splits."""
     as_of = as_of or AS_OF[snapshots]
     steps, merged = _statements(snapshots, windows, as_of)
     edges = [dt.date.min, *sorted({*splits, as_of}), dt.date.max]
@@ -102,7 +102,7 @@ def features_of(
                 state[kept] = made if name == "known" else pa.concat_tables([state[kept], made])
                 if name in ADDED_UP:
                     connection.register(name, made)
-            if end == as_of:  # windows say when they were; customers and returns are what was known by then
+            if end == as_of:  # windows have dates; customers and returns are as known by then
                 as_known = {name: state[name] for name in ("known", "order_returns")}
         for name, table in (state | as_known).items():
             connection.register(name, table)

@@ -1,4 +1,4 @@
-"""Who is told what: the words of each message, delivery to a real receiver, and the sensors on runs that were really made."""
+"""Alerts: the text of each message, delivery to a real receiver, and the sensors on real runs."""
 
 import datetime as dt
 import json
@@ -21,14 +21,14 @@ from segmentation_assets_tests.conftest import ROOT
 LINK = "http://dagster.example/runs/42"
 SECRET = "s3cr3t-of-the-webhook"  # noqa: S105
 OTHER_DAY = [line(c, f"2024-01-{day:02} 12:00", 100.0 + day) for c in "abc" for day in (5, 15, 25)]
-MANY = "klmnopqrstuvwxyz"  # of three customers whatever they do may be chance
+MANY = "klmnopqrstuvwxyz"  # of three customers, any change may be chance
 JANUARY = [*OTHER_DAY, *(line(c, "2023-12-20 12:00", 3.0 + n) for n, c in enumerate(MANY))]
 FEBRUARY = [line(c, f"2024-02-{day:02} 12:00", 900.0) for c in MANY for day in range(10, 20)]
 DRIFTING = RowsSource(transactions=[*JANUARY, *FEBRUARY])
 BROKEN = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
 
 
-# What is said
+# Messages
 
 
 def drift(*rows, **further):
@@ -60,7 +60,7 @@ def test_drift_is_one_message_with_the_largest_change_first():
     )
 
 
-def test_rows_that_did_not_come_are_one_message():
+def test_missing_rows_are_one_message():
     sentences = {"transactions": "No transaction is dated in the window.", "events": "12 events, against the usual 11."}
     volume = pd.DataFrame({"source": sentences.keys(), "verdict": ["empty", "as usual"], "sentence": sentences.values()})
     (message,) = messages.of_volume(volume, D2, LINK)
@@ -70,13 +70,13 @@ def test_rows_that_did_not_come_are_one_message():
     assert messages.of_volume(volume.assign(verdict="not measured"), D2, LINK) == []
 
 
-def test_a_feature_that_the_model_does_not_use_is_said_to_be_one():
+def test_a_drifted_feature_that_the_model_does_not_use_is_marked():
     (message,) = messages.of_drift(drift(REPORT[0], in_model=[False]), D2, LINK)
     assert "- frequency: PSI 0.12 (flagged above 0.10), not used by the model\n" in message.body
     assert "segments are not affected" in message.body
 
 
-def test_what_the_model_uses_comes_before_what_it_does_not():
+def test_features_of_the_model_come_first():
     unused = ("feature", "age", "psi", 9.0, NONE, 0.1, True)
     (message,) = messages.of_drift(drift(unused, REPORT[0], REPORT[2], in_model=[False, True, None]), D2, LINK)
     lines = [line.split(":")[0] for line in message.body.splitlines() if line.startswith("- ")]
@@ -91,12 +91,12 @@ def test_two_statistics_of_a_feature_are_one_line():
     assert "- frequency: KS 0.20 (flagged above 0.15, q = 0.010); PSI 0.12 (flagged above 0.10)\n" in message.body
 
 
-def test_many_flagged_features_are_cut_short():
+def test_a_long_list_of_flagged_features_is_shortened():
     (message,) = messages.of_drift(drift(*(("feature", f"f{i}", "psi", 1 + i, NONE, 0.1, True) for i in range(11))), D2, LINK)
     assert "\n- f5: PSI 6.00 (flagged above 0.10)\n- and 5 more\n\n" in message.body
 
 
-def test_what_is_no_feature_is_not_called_one():
+def test_drift_of_other_kinds_is_not_called_a_feature():
     rows = [("distance", "d", "psi", 0.6, 0.01, 0.1, True), ("joint", "j", "auc", 0.7, 0.01, 0.6, True), REPORT[0]]
     (message,) = messages.of_drift(drift(*rows), D2, LINK)
     expected = "1 feature, the distance to the nearest prototype and how features go together drifted"
@@ -114,7 +114,7 @@ def evaluation(name, passed, severity=dg.AssetCheckSeverity.ERROR, asset="segmen
     )
 
 
-def test_failed_checks_are_one_message_without_the_warnings():
+def test_failed_checks_are_one_message_without_warnings():
     warning = evaluation("features_have_not_drifted", False, dg.AssetCheckSeverity.WARN, "drift_report")
     failed = evaluation("sizes_and_revenue_tie_out", False, description="customers: 5 in segments, 6 expected")
     (message,) = messages.of_checks([warning, failed, evaluation("contract", True)], D2, LINK, published=False)
@@ -131,11 +131,11 @@ def test_failed_checks_are_one_message_without_the_warnings():
     assert messages.of_checks([warning], D2, LINK, published=True) == []
 
 
-def test_a_check_that_passed_when_tried_again_is_no_message():
+def test_a_check_that_passed_on_retry_is_no_message():
     assert messages.of_checks([evaluation("contract", False), evaluation("contract", True)], D2, LINK, published=True) == []
 
 
-def test_a_failed_run_is_told_with_its_step_and_cause():
+def test_a_failed_run_is_reported_with_step_and_cause():
     (message,) = messages.of_failure("raw_events", "events.csv: no such\n  file", D2, LINK)
     assert message.title == "Customer segments 2024-03-01: the run failed at raw_events"
     assert message.body == (
@@ -147,7 +147,7 @@ def test_a_failed_run_is_told_with_its_step_and_cause():
     )
 
 
-def test_a_run_that_was_lost_has_no_step():
+def test_a_lost_run_is_reported_without_a_step():
     (message,) = messages.of_failure(None, "The process ended.", D2, LINK)
     assert message.title == "Customer segments 2024-03-01: the run failed"
     assert "- outside of any step: The process ended.\n" in message.body
@@ -158,7 +158,7 @@ def registry(*decisions, **further):
     return pd.DataFrame([{"model_version": f"v{n}", "decision": one, **row} for n, one in enumerate(decisions, 1)]).assign(**further)
 
 
-def test_a_promoted_model_is_told_with_what_it_is_and_why():
+def test_a_promoted_model_is_reported_with_its_description_and_reason():
     (message,) = messages.of_models(registry("promoted"), D2, LINK)
     assert message.title == "Customer segments 2024-03-01: model v1 is now in force"
     assert message.body == (
@@ -181,15 +181,15 @@ def test_a_rollback_is_one_message(in_force, title):
     assert message.title.endswith(title)
 
 
-def test_models_trained_carried_forward_or_refused_are_no_message():
+def test_other_decisions_on_a_model_are_no_message():
     assert messages.of_models(registry("trained", "carried forward", "refused"), D2, LINK) == []
 
 
-# That it arrives, and where
+# Delivery
 
 
 class Receiver(ThreadingHTTPServer):
-    """A web server on this machine that keeps what is posted to it; under /down it refuses."""
+    """A local web server that keeps all posts; under /down it refuses them."""
 
     def __init__(self):
         self.posts = []
@@ -220,7 +220,7 @@ def receiver():
 MESSAGES = [*messages.of_drift(drift(*REPORT), D2, LINK), *messages.of_models(registry("promoted"), D2, LINK)]
 
 
-def test_each_message_is_one_post_with_its_figures_and_link(receiver):
+def test_each_message_is_one_post_with_figures_and_link(receiver):
     alerts.send(MESSAGES, {"ALERT_URL": receiver.url()})
     assert [(post["title"], post["message"], post["type"]) for post in receiver.posts] == [
         (message.title, message.body, kind) for message, kind in zip(MESSAGES, ("warning", "info"), strict=True)
@@ -237,18 +237,18 @@ def test_each_message_is_one_post_with_its_figures_and_link(receiver):
         ("down", "ALERT_URL: 2 of 2 alerts were not delivered"),
     ],
 )
-def test_what_cannot_be_delivered_is_an_error_without_the_address_and_the_others_get_theirs(receiver, url, problem, caplog):
+def test_a_failed_delivery_is_an_error_that_hides_the_address_and_spares_other_receivers(receiver, url, problem, caplog):
     for name in ("", *alerts.LOUD):
         caplog.set_level(logging.DEBUG, name)
     with pytest.raises(alerts.AlertError) as refused:
         alerts.send(MESSAGES, {"ALERT_URL": receiver.url("down") if url == "down" else url, "ALERT_GOOD": receiver.url()})
     assert str(refused.value).startswith(problem)
     assert refused.value.__cause__ is refused.value.__context__ is None
-    assert len(receiver.posts) == 2 + (url == "down")  # the refused one is not tried again
+    assert len(receiver.posts) == 2 + (url == "down")  # a refused post is not retried
     assert SECRET not in str(refused.value) + caplog.text
 
 
-# The settings
+# Settings
 
 
 def given(tmp_path, alerts_section):
@@ -257,7 +257,7 @@ def given(tmp_path, alerts_section):
     return load_settings(file).alerts
 
 
-def test_nothing_is_told_unless_configured_and_then_everything(tmp_path):
+def test_alerts_are_off_by_default_and_include_all_events_once_configured(tmp_path):
     assert given(tmp_path, "{}") == Alerts(url_variables=(), events=EVENTS, link="http://127.0.0.1:3000")
     assert given(tmp_path, "{url_variables: [ALERT_URL, ALERT_URL], link: 'https://dagster.example/'}") == Alerts(
         url_variables=("ALERT_URL",), link="https://dagster.example"
@@ -271,39 +271,39 @@ def test_nothing_is_told_unless_configured_and_then_everything(tmp_path):
         f"{{events: ['slack://{SECRET}']}}", f"{{link: 'https://me:{SECRET}@dagster.example'}}",
     ],
 )  # fmt: skip
-def test_an_address_in_the_settings_is_refused_and_not_repeated(tmp_path, section):
+def test_an_address_in_the_settings_is_refused_without_repeating_it(tmp_path, section):
     with pytest.raises(SettingsError) as refused:
         given(tmp_path, section)
     assert "alerts" in str(refused.value)
     assert SECRET not in str(refused.value) + str(refused.value.__cause__)
 
 
-def test_the_remedy_is_named(tmp_path):
+def test_the_refusal_names_the_remedy(tmp_path):
     with pytest.raises(SettingsError, match=r"entry 1 is not the name of an environment variable.*name it here: \[ALERT_URL\]"):
         given(tmp_path, f"{{url_variables: ['slack://{SECRET}']}}")
     with pytest.raises(SettingsError, match="the variable SEGMENTATION_URL begins with SEGMENTATION_, which is reserved for settings"):
         given(tmp_path, "{url_variables: [SEGMENTATION_URL]}")
 
 
-# The sensors
+# Sensors
 
 
 class Platform:
-    """Runs made in an instance of their own, and the daemon's part: ticks of the two alert sensors."""
+    """Runs in an instance of their own, and ticks of the two alert sensors in place of the daemon."""
 
     def __init__(self, instance, data_dir, **section):
         self.instance = instance
         self.settings = LOADED.model_copy(update={"data_dir": data_dir, "alerts": Alerts(**section)})
         self.sensors = alerts.alert_sensors(self.settings)
         self.cursors = {}
-        self.tick()  # the first one only remembers where to begin
+        self.tick()  # the first tick only sets the cursor
 
     def run(self, key, source, job="snapshot"):
         made = build(self.settings, source).resolve_job_def(job)
         return made.execute_in_process(partition_key=key, instance=self.instance, raise_on_error=False)
 
     def tick(self):
-        """Errors of the ticks, if any."""
+        """Tick both sensors, and return their errors."""
         errors = []
         for sensor in self.sensors:
             context = dg.build_sensor_context(self.instance, cursor=self.cursors.get(sensor.name))
@@ -315,7 +315,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder in which two snapshots were made, the second of which drifted, for tests that make it again."""
+    """A folder with two snapshots, the second of which drifted; tests may make it again."""
     folder = tmp_path_factory.mktemp("alerts")
     with dg.DagsterInstance.ephemeral() as instance:
         platform = Platform(instance, folder)
@@ -330,7 +330,7 @@ def platform(made, receiver, monkeypatch):
         yield lambda **section: Platform(instance, made, **{"url_variables": ("ALERT_URL",), "link": "http://dagster.example", **section})
 
 
-def test_a_snapshot_that_drifted_is_told_once(platform, receiver, caplog):
+def test_a_drifted_snapshot_is_reported_once(platform, receiver, caplog):
     caplog.set_level(logging.DEBUG)
     daemon = platform()
     result = daemon.run(D2, DRIFTING)
@@ -345,7 +345,7 @@ def test_a_snapshot_that_drifted_is_told_once(platform, receiver, caplog):
     assert SECRET not in caplog.text + events + str(daemon.cursors)
 
 
-def test_a_broken_contract_is_told_as_a_failed_run_and_a_failed_check(platform, receiver):
+def test_a_broken_contract_is_reported_as_failed_run_and_failed_check(platform, receiver):
     daemon = platform()
     result = daemon.run(D1, BROKEN)
     assert not result.success
@@ -361,14 +361,14 @@ def test_a_broken_contract_is_told_as_a_failed_run_and_a_failed_check(platform, 
     assert f"```text\n{shown}\n```" in (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 
-def test_only_the_chosen_events_are_told(platform, receiver):
+def test_only_the_chosen_events_are_reported(platform, receiver):
     daemon = platform(events=("failed_check",))
     daemon.run(D1, BROKEN)
     assert daemon.tick() == []
     assert [post["title"] for post in receiver.posts] == ["Customer segments 2024-02-01: 1 failed check"]
 
 
-def test_nothing_is_sent_unless_configured_nor_for_runs_that_make_no_snapshot(platform, receiver):
+def test_nothing_is_sent_without_an_address_or_for_runs_that_make_no_snapshot(platform, receiver):
     silent, describing = platform(url_variables=()), platform()
     silent.run(D1, BROKEN, job="features")
     assert silent.tick() + describing.tick() == []
@@ -377,7 +377,7 @@ def test_nothing_is_sent_unless_configured_nor_for_runs_that_make_no_snapshot(pl
     assert receiver.posts == []
 
 
-def test_what_cannot_be_delivered_fails_the_tick_and_not_the_run_and_is_not_tried_again(platform, receiver, monkeypatch):
+def test_a_failed_delivery_fails_the_tick_but_not_the_run_and_is_not_retried(platform, receiver, monkeypatch):
     monkeypatch.setenv("ALERT_URL", receiver.url("down"))
     daemon = platform(events=("failed_run",))
     result = daemon.run(D1, BROKEN)
@@ -389,7 +389,7 @@ def test_what_cannot_be_delivered_fails_the_tick_and_not_the_run_and_is_not_trie
     assert daemon.instance.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.FAILURE
 
 
-def test_sensors_run_by_themselves_only_where_an_address_is_configured():
+def test_sensors_are_on_by_default_only_if_an_address_is_configured():
     def statuses(names):
         return {sensor.default_status.value for sensor in alerts.alert_sensors(configured(names))}
 

@@ -1,4 +1,4 @@
-"""The schedule ticks when a snapshot begins to exist, and asks for that one."""
+"""The schedule requests each new snapshot, and the sensor catch_up the missed ones."""
 
 import datetime as dt
 
@@ -32,11 +32,11 @@ def tick(moment):
         ("daily", dt.date(2024, 1, 15), "0 4 * * *"),
     ],
 )
-def test_cron_line_of_each_cadence(cadence, first, expected):
+def test_each_cadence_has_its_cron_line(cadence, first, expected):
     assert cron(settings(hour=4, cadence=cadence, first=first)) == expected
 
 
-def test_the_schedule_ticks_by_the_clocks_of_the_zone():
+def test_the_schedule_uses_the_time_zone_of_the_settings():
     schedule = newest_snapshot_schedule(settings(first=dt.date(2024, 1, 1), timezone="America/New_York"))
     assert (schedule.execution_timezone, schedule.cron_schedule) == ("America/New_York", "0 6 1 * *")
 
@@ -44,7 +44,7 @@ def test_the_schedule_ticks_by_the_clocks_of_the_zone():
 @pytest.mark.parametrize(
     ("moment", "key"), [("2024-03-01 06:00", "2024-03-01"), ("2024-03-31 06:00", "2024-03-01"), ("2024-04-01 06:00", "2024-04-01")]
 )
-def test_a_tick_asks_for_the_newest_snapshot(moment, key):
+def test_a_tick_requests_the_newest_snapshot(moment, key):
     assert [request.partition_key for request in tick(moment).run_requests] == [key]
 
 
@@ -54,12 +54,12 @@ def test_a_tick_before_the_first_snapshot_is_skipped_and_says_why():
     assert "2024-02-01, is in the future" in found.skip_message
 
 
-def test_the_schedule_runs_by_itself_only_where_the_settings_say_so():
+def test_the_schedule_is_on_by_default_only_if_the_settings_enable_it():
     status = {enabled: newest_snapshot_schedule(settings(enabled=enabled)).default_status for enabled in (True, False)}
     assert status == {True: dg.DefaultScheduleStatus.RUNNING, False: dg.DefaultScheduleStatus.STOPPED}
 
 
-def test_the_two_halves_make_a_snapshot_and_the_first_needs_nothing_of_the_second():
+def test_the_jobs_features_and_segment_together_make_a_snapshot():
     graph = defs.resolve_asset_graph()
     first, second = (set(defs.resolve_job_def(job).asset_layer.executable_asset_keys) for job in ("features", "segment"))
     assert first | second == set(graph.get_all_asset_keys())
@@ -67,7 +67,7 @@ def test_the_two_halves_make_a_snapshot_and_the_first_needs_nothing_of_the_secon
     assert {parent for key in first for parent in graph.get(key).parent_keys} <= first
 
 
-def test_a_snapshot_is_made_of_every_asset():
+def test_the_snapshot_job_has_every_asset():
     made = defs.resolve_job_def("snapshot").asset_layer.executable_asset_keys
     assert set(made) == set(defs.resolve_asset_graph().get_all_asset_keys())
 
@@ -77,7 +77,7 @@ MARCH, APRIL = (dt.datetime(2024, month, 1, 7, tzinfo=dt.UTC) for month in (3, 4
 
 @pytest.fixture
 def published(monkeypatch):
-    """The published snapshots are what the test says."""
+    """Sets which snapshots are published."""
 
     def say(*keys):
         monkeypatch.setattr("segmentation_assets.store.published.fingerprints", lambda _: dict.fromkeys(keys, "x"))
@@ -96,7 +96,7 @@ def asked(instance, now, **changed):
     return found.partition_key if isinstance(found, dg.RunRequest) else found.skip_message
 
 
-def test_the_oldest_missed_snapshot_is_made_up_for_first(published):
+def test_the_oldest_missed_snapshot_is_requested_first(published):
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
         assert asked(instance, APRIL) == "2024-03-01"
@@ -105,7 +105,7 @@ def test_the_oldest_missed_snapshot_is_made_up_for_first(published):
         assert asked(instance, APRIL) == "2024-04-01"
 
 
-def test_nothing_is_made_up_for_before_its_tick_or_where_nothing_was_published_yet(published):
+def test_nothing_counts_as_missed_before_its_tick_or_before_the_first_publication(published):
     with dg.DagsterInstance.ephemeral() as instance:
         published("2024-02-01")
         assert asked(instance, MARCH.replace(hour=5)) == "Nothing was missed."
@@ -113,7 +113,7 @@ def test_nothing_is_made_up_for_before_its_tick_or_where_nothing_was_published_y
         assert asked(instance, APRIL) == "Nothing was missed."
 
 
-def test_a_missed_tick_is_one_of_the_zone(published):
+def test_missed_ticks_follow_the_time_zone(published):
     published("2024-02-01")
     new_york = {"hour": 2, "first": dt.date(2024, 2, 1), "timezone": "America/New_York"}  # 7:00 UTC in winter
     with dg.DagsterInstance.ephemeral() as instance:
@@ -122,14 +122,14 @@ def test_a_missed_tick_is_one_of_the_zone(published):
 
 
 @pytest.mark.parametrize("job", ["segment", "__ASSET_JOB"], ids=["a job", "Materialize all"])
-def test_while_a_snapshot_is_being_made_none_is_asked_for(published, job):
+def test_nothing_is_requested_while_a_snapshot_is_being_made(published, job):
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_run(dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.STARTED))
         assert asked(instance, APRIL) == "A snapshot is being made."
 
 
-def test_a_failed_snapshot_is_tried_again_with_patience_and_not_for_ever(published):
+def test_a_failed_snapshot_is_retried_after_a_delay_and_at_most_twice(published):
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
         failed_run(instance, "2024-03-01")

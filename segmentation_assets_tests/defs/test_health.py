@@ -1,4 +1,4 @@
-"""What `segmentation doctor` says of runs, queue and daemon."""
+"""`segmentation doctor` on runs, queue and daemon."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def now() -> dt.datetime:
 
 def run(instance: dg.DagsterInstance, status: Status, key: str = D1) -> dg.DagsterRun:
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "x")
-    origin = RemoteJobOrigin(repository_origin=repository, job_name="snapshot")  # without which none is queued
+    origin = RemoteJobOrigin(repository_origin=repository, job_name="snapshot")  # a queued run needs one
     return instance.add_run(dg.DagsterRun(job_name="snapshot", tags={"dagster/partition": key}, status=status, remote_job_origin=origin))
 
 
@@ -46,14 +46,14 @@ def test_the_last_run_of_each_snapshot_counts(instance: dg.DagsterInstance) -> N
     assert found[0] == State.WARNING and found[1].startswith(f"The last run of {D2} failed") and failed.run_id in found[1]
 
 
-def test_a_run_that_fell_silent_is_told_and_not_closed(instance: dg.DagsterInstance) -> None:
+def test_a_silent_run_is_reported_and_not_closed(instance: dg.DagsterInstance) -> None:
     silent = run(instance, Status.STARTED)
     assert health.runs(instance, now())[0] == State.UNKNOWN
     assert health.runs(instance, now() + 10 * MINUTE)[0] == State.BROKEN
     assert [one.status for one in instance.get_runs()] == [Status.STARTED] and silent.status == Status.STARTED
 
 
-def test_a_queue_is_blocked_where_runs_wait_for_none(instance: dg.DagsterInstance) -> None:
+def test_a_queue_is_blocked_if_runs_wait_although_none_is_running(instance: dg.DagsterInstance) -> None:
     assert health.queue(instance, now()) == (State.FINE, "No run waits.")
     run(instance, Status.QUEUED)
     assert health.queue(instance, now())[0] == State.FINE
@@ -79,7 +79,7 @@ def sign(instance: dg.DagsterInstance, kind: str, ago: dt.timedelta, *errors: st
         ((0, 0), ("no",), True, State.WARNING),
     ],
 )
-def test_the_daemon_is_alive_if_all_its_parts_are(
+def test_the_daemon_is_well_only_if_all_its_parts_are(
     instance: dg.DagsterInstance, ago: tuple[int, ...], errors: tuple[str, ...], enabled: bool, state: State
 ) -> None:
     for kind, minutes in zip(("SENSOR", "SCHEDULER"), ago, strict=False):
@@ -88,7 +88,7 @@ def test_the_daemon_is_alive_if_all_its_parts_are(
     assert health.daemon(instance, changed, now())[0] == state
 
 
-def test_nothing_is_made_where_there_is_no_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_instance_nothing_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     found: list[Any] = list(health.findings(LOADED.model_copy(update={"data_dir": tmp_path}), now()))
     assert {one.state for one in found} == {State.UNKNOWN} and len(found) == 3

@@ -1,4 +1,4 @@
-"""A killed run is closed: at once where its process is known to be gone, else after its silence; one that lives never is."""
+"""A killed run is closed: at once if its process is known to have ended, else after a silence. A live run never is."""
 
 import datetime as dt
 import json
@@ -36,20 +36,20 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def killed(instance: dg.DagsterInstance, run_id: str, host: str) -> None:
-    """Leave the heartbeat that a process on `host` leaves that was killed."""
+    """Write the last heartbeat of a killed process on `host`."""
     file = Path(instance.root_directory) / heartbeats.FOLDER / f"{run_id}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"host": host, "pid": ENDED}))
 
 
-def test_one_that_lives_is_left_alone_and_leaves_nothing_when_it_ends(instance: dg.DagsterInstance) -> None:
+def test_a_live_run_is_left_alone_and_leaves_no_heartbeat(instance: dg.DagsterInstance) -> None:
     run = run_of(instance)
     with beating(instance, run):
         assert close_dead_runs(instance, in_minutes(0)) == []
     assert list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir()) == []
 
 
-def test_one_whose_process_is_gone_on_this_host_is_closed_at_once_and_that_of_another_after_its_silence(
+def test_a_dead_run_is_closed_at_once_on_this_host_and_after_a_silence_on_another(
     instance: dg.DagsterInstance,
 ) -> None:
     here, elsewhere = run_of(instance), run_of(instance)
@@ -61,7 +61,7 @@ def test_one_whose_process_is_gone_on_this_host_is_closed_at_once_and_that_of_an
     assert not list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir())
 
 
-def test_one_that_lives_on_another_host_goes_on(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_run_on_another_host_is_left_alone(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "INTERVAL", 0.01)
     run = run_of(instance)
     with beating(instance, run, host="elsewhere"):
@@ -73,14 +73,16 @@ def test_one_that_lives_on_another_host_goes_on(instance: dg.DagsterInstance, mo
 
 
 @pytest.mark.parametrize("begun", heartbeats.MAY_BE_DEAD, ids=lambda status: status.value)
-def test_one_without_a_heartbeat_counts_from_when_it_was_last_heard_of(instance: dg.DagsterInstance, begun: dg.DagsterRunStatus) -> None:
+def test_the_silence_of_a_run_without_heartbeat_counts_from_its_last_event(
+    instance: dg.DagsterInstance, begun: dg.DagsterRunStatus
+) -> None:
     run = run_of(instance, begun)
     assert close_dead_runs(instance, in_minutes(0)) == []
     assert close_dead_runs(instance, in_minutes(6)) == [run]
     assert status(instance, run) == ("CANCELED" if begun == dg.DagsterRunStatus.CANCELING else "FAILURE")
 
 
-def test_a_heartbeat_that_was_lost_is_written_anew(tmp_path: Path) -> None:
+def test_a_lost_heartbeat_is_written_again(tmp_path: Path) -> None:
     heartbeats._renew(tmp_path / "run.json", "{}")
     (tmp_path / "run.json").unlink()
     heartbeats._renew(tmp_path / "run.json", "{}")

@@ -1,4 +1,4 @@
-"""The instance is made once, goes on where its folder is moved, and is mended where two processes made it at once."""
+"""The instance is made once, survives a move of its folder, and is repaired if two processes made it at once."""
 
 import os
 import sqlite3
@@ -17,7 +17,7 @@ from segmentation_assets.settings.loading import load_settings
 
 @pytest.fixture(autouse=True)
 def environment_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
 
 
@@ -37,7 +37,7 @@ def thing() -> int:
     return 1
 
 
-def test_a_home_that_is_moved_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moved_home_uses_its_new_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = prepared(tmp_path / "first", monkeypatch)
     with dg.DagsterInstance.get() as found:
         dg.materialize([thing], instance=found)
@@ -50,7 +50,7 @@ def test_a_home_that_is_moved_is_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "first").exists()
 
 
-def test_the_path_that_version_0_1_0_wrote_goes_once_it_is_anothers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_absolute_path_of_version_0_1_0_is_removed_once_the_folder_was_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = prepared(tmp_path / "data", monkeypatch)
     file = home / "dagster.yaml"
     edited = yaml.safe_load(file.read_text()) | {"retention": {"schedule": {"purge_after_days": 90}}}
@@ -63,9 +63,7 @@ def test_the_path_that_version_0_1_0_wrote_goes_once_it_is_anothers(tmp_path: Pa
         assert found["retention"] == edited["retention"]
 
 
-def test_a_configuration_of_version_0_1_0_gets_what_was_added_since_and_keeps_what_was_edited(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_configuration_of_version_0_1_0_gets_new_sections_and_keeps_edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = prepared(tmp_path / "data", monkeypatch) / "dagster.yaml"
     new = yaml.safe_load(file.read_text())
     edited = {name: section for name, section in new.items() if name not in instance.ADDED} | {"retention": {}}
@@ -74,7 +72,7 @@ def test_a_configuration_of_version_0_1_0_gets_what_was_added_since_and_keeps_wh
     assert yaml.safe_load(file.read_text()) == new | {"retention": {}}
 
 
-def test_the_configuration_of_an_instance_that_is_not_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_configuration_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "data" / "dagster" / "dagster.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("run_queue: {max_concurrent_runs: 4}\n")
@@ -82,7 +80,7 @@ def test_the_configuration_of_an_instance_that_is_not_ours_stays(tmp_path: Path,
     assert file.read_text() == "run_queue: {max_concurrent_runs: 4}\n"
 
 
-def test_a_log_elsewhere_that_a_person_chose_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_place_of_the_event_log_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = prepared(tmp_path / "data", monkeypatch) / "dagster.yaml"
     chosen = yaml.safe_load(file.read_text())
     chosen["event_log_storage"]["config"] = {"base_dir": "/var/log/events"}
@@ -91,12 +89,12 @@ def test_a_log_elsewhere_that_a_person_chose_stays(tmp_path: Path, monkeypatch: 
     assert yaml.safe_load(file.read_text()) == chosen
 
 
-def test_databases_that_two_processes_made_at_once_are_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_databases_made_by_two_processes_at_once_are_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = prepared(tmp_path / "data", monkeypatch)
     for file in instance.DATABASES:
         with closing(sqlite3.connect(home / file)) as broken, broken:
             (newest,) = broken.execute("SELECT version_num FROM alembic_version").fetchone()
-            broken.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")  # the second row that was seen
+            broken.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")  # the second row seen in practice
     with pytest.raises(Exception, match="more than one head"), dg.DagsterInstance.get():
         pass
     prepared(tmp_path / "data", monkeypatch)
@@ -107,7 +105,7 @@ def test_databases_that_two_processes_made_at_once_are_mended(tmp_path: Path, mo
 
 
 @pytest.mark.slow
-def test_two_that_start_at_once_on_a_fresh_folder_share_one_sound_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_that_start_at_once_share_one_valid_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = [Path(sys.executable).parent / "segmentation", "instance"]
     both = [subprocess.Popen(start, env={**os.environ, "SEGMENTATION_DATA_DIR": str(tmp_path / "data")}) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]

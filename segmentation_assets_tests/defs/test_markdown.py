@@ -1,4 +1,4 @@
-"""What stands in data is text on Dagster's pages."""
+"""Data is shown as plain text on Dagster's pages."""
 
 import pandas as pd
 import pytest
@@ -14,10 +14,10 @@ from segmentation_assets.defs import markdown
         ("x" * 60 + "y" * 60, "x" * 53 + "…" + "y" * 26),
     ],
 )  # fmt: skip
-def test_a_cell_is_short_and_ends_nowhere_else(value: object, cell: str) -> None:
+def test_a_cell_is_escaped_and_shortened(value: object, cell: str) -> None:
     assert markdown.table(pd.DataFrame({"a|": [value]})).splitlines()[-1].strip("| ") == cell.strip()
 
 
-def test_names_of_columns_are_text_too_and_so_are_sentences() -> None:
+def test_names_of_columns_and_sentences_are_escaped_too() -> None:
     assert markdown.table(pd.DataFrame({"a|b": [1]})).splitlines()[0] == r"| a\|b   |"
     assert markdown.bullets(["[a](b)", "c"]) == "- \\[a\\](b)\n- c"

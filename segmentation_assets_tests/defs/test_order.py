@@ -1,4 +1,4 @@
-"""Of runs that make snapshots one goes on at a time, whoever started it."""
+"""Runs that make snapshots take turns, however they were started."""
 
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,7 @@ def tags(instance: Instance, run: dg.DagsterRun) -> Any:
     return found.tags
 
 
-def test_a_run_waits_for_the_one_before_of_its_folder_and_for_no_other(
-    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_waits_only_for_an_earlier_run_on_its_folder(instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, elsewhere = (begun(instance, job) for job in ("segment", "__ASSET_JOB", "snapshot"))
     waited: list[float] = []
 
@@ -42,7 +40,7 @@ def test_a_run_waits_for_the_one_before_of_its_folder_and_for_no_other(
 
     monkeypatch.setattr("segmentation_assets.defs.order.time.sleep", sleep)
     take_turn(instance, first, tmp_path, None)
-    take_turn(instance, first, tmp_path, None)  # as each process of a run with several does
+    take_turn(instance, first, tmp_path, None)  # as in a run of several processes
     take_turn(instance, elsewhere, tmp_path / "another", None)
     take_turn(instance, begun(instance, "features"), tmp_path, None)
     assert waited == []
@@ -51,10 +49,10 @@ def test_a_run_waits_for_the_one_before_of_its_folder_and_for_no_other(
     assert tags(instance, second)[order.TURN] == str(tmp_path)
 
 
-def test_every_run_that_the_page_starts_is_queued_in_order(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dg.QueuedRunCoordinator, "submit_run", lambda _, context: context.dagster_run)  # it would need a code location
+def test_runs_started_on_the_page_are_queued_in_order(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dg.QueuedRunCoordinator, "submit_run", lambda _, context: context.dagster_run)  # it needs a code location
     queue = InOrderRunCoordinator()
     queue.register_instance(instance)
     run = instance.add_run(dg.DagsterRun(job_name="__ASSET_JOB"))
-    queue.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]  # which it does not look at
+    queue.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]  # not used
     assert tags(instance, run).items() >= order.IN_ORDER.items()

@@ -1,4 +1,4 @@
-"""Snapshots as Dagster's partitions: the same keys, and which of them a snapshot looks back on."""
+"""Snapshots as Dagster's partitions: the same keys, and the partitions of a lookback."""
 
 import datetime as dt
 import itertools
@@ -37,13 +37,13 @@ def test_daily_keys_are_every_day():
 
 
 @given(st.sampled_from(CADENCES), days, st.integers(0, 30))
-def test_dagster_has_the_keys_of_the_settings(cadence, first, count):
+def test_dagsters_keys_are_those_of_the_settings(cadence, first, count):
     settings = Snapshots(first=first, last=following(first, Snapshots(first=first, cadence=cadence), count), cadence=cadence)
     assert snapshot_partitions(settings).get_partition_keys() == existing_keys(settings)
 
 
 @pytest.mark.parametrize(("timezone", "day"), [("America/Sao_Paulo", "2018-11-04"), ("Asia/Beirut", "2022-03-27")])
-def test_a_day_without_a_midnight_has_neighbours_like_any_other(timezone, day):
+def test_a_day_without_midnight_has_the_right_neighbours(timezone, day):
     first = dt.date.fromisoformat(day) - dt.timedelta(days=3)
     partitions = snapshot_partitions(Snapshots(first=first, last=first + dt.timedelta(days=6), cadence="daily", timezone=timezone))
     days = [(first + dt.timedelta(days=n)).isoformat() for n in range(7)]
@@ -54,7 +54,7 @@ def test_a_day_without_a_midnight_has_neighbours_like_any_other(timezone, day):
 
 
 @pytest.mark.parametrize("cadence", ["weekly", "daily"])
-def test_any_day_will_do_where_months_do_not_matter(cadence):
+def test_weekly_and_daily_snapshots_can_start_on_any_day(cadence):
     assert keys(cadence, dt.date(2024, 1, 31), dt.date(2024, 1, 31)) == ["2024-01-31"]
 
 
@@ -67,10 +67,10 @@ def test_the_lookback_ends_with_the_snapshot_itself():
     assert upstream(LOOKBACK, "2024-05-01") == ["2024-03-01", "2024-04-01", "2024-05-01"]
 
 
-def test_the_lookback_of_an_early_snapshot_is_shorter():
+def test_an_early_snapshot_has_a_shorter_lookback():
     assert upstream(LOOKBACK, "2024-03-01") == ["2024-02-01", "2024-03-01"]
 
 
-def test_the_first_snapshot_has_none_before_it():
+def test_the_first_snapshot_has_no_previous_one():
     assert upstream(PREVIOUS, "2024-02-01") == []
     assert upstream(PREVIOUS, "2024-03-01") == ["2024-02-01"]

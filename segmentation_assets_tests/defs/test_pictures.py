@@ -1,4 +1,4 @@
-"""Pictures are files of the data folder, of which Dagster's log has no more than the place."""
+"""Pictures are files in the data folder; Dagster's log has only their paths."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
 
 
 def materialized(instance, settings, of, **tags):
-    """What the asset `drawn`, which draws a picture, has as metadata, and what another asset then finds of it with the settings `of`."""
+    """The metadata of the asset `drawn`, and the pictures that a later asset finds with the settings `of`."""
     found = {}
 
     @dg.asset(partitions_def=snapshot_partitions(settings.snapshots))
@@ -44,7 +44,7 @@ def materialized(instance, settings, of, **tags):
     return made[0].metadata, found
 
 
-def test_a_picture_is_kept_once_and_its_place_told(instance, settings):
+def test_a_picture_is_stored_once_and_its_path_logged(instance, settings):
     metadata, found = materialized(instance, settings, settings)
     files = {name: report.folder(settings.data_dir, D1) / f"{name}.png" for name in ("flow", "bridge")}
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files.values())
@@ -52,7 +52,7 @@ def test_a_picture_is_kept_once_and_its_place_told(instance, settings):
     assert found == files
 
 
-def test_one_of_many_is_not_drawn_and_says_what_draws_it(instance, settings):
+def test_a_picture_left_out_is_not_drawn_and_names_the_command_that_draws_it(instance, settings):
     metadata, found = materialized(instance, settings, settings, **LEFT_OUT)
     assert {name: value.value for name, value in metadata.items()} == {"not drawn": f"To draw it: segmentation pictures --snapshot {D1}"}
     assert found == {} and not (settings.data_dir / "reports").exists()
@@ -62,11 +62,11 @@ def test_one_of_many_is_not_drawn_and_says_what_draws_it(instance, settings):
     ("names", "expected"), [([D1, D2], True), ([D2, D1], True), ([D1], False), (None, False)],
     ids=["older", "older, given last", "newest", "backfill of the asset graph"],
 )  # fmt: skip
-def test_of_a_backfill_only_the_newest_snapshot_is_drawn(names, expected):
+def test_a_backfill_draws_pictures_of_its_newest_snapshot_only(names, expected):
     instance = SimpleNamespace(get_backfill=lambda _: SimpleNamespace(partition_names=names))
     assert left_out(instance, dg.DagsterRun("snapshot", tags={BACKFILL: "b", PARTITION: D1})) is expected
 
 
-def test_a_copied_data_folder_has_its_own_pictures_or_none(instance, settings, tmp_path):
+def test_a_copied_data_folder_never_uses_pictures_of_the_original(instance, settings, tmp_path):
     copied = settings.model_copy(update={"data_dir": tmp_path / "copy"})
     assert materialized(instance, settings, copied)[1] == {}

@@ -1,4 +1,4 @@
-"""A backfill makes snapshots in order, and none after one that failed."""
+"""A backfill stops at a snapshot that failed."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def ended(instance, snapshot, *statuses):
 
 
 @pytest.mark.parametrize("status", [FAILURE, CANCELED])
-def test_after_a_snapshot_that_failed_none_of_the_backfill_starts(instance, tmp_path, status):
+def test_no_run_of_a_backfill_starts_after_a_failed_snapshot(instance, tmp_path, status):
     ended(instance, D1, status)
     stopped = run(instance, tmp_path)
     assert not stopped.success and not [event for event in stopped.all_events if event.is_step_start]
@@ -47,6 +47,6 @@ def test_after_a_snapshot_that_failed_none_of_the_backfill_starts(instance, tmp_
 
 
 @pytest.mark.parametrize(("snapshot", "statuses"), [(D1, [FAILURE, SUCCESS]), (D3, [FAILURE])])
-def test_one_that_was_tried_again_or_is_later_stops_nothing(instance, tmp_path, snapshot, statuses):
+def test_a_snapshot_that_succeeded_on_retry_or_comes_later_stops_nothing(instance, tmp_path, snapshot, statuses):
     ended(instance, snapshot, *statuses)
     assert run(instance, tmp_path).success

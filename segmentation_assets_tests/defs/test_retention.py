@@ -1,4 +1,4 @@
-"""Records of old runs are removed, but not what the page shows of a snapshot, nor runs that go on."""
+"""Records of old runs are removed, except the newest run of each snapshot and unfinished runs."""
 
 import datetime as dt
 
@@ -19,7 +19,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def instance(settings, monkeypatch):
-    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance, so put back after the test
+    for variable in ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):  # set by prepare_instance; pytest restores them
         monkeypatch.setenv(variable, "")
     prepare_instance(settings)
     with dg.DagsterInstance.get() as made:
@@ -28,14 +28,14 @@ def instance(settings, monkeypatch):
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
 def thing() -> None:
-    """What runs make."""
+    """The asset that runs make."""
 
 
 def made(instance, partition):
     return dg.materialize([thing], instance=instance, partition_key=partition).run_id
 
 
-def test_of_old_runs_stays_what_the_page_shows(instance, settings, tmp_path):
+def test_the_newest_run_of_each_snapshot_stays(instance, settings, tmp_path):
     first, again, other = (made(instance, partition) for partition in "aab")
     going_on = instance.add_run(dg.DagsterRun("snapshot", status=dg.DagsterRunStatus.STARTED)).run_id
     assert tidied(instance, settings, dt.datetime.now(dt.UTC)) == []
@@ -48,6 +48,6 @@ def test_of_old_runs_stays_what_the_page_shows(instance, settings, tmp_path):
     assert made(instance, "a") not in {first, again}
 
 
-def test_the_job_says_what_it_removed(instance, settings):
+def test_the_job_reports_what_it_removed(instance, settings):
     done = retention_job.execute_in_process(instance=instance, resources={"settings": settings})
     assert "Removed: nothing." in [entry.user_message for entry in instance.all_logs(done.run_id)]

@@ -1,4 +1,4 @@
-"""Tables that are made together are written together or not at all."""
+"""Tables made together are written together or not at all."""
 
 import dagster as dg
 import pandas as pd
@@ -39,13 +39,13 @@ def test_each_table_is_written_and_has_its_check(lake, written):
     }
 
 
-def test_the_preview_shows_the_largest_first_rounded_and_what_is_missing_as_nothing(lake):
+def test_the_preview_is_sorted_rounded_and_blank_for_missing_values(lake):
     columns = (required("id", "string", "Identifier."), Column("size", "float64", "Size."))
     contract = Contract("sized", "thing, for a test", columns, key=("id",), largest_first=("size",))
 
     @table(contract, group="test")
     def sized():
-        """By hand."""
+        """A table for the preview."""
         return pd.DataFrame({"id": ["a", "b|c", "d", "e"], "size": [None, 0.123456, 12345.678, 3.0]})
 
     resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
@@ -56,7 +56,7 @@ def test_the_preview_shows_the_largest_first_rounded_and_what_is_missing_as_noth
 
 
 @pytest.mark.parametrize(("first", "second", "broken"), [([3], [-1], SECOND), ([-1], [4], FIRST)])
-def test_where_one_breaks_its_contract_neither_is_written_and_nothing_is_left_beside(lake, written, first, second, broken):
+def test_a_broken_contract_of_one_leaves_both_unwritten_and_no_files_behind(lake, written, first, second, broken):
     result = made(lake, first, second)
     assert not result.success
     assert written() == [[1], [2]]
@@ -71,7 +71,7 @@ def test_where_one_breaks_its_contract_neither_is_written_and_nothing_is_left_be
     assert sorted(file.name for file in lake.root.rglob("*.*")) == ["part-0.parquet"] * 2
 
 
-def test_a_frame_that_lacks_a_column_leaves_nothing_beside_either(lake, written):
+def test_a_missing_column_leaves_no_files_behind(lake, written):
     @tables(*(Made(contract, "test", {"pandas"}, (), "By hand.") for contract in (FIRST, SECOND)), name="both")
     def both():
         """The first, then the second."""

@@ -1,4 +1,4 @@
-"""The report is one file that needs nothing else, and shows every picture that was drawn."""
+"""The report is one self-contained file with every picture that was drawn."""
 
 import re
 from html.parser import HTMLParser
@@ -13,7 +13,7 @@ PNG = b"\x89PNG"
 
 
 class Page(HTMLParser):
-    """The headings, pictures and addresses of a page."""
+    """The headings, pictures and addresses in a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ def test_pictures_are_embedded_under_their_headings_with_a_caption():
     ]
 
 
-def test_the_page_needs_nothing_from_elsewhere():
+def test_the_page_loads_nothing_from_elsewhere():
     text = report.html("2018-01-01", dict.fromkeys(PICTURES, PNG))
     assert not {tag for tag, _ in Page(text).found} & {"script", "link", "iframe", "object"}
     assert all(address.startswith(("#", "data:image/png")) for address in re.findall(r'(?:src|href)="([^"]*)"', text))

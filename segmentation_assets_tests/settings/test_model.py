@@ -1,4 +1,4 @@
-"""Settings of the model keep their names all the way to where they are used."""
+"""Settings of the model keep their names wherever they are used."""
 
 import re
 from pathlib import Path
@@ -20,5 +20,5 @@ def test_every_setting_is_read_under_its_own_name(section):
     assert set(section.model_fields) - read == set()
 
 
-def test_every_algorithm_that_may_be_set_is_there():
+def test_every_algorithm_in_the_settings_exists():
     assert set(get_args(Algorithm)) == set(FAMILIES)

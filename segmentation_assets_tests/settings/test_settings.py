@@ -119,7 +119,7 @@ def test_a_missing_file_says_how_to_name_one(tmp_path):
     assert "no such settings file. Name one with --settings FILE" in refusal(tmp_path / "absent.yaml")
 
 
-def test_text_that_is_not_yaml_is_refused(written):
+def test_invalid_yaml_is_refused(written):
     assert "cannot be read as YAML" in refusal(written("model: {k: 3"))
 
 
@@ -131,11 +131,11 @@ def test_a_list_is_refused(written):
     assert "holds list, expected `key: value` lines" in refusal(written("- model"))
 
 
-def test_an_empty_file_lacks_its_required_sections(written):
+def test_an_empty_file_is_refused_for_its_missing_sections(written):
     assert "snapshots: is required and missing." in refusal(written(""))
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(written):
+def test_a_byte_order_mark_is_not_part_of_the_first_key(written):
     assert load_settings(written(SMALLEST, encoding="utf-8-sig")).snapshots.first.isoformat() == "2017-04-01"
 
 
@@ -153,7 +153,7 @@ def test_data_dir_from_the_environment_is_relative_to_the_working_folder(written
     assert load_settings(written(SMALLEST)).data_dir == elsewhere / "outputs"
 
 
-def test_a_play_of_ones_own_leaves_the_others_of_the_playbook(written):
+def test_a_custom_play_keeps_the_other_plays_of_the_playbook(written):
     playbook = load_settings(written(SMALLEST + "playbook: {new: {action: Call, channel: phone, priority: 1}}")).playbook
     assert playbook["new"].action == "Call"
     assert {kind: play for kind, play in playbook.items() if kind != "new"} == {k: p for k, p in PLAYBOOK.items() if k != "new"}
@@ -165,14 +165,14 @@ def test_a_play_for_an_unknown_character_is_refused_with_the_nearest(written):
     assert "Did you mean champions?" in message
 
 
-def test_the_named_settings_file_goes_before_the_one_here(written, tmp_path, monkeypatch):
+def test_a_named_settings_file_takes_precedence_over_the_one_in_the_working_folder(written, tmp_path, monkeypatch):
     written(SMALLEST)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SETTINGS_VARIABLE, "/other.yaml")
     assert settings_file() == Path("/other.yaml")
 
 
-def test_the_model_digest_changes_with_the_model_and_with_nothing_else(written):
+def test_the_model_digest_depends_on_the_model_section_only(written):
     plain, other_k, other_hour = (
         load_settings(written(SMALLEST + more)) for more in ("", "model: {k: 6}", "schedule: {hour: 7}\ndrift: {psi_threshold: 0.3}")
     )
@@ -188,5 +188,5 @@ def test_the_model_digest_changes_with_the_model_and_with_nothing_else(written):
         ("categorical: [sex]", "categorical: sex is not among the features"),
     ],
 )
-def test_what_the_choice_cannot_do_is_refused(written, model, problem):
+def test_impossible_model_settings_are_refused(written, model, problem):
     assert problem in refusal(written(SMALLEST + f"model: {{{model}}}"))

@@ -1,4 +1,4 @@
-"""As-of dates and their windows: every moment of history belongs to exactly one window."""
+"""As-of dates and their windows: every moment of history is in exactly one window."""
 
 import datetime as dt
 
@@ -29,18 +29,18 @@ def test_a_snapshot_exists_from_the_first_moment_of_its_day(cadence, last):
 
 
 @pytest.mark.parametrize(
-    ("timezone", "cadence", "first", "key", "moment"),  # the moment, in UTC, at which the day begins there
+    ("timezone", "cadence", "first", "key", "moment"),  # moment: the start of the day in that zone, in UTC
     [
         ("Europe/Amsterdam", "monthly", dt.date(2023, 12, 1), "2024-02-01", "2024-01-31 23:00"),
         ("Europe/Amsterdam", "daily", dt.date(2024, 3, 28), "2024-04-01", "2024-03-31 22:00"),  # after a day of 23 hours
-        ("Europe/Amsterdam", "daily", dt.date(2024, 10, 25), "2024-10-28", "2024-10-27 23:00"),  # after one of 25
+        ("Europe/Amsterdam", "daily", dt.date(2024, 10, 25), "2024-10-28", "2024-10-27 23:00"),  # after a day of 25 hours
         ("America/Los_Angeles", "monthly", dt.date(2023, 12, 1), "2024-02-01", "2024-02-01 08:00"),
         ("Pacific/Kiritimati", "weekly", dt.date(2024, 1, 7), "2024-01-21", "2024-01-20 10:00"),
-        ("America/Sao_Paulo", "daily", dt.date(2018, 11, 1), "2018-11-04", "2018-11-04 03:00"),  # it has no midnight
-        ("America/Sao_Paulo", "daily", dt.date(2019, 2, 14), "2019-02-17", "2019-02-17 03:00"),  # the hour before it comes twice
-        ("Asia/Beirut", "weekly", dt.date(2022, 3, 13), "2022-03-27", "2022-03-26 22:00"),  # it has no midnight
+        ("America/Sao_Paulo", "daily", dt.date(2018, 11, 1), "2018-11-04", "2018-11-04 03:00"),  # a day without midnight
+        ("America/Sao_Paulo", "daily", dt.date(2019, 2, 14), "2019-02-17", "2019-02-17 03:00"),  # after a day whose last hour occurs twice
+        ("Asia/Beirut", "weekly", dt.date(2022, 3, 13), "2022-03-27", "2022-03-26 22:00"),  # a day without midnight
         ("Asia/Beirut", "monthly", dt.date(2022, 1, 27), "2022-03-27", "2022-03-26 22:00"),
-        ("America/Havana", "daily", dt.date(2024, 11, 1), "2024-11-03", "2024-11-03 04:00"),  # its midnight comes twice
+        ("America/Havana", "daily", dt.date(2024, 11, 1), "2024-11-03", "2024-11-03 04:00"),  # a day whose first hour occurs twice
     ],
 )
 def test_a_snapshot_exists_from_the_beginning_of_its_day_in_the_zone(timezone, cadence, first, key, moment):
@@ -75,6 +75,6 @@ def test_following_can_be_undone(cadence, day, steps):
 
 
 @pytest.mark.parametrize("day", [29, 30, 31])
-def test_a_day_that_not_every_month_has_is_refused(day):
+def test_a_monthly_day_above_28_is_refused(day):
     with pytest.raises(ValidationError, match="use a day from 1 to 28"):
         Snapshots(first=dt.date(2024, 1, day))

@@ -1,4 +1,4 @@
-"""Small made-up exports of shops and tills, with the headers that their documentation or their users' files have (docs/exports.md)."""
+"""Small made-up exports of shops and tills, with the headers in their documentation or in users' files (docs/exports.md)."""
 
 import csv
 import datetime as dt
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Order:
-    """An order of two customers' taking turns: its lines are (product, quantity, price)."""
+    """An order; its lines are (product, quantity, price)."""
 
     number: int
     customer: int
@@ -39,7 +39,7 @@ def orders() -> list[Order]:
 
 
 def spend() -> float:
-    """What the orders that came about are worth."""
+    """The total value of the paid orders."""
     return round(sum(order.total for order in orders() if order.status == "paid"), 2)
 
 

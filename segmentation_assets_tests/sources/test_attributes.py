@@ -1,4 +1,4 @@
-"""Customer attributes: each is what nearly all of its cells are, over all files, and what cannot be read is listed."""
+"""Customer attributes: nearly all cells over all files decide the type, and unreadable cells are listed."""
 
 import datetime as dt
 from pathlib import Path
@@ -18,7 +18,7 @@ ORDERS = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": 
 
 
 def read(opened: Any, folder: Path, *files: list[str], **further: Any) -> list[dict[str, Any]]:
-    """The customers of files that have one attribute `x`, of the given cells."""
+    """The customers in files with one attribute `x` and the given cells."""
     (folder / "people").mkdir()
     for number, cells in enumerate(files):
         rows = "".join(f"c{number}-{i:03},{cell}\n" for i, cell in enumerate(cells))
@@ -56,16 +56,16 @@ def test_a_customer_who_may_be_set_aside_keeps_the_original_record(opened: Any, 
         (["2024-01-05"] * 10 + ["soon"] * 10, str),
     ],
 )
-def test_an_attribute_is_what_nearly_all_of_its_cells_are(opened: Any, tmp_path: Path, cells: list[str], kind: type) -> None:
+def test_nearly_all_cells_decide_the_type_of_an_attribute(opened: Any, tmp_path: Path, cells: list[str], kind: type) -> None:
     assert {type(row["x"]) for row in read(opened, tmp_path, cells) if row["x"] is not None} == {kind}
 
 
-def test_the_type_is_that_of_all_files(opened: Any, tmp_path: Path) -> None:
+def test_all_files_decide_the_type(opened: Any, tmp_path: Path) -> None:
     rows = read(opened, tmp_path, ["ask"], NUMBERS)
     assert [row["x"] for row in rows] == [None, *map(float, NUMBERS)]
 
 
-def test_a_type_that_is_given_holds(opened: Any, tmp_path: Path) -> None:
+def test_a_type_in_the_settings_is_used(opened: Any, tmp_path: Path) -> None:
     rows = read(opened, tmp_path, [*NUMBERS, "01234"], attribute_types={"x": "number"})
     assert rows[-1]["x"] == 1234.0
 
@@ -86,7 +86,7 @@ def test_dates_of_a_typed_file_are_dates(opened: Any, tmp_path: Path) -> None:
         max_size=12,
     )
 )
-def test_whatever_the_cells_each_customer_is_there(tmp_path_factory: Any, cells: list[str]) -> None:
+def test_every_customer_is_kept_whatever_the_cells(tmp_path_factory: Any, cells: list[str]) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "people").mkdir()
     quoted = (cell.encode("utf-8", "replace").decode().replace('"', '""') for cell in cells)
@@ -113,11 +113,11 @@ def test_whatever_the_cells_each_customer_is_there(tmp_path_factory: Any, cells:
         (["Missing Persons", "-x", "Nil"], ["Missing Persons", "-x", None]),
     ],
 )
-def test_attributes_that_look_like_numbers_or_dates(opened: Any, tmp_path: Path, cells: list[str], values: list[Any]) -> None:
+def test_attributes_of_codes_are_not_mistaken_for_numbers(opened: Any, tmp_path: Path, cells: list[str], values: list[Any]) -> None:
     assert [row["x"] for row in read(opened, tmp_path, cells)] == values
 
 
-def test_customer_files_of_one_name_in_two_folders_are_told_apart(opened: Any, tmp_path: Path) -> None:
+def test_customer_files_with_the_same_name_are_distinguished(opened: Any, tmp_path: Path) -> None:
     for folder in ("shop", "web"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "people.csv").write_text(f"id,x\n{folder},1\n")

@@ -1,4 +1,4 @@
-"""CDNOW, whose figures are published: 23,570 customers, 69,659 rows, 2,500,315.63 in total, 1997-01-01 to 1998-06-30."""
+"""CDNOW against its published figures: 23,570 customers, 69,659 rows, 2,500,315.63 in total, 1997-01-01 to 1998-06-30."""
 
 import datetime as dt
 import importlib.util
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def cdnow(pytestconfig: pytest.Config) -> Path:
-    """The file, downloaded once and kept in pytest's cache folder."""
+    """The file, downloaded once into pytest's cache folder."""
     specification = importlib.util.spec_from_file_location("fetch_cdnow", ROOT / "examples" / "fetch_cdnow.py")
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -25,7 +25,7 @@ def cdnow(pytestconfig: pytest.Config) -> Path:
     return module.fetch(Path(pytestconfig.cache.mkdir("cdnow")))
 
 
-def test_the_known_figures(opened: Any, cdnow: Path) -> None:
+def test_the_source_has_the_published_figures(opened: Any, cdnow: Path) -> None:
     settings = load_settings(ROOT / "examples" / "cdnow.yaml")
     described = settings.source.transactions[0].model_copy(update={"files": str(cdnow)}).model_dump(exclude_defaults=True)
     source = opened(transactions=described)

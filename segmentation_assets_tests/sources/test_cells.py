@@ -1,4 +1,4 @@
-"""Cells: words for nobody, blanks that are not seen, and dates as the exports of shops and spreadsheets write them."""
+"""Cells: words for missing values, invisible blanks, and dates as shops and spreadsheets export them."""
 
 import datetime as dt
 import re
@@ -31,7 +31,7 @@ def texts(cells: Sequence[str], **reading: Any) -> list[str | None]:
 
 
 def times(cells: Sequence[Any], **reading: Any) -> list[dt.datetime | None]:
-    """The cells read in the formats that are guessed from them."""
+    """The cells as times, in formats guessed from them."""
     table, settings = column(cells), Reading.model_validate(reading)
     formats = guessing.date_formats(BACKEND, table.cell, settings)
     read = Cells(settings, formats).timed(table, table.cell, place=table.place)
@@ -43,20 +43,20 @@ def times(cells: Sequence[Any], **reading: Any) -> list[dt.datetime | None]:
     ["None", r"\N", "n/a", "#N/A", "(null)", "[NULL]", "<NA>", "Null", "undefined", "-", "--", "?", "N.A.", "NIL", "missing", "unbekannt",
      "NA", "nan", "\u2013", "  none ", "\xa0-\xa0", "\u200b", "\u3000", "", " "],
 )  # fmt: skip
-def test_a_word_for_nobody_is_missing(cell: str) -> None:
+def test_a_word_for_a_missing_value_is_missing(cell: str) -> None:
     assert texts([cell]) == [None]
 
 
-def test_what_only_begins_as_a_word_for_nobody_is_there() -> None:
+def test_text_that_only_begins_like_a_missing_value_is_kept() -> None:
     cells = ["Missing Persons", "n123", "u1", "-5", "none of it", "Nora", "N", "na1", "?!", "(null) island", "\\Name", "Unbekannte"]
     assert texts(cells) == cells
 
 
-def test_missing_values_that_are_given_replace_the_list() -> None:
+def test_missing_values_in_the_settings_replace_the_list() -> None:
     assert texts(["NA", "gast", "GAST", "-"], missing_values=["Gast"]) == ["NA", None, None, "-"]
 
 
-def test_blanks_that_are_not_seen_are_no_part_of_a_text() -> None:
+def test_invisible_blanks_around_a_text_are_removed() -> None:
     cells = [
         "\u200bann@example.org",
         "ann@example.org\xa0",
@@ -124,11 +124,11 @@ AFTERNOON = dt.datetime(2024, 1, 5, 14, 30, 12)
         ("45296.604305555556", AFTERNOON),
     ],
 )
-def test_dates_as_exports_write_them(cell: str, time: dt.datetime) -> None:
+def test_dates_are_read_as_exports_write_them(cell: str, time: dt.datetime) -> None:
     assert times([cell, cell]) == [time, time]
 
 
-def test_no_format_is_passed_over_for_the_shape_of_what_it_writes() -> None:
+def test_every_date_format_fits_the_shape_of_its_own_output() -> None:
     formats = [written for written in DATE_FORMATS if "%" in written]
     texts = [AFTERNOON.replace(tzinfo=dt.UTC).strftime(written.replace("%n", "%f")) for written in formats]
     rows = column([*texts, *(re.sub(r"\b(0?5)\b", "5th", text).replace("PM", "p. m.") + " Uhr" for text in texts)])
@@ -136,7 +136,7 @@ def test_no_format_is_passed_over_for_the_shape_of_what_it_writes() -> None:
     assert [w for w, shape in zip([*formats, *formats], shapes, strict=True) if not guessing._shape(w).fullmatch(shape)] == []
 
 
-def test_day_numbers_of_a_spreadsheet_that_stand_alone_or_among_dates() -> None:
+def test_day_numbers_of_a_spreadsheet_are_read_alone_or_among_dates() -> None:
     assert times(["45296", "45297.5"]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
     assert times([45296.0, 45297.5]) == [dt.datetime(2024, 1, 5), dt.datetime(2024, 1, 6, 12)]
     assert times(["2024-01-05"] * 9 + ["45297"])[-1] == dt.datetime(2024, 1, 6)
@@ -146,17 +146,17 @@ def test_day_numbers_of_a_spreadsheet_that_stand_alone_or_among_dates() -> None:
 
 
 @pytest.mark.parametrize("mark", ["-", "/", "."])
-def test_of_two_digits_those_that_vary_least_are_the_year(mark: str) -> None:
+def test_the_two_digits_that_vary_least_are_the_year(mark: str) -> None:
     days = [dt.datetime(2024, month, day) for month, day in ((1, 5), (1, 9), (2, 11))]
     assert times([f"{day:%y{mark}%m{mark}%d}" for day in days]) == days
     assert times([f"{day:%d{mark}%m{mark}%y}" for day in days]) == days
 
 
-def test_years_of_two_and_four_digits_in_one_column() -> None:
+def test_years_of_two_and_four_digits_in_one_column_are_read() -> None:
     assert times(["05/01/24", "06/01/2024", "25/01/24"]) == [dt.datetime(2024, 1, day) for day in (5, 6, 25)]
 
 
-def test_a_year_of_two_digits_is_none_of_the_first_century() -> None:
+def test_a_two_digit_year_is_not_in_the_first_century() -> None:
     assert times(["05-01-24", "05-01-24 10:00:00", "5-1-24", "0001-01-01"], date_format="ISO 8601") == [None] * 3 + [dt.datetime(1, 1, 1)]
     assert times(["05/01/24", "05/01/2024"], date_format="%d/%m/%Y") == [None, dt.datetime(2024, 1, 5)]
 
@@ -170,11 +170,11 @@ def test_a_year_of_two_digits_is_none_of_the_first_century() -> None:
         ("%y.%m.%d %H:%M", {"if the year comes last": "%d.%m.%y %H:%M"}),
     ],
 )
-def test_what_else_a_date_may_mean(written: str, others: dict[str, str]) -> None:
+def test_other_readings_of_a_date_format_are_listed(written: str, others: dict[str, str]) -> None:
     assert guessing.other_readings([written]) == others
 
 
-def test_local_times_that_say_their_zone_keep_it() -> None:
+def test_times_with_a_zone_keep_it() -> None:
     read = times(
         ["2024-01-05 14:30:12", "2024-01-05 14:30:12 UTC", "2024-01-05T14:30:12-05:00", "2024-01-05 2:30 PM"], timezone="Europe/Berlin"
     )
@@ -185,7 +185,7 @@ def test_local_times_that_say_their_zone_keep_it() -> None:
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "amount": "paid"}
 
 
-def test_day_numbers_are_told_even_beyond_the_sample(opened: Any, tmp_path: Path) -> None:
+def test_day_numbers_are_reported_even_beyond_the_sample(opened: Any, tmp_path: Path) -> None:
     lines = "".join(f"c,{day},1\n" for day in ["2024-01-05"] * 10_100 + ["45297"])
     (tmp_path / "o.csv").write_text(f"id,day,paid\n{lines}")
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
@@ -195,7 +195,7 @@ def test_day_numbers_are_told_even_beyond_the_sample(opened: Any, tmp_path: Path
     ]
 
 
-def test_ids_that_are_floats_beyond_exact_whole_numbers_are_told(opened: Any, tmp_path: Path) -> None:
+def test_ids_that_are_inexact_floats_are_reported(opened: Any, tmp_path: Path) -> None:
     ids = pa.array([2.0**53 - 1, 12345678901234567890.0, 17850.0], pa.float64())
     pq.write_table(pa.table({"id": ids, "day": [dt.date(2024, 1, 5)] * 3, "paid": [1.0] * 3}), tmp_path / "o.parquet")
     source = opened(transactions={"files": "o.parquet", "columns": COLUMNS})
@@ -203,13 +203,13 @@ def test_ids_that_are_floats_beyond_exact_whole_numbers_are_told(opened: Any, tm
     assert "ids were rounded in 1 row," in worth_a_look(source.source.kept("transactions"))[0]
 
 
-def test_ids_that_a_spreadsheet_rounded_are_told(opened: Any, tmp_path: Path) -> None:
+def test_ids_rounded_by_a_spreadsheet_are_reported(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid\n7.10000E+12,2024-01-05,1\n7.1E+12,2024-01-05,1\n1E5,2024-01-05,1\n")
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
     assert "ids were rounded in 2 rows," in worth_a_look(source.source.kept("transactions"))[0]
 
 
-def test_an_order_that_names_no_returned_one_lacks_nothing(opened: Any, tmp_path: Path) -> None:
+def test_an_empty_returned_order_id_is_not_unreadable(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,no\nc1,2024-01-05,1,1001\nc1,2024-01-06,-1,C1001\n")
     columns = {**COLUMNS, "order_id": "no", "returned_order_id": "CASE WHEN no LIKE 'C%' THEN SUBSTRING(no, 2) END"}
     rows = opened(transactions={"files": "o.csv", "columns": columns}).rows()

@@ -1,4 +1,4 @@
-"""The demo data, against figures that its authors publish."""
+"""The demo data against its published figures."""
 
 import datetime as dt
 import importlib.util
@@ -32,20 +32,20 @@ def test_a_missing_file_is_named(tmp_path, engine):
 
 
 @installed
-def test_order_lines_and_households_are_as_many_as_published(engine):
+def test_numbers_of_order_lines_and_households_are_those_published(engine):
     lines = CompleteJourneySource().transactions(engine, EVERYTHING)
     row = lines.agg(lines=lines.count(), households=lines.customer_id.nunique()).to_pandas().iloc[0]
     assert (row["lines"], row["households"]) == (1_469_307, 2_469)
 
 
 @installed
-def test_demographics_are_of_801_households(engine):
+def test_demographics_cover_801_households(engine):
     people = CompleteJourneySource().customers(engine, EVERYTHING)
     assert people.count().execute() == people.customer_id.nunique().execute() == 801
 
 
 @installed
-def test_windows_share_the_order_lines_without_gap_or_overlap(engine):
+def test_windows_divide_the_order_lines_without_gap_or_overlap(engine):
     source, day = CompleteJourneySource(), dt.date(2017, 6, 1)
     windows = Window(None, day), Window(day, EVERYTHING.end)
     assert sum(source.transactions(engine, window).count().execute() for window in windows) == 1_469_307
@@ -53,7 +53,7 @@ def test_windows_share_the_order_lines_without_gap_or_overlap(engine):
 
 @installed
 @pytest.mark.parametrize("kind", ["campaign_received", "coupon_redeemed"])
-def test_events_of_both_kinds_come_with_a_time_and_a_customer(engine, kind):
+def test_events_of_both_kinds_have_a_time_and_a_customer(engine, kind):
     events = CompleteJourneySource().events(engine, EVERYTHING)
     found = events.filter(events.event_type == kind)
     assert found.count().execute() > 0
@@ -61,7 +61,7 @@ def test_events_of_both_kinds_come_with_a_time_and_a_customer(engine, kind):
 
 
 @installed
-def test_the_fingerprint_stays_while_the_files_do(tmp_path):
+def test_the_fingerprint_changes_only_with_the_files(tmp_path):
     assert CompleteJourneySource().fingerprint() == CompleteJourneySource().fingerprint()
     (tmp_path / "a.parquet").write_bytes(b"1")
     before = CompleteJourneySource(tmp_path).fingerprint()

@@ -1,4 +1,4 @@
-"""The demo data through the file source, with lookups, is what its own source gives: every row, every canonical column."""
+"""The demo data through the file source with lookups equals that of its own source, in every row and canonical column."""
 
 import importlib.util
 from pathlib import Path
@@ -31,7 +31,7 @@ def same(engine: Any, one: Any, other: Any) -> None:
     assert engine.rows(differences.limit(3)) == []
 
 
-def test_complete_journey_through_the_file_source(opened: Any, data: Path) -> None:
+def test_complete_journey_through_the_file_source_is_the_same(opened: Any, data: Path) -> None:
     source = opened(
         customers={"files": str(data / "demographics.parquet"), "columns": {"customer_id": "household_id"}},
         transactions={

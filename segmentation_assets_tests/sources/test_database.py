@@ -1,4 +1,4 @@
-"""Databases: real PostgreSQL and MariaDB servers, SQLite and DuckDB give the same rows, only the window's, and never show the password."""
+"""Databases: PostgreSQL and MariaDB servers, SQLite and DuckDB return the same rows of a window, and errors never show the password."""
 
 import datetime as dt
 import sqlite3
@@ -49,7 +49,7 @@ def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
 
 @pytest.fixture(params=["postgres", "mariadb", "sqlite", "duckdb"])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """How the settings describe a database that has ROWS as orders."""
+    """Settings for a database with ROWS as orders."""
     if request.param in {"sqlite", "duckdb"}:
         return {"url": {"sqlite": _sqlite, "duckdb": _duckdb}[request.param](tmp_path), "columns": COLUMNS}
     request.getfixturevalue("monkeypatch").setenv("SHOP_PASSWORD", PASSWORD)
@@ -62,7 +62,7 @@ def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, An
 
 
 def at(server: Any, **table: Any) -> dict[str, Any]:
-    """A table of the server, as the settings describe it."""
+    """Settings for a table of the server."""
     return {"url": server.url, "password_variable": "SHOP_PASSWORD", "columns": COLUMNS, **table}
 
 
@@ -70,7 +70,7 @@ def values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(((row["customer_id"], row["ordered_at"], row["amount"]) for row in rows), key=str)
 
 
-def test_a_server_gives_each_row_to_one_window(opened: Any, shop: Any) -> None:
+def test_each_row_of_a_server_is_in_one_window(opened: Any, shop: Any) -> None:
     source = opened(transactions=at(shop, table="orders"))
     january, february = values(source.rows(window=JANUARY)), values(source.rows(window=FEBRUARY))
     assert january == [("c1", dt.datetime(2024, 1, 5, 10), 10.5), ("c2", dt.datetime(2024, 1, 31, 23, 59, 59), 20.0), (None, None, 7.0)]
@@ -81,7 +81,7 @@ def test_only_the_windows_rows_are_fetched(opened: Any, shop: Any) -> None:
     source = opened(transactions=at(shop, table="orders")).source
     february = source.kept("transactions", FEBRUARY)[0]
     assert february.notes == {"fetched": "only the window's rows"}
-    assert february.rows == 3  # with a day on either side for time zones; the 5th of January is not fetched
+    assert february.rows == 3  # including a day on either side for time zones, but not 5 January
 
 
 def test_a_query_is_a_source_too(opened: Any, shop: Any) -> None:
@@ -136,7 +136,7 @@ def test_errors_say_what_to_do_and_never_the_password(opened: Any, shop: Any, mo
         ("select no_such_function(paid) from orders", "no such function: correct `query`|right to read it"),
     ],
 )
-def test_advice_fits_what_is_wrong_with_a_query(opened: Any, any_database: Any, query: str, advice: str) -> None:
+def test_advice_fits_the_error_in_a_query(opened: Any, any_database: Any, query: str, advice: str) -> None:
     with pytest.raises(SourceError, match=advice) as raised:
         opened(transactions={**any_database, "query": query}).rows()
     assert "running" not in str(raised.value)
@@ -145,8 +145,8 @@ def test_advice_fits_what_is_wrong_with_a_query(opened: Any, any_database: Any, 
 @pytest.mark.parametrize(
     "asked", [{"table": "orders"}, {"query": "select * from orders where paid > 0"}, {"query": "select * from orders ;\n"}]
 )
-def test_every_way_in(opened: Any, any_database: Any, asked: dict[str, str]) -> None:
-    """As a table and as a query; whole, a window, the number of rows, and what tells that rows came."""
+def test_a_database_can_be_read_in_every_way(opened: Any, any_database: Any, asked: dict[str, str]) -> None:
+    """A table or a query: all rows, a window, counts, and the fingerprint."""
     source = opened(transactions={**any_database, **asked})
     expected = [value for value in (10.5, 20.0, 7.0, -3.25, None) if "where" not in str(asked) or (value or 0) > 0]
     assert sorted(map(str, (row["amount"] for row in source.rows()))) == sorted(map(str, expected))
@@ -156,7 +156,7 @@ def test_every_way_in(opened: Any, any_database: Any, asked: dict[str, str]) -> 
     assert counts is None or counts == {"february": expected.count(-3.25)}
 
 
-def test_a_duckdb_file_with_columns_of_any_type_and_schemas(opened: Any, tmp_path: Path) -> None:
+def test_a_duckdb_file_with_columns_of_any_type_and_schemas_is_read(opened: Any, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as shop:
         shop.execute("create schema sales")
         shop.execute(
@@ -194,7 +194,7 @@ def _duckdb(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("make", [_sqlite, _duckdb])
-def test_databases_in_a_file_give_the_same(opened: Any, tmp_path: Path, make: Any) -> None:
+def test_databases_in_a_file_return_the_same_rows(opened: Any, tmp_path: Path, make: Any) -> None:
     source = opened(transactions={"url": make(tmp_path), "table": "orders", "columns": COLUMNS})
     assert values(source.rows(window=JANUARY)) == [
         ("c1", dt.datetime(2024, 1, 5, 10), 10.5),
@@ -205,7 +205,7 @@ def test_databases_in_a_file_give_the_same(opened: Any, tmp_path: Path, make: An
     assert len(source.rows()) == len(ROWS)
 
 
-def test_text_that_is_no_date_is_not_lost(opened: Any, tmp_path: Path) -> None:
+def test_rows_with_text_that_is_not_a_date_are_kept(opened: Any, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.execute("create table orders (buyer text, at text, paid real)")
         dates = [
@@ -228,17 +228,17 @@ def test_text_that_is_no_date_is_not_lost(opened: Any, tmp_path: Path) -> None:
     january = source.rows(window=JANUARY)
     assert [row["ordered_at"] for row in february] == [dt.datetime(2024, 2, 5)]  # day first, as in a file
     assert len(january) == len(dates) - len(february)
-    assert [row["record"] is None for row in january].count(True) == 5  # the good dates; the others keep what they were
+    assert [row["record"] is None for row in january].count(True) == 5  # the valid dates; the others keep their original
 
 
-def test_the_same_rows_have_the_same_numbers(opened: Any, shop: Any) -> None:
+def test_the_same_rows_get_the_same_numbers(opened: Any, shop: Any) -> None:
     settings = at(shop, table="orders")
     before = opened(transactions=settings).rows()
     shop.make("create table shuffled as select * from orders order by {random}; drop table orders; alter table shuffled rename to orders")
     assert opened(transactions=settings).rows() == before
 
 
-def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
+def test_check_reports_rows_after_the_last_snapshot_of_a_database(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as database:
         database.execute("create table orders (buyer text, at timestamp, paid real)")
         database.executemany("insert into orders values (?, ?, ?)", [("c1", "2024-01-05 10:00:00", 1.5), ("c2", "2024-09-01 00:00:00", 2)])
@@ -250,7 +250,7 @@ def test_a_look_at_a_database_ends_at_no_last_date(tmp_path: Path) -> None:
     assert "    1 row is dated 2024-05-01 or later, and left to later snapshots" in found.lines
 
 
-def test_a_look_at_a_database_counts_attributes_among_what_is_mapped(tmp_path: Path) -> None:
+def test_check_lists_attributes_of_a_database_as_mapped(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as database:
         database.execute("create table orders (buyer text, at timestamp, paid real)")
         database.execute("create table clients (id text, land text, phone text)")
@@ -268,14 +268,14 @@ def test_a_look_at_a_database_counts_attributes_among_what_is_mapped(tmp_path: P
     assert "        not mapped: phone (text)" in found.lines
 
 
-def test_a_table_that_is_not_there_is_named(opened: Any, tmp_path: Path) -> None:
+def test_a_missing_table_is_named(opened: Any, tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "shop.db").close()
     with pytest.raises(SourceError, match=r"\(orders\): no such table"):
         opened(transactions={"url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "orders", "columns": COLUMNS}).rows()
 
 
-def test_long_ids_beside_missing_ones_are_not_rounded(opened: Any, shop: Any) -> None:
-    long = 9_007_199_254_740_993  # one more than a float can tell
+def test_long_ids_next_to_missing_ones_are_not_rounded(opened: Any, shop: Any) -> None:
+    long = 9_007_199_254_740_993  # one more than a float can represent
     shop.make(
         "drop table if exists ids; create table ids (buyer bigint, at {time}, paid int); "
         f"insert into ids values ({long}, '2024-01-05', 1), (null, '2024-01-05', 2)"
@@ -283,7 +283,7 @@ def test_long_ids_beside_missing_ones_are_not_rounded(opened: Any, shop: Any) ->
     assert [row["customer_id"] for row in opened(transactions=at(shop, table="ids")).rows()] in ([str(long), None], [None, str(long)])
 
 
-def test_columns_of_unusual_names_and_kinds(opened: Any, shop: Any) -> None:
+def test_columns_with_unusual_names_and_types_are_read(opened: Any, shop: Any) -> None:
     flag, true, others = {
         "postgres": ("boolean", "true", "'\\xff00'::bytea, interval '1 day', '{1,2}'::int[], '{\"a\": 1}'::json, 'infinity'::timestamp"),
         "mariadb": ("tinyint(1)", "1", "x'ff00', b'101', year('2024-01-01'), time('10:00:00'), json_object('a', 1)"),
@@ -304,7 +304,7 @@ def test_columns_of_unusual_names_and_kinds(opened: Any, shop: Any) -> None:
     assert len(opened(transactions=at(shop, query=query)).rows()) == len(ROWS)
 
 
-def test_text_dates_are_cut_by_the_server_and_none_is_lost(opened: Any, shop: Any) -> None:
+def test_the_server_selects_text_dates_and_none_is_lost(opened: Any, shop: Any) -> None:
     dates = ["2024-01-05", "soon", "2024-02-30", "2024-02-10 08:30:00", "05.02.2024", "2024-03-05"]
     lines = ", ".join(f"('c', '{date}', 1)" for date in [*dates, ""])
     shop.run("drop table if exists written; create table written (buyer text, at varchar(30), paid double precision)")
@@ -349,7 +349,7 @@ written_times = st.one_of(
     times=st.lists(written_times | st.none(), min_size=1, max_size=60),
     zones=st.sampled_from([("UTC", "UTC"), ("America/New_York", "Pacific/Kiritimati"), (None, "Europe/Berlin")]),
 )
-def test_whatever_text_there_is_each_row_is_in_one_window(times: list[str | None], zones: tuple[str | None, str]) -> None:
+def test_each_row_is_in_one_window_whatever_its_text(times: list[str | None], zones: tuple[str | None, str]) -> None:
     described = {"url": "duckdb:///shop.duckdb", "table": "orders", "columns": COLUMNS}
     table = TransactionDatabase.model_validate({**described, "timezone": zones[0], "missing_values": ["2024-02-15"]})
     bounds, backend = Bounds(dt.date(1900, 1, 1), dt.date(2024, 3, 15)), connect(zones[1])
@@ -364,7 +364,7 @@ def test_whatever_text_there_is_each_row_is_in_one_window(times: list[str | None
 
 
 @pytest.mark.parametrize(("timezone", "zone"), [("UTC", "UTC"), ("America/New_York", "Pacific/Kiritimati")])
-def test_a_server_gives_text_of_any_kind_to_one_window(opened: Any, shop: Any, timezone: str, zone: str) -> None:
+def test_each_row_of_a_server_is_in_one_window_whatever_its_text(opened: Any, shop: Any, timezone: str, zone: str) -> None:
     shop.run("drop table if exists odd; create table odd (buyer text, at varchar(40), paid int)")
     times = [*(time for time in ODD_TIMES if "/" not in time and "," not in time), *["2024-01-05 12:00:00"] * 20]
     shop.run("insert into odd values ('c', null, -1), " + ", ".join(f"('c', '{time}', {i})" for i, time in enumerate(times)))
@@ -401,7 +401,7 @@ def test_text_dates_are_read_as_in_a_file(opened: Any, tmp_path: Path, make: Any
 
 
 @pytest.mark.parametrize("kind", ["timestamp", "varchar(30)"])
-def test_a_time_that_its_zone_puts_out_of_bounds_is_not_lost(opened: Any, shop: Any, kind: str) -> None:
+def test_a_time_moved_out_of_bounds_by_its_zone_is_not_lost(opened: Any, shop: Any, kind: str) -> None:
     shop.run(f"drop table if exists late; create table late (buyer text, at {kind.replace('timestamp', shop.words['time'])}, paid int)")
     shop.run("insert into late values ('c', '2024-02-29 23:30:00', 1), ('c', '2024-02-10 10:00:00', 2)")
     source = opened(transactions=at(shop, table="late", timezone="America/New_York"), orders_until="2024-03-01")
@@ -409,14 +409,14 @@ def test_a_time_that_its_zone_puts_out_of_bounds_is_not_lost(opened: Any, shop: 
     assert values(source.rows(window=FEBRUARY)) == [("c", dt.datetime(2024, 2, 10, 15), 2.0)]
 
 
-def test_mariadb_may_be_called_so_in_the_address(opened: Any, mariadb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_may_begin_with_mariadb(opened: Any, mariadb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
     mariadb.run("drop table if exists one; create table one as select 'c' buyer, date '2024-01-05' at, 1 paid")
     table = {**at(mariadb, table="shop.one"), "url": mariadb.url.replace("mysql:", "mariadb:")}
     assert values(opened(transactions=table).rows()) == [("c", dt.datetime(2024, 1, 5), 1.0)]
 
 
-def test_a_time_out_of_bounds_comes_with_the_first_window(opened: Any, shop: Any) -> None:
+def test_times_out_of_bounds_are_in_the_first_window(opened: Any, shop: Any) -> None:
     never = {"postgres": "infinity", "mariadb": "9999-12-31"}[shop.name]
     shop.run(f"insert into orders values ('c9', '2150-01-01', 1), ('c9', '{never}', 2)")
     source = opened(transactions=at(shop, table="orders"))
@@ -442,7 +442,7 @@ WRITTEN = [
     ("timezone", "zone"),
     [("UTC", "UTC"), ("America/New_York", "UTC"), (None, "Europe/Berlin"), ("Pacific/Honolulu", "Pacific/Kiritimati")],
 )
-def test_the_server_counts_the_rows_that_each_window_has(opened: Any, shop: Any, kind: str, timezone: str | None, zone: str) -> None:
+def test_the_server_counts_the_rows_of_each_window(opened: Any, shop: Any, kind: str, timezone: str | None, zone: str) -> None:
     if shop.name == "mariadb" and "zone" in kind:
         kind = "timestamp null"
     times = [f"'{time}'" for time in WRITTEN if kind != "timestamp null" or "1900" < time < "2038"]

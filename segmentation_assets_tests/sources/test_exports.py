@@ -1,4 +1,4 @@
-"""Exports of shops and tills as they are: what `init` writes for them runs without an edit, and sums to what was paid."""
+"""Exports of shops and tills as they are: the settings that `init` writes run unedited, and amounts add up to what was paid."""
 
 import functools
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def checked(of: Proposed) -> Findings:
 
 
 def clean(of: Proposed) -> list[dict[str, Any]]:
-    """The lines that are fit for use."""
+    """The clean lines."""
     with opened_in(of.folder) as opened:
         source = opened(transactions=of.table)
         raw = source.source.transactions(source.engine, FOREVER)
@@ -78,7 +78,7 @@ def clean(of: Proposed) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_an_export_as_it_is_sums_to_what_was_paid(proposed: Callable[..., Proposed], name: str) -> None:
+def test_amounts_of_an_unedited_export_add_up_to_what_was_paid(proposed: Callable[..., Proposed], name: str) -> None:
     of = proposed(name)
     assert "TODO" not in of.text
     walk_ins = sum(order.total for order in orders() if order.status == "paid" and not order.customer) if name == "square-items" else 0
@@ -86,7 +86,7 @@ def test_an_export_as_it_is_sums_to_what_was_paid(proposed: Callable[..., Propos
 
 
 @pytest.mark.parametrize("name", ["shopify", "woo-orders"])
-def test_an_order_is_one_order_whose_lines_have_their_products(proposed: Callable[..., Proposed], name: str) -> None:
+def test_an_order_keeps_its_lines_and_products(proposed: Callable[..., Proposed], name: str) -> None:
     rows = clean(proposed(name))
     came_about = [order for order in orders() if order.status == "paid"]
     assert len(rows) == sum(len(order.lines) for order in came_about)
@@ -96,7 +96,7 @@ def test_an_order_is_one_order_whose_lines_have_their_products(proposed: Callabl
     assert {row["customer_id"] for row in rows} == {order.email for order in came_about}
 
 
-def test_cells_of_a_first_row_and_amounts_of_an_order_are_named(proposed: Callable[..., Proposed]) -> None:
+def test_first_row_cells_and_order_amounts_are_explained(proposed: Callable[..., Proposed]) -> None:
     of = proposed("shopify")
     assert of.table["amount_is"] == "order" and "Financial Status" in of.table["fill_from_order"]
     assert "# filled on an order's first row only" in of.text and "counted once" in of.text
@@ -107,7 +107,7 @@ def test_cells_of_a_first_row_and_amounts_of_an_order_are_named(proposed: Callab
     assert "left out 24 rows, because LOWER(TRIM(\"Financial Status\")) IN ('voided', 'refunded', 'expired')" in lines
 
 
-def test_amazon_says_that_it_has_no_customer(tmp_path: Path) -> None:
+def test_amazon_is_reported_to_have_no_customer(tmp_path: Path) -> None:
     (tmp_path / "orders.txt").write_text(written("amazon"))
     looks = look_at([tmp_path / "orders.txt"])
     (said,) = missing(looks)
@@ -119,7 +119,7 @@ def test_amazon_says_that_it_has_no_customer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["square-items", "square-transactions"])
-def test_square_without_its_customer_columns_says_how_to_get_them(proposed: Callable[..., Proposed], name: str) -> None:
+def test_for_square_without_customer_columns_init_says_how_to_get_them(proposed: Callable[..., Proposed], name: str) -> None:
     text = proposed(name, "Customer ID", "Customer Name", "Customer Reference ID").text
     assert "customer_id: TODO" in text
     assert "This export does not say who bought. Export" in text
@@ -135,11 +135,11 @@ def test_sales_without_a_customer_are_counted_and_do_not_stop_a_run(proposed: Ca
 
 
 @pytest.mark.parametrize(("name", "column"), [("woo-analytics", "Customer"), ("magento", "Bill-to Name")])
-def test_names_stand_for_customers_only_with_a_warning(proposed: Callable[..., Proposed], name: str, column: str) -> None:
+def test_names_as_customer_ids_come_with_a_warning(proposed: Callable[..., Proposed], name: str, column: str) -> None:
     of = proposed(name, "Customer Email")
     assert of.table["columns"]["customer_id"] == column
     assert "two people with the same name count as one" in of.text
 
 
-def test_a_stripe_customer_is_the_column_that_is_filled(proposed: Callable[..., Proposed]) -> None:
+def test_the_stripe_customer_is_the_filled_column(proposed: Callable[..., Proposed]) -> None:
     assert proposed("stripe").table["columns"]["customer_id"] == "Customer Email"

@@ -1,4 +1,4 @@
-"""Mapping expressions: what a scalar expression gives, and that nothing else is let through."""
+"""Mapping expressions: scalar expressions are computed, and everything else is refused."""
 
 import ibis
 import pytest
@@ -39,7 +39,7 @@ def values(expression: str) -> list[object]:
         ("'web'", ["web", "web", "web"]),
     ],
 )
-def test_scalar_expressions(expression: str, expected: list[object]) -> None:
+def test_scalar_expressions_are_computed(expression: str, expected: list[object]) -> None:
     assert values(expression) == expected
 
 

@@ -1,4 +1,4 @@
-"""Files as they come: packed, named wrongly, empty among others, in folders, as JSON of any form, and with types of any kind."""
+"""Files in practice: packed, misnamed, empty, in folders, as JSON of any form, and with columns of any type."""
 
 import datetime as dt
 import decimal
@@ -109,12 +109,12 @@ def found(opened: Any, name: str = "orders.csv", **options: Any) -> list[tuple[A
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_file_is_read_by_what_is_in_it(opened: Any, tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_is_read_by_its_content_and_not_its_name(opened: Any, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert found(opened, name) == EXPECTED
 
 
-def test_what_a_zip_holds_besides_is_named(opened: Any, tmp_path: Path) -> None:
+def test_other_files_in_a_zip_are_named(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "orders.zip").write_bytes(zipped(**{"in/orders.csv": TEXT, "readme.txt": "", "__MACOSX/x": "y"}))
     [kept] = opened(transactions={"files": "orders.zip", "columns": COLUMNS}).source.kept("transactions")
     assert kept.notes["unpacked"] == "in/orders.csv (readme.txt skipped)"
@@ -133,7 +133,9 @@ def test_what_a_zip_holds_besides_is_named(opened: Any, tmp_path: Path) -> None:
         ("o.csv", "\u0438\u0434,\u0434\u0435\u043d\u044c\n\u0430\u0431,1\n".encode("utf-16-le"), "Set encoding to that of the file"),
     ],
 )
-def test_what_is_no_table_is_said_plainly(opened: Any, tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_files_that_are_not_tables_are_refused_with_the_reason(
+    opened: Any, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=message):
         found(opened, name)
@@ -154,11 +156,11 @@ def test_what_is_no_table_is_said_plainly(opened: Any, tmp_path: Path, name: str
     ],
     ids=["sep", "sep-bom", "sep-tab", "sep-written-tab", "sep-quoted", "header-ends", "header-ends-twice", "rows-end", "all-end"],
 )
-def test_lines_that_end_in_a_delimiter_and_lines_for_a_spreadsheet(opened: Any, tmp_path: Path, text: str) -> None:
+def test_trailing_delimiters_and_sep_lines_are_ignored(opened: Any, tmp_path: Path, text: str) -> None:
     (tmp_path / "orders.csv").write_bytes(text.encode())
     source = opened(transactions={"files": "orders.csv", "columns": COLUMNS})
     assert [(row["customer_id"], row["ordered_at"], row["amount"]) for row in source.rows()] == EXPECTED
-    assert "reader" not in source.source.kept("transactions")[0].notes or "\ufeff" in text  # by the engine's own reader, which is fast
+    assert "reader" not in source.source.kept("transactions")[0].notes or "\ufeff" in text  # read by the engine's own reader, which is fast
 
 
 @pytest.mark.parametrize(
@@ -173,14 +175,14 @@ def test_lines_that_end_in_a_delimiter_and_lines_for_a_spreadsheet(opened: Any, 
     ],
     ids=["three", "with-delimiters", "one", "name-and-value", "blank", "none"],
 )
-def test_a_title_above_the_header_is_passed_over_and_said(opened: Any, tmp_path: Path, text: str, header: str | None) -> None:
+def test_a_title_above_the_header_is_skipped_and_reported(opened: Any, tmp_path: Path, text: str, header: str | None) -> None:
     (tmp_path / "orders.csv").write_text(text)
     assert found(opened) == EXPECTED
     [kept] = opened(transactions={"files": "orders.csv", "columns": COLUMNS}).source.kept("transactions")
     assert kept.notes.get("header") == header
 
 
-def test_a_title_above_the_header_of_a_worksheet(opened: Any, tmp_path: Path) -> None:
+def test_a_title_above_the_header_of_a_worksheet_is_skipped(opened: Any, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (
         ["Orders", None, None],
@@ -208,18 +210,18 @@ def test_a_title_above_the_header_of_a_worksheet(opened: Any, tmp_path: Path) ->
         [],
     ],
 )
-def test_rows_that_are_no_title(rows: list[list[str]]) -> None:
+def test_ordinary_rows_are_not_taken_for_a_title(rows: list[list[str]]) -> None:
     assert titles_above(rows) == 0
 
 
-def test_a_cell_beyond_a_header_that_rows_end_after_is_a_problem(opened: Any, tmp_path: Path) -> None:
+def test_a_filled_cell_after_a_trailing_delimiter_is_a_problem(opened: Any, tmp_path: Path) -> None:
     lines = "".join(f"c{i},2024-01-05,{i},\n" for i in range(200))
     (tmp_path / "orders.csv").write_text("id,day,paid\n" + lines + "c9,2024-01-05,1,note\n")
     rows = opened(transactions={"files": "orders.csv", "columns": COLUMNS}).rows()
     assert [(row["row_number"], row["problem"]) for row in rows if row["problem"]] == [(201, "it has 4 cells, its header 3")]
 
 
-def test_files_without_rows_are_passed_over_and_named(opened: Any, tmp_path: Path) -> None:
+def test_files_without_rows_are_skipped_and_named(opened: Any, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     (folder / "old").mkdir(parents=True)
     (folder / "old" / "x.csv").write_text(TEXT)
@@ -250,7 +252,7 @@ def test_files_without_rows_are_passed_over_and_named(opened: Any, tmp_path: Pat
     assert "files: in\n" in text and "3.csv, which is empty" in text and "2024-02-05 to 2024-02-13" in text
 
 
-def test_customers_in_files_of_which_one_is_empty(opened: Any, tmp_path: Path) -> None:
+def test_customer_files_may_include_an_empty_one(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text("")
     (tmp_path / "in" / "b.csv").write_text("id,age\nc1,30\n")
@@ -270,7 +272,7 @@ def test_a_folder_of_empty_files_is_an_error(opened: Any, tmp_path: Path) -> Non
         look_at([tmp_path / "in"])
 
 
-def test_folders_that_say_something_are_columns(opened: Any, tmp_path: Path) -> None:
+def test_hive_folders_become_columns(opened: Any, tmp_path: Path) -> None:
     for month, part in (("1", TEXT), ("2", TEXT.replace("2024-01", "2024-02")), ("__HIVE_DEFAULT_PARTITION__", TEXT)):
         folder = tmp_path / "orders" / "year=2024" / f"month={month}"
         folder.mkdir(parents=True)
@@ -284,7 +286,7 @@ def test_folders_that_say_something_are_columns(opened: Any, tmp_path: Path) -> 
     assert rows[0]["order_id"] == "2024-1"
 
 
-def test_a_folder_with_files_in_plain_folders_only_says_how_to_read_them(opened: Any, tmp_path: Path) -> None:
+def test_files_only_in_subfolders_are_an_error_that_says_how_to_read_them(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in" / "2023").mkdir(parents=True)
     (tmp_path / "in" / "2023" / "o.csv").write_text(TEXT)
     with pytest.raises(SourceError, match=r"its subfolders 2023 are not read by default. Write `files: .*in/\*\*/\*\.csv`"):
@@ -305,13 +307,13 @@ def test_a_folder_with_files_in_plain_folders_only_says_how_to_read_them(opened:
     ],
     ids=["list", "pretty", "wrapped", "wrapped-twice", "one-after-the-other", "lines", "blank-around"],
 )
-def test_json_of_any_form(opened: Any, tmp_path: Path, text: str) -> None:
+def test_json_is_read_in_any_form(opened: Any, tmp_path: Path, text: str) -> None:
     encoding = "utf-16" if text.startswith("[{") else "utf-8-sig" if text.startswith("[") else "utf-8"
     (tmp_path / "orders.json").write_bytes(text.encode(encoding))
     assert found(opened, "orders.json") == EXPECTED
 
 
-def test_json_keeps_long_numbers_and_takes_objects_apart(opened: Any, tmp_path: Path) -> None:
+def test_json_keeps_long_numbers_and_unnests_objects(opened: Any, tmp_path: Path) -> None:
     long = "12345678901234567890123"
     lines = [
         f'{{"customer": {{"id": {long}, "mail": "a"}}, "day": "2024-01-05", "paid": NaN, "items": [{{"sku": 1}}]}}',
@@ -339,7 +341,7 @@ def test_json_keeps_long_numbers_and_takes_objects_apart(opened: Any, tmp_path: 
     } | {"customer.address.zip/code": "text"}  # fmt: skip
 
 
-def test_the_field_and_not_the_whole_object_is_proposed_and_asked_for(opened: Any, tmp_path: Path) -> None:
+def test_fields_of_a_json_object_are_proposed_not_the_whole_object(opened: Any, tmp_path: Path) -> None:
     orders = [{"customer": {"id": f"c{i}", "email": "x"}, "day": "2024-01-05", "total": 1, "items": [{"sku": "a"}]} for i in range(9)]
     (tmp_path / "o.json").write_text(json.dumps(orders))
     assert look_at([tmp_path / "o.json"])[0].found["customer_id"] == "customer.id"
@@ -372,7 +374,7 @@ VALUES = st.recursive(
 
 @examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), chunk=st.integers(1, 40))
-def test_whatever_a_list_holds_it_is_cut_into_its_values(
+def test_any_json_list_is_split_into_its_values(
     tmp_path_factory: pytest.TempPathFactory, values: list[Any], indent: int | None, chunk: int
 ) -> None:
     file = tmp_path_factory.mktemp("json") / "o.json"
@@ -383,7 +385,7 @@ def test_whatever_a_list_holds_it_is_cut_into_its_values(
     assert json.dumps(cut) == json.dumps(values)
 
 
-def test_a_large_list_is_cut_in_parts(tmp_path: Path) -> None:
+def test_a_large_json_list_is_read_in_parts(tmp_path: Path) -> None:
     file = tmp_path / "o.json"
     file.write_text(json.dumps([{"id": i, "text": "x" * 1000} for i in range(4000)]))
     text, most = JsonText(file, "utf-8"), 0
@@ -418,7 +420,7 @@ ODD: dict[str, pa.Array] = {
 PLAIN = {"id": ["c1", "c2"], "day": pa.array([dt.datetime(2024, 1, 5)] * 2, pa.timestamp("us")), "paid": [1.0, 2.0]}
 
 
-def test_no_type_of_an_unmapped_column_stops_a_file(opened: Any, tmp_path: Path) -> None:
+def test_unmapped_columns_may_have_any_type(opened: Any, tmp_path: Path) -> None:
     pq.write_table(pa.table({**PLAIN, **ODD}), tmp_path / "o.parquet")
     source = opened(transactions={"files": "o.parquet", "columns": COLUMNS})
     assert [(row["customer_id"], row["amount"], row["record"]) for row in source.rows()] == [("c1", 1.0, None), ("c2", 2.0, None)]
@@ -428,8 +430,8 @@ def test_no_type_of_an_unmapped_column_stops_a_file(opened: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", sorted(ODD))
-def test_a_mapped_column_of_any_type_is_a_value_or_a_cell_that_is_named(opened: Any, tmp_path: Path, kind: str) -> None:
-    """As id, time and amount at once; a row in which it cannot be read has a record that is JSON."""
+def test_a_mapped_column_may_have_any_type(opened: Any, tmp_path: Path, kind: str) -> None:
+    """Mapped as id, time and amount at once; the record of an unreadable row is valid JSON."""
     name = "struct.x.y" if kind == "struct" else kind
     pq.write_table(pa.table({**PLAIN, kind: ODD[kind]}), tmp_path / "o.parquet")
     columns = {"customer_id": name, "ordered_at": name, "amount": name, "quantity": f'"{name}" * 1', "category": name}
@@ -458,8 +460,8 @@ def test_nan_is_a_missing_cell_and_an_infinite_amount_is_set_aside(opened: Any, 
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
-def test_nan_among_finite_numbers_is_missing_though_statistics_leave_it_out(opened: Any, tmp_path: Path, kind: pa.DataType) -> None:
-    """The engine answers isnan() of such a file by its statistics, wrongly; and a number that is there has no whole part."""
+def test_nan_is_missing_even_if_the_files_statistics_omit_it(opened: Any, tmp_path: Path, kind: pa.DataType) -> None:
+    """From the statistics of such a file, the engine answers isnan() wrongly. Some of the numbers are not whole."""
     paid = pa.array([1.5, float("nan"), 3.0]).cast(kind)
     day = pa.array([dt.datetime(2024, 1, 5)] * 3, pa.timestamp("us"))
     pq.write_table(pa.table({"id": paid, "day": day, "paid": paid, "note": ["a", "b", "c"]}), tmp_path / "o.parquet")
@@ -471,7 +473,7 @@ def test_nan_among_finite_numbers_is_missing_though_statistics_leave_it_out(open
     assert json.loads(rows[1]["record"])["paid"] is None
 
 
-def test_lookups_go_through_the_same_readers_and_may_follow_each_other(opened: Any, tmp_path: Path) -> None:
+def test_lookups_use_the_same_readers_and_can_be_chained(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("order_id,price\no1,1\no1,2\no2,4\no9,8\n")
     (tmp_path / "orders.zip").write_bytes(zipped(**{"orders.json": json.dumps([
         {"order_id": "o1", "customer": {"id": "k1"}, "at": "2024-01-05"}, {"order_id": "o2", "customer": {"id": "k2"}, "at": "2024-01-06"},
@@ -486,14 +488,14 @@ def test_lookups_go_through_the_same_readers_and_may_follow_each_other(opened: A
 
 
 @pytest.mark.parametrize("written", ["key: sku", "'on': sku", "on: sku"])
-def test_the_key_of_a_lookup_as_it_is_called_and_was_called(written: str) -> None:
-    """YAML takes a bare `on` for true."""
+def test_the_key_of_a_lookup_can_still_be_written_as_on(written: str) -> None:
+    """YAML reads a bare `on` as true."""
     assert FileLookup.model_validate(yaml.safe_load(f"{{files: p.csv, {written}}}")).keys == ("sku",)
     with pytest.raises(ValueError, match="given twice"):
         FileLookup.model_validate(yaml.safe_load(f"{{files: p.csv, 'on': a, {written}, key: b, True: c}}"))
 
 
-def test_files_that_are_alike_but_for_types_and_columns_are_each_read_by_their_own_statements(opened: Any, tmp_path: Path) -> None:
+def test_files_with_other_columns_or_types_are_read_separately(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.csv").write_text(TEXT)
     (tmp_path / "in" / "2.csv").write_text("paid,day,id\n7,2024-01-07,c3\n")
@@ -518,7 +520,7 @@ ROWS_OF_MANY = st.lists(
 @examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files_of=st.lists(ROWS_OF_MANY, min_size=2, max_size=5))
 @example(files_of=[[], [("c1", "2024-01-05", "free")]])
-def test_many_small_files_read_at_once_are_as_each_by_itself(tmp_path_factory: pytest.TempPathFactory, files_of: list[Any]) -> None:
+def test_small_files_read_together_give_the_same_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, files_of: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("many")
     (folder / "in").mkdir()
     for number, lines in enumerate([*files_of, [("c9", "2024-01-05", "2.25")]]):
@@ -539,7 +541,7 @@ def test_many_small_files_read_at_once_are_as_each_by_itself(tmp_path_factory: p
         assert taken() == at_once
 
 
-def test_each_file_has_its_own_future(opened: Any, tmp_path: Path) -> None:
+def test_the_time_of_each_file_bounds_its_dates(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, written in (("1.csv", dt.datetime(2024, 1, 5)), ("2.csv", dt.datetime(2024, 3, 1))):
         file = tmp_path / "in" / name
@@ -550,7 +552,7 @@ def test_each_file_has_its_own_future(opened: Any, tmp_path: Path) -> None:
     assert [row["ordered_at"] is None for row in rows] == [False, True, False, False]
 
 
-def test_read_file_gives_a_table_to_look_at(tmp_path: Path) -> None:
+def test_read_file_returns_a_table(tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(TEXT)
     backend = connect()
     table = files.read_file(backend, tmp_path / "o.csv", Files(files=""), tmp_path).table

@@ -1,4 +1,4 @@
-"""Files: each format, dialect and encoding gives the same rows; whatever is in a file, each row is loaded or is a problem."""
+"""Files: every format, dialect and encoding gives the same rows, and every row of any file is loaded or reported as a problem."""
 
 import bz2
 import csv
@@ -91,7 +91,7 @@ def seen(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
         "strptime",
     ],
 )
-def test_text_files_however_they_are_written(opened: Any, tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
+def test_text_files_are_read_in_every_dialect_and_encoding(opened: Any, tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
     (tmp_path / "orders.csv").write_bytes(content)
     rows = opened(transactions={"files": "orders.csv", "columns": COLUMNS, **options}).rows()
     assert seen(rows) == EXPECTED
@@ -134,7 +134,7 @@ def test_every_format_gives_the_same_rows(opened: Any, tmp_path: Path, name: str
     assert seen(opened(transactions={"files": name, "columns": COLUMNS}).rows()) == EXPECTED
 
 
-def test_numbers_and_ids_of_a_workbook(opened: Any, tmp_path: Path) -> None:
+def test_numbers_and_ids_of_a_workbook_are_read_exactly(opened: Any, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["id", "day", "paid", "what"])
     book.active.append([13085, dt.datetime(2024, 1, 5, 8, 30), 2, True])
@@ -144,7 +144,7 @@ def test_numbers_and_ids_of_a_workbook(opened: Any, tmp_path: Path) -> None:
     ]
 
 
-def test_a_cell_that_a_workbook_shows_as_an_error_is_empty(opened: Any, tmp_path: Path) -> None:
+def test_an_error_cell_of_a_workbook_is_empty(opened: Any, tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["id", "day", "paid", "what"])
     book.active.append(["c1", dt.datetime(2024, 1, 5), "#N/A", "x"])
@@ -179,7 +179,7 @@ def test_times_become_utc(opened: Any, tmp_path: Path) -> None:
     ]
 
 
-def test_lines_that_cannot_be_split_are_problems_with_their_text(opened: Any, tmp_path: Path) -> None:
+def test_malformed_lines_are_problems_with_their_text(opened: Any, tmp_path: Path) -> None:
     lines = [
         "id,day,paid,what",
         "c1,2024-01-05,1,ok",
@@ -202,7 +202,7 @@ def test_lines_that_cannot_be_split_are_problems_with_their_text(opened: Any, tm
     assert [json.loads(row["record"])["line"] for row in rows if row["record"]] == [lines[2], lines[3], lines[4]]
 
 
-def test_cells_that_cannot_be_read_are_named_and_the_record_is_kept(opened: Any, tmp_path: Path) -> None:
+def test_unreadable_cells_are_named_and_the_record_is_kept(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(
         "id,day,paid,what,extra\nc1,2024-01-05,12 apples,x,e\nc2,soon,,x,e\nc3,2024-01-05,NA,x,e\nc4,2999-01-01,1,x,e\n"
     )
@@ -211,8 +211,8 @@ def test_cells_that_cannot_be_read_are_named_and_the_record_is_kept(opened: Any,
     assert json.loads(rows[0]["record"]) == {"id": "c1", "day": "2024-01-05", "paid": "12 apples", "what": "x", "extra": "e"}
 
 
-def test_rows_are_numbered_as_in_the_file_however_many_parts_it_is_read_in(opened: Any, tmp_path: Path) -> None:
-    """Some 40 MB, which the engine reads in parts at the same time; taken in twice, it is kept as the same bytes."""
+def test_rows_keep_their_numbers_when_a_file_is_read_in_parallel(opened: Any, tmp_path: Path) -> None:
+    """About 40 MB, which the engine reads in parallel; reading it twice stores the same bytes."""
     count, wrong = 160_000, 123_456
     with (tmp_path / "o.csv").open("w") as out:
         out.write("id,day,paid,what\n")
@@ -231,14 +231,14 @@ def test_rows_are_numbered_as_in_the_file_however_many_parts_it_is_read_in(opene
     assert Path(source.source.kept("transactions")[0].rows_file).read_bytes() == first
 
 
-def test_texts_that_begin_as_missing_values_do(opened: Any, tmp_path: Path) -> None:
+def test_texts_that_begin_like_missing_values_are_kept(opened: Any, tmp_path: Path) -> None:
     cells = ["Nora", "NA", " NA", "NA ", "nobody", "n", "N/A", "", " ", "x "]
     (tmp_path / "o.csv").write_text("id,day,paid,what\n" + "".join(f"c,2024-01-05,1,{cell}\n" for cell in cells))
     rows = opened(transactions={"files": "o.csv", "columns": COLUMNS}).rows()
     assert [row["category"] for row in rows] == ["Nora", None, None, None, "nobody", "n", None, None, None, "x "]
 
 
-def test_iso_times_however_they_are_written(opened: Any, tmp_path: Path) -> None:
+def test_iso_times_are_read_in_every_form(opened: Any, tmp_path: Path) -> None:
     at = {
         "2024-01-05 10:00:00": 10, "2024-01-05 10:00:00 ": 10, "2024-01-05T10:00:00": 10, "2024-01-05 10:00": 10, "2024-01-05": 0,
         "2024-01-05 10:00+02": 8, "2024-1-5 1:00:00+01": 0, "2024-01-05T10:00:00Z": 10, "2024-01-05 10:00:00-05": 15,
@@ -250,7 +250,7 @@ def test_iso_times_however_they_are_written(opened: Any, tmp_path: Path) -> None
     assert [row["unread"] for row in rows] == [*[None] * len(at), *["ordered_at"] * 4]
 
 
-def test_infinite_numbers_stop_no_file(opened: Any, tmp_path: Path) -> None:
+def test_infinite_numbers_do_not_stop_a_file(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,what\na,inf,1.5,x\nb,1704412800,inf,y\n")
     for whole in ("CAST(paid AS INTEGER)", "ROUND(paid)", "FLOOR(paid)", "CEIL(paid)"):
         columns = {**COLUMNS, "quantity": whole}
@@ -258,7 +258,7 @@ def test_infinite_numbers_stop_no_file(opened: Any, tmp_path: Path) -> None:
         assert [(row["ordered_at"], row["quantity"] is None) for row in rows] == [(None, False), (dt.datetime(2024, 1, 5), True)]
 
 
-def test_an_order_in_the_future_of_its_file_has_no_usable_date(opened: Any, tmp_path: Path) -> None:
+def test_an_order_dated_after_its_file_was_written_has_no_usable_date(opened: Any, tmp_path: Path) -> None:
     file = tmp_path / "o.csv"
     file.write_text("id,day,paid,what\nc1,2024-03-01,1,x\nc2,2024-03-02 23:59,1,x\nc3,2024-03-03,1,x\nc4,2099-01-01,1,x\n")
     written = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC).timestamp()
@@ -266,19 +266,19 @@ def test_an_order_in_the_future_of_its_file_has_no_usable_date(opened: Any, tmp_
     table = {"files": "o.csv", "columns": COLUMNS}
     assert [row["unread"] for row in opened(transactions=table).rows()] == [None, None, "ordered_at", "ordered_at"]
     assert [row["unread"] for row in opened(transactions=table, orders_until="2099-01-01").rows()] == [None, None, None, "ordered_at"]
-    os.utime(file, (315532800, 315532800))  # 1980, as of an archive made without times
+    os.utime(file, (315532800, 315532800))  # 1980, as in an archive without times
     assert [row["unread"] for row in opened(transactions=table).rows()] == [None] * 4
 
 
 @pytest.mark.parametrize("pattern", ["orders [x].csv", "shop [y]/*.csv", "shop [y]/a.csv", "shop [y]"])
-def test_brackets_of_a_name_that_exists_are_no_pattern(opened: Any, tmp_path: Path, pattern: str) -> None:
+def test_brackets_in_an_existing_name_are_not_a_pattern(opened: Any, tmp_path: Path, pattern: str) -> None:
     (tmp_path / "shop [y]").mkdir()
     for name in ("orders [x].csv", "shop [y]/a.csv"):
         (tmp_path / name).write_text(TEXT)
     assert len(opened(transactions={"files": pattern, "columns": COLUMNS}).rows()) == 3
 
 
-def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> None:
+def test_files_added_to_a_folder_are_read(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "2024-01.csv").write_text(TEXT)
     (tmp_path / "in" / "notes.md").write_text("not data")
@@ -296,7 +296,7 @@ def test_a_folder_takes_files_in_that_are_added(opened: Any, tmp_path: Path) -> 
 PRODUCTS = {"files": "p.csv", "key": "sku"}
 
 
-def test_rows_for_which_a_lookup_has_nothing_are_counted(opened: Any, tmp_path: Path) -> None:
+def test_rows_without_a_match_in_a_lookup_are_counted(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,sku\nc1,2024-01-05,1,A\nc2,2024-01-05,1,B\nc3,2024-01-05,1,\n")
     (tmp_path / "p.csv").write_text("sku,what\nA,tea\n")
     source = opened(transactions={"files": "o.csv", "columns": COLUMNS, "lookups": [PRODUCTS]})
@@ -304,7 +304,7 @@ def test_rows_for_which_a_lookup_has_nothing_are_counted(opened: Any, tmp_path: 
     assert worth_a_look(source.source.kept("transactions")) == ["1 row (33%) had no match in a lookup: compare the key in both files"]
 
 
-def test_a_column_that_a_lookup_adds_can_have_another_name(opened: Any, tmp_path: Path) -> None:
+def test_a_column_added_by_a_lookup_can_be_renamed(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id,day,paid,sku,what\nc1,2024-01-05,1,A,line\n")
     (tmp_path / "p.csv").write_text("sku,what\nA,tea\n")
 
@@ -318,7 +318,7 @@ def test_a_column_that_a_lookup_adds_can_have_another_name(opened: Any, tmp_path
         read(["what"], "what")
 
 
-def test_one_file_tells_whether_the_day_or_the_month_comes_first_in_all(opened: Any, tmp_path: Path) -> None:
+def test_one_file_can_decide_between_day_first_and_month_first_for_all(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,day,paid,what\nc1,03/04/2024,1,\n")  # 4 March or 3 April
     (tmp_path / "b.csv").write_text("id,day,paid,what\nc1,03/20/2024,1,\n")
     rows = opened(transactions={"files": "*.csv", "columns": COLUMNS}).rows()
@@ -351,9 +351,7 @@ def test_lookups_add_columns_and_never_rows(opened: Any, tmp_path: Path) -> None
         (b"no workbook", {"format": "excel"}, "not a readable workbook"),
     ],
 )
-def test_what_cannot_be_read_at_all_is_one_clear_error(
-    opened: Any, tmp_path: Path, content: bytes, change: dict[str, Any], message: str
-) -> None:
+def test_an_unreadable_file_is_one_clear_error(opened: Any, tmp_path: Path, content: bytes, change: dict[str, Any], message: str) -> None:
     (tmp_path / "orders.csv").write_bytes(content)
     with pytest.raises(SourceError, match=message):
         opened(transactions={"files": "orders.csv", "columns": COLUMNS, **change}).rows()
@@ -448,7 +446,7 @@ def test_well_formed_files_with_any_cells_load_row_for_row(tmp_path_factory: Any
     )
 )
 def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[bytes]) -> None:
-    """Lines go in as bytes; what comes out holds each non-blank line, as a row of its own or within one."""
+    """Every non-blank line comes out as a row."""
     lines = [line.replace(b"\n", b" ").replace(b"\r", b" ") for line in body]
     content = b"id,day,paid,what\n" + b"\n".join(lines) + b"\n"
     found = _taken_in(tmp_path_factory.mktemp("bytes"), content, {"delimiter": ",", "quote": ""})
@@ -458,7 +456,7 @@ def test_arbitrary_bytes_never_lose_a_line(tmp_path_factory: Any, body: list[byt
 
 @examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lines=st.lists(JSON_LINE, max_size=10))
-def test_whatever_the_lines_of_json_each_is_a_row(tmp_path_factory: Any, lines: list[str]) -> None:
+def test_each_json_line_is_a_row_whatever_it_holds(tmp_path_factory: Any, lines: list[str]) -> None:
     lines = ['{"id": "c", "day": "2024-01-05", "paid": 1, "what": "x"}', *lines]
     content = "".join(line + "\n" for line in lines).encode("utf-8", "replace")
     found = _taken_in(tmp_path_factory.mktemp("json"), content, {}, "o.jsonl")
@@ -476,7 +474,7 @@ def _is_object(line: str) -> bool:
 
 @examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(SHEET_CELL, min_size=1, max_size=5), min_size=1, max_size=8))
-def test_whatever_the_cells_of_a_workbook_each_row_that_holds_something_is_a_row(tmp_path_factory: Any, rows: list[list[Any]]) -> None:
+def test_each_filled_row_of_a_workbook_is_a_row(tmp_path_factory: Any, rows: list[list[Any]]) -> None:
     book = openpyxl.Workbook()
     for row in [["id", "day", "paid", "what"], *rows]:
         book.active.append(row)
@@ -488,7 +486,7 @@ def test_whatever_the_cells_of_a_workbook_each_row_that_holds_something_is_a_row
 
 @examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=8))
-def test_whatever_the_cells_of_events_each_is_clean_or_rejected(tmp_path_factory: Any, rows: list[list[str]]) -> None:
+def test_each_event_is_clean_or_rejected_whatever_its_cells(tmp_path_factory: Any, rows: list[list[str]]) -> None:
     folder = tmp_path_factory.mktemp("events")
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["id", "day", "what"], *rows])
@@ -525,11 +523,11 @@ def _taken_in(folder: Path, content: bytes, options: dict[str, Any], name: str =
         source = TablesSource(described, folder / "intake")
         table = source.transactions(engine, FOREVER)
         rows = engine.rows(table.order_by("row_number"))
-        # Cut into windows, they are the same rows, each once.
+        # Windows divide these rows without loss or overlap.
         first, second = Window(None, dt.date(2024, 1, 1)), Window(dt.date(2024, 1, 1), FOREVER.end)
         assert sum(len(engine.rows(source.transactions(engine, window))) for window in (first, second)) == len(rows)
         return rows
-    except NoRows:  # of a single file this is an error
+    except NoRows:  # a single file without rows is an error
         return []
     finally:
         engine.close()

@@ -1,4 +1,4 @@
-"""The first settings file: what is proposed for whose files, and that the settings accept it."""
+"""The first settings file: the proposals for various files, which the settings accept."""
 
 import datetime as dt
 from pathlib import Path
@@ -41,7 +41,7 @@ def orders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_wrong_date_and_a_wrong_price_refuse_no_file(orders: Path) -> None:
+def test_a_file_with_a_wrong_date_and_a_wrong_price_is_accepted(orders: Path) -> None:
     with (orders / "orders.csv").open("a") as file:
         file.write("c1,soon,1,free\n")
     source, text = proposed(orders, "orders.csv")
@@ -54,7 +54,7 @@ def test_a_wrong_date_and_a_wrong_price_refuse_no_file(orders: Path) -> None:
     assert "TODO" not in text
 
 
-def test_events_are_no_customers(orders: Path) -> None:
+def test_events_are_not_proposed_as_customers(orders: Path) -> None:
     rows = "".join(f"c{i % 5},visit,2024-01-{i % 28 + 1:02d},home\n" for i in range(20))
     (orders / "log.csv").write_text("customer_id,type,at,page\n" + rows)
     (orders / "people.csv").write_text("customer_id,city\nc1,Bonn\nc2,Ulm\n")
@@ -65,14 +65,14 @@ def test_events_are_no_customers(orders: Path) -> None:
     assert [table["files"] for table in source["customers"]] == ["people.csv"]
 
 
-def test_ids_that_repeat_are_no_customers_whatever_else_is_there(orders: Path) -> None:
+def test_a_file_with_repeating_ids_is_not_proposed_as_customers(orders: Path) -> None:
     (orders / "log.csv").write_text("customer_id,remark\n" + "c1,hello\n" * 3)
     source, text = proposed(orders, "orders.csv", "log.csv")
     assert "customers" not in source
     assert "# Not used: log.csv, because the customer's ids repeat" in text
 
 
-def test_a_folder_of_files_that_are_alike_is_one_table(tmp_path: Path) -> None:
+def test_a_folder_of_similar_files_is_one_table(tmp_path: Path) -> None:
     (tmp_path / "exports").mkdir()
     for month in (1, 2, 3):
         (tmp_path / "exports" / f"{month}.csv").write_text(f"customer_id,date,amount\nc1,2024-0{month}-05,3\n")
@@ -81,7 +81,7 @@ def test_a_folder_of_files_that_are_alike_is_one_table(tmp_path: Path) -> None:
     assert "orders are dated 2024-01-05 to 2024-03-05" in text
 
 
-def test_a_later_file_tells_whether_the_day_or_the_month_comes_first(tmp_path: Path) -> None:
+def test_a_later_file_can_decide_between_day_first_and_month_first(tmp_path: Path) -> None:
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "a.csv").write_text("customer_id,date,amount\nc1,01/02/2024,3\nc2,01/03/2024,3\n")
     (tmp_path / "exports" / "b.csv").write_text("customer_id,date,amount\nc1,02/20/2024,3\n")
@@ -105,7 +105,7 @@ def test_each_sheet_with_orders_is_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("further", "expected"), [("city", "id"), ("sku", None)])
-def test_an_id_is_the_orders_where_rows_are_whole_orders(tmp_path: Path, further: str, expected: str | None) -> None:
+def test_an_id_is_the_order_id_if_rows_are_whole_orders(tmp_path: Path, further: str, expected: str | None) -> None:
     rows = "".join(f"{i},c{i % 3},2024-01-{i:02d},{i},x{i}\n" for i in range(1, 20))
     (tmp_path / "orders.csv").write_text(f"id,customer_id,created_at,total,{further}\n{rows}")
     source, _ = proposed(tmp_path, "orders.csv")
@@ -115,7 +115,7 @@ def test_an_id_is_the_orders_where_rows_are_whole_orders(tmp_path: Path, further
 @pytest.mark.parametrize(
     ("header", "row", "expected"),
     [
-        # A marketplace's orders, without a customer: a town is none.
+        # A marketplace's orders without a customer, for which a town must not be taken.
         ("order-id,purchase-date,ship-city,item-total,buyer-name", "o{i},2024-01-{d:02},Ulm,{i},Ann", {"customer_id": "TODO"}),
         ("Customer City,Customer,Order Date,Order Status,Order Number,Tax Total,Total", "Ulm,c{i},2024-01-{d:02},paid,o{i},1,{i}", {
             "customer_id": "Customer", "amount": "Total", "order_id": "Order Number"}),
@@ -127,14 +127,14 @@ def test_an_id_is_the_orders_where_rows_are_whole_orders(tmp_path: Path, further
     ],
     ids=["no-customer", "status", "mail", "other-dates"],
 )  # fmt: skip
-def test_no_column_is_taken_for_what_it_is_not(tmp_path: Path, header: str, row: str, expected: dict[str, str]) -> None:
+def test_no_column_is_mistaken_for_another(tmp_path: Path, header: str, row: str, expected: dict[str, str]) -> None:
     (tmp_path / "o.csv").write_text(header + "\n" + "".join(row.format(i=i, d=i % 28 + 1) + "\n" for i in range(40)))
     columns = proposed(tmp_path, "o.csv")[0]["transactions"][0]["columns"]
     assert {name: columns.get(name) for name in expected} == expected
     assert len(set(columns.values())) == len(columns)
 
 
-def test_a_typed_time_under_a_database_name_is_the_order_time(tmp_path: Path) -> None:
+def test_a_timestamp_column_with_a_technical_name_is_the_order_time(tmp_path: Path) -> None:
     times = pa.array([dt.datetime(2024, 1, 1 + i % 28) for i in range(40)], pa.timestamp("ns", tz="Europe/Berlin"))
     paid = pa.array([float("nan") if i == 3 else float("inf") if i == 5 else 10.0 + i for i in range(40)])
     clock = pa.array([dt.time(9, 30)] * 40)
@@ -144,7 +144,7 @@ def test_a_typed_time_under_a_database_name_is_the_order_time(tmp_path: Path) ->
     assert (columns["ordered_at"], columns["amount"]) == ("order_ts", "amount")
 
 
-def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
+def test_a_file_of_customers_is_reported_to_hold_no_orders(tmp_path: Path) -> None:
     (tmp_path / "mall.csv").write_text(
         "CustomerID,Gender,Age,Annual Income (k$),Spending Score (1-100)\n" + "".join(f"{i},F,{20 + i},{i},{i}\n" for i in range(40))
     )
@@ -159,7 +159,7 @@ def test_a_file_of_customers_is_told_to_hold_no_orders(tmp_path: Path) -> None:
     ]
 
 
-def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -> None:
+def test_if_only_the_dates_are_unreadable_only_they_are_todo(tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(
         "order_id;customer_id;order_date;amount\n" + "".join(f"o{i};c{i};{i} janv. 2024;{i}\n" for i in range(1, 9))
     )
@@ -177,18 +177,18 @@ def test_where_only_the_dates_are_not_read_only_they_are_to_do(tmp_path: Path) -
     [
         ("customer_id,Placed,amount", "2024-01-{:02}", ("Placed", "ISO 8601")),
         ("customer_id,created,amount", "17044650{:02}", ("created", "unix")),
-        ("customer_id,points,amount", "17044650{:02}", ("TODO", "ISO 8601")),  # a number is a time only by its name
+        ("customer_id,points,amount", "17044650{:02}", ("TODO", "ISO 8601")),  # a number is a time only if its name says so
         ("customer_id,signup,amount", "2024-01-{:02}", ("TODO", "ISO 8601")),
-        ("customer_id,Placed,colour", "2024-01-{:02}", ("TODO", "ISO 8601")),  # nothing was paid
+        ("customer_id,Placed,colour", "2024-01-{:02}", ("TODO", "ISO 8601")),  # there is no amount
     ],
 )
-def test_times_by_their_name_or_for_want_of_another(tmp_path: Path, header: str, cells: str, expected: tuple[str, str]) -> None:
+def test_times_are_recognised_by_name_or_as_the_only_dates(tmp_path: Path, header: str, cells: str, expected: tuple[str, str]) -> None:
     (tmp_path / "o.csv").write_text(header + "\n" + "".join(f"c{i},{cells.format(i)},{i}\n" for i in range(1, 20)))
     table = proposed(tmp_path, "o.csv")[0]["transactions"][0]
     assert (table["columns"]["ordered_at"], table.get("date_format", "ISO 8601")) == expected
 
 
-def test_settings_with_todo_say_the_line_and_what_to_write(tmp_path: Path) -> None:
+def test_settings_with_todo_are_refused_with_the_line_and_what_to_write(tmp_path: Path) -> None:
     (tmp_path / "mall.csv").write_text("CustomerID,Age\n1,20\n")
     text = write(look_at([tmp_path / "mall.csv"]), tmp_path)
     (tmp_path / "s.yaml").write_text(text)
@@ -202,11 +202,11 @@ def test_settings_with_todo_say_the_line_and_what_to_write(tmp_path: Path) -> No
     ("first", "last", "expected"),
     [
         ("2009-12-01", "2011-12-09", ("2011-01-01", "2011-12-01", 12)),
-        ("2009-12-01", "2011-11-29", ("2011-01-01", "2011-12-01", 12)),  # to the very end of the month
-        ("2023-01-17", "2023-12-31", ("2023-09-01", "2024-01-01", 7)),  # January is no whole month
+        ("2009-12-01", "2011-11-29", ("2011-01-01", "2011-12-01", 12)),  # November counts as complete
+        ("2023-01-17", "2023-12-31", ("2023-09-01", "2024-01-01", 7)),  # January is incomplete
         ("2024-01-02", "2024-03-31", ("2024-04-01", "2024-04-01", 3)),
         ("2020-01-01", "2024-12-31", ("2023-02-01", "2025-01-01", 12)),
-        ("2024-01-05", "2024-01-20", ("2024-02-01", "2024-02-01", 1)),  # no whole month
+        ("2024-01-05", "2024-01-20", ("2024-02-01", "2024-02-01", 1)),  # no complete month
     ],
 )
 def test_snapshots_are_whole_months_with_a_whole_lookback(first: str, last: str, expected: tuple[str, str, int]) -> None:
@@ -241,7 +241,7 @@ def test_the_first_snapshot_has_its_whole_lookback_and_the_last_a_whole_month(fi
         ),
     ],
 )
-def test_a_wrong_date_moves_no_snapshot_and_is_named(tmp_path: Path, wrong: str, said: str) -> None:
+def test_a_wrong_date_is_named_and_moves_no_snapshot(tmp_path: Path, wrong: str, said: str) -> None:
     days = [f"2024-{1 + i % 4:02}-{1 + i % 28:02}" for i in range(28)]
     (tmp_path / "o.csv").write_text("customer_id,date,amount\n" + "".join(f"c{i},{day},3\n" for i, day in enumerate([*days, wrong])))
     text = proposed(tmp_path, "o.csv")[1]
@@ -262,12 +262,12 @@ def test_without_a_likely_date_no_snapshot_is_proposed(tmp_path: Path) -> None:
     ("months", "likely", "far"),
     [
         ({"2020-01": 9, "2022-01": 1}, ("2020-01-02", "2020-01-20"), ["2022-01"]),
-        ({"2020-01": 9, "2021-01": 1}, ("2020-01-02", "2021-01-20"), []),  # a year apart is near
-        ({"2010-01": 9, "2022-01": 9}, ("2010-01-02", "2022-01-20"), []),  # many rows are no error
-        ({"2010-01": 1, "2014-01": 1, "2018-01": 1}, ("2010-01-02", "2018-01-20"), []),  # and a few alike are none either
+        ({"2020-01": 9, "2021-01": 1}, ("2020-01-02", "2021-01-20"), []),  # a year apart is not far
+        ({"2010-01": 9, "2022-01": 9}, ("2010-01-02", "2022-01-20"), []),  # many rows are not an error
+        ({"2010-01": 1, "2014-01": 1, "2018-01": 1}, ("2010-01-02", "2018-01-20"), []),  # nor are a few rows in every group
     ],
 )
-def test_few_rows_far_from_the_others_are_not_likely(months: dict[str, int], likely: tuple[str, str], far: list[str]) -> None:
+def test_a_few_rows_far_from_the_others_are_unlikely(months: dict[str, int], likely: tuple[str, str], far: list[str]) -> None:
     keys = {month: int(month[:4]) * 12 + int(month[5:]) - 1 for month in months}
     days = {month: f"{month}-02" if n > 1 or len(months) > 2 else f"{month}-20" for month, n in months.items()}
     dated = DatedRows({keys[month]: Dates(n, days[month], f"{month}-20") for month, n in months.items()})
@@ -276,7 +276,7 @@ def test_few_rows_far_from_the_others_are_not_likely(months: dict[str, int], lik
 
 
 def retailer(folder: Path) -> None:
-    """Two months of a retailer: cancellations under C, postage, bags without a digit in their code, ids that are missing, a file twice."""
+    """Two months of a retailer: cancellations under C, postage, a product code without a digit, missing ids, and a file twice."""
     (folder / "in").mkdir()
     header = "Invoice;StockCode;Quantity;InvoiceDate;Price;Customer ID\n"
     for month in ("2011-10", "2011-11"):
@@ -292,7 +292,7 @@ def retailer(folder: Path) -> None:
     (folder / "in" / "2011-11 (1).csv").write_bytes((folder / "in" / "2011-11.csv").read_bytes())
 
 
-def test_cancellations_postage_and_doubled_files_are_seen(tmp_path: Path) -> None:
+def test_cancellations_postage_and_doubled_files_are_recognised(tmp_path: Path) -> None:
     retailer(tmp_path)
     source, text = proposed(tmp_path, "in")
     cleaning = Cleaning.model_validate(yaml.safe_load(text)["cleaning"])
@@ -301,16 +301,16 @@ def test_cancellations_postage_and_doubled_files_are_seen(tmp_path: Path) -> Non
     assert "# probably products, though without a digit: DCGSSBOY" in text
     assert cleaning.exact_duplicates == "drop" and "2011-11 (1).csv and 2011-11.csv are equal: remove all but one of them" in text
     assert "# 120 of 1,239 rows (9.7%) of in have no customer id, and are set aside" in text
-    assert 0.5 < cleaning.largest_reject_share < 0.7  # half of November is there twice
+    assert 0.5 < cleaning.largest_reject_share < 0.7  # half of November's rows are duplicates
 
 
-def test_letters_before_ids_that_give_nothing_back_are_no_cancellations(tmp_path: Path) -> None:
+def test_prefixed_ids_without_returns_are_not_cancellations(tmp_path: Path) -> None:
     rows = "".join(f"{'W' if i % 9 == 0 else ''}{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1}\n" for i in range(90))
     (tmp_path / "o.csv").write_text("order_id;customer_id;date;amount\n" + rows)
     assert "cancellation_pattern" not in proposed(tmp_path, "o.csv")[1]
 
 
-def test_orders_that_did_not_come_about_are_left_out_by_their_status(tmp_path: Path) -> None:
+def test_cancelled_orders_are_left_out_by_their_status(tmp_path: Path) -> None:
     rows = "".join(f"{i};c{i % 7};2024-01-{i % 28 + 1:02};{i + 1};{'Cancelled ' if i % 9 == 0 else 'Paid'}\n" for i in range(90))
     (tmp_path / "o.csv").write_text("order_id;customer_id;date;amount;order_status\n" + rows)
     (table,) = proposed(tmp_path, "o.csv")[0]["transactions"]
@@ -324,7 +324,7 @@ def test_an_order_total_on_each_line_is_recognised_in_any_file(tmp_path: Path) -
     assert table["amount_is"] == "order"
 
 
-def test_where_nothing_fits_a_skeleton_says_what_to_fill_in(tmp_path: Path) -> None:
+def test_if_nothing_fits_init_writes_a_skeleton_to_fill_in(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("customer_id,b\nc1,hello\n")
     source, _ = proposed(tmp_path, "x.csv")
     assert source["transactions"][0]["columns"] == {"customer_id": "customer_id", "ordered_at": "TODO", "amount": "TODO"}
@@ -355,7 +355,7 @@ def test_where_nothing_fits_a_skeleton_says_what_to_fill_in(tmp_path: Path) -> N
     ],
     ids=["de", "de-2", "fr", "fr-2", "es", "it", "nl"],
 )
-def test_names_of_other_languages(tmp_path: Path, header: str, expected: str) -> None:
+def test_column_names_in_other_languages_are_recognised(tmp_path: Path, header: str, expected: str) -> None:
     text = {"customer_id": "k{i}", "ordered_at": "2024-01-{d:02}", "product_id": "a{i}", "category": "x"}
     line = ";".join(text.get(name, "{i}") for name in expected.split())
     rows = "".join(line.format(i=i, d=i % 28 + 1) + "\n" for i in range(40))
@@ -368,7 +368,7 @@ def test_names_of_other_languages(tmp_path: Path, header: str, expected: str) ->
     ("prices", "decimal", "thousands"),
     [("einzelpreis", ",", "."), ("stückpreis", ",", "."), ("price", ".", ",")],
 )
-def test_thousands_are_seen(tmp_path: Path, prices: str, decimal: str, thousands: str) -> None:
+def test_thousands_separators_are_recognised(tmp_path: Path, prices: str, decimal: str, thousands: str) -> None:
     numbers = [f"9{decimal}50", f"1{thousands}250{decimal}00"] * 20
     rows = "".join(f"k{i};2024-01-05;2;{number}\n" for i, number in enumerate(numbers))
     (tmp_path / "o.csv").write_text(f"kunde;datum;menge;{prices}\n{rows}")
@@ -380,7 +380,7 @@ def test_thousands_are_seen(tmp_path: Path, prices: str, decimal: str, thousands
 @pytest.mark.parametrize(
     ("cells", "settings"),
     [
-        (["1,200", "850"], {}),  # a guess, which is said and not set
+        (["1,200", "850"], {}),  # a guess is reported but not set
         (["\u00a51.200", "\u00a5850"], {}),
         (["12,50", "9,75", "12.50"], {}),  # either setting would make cells unreadable
         (["1 234,50 €", "850,00 €"], {"decimal": ",", "thousands": " "}),
@@ -389,7 +389,7 @@ def test_thousands_are_seen(tmp_path: Path, prices: str, decimal: str, thousands
         (["12.50", "1,200.00 USD"], {"thousands": ","}),
     ],
 )
-def test_numbers_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str], settings: dict[str, str]) -> None:
+def test_init_reads_numbers_as_intake_does(tmp_path: Path, cells: list[str], settings: dict[str, str]) -> None:
     (tmp_path / "o.csv").write_text("kunde;datum;betrag\n" + "".join(f"k{i};2024-01-05;{cell}\n" for i, cell in enumerate(cells * 9)))
     table, text = proposed(tmp_path, "o.csv")[0]["transactions"][0], proposed(tmp_path, "o.csv")[1]
     assert table["columns"]["amount"] == "betrag"
@@ -397,14 +397,14 @@ def test_numbers_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str],
     assert ("# Warning: betrag: 9 cells" in text) is (cells[0][-5:] in {"1,200", "1.200"})
 
 
-def test_a_guess_rests_on_the_columns_that_are_mapped(tmp_path: Path) -> None:
+def test_a_guess_uses_the_mapped_columns_only(tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("kunde;datum;betrag;preis\n" + "".join(f"k{i};2024-01-05;1.250;12.50\n" for i in range(9)))
     _, text = proposed(tmp_path, "o.csv")
     assert "betrag: 9 cells such as '1.250' can be read two ways; with thousands, as they are read, the column adds up to 11,250.00" in text
 
 
 @pytest.mark.parametrize("files", [1, 30])
-def test_currencies_beside_the_amount_are_told(tmp_path: Path, files: int) -> None:
+def test_currencies_in_a_column_beside_the_amount_are_reported(tmp_path: Path, files: int) -> None:
     (tmp_path / "o").mkdir()
     for number in range(files):
         rows = "".join(f"k{i},2024-01-05,o{number}-{i},{i}.50,{'EUR' if i else 'usd'}\n" for i in range(4))
@@ -413,7 +413,7 @@ def test_currencies_beside_the_amount_are_told(tmp_path: Path, files: int) -> No
     assert f"# Warning: amounts are in several currencies, as Currency says: EUR ({3 * files} rows), USD ({files} row" in text
 
 
-def test_currencies_of_customers_are_an_attribute(tmp_path: Path) -> None:
+def test_a_currency_of_customers_is_an_attribute(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("customer_id,preferred_currency\nc1,USD\nc2,EUR\n")
     (tmp_path / "o.csv").write_text("customer_id,date,amount\nc1,2024-01-05,9.50\nc1,2024-01-06,9.50\n")
     _, text = proposed(tmp_path, "o.csv", "c.csv")
@@ -429,7 +429,7 @@ def test_currencies_of_customers_are_an_attribute(tmp_path: Path) -> None:
         (["2024-01-05", "45297"], "excel"),
     ],
 )
-def test_dates_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str], formats: str) -> None:
+def test_init_reads_dates_as_intake_does(tmp_path: Path, cells: list[str], formats: str) -> None:
     (tmp_path / "o.csv").write_text("kunde;datum;betrag\n" + "".join(f"k{i};{cell};1\n" for i, cell in enumerate(cells * 9)))
     table, text = proposed(tmp_path, "o.csv")[0]["transactions"][0], proposed(tmp_path, "o.csv")[1]
     assert (table["columns"]["ordered_at"], table["date_format"]) == ("datum", formats)
@@ -444,7 +444,7 @@ def test_dates_are_read_as_intake_reads_them(tmp_path: Path, cells: list[str], f
         ("Kundenname", "customer_id"), ("Nom du client", "customer_id"), ("Artikelgruppe", "product_id"), ("Montage", "ordered_at"),
     ],
 )  # fmt: skip
-def test_names_that_are_something_else(column: str, canonical: str) -> None:
+def test_column_names_with_another_meaning_are_not_mistaken(column: str, canonical: str) -> None:
     assert column_names.rank(column, canonical) is None
 
 
@@ -453,7 +453,7 @@ NAMES = st.one_of(st.sampled_from(WORDS), st.text(st.characters(exclude_characte
 
 
 @given(types=st.dictionaries(NAMES, st.sampled_from(["text", "number", "date", "boolean", "empty"]), max_size=12))
-def test_whatever_the_names_no_column_is_proposed_twice(types: dict[str, str]) -> None:
+def test_no_column_is_proposed_twice_whatever_the_names(types: dict[str, str]) -> None:
     used = list(_matched(types).values())
     assert len(used) == len(set(used)) and set(used) <= set(types)
 
@@ -464,7 +464,7 @@ def test_whatever_the_names_no_column_is_proposed_twice(types: dict[str, str]) -
     cells=st.lists(st.sampled_from(["1", "c1", "2024-01-05", "05.01.2024", "1.234,50", "ja", "", "x y", "9" * 30]), min_size=8, max_size=8),
     rows=st.integers(0, 12),
 )
-def test_whatever_the_columns_a_file_is_written_in_which_each_is_used_once(
+def test_the_settings_for_any_columns_load_and_use_each_once(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], cells: list[str], rows: int
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -472,7 +472,7 @@ def test_whatever_the_columns_a_file_is_written_in_which_each_is_used_once(
     (folder / "x.csv").write_text("".join(";".join(f'"{cell}"' for cell in line) + "\n" for line in lines), encoding="utf-8")
     try:
         found = look_at([folder / "x.csv"])
-    except SourceError as error:  # such as a file of one column, whose delimiter cannot be told
+    except SourceError as error:  # such as a file with one column, whose delimiter is unknown
         assert "x.csv" in str(error)
         return
     (folder / "s.yaml").write_text(write(found, folder), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One record for each customer of rows that repeat them, such as order lines: the newest values before the snapshot."""
+"""One record per customer from repeated rows, such as order lines: the newest values before the snapshot."""
 
 import datetime as dt
 import re
@@ -52,7 +52,7 @@ def opened_with(opened: Callable[..., Opened], folder: Path, *lines: str, **furt
     return opened(transactions=ORDERS, customers={**CUSTOMERS, **further})
 
 
-def test_the_example_in_the_docs_gives_what_it_says(opened: Any, tmp_path: Path) -> None:
+def test_the_example_in_the_docs_is_right(opened: Any, tmp_path: Path) -> None:
     text = DOCS.read_text(encoding="utf-8")
     described = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "repeats: newest" in block)
     (tmp_path / "orders.csv").write_text(re.findall(r"```csv\n(order,buyer.*?)```", text, re.DOTALL)[0])
@@ -63,22 +63,22 @@ def test_the_example_in_the_docs_gives_what_it_says(opened: Any, tmp_path: Path)
         {"Ann": ("AT", "basic"), "Bob": ("FR", "basic")},
         {"Ann": ("AT", "basic"), "Bob": ("FR", "gold")},
     ]
-    assert [row["record_rows"] for row in source.rows("customers", until(4))] == [1, 3, 2]  # nobody's line, Ann's, Bob's
+    assert [row["record_rows"] for row in source.rows("customers", until(4))] == [1, 3, 2]  # lines without a customer, Ann's, Bob's
 
 
-def test_the_newest_row_strictly_before_the_snapshot_counts_however_the_file_is_sorted(opened: Any, tmp_path: Path) -> None:
+def test_the_newest_row_before_the_snapshot_counts_in_any_order_of_rows(opened: Any, tmp_path: Path) -> None:
     source = opened_with(opened, tmp_path, "a,2024-02-01,1,FR,3", "a,2024-01-31,1,DE,2", "a,2024-01-02,1,AT,1")
     assert records(source, until(2))["a"] | {"row_number": 2, "country": "DE", "age": 2.0} == records(source, until(2))["a"]
     assert records(source, until(3))["a"]["country"] == "FR"
 
 
-def test_ids_and_values_that_cleaning_makes_alike_are_alike(opened: Any, tmp_path: Path) -> None:
+def test_ids_and_values_that_cleaning_makes_equal_are_equal(opened: Any, tmp_path: Path) -> None:
     source = opened_with(opened, tmp_path, "7.0,2024-01-01,1,DE ,1", "7,2024-01-02,1,DE,1", " 7,2024-01-03,1,DE,2")
     (row,) = source.rows("customers", until(2))
     assert (row["record_rows"], row["record_changes"]) == (3, "age")
 
 
-def test_customers_whose_values_changed_are_counted_and_rows_tie_out(opened: Any, tmp_path: Path) -> None:
+def test_customers_with_changed_values_are_counted_and_rows_tie_out(opened: Any, tmp_path: Path) -> None:
     lines = ["a,2024-01-01,1,DE,1", "a,2024-01-02,1,FR,1", "b,2024-01-01,1,DE,1", "c,2024-01-01,1,,", ",2024-01-01,1,DE,1", "d,soon,1,DE,1"]
     source = opened_with(opened, tmp_path, *lines, ",2024-01-09,1,AT,2", "e,2024-01-01,1,DE,1,more")
     judged = cleaning.judged_customers(source.source.customers(source.engine, until(2)))
@@ -99,13 +99,13 @@ def test_customers_whose_values_changed_are_counted_and_rows_tie_out(opened: Any
     assert source.source.counts("customers", source.engine, {"x": until(2)}) == {"x": 6}
 
 
-def test_a_cell_that_cannot_be_read_is_listed_with_its_row(opened: Any, tmp_path: Path) -> None:
+def test_an_unreadable_cell_is_listed_with_its_row(opened: Any, tmp_path: Path) -> None:
     source = opened_with(opened, tmp_path, "a,2024-01-01,1,DE,old", "a,2024-01-02,1,DE,")
     row = records(source, until(2))["a"]
     assert (row["age"], row["unread"], row["record"]) == (None, "age", '{"customer_id":"a","country":"DE","age":"old"}')
 
 
-def test_consent_is_the_newest_that_was_given(opened: Any, tmp_path: Path) -> None:
+def test_the_newest_consent_counts(opened: Any, tmp_path: Path) -> None:
     columns = {**CUSTOMERS["columns"], "consent": "country"}  # type: ignore[dict-item]
     lines = ["a,2024-01-01,1,yes,", "a,2024-01-02,1,no,", "b,2024-01-01,1,yes,", "b,2024-01-02,1,,"]
     source = opened_with(opened, tmp_path, *lines, columns=columns, attributes=["age"])
@@ -113,7 +113,7 @@ def test_consent_is_the_newest_that_was_given(opened: Any, tmp_path: Path) -> No
     assert (found["a"]["consent"], found["a"]["record_changes"], found["b"]["consent"]) == (False, "consent", True)
 
 
-def test_rows_of_the_future_change_nothing(opened: Any, tmp_path: Path) -> None:
+def test_future_rows_change_nothing(opened: Any, tmp_path: Path) -> None:
     lines = ["a,2024-01-31,1,DE,1", "b,2024-01-02,1,,", ",2024-01-03,1,,"]
     before = opened_with(opened, tmp_path, *lines).rows("customers", until(2))
     after = opened_with(opened, tmp_path, *lines, "a,2024-02-01,1,FR,9", "c,2024-02-02,1,DE,1", ",2024-02-03,1,,")
@@ -129,7 +129,7 @@ LINE = st.fixed_dictionaries({
 
 @examples(15)
 @given(lines=st.lists(LINE, max_size=12))
-def test_records_are_those_of_a_loop_over_the_rows_by_time(lines: list[dict[str, Any]]) -> None:
+def test_records_equal_those_of_a_plain_loop_over_the_rows(lines: list[dict[str, Any]]) -> None:
     lines = sorted(lines, key=lambda line: line["known_at"])
     expected: dict[str | None, dict[str, Any]] = {}
     for line in lines:
@@ -144,7 +144,7 @@ def test_records_are_those_of_a_loop_over_the_rows_by_time(lines: list[dict[str,
     assert {row["customer_id"] and row["customer_id"].removesuffix(".0"): {name: row[name] for name in FOUND} for row in found} == expected
 
 
-def test_newest_needs_to_know_which_is_newer() -> None:
+def test_newest_needs_a_time_of_rows() -> None:
     table = {**CUSTOMERS, "columns": {"customer_id": "id"}}
     with pytest.raises(ValidationError, match="repeats: newest needs to know which row is newer; map known_at to a time"):
         Tables.model_validate({"kind": "tables", "transactions": ORDERS, "customers": table})
@@ -155,7 +155,7 @@ def share(lake: Any) -> dg.AssetCheckResult:
     return rejects_are_few(dg.build_op_context(partition_key=D1), strict, lake)
 
 
-def test_repeats_do_not_stop_a_snapshot_and_are_counted(lake: Any) -> None:
+def test_repeats_are_counted_and_do_not_stop_a_snapshot(lake: Any) -> None:
     put(lake, "raw_customers", D1, *[{}] * 10)
     repeats = [cleaning.REPEATED_CUSTOMER, f"{cleaning.REPEATED_CUSTOMER}, with other values: age"]
     put(lake, "rejected_rows", D1, *[{"source": "customers", "reason": reason} for reason in repeats * 3])
@@ -168,7 +168,7 @@ def test_repeats_do_not_stop_a_snapshot_and_are_counted(lake: Any) -> None:
     assert (found.passed, found.metadata["customers"].value) == (False, 0.3)
 
 
-def test_the_share_of_records_that_are_made_of_rows_is_that_of_the_rows(lake: Any, opened: Any, tmp_path: Path) -> None:
+def test_the_share_of_rejects_is_one_of_rows_not_of_combined_records(lake: Any, opened: Any, tmp_path: Path) -> None:
     lines = [f"c{i % 3},2024-01-{i % 28 + 1:02},1,DE,1" for i in range(60)]
     source = opened_with(opened, tmp_path, *lines, "c1,soon,1,DE,1", *[",2024-01-01,1,DE,1"] * 40)
     raw = source.source.customers(source.engine, until(2))

@@ -1,4 +1,4 @@
-"""Numbers that are text: every form in which people write them, and what tells decimals from thousands."""
+"""Numbers stored as text: every form in use, and how decimals are distinguished from thousands."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ BACKEND = connect()
 
 
 def read(cells: Sequence[str], decimal: str = "auto", thousands: str = "auto", column: str | None = None) -> list[float | None]:
-    """The cells of one column as numbers; `column` is the decimal mark that its cells tell."""
+    """The cells of one column as numbers; `column` is the decimal mark found from all of its cells."""
     table = ibis.memtable({"cell": list(cells), "place": range(len(cells))})
     reading = Reading.model_validate({"decimal": decimal, "thousands": thousands})
     number = Cells(reading, decimals={"cell": column} if column else {}).number(table.cell)
@@ -46,7 +46,7 @@ def read(cells: Sequence[str], decimal: str = "auto", thousands: str = "auto", c
         ("\u200b12.50\u200b", 12.5), ("\ufeff$1", 1),
     ],
 )  # fmt: skip
-def test_a_cell_is_read_by_its_form(cell: str, number: float) -> None:
+def test_a_cell_is_read_in_its_own_form(cell: str, number: float) -> None:
     assert read([cell]) == [number]
 
 
@@ -56,7 +56,7 @@ def test_a_cell_is_read_by_its_form(cell: str, number: float) -> None:
      "$", ".",     "|5|", "\ue0005\ue000", "5\ue000", "5 EUR EUR EUR", "((5))", "one", "12 apples",
      "99¢", "99 ¢", "99\uffe0", "1_000", "1_0.5", "USD", "kr", "R", "CR"],
 )  # fmt: skip
-def test_what_is_no_number_is_none(cell: str) -> None:
+def test_text_that_is_not_a_number_is_missing(cell: str) -> None:
     assert read([cell]) == read([cell], column=",") == [None]
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_number_is_none(cell: str) -> None:
         ({"decimal": ",", "column": "."}, [1.2, 1200, 12.5, None]),
     ],
 )
-def test_a_mark_that_is_given_wins(marks: dict[str, str], numbers: list[float | None]) -> None:
+def test_a_decimal_mark_in_the_settings_wins(marks: dict[str, str], numbers: list[float | None]) -> None:
     assert read(["1,200", "1.200", "12,50", "12.50"], **marks) == numbers
 
 
@@ -87,7 +87,7 @@ MARKS = [(",", "."), (".", ","), (" ", ","), ("\u202f", ","), ("\u2019", "."), (
 
 @examples(15)
 @given(st.lists(st.tuples(st.integers(0, 10**11), st.sampled_from(MARKS), st.integers(0, len(FORMS) - 1)), min_size=1, max_size=60))
-def test_an_amount_comes_back_in_whatever_form_it_is_written(amounts: list[tuple[int, tuple[str, str], int]]) -> None:
+def test_an_amount_is_read_back_from_any_form(amounts: list[tuple[int, tuple[str, str], int]]) -> None:
     cells = [FORMS[form](f"{amount // 100:,}".replace(",", marks[0]) + f"{marks[1]}{amount % 100:02d}") for amount, marks, form in amounts]
     wanted = [(-amount if form in NEGATIVE else amount) / 100 for amount, _, form in amounts]
     assert read(cells) == pytest.approx(wanted, rel=1e-15)
@@ -95,7 +95,7 @@ def test_an_amount_comes_back_in_whatever_form_it_is_written(amounts: list[tuple
 
 @examples(15)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
-def test_plain_numbers_are_read_as_they_are(numbers: list[float]) -> None:
+def test_plain_numbers_are_read_exactly(numbers: list[float]) -> None:
     assert read([repr(number) for number in numbers]) == numbers
 
 
@@ -127,7 +127,7 @@ def forms(*columns: Sequence[str], kind: str = "csv") -> dict[str, number_forms.
         ([["950,50", "12.50"]], {"c0": "."}, []),
     ],
 )
-def test_the_other_cells_tell_what_a_mark_means(columns: list[list[str]], decimals: dict[str, str], in_doubt: list[str]) -> None:
+def test_other_cells_decide_the_meaning_of_a_mark(columns: list[list[str]], decimals: dict[str, str], in_doubt: list[str]) -> None:
     width = max(map(len, columns))
     found = forms(*([*cells, *[""] * (width - len(cells))] for cells in columns))
     assert number_forms.decimals(found) == decimals
@@ -148,13 +148,13 @@ def test_the_other_cells_tell_what_a_mark_means(columns: list[list[str]], decima
         ("excel", ["12.5", "12.50", "1,200"], ".", 0),
     ],
 )
-def test_numbers_with_a_type_do_not_tell_how_text_beside_them_is_written(kind: str, cells: list[str], decimal: str, in_doubt: int) -> None:
+def test_typed_numbers_do_not_decide_the_form_of_text_next_to_them(kind: str, cells: list[str], decimal: str, in_doubt: int) -> None:
     found = forms(cells, kind=kind)
     assert number_forms.decimals(found) == {"c0": decimal}
     assert found["c0"].in_doubt == in_doubt
 
 
-def test_either_sum_takes_numbers_with_a_type_as_they_are() -> None:
+def test_both_sums_use_typed_numbers_unchanged() -> None:
     found = forms(["1.125", "1.200"], kind="excel")["c0"]
     assert (found.sum_point, found.sum_comma) == (pytest.approx(2.325), 1201.125)
 
@@ -166,12 +166,12 @@ def test_either_sum_takes_numbers_with_a_type_as_they_are() -> None:
         (["KR", "DKK"], True), ([], True),
     ],
 )  # fmt: skip
-def test_signs_and_codes_of_one_currency(tokens: list[str], one: bool) -> None:
+def test_signs_and_codes_of_one_currency_count_as_one(tokens: list[str], one: bool) -> None:
     assert one_currency(tokens) is one
 
 
 @pytest.mark.parametrize("cell", ["USD", "kr", "lei", "R", "ALL", "()", "+", "$", "infinity", "1_000", "99¢"])
-def test_a_text_without_a_digit_is_no_number(cell: str) -> None:
+def test_text_without_a_digit_is_not_a_number(cell: str) -> None:
     table = ibis.memtable({"cell": [cell, "USD 1"]})
     for reading in (Reading(), Reading(decimal=",")):
         flags = BACKEND.to_pyarrow(table.select(is_number=Cells(reading).is_number(table.cell))).to_pylist()
@@ -195,7 +195,7 @@ def test_a_text_without_a_digit_is_no_number(cell: str) -> None:
         (["amount", "country"], ["amount"], None),
     ],
 )
-def test_the_column_that_says_the_currency_of_an_amount(columns: list[str], amounts: list[str], found: str | None) -> None:
+def test_the_currency_column_of_an_amount_is_found(columns: list[str], amounts: list[str], found: str | None) -> None:
     assert column_of(columns, amounts) == found
 
 
@@ -209,14 +209,14 @@ def orders(folder: Path, name: str, amounts: Sequence[str]) -> None:
 
 
 def total(opened: Any, **table: Any) -> tuple[float, str]:
-    """What the amounts of a table add up to, and what is worth a look."""
+    """The sum of the amounts of a table, and the warnings."""
     source = opened(transactions={"columns": COLUMNS, **table})
     rows = source.rows()
     assert all(row["amount"] is not None for row in rows)
     return sum(row["amount"] for row in rows), "\n".join(worth_a_look(source.source.kept("transactions")))
 
 
-def test_thousands_that_come_after_many_plain_numbers(opened: Any, tmp_path: Path) -> None:
+def test_thousands_after_many_plain_numbers_are_found(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "o.csv", ["850"] * 11_000 + ["1.200"])
     found, look = total(opened, files="o.csv")
     assert found == 850 * 11_000 + 1200
@@ -224,7 +224,7 @@ def test_thousands_that_come_after_many_plain_numbers(opened: Any, tmp_path: Pat
     assert "9,351,200.00" in look and "9,350,001.20" in look and look.startswith("Warning")
 
 
-def test_one_file_tells_how_the_others_are_written(opened: Any, tmp_path: Path) -> None:
+def test_one_file_can_decide_the_form_of_the_others(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "1.csv", ["1,200", "850"])
     orders(tmp_path, "2.csv", ["12,50"])
     assert total(opened, files=["1.csv", "2.csv"]) == (1.2 + 850 + 12.5, "")
@@ -232,7 +232,7 @@ def test_one_file_tells_how_the_others_are_written(opened: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("setting", "amount"), [({"thousands": ","}, 2050), ({"decimal": ","}, 851.2)])
-def test_a_setting_settles_what_can_be_read_two_ways(opened: Any, tmp_path: Path, setting: dict[str, str], amount: float) -> None:
+def test_a_setting_decides_ambiguous_numbers(opened: Any, tmp_path: Path, setting: dict[str, str], amount: float) -> None:
     orders(tmp_path, "o.csv", ["1,200", "850"])
     found, look = total(opened, files="o.csv", **setting)
     assert found == amount
@@ -245,12 +245,12 @@ def test_several_currencies_are_named(opened: Any, tmp_path: Path) -> None:
     assert "Warning: paid has several currencies: $ (1 cell), EUR (1 cell), GBP (1 cell), € (1 cell)" in look
 
 
-def test_credit_is_no_currency(opened: Any, tmp_path: Path) -> None:
+def test_credit_is_not_a_currency(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "o.csv", ["$10", "$4.50 CR", "CR $4.50", "2.50 Cr.", "2.50 DR"])
     assert total(opened, files="o.csv") == (10 - 4.5 - 4.5 - 2.5 + 2.5, "")
 
 
-def test_both_decimal_marks_in_a_column_leave_in_doubt_what_can_be_read_two_ways(opened: Any, tmp_path: Path) -> None:
+def test_ambiguous_numbers_stay_in_doubt_if_a_column_has_both_decimal_marks(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "o.csv", ["950,50", "1.200", "88,10", "12.50", "13.75", "14.25"])
     found, look = total(opened, files="o.csv")
     assert found == pytest.approx(950.5 + 1.2 + 88.1 + 12.5 + 13.75 + 14.25)
@@ -259,13 +259,13 @@ def test_both_decimal_marks_in_a_column_leave_in_doubt_what_can_be_read_two_ways
     assert "both decimal marks: 3 cells with a point, 2 cells with a comma" in look
 
 
-def test_files_that_differ_are_each_read_by_their_own_cells(opened: Any, tmp_path: Path) -> None:
+def test_files_with_different_forms_are_read_separately(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "eu.csv", ["950,50", "1.200", "88,10"])
     orders(tmp_path, "us.csv", ["1,200", "950.25", "1,310.00"])
     assert total(opened, files=["eu.csv", "us.csv"]) == (950.5 + 1200 + 88.1 + 1200 + 950.25 + 1310, "")
 
 
-def test_files_that_differ_leave_a_third_in_doubt(opened: Any, tmp_path: Path) -> None:
+def test_files_with_different_forms_leave_a_third_in_doubt(opened: Any, tmp_path: Path) -> None:
     orders(tmp_path, "eu.csv", ["950,50", "1.200", "88,10"])
     orders(tmp_path, "us.csv", ["1,310.00", "950.25", "1,200.50"])
     orders(tmp_path, "which.csv", ["1.300", "850"])
@@ -294,13 +294,13 @@ def with_currency(folder: Path, name: str, currencies: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("files", [["EUR", "USD", "eur", "", "usd", "EUR"], ["EUR", "EUR", "EUR"], ["USD"] * 5])
-def test_currencies_of_a_column_of_their_own_are_counted(opened: Any, tmp_path: Path, files: list[str]) -> None:
+def test_currencies_in_their_own_column_are_counted(opened: Any, tmp_path: Path, files: list[str]) -> None:
     with_currency(tmp_path, "o.csv", files)
     _, look = total(opened, files="o.csv")
     assert look.startswith(CURRENCIES) is (len(set(files)) > 1) and bool(look) is (len(set(files)) > 1)
 
 
-def test_currencies_are_counted_over_files_that_are_read_together(opened: Any, tmp_path: Path) -> None:
+def test_currencies_are_counted_over_all_files(opened: Any, tmp_path: Path) -> None:
     with_currency(tmp_path, "1.csv", ["EUR"] * 3)
     with_currency(tmp_path, "2.csv", ["USD"] * 2)
     _, look = total(opened, files=["1.csv", "2.csv"])
@@ -311,17 +311,17 @@ CONVERTED = "CASE WHEN ccy = 'USD' THEN paid * 0.9 ELSE paid END"
 
 
 @pytest.mark.parametrize("settings", [{"leave_out": "UPPER(ccy) <> 'EUR'"}, {"columns": COLUMNS | {"amount": CONVERTED}}])
-def test_currencies_that_are_left_out_or_converted_are_not_told(opened: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_currencies_left_out_or_converted_are_not_reported(opened: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
     with_currency(tmp_path, "o.csv", ["EUR", "EUR", "USD"])
     assert total(opened, files="o.csv", **settings)[1] == ""
 
 
-def test_a_column_that_is_called_currency_and_holds_something_else_tells_nothing(opened: Any, tmp_path: Path) -> None:
+def test_a_currency_column_without_currencies_is_not_reported(opened: Any, tmp_path: Path) -> None:
     with_currency(tmp_path, "o.csv", ["coin", "note", "EUR", "USD"])
     assert total(opened, files="o.csv")[1] == ""
 
 
-def test_marks_of_an_expression_are_those_of_its_columns(opened: Any, tmp_path: Path) -> None:
+def test_the_decimal_mark_of_an_expression_is_that_of_its_columns(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text("id;day;qty;price\nc1;2024-01-05;2;1.200\nc1;2024-01-05;1;12,50\n")
     rows = opened(transactions={"files": "o.csv", "columns": COLUMNS | {"amount": "qty * COALESCE(price, '0')"}}).rows()
     assert [row["amount"] for row in rows] == [2400, 12.5]

@@ -1,4 +1,4 @@
-"""Cells of a whole order: filled from its first row, its amount counted once, and amounts that repeat told by their figures."""
+"""Cells of a whole order: filled from its first row, amounts counted once, and repeated amounts recognised."""
 
 import datetime as dt
 import sqlite3
@@ -36,7 +36,7 @@ def amounts(opened: Opened) -> list[tuple[str | None, str, float | None]]:
     return [(row["customer_id"], row["product_id"], row["amount"]) for row in opened.rows()]
 
 
-def test_cells_of_the_first_row_hold_for_the_order(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_cells_of_the_first_row_apply_to_the_whole_order(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(FIRST_ONLY)
     source = opened(transactions={"files": "o.csv", "columns": {**COLUMNS, "amount": "qty * price"}, "fill_from_order": ["email", "day"]})
     rows = source.rows()
@@ -47,7 +47,7 @@ def test_cells_of_the_first_row_hold_for_the_order(opened: Callable[..., Opened]
     assert rows[1]["ordered_at"] == dt.datetime(2024, 1, 5)
 
 
-def test_rows_that_are_no_orders_are_left_out_and_counted(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_excluded_rows_are_left_out_and_counted(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(FIRST_ONLY)
     table = {"files": "o.csv", "columns": COLUMNS, "fill_from_order": ["email", "day", "status"], "leave_out": "status IN ('refunded')"}
     source = opened(transactions={**table, "amount_is": "order"})
@@ -59,7 +59,7 @@ def test_rows_that_are_no_orders_are_left_out_and_counted(opened: Callable[..., 
 
 
 @pytest.mark.parametrize("split", [5, 1, 3])
-def test_an_amount_of_the_order_is_counted_once_even_over_two_files(opened: Callable[..., Opened], tmp_path: Path, split: int) -> None:
+def test_the_amount_of_an_order_is_counted_once_even_over_two_files(opened: Callable[..., Opened], tmp_path: Path, split: int) -> None:
     header, *lines = REPEATED.splitlines()
     (tmp_path / "in").mkdir()
     for number, part in enumerate((lines[:split], lines[split:])):
@@ -76,7 +76,7 @@ def test_lines_of_another_table_keep_their_amounts(opened: Callable[..., Opened]
     assert sum(amount or 0 for _, _, amount in amounts(opened(transactions=tables))) == 42 + 77
 
 
-def test_a_refund_under_the_same_id_is_counted_once_as_well(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_a_refund_with_the_same_order_id_is_also_counted_once(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(
         REPEATED + "#1,ann,2024-03-01,-10.00,a\n#1,ann,2024-03-01,-10.00,b\n,eve,2024-03-01,2,a\n,eve,2024-03-01,2,a\n"
     )
@@ -84,7 +84,7 @@ def test_a_refund_under_the_same_id_is_counted_once_as_well(opened: Callable[...
     assert [amount for _, _, amount in amounts(source)] == [30, 0, 5, 0, 7, -10, 0, 2, 2]
 
 
-def test_later_rows_change_nothing_of_an_earlier_snapshot(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_later_rows_change_no_earlier_snapshot(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "b.csv").write_text(REPEATED)
     table = {"files": "in", "columns": COLUMNS, "amount_is": "order"}
@@ -94,7 +94,7 @@ def test_later_rows_change_nothing_of_an_earlier_snapshot(opened: Callable[..., 
     assert opened(transactions=table).rows(window=january) == before
 
 
-def test_a_database_gives_whole_orders(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_orders_of_a_database_are_read_whole(opened: Callable[..., Opened], tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as shop:
         shop.execute('create table lines ("order" text, email text, day text, total real, sku text)')
         rows = [
@@ -111,7 +111,7 @@ def test_a_database_gives_whole_orders(opened: Callable[..., Opened], tmp_path: 
     assert [row["amount"] for row in source.rows(window=Window(None, dt.date(2024, 2, 1)))] == [30]
 
 
-def test_settings_say_what_is_missing() -> None:
+def test_incomplete_settings_are_refused_with_what_is_missing() -> None:
     columns = {name: column for name, column in COLUMNS.items() if name != "order_id"}
     for further, problem in (
         ({"columns": columns, "amount_is": "order"}, "amount_is: order needs to know which rows are one order; map order_id"),
@@ -122,7 +122,7 @@ def test_settings_say_what_is_missing() -> None:
             Tables.model_validate({"transactions": {"files": "o.csv", **further}})
 
 
-def test_a_column_to_fill_that_is_not_there_is_named(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_a_missing_column_to_fill_is_named(opened: Callable[..., Opened], tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(REPEATED)
     with pytest.raises(SourceError, match=r"o\.csv: transactions\.fill_from_order: Email is not a column; the columns are order, email"):
         opened(transactions={"files": "o.csv", "columns": COLUMNS, "fill_from_order": ["Email"]}).rows()
@@ -138,14 +138,14 @@ def told(opened: Opened) -> bool:
     [
         ([(o, f"p{i}", 10.0 + o) for o in range(6) for i in range(2)], True),  # the order's amount on each line
         ([(o, f"p{i}", 10.0 + o + i) for o in range(6) for i in range(2)], False),
-        ([(o, f"p{i}", 9.99) for o in range(6) for i in range(2)], False),  # all things cost the same
-        ([(o, "p", 10.0 + o) for o in range(6) for _ in range(2)], False),  # the same product twice, a row for each piece
+        ([(o, f"p{i}", 9.99) for o in range(6) for i in range(2)], False),  # all products cost the same
+        ([(o, "p", 10.0 + o) for o in range(6) for _ in range(2)], False),  # the same product twice, one row per piece
         ([(o, None, 10.0 + o) for o in range(6) for _ in range(2)], True),
-        ([(o, f"p{i}", 10.0 + o) for o in range(2) for i in range(2)], False),  # too few to tell
-        ([(o, "p", 10.0 + o) for o in range(6)], False),  # an order a row
+        ([(o, f"p{i}", 10.0 + o) for o in range(2) for i in range(2)], False),  # too few to decide
+        ([(o, "p", 10.0 + o) for o in range(6)], False),  # one row per order
     ],
 )
-def test_repeated_amounts_are_told_by_the_figures(
+def test_repeated_amounts_are_recognised(
     opened: Callable[..., Opened], tmp_path: Path, lines: list[tuple[int, str | None, float]], expected: bool
 ) -> None:
     text = "".join(f"#{order},c{order % 3},2024-01-05,{amount},{product or ''}\n" for order, product, amount in lines)
@@ -165,7 +165,7 @@ ENGINE = DuckDBEngine(threads=1)
     ),
     places=st.randoms(use_true_random=False),
 )
-def test_each_amount_is_counted_once_whatever_the_rows_order(lines: list[tuple[Any, Any, Any]], places: Random) -> None:
+def test_each_amount_is_counted_once_in_any_order_of_rows(lines: list[tuple[Any, Any, Any]], places: Random) -> None:
     table = pa.table(
         {
             "order_id": pa.array([order for order, _, _ in lines], pa.string()),

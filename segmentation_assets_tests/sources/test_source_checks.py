@@ -1,4 +1,4 @@
-"""Checks of what a source delivers: a wrong cell passes, a column that can no longer be read stops the snapshot."""
+"""Checks of a source: a wrong cell passes, and a column that becomes unreadable stops the snapshot."""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +23,7 @@ def write(folder: Path, name: str, month: int, prices: list[str]) -> None:
 
 
 def checked(opened: Any, lake: Any, tmp_path: Path, files: dict[str, tuple[int, list[str]]]) -> dg.AssetCheckResult:
-    """The check of the columns of the snapshot of March, after that of February."""
+    """The column check of March's snapshot, after that of February's."""
     (tmp_path / "orders").mkdir()
     for name, (month, prices) in files.items():
         write(tmp_path / "orders", name, month, prices)
@@ -46,19 +46,19 @@ def test_one_unreadable_cell_stops_nothing(opened: Any, lake: Any, tmp_path: Pat
     assert (found.passed, found.metadata["columns"].value["paid"]) == (True, "number")
 
 
-def test_a_column_that_can_no_longer_be_read_stops_the_snapshot(opened: Any, lake: Any, tmp_path: Path) -> None:
+def test_a_column_that_becomes_unreadable_stops_the_snapshot(opened: Any, lake: Any, tmp_path: Path) -> None:
     found = checked(opened, lake, tmp_path, {"1.csv": (1, GOOD), "2.csv": (2, ["ask", "1"] * 50)})
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "paid was number, is text. paid is mapped" in (found.description or "")
 
 
-def test_a_column_that_can_be_read_again_is_a_warning(opened: Any, lake: Any, tmp_path: Path) -> None:
+def test_a_column_that_becomes_readable_is_a_warning(opened: Any, lake: Any, tmp_path: Path) -> None:
     found = checked(opened, lake, tmp_path, {"1.csv": (1, ["ask", "1"] * 50), "2.csv": (2, GOOD)})
     assert (found.passed, found.severity, found.description) == (False, dg.AssetCheckSeverity.WARN, "paid was text, is number")
 
 
 @pytest.mark.parametrize(("last", "kind"), [(2, "number"), (50, "text")])
-def test_types_are_those_of_all_files_and_not_of_the_last(opened: Any, tmp_path: Path, last: int, kind: str) -> None:
+def test_all_files_decide_the_types_not_only_the_last(opened: Any, tmp_path: Path, last: int, kind: str) -> None:
     (tmp_path / "orders").mkdir()
     write(tmp_path / "orders", "1.csv", 1, GOOD)
     write(tmp_path / "orders", "2.csv", 1, ["ask"] * last)
@@ -68,7 +68,7 @@ def test_types_are_those_of_all_files_and_not_of_the_last(opened: Any, tmp_path:
 
 
 def compared(tables: list[tuple[str, str]], windows: list[set[str]]) -> list[tuple[dict[str, str], list[str]]]:
-    """What changes, and what stops, in each window: of tables with a file each, whose column `paid` or `total` is of a kind."""
+    """The changes and stops in each window, for tables given by the name and type of a column, with one file each."""
     kept = {
         name: [IntakeRecord("", f"{name}.csv", 1, {"id": "text", column: kind}, (), (column,), False, (), {})]
         for name, (column, kind) in zip(("2023", "2024"), tables, strict=True)
@@ -82,11 +82,11 @@ def compared(tables: list[tuple[str, str]], windows: list[set[str]]) -> list[tup
     return results
 
 
-def test_a_table_that_the_window_leaves_changes_no_columns_of_another() -> None:
+def test_a_table_without_rows_in_a_window_changes_no_columns_of_another() -> None:
     assert compared([("paid", "number"), ("total", "text")], [{"2023"}, {"2023", "2024"}, {"2024"}]) == [({}, [])] * 3
 
 
-def test_a_window_without_rows_is_looked_across() -> None:
+def test_columns_are_compared_across_a_window_without_rows() -> None:
     kinds = {"a": "number", "b": "text"}
     files = {"orders": [IntakeRecord("", name, 1, {"paid": kind}, (), ("paid",), False, (), {}) for name, kind in kinds.items()]}
     first = ColumnsRead.compared(files, {"a"}, {})
@@ -96,14 +96,14 @@ def test_a_window_without_rows_is_looked_across() -> None:
     assert (last.changes, last.stops) == ({"paid": "was number, is text"}, ["paid"])
 
 
-def test_what_was_remembered_for_all_tables_together_is_read_where_there_is_one(tmp_path: Path) -> None:
+def test_types_stored_for_all_tables_together_are_used_if_there_is_only_one(tmp_path: Path) -> None:
     (tmp_path / "2024-02-01.json").write_text('{"paid": "number"}')
     assert remembered_columns(tmp_path, "2024-02-01", ["orders"]) == {"orders": {"paid": "number"}}
     assert remembered_columns(tmp_path, "2024-02-01", ["orders", "more"]) == {}
     assert remembered_columns(tmp_path, "2024-01-01", ["orders"]) == {}
 
 
-def test_files_of_one_name_in_two_tables_are_told_apart(opened: Any, tmp_path: Path) -> None:
+def test_files_with_the_same_name_in_two_tables_are_distinguished(opened: Any, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder, "orders.csv", 1, ["1"])
@@ -113,7 +113,7 @@ def test_files_of_one_name_in_two_tables_are_told_apart(opened: Any, tmp_path: P
     }  # fmt: skip
 
 
-def test_changes_that_stop() -> None:
+def test_only_columns_that_become_unreadable_stop() -> None:
     before = {"a": "number", "b": "date", "c": "text", "d": "number", "e": "number"}
     now = {"a": "text", "b": "number", "c": "number", "d": "empty", "e": "number"}
     assert no_longer_read(before, now) == ["a", "b"]
@@ -130,7 +130,7 @@ def test_changes_that_stop() -> None:
         (pa.string(), pa.float64(), {}, dg.AssetCheckSeverity.WARN),
     ],
 )
-def test_an_attribute_never_changes_its_type_without_a_word(
+def test_a_changed_type_of_an_attribute_is_always_reported(
     opened: Any, lake: Any, tmp_path: Path, before: pa.DataType, now: pa.DataType, types: dict[str, str], severity: dg.AssetCheckSeverity
 ) -> None:
     (tmp_path / "p.csv").write_text("id,x\nc,1\n")

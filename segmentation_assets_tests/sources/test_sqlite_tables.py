@@ -1,4 +1,4 @@
-"""SQLite's cells count, not its declared types: one odd cell changes how its column is read, and stops no table."""
+"""SQLite's cells decide the types, not its declarations: an odd cell changes how its column is read, but stops no table."""
 
 import datetime as dt
 import sqlite3
@@ -16,7 +16,7 @@ MAPPED = {"customer_id": "buyer", "ordered_at": "placed", "amount": "total"}
 
 
 def filled(folder: Path, columns: str, *rows: tuple[Any, ...]) -> dict[str, Any]:
-    """A database of orders with these rows, as the settings describe it."""
+    """Make a database of orders with these rows; return its settings."""
     with closing(sqlite3.connect(folder / "shop.db")) as shop:
         shop.execute(f"create table orders ({columns})")
         for row in rows:
@@ -49,13 +49,13 @@ def filled(folder: Path, columns: str, *rows: tuple[Any, ...]) -> dict[str, Any]
         ("blob", [b"a", None], "string"),
     ],
 )
-def test_a_column_is_what_all_its_cells_are(tmp_path: Path, declared: str, cells: list[Any], kind: str) -> None:
+def test_all_cells_decide_the_type_of_a_column(tmp_path: Path, declared: str, cells: list[Any], kind: str) -> None:
     table = filled(tmp_path, f"cell {declared}", *((cell,) for cell in cells))
     with connected(Database(url=table["url"], table="ORDERS")) as (_, rows):
         assert str(rows.schema()["cell"]) == kind
 
 
-def test_a_cell_that_does_not_fit_is_one_row_set_aside(opened: Any, tmp_path: Path) -> None:
+def test_an_odd_cell_affects_only_its_row(opened: Any, tmp_path: Path) -> None:
     table = filled(
         tmp_path,
         "o integer, buyer text, placed timestamp, total decimal(10,2)",
@@ -74,7 +74,7 @@ def test_a_cell_that_does_not_fit_is_one_row_set_aside(opened: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize("decimal", ["auto", ",", "."])
-def test_numbers_keep_their_value_beside_texts(opened: Any, tmp_path: Path, decimal: str) -> None:
+def test_numbers_keep_their_value_next_to_texts(opened: Any, tmp_path: Path, decimal: str) -> None:
     written = "1.5" if decimal == "." else "1,5"
     cells = [1.234, 2.5, 7, 1234.567, f"{written} EUR"]
     rows = [("Ann", f"2024-01-{day:02}", cell) for day, cell in enumerate(cells, start=1)]
@@ -97,7 +97,7 @@ def test_seconds_in_a_timestamp_are_read_as_the_settings_say(opened: Any, tmp_pa
     assert opened(transactions={**table, "date_format": "unix"}).rows()[0]["ordered_at"] == dt.datetime(2024, 2, 1, 10)
 
 
-def test_texts_that_are_not_utf_8_stop_nothing(opened: Any, tmp_path: Path) -> None:
+def test_invalid_utf_8_stops_nothing(opened: Any, tmp_path: Path) -> None:
     table = filled(tmp_path, "buyer text, placed date, total real, note text", ("Ann", "2024-01-05", 1, None))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
         shop.execute("update orders set buyer = cast(x'4a6fe9' as text)")

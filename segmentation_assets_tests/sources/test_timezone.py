@@ -1,4 +1,4 @@
-"""The zone in which days and months end: times as its clocks show them, whatever they were written in."""
+"""Days and months end in the zone of the settings: all times are converted to its local time."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ MONTH_END = {
 
 @pytest.fixture
 def orders(tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """A source of orders with the given times, written in a file, by customers of the given ids."""
+    """Opens a source of orders from a file, given their times by customer id."""
     with opened_in(tmp_path) as open_tables:
 
         def open_orders(times: dict[str, str], zone: str, **further: Any) -> Opened:
@@ -78,20 +78,20 @@ def test_a_month_ends_at_midnight_of_the_zone(orders: Any, zone: str, timezone: 
     assert of(source, JANUARY) == january
     assert of(source, FEBRUARY) == february
     counted = source.source.counts("transactions", source.engine, {"one": JANUARY, "two": FEBRUARY})
-    assert counted == {"one": len(january) + 2, "two": len(february)}  # those without a usable date go with the first window
+    assert counted == {"one": len(january) + 2, "two": len(february)}  # rows without a usable date are in the first window
 
 
-def test_a_day_is_that_day_in_every_zone_and_one_that_does_not_exist_is_no_date(orders: Any) -> None:
+def test_a_date_is_the_same_day_in_every_zone_and_an_impossible_one_is_missing(orders: Any) -> None:
     for zone in ("Pacific/Kiritimati", "America/Los_Angeles"):
         found = times(orders(MONTH_END, zone, timezone="Asia/Kolkata"))
         assert found["C10"] == dt.datetime(2024, 2, 29)
         assert (found["C11"], found["C12"]) == (None, None)
 
 
-def test_twenty_four_hours_is_the_midnight_that_ends_the_day(orders: Any) -> None:
+def test_hour_24_is_midnight_at_the_end_of_the_day(orders: Any) -> None:
     assert times(orders(MONTH_END, "Europe/Amsterdam"))["C13"] == dt.datetime(2024, 2, 1)
     written = {"a": "31/01/2024 23:00", "b": "31/01/2024 24:00"}
-    assert times(orders(written, "Europe/Amsterdam", date_format="%d/%m/%Y %H:%M"))["b"] is None  # never another day without a word
+    assert times(orders(written, "Europe/Amsterdam", date_format="%d/%m/%Y %H:%M"))["b"] is None  # never silently another day
 
 
 @pytest.mark.parametrize(
@@ -102,18 +102,18 @@ def test_twenty_four_hours_is_the_midnight_that_ends_the_day(orders: Any) -> Non
         ("Europe/Amsterdam", "2024-03-31T01:00:00Z", "2024-03-31 03:00:00"),
         ("Europe/Amsterdam", "2024-10-27T00:30:00Z", "2024-10-27 02:30:00"),
         ("Europe/Amsterdam", "2024-10-27T01:30:00Z", "2024-10-27 02:30:00"),
-        ("Europe/Amsterdam", "2024-03-30T22:59:59Z", "2024-03-30 23:59:59"),  # a day of 23 hours begins and ends
+        ("Europe/Amsterdam", "2024-03-30T22:59:59Z", "2024-03-30 23:59:59"),  # the start and the end of a day of 23 hours
         ("Europe/Amsterdam", "2024-03-30T23:00:00Z", "2024-03-31 00:00:00"),
         ("Europe/Amsterdam", "2024-03-31T21:59:59Z", "2024-03-31 23:59:59"),
         ("Europe/Amsterdam", "2024-03-31T22:00:00Z", "2024-04-01 00:00:00"),
-        ("Europe/Amsterdam", "2024-10-26T22:00:00Z", "2024-10-27 00:00:00"),  # and one of 25
+        ("Europe/Amsterdam", "2024-10-26T22:00:00Z", "2024-10-27 00:00:00"),  # and of one of 25
         ("Europe/Amsterdam", "2024-10-27T22:59:59Z", "2024-10-27 23:59:59"),
         ("Europe/Amsterdam", "2024-10-27T23:00:00Z", "2024-10-28 00:00:00"),
         ("America/Sao_Paulo", "2018-11-04T02:59:59Z", "2018-11-03 23:59:59"),  # no midnight on this day
         ("America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-04 01:00:00"),
         ("Asia/Beirut", "2022-03-26T21:59:59Z", "2022-03-26 23:59:59"),
         ("Asia/Beirut", "2022-03-26T22:00:00Z", "2022-03-27 01:00:00"),
-        ("America/Sao_Paulo", "2018-11-04", "2018-11-04 00:00:00"),  # a day stays as it is, and so does a time of the zone itself
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04 00:00:00"),  # dates and local times are unchanged
         ("America/Sao_Paulo", "2018-11-04 00:00:00", "2018-11-04 00:00:00"),
         ("America/Sao_Paulo", "2018-11-04T00:30:00", "2018-11-04 00:30:00"),
         ("Europe/Amsterdam", "2024-03-31 02:30:00", "2024-03-31 02:30:00"),
@@ -122,12 +122,12 @@ def test_twenty_four_hours_is_the_midnight_that_ends_the_day(orders: Any) -> Non
         ("America/Los_Angeles", "2024-02-01T08:00:00Z", "2024-02-01 00:00:00"),
     ],
 )
-def test_where_the_clocks_change(zone: str, written: str, shown: str) -> None:
+def test_times_around_changes_of_the_clocks_are_converted(zone: str, written: str, shown: str) -> None:
     assert clock(written, zone) == dt.datetime.fromisoformat(shown)
 
 
 def clock(written: str, zone: str, reading: Reading | None = None, formats: tuple[str, ...] = ("ISO 8601",)) -> dt.datetime | None:
-    """What the clocks of a zone show at a time that is written somehow."""
+    """The local time in a zone, from a time in any form."""
     backend = connect(zone)
     try:
         value = ibis.memtable({"t": [written]}).t
@@ -149,12 +149,12 @@ def clock(written: str, zone: str, reading: Reading | None = None, formats: tupl
         ("01/02/2024", "%d/%m/%Y", "2024-02-01 00:00:00"),
     ],
 )
-def test_dates_of_other_formats_are_in_the_zone_too(written: str, date_format: str, shown: str) -> None:
+def test_times_in_other_formats_are_converted_too(written: str, date_format: str, shown: str) -> None:
     assert clock(written, "Europe/Amsterdam", Reading(), (date_format,)) == dt.datetime.fromisoformat(shown)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/Sao_Paulo", "Asia/Beirut", "America/Los_Angeles"])
-def test_every_half_hour_of_years_is_what_its_zone_shows(zone: str) -> None:
+def test_every_half_hour_of_five_years_is_converted_correctly(zone: str) -> None:
     begun = dt.datetime(2017, 10, 1, tzinfo=dt.UTC)
     instants = [begun + dt.timedelta(minutes=30 * step) for step in range(2 * 24 * 365 * 5)]
     backend = connect(zone)
@@ -164,7 +164,7 @@ def test_every_half_hour_of_years_is_what_its_zone_shows(zone: str) -> None:
     assert found == [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in instants]
 
 
-def test_typed_times_with_a_zone_are_converted_and_others_are_not(tmp_path: Path) -> None:
+def test_timestamps_with_a_zone_are_converted_and_others_are_not(tmp_path: Path) -> None:
     instant = dt.datetime(2024, 1, 31, 23, 10, tzinfo=dt.UTC)
     columns = {"id": ["a"], "zoned": pa.array([instant], pa.timestamp("us", "UTC")), "plain": [instant.replace(tzinfo=None)]}
     pq.write_table(pa.table(columns), tmp_path / "o.parquet")
@@ -188,7 +188,7 @@ def test_a_time_in_an_expression_is_converted_once(orders: Any, expression: str,
     assert times(source) == {"a": shown}
 
 
-def test_customers_are_known_from_their_local_day_on(tmp_path: Path) -> None:
+def test_customers_are_known_from_their_local_day(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("id,since\na,2024-01-31T23:10:00Z\nb,2024-01-31T22:50:00Z\n")
     people = {"files": "people.csv", "columns": {"customer_id": "id", "known_at": "since"}}
     with opened_in(tmp_path) as open_tables:
@@ -196,14 +196,14 @@ def test_customers_are_known_from_their_local_day_on(tmp_path: Path) -> None:
         assert [row["customer_id"] for row in source.rows("customers", JANUARY)] == ["b"]
 
 
-def test_weekday_and_hour_are_those_of_the_zone(orders: Any) -> None:
-    """A Friday's 23:30 in UTC is a Saturday's 00:30 in Amsterdam: at the weekend, at night."""
+def test_weekday_and_hour_are_local(orders: Any) -> None:
+    """23:30 on a Friday in UTC is 00:30 on Saturday in Amsterdam: a weekend, at night."""
     source = orders({"a": "2024-02-02T23:30:00Z"}, "Europe/Amsterdam")
     (row,) = source.rows(window=FEBRUARY)
     assert (row["ordered_at"].weekday(), row["ordered_at"].hour) == (5, 0)
 
 
-def test_another_zone_makes_everything_again(orders: Any, tmp_path: Path) -> None:
+def test_a_changed_zone_reads_and_makes_everything_again(orders: Any, tmp_path: Path) -> None:
     source = orders(MONTH_END, "UTC")
     there, fingerprint = {kept.rows_file for kept in source.source.kept("transactions")}, source.source.fingerprint()
     other = orders(MONTH_END, "Europe/Amsterdam")
@@ -214,7 +214,7 @@ def test_another_zone_makes_everything_again(orders: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Amsterdam", "europe/amsterdam", "+01:00", ""])
-def test_what_is_no_zone_is_refused(zone: str) -> None:
+def test_text_that_is_not_a_zone_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError, match="use a name such as UTC, Europe/Berlin or America/New_York"):
         Snapshots(first=dt.date(2024, 1, 1), timezone=zone)
     with pytest.raises(ValidationError, match="Not a time zone"):
@@ -226,7 +226,7 @@ def test_the_nearest_zone_is_named() -> None:
         Reading(timezone="Europe/amsterdm")
 
 
-def test_every_zone_that_the_settings_allow_is_known_to_the_engine() -> None:
+def test_the_engine_knows_every_zone_that_the_settings_allow() -> None:
     backend = connect()
     known = {name for (name,) in backend.raw_sql("select name from pg_timezone_names()").fetchall()}
     backend.disconnect()

@@ -1,4 +1,4 @@
-"""Whatever is lost or damaged of the data folder is made anew from the rest, or said with what to do; no snapshot is lost silently."""
+"""Lost or damaged parts of the data folder are rebuilt from the rest or reported with the remedy; no snapshot is lost silently."""
 
 import datetime as dt
 import shutil
@@ -48,14 +48,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of them, in which order lines are files of their own, so that damage to one leaves the lake as it is."""
+    """A copy of them with separate files of order lines, so that damage to one leaves the lake intact."""
     copy = shutil.copytree(made, tmp_path / "data")
     published.settle(copy)
     return copy
 
 
 def ask(folder: Path) -> list[list[str]]:
-    """The snapshots of a native table, and of order lines."""
+    """The snapshots in a native table, and those in the order lines."""
     with published.reading(folder) as database:
         queries = ("SELECT segment_name FROM segments ORDER BY ALL", "SELECT order_id FROM transactions ORDER BY ALL")
         return [[name for (name,) in database.sql(query).fetchall()] for query in queries]
@@ -69,7 +69,7 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize(
     ("part", "kind"), [(part, kind) for part in PARTS for kind in (KINDS if part == "master" else ("removed", "overwritten"))]
 )
-def test_what_is_lost_is_there_again_after_the_next_publication(folder: Path, part: str, kind: str) -> None:
+def test_the_next_publication_restores_lost_parts(folder: Path, part: str, kind: str) -> None:
     for file in PARTS[part]:
         KINDS[kind](folder / file)
     with opened(folder) as lake:
@@ -82,7 +82,7 @@ def test_what_is_lost_is_there_again_after_the_next_publication(folder: Path, pa
 
 
 @pytest.mark.parametrize(("part", "kind"), [*(("public file", kind) for kind in KINDS), ("master", "overwritten"), ("both", "removed")])
-def test_readers_miss_nothing_before_that_and_the_doctor_only_looks(folder: Path, part: str, kind: str) -> None:
+def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: Path, part: str, kind: str) -> None:
     for file in PARTS[part]:
         KINDS[kind](folder / file)
     before = state(folder)
@@ -95,13 +95,13 @@ def test_readers_miss_nothing_before_that_and_the_doctor_only_looks(folder: Path
     assert published.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
 
 
-def test_readers_miss_nothing_of_a_private_folder_or_of_order_lines_that_are_gone(folder: Path) -> None:
+def test_readers_miss_nothing_without_the_private_folder_or_the_order_lines(folder: Path) -> None:
     for lost in (LINES_OF_D1.parent, PRIVATE):
         shutil.rmtree(folder / lost)
         assert ask(folder) == [[D1, D2], [D1, D2]]
 
 
-def test_what_only_the_lake_has_is_said_with_the_remedy(folder: Path) -> None:
+def test_snapshots_left_only_in_the_lake_are_reported_with_the_remedy(folder: Path) -> None:
     shutil.rmtree(folder / PRIVATE)
     (folder / published.DATABASE).unlink()
     told = f"all tables of 2 snapshots, {D1} to {D2}"
@@ -117,7 +117,7 @@ def test_what_only_the_lake_has_is_said_with_the_remedy(folder: Path) -> None:
         (f"lake/segments/snapshot_date={D1}/part-0.parquet", f"the lake lacks tables of {D1}"),
     ],
 )
-def test_what_nothing_is_left_of_is_said_with_the_remedy(folder: Path, lost: str, why: str) -> None:
+def test_unrecoverable_loss_is_reported_with_the_remedy(folder: Path, lost: str, why: str) -> None:
     for file in (*DATABASES, lost):
         KINDS["overwritten"](folder / file)
     with opened(folder) as lake, pytest.raises(published.PublishError, match=rf"can be read, and {why}\. Restore one of them .* --all"):
@@ -125,7 +125,7 @@ def test_what_nothing_is_left_of_is_said_with_the_remedy(folder: Path, lost: str
 
 
 @pytest.mark.parametrize("kind", ["emptied", "cut", "overwritten"])
-def test_a_damaged_model_is_read_from_the_lake(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_model_is_restored_from_the_lake(tmp_path: Path, kind: str) -> None:
     for model in (FIRST, SECOND):
         archive.keep(tmp_path, model, POPULATION)
     KINDS[kind](tmp_path / archive.FOLDER / f"{V1}.parquet")
@@ -141,19 +141,19 @@ def test_a_damaged_model_is_read_from_the_lake(tmp_path: Path, kind: str) -> Non
         put(lake, "customer_features", D1, *SHOP[columns].to_dict("records"))
         archive.population(tmp_path, lake, FIRST, ASK)
         partition.unlink()
-    assert archive.load(tmp_path, V1).provenance == FIRST.provenance  # kept anew
+    assert archive.load(tmp_path, V1).provenance == FIRST.provenance  # stored again
 
 
 @pytest.mark.parametrize("text", ["", "[]", '["x"]', '{"2024-02-01": 5}', '{"2024-02-01": {"x": 1}}'])
 @pytest.mark.parametrize("file", [archive.REQUESTS, archive.ROLLBACKS])
-def test_requests_that_cannot_be_read_are_said_with_the_remedy(tmp_path: Path, file: str, text: str) -> None:
+def test_unreadable_requests_are_reported_with_the_remedy(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / archive.FOLDER).mkdir()
     (tmp_path / archive.FOLDER / file).write_text(text)
     with pytest.raises(archive.ArchiveError, match=rf"{file}, .* cannot be read .* remove it and repeat the requests listed"):
         archive.requests(tmp_path)
 
 
-def test_what_was_taken_in_of_a_source_file_is_read_again(tmp_path: Path) -> None:
+def test_a_source_file_whose_stored_rows_are_damaged_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("id,day,paid\na,2024-01-05,10.5\nb,31.01.2024,2\n")
     (tmp_path / "people.csv").write_text("id,age\na,40\n")
     orders = {"files": "orders.csv", "columns": {"customer_id": "id", "ordered_at": "day", "amount": "paid"}}
@@ -170,7 +170,7 @@ def test_what_was_taken_in_of_a_source_file_is_read_again(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("emptied", "cut", "middle") for name in ("segments", "intake")])
-def test_a_damaged_parquet_file_that_is_read_is_named_with_the_remedy(tmp_path: Path, kind: str, name: str) -> None:
+def test_a_damaged_parquet_file_is_named_with_the_remedy(tmp_path: Path, kind: str, name: str) -> None:
     folder = {"segments": f"segments/snapshot_date={D1}", "intake": "intake/transactions"}[name]
     file = tmp_path / folder / "part-0.parquet"
     file.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Every cause for which a snapshot must be made, on a real lake: three snapshots are published, then one thing changes."""
+"""Every cause to make a snapshot, on a real lake: three snapshots are published, then one thing changes."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ LATE = line("c", "2024-02-20 12:00", 40.0)
 
 
 class Shop:
-    """Snapshots in a folder, with the settings and the source that they are judged by."""
+    """Snapshots in a folder, with the current settings and source."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch | None = None) -> None:
         self.patch = patch or pytest.MonkeyPatch()
@@ -169,12 +169,12 @@ CASES: dict[Callable[[Shop], None], list[tuple[str, Cause, str]]] = {
 
 
 @pytest.mark.parametrize("change", CASES, ids=lambda change: change.__name__)
-def test_each_cause_is_told_of_the_snapshots_that_it_concerns(shop: Shop, change: Callable[[Shop], None]) -> None:
+def test_each_cause_is_reported_for_the_right_snapshots(shop: Shop, change: Callable[[Shop], None]) -> None:
     change(shop)
     assert shop.stale() == [Stale(*row) for row in CASES[change]]
 
 
-def test_a_shop_that_was_moved_with_its_settings_is_as_it_was(tmp_path: Path) -> None:
+def test_moving_a_shop_with_its_settings_changes_no_fingerprint(tmp_path: Path) -> None:
     def fingerprint(place: str) -> str:
         (tmp_path / place).mkdir()
         (tmp_path / place / "orders.csv").touch()
@@ -189,11 +189,11 @@ def test_a_shop_that_was_moved_with_its_settings_is_as_it_was(tmp_path: Path) ->
     assert fingerprint("here") == fingerprint("there")
 
 
-def test_every_cause_is_among_them() -> None:
+def test_every_cause_has_a_case() -> None:
     assert {cause for rows in CASES.values() for _, cause, _ in rows} == set(Cause)
 
 
-def test_what_only_later_snapshots_look_back_on_is_no_stopped_run(tmp_path: Path) -> None:
+def test_collecting_history_for_later_snapshots_is_not_a_stopped_run(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.collect(D1)
     with opened(tmp_path) as lake:

@@ -1,4 +1,4 @@
-"""What `segmentation doctor` says of the data folder and the source."""
+"""`segmentation doctor` on the data folder and the source."""
 
 import datetime as dt
 import shutil
@@ -25,7 +25,7 @@ def settings(data_dir: Path, enabled: bool = False) -> Any:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The published snapshots are what the test says."""
+    """Sets which snapshots are published."""
 
     def say(*keys: str) -> Path:
         monkeypatch.setattr(published, "fingerprints", lambda _: dict.fromkeys(keys, "x"))
@@ -45,7 +45,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     ],
     ids=["none yet", "all", "within the patience", "overdue", "no schedule"],
 )
-def test_the_newest_snapshot_is_overdue_once_the_schedule_and_what_catches_up_had_their_time(
+def test_the_newest_snapshot_is_overdue_after_the_schedule_and_the_catch_up(
     made: Any, keys: tuple[str, ...], enabled: bool, hours: int, state: State, told: str
 ) -> None:
     found = health.newest_snapshot(settings(made(*keys), enabled), MARCH + dt.timedelta(hours=hours))
@@ -53,35 +53,33 @@ def test_the_newest_snapshot_is_overdue_once_the_schedule_and_what_catches_up_ha
 
 
 @pytest.mark.parametrize(("cause", "state"), [(Cause.DAMAGED, State.BROKEN), (Cause.STOPPED, State.WARNING), (None, State.FINE)])
-def test_a_database_that_is_older_than_the_lake_is_told(
-    made: Any, monkeypatch: pytest.MonkeyPatch, cause: Cause | None, state: State
-) -> None:
+def test_a_database_older_than_the_lake_is_reported(made: Any, monkeypatch: pytest.MonkeyPatch, cause: Cause | None, state: State) -> None:
     monkeypatch.setattr(freshness, "stale", lambda *_: [Stale(D2, cause)] if cause else [])
     assert health.database(settings(made(D1, D2)))[0] == state
 
 
-def test_the_end_of_the_calendar_is_told(made: Any) -> None:
+def test_the_last_snapshot_of_the_calendar_is_reported(made: Any) -> None:
     ended = settings(made(D1, D2))
     ended = ended.model_copy(update={"snapshots": ended.snapshots.model_copy(update={"last": MARCH.date()})})
     assert health.newest_snapshot(ended, MARCH) == (State.FINE, "2024-03-01 is published, the last one (snapshots.last).")
 
 
 @pytest.mark.parametrize("found", [[Stale(D2, Cause.SETTINGS, "model")], []], ids=["changed", "same"])
-def test_what_the_next_run_makes_again_is_told(made: Any, monkeypatch: pytest.MonkeyPatch, found: list[Stale]) -> None:
+def test_snapshots_that_the_next_run_makes_again_are_reported(made: Any, monkeypatch: pytest.MonkeyPatch, found: list[Stale]) -> None:
     monkeypatch.setattr(freshness, "stale", lambda *asked: [one for one in found if one.cause in asked[-1]])
     state, told = health.next_run(settings(made(D1, D2)))
     assert state == (State.WARNING if found else State.FINE)
     assert (f"again. {D2}: the settings have changed (model). To make them: segmentation run --all" in told) == bool(found)
 
 
-def test_a_next_run_that_is_refused_for_its_calendar_is_broken(made: Any) -> None:
+def test_a_calendar_that_the_next_run_would_refuse_is_broken(made: Any) -> None:
     mixed = settings(made(D1, "2024-02-15"))
     found = health.looked("next run", lambda: health.next_run(mixed))
     assert found.state == State.BROKEN and found.message.endswith("segmentation upgrade --take-out")
 
 
 @pytest.mark.parametrize(("times", "state"), [(0.5, State.BROKEN), (2, State.WARNING), (10, State.FINE)])
-def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
+def test_free_disk_space_is_compared_with_the_size_of_a_snapshot(
     made: Any, monkeypatch: pytest.MonkeyPatch, times: float, state: State
 ) -> None:
     folder = made(D1)
@@ -91,12 +89,12 @@ def test_the_room_on_the_disk_is_compared_with_what_a_snapshot_writes(
     assert found[0] == state and "a snapshot writes about 1 MB" in found[1]
 
 
-def test_nothing_is_fine_that_was_not_measured(tmp_path: Path) -> None:
+def test_nothing_unmeasured_counts_as_fine(tmp_path: Path) -> None:
     assert health.database(settings(tmp_path))[0] == health.next_run(settings(tmp_path))[0] == State.UNKNOWN
     assert health.disk(tmp_path)[0] == State.UNKNOWN
 
 
-def test_a_look_that_fails_is_a_finding(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_raises_is_a_finding(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_: Any) -> Any:
         raise SourceError("orders.csv is missing")
 

@@ -1,4 +1,4 @@
-"""A partition is whole or it is the old one, and the same rows are the same bytes."""
+"""Partitions are replaced as a whole, and the same rows give the same bytes."""
 
 import datetime as dt
 import tempfile
@@ -41,12 +41,12 @@ class PullsThePlug(DuckDBEngine):
         raise KeyboardInterrupt
 
 
-def test_what_is_written_is_read(lake):
+def test_rows_written_are_read_back(lake):
     lake.stage(SALES, D1, sales("a", "b")).commit()
     assert ids(lake) == ["a", "b"]
 
 
-def test_a_column_that_came_later_is_empty_in_partitions_written_before_it(lake):
+def test_a_new_column_is_empty_in_older_partitions(lake):
     lake.stage(SALES, D1, sales("old")).commit()
     wider = Contract("sales", "sale", (*SALES.columns, Column("shop", "string", "Shop.")), key=("id",))
     assert lake.read(wider, [D1]).to_pyarrow().to_pylist()[0]["shop"] is None
@@ -61,13 +61,13 @@ def test_a_crash_while_writing_leaves_the_old_partition(lake):
     assert ids(lake) == ["old"]
 
 
-def test_a_crash_while_writing_leaves_no_rubbish(lake):
+def test_a_crash_while_writing_leaves_no_files_behind(lake):
     with pytest.raises(KeyboardInterrupt):
         Lake(lake.root, PullsThePlug()).stage(SALES, D1, sales("new"))
     assert [file for file in lake.root.rglob("*") if file.is_file()] == []
 
 
-def test_a_staged_partition_is_not_seen_before_it_is_committed(lake):
+def test_a_staged_partition_is_invisible_until_committed(lake):
     lake.stage(SALES, D1, sales("old")).commit()
     staged = lake.stage(SALES, D1, sales("new"))
     assert ids(lake) == ["old"]
@@ -75,19 +75,19 @@ def test_a_staged_partition_is_not_seen_before_it_is_committed(lake):
     assert ids(lake) == ["new"]
 
 
-def test_a_staged_partition_can_be_looked_at(lake):
+def test_a_staged_partition_can_be_read(lake):
     staged = lake.stage(SALES, D1, sales("new"))
     assert lake.read_staged(staged).to_pandas()["id"].tolist() == ["new"]
 
 
-def test_a_discarded_partition_leaves_the_old_one_and_no_rubbish(lake):
+def test_a_discarded_partition_leaves_the_old_one_and_no_files_behind(lake):
     lake.stage(SALES, D1, sales("old")).commit()
     lake.stage(SALES, D1, sales("new")).discard()
     assert ids(lake) == ["old"]
     assert [file.name for file in lake.root.rglob("*") if file.is_file()] == ["part-0.parquet"]
 
 
-def test_a_discarded_partition_that_was_never_there_is_absent(lake):
+def test_a_discarded_first_partition_leaves_none(lake):
     lake.stage(SALES, D1, sales("new")).discard()
     assert lake.keys("sales") == []
 
@@ -105,7 +105,7 @@ def test_the_128_bit_sum_of_integers_becomes_the_integer_of_the_contract(lake):
     assert pq.read_schema(lake.file("sales", D1)).field("lines").type == pa.int64()
 
 
-def test_columns_come_in_the_order_of_the_contract_and_others_are_left_out(lake):
+def test_columns_are_those_of_the_contract_in_its_order(lake):
     lake.stage(SALES, D1, sales("a").assign(extra=1)[["extra", "paid", "lines", "id"]]).commit()
     assert list(lake.read(SALES, [D1]).columns) == ["id", "lines", "paid"]
 
@@ -122,30 +122,30 @@ def test_a_missing_column_is_named_with_its_table(lake):
         lake.stage(SALES, D1, pd.DataFrame({"id": ["a"]}))
 
 
-def test_where_there_is_no_partition_there_are_no_rows_but_the_right_types(lake):
+def test_without_a_partition_there_are_no_rows_but_the_right_types(lake):
     empty = lake.read(SALES, [D1])
     assert {name: str(kind) for name, kind in empty.schema().items()} == {"id": "string", "lines": "int64", "paid": "decimal(18, 4)"}
     assert empty.to_pandas().empty
 
 
-def test_without_a_partition_the_date_column_is_still_there_where_asked_for(lake):
+def test_without_a_partition_the_date_column_is_still_there_if_requested(lake):
     assert "snapshot_date" in lake.read(SALES, [D1], dated=True).columns
 
 
-def test_several_snapshots_are_read_together_and_told_apart(lake):
+def test_several_snapshots_are_read_together_with_their_dates(lake):
     for key in (D1, D2, D3):
         lake.stage(SALES, key, sales(f"of {key}")).commit()
     rows = lake.read(SALES, [D1, D3], dated=True).order_by("id").to_pyarrow().to_pylist()
     assert [(row["snapshot_date"], row["id"]) for row in rows] == [(dt.date(2024, 2, 1), f"of {D1}"), (dt.date(2024, 4, 1), f"of {D3}")]
 
 
-def test_keys_of_a_table_come_oldest_first(lake):
+def test_keys_of_a_table_are_sorted_oldest_first(lake):
     for key in (D3, D1):
         lake.stage(SALES, key, sales("a")).commit()
     assert lake.keys("sales") == partition_keys(lake.root, "sales") == [D1, D3]
 
 
-def test_decimals_are_floats_in_a_frame(lake):
+def test_decimals_become_floats_in_a_data_frame(lake):
     lake.stage(SALES, D1, sales("a")).commit()
     frame = to_frame(lake.read(SALES, [D1]))
     assert frame["paid"].dtype == "float64"
@@ -153,22 +153,22 @@ def test_decimals_are_floats_in_a_frame(lake):
 
 
 @pytest.mark.parametrize("order", [["b", "a", "c"], ["c", "b", "a"]])
-def test_the_same_rows_in_any_order_are_the_same_bytes(lake, order):
+def test_the_same_rows_in_any_order_give_the_same_bytes(lake, order):
     one, other = lake.stage(SALES, D1, sales("a", "b", "c")), lake.stage(SALES, D2, sales(*order))
     assert one.unfinished.read_bytes() == other.unfinished.read_bytes()
     assert one.digest() == other.digest()
 
 
-def test_other_rows_have_another_digest(lake):
+def test_different_rows_have_different_digests(lake):
     assert lake.stage(SALES, D1, sales("a")).digest() != lake.stage(SALES, D2, sales("b")).digest()
 
 
-def test_a_staged_partition_tells_how_many_rows_it_has_and_shows_the_first(lake):
+def test_a_staged_partition_has_a_row_count_and_a_preview(lake):
     staged = lake.stage(SALES, D1, sales(*"abcdefg"))
     assert (staged.row_count(), list(staged.first_rows(5)[SALES.key[0]])) == (7, list("abcde"))
 
 
-def test_a_staged_partition_without_rows_has_none_to_show(lake):
+def test_an_empty_staged_partition_has_an_empty_preview(lake):
     staged = lake.stage(SALES, D1, sales())
     assert (staged.row_count(), len(staged.first_rows(5))) == (0, 0)
 
@@ -177,7 +177,7 @@ ROW = st.tuples(st.text(max_size=3), st.none() | st.integers(-(2**63), 2**63 - 1
 
 
 @given(st.lists(ROW, unique_by=lambda row: row[0], max_size=4))
-def test_any_rows_come_back_as_they_were(rows):
+def test_any_rows_survive_the_lake_unchanged(rows):
     arrow = pa.schema({"id": pa.string(), "lines": pa.int64(), "paid": pa.decimal128(18, 4)})
     written = [dict(zip(arrow.names, row, strict=True)) for row in rows]
     with tempfile.TemporaryDirectory() as folder:

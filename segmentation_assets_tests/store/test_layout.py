@@ -18,15 +18,15 @@ def unmarked(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_older_layout_is_brought_to_this_one_and_an_unmarked_part_of_this_one_is_marked(unmarked: Path) -> None:
+def test_an_older_layout_is_converted_and_an_unmarked_current_one_is_marked(unmarked: Path) -> None:
     first, second = layout.upgrade(unmarked)
     assert first == f"{unmarked / 'lake'}: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive"
     assert second == f"{unmarked / 'models'}: layout 1, as version 0.1.0 wrote it; marked as such"
     assert [(part.name, part.layout, part.marked) for part in layout.parts(unmarked)] == [("lake", 2, True), ("models", 1, True)]
 
 
-def test_upgrading_is_repeated_after_a_kill(unmarked: Path) -> None:
-    next(layout.upgrade(unmarked))  # and killed
+def test_an_upgrade_can_be_repeated_after_a_kill(unmarked: Path) -> None:
+    next(layout.upgrade(unmarked))  # killed after the first step
     assert list(layout.upgrade(unmarked)) == [
         f"{unmarked / 'lake'}: layout 2, as this version writes it",
         f"{unmarked / 'models'}: layout 1, as version 0.1.0 wrote it; marked as such",
@@ -37,7 +37,7 @@ def test_every_older_layout_has_a_step() -> None:
     assert set(layout.STEPS) == {(name, number) for name, newest in layout.LAYOUTS.items() for number in range(layout.UNMARKED, newest)}
 
 
-def test_a_newer_layout_is_refused_by_name_and_nothing_is_touched(unmarked: Path) -> None:
+def test_a_newer_layout_is_refused_by_name_without_changes(unmarked: Path) -> None:
     mark = unmarked / "models" / layout.FILE
     mark.write_text(json.dumps({"layout": 7, "written_by": "3.2.1"}))
     for act in (layout.require_current, layout.prepare, lambda folder: list(layout.upgrade(folder))):
@@ -52,13 +52,13 @@ def test_an_older_layout_asks_for_an_upgrade(unmarked: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"layout": "x"}', "{}"])
-def test_a_mark_that_cannot_be_read_is_named(unmarked: Path, text: str) -> None:
+def test_an_unreadable_mark_is_named(unmarked: Path, text: str) -> None:
     (unmarked / "lake" / layout.FILE).write_text(text)
     with pytest.raises(layout.LayoutError, match=r"layout\.json: cannot be read"):
         layout.parts(unmarked)
 
 
-def test_every_command_refuses_what_it_does_not_know(unmarked: Path) -> None:
+def test_every_command_refuses_an_unknown_layout(unmarked: Path) -> None:
     (unmarked / "lake" / layout.FILE).write_text(json.dumps({"layout": 7}))
     for command in (["show"], ["sql", "select 1"], ["models"], ["upgrade"]):
         done = called(*command, data_dir=unmarked)

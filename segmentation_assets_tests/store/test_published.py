@@ -1,4 +1,4 @@
-"""Publishing replaces the database whole, whoever holds it open, and loses nothing that anybody wrote."""
+"""Publishing replaces the database as a whole, even while others have it open, and loses nothing that users wrote."""
 
 import datetime as dt
 import shutil
@@ -55,7 +55,7 @@ for query in sys.stdin:
 
 @contextmanager
 def held_open(database, mode):
-    """Another process that has the database open, as a function that runs a query there."""
+    """A function that runs queries in another process, which holds the database open."""
     command = [sys.executable, "-c", HOLDER, str(database), mode]
     process = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)  # a program of our own
 
@@ -102,7 +102,7 @@ def test_a_snapshot_that_lacks_a_table_is_refused_and_the_database_stays(lake, d
     assert database.read_bytes() == before
 
 
-def test_a_failure_halfway_leaves_the_database_and_the_next_publication_whole(lake, data_dir, monkeypatch):
+def test_a_failed_publication_harms_neither_the_database_nor_the_next_one(lake, data_dir, monkeypatch):
     make(lake, D1, segments=[segment("A")])
     with monkeypatch.context() as patched:
         patched.setattr(published, "_remember", lambda *_: 1 / 0)
@@ -121,7 +121,7 @@ def test_a_new_attribute_becomes_a_column_that_older_snapshots_lack(lake, data_d
     assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(None,), (40,)]
 
 
-def test_an_attribute_that_is_gone_again_leaves_its_column(lake, data_dir):
+def test_a_removed_attribute_keeps_its_column(lake, data_dir):
     put_snapshot(lake, D1)
     put(lake, "customers", D1, {"customer_id": "a", "age": 40}, age=pa.int64())
     publish_snapshot(lake, data_dir, D1, "f")
@@ -129,7 +129,7 @@ def test_an_attribute_that_is_gone_again_leaves_its_column(lake, data_dir):
     assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(40,), (None,)]
 
 
-def test_every_table_is_there_and_has_a_comment(lake, data_dir):
+def test_every_table_exists_and_has_a_comment(lake, data_dir):
     make(lake, D1)
     tables = "SELECT table_name, comment FROM duckdb_tables() UNION SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
     comments = dict(ask(data_dir, tables))
@@ -147,7 +147,7 @@ def test_every_column_of_every_contract_has_its_comment(lake, data_dir):
     assert {name: found.get(name) for name in expected} == expected
 
 
-def test_latest_views_show_the_latest_snapshot_whichever_was_published_last(lake, data_dir):
+def test_latest_views_show_the_newest_snapshot_even_if_an_older_one_was_published_last(lake, data_dir):
     make(lake, D2, segments=[segment("B")], customer_segments=[{"customer_id": "new"}])
     make(lake, D1, segments=[segment("A")], customer_segments=[{"customer_id": "old"}])
     assert ask(data_dir, "SELECT segment_name FROM latest_segments") == [("B",)]
@@ -173,7 +173,7 @@ def line(order: str) -> dict[str, object]:
     ("how", "refusal"),
     [("moved", "No files found"), ("copied", r"which was moved or copied\. Run a command there first, such as segmentation show: .*other")],
 )
-def test_order_lines_of_a_folder_that_was_moved_or_copied_are_its_own(how, refusal, lake, data_dir, tmp_path):
+def test_a_moved_or_copied_folder_has_its_own_order_lines(how, refusal, lake, data_dir, tmp_path):
     make(lake, D1, transactions=[line("original")])
     other = tmp_path / "other"
     (shutil.move if how == "moved" else shutil.copytree)(data_dir, other)
@@ -189,10 +189,10 @@ def test_order_lines_of_a_folder_that_was_moved_or_copied_are_its_own(how, refus
         assert elsewhere.sql(LINES).fetchall() == [("original",)]
     if how == "copied":
         assert ask(data_dir, LINES) == [("changed",)]
-    assert not list(other.glob("*.kept-*"))  # copying is no writing
+    assert not list(other.glob("*.kept-*"))  # copying does not count as writing
 
 
-def test_what_someone_wrote_into_a_copy_is_set_aside(lake, data_dir, tmp_path):
+def test_tables_written_by_a_user_into_a_copy_are_set_aside(lake, data_dir, tmp_path):
     make(lake, D1)
     other = tmp_path / "other"
     shutil.copytree(data_dir, other)
@@ -204,7 +204,7 @@ def test_what_someone_wrote_into_a_copy_is_set_aside(lake, data_dir, tmp_path):
         assert found.sql("FROM notes").fetchall() == [(1,)]
 
 
-def test_order_lines_made_again_are_not_seen_before_they_are_published(lake, data_dir):
+def test_order_lines_made_again_are_invisible_until_published(lake, data_dir):
     make(lake, D1, transactions=[{"customer_id": "a"}])
     put(lake, "transactions", D1, {"customer_id": "unchecked"})
     assert ask(data_dir, "SELECT customer_id FROM transactions") == [("a",)]
@@ -220,12 +220,12 @@ def test_fingerprints_are_kept_by_snapshot(lake, data_dir):
     assert fingerprints(data_dir) == {D1: "three", D2: "two"}
 
 
-def test_before_anything_is_published_reading_says_what_to_run(data_dir):
+def test_reading_before_the_first_publication_says_what_to_run(data_dir):
     with pytest.raises(PublishError, match="does not exist yet"), reading(data_dir):
         pass
 
 
-def test_who_reads_while_a_snapshot_is_published_keeps_the_old_one_and_new_readers_see_the_new(lake, data_dir, database):
+def test_open_readers_keep_the_old_snapshot_and_new_readers_see_the_new_one(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-only") as holder:
         assert holder("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
@@ -234,7 +234,7 @@ def test_who_reads_while_a_snapshot_is_published_keeps_the_old_one_and_new_reade
         assert ask(data_dir, NAMES) == [(D1, "new")]
 
 
-def test_tables_are_read_from_the_master_while_another_program_keeps_the_public_file_to_itself(lake, data_dir, database):
+def test_tables_are_read_from_the_master_while_the_public_file_is_locked(lake, data_dir, database):
     make(lake, D1, segments=[segment("kept")])
     with held_open(database, "read-write") as holder:
         assert holder("FROM (SELECT segment_name FROM segments)") == "[('kept',)]"
@@ -242,7 +242,7 @@ def test_tables_are_read_from_the_master_while_another_program_keeps_the_public_
             assert connection.execute("SELECT segment_name FROM segments").fetchall() == [("kept",)]
 
 
-def test_who_reads_the_master_then_does_not_stop_a_publication_and_sees_the_old_snapshot(lake, data_dir, database):
+def test_a_reader_of_the_master_blocks_no_publication_and_sees_the_old_snapshot(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write"), held_open(data_dir / published.PRIVATE / published.MASTER, "read-only") as reader:
         assert reader("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
@@ -251,7 +251,7 @@ def test_who_reads_the_master_then_does_not_stop_a_publication_and_sees_the_old_
     assert ask(data_dir, NAMES) == [(D1, "new")]
 
 
-def test_who_holds_the_database_open_for_writing_does_not_stop_a_publication(lake, data_dir, database):
+def test_a_writer_of_the_public_file_blocks_no_publication(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write") as holder:
         holder("FROM (SELECT 1)")
@@ -259,7 +259,7 @@ def test_who_holds_the_database_open_for_writing_does_not_stop_a_publication(lak
         assert ask(data_dir, NAMES) == [(D1, "new")]
 
 
-def test_what_someone_writes_after_a_publication_is_set_aside_when_they_close(lake, data_dir, database):
+def test_tables_that_a_user_writes_after_a_publication_are_set_aside_on_closing(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write") as holder:
         holder("FROM (SELECT 1)")
@@ -269,7 +269,7 @@ def test_what_someone_writes_after_a_publication_is_set_aside_when_they_close(la
     assert notes_in(kept) == [(42,)]
 
 
-def test_what_someone_wrote_and_closed_before_is_set_aside(lake, data_dir, database):
+def test_tables_that_a_user_wrote_before_and_closed_are_set_aside(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with duckdb.connect(str(database)) as connection:
         connection.execute("CREATE TABLE notes AS SELECT 42 AS note")
@@ -277,14 +277,14 @@ def test_what_someone_wrote_and_closed_before_is_set_aside(lake, data_dir, datab
     assert ask(data_dir, NAMES) == [(D1, "new")]
 
 
-def test_who_only_looked_leaves_nothing_to_set_aside(lake, data_dir, database):
+def test_opening_without_writing_leaves_nothing_to_set_aside(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with duckdb.connect(str(database)) as connection:
         connection.execute("FROM segments")
     assert make(lake, D1, segments=[segment("new")]).kept is None
 
 
-def test_what_someone_wrote_is_set_aside_and_complete(lake, data_dir, database):
+def test_tables_that_a_user_has_just_written_are_set_aside_complete(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write") as holder:
         assert holder("CREATE TABLE notes AS SELECT 42 AS note") == "done"
@@ -297,7 +297,7 @@ def test_what_someone_wrote_is_set_aside_and_complete(lake, data_dir, database):
         assert connection.sql("SELECT segment_name FROM segments").fetchall() == [("old",)]
 
 
-def test_a_log_left_by_a_program_that_died_is_set_aside_and_blocks_nobody(lake, data_dir, database):
+def test_the_log_of_a_killed_writer_is_set_aside_and_blocks_nobody(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-write") as holder:
         holder("CREATE TABLE notes AS SELECT 42 AS note")
@@ -312,7 +312,7 @@ def test_an_export_holds_every_table_natively(lake, data_dir, tmp_path):
     target = tmp_path / "deep" / "out.duckdb"
     counts = export(data_dir, target)
     assert (counts["transactions"], counts["segments"], set(counts)) == (1, 1, {c.name for c in CONTRACTS})
-    moved = target.rename(tmp_path / "moved.duckdb")  # on its own: it needs neither the lake nor its place
+    moved = target.rename(tmp_path / "moved.duckdb")  # it needs neither the lake nor its original path
     with duckdb.connect(str(moved), read_only=True) as connection:
         tables = {name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
         assert tables >= {c.name for c in CONTRACTS}
@@ -337,7 +337,7 @@ def test_an_export_refuses_a_target_that_exists(lake, data_dir, tmp_path):
     assert target.read_text() == "mine"
 
 
-def test_an_export_of_nothing_says_what_to_run_and_leaves_no_file(data_dir, tmp_path):
+def test_an_export_before_the_first_publication_says_what_to_run_and_leaves_no_file(data_dir, tmp_path):
     with pytest.raises(PublishError, match="segmentation run --all"):
         export(data_dir, tmp_path / "out.duckdb")
     assert list(tmp_path.glob("*out.duckdb*")) == []
@@ -360,7 +360,7 @@ def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake,
     assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]
 
 
-def test_another_calendar_is_refused_and_a_longer_one_is_not(lake, data_dir):
+def test_another_calendar_is_refused_but_a_longer_one_is_not(lake, data_dir):
     make(lake, D1)
     make(lake, D2)
     first = dt.date.fromisoformat(D1)
@@ -372,7 +372,7 @@ def test_another_calendar_is_refused_and_a_longer_one_is_not(lake, data_dir):
             published.require_calendar(data_dir, other)
 
 
-def test_an_older_master_loses_the_public_file_no_snapshot(lake, data_dir):
+def test_restoring_an_older_master_loses_no_published_snapshot(lake, data_dir):
     make(lake, D1, segments=[segment("A")])
     master = data_dir / published.PRIVATE / published.MASTER
     older = master.read_bytes()
@@ -382,8 +382,8 @@ def test_an_older_master_loses_the_public_file_no_snapshot(lake, data_dir):
     assert ask(data_dir, NAMES) == [(D1, "C"), (D2, "B")]
 
 
-def test_snapshots_of_another_calendar_can_be_taken_out(lake, data_dir):
-    """As in a folder that an earlier version mixed, whose order lines were counted twice."""
+def test_snapshots_of_another_calendar_can_be_removed(lake, data_dir):
+    """An earlier version could mix calendars, which counted order lines twice."""
     other = "2024-02-15"
     for key in (D1, other, D2):
         make(lake, key, segments=[segment(key)], transactions=[line(key)])

@@ -1,4 +1,4 @@
-"""What is removed from the data folder when its time is over, and what never is."""
+"""Old reports and databases set aside are removed from the data folder, and nothing else."""
 
 import datetime as dt
 import os
@@ -30,7 +30,7 @@ def files(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_older_reports_and_databases_set_aside_are_removed_and_nothing_else(folder):
+def test_only_old_reports_and_databases_set_aside_are_removed(folder):
     before = files(folder)
     assert tidied(folder, Retention(reports=2), NOW) == [
         "1 database set aside more than 30 days ago",
@@ -41,5 +41,5 @@ def test_older_reports_and_databases_set_aside_are_removed_and_nothing_else(fold
     assert tidied(folder, Retention(reports=2), NOW) == []
 
 
-def test_what_is_set_to_be_kept_for_ever_is(folder):
+def test_nothing_is_removed_if_all_limits_are_off(folder):
     assert tidied(folder, Retention(logs=None, set_aside=None, reports=None), NOW) == []

@@ -1,4 +1,4 @@
-"""Every way in which rows can break a contract is found and counted."""
+"""Every breach of a contract is found and counted."""
 
 import ibis
 import pyarrow as pa
@@ -23,7 +23,7 @@ SCHEMA = pa.schema({"name": pa.string(), "weight": pa.float64(), "colour": pa.st
 
 
 def found(*rows, contract=FRUIT, schema=SCHEMA):
-    """The rules that are broken, without the examples."""
+    """The broken rules, without their examples."""
     told = violations(contract, table(*rows, schema=schema))
     return {text.partition(", such as ")[0]: number for text, number in told.items()}
 
@@ -32,7 +32,7 @@ def table(*rows, schema=SCHEMA):
     return ibis.memtable(pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows], schema=schema))
 
 
-def test_the_first_row_that_breaks_a_rule_is_named_by_its_key_and_the_remedy_is_said():
+def test_the_first_bad_row_is_named_by_its_key_with_the_remedy():
     heavy = Contract(
         "fruit", "fruit", (FRUIT.columns[0], Column("weight", "float64", "kg", maximum=2.0, remedy="weigh it again")), key=("name",)
     )
@@ -58,23 +58,23 @@ def test_a_table_without_rows_breaks_nothing():
         (("bad", 1.0, "blue"), "colour is not one of red, green"),
     ],
 )
-def test_a_row_that_breaks_a_rule_is_counted(row, rule):
+def test_a_bad_row_is_counted(row, rule):
     assert found(("apple", 0.2, "red"), row) == {rule: 1}
 
 
-def test_every_row_that_breaks_a_rule_is_counted():
+def test_every_bad_row_is_counted():
     assert found(("a", -1.0, "red"), ("b", -2.0, "red"), ("c", 1.0, "red")) == {"weight is below 0": 2}
 
 
-def test_every_rule_that_is_broken_is_named():
+def test_every_broken_rule_is_named():
     assert found(("a", -1.0, "blue")) == {"weight is below 0": 1, "colour is not one of red, green": 1}
 
 
-def test_a_repeated_key_is_counted_once_however_often_it_repeats():
+def test_a_key_that_repeats_several_times_is_counted_once():
     assert found(("a", 1.0, "red"), ("a", 1.5, "red"), ("a", 1.5, "red"), ("b", 1.0, "red")) == {"key (name) is not unique": 1}
 
 
-def test_a_missing_value_in_a_key_is_a_value_like_another():
+def test_missing_values_in_a_key_are_equal():
     optional = Contract("fruit", "fruit", (Column("name", "string", "Name."), *FRUIT.columns[1:]), key=("name",))
     assert found((None, 1.0, "red"), ("a", 1.0, "red"), contract=optional) == {}
     assert found((None, 1.0, "red"), (None, 1.0, "red"), contract=optional) == {"key (name) is not unique": 1}
@@ -89,11 +89,11 @@ ROW = st.tuples(st.text(max_size=3), st.none() | st.floats(0, 2), st.sampled_fro
 
 
 @given(st.lists(ROW, unique_by=lambda row: row[0], max_size=5))
-def test_whatever_rows_fit_the_contract_break_nothing(rows):
+def test_valid_rows_break_nothing(rows):
     assert found(*rows) == {}
 
 
 @given(st.lists(ROW, unique_by=lambda row: row[0], min_size=1, max_size=5), st.data())
-def test_whichever_row_is_too_heavy_is_counted(rows, data):
+def test_each_row_that_is_too_heavy_is_counted(rows, data):
     heavy = data.draw(st.sets(st.integers(0, len(rows) - 1), min_size=1))
     assert found(*((n, 3.0 if i in heavy else w, c) for i, (n, w, c) in enumerate(rows))) == {"weight is above 2": len(heavy)}

@@ -1,4 +1,4 @@
-"""Names of tables and columns are an interface: people's queries rely on them."""
+"""Names of tables and columns are an interface: users' queries depend on them."""
 
 import ibis
 import pytest
@@ -39,9 +39,9 @@ def columns(contract):
 
 
 @pytest.mark.parametrize("name", EXACTLY)
-def test_the_columns_people_rely_on_are_exactly_these(name):
+def test_these_tables_have_exactly_these_columns(name):
     further = {
-        "rejected_rows": {"source_file"},  # row_number alone does not find a row among several files
+        "rejected_rows": {"source_file"},  # row_number is unique only within a file
         "customer_segments": {"imputed_features"},
         "segment_transitions": {"customers_by_model"},
         "drift_report": {"in_model"},
@@ -50,7 +50,7 @@ def test_the_columns_people_rely_on_are_exactly_these(name):
 
 
 @pytest.mark.parametrize("name", AT_LEAST)
-def test_the_columns_people_rely_on_are_among_these(name):
+def test_these_tables_have_at_least_these_columns(name):
     assert set(AT_LEAST[name]) - set(columns(BY_NAME[name])) == set()
 
 
@@ -64,7 +64,7 @@ def test_names_of_columns_are_unique(contract):
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.name)
-def test_the_key_is_made_of_columns(contract):
+def test_the_key_consists_of_columns(contract):
     assert contract.key
     assert set(contract.key) <= {c.name for c in contract.columns}
 
@@ -75,12 +75,12 @@ def test_every_column_is_described_in_a_sentence(contract):
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.name)
-def test_every_type_is_one_that_ibis_knows(contract):
+def test_ibis_knows_every_type(contract):
     assert [ibis.dtype(c.type) for c in contract.columns]
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.name)
-def test_lineage_leads_from_a_column_to_a_column_of_another_table(contract):
+def test_lineage_names_columns_that_exist(contract):
     for column, sources in contract.lineage.items():
         assert column in columns(contract)
         for table, _, source in (name.partition(".") for name in sources):

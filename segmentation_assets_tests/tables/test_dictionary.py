@@ -1,4 +1,4 @@
-"""The data dictionary in the docs is the one that the declarations give, and speaks of columns that are there."""
+"""The data dictionary in the docs is generated from the declarations, which match the columns."""
 
 import datetime as dt
 import textwrap
@@ -31,7 +31,7 @@ def test_every_declared_feature_is_a_column_of_its_type() -> None:
     }
 
 
-def test_the_feature_that_the_readme_adds_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_feature_in_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = readme.README.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     (added,) = eval(textwrap.dedent(shown), vars(feature_catalog))  # noqa: S307  # our own README
     monkeypatch.setattr(features, "FEATURES", (*FEATURES, added))
@@ -40,11 +40,11 @@ def test_the_feature_that_the_readme_adds_is_one(monkeypatch: pytest.MonkeyPatch
     assert found["repeat_visit_share"].round(6).to_dict() == {"a": 0.333333, "b": 0.0}
 
 
-def test_a_feature_is_declared_once_and_for_a_marketer() -> None:
+def test_every_feature_is_declared_once_with_words_for_marketers() -> None:
     names = [column.name for column in CUSTOMER_FEATURES.columns]
     assert len(names) == len(set(names))
     assert all(feature.high and feature.low and feature.unit for feature in FEATURES if feature.type == "float64")
 
 
-def test_the_clustering_takes_the_declared_features_by_default() -> None:
+def test_the_default_features_are_those_declared_for_clustering() -> None:
     assert set(ModelSettings().features) == {feature.name for feature in FEATURES if feature.clustering}

@@ -1,4 +1,4 @@
-"""What `segmentation check` says of a source before any run."""
+"""The report of `segmentation check` on a source, before any run."""
 
 import datetime as dt
 from pathlib import Path
@@ -19,10 +19,10 @@ HEADER = "id,day,paid,no\n"
 
 
 def checked(folder: Path, files: dict[str, str], columns: dict[str, str] | None = None, **settings: Any) -> Findings:
-    """What `check` finds in order files of these names and contents.
+    """The findings of `check` for order files with these names and contents.
 
     Args:
-        columns: of the transactions; settings: sections beside the source.
+        columns: mapping of the transactions; settings: sections other than the source.
     """
     (folder / "orders").mkdir()
     for name, text in files.items():
@@ -33,7 +33,7 @@ def checked(folder: Path, files: dict[str, str], columns: dict[str, str] | None 
 
 
 def lines_of(numbers: range, customer: str = "C{}", month: int = 1) -> str:
-    """One order line each, of a customer of its own."""
+    """One order line per number, each of a different customer."""
     return "".join(f"{customer.format(i)},2024-{month:02d}-{i % 28 + 1:02d},{i}.00,O{month}{i}\n" for i in numbers)
 
 
@@ -42,7 +42,7 @@ TWICE = {"orders_jan (1).csv": JANUARY, "orders_jan.csv": JANUARY}
 
 
 def told(found: Findings, *words: str) -> list[str]:
-    """The lines that hold all the words; paths are not looked at."""
+    """The lines that contain all the words, except those that show paths."""
     return [line.strip() for line in found.lines if all(word in line for word in words) and not line.startswith(("Settings", "Written"))]
 
 
@@ -97,7 +97,7 @@ def test_without_order_ids_equal_lines_in_two_files_are_counted(tmp_path: Path) 
         ("id", ["Joe's till"], """customer_id: NULLIF(id, 'Joe''s till')"""),
     ],
 )
-def test_an_id_with_a_large_share_of_orders_is_named_and_the_line_leaves_it_out(
+def test_an_id_with_a_large_share_of_orders_is_named_with_a_mapping_that_drops_it(
     tmp_path: Path, column: str, ids: list[str], mapping: str
 ) -> None:
     rows = lines_of(range(80)) + "".join(f"{ids[i % len(ids)]},2024-01-{i + 1:02d},1,G{i}\n" for i in range(20))
@@ -117,18 +117,18 @@ def test_an_id_with_a_large_share_of_orders_is_named_and_the_line_leaves_it_out(
     assert all((row["customer_id"] is None) == row["order_id"].startswith("G") for row in rows)
 
 
-def test_dates_that_would_fit_another_format_are_told(tmp_path: Path) -> None:
+def test_dates_that_fit_another_format_are_reported(tmp_path: Path) -> None:
     rows = "".join(f"c{i},{i + 1:02}/01/2024,1,O{i}\n" for i in range(12)) + "c1,13/01/2024,1,P\nc2,01/25/2024,1,Q\nc3,soon,1,R\n"
     assert told(checked(tmp_path, {"a.csv": HEADER + rows}), "ordered_at: ") == [
         "ordered_at: 2 cells unreadable, such as '01/25/2024'; 1 of 2 fit date_format: '%m/%d/%Y'"
     ]
 
 
-def test_where_everyone_has_a_large_share_nobody_is_named(tmp_path: Path) -> None:
+def test_if_all_customers_have_a_large_share_none_is_named(tmp_path: Path) -> None:
     assert not told(checked(tmp_path, {"a.csv": HEADER + lines_of(range(12))}), "of all orders")
 
 
-def test_ids_that_are_equal_but_for_case_are_counted_over_all_tables(tmp_path: Path) -> None:
+def test_ids_that_differ_only_in_case_are_counted_over_all_tables(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("id,name\nANN@x.org,Ann\ncy@x.org,Cy\n")
     source = {
         "kind": "tables",
@@ -143,7 +143,7 @@ def test_ids_that_are_equal_but_for_case_are_counted_over_all_tables(tmp_path: P
     assert told(found, "LOWER") == ["If they are the same customers, map in every table: customer_id: LOWER(id)"]
 
 
-def test_a_snapshot_that_would_stop_is_named_though_the_whole_is_within_the_limit(tmp_path: Path) -> None:
+def test_a_snapshot_that_would_stop_is_named_even_if_the_total_is_within_the_limit(tmp_path: Path) -> None:
     rows = lines_of(range(100)) + lines_of(range(90), month=2) + "".join(f",2024-02-0{i % 9 + 1},1,X{i}\n" for i in range(10))
     snapshots = {"first": "2024-02-01", "last": "2024-03-01"}
     found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots=snapshots, cleaning={"largest_reject_share": 0.06})
@@ -155,13 +155,13 @@ def test_a_snapshot_that_would_stop_is_named_though_the_whole_is_within_the_limi
     ]
 
 
-def test_rows_without_a_date_are_the_first_snapshots(tmp_path: Path) -> None:
+def test_rows_without_a_date_count_for_the_first_snapshot(tmp_path: Path) -> None:
     rows = lines_of(range(10)) + lines_of(range(200), month=2) + "C1,,1,X\n"
     found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-03-01"})
     assert "2024-02-01 (9.1%): 1 order time is missing" in found.problems[0]
 
 
-def test_a_column_that_can_no_longer_be_read_stops_the_snapshot_that_meets_it(tmp_path: Path) -> None:
+def test_a_column_that_becomes_unreadable_stops_that_snapshot(tmp_path: Path) -> None:
     later = HEADER + "".join(f"C{i},2024-02-02,{'ask' if i % 2 else i},P{i}\n" for i in range(20))
     limits = {"largest_reject_share": 0.9}
     found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": later}, snapshots={"first": "2024-02-01", "last": "2024-03-01"}, cleaning=limits)
@@ -184,7 +184,7 @@ def test_a_column_that_can_no_longer_be_read_stops_the_snapshot_that_meets_it(tm
         ("2023-02-01", 12, None),
     ],
 )  # fmt: skip
-def test_less_history_than_the_lookback_is_told_with_advice_that_changes_something(
+def test_less_history_than_the_lookback_is_reported_with_useful_advice(
     tmp_path: Path, first: str, lookback: int, sentence: str | None
 ) -> None:
     snapshots = {"first": "2024-02-01", "last": "2024-05-01"}
@@ -192,7 +192,7 @@ def test_less_history_than_the_lookback_is_told_with_advice_that_changes_somethi
     assert told(found, "history grows") == ([sentence] if sentence else [])
 
 
-def test_a_last_snapshot_that_ends_in_a_part_of_a_month_is_told(tmp_path: Path) -> None:
+def test_a_last_snapshot_with_an_incomplete_month_is_reported(tmp_path: Path) -> None:
     days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(69)]  # up to 9 March
     rows = "".join(f"C{i},{day},1,{i}\n" for i, day in enumerate(days))
     found = checked(tmp_path, {"a.csv": HEADER + rows}, snapshots={"first": "2024-02-01", "last": "2024-04-01"})
@@ -207,7 +207,7 @@ def test_a_last_snapshot_that_ends_in_a_part_of_a_month_is_told(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("when_low", ["warn", "stop"])
-def test_windows_that_lack_rows_are_named_and_stop_where_a_run_would(tmp_path: Path, when_low: str) -> None:
+def test_windows_with_too_few_rows_are_named_and_stop_as_in_a_run(tmp_path: Path, when_low: str) -> None:
     last_days = {1: 31, 2: 29, 3: 31, 6: 30}
     rows = "".join(f"{lines_of(range(28), month=month)}C,2024-0{month}-{day},1,A{month}\n" for month, day in last_days.items())
     rows += lines_of(range(2), month=4)
@@ -224,7 +224,7 @@ def test_windows_that_lack_rows_are_named_and_stop_where_a_run_would(tmp_path: P
 
 
 def people(folder: Path, rows: str, orders: str = "c1,2024-01-05,3,half\n", header: str = "id,OptIn", **settings: Any) -> Findings:
-    """What `check` finds with customer records as well."""
+    """The findings of `check` for orders and customer records."""
     (folder / "people.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
     columns = {"customer_id": "id", "ordered_at": "day", "amount": "paid", "discount": "no"}
     known = {"known_at": "since"} if "since" in header else {}
@@ -241,18 +241,18 @@ def test_unreadable_cells_are_counted_by_column_with_an_example(tmp_path: Path) 
     assert told(found, " unreadable,") == ["consent: 2 cells unreadable, such as 'jawohl'", "discount: 1 cell unreadable, such as 'half'"]
 
 
-def test_yes_and_no_in_six_languages(tmp_path: Path) -> None:
+def test_booleans_are_read_in_six_languages(tmp_path: Path) -> None:
     words = ["ja", "nein", "oui", "non", "si", "sí", "sì", "no", "JA", "nee", "y", "N", "t", "f", "on", "off", "Wahr", "falsch"]
     assert not told(people(tmp_path, "".join(f"c{i},{word}\n" for i, word in enumerate(words)), "c1,2024-01-05,3,\n"), "unreadable")
 
 
-def test_attributes_are_shown_as_they_are_read_with_what_could_not_be(tmp_path: Path) -> None:
+def test_attributes_are_listed_with_their_types_and_unreadable_cells(tmp_path: Path) -> None:
     found = people(tmp_path, "".join(f"c{i},ja,{i + 20},5{i}\n" for i in range(30)) + "c30,ja,old,01234\n", header="id,OptIn,age,plz")
     assert told(found, "attributes:") == ["attributes: age (number), plz (text)"]
     assert told(found, "age: 1 cell unreadable, such as 'old'")
 
 
-def test_rejected_customers_are_judged_at_each_snapshot_that_knows_them(tmp_path: Path) -> None:
+def test_rejected_customers_count_at_each_snapshot_that_knows_them(tmp_path: Path) -> None:
     rows = "".join(f"c{i},ja,2024-01-0{i + 1}\n" for i in range(8)) + ",ja,2024-01-09\n"
     rows += "".join(f"d{i},ja,2024-02-0{i % 9 + 1}\n" for i in range(91))
     found = people(tmp_path, rows, header="id,OptIn,since", snapshots={"first": "2024-02-01", "last": "2024-03-01"})
@@ -261,7 +261,7 @@ def test_rejected_customers_are_judged_at_each_snapshot_that_knows_them(tmp_path
     assert "2024-02-01 (11.1%): 1 customer id is missing" in found.problems[0]
 
 
-def test_repeats_of_a_customer_are_told_and_stop_nothing(tmp_path: Path) -> None:
+def test_repeated_customers_are_reported_and_stop_nothing(tmp_path: Path) -> None:
     found = people(tmp_path, "c1,ja\nc1,ja\nc1,nein\n", "c1,2024-01-05,3,\n")
     assert told(found, "customers: 3 rows, 1 customer; 0 would be rejected")
     assert told(found, "repeats an earlier record") == [
@@ -278,7 +278,7 @@ def test_examples_are_the_first_three_rows_with_their_records(tmp_path: Path) ->
     ]
 
 
-def test_amounts_that_repeat_on_each_line_of_an_order_are_told(tmp_path: Path) -> None:
+def test_amounts_repeated_on_each_line_of_an_order_are_reported(tmp_path: Path) -> None:
     orders = "".join(f"c{o},2024-01-05,{10 + o},#{o},{line}\n" for o in range(4) for line in range(2))
     files, columns = {"a.csv": "id,day,paid,no,sku\n" + orders}, {**ORDERS, "product_id": "sku"}
     (warning,) = told(checked(tmp_path, files, columns), "same amount")
@@ -291,13 +291,13 @@ def test_amounts_that_repeat_on_each_line_of_an_order_are_told(tmp_path: Path) -
     assert told(by_order, "amounts of the order, counted once")
 
 
-def test_empty_files_are_no_equal_ones(tmp_path: Path) -> None:
+def test_empty_files_do_not_count_as_equal(tmp_path: Path) -> None:
     found = checked(tmp_path, {"a.csv": JANUARY, "b.csv": "", "c.csv": "", "d.csv": HEADER, "e.csv": HEADER})
     assert told(found, "skipped: b.csv, c.csv, which")
     assert not told(found, "byte for byte")
 
 
-def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> None:
+def test_returns_of_unknown_orders_are_counted(tmp_path: Path) -> None:
     lines = "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\nC1,2024-01-07,-2,C9\nC2,2024-01-08,-3,O1\nC2,2024-01-08,4,O2\n"
     found = checked(tmp_path, {"a.csv": HEADER + lines})
     assert told(found, "never placed") == [
@@ -306,5 +306,5 @@ def test_returns_of_orders_that_were_not_placed_are_counted(tmp_path: Path) -> N
     ]
 
 
-def test_returns_of_placed_orders_need_no_word(tmp_path: Path) -> None:
+def test_returns_of_placed_orders_are_not_reported(tmp_path: Path) -> None:
     assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "never placed")

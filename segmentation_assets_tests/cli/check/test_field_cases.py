@@ -1,4 +1,4 @@
-"""Small files after what people have: `init` writes settings for each as it is, `check` takes them, and the figures are right."""
+"""Small files modelled on real ones: `init` writes settings for each, `check` accepts them, and the figures are right."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +20,11 @@ CASES = Path(__file__).parents[2] / "cases" / "field"
 
 @dataclass(frozen=True)
 class Expected:
-    """What is in a case: all rows, those without a usable time, amount or id, and what of it `init` and `check` say."""
+    """The contents of a case, and texts in the output of `init` and `check`."""
 
     rows: int
     customers: int
-    total: float  # of all amounts that can be read
+    total: float  # of all readable amounts
     mapped: dict[str, str] = field(default_factory=dict)
     init: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ NOBODY = "21-words-for-nobody"
 
 
 @pytest.mark.parametrize("name", sorted({path.name for path in CASES.iterdir()} - {NOBODY}))
-def test_a_file_from_the_field_is_read_right(name: str, tmp_path: Path) -> None:
+def test_files_from_the_field_are_read_correctly(name: str, tmp_path: Path) -> None:
     expected = EXPECTED[name]
     text = write(look_at(sorted((CASES / name).iterdir())), CASES / name)
     given = yaml.safe_load(text)
@@ -96,7 +96,7 @@ def test_a_file_from_the_field_is_read_right(name: str, tmp_path: Path) -> None:
     assert expected.stops in " ".join(found.problems) and bool(found.problems) == bool(expected.stops)
 
 
-def test_a_file_whose_ids_all_mean_nobody_is_not_taken_for_a_customer_file(tmp_path: Path) -> None:
+def test_a_file_without_a_single_customer_id_is_not_proposed_as_a_customer_file(tmp_path: Path) -> None:
     file = CASES / NOBODY / "orders.csv"
     given = yaml.safe_load(write(look_at([file]), file.parent))
     assert given["source"]["transactions"][0]["columns"]["customer_id"] == "TODO"
@@ -107,7 +107,7 @@ def test_a_file_whose_ids_all_mean_nobody_is_not_taken_for_a_customer_file(tmp_p
     assert "18 customer id is missing" in " ".join(found.problems)
 
 
-def test_two_silent_months_are_told_before_any_run(tmp_path: Path) -> None:
+def test_two_silent_months_are_reported_before_any_run(tmp_path: Path) -> None:
     file = CASES / "31-silence" / "orders.csv"
     given = yaml.safe_load(write(look_at([file]), file.parent))
     given["snapshots"] = {"first": "2024-04-01", "last": "2024-06-01"}

@@ -1,4 +1,4 @@
-"""Candidates as rows: what was measured is there, what was not is missing, and a model carried forward is one row."""
+"""Candidates as rows: figures that were not measured are missing, and a model carried forward is one row."""
 
 import numpy as np
 
@@ -13,26 +13,26 @@ SHOP = features((1, 20, 900), (2, 22, 1000), (1, 24, 1100), (70, 1, 5), (75, 2, 
 COLUMNS = ["recency_days", "frequency", "monetary"]
 
 
-def test_the_weakest_cluster_and_its_reading_are_columns():
+def test_the_weakest_cluster_and_its_verdict_are_columns():
     row = table((Candidate("kmeans", 2, jaccard=(0.9, 0.7), jaccard_errors=(0.01, 0.02)),)).iloc[0]
     assert (row["weakest_jaccard"], row["jaccard_error"], row["stability"], row["jaccard"]) == (0.7, 0.02, "doubtful", "0.90, 0.70")
 
 
-def test_a_cluster_dissolves_only_where_it_lies_below_the_mark_by_more_than_luck():
+def test_a_cluster_dissolves_only_if_it_is_below_the_limit_by_more_than_chance():
     by_luck, clearly = (Candidate("kmeans", 2, jaccard=(0.9, 0.57), jaccard_errors=(0.01, error)) for error in (0.02, 0.01))
     assert (by_luck.dissolves(ModelSettings()), clearly.dissolves(ModelSettings())) == (False, True)
 
 
-def test_what_was_not_measured_is_missing():
+def test_unmeasured_figures_are_missing():
     row = table((Candidate("dbscan", 0, reason="Could not be fitted."),)).iloc[0]
     assert row[["weakest_jaccard", "jaccard_error", "stability", "jaccard", "gap", "smallest_share"]].isna().all()
 
 
-def test_no_candidates_are_a_table_without_rows():
+def test_no_candidates_are_an_empty_table():
     assert table(()).empty
 
 
-def test_a_model_carried_forward_is_measured_on_the_customers_of_today():
+def test_a_model_carried_forward_is_measured_on_present_customers():
     model = fit_kmeans(SHOP[COLUMNS], 2, 1)
     found = measured_again(model, SHOP.iloc[:4].reset_index(drop=True), ModelSettings())
     assert (found.chosen, found.smallest_count, found.smallest_share) == (True, 1, 0.25)

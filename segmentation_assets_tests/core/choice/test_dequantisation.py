@@ -1,4 +1,4 @@
-"""Whole numbers fill the line between them; what is already continuous, and a real gap, stay."""
+"""Whole numbers are spread evenly over their cells; continuous values and real gaps are unchanged."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def test_a_gap_is_not_filled():
     assert not np.any((spread > 4.01) & (spread < 18.99))
 
 
-def test_within_an_atom_the_order_follows_the_other_features():
+def test_equal_values_are_ordered_by_the_other_features():
     rng = np.random.default_rng(0)
     rate = rng.normal(5, 1.5, 4000)
     points = np.column_stack([np.round(rate), 2 * rate + rng.normal(0, 0.5, 4000)])
@@ -33,7 +33,7 @@ def test_within_an_atom_the_order_follows_the_other_features():
     assert np.corrcoef(spread[own].T)[0, 1] > 0.4
 
 
-def test_the_heap_that_winsorising_leaves_on_an_edge_is_dropped_but_a_habit_is_kept():
+def test_the_few_values_that_winsorising_moved_to_an_edge_are_dropped_but_a_common_value_is_kept():
     values = np.concatenate([np.full(700, 1.0), np.random.default_rng(0).uniform(2, 9, 295), np.full(5, 9.5)])
     spread = spread_atoms(values[:, None], np.random.default_rng(1))
     assert len(spread) == 995

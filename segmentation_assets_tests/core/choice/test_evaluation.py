@@ -1,4 +1,4 @@
-"""A model on its own customers, and an old one on others."""
+"""The evaluation of a model on its own customers, and of an old model on later ones."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def groups(*centers, n=100, seed=0):
     return pd.DataFrame(np.vstack([rng.normal(center, 1, (n, 2)) for center in centers]), columns=["a", "b"])
 
 
-def test_a_model_on_its_own_customers():
+def test_a_model_fits_its_own_customers():
     frame = groups((0, 0), (12, 0), (0, 12))
     found = evaluate_model(fit_kmeans(frame, 3, 0, FeaturePreprocessor("none")), frame, SETTINGS)
     assert found.explained > 0.9 and found.noise_share == 0
@@ -27,7 +27,7 @@ def test_a_model_on_its_own_customers():
     assert found.silhouette.mean() == pytest.approx(found.indices.silhouette)
 
 
-def test_a_model_whose_segments_have_moved_is_no_longer_found():
+def test_a_model_whose_segments_have_moved_is_unstable():
     model = fit_kmeans(groups((0, 0), (12, 0), (0, 12)), 3, 0, FeaturePreprocessor("none", winsorize=(0, 1)))
     moved = groups((0, 0), (3, 0), (12, 12))
     assert measured_again(model, moved, SETTINGS).weakest_jaccard < 0.6
@@ -39,7 +39,7 @@ def test_one_segment_explains_nothing():
     assert found.explained == pytest.approx(0) and np.isnan(found.silhouette).all()
 
 
-def test_silhouette_per_cluster_averages_to_the_whole_and_leaves_noise_out():
+def test_silhouettes_of_clusters_average_to_the_total_without_noise():
     points = groups((0, 0), (6, 0)).to_numpy()
     labels = np.repeat([0, 1], 100)
     labels[:10] = -1

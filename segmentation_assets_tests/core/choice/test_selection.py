@@ -1,4 +1,4 @@
-"""The two tiers on data whose truth is known, every candidate's sentence, and the odd inputs."""
+"""The two tiers on data with known truth, the reason of every candidate, and unusual input."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def continuum(n=800, seed=0):
 
 
 def quick(features, *further, **named):
-    """A choice without the figures that it does not depend on."""
+    """A choice without diagnostics, on which it does not depend."""
     return choose(features, QUICK, *further, diagnostics=False, **named)
 
 
@@ -55,14 +55,14 @@ def test_planted_segments_are_found_and_called_distinct(distinct):
     assert selection.grid is None  # no recency and frequency among these features
 
 
-def test_how_many_segments_a_continuum_is_cut_in_does_not_hang_on_the_seed():
+def test_the_number_of_segments_of_a_continuum_does_not_depend_on_the_seed():
     features = continuum(n=600)
     ask = {"algorithms": ("kmeans",), "k_min": 5, "k_max": 5, "resamples": 50, "splits": 1}
     found = [choose(features, ModelSettings(seed=seed, **ask), diagnostics=False) for seed in range(6)]
     assert len({selection.model.k for selection in found}) == 1
 
 
-def test_every_candidate_has_its_figures_and_a_sentence(distinct):
+def test_every_candidate_has_figures_and_a_reason(distinct):
     _, selection = distinct
     assert [(c.algorithm, c.k) for c in selection.candidates if not c.finds_k] == [
         (name, k) for name in ("kmeans", "weighted_kmeans", "ward") for k in range(1 if name == "kmeans" else 2, 6)
@@ -84,14 +84,14 @@ def test_every_candidate_has_its_figures_and_a_sentence(distinct):
         assert np.isfinite(figures).all()
 
 
-def test_a_continuum_is_cut_conveniently_and_says_so(convenient):
+def test_a_continuum_gets_a_convenient_partition_and_is_described_as_one(convenient):
     assert convenient.tier == "convenient"
     assert "convenient partition of a continuum" in convenient.reason
     assert "Not yet validated" in convenient.reason
     assert set(convenient.grid["segment"]) > {"champions", "hibernating"}
 
 
-def test_one_seed_reproduces_everything_and_row_order_changes_nothing(convenient):
+def test_the_seed_reproduces_everything_and_row_order_changes_nothing(convenient):
     frame = continuum()
     again = quick(frame.sample(frac=1, random_state=3))
     pd.testing.assert_frame_equal(prototypes_to_rows(again.model), prototypes_to_rows(convenient.model))
@@ -117,7 +117,7 @@ def test_the_rule_takes_the_largest_distinct_k_and_silhouette_breaks_ties():
         ({"finds_k": True}, "diagnostic"),
     ],
 )
-def test_each_test_of_distinctness_can_refuse_alone(change, words):
+def test_each_test_of_distinctness_can_refuse_on_its_own(change, words):
     assert objections(PASSING, QUICK) == []
     (objection,) = objections(dataclasses.replace(PASSING, **change), QUICK)
     assert pd.Series([objection]).str.contains(words).all()
@@ -130,7 +130,7 @@ def test_a_density_clustering_is_kept_as_a_diagnostic():
     )
 
 
-def test_a_business_k_that_dissolves_falls_back_to_three():
+def test_an_unstable_business_k_falls_back_to_three():
     five = Candidate("kmeans", 5, jaccard=(0.9, 0.55), jaccard_errors=(0.01, 0.01), valley_p=0.9, smallest_share=0.1, smallest_count=50)
     three = Candidate("kmeans", 3, jaccard=(0.9, 0.9), jaccard_errors=(0.01, 0.01), valley_p=0.9, smallest_share=0.1, smallest_count=50)
     decision = decide((three, five), QUICK)
@@ -138,7 +138,7 @@ def test_a_business_k_that_dissolves_falls_back_to_three():
     assert decide((three, dataclasses.replace(five, jaccard=(0.9, 0.65))), QUICK).taken.k == 5
 
 
-def test_a_partition_that_says_less_than_the_grid_gives_way_to_it():
+def test_a_partition_that_explains_less_than_the_grid_is_replaced_by_it():
     frame = continuum()
     only_the_grid_knows = quick(frame).grid["segment"].astype("category").cat.codes.to_numpy(dtype=float)
     useless = pd.DataFrame({"shoe_size": np.random.default_rng(0).normal(size=len(frame))})
@@ -149,7 +149,7 @@ def test_a_partition_that_says_less_than_the_grid_gives_way_to_it():
     assert not any(c.chosen for c in selection.candidates)
 
 
-def test_a_partition_that_says_more_is_kept_and_the_gain_is_told():
+def test_a_partition_that_explains_more_is_kept_and_its_gain_reported():
     frame = continuum()
     selection = quick(frame, past=PastSnapshot(frame, np.log1p(frame["monetary"].to_numpy())))
     assert selection.tier == "convenient" and selection.validity.gain > 0
@@ -167,16 +167,16 @@ def test_a_partition_that_says_more_is_kept_and_the_gain_is_told():
         continuum(300).assign(frequency=np.nan),
         pd.DataFrame({"spend": [1.0, 2.0] * 100}),
     ],
-    ids=["duplicates", "fewer rows than k", "constant", "outlier", "300 levels", "all missing", "two kinds of customer"],
+    ids=["duplicates", "fewer rows than k", "constant", "outlier", "300 levels", "all missing", "two different values"],
 )
-def test_odd_data_gives_a_result_with_everyone_in_a_segment(frame):
+def test_unusual_data_still_puts_everyone_in_a_segment(frame):
     rfm = continuum(len(frame))
     selection = quick(frame, rfm=rfm)
     labels = selection.model.assign(frame).label
     assert labels.min() == 0 and len(np.unique(labels)) <= selection.model.k
 
 
-def test_a_category_with_a_thousand_levels():
+def test_a_category_with_a_thousand_levels_is_pooled():
     frame = continuum(1500).assign(city=[f"city {i % 1000}" for i in range(1500)])
     assert quick(frame).model.prototypes.shape[1] == 4  # three numbers, one pooled level
 
@@ -189,7 +189,7 @@ def test_a_category_with_a_thousand_levels():
         (continuum(1), "all customers are alike"),
     ],
 )
-def test_nothing_to_tell_customers_apart_is_explained(frame, message):
+def test_identical_customers_are_an_error_with_an_explanation(frame, message):
     with pytest.raises(ClusteringError, match=message):
         quick(frame, rfm=continuum(len(frame)))
 

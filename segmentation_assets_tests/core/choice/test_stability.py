@@ -1,4 +1,4 @@
-"""Each figure against its definition, or against a case where the answer is known."""
+"""Each figure against its definition, or on a case with a known answer."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def blobs(separation, n=100, seed=0):
     return canonical_order(np.vstack([rng.normal((x, 0), 1, (n, 2)) for x in (0, separation, 2 * separation)]))
 
 
-def test_hennigs_words():
+def test_verdicts_follow_hennigs_bands():
     words = [reading(j) for j in (0.59, 0.6, 0.74, 0.75, 0.84, 0.85, 1)]
     assert words == ["dissolved", "doubtful", "doubtful", "valid", "valid", "highly stable", "highly stable"]
 
@@ -34,7 +34,7 @@ def test_best_jaccard_by_hand():
 
 
 @pytest.mark.parametrize("algorithm", [KMeans(n_init=3), Ward()])
-def test_separated_clusters_come_back_and_a_surplus_one_does_not(algorithm):
+def test_separated_clusters_are_found_again_and_a_surplus_one_is_not(algorithm):
     points = blobs(12)
     references = algorithm.fit(points, [3, 5], seed=0)
     found = bootstrap_jaccard(points, algorithm, references, seed=0, resamples=20)
@@ -44,7 +44,7 @@ def test_separated_clusters_come_back_and_a_surplus_one_does_not(algorithm):
     assert prediction_strength(points, algorithm, [3, 5], seed=0)[5] < 0.8
 
 
-def test_a_density_algorithm_is_matched_with_whatever_it_finds():
+def test_a_density_algorithm_may_find_another_number_of_clusters():
     points = blobs(12)
     references = DBSCAN(eps=1.0, min_samples=4).fit(points, [], seed=0)
     (k,) = references
@@ -55,14 +55,14 @@ def test_prediction_strength_of_one_cluster_is_one():
     assert prediction_strength(blobs(0), KMeans(), [1], seed=0)[1] == 1
 
 
-def test_the_gap_is_first_within_one_error_of_the_next_at_three_blobs_and_at_one_where_there_is_one():
+def test_the_gap_statistic_finds_three_blobs_and_one_blob():
     for separation, expected in ((10, 3), (0, 1)):
         points = blobs(separation)
         gaps = gap_statistic(points, KMeans(n_init=5), KMeans(n_init=5).fit(points, range(1, 7), seed=0), seed=0)
         assert next(k for k in range(1, 6) if gaps[k].value >= gaps[k + 1].value - gaps[k + 1].error) == expected
 
 
-def test_seeds_agree_on_what_is_there():
+def test_seeds_agree_on_real_clusters():
     points = blobs(12)
     agreement = seed_agreement(points, KMeans(n_init=3), [3, 8], seed=0)
     assert agreement[3] == 1 > agreement[8]

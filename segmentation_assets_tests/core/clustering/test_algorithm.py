@@ -1,4 +1,4 @@
-"""The k-means behind the interface is scikit-learn's; impossible requests are explained."""
+"""k-means gives scikit-learn's results, and impossible requests are explained."""
 
 import numpy as np
 import pandas as pd
@@ -32,14 +32,14 @@ def test_labels_equal_scikit_learns_on_the_training_rows():
     assert len({int(labels[0]) for labels in renumbered.values()}) == 5
 
 
-def test_the_same_customers_in_another_order_give_the_same_model_to_the_byte():
+def test_customers_in_another_order_give_the_same_model_to_the_byte():
     frame = pd.DataFrame(blobs([(5, 5), (9, 9)], n=200), columns=["a", "b"])
     model, again = (fit_kmeans(f, 4, seed=3) for f in (frame, frame.sample(frac=1, random_state=8)))
     assert model.prototypes.tobytes() == again.prototypes.tobytes()
     assert prototypes_to_rows(model).equals(prototypes_to_rows(again))
 
 
-def test_a_bounded_start_polished_on_all_rows_is_as_good_as_a_full_fit():
+def test_a_fit_on_a_sample_polished_on_all_rows_is_as_good_as_a_full_fit():
     points = canonical_order(blobs([(0, 0), (6, 0), (0, 6), (6, 6)], n=2000))
     bounded, full = (KMeans(fit_rows=rows).fit(points, [4], seed=0)[4].assign(points) for rows in (500, 10_000))
     assert np.sum(bounded.distance**2) == pytest.approx(np.sum(full.distance**2), rel=1e-3)
@@ -59,18 +59,18 @@ def test_cluster_numbers_rise_with_the_first_feature():
         (np.ones((3, 1)), 0, "ask for at least 1"),
     ],
 )
-def test_the_impossible_is_explained(points, k, message):
+def test_impossible_requests_are_explained(points, k, message):
     with pytest.raises(ClusteringError, match=message):
         KMeans().fit(points, [k], seed=0)
 
 
-def test_duplicates_and_fewer_rows_than_starts_still_cluster():
+def test_duplicates_and_few_rows_can_be_clustered():
     points = np.array([[0.0], [0.0], [0.0], [5.0]])
     assert KMeans().fit(points, [2], seed=0)[2].assign(points).label.tolist() == [0, 0, 0, 1]
     assert count_distinct(points) == 2
 
 
-def test_indices_are_those_of_scikit_learn_and_undefined_for_one_cluster():
+def test_indices_equal_scikit_learns_and_are_undefined_for_one_cluster():
     points = blobs([(0, 0), (8, 8)])
     labels = np.repeat([0, 1], 100)
     assert internal_indices(points, labels, seed=0).silhouette == pytest.approx(silhouette_score(points, labels))

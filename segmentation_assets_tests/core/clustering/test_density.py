@@ -1,4 +1,4 @@
-"""DBSCAN through prototypes is DBSCAN; HDBSCAN keeps what it found."""
+"""DBSCAN by prototypes equals DBSCAN, and HDBSCAN keeps its labels."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from segmentation_assets.core.clustering.density import DBSCAN, HDBSCAN, elbow, 
 
 
 def moons(n=400, seed=0):
-    """Two half rings, which no k-means can tell apart, and some noise."""
+    """Two half rings that k-means cannot separate, and some noise."""
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, np.pi, n)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])
@@ -19,7 +19,7 @@ def moons(n=400, seed=0):
     return canonical_order(np.vstack([upper, lower]) + rng.normal(0, 0.06, (2 * n, 2)))
 
 
-def test_core_samples_and_noise_are_exactly_those_of_scikit_learn():
+def test_core_samples_and_noise_equal_scikit_learns():
     rows = np.vstack([moons(), np.random.default_rng(1).uniform(-3, 4, (60, 2))])
     theirs = ScikitDBSCAN(eps=0.15, min_samples=6).fit(rows)
     found = DBSCAN(eps=0.15, min_samples=6).fit(rows, [], seed=0)
@@ -32,7 +32,7 @@ def test_core_samples_and_noise_are_exactly_those_of_scikit_learn():
     assert len(pairs) == k
 
 
-def test_the_curve_gives_an_eps_that_tells_dense_groups_from_scattered_rows():
+def test_eps_from_the_k_distance_curve_separates_dense_groups_from_scattered_rows():
     rng = np.random.default_rng(3)
     dense = [rng.normal(center, 0.2, (400, 2)) for center in ((0, 0), (4, 0))]
     rows = np.vstack([*dense, rng.uniform(-8, 12, (80, 2))])
@@ -42,7 +42,7 @@ def test_the_curve_gives_an_eps_that_tells_dense_groups_from_scattered_rows():
     assert (labels[:800] < 0).mean() < 0.02 and (labels[800:] < 0).mean() > 0.8
 
 
-def test_hdbscan_labels_its_rows_and_turns_away_the_far():
+def test_hdbscan_labels_its_own_rows_and_calls_distant_ones_noise():
     rows = np.vstack([moons(), np.random.default_rng(1).uniform(-3, 4, (60, 2))])
     found = HDBSCAN(min_cluster_share=0.1).fit(rows, [], seed=0)
     theirs = ScikitHDBSCAN(min_cluster_size=86, copy=True).fit(rows).labels_
@@ -53,7 +53,7 @@ def test_hdbscan_labels_its_rows_and_turns_away_the_far():
     assert next(iter(found.values())).assign(np.array([[50.0, 50.0]])).label[0] == -1
 
 
-def test_the_elbow_is_where_a_hockey_stick_bends():
+def test_the_elbow_is_the_bend_of_a_hockey_stick():
     assert elbow(np.concatenate([np.linspace(1, 2, 90), np.linspace(3, 50, 10)])) == pytest.approx(2)
     assert elbow(np.array([3.0, 3.0, 3.0])) == 3
 
@@ -70,6 +70,6 @@ def test_k_distance_counts_the_row_itself_as_dbscan_does():
         (HDBSCAN(), np.random.default_rng(0).normal(size=(4, 2)), "use k-means"),
     ],
 )
-def test_nothing_dense_is_explained(algorithm, rows, message):
+def test_finding_no_dense_group_is_explained(algorithm, rows, message):
     with pytest.raises(ClusteringError, match=message):
         algorithm.fit(rows, [], seed=0)

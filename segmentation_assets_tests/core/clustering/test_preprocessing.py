@@ -1,4 +1,4 @@
-"""Features become points and come back; what is odd in the data stays finite and bounded."""
+"""Features become points and are recovered from them; unusual data stays finite and bounded."""
 
 import numpy as np
 import pandas as pd
@@ -24,20 +24,20 @@ def test_is_a_scikit_learn_transformer(estimator, check):
 
 @pytest.mark.parametrize("method", ["log", "yeo-johnson", "none"])
 @pytest.mark.parametrize("scaling", ["standard", "range", "robust"])
-def test_numbers_come_back_in_customer_units(method, scaling):
+def test_numbers_are_recovered_in_customer_units(method, scaling):
     frame = pd.DataFrame({"spend": np.random.default_rng(1).lognormal(3, 1, 200), "trend": np.linspace(-3, 3, 200)})
     fitted = FeaturePreprocessor(numeric_transform=method, scaling=scaling, winsorize=(0, 1), weights={"trend": 4}).fit(frame)
     np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame)), frame, rtol=1e-8, atol=1e-8)
 
 
-def test_a_category_is_scaled_by_the_root_of_its_share_and_comes_back():
+def test_a_category_is_scaled_by_the_root_of_its_share_and_recovered():
     frame = pd.DataFrame({"region": ["north"] * 3 + ["south"]})
     fitted = FeaturePreprocessor().fit(frame)
     np.testing.assert_allclose(fitted.transform(frame)[[0, 3]], [[1 / np.sqrt(0.75), 0], [0, 2]])
     assert fitted.inverse_transform(fitted.transform(frame))["region"].tolist() == frame["region"].tolist()
 
 
-def test_missing_is_the_median_with_an_indicator_for_numbers_and_a_level_for_categories():
+def test_missing_numbers_become_the_median_and_an_indicator_and_missing_categories_a_level():
     frame = pd.DataFrame({"spend": [1.0, 2.0, 9.0, np.nan], "region": ["a", "a", "b", None]})
     fitted = FeaturePreprocessor(weights={"spend": 9}).fit(frame)
     points = fitted.transform(frame)
@@ -47,15 +47,15 @@ def test_missing_is_the_median_with_an_indicator_for_numbers_and_a_level_for_cat
     assert points[3, 2:].tolist() == [0, 0, 2]
 
 
-def test_what_the_median_stands_in_for_is_named_for_each_customer():
+def test_features_imputed_by_the_median_are_listed_for_each_customer():
     frame = pd.DataFrame({"age": [1.0, 2, 3], "kids": [0.0, 1, 2], "muted": [1.0, 2, 3]})
     fitted = FeaturePreprocessor(winsorize=(0, 1), weights={"muted": 0}).fit(frame)
     later = pd.DataFrame({"age": [np.nan, 2, np.nan], "kids": [np.nan, 1, 5], "muted": [np.nan] * 3}, index=[7, 8, 9])
-    assert fitted.transform(later).shape == (3, 3)  # nobody was missing when fitted: no indicator, but it is told
+    assert fitted.transform(later).shape == (3, 3)  # nothing was missing when fitted: no indicator, but the imputation is listed
     assert fitted.imputed(later).to_dict() == {7: "age, kids", 8: None, 9: "age"}
 
 
-def test_a_prototype_of_customers_without_a_value_reads_back_as_missing():
+def test_a_prototype_of_customers_without_a_value_has_none():
     frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan]})
     fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(frame)
     np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame))["age"], frame["age"])
@@ -63,14 +63,14 @@ def test_a_prototype_of_customers_without_a_value_reads_back_as_missing():
     assert 30 < fitted.inverse_transform(mostly_known)["age"][0] < 40
 
 
-def test_stretching_multiplies_every_dimension():
+def test_stretch_multiplies_every_dimension():
     frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan], "region": ["a", "b", "a", None]})
     fitted = FeaturePreprocessor(weights={"age": 2}).fit(frame)
     stretch = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
     np.testing.assert_allclose(fitted.stretched(stretch).transform(frame), fitted.transform(frame) * stretch)
 
 
-def test_a_thousand_levels_are_pooled_and_a_level_never_seen_joins_them():
+def test_a_thousand_levels_are_pooled_together_with_unseen_ones():
     levels = ["big"] * 1000 + [f"rare {i}" for i in range(1000)]
     fitted = FeaturePreprocessor(max_levels=5).fit(pd.DataFrame({"city": levels}))
     assert list(fitted.get_feature_names_out()) == ["city=big", "city=(other)"]
@@ -78,7 +78,7 @@ def test_a_thousand_levels_are_pooled_and_a_level_never_seen_joins_them():
     np.testing.assert_array_equal(rare, unseen)
 
 
-def test_a_level_of_one_customer_in_a_thousand_does_not_dwarf_every_number():
+def test_a_very_rare_level_does_not_outweigh_the_numbers():
     fitted = FeaturePreprocessor(min_share=0.02).fit(pd.DataFrame({"city": ["big"] * 999 + ["tiny"]}))
     assert np.abs(fitted.transform(pd.DataFrame({"city": ["tiny"]}))).max() == pytest.approx(1 / np.sqrt(0.02))
 
@@ -100,14 +100,13 @@ def test_one_dominant_outlier_does_not_stretch_the_axis():
     (3, (0.005, 0.995), (1, 3)), (199, (0.005, 0.995), (1, 199)), (200, (0.005, 0.995), (2, 199)), (2_469, (0.005, 0.995), (14, 2_456)),
     (10, (0.1, 0.9), (2, 9)), (9, (0.1, 0.9), (1, 9)), (2, (0.2, 0.8), (1, 2)), (100, (0.0, 0.99), (1, 99)), (100, (0.01, 1.0), (2, 100)),
 ])  # fmt: skip
-def test_nobody_is_moved_where_less_than_one_customer_lies_beyond_the_quantile(customers, winsorize, kept):
-    """Of 2,469 customers, as in the demo, as many are moved as ever."""
+def test_winsorising_moves_nobody_if_less_than_one_customer_is_beyond_the_quantile(customers, winsorize, kept):
     column = NumericColumn.fit("spend", np.arange(1.0, customers + 1), "none", winsorize, "standard", 1.0)
     assert (column.low, column.high) == kept
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60, unique=True), st.floats(0, 0.2))
-def test_winsorising_moves_at_most_its_share_at_either_end_and_a_customer_more(values, share):
+def test_winsorising_moves_at_most_its_share_plus_one_customer_at_either_end(values, share):
     column = NumericColumn.fit("x", np.array(values), "none", (share, 1 - share), "standard", 1.0)
     moved = [sum(v < column.low for v in values), sum(v > column.high for v in values)]
     assert max(moved) <= (share * len(values) + 1 if share * len(values) >= 1 - 1e-6 else 0)
@@ -119,7 +118,7 @@ def test_a_weight_multiplies_the_squared_distance():
     np.testing.assert_allclose(points[:, 0], 3 * points[:, 1])
 
 
-def test_scoring_uses_what_was_fitted_and_ignores_other_columns():
+def test_scoring_uses_the_fitted_columns_only():
     fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(pd.DataFrame({"spend": [0.0, 10.0]}))
     shifted = pd.DataFrame({"customer_id": ["x"], "spend": [10.0]})
     assert fitted.transform(shifted)[0, 0] == pytest.approx(1.0)
@@ -140,7 +139,7 @@ def test_errors_name_the_feature_and_the_remedy():
     st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), min_size=1, max_size=30),
     st.sampled_from(["log", "yeo-johnson", "none"]),
 )
-def test_whatever_the_numbers_the_points_are_finite(values, method):
+def test_points_are_finite_whatever_the_numbers(values, method):
     frame = pd.DataFrame({"x": pd.Series(values, dtype="float64").clip(-1e100, 1e100)})
     assert np.isfinite(FeaturePreprocessor(numeric_transform=method).fit(frame).transform(frame)).all()
 
@@ -148,18 +147,18 @@ def test_whatever_the_numbers_the_points_are_finite(values, method):
 @pytest.mark.parametrize(
     ("asked", "transforms"),
     [
-        ({}, ["log", "none", "log", "log"]),  # money and counts as declared, a trend in [-1, 1] as it is, an attribute by log
+        ({}, ["log", "none", "log", "log"]),  # money and counts as declared, a trend in [-1, 1] unchanged, attributes by log
         ({"transform": "yeo-johnson"}, ["yeo-johnson"] * 4),
     ],
 )
-def test_each_feature_enters_by_its_declared_transform_unless_the_settings_say_one_for_all(asked, transforms):
+def test_features_use_their_declared_transforms_unless_the_settings_give_one_for_all(asked, transforms):
     by_name = {feature.name: feature.transform for feature in declared(Features(event_types=("coupon_redeemed",)))}
     frame = pd.DataFrame(np.random.default_rng(3).random((50, 4)), columns=["monetary", "spend_trend", "coupon_redeemed_count", "Income"])
     fitted = FeaturePreprocessor.from_settings(ModelSettings(features=tuple(frame.columns), **asked), by_name).fit(frame)
     assert [column.transform for column in fitted.columns_] == transforms
 
 
-def test_the_other_settings_of_the_geometry_are_taken_as_they_are():
+def test_the_other_settings_of_preprocessing_are_used_unchanged():
     settings = ModelSettings(scaling="robust", winsorize=0.1, weights={"monetary": 2.0}, categorical=("frequency",))
     found = FeaturePreprocessor.from_settings(settings, {})
     assert (found.scaling, found.winsorize, found.weights, found.categorical) == ("robust", (0.1, 0.9), {"monetary": 2.0}, ("frequency",))

@@ -1,4 +1,4 @@
-"""A customer's label depends on the customer and the model, and on nothing else."""
+"""A customer's label depends only on the customer and the model."""
 
 import io
 
@@ -30,7 +30,7 @@ def customers(n=400, seed=0):
 
 
 def identity_model(prototypes, labels, radius=None):
-    """Prototypes in plain units: a preprocessor that changes nothing."""
+    """A model with these prototypes and a preprocessor that changes nothing."""
     names = [f"x{i}" for i in range(np.shape(prototypes)[1])]
     columns = [NumericColumn(name, "none", 1.0, -1e9, 1e9, 0.0, 0.0, 1.0, 1.0) for name in names]
     labels = np.array(labels)
@@ -49,12 +49,12 @@ def identity_model(prototypes, labels, radius=None):
 def test_nearest_prototype_wins_and_confidence_falls_to_zero_at_the_border():
     model = identity_model([[0.0], [10.0]], [0, 1])
     found = model.assign(pd.DataFrame({"x0": [0.0, 2.5, 5.0, 9.0]}))
-    assert found.label.tolist() == [0, 0, 0, 1]  # the tie in the middle goes to the lowest cluster
+    assert found.label.tolist() == [0, 0, 0, 1]  # a tie goes to the lowest cluster
     np.testing.assert_allclose(found.distance, [0, 2.5, 5, 1])
     np.testing.assert_allclose(found.confidence, [1, 1 - 2.5 / 7.5, 0, 1 - 1 / 9])
 
 
-def test_confidence_compares_with_another_cluster_not_another_prototype():
+def test_confidence_compares_with_the_nearest_other_cluster_not_prototype():
     model = identity_model([[0.0], [1.0], [10.0]], [0, 0, 1])
     assert model.assign(pd.DataFrame({"x0": [0.5]})).confidence[0] == pytest.approx(1 - 0.5 / 9.5)
 
@@ -65,7 +65,7 @@ def test_beyond_the_radius_is_noise_and_on_it_is_not():
     assert found.confidence.tolist() == [1.0, 0.5]
 
 
-def test_many_prototypes_give_the_same_answer_as_comparing_with_each():
+def test_many_prototypes_give_the_same_as_a_plain_comparison_with_each():
     rng = np.random.default_rng(0)
     prototypes, labels, points = rng.normal(size=(300, 3)), np.sort(rng.integers(0, 2, 300)), rng.normal(size=(200, 3))
     distances = np.linalg.norm(points[:, None] - prototypes[None], axis=2)
@@ -91,7 +91,7 @@ def through_parquet(frame):
 
 
 @pytest.mark.parametrize("journey", [lambda f: f, lambda f: f.sample(frac=1, random_state=2), through_parquet])
-def test_a_model_written_and_read_back_labels_bit_for_bit(journey):
+def test_a_model_read_back_gives_the_same_labels_to_the_bit(journey):
     frame = customers()
     model = fit_kmeans(frame, 5, seed=2**32 - 1)
     back = prototypes_from_rows(journey(prototypes_to_rows(model)))
@@ -134,5 +134,5 @@ def test_centers_are_in_customer_units():
     assert centers["region"].tolist() == ["a", "b"]
 
 
-def test_nobody_to_score_is_an_empty_assignment():
+def test_scoring_no_customers_gives_an_empty_assignment():
     assert len(identity_model([[0.0]], [0]).assign(pd.DataFrame({"x0": []})).label) == 0

@@ -1,4 +1,4 @@
-"""Useless features stop mattering, and a model says so in its weights."""
+"""Weighted k-means gives useless features low weights, and the model has these weights."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def drowned(seed=0):
     return frame, truth
 
 
-def test_finds_segments_that_noise_features_hide_from_plain_kmeans():
+def test_it_finds_segments_that_noise_features_hide_from_plain_kmeans():
     frame, truth = drowned()
     plain = FeaturePreprocessor("none")
     ours, usual = (
@@ -39,7 +39,7 @@ def test_the_learnt_weights_are_in_the_model_and_survive_its_table():
     assert abs(model.centers()["a"].max() - 6) < 0.5
 
 
-def test_a_category_can_be_stretched_too():
+def test_a_category_can_be_weighted_too():
     frame, truth = drowned()
     frame = frame[list("abcd")].assign(region=np.array(["n", "s", "e", "w"])[truth])
     model = fit_model(frame, WeightedKMeans(), 4, 0, FeaturePreprocessor("none"))

@@ -1,4 +1,4 @@
-"""Cleaning: each rule by itself on a few rows, and for any rows at all: rows in = clean + rejected."""
+"""Cleaning: each rule on its own on a few rows; and for any rows: rows in = clean + rejected."""
 
 import datetime as dt
 import json
@@ -79,7 +79,7 @@ def reasons(judged: cleaning.Judged) -> dict[int, str]:
         ({"customer_id": None, "problem": "it has 2 cells, its header 4"}, {}, "row cannot be read: it has 2 cells, its header 4"),
     ],
 )
-def test_each_reason_sets_a_line_aside_and_spares_the_others(change: dict[str, Any], rules: dict[str, Any], reason: str) -> None:
+def test_each_reason_sets_only_its_line_aside(change: dict[str, Any], rules: dict[str, Any], reason: str) -> None:
     judged = cleaning.judged_transactions(lines({}, change), Cleaning.model_validate(rules))
     assert reasons(judged) == {2: reason}
     assert [row["row_number"] for row in kept(judged)] == [1]
@@ -116,7 +116,7 @@ def test_each_reason_sets_a_line_aside_and_spares_the_others(change: dict[str, A
         ({"discount": None, "unread": "discount"}, {}, {"discount": 0}, "unreadable cells set to missing"),
     ],
 )
-def test_each_rule_repairs_a_line_and_counts_it(
+def test_each_rule_changes_a_line_and_counts_it(
     change: dict[str, Any], rules: dict[str, Any], expected: dict[str, Any], rule: str | None
 ) -> None:
     judged = cleaning.judged_transactions(lines(change), Cleaning.model_validate(rules))
@@ -129,7 +129,7 @@ def test_each_rule_repairs_a_line_and_counts_it(
     assert ENGINE.rows(cleaning.judged_transactions(lines({}), Cleaning.model_validate(rules)).counts())[0].get(rule or "", 0) == 0
 
 
-def test_exact_duplicates_are_kept_or_all_but_the_first_set_aside() -> None:
+def test_exact_duplicates_are_kept_or_set_aside_except_the_first() -> None:
     table = lines({}, {}, {"amount": 11.0}, {})
     assert len(kept(cleaning.judged_transactions(table))) == 4
     assert reasons(cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))) == dict.fromkeys(
@@ -153,26 +153,24 @@ def test_exact_duplicates_are_kept_or_all_but_the_first_set_aside() -> None:
         ({"quantity": -2.0}, {"quantity": -2.0, "amount": -10.0}, {}),
     ],
 )
-def test_lines_are_equal_once_every_rule_has_changed_what_it_changes(
-    one: dict[str, Any], other: dict[str, Any], rules: dict[str, Any]
-) -> None:
+def test_duplicates_are_found_after_all_rules_have_been_applied(one: dict[str, Any], other: dict[str, Any], rules: dict[str, Any]) -> None:
     judged = cleaning.judged_transactions(lines(one, other), Cleaning.model_validate({**rules, "exact_duplicates": "drop"}))
     assert reasons(judged) == {2: "line repeats an earlier one exactly"}
 
 
-def test_a_line_is_not_lost_with_an_unusable_one_that_reads_the_same() -> None:
+def test_a_line_is_kept_even_if_an_unusable_one_equals_it() -> None:
     table = lines({"quantity": None, "unread": "quantity"}, {"quantity": None}, {"quantity": None})
     judged = cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))
     assert reasons(judged) == {1: "quantity is not a number", 3: "line repeats an earlier one exactly"}
 
 
-def test_of_equal_lines_in_two_files_the_later_file_s_are_set_aside() -> None:
+def test_of_equal_lines_in_two_files_those_in_the_later_file_are_set_aside() -> None:
     table = raw(RAW_TRANSACTIONS, [{**LINE, "row_number": n, "source_file": f} for f, n in (("b", 1), ("a", 7))])
     judged = cleaning.judged_transactions(table, Cleaning(exact_duplicates="drop"))
     assert [row["source_file"] for row in kept(judged)] == ["a"]
 
 
-def test_impossible_attributes_are_missing_and_spellings_merged() -> None:
+def test_impossible_attributes_become_missing_and_spellings_are_merged() -> None:
     table = raw(
         RAW_CUSTOMERS,
         [
@@ -192,7 +190,7 @@ def test_impossible_attributes_are_missing_and_spellings_merged() -> None:
     assert (counts["income: impossible, set to missing"], counts["born: impossible, set to missing"], counts["land: merged"]) == (1, 1, 1)
 
 
-def test_the_first_record_of_a_customer_is_kept_also_where_ids_are_written_differently() -> None:
+def test_the_first_record_of_a_customer_is_kept_in_any_spelling_of_the_id() -> None:
     judged = cleaning.judged_customers(
         raw(RAW_CUSTOMERS, [{"customer_id": "7.0"}, {"customer_id": " 7"}, {"customer_id": None}, {"customer_id": "", "problem": "p"}])
     )
@@ -201,13 +199,13 @@ def test_the_first_record_of_a_customer_is_kept_also_where_ids_are_written_diffe
 
 
 @pytest.mark.parametrize("blank", ["\x00", "\x1c\x1f", "\v", "\x7f", "\x85", "\xa0\u200b"])
-def test_an_id_of_nothing_that_can_be_seen_is_missing(blank: str) -> None:
+def test_an_id_of_invisible_characters_is_missing(blank: str) -> None:
     judged = cleaning.judged_customers(raw(RAW_CUSTOMERS, [{"customer_id": blank}, {"customer_id": f"{blank}7{blank}"}]))
     assert [row["customer_id"] for row in kept(judged)] == ["7"]
     assert reasons(judged) == {1: "customer id is missing"}
 
 
-def test_repeats_that_differ_once_cleaned_say_in_what() -> None:
+def test_repeats_name_the_attributes_that_differ_after_cleaning() -> None:
     rows = [("DE", 1.0), (" DE", 1.0), ("FR", 1.0), (None, 2.0)]
     table = raw(RAW_CUSTOMERS, [{"customer_id": "a", "land": land, "age": age} for land, age in rows], land="string", age="float64")
     judged = cleaning.judged_customers(table)
@@ -248,7 +246,7 @@ RULES = {"default": Cleaning(), "strict": STRICT}
 
 @cache
 def statements(entity: str, rules: str) -> list[str]:
-    """The SQL of what is kept, rejected and counted of `raw_rows`, made once: making it takes far longer than running it."""
+    """The SQL for clean rows, rejected rows and counts of `raw_rows`, compiled once because that takes far longer than running it."""
     contract, _ = ROWS[entity]
     unbound = ibis.table({c.name: c.type for c in contract.columns}, name="raw_rows")
     judged = JUDGES[entity](unbound, RULES[rules])
@@ -259,7 +257,7 @@ def statements(entity: str, rules: str) -> list[str]:
 @pytest.mark.parametrize("rules", list(RULES))
 @examples(12)
 @given(data=st.data())
-def test_rows_in_are_clean_or_rejected_whatever_they_hold(entity: str, rules: str, data: st.DataObject) -> None:
+def test_every_row_is_clean_or_rejected_whatever_it_holds(entity: str, rules: str, data: st.DataObject) -> None:
     contract, cells = ROWS[entity]
     rows = data.draw(st.lists(st.fixed_dictionaries(cells), max_size=8))
     with CONNECTION.cursor() as connection:

@@ -19,29 +19,29 @@ def test_summary_counts_missing_values_of_active_customers_only() -> None:
 
 
 def test_outliers_are_judged_on_the_transformed_scale() -> None:
-    spend = np.exp(np.random.default_rng(1).normal(5, 1, 2_000))  # log-normal: long-tailed, and without outliers
+    spend = np.exp(np.random.default_rng(1).normal(5, 1, 2_000))  # log-normal: long-tailed but without outliers
     spend[0] = 1e9
     found = exploration.feature_outliers(customers(2_000, monetary=spend), FEATURES)
     assert found.loc[0, ["feature", "customer_id", "rank"]].tolist() == ["monetary", "c0000", 1]
     assert exploration.feature_summary(customers(2_000, monetary=spend), FEATURES).set_index("feature").loc["monetary", "outliers"] <= 5
 
 
-def test_a_histogram_holds_every_customer_with_a_value() -> None:
+def test_a_histogram_counts_every_customer_with_a_value() -> None:
     frame = customers(500, recency_days=np.random.default_rng(2).exponential(30, 500), frequency=np.arange(500) % 4.0)
     frame.loc[:9, "recency_days"] = np.nan
     bins = exploration.feature_distributions(frame, FEATURES)
     assert bins.groupby(["feature", "scale"])["customers"].sum().loc["recency_days"].tolist() == [490, 490]
-    assert bins[(bins["feature"] == "frequency") & (bins["scale"] == "raw")]["customers"].tolist() == [125] * 4  # one bin for each number
+    assert bins[(bins["feature"] == "frequency") & (bins["scale"] == "raw")]["customers"].tolist() == [125] * 4  # one bin per number
 
 
 def test_redundant_pairs_are_named_with_the_remedy() -> None:
     x = np.random.default_rng(3).random(200)
     frame = customers(200, frequency=x, monetary=x**3, recency_days=np.random.default_rng(4).random(200), tenure_days=7.0)
     pairs = exploration.feature_correlations(frame, FEATURES).set_index(["feature_a", "feature_b"])
-    assert pairs.loc[("frequency", "monetary"), "spearman"] == pytest.approx(1.0)  # monotone, though not linear
+    assert pairs.loc[("frequency", "monetary"), "spearman"] == pytest.approx(1.0)  # monotone but not linear
     assert pairs["redundant"].sum() == 1
     assert not any("tenure_days" in pair for pair in pairs.index)  # constant
-    assert pairs.loc[("frequency", "monetary"), "take_out"] == "monetary"  # alike in all: the one declared later
+    assert pairs.loc[("frequency", "monetary"), "take_out"] == "monetary"  # equal otherwise, so the one declared later
     assert exploration.redundancies(pairs.reset_index()) == {
         "frequency, monetary": "frequency and monetary are redundant (Spearman +1.00). They are not both in model.features; "
         "if you add both, remove monetary and keep frequency."
@@ -53,44 +53,44 @@ def test_redundant_pairs_are_named_with_the_remedy() -> None:
     ]
 
 
-def test_of_a_redundant_pair_the_one_in_the_model_is_kept_else_the_one_that_goes_less_with_the_others() -> None:
+def test_of_a_redundant_pair_the_feature_in_the_model_is_kept_else_the_less_correlated_one() -> None:
     x = np.arange(100.0)
-    swapped = np.where(x < 10, 9 - x, x)  # the first ten in reverse: nearly x, and less like the trend
+    swapped = np.where(x < 10, 9 - x, x)  # the first ten reversed: nearly x, but less correlated with the third
     frame = customers(100, frequency=x, monetary=swapped, tenure_days=x + 5 * np.sin(x))
     found = exploration.feature_correlations(frame, FEATURES)
     assert found["redundant"].all()
-    assert set(found["take_out"]) == {"frequency", "monetary"}  # two out of three, so that no pair is left
+    assert set(found["take_out"]) == {"frequency", "monetary"}  # two of three, so that no redundant pair is left
     only = exploration.feature_correlations(frame, FEATURES, in_model=("frequency",)).set_index(["feature_a", "feature_b"])
     assert only.loc[("frequency", "monetary"), "take_out"] == "monetary"
 
 
-def test_one_feature_that_says_the_same_as_two_others_is_taken_out_rather_than_these() -> None:
+def test_one_feature_redundant_with_two_others_is_removed_instead_of_both() -> None:
     pairs = pd.DataFrame([("a", "b", 0.99), ("b", "c", 0.97), ("a", "c", 0.94)], columns=["feature_a", "feature_b", "spearman"]).assign(
         redundant=[True, True, False]
     )
     assert exploration._to_take_out(pairs, ["a", "b", "c"], []) == ["b", "b", None]
 
 
-def test_ranks_of_few_customers_are_not_called_redundant() -> None:
+def test_features_of_few_customers_are_not_called_redundant() -> None:
     few = exploration.feature_correlations(customers(9, frequency=np.arange(9.0), tenure_days=np.arange(9.0)), FEATURES)
     assert few[["spearman", "redundant"]].to_numpy().tolist() == [[pytest.approx(1.0), False]]
 
 
-def test_many_customers_are_ranked_in_a_sample_that_is_the_same_each_time() -> None:
+def test_correlations_of_many_customers_use_a_reproducible_sample() -> None:
     frame = customers(2_000, frequency=np.random.default_rng(1).random(2_000), tenure_days=np.random.default_rng(2).random(2_000))
     first, again = (exploration.feature_correlations(frame, FEATURES, seed=7, most=500) for _ in range(2))
     assert first["customers"].tolist() == [500]
     pd.testing.assert_frame_equal(first, again)
 
 
-def test_whole_numbers_lie_as_many_in_each_bin() -> None:
+def test_bins_of_whole_numbers_have_equal_counts() -> None:
     bins = exploration.feature_distributions(customers(90, tenure_days=np.arange(90.0)), FEATURES)
     own = bins[(bins["feature"] == "tenure_days") & (bins["scale"] == "raw")]
     assert set(own["bin_to"] - own["bin_from"]) == {3.0}
     assert own["customers"].iloc[1:-1].eq(3).all()
 
 
-def test_concentration_of_revenue() -> None:
+def test_concentration_of_revenue_by_hand() -> None:
     curve = exploration.revenue_concentration(customers(10, monetary=[100.0, *[0.0] * 4, *[20.0] * 5]))
     assert curve.loc[curve["percentile"] == 100, ["customers", "revenue_share"]].to_numpy().tolist() == [[6, 1.0]]  # buyers only
     assert curve.loc[curve["percentile"] == 20, "revenue_share"].item() == 0.6  # 2 of 6, rounded up: 100 and 20 of 200
@@ -98,7 +98,7 @@ def test_concentration_of_revenue() -> None:
     assert exploration.gini(exploration.revenue_concentration(customers(1000, monetary=[1e9, *[1e-9] * 999]))) > 0.98
 
 
-def test_attributes_are_judged_among_customers_for_whom_they_are_known() -> None:
+def test_attributes_are_judged_by_customers_with_a_value() -> None:
     frame = customers(
         30, monetary=[10.0] * 10 + [1000.0] * 10 + [1.0] * 10, region=["north"] * 10 + ["south"] * 10 + [None] * 10, id_like=range(30)
     )
@@ -113,17 +113,17 @@ def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
     frame = customers(40, monetary=spend, region=[f"r{i % 20}" for i in range(40)], children=[float(i % 2) for i in range(40)])
     found = exploration.attribute_spend(frame, FEATURES).set_index(["attribute", "level"])
     assert found.loc[("region", "r0"), ["eta_squared", "epsilon_squared"]].tolist() == [pytest.approx(0.19, abs=0.01), 0.0]
-    assert list(found.loc["children"].index) == ["0", "1"]  # as a person writes a count
+    assert list(found.loc["children"].index) == ["0", "1"]  # counts are written without decimals
 
 
-def test_missing_values_by_status() -> None:
+def test_missing_values_are_counted_by_status() -> None:
     frame = customers(3, status=["active", "active", "lapsed"], recency_days=[1.0, np.nan, np.nan], region=["north", "north", None])
     found = exploration.feature_missingness(frame, FEATURES).set_index(["feature", "status"])["missing_share"]
     assert found.loc[[("recency_days", "active"), ("recency_days", "lapsed"), ("region", "active")]].tolist() == [0.5, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_or_one_customer_is_explored_too(rows: int) -> None:
+def test_zero_customers_or_one_can_be_explored(rows: int) -> None:
     frame = customers(2, recency_days=1.0, region="north").head(rows)
     assert exploration.feature_summary(frame, FEATURES)["customers"].tolist() == [rows, rows]
     assert exploration.feature_correlations(frame, FEATURES).empty

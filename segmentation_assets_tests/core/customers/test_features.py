@@ -1,4 +1,4 @@
-"""Each rule of the features that a person could get wrong, on a few lines."""
+"""Each rule of the features that is easy to get wrong, on a few lines."""
 
 import datetime as dt
 
@@ -19,19 +19,19 @@ def features(*lines: dict[str, object], happened: tuple[dict[str, object], ...] 
     return ordered(History(transactions(lines), events(happened), ibis.memtable(records)).features(AS_OF))
 
 
-def test_a_gap_is_counted_across_the_border_of_windows_and_not_broken_by_a_return() -> None:
+def test_a_gap_spans_the_border_of_windows_and_ignores_returns() -> None:
     found = features(line("a", "2017-05-28"), line("a", "2017-06-03", "-1.00"), line("a", "2017-06-07"), line("a", "2017-06-07 18:00")).loc[
         "a"
     ]
-    assert (found["mean_gap_days"], found["overdue_ratio"]) == (10.0, 2.4)  # 24 days since, over a rhythm of 10
+    assert (found["mean_gap_days"], found["overdue_ratio"]) == (10.0, 2.4)  # 24 days since the last order, over a mean gap of 10
 
 
-def test_equal_orders_and_even_gaps_have_no_spread_at_all() -> None:
+def test_equal_orders_and_even_gaps_have_a_spread_of_exactly_zero() -> None:
     found = features(*(line("a", f"2017-06-{day:02d}", "33.3333") for day in (1, 8, 15, 22, 29))).loc["a"]
     assert (found["order_value_spread"], found["sd_gap_days"]) == (0.0, 0.0)
 
 
-def test_trend_is_empty_for_customers_who_are_too_new_to_have_one() -> None:
+def test_trend_is_empty_for_new_customers() -> None:
     found = features(line("new", "2017-06-02"), line("gone", "2017-04-02"), line("both", "2017-05-02"), line("both", "2017-06-02"))
     assert pd.isna(found.loc["new", "spend_trend"])
     # "both" was known for one of the two windows before the last: one order in each, so no trend.
@@ -61,13 +61,13 @@ def test_age_is_in_completed_years() -> None:
     assert "birth_date" not in found
 
 
-def test_an_attribute_that_is_called_like_a_feature_does_not_replace_it() -> None:
+def test_an_attribute_with_the_name_of_a_feature_does_not_replace_it() -> None:
     records = pd.DataFrame({"customer_id": ["a"], "frequency": ["weekly"], "orders": ["many"], "region": ["north"]})
     found = features(line("a", "2017-06-01"), records=records).loc["a"]
     assert (found["frequency"], found["attribute_frequency"], found["orders"], found["region"]) == (1.0, "weekly", "many", "north")
 
 
-def test_orders_at_midnight_sharp_are_of_no_part_of_the_day() -> None:
+def test_orders_at_exactly_midnight_count_for_no_part_of_the_day() -> None:
     found = features(line("dates only", "2017-06-01"), line("timed", "2017-06-01 00:00:01"))
     assert pd.isna(found.loc["dates only", "night_share"])
     assert found.loc["timed", "night_share"] == 1.0

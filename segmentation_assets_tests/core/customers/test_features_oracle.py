@@ -1,4 +1,4 @@
-"""Features agree with a plain DuckDB SQL of the same definitions, on real data and on awkward histories."""
+"""Features equal those of a plain DuckDB query with the same definitions, on real data and on difficult histories."""
 
 import datetime as dt
 from pathlib import Path
@@ -19,7 +19,7 @@ ORACLE = Path(__file__).with_name("features_oracle.sql").read_text()
 
 
 def oracle(connection: duckdb.DuckDBPyConnection, as_of: dt.date, windows: int = 3) -> pd.DataFrame:
-    """The oracle's features over the connection's tables transactions, events and records."""
+    """The query's features, from the connection's tables transactions, events and records."""
     span = lookback(as_of, windows)
     values = {
         "as_of": span.as_of,
@@ -32,7 +32,7 @@ def oracle(connection: duckdb.DuckDBPyConnection, as_of: dt.date, windows: int =
 
 
 def assert_agree(found: pd.DataFrame, expected: pd.DataFrame, absolute: float = 1e-13) -> None:
-    """Every declared feature, and the status, to a relative 1e-9; `absolute` is for entropies and spreads that are zero."""
+    """Assert that all declared features and the status agree to a relative 1e-9, or to `absolute` for entropies and spreads of zero."""
     assert list(found.index) == list(expected.index)
     for name in ["status", *(feature.name for feature in declared(ROLES))]:
         a, b = found[name], expected[name]
@@ -55,7 +55,7 @@ AWKWARD = [
     line("same day", "2017-05-05 08:00"), line("same day", "2017-05-05 20:00", "30.00", coupon_discount="2.00"), line("same day", "2017-05-08 20:00"),
     line("long ago", "2016-01-01 12:00"), line("just before", "2017-03-31 23:59"), line("surcharge", "2017-05-05 12:00", discount="-1.00"),
     line("tie", "2017-05-05 12:00", category="wine"), line("tie", "2017-05-06 22:00", category="bread"), line("new", "2017-06-30 05:59"),
-    # Taken back whole in a later window, in parts over two windows, in part only, all of it and more, and whole on the day itself.
+    # Fully returned in a later window, in parts over two windows, only in part, more than bought, and on the same day.
     line("undone", "2017-04-05 11:00", "30.00", order_id="u1"), line("undone", "2017-06-03 12:00", order_id="u2"),
     line("undone", "2017-06-20 12:00", "7.00", order_id="u3"), back("undone", "2017-06-25", "-7.00", "u3"),
     line("in parts", "2017-04-05 11:00", "30.00", order_id="p1"), line("in parts", "2017-04-25 11:00", "5.00", order_id="p2", category="wine"),
@@ -63,7 +63,7 @@ AWKWARD = [
     line("in part", "2017-05-05 11:00", "30.00", order_id="i1"), back("in part", "2017-06-09", "-29.99", "i1"),
     line("and more", "2017-05-05 11:00", "30.00", order_id="m1", coupon_discount="1.00"), back("and more", "2017-05-30", "-31.00", "m1"),
     line("at once", "2017-06-10 11:00", "30.00", order_id="o1"), line("at once", "2017-06-10 11:00", "-30.00", order_id="o1", returned_order_id="o1"),
-    # The order before is from before the lookback, or was undone as well; the id comes twice, and the later order is meant.
+    # The previous order is from before the lookback, or undone as well; an order id occurs twice, and the later order counts.
     line("far back", "2017-02-05 11:00"), line("far back", "2017-05-20 11:00", "8.00", order_id="f1"), back("far back", "2017-06-02", "-8.00", "f1"),
     line("all gone", "2017-03-30 11:00", order_id="a1"), line("all gone", "2017-04-02 11:00", order_id="a2"),
     back("all gone", "2017-05-02", "-10.00", "a1"), back("all gone", "2017-06-02", "-10.00", "a2"),
@@ -83,7 +83,7 @@ EVENTS_TOO = [
 @pytest.mark.parametrize(
     ("as_of", "windows"), [(dt.date(2017, 5, 1), 1), (dt.date(2017, 6, 1), 3), (dt.date(2017, 7, 1), 3), (dt.date(2017, 7, 1), 6)]
 )
-def test_awkward_histories(as_of: dt.date, windows: int) -> None:
+def test_features_of_difficult_histories_agree(as_of: dt.date, windows: int) -> None:
     lines, happened = arrow(TRANSACTIONS, AWKWARD), arrow(EVENTS, EVENTS_TOO)
     records = pa.table({"customer_id": ["single", "never seen"]})
     connection = duckdb.connect()
@@ -95,7 +95,7 @@ def test_awkward_histories(as_of: dt.date, windows: int) -> None:
 
 @pytest.fixture(scope="module")
 def shuffled(demo_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's cleaned lines in another order, spread over seven files regardless of time."""
+    """The demo's clean lines in random order, spread over seven files regardless of time."""
     folder = tmp_path_factory.mktemp("shuffled")
     lines = pq.read_table(demo_history / "transactions.parquet")
     order = np.random.default_rng(4).permutation(len(lines))
@@ -105,7 +105,7 @@ def shuffled(demo_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.mark.parametrize("as_of", [dt.date(2017, 4, 1), dt.date(2017, 10, 1), dt.date(2018, 1, 1)])
-def test_demo_data_shuffled_over_several_files(demo_history: Path, shuffled: Path, as_of: dt.date) -> None:
+def test_features_of_shuffled_demo_data_agree(demo_history: Path, shuffled: Path, as_of: dt.date) -> None:
     backend = ibis.duckdb.connect()
     tables = [
         backend.read_parquet(str(path))
@@ -120,11 +120,11 @@ def test_demo_data_shuffled_over_several_files(demo_history: Path, shuffled: Pat
         connection.execute(f"CREATE VIEW {name} AS FROM read_parquet('{path}')")
     found = ordered(History(*tables).features(as_of), backend)
     assert len(found) > 2000
-    # Zero spread comes out as 1e-16 of the mean where the oracle's floats do not cancel; nothing else is near zero.
+    # A spread of zero is 1e-16 of the mean if the query's floats do not cancel; nothing else is near zero.
     assert_agree(found, oracle(connection, as_of), absolute=1e-12)
 
 
-def test_the_same_bytes_whatever_the_order_of_rows_and_threads(demo_history: Path, shuffled: Path) -> None:
+def test_the_order_of_rows_and_the_threads_do_not_change_a_byte(demo_history: Path, shuffled: Path) -> None:
     results = []
     for threads, path in ((1, demo_history / "transactions.parquet"), (4, shuffled / "*.parquet")):
         backend = ibis.duckdb.connect(threads=threads)

@@ -1,4 +1,4 @@
-"""What must hold for any history: the future changes nothing, and how time was cut into windows is not seen."""
+"""Properties of any history: the future changes nothing, and the division into windows makes no difference."""
 
 import datetime as dt
 from typing import Any
@@ -16,7 +16,7 @@ from segmentation_assets_tests.core.stepwise import DAILY, MID_MONTH, WEEKLY, Ro
 EXAMPLES = examples(15)
 ON = st.sampled_from([MONTHLY, WEEKLY, DAILY, MID_MONTH])
 customers = st.sampled_from(["a", "b", "c"])
-# Few customers and many orders near window borders, midnight and each other, where merging goes wrong if it does.
+# Few customers with many orders near window borders, midnight and each other, where merging is most likely to fail.
 instants = st.one_of(
     st.datetimes(dt.datetime(2017, 3, 1), dt.datetime(2017, 6, 14, 23, 59, 59)),
     st.sampled_from([dt.datetime(2017, month, 1) + dt.timedelta(microseconds=us) for month in (4, 5, 6) for us in (-1, 0)]),
@@ -30,7 +30,7 @@ def lines_at(when: st.SearchStrategy[dt.datetime], **bounds: Any) -> st.SearchSt
         lambda customer, at, amount, category, order, coupon: line(customer, str(at), amount, category=category, order_id=order, coupon_discount=coupon),
         customers, when, bought, st.sampled_from(["bakery", "wine"]), st.sampled_from(["o1", "o2"]), st.sampled_from(["0", "1.50"]),
     )  # fmt: skip
-    # As often as not a return takes back the whole of any order.
+    # About half of the returns return a whole order.
     returned = st.builds(
         lambda customer, at, amount, order: line(customer, str(at), amount, order_id="r", returned_order_id=order),
         customers, when, st.sampled_from(["-5.00", "-1000.00"]), st.sampled_from(["o1", "o2", None]),
@@ -52,7 +52,7 @@ def test_the_future_changes_no_earlier_snapshot(on: Snapshots, past: Rows, later
     pd.testing.assert_frame_equal(after, before, check_exact=True)
 
 
-# Any day may be a border, not only one on which windows of the cadence meet.
+# Any day can be a border, not only those of the cadence's windows.
 @EXAMPLES
 @given(
     ON,
@@ -60,7 +60,7 @@ def test_the_future_changes_no_earlier_snapshot(on: Snapshots, past: Rows, later
     events_at(instants),
     st.lists(st.dates(dt.date(2017, 3, 1), dt.date(2017, 7, 1)), min_size=1, max_size=3),
 )
-def test_merging_windows_is_computing_at_once(on: Snapshots, lines: Rows, happened: Rows, splits: list[dt.date]) -> None:
+def test_merged_windows_equal_a_single_computation(on: Snapshots, lines: Rows, happened: Rows, splits: list[dt.date]) -> None:
     pd.testing.assert_frame_equal(features_of(lines, happened, on, splits=splits), features_of(lines, happened, on), check_exact=True)
 
 
@@ -72,7 +72,7 @@ def test_rows_in_any_order_give_the_same(lines: Rows, random: Any) -> None:
 
 
 @pytest.mark.parametrize("windows", [1, 3])
-def test_the_properties_are_of_something(windows: int) -> None:
-    """The statements that the properties compare do compute features, within the lookback and no further."""
+def test_the_compared_statements_compute_features(windows: int) -> None:
+    """Within the lookback and no further."""
     lines = [line("a", "2017-04-30", "5.00"), line("a", "2017-06-01", "7.00"), line("a", "2017-07-01", "11.00")]
     assert features_of(lines, [], MONTHLY, windows).loc[0, ["frequency", "monetary"]].tolist() == ([1, 7.0] if windows == 1 else [2, 12.0])

@@ -1,4 +1,4 @@
-"""The same expressions give the same features on Spark as on DuckDB: the road to a cluster stays open."""
+"""The same expressions give the same features on Spark as on DuckDB, so that a cluster can run them."""
 
 import datetime as dt
 import importlib.util
@@ -30,16 +30,16 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    """An Ibis backend on a Spark of two threads, whose times are UTC like ours."""
+    """An Ibis backend on a local Spark with two threads and times in UTC."""
     from pyspark.sql import SparkSession
 
     settings = {
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",  # to plan anew midway takes longer than so few rows do
+        "spark.sql.adaptive.enabled": "false",  # replanning takes longer than so few rows
         "spark.driver.memory": "2g",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short life: compiling with more care would not pay
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # optimising compilation would not pay in a short run
     }
     builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
     for name, value in settings.items():
@@ -51,14 +51,14 @@ def spark() -> Iterator[Any]:
 
 
 def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
-    """Features on the backend from the folder's files; the activity is kept, as in the lake, before it is merged."""
+    """Features from the folder's files on the backend; the activity is stored before it is merged, as in the lake."""
     history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records")))
     span = lookback(as_of, windows)
     return ordered(history.features(as_of, windows, splits=[span.start, span.recent_start], keep=lambda table: table.cache()), backend)
 
 
 def read(backend: Any, file: Path) -> Any:
-    """The file with times to the microsecond: Spark has no other, and says so by giving no precision."""
+    """The file with times in microseconds: Spark has no other precision, and therefore gives none."""
     table = backend.read_parquet(str(file))
     return table.mutate(**{name: table[name].cast("timestamp(6)") for name, kind in table.schema().items() if kind.is_timestamp()})
 
@@ -72,21 +72,21 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_awkward_histories(spark: Any, awkward: Path) -> None:
+def test_features_of_difficult_histories_agree(spark: Any, awkward: Path) -> None:
     as_of = dt.date(2017, 7, 1)
     on_duckdb = features_on(ibis.duckdb.connect(), awkward, as_of, 3)
-    assert on_duckdb.loc[["single", "never seen"], "age_years"].tolist() == [37, 36]  # one has a birthday on the day
+    assert on_duckdb.loc[["single", "never seen"], "age_years"].tolist() == [37, 36]  # the first has a birthday that day
     assert_agree(features_on(spark, awkward, as_of, 3), on_duckdb)
 
 
-def test_demo_data(spark: Any, demo_history: Path) -> None:
+def test_features_of_the_demo_agree(spark: Any, demo_history: Path) -> None:
     as_of = dt.date(2018, 1, 1)
     on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
     assert len(on_duckdb) == 2469
     assert_agree(features_on(spark, demo_history, as_of, 3), on_duckdb)
 
 
-def test_order_lines_are_judged_alike(spark: Any, tmp_path: Path) -> None:
+def test_cleaning_gives_the_same_result(spark: Any, tmp_path: Path) -> None:
     changes = (
         {}, {"customer_id": " c1\u00a0"}, {"customer_id": "17850.0"}, {"customer_id": "17850"}, {"customer_id": "17850,0", "amount": 1e12},
         {"customer_id": None}, {"quantity": -2.0}, {"order_id": "C9"}, {"product_id": "POST"}, {"category": "FOOD\u200b"},
@@ -103,8 +103,8 @@ def test_order_lines_are_judged_alike(spark: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left_out", [[], ["number"]], ids=["with floats", "without floats"])
-def test_reads_the_files_that_the_engine_writes(spark: Any, tmp_path: Path, left_out: list[str]) -> None:
-    """Numbers, words and days, of many rows and with missing ones, for these are encoded each in its own way."""
+def test_spark_reads_files_written_by_the_engine(spark: Any, tmp_path: Path, left_out: list[str]) -> None:
+    """Numbers, words and days, with many rows and missing values, each have their own encoding."""
     rows = 5_000
     kinds = pa.table(
         {

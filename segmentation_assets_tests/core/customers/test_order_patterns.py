@@ -33,7 +33,7 @@ def placed_in(lines: Iterable[dict[str, Any]]) -> Any:
 
 
 def snapshot(contract: Contract, as_of: dt.date, start: dt.date | None, previous: Any) -> Any:
-    """The contract's table at the snapshot, with `previous` carried along."""
+    """The contract's table at the snapshot, with the rows of `previous` carried forward."""
     first = pd.Timestamp(start or dt.date(2000, 1, 1))
     window = placed_in(row for row in LINES if first <= row["ordered_at"] < pd.Timestamp(as_of))
     if contract is ORDER_SEASONALITY:
@@ -52,39 +52,39 @@ def month_by_month(contract: Contract) -> pd.DataFrame:
     return to_frame(table)
 
 
-def test_carrying_month_by_month_is_counting_at_once() -> None:
+def test_counting_month_by_month_equals_counting_at_once() -> None:
     for contract in (ORDER_SEASONALITY, COHORT_RETENTION):
         at_once = to_frame(snapshot(contract, dt.date(2017, 7, 1), None, nothing(contract)))
         pd.testing.assert_frame_equal(month_by_month(contract), at_once, check_exact=True)
 
 
-def test_orders_are_counted_where_they_belong() -> None:
+def test_orders_are_counted_by_weekday_and_hour() -> None:
     found = month_by_month(ORDER_SEASONALITY).set_index(["weekday", "hour"])["orders"]
-    assert found.to_dict() == {(0, 9): 1, (1, -1): 1, (0, 23): 1, (6, 9): 1, (6, 10): 1}  # a return is no order; -1: no time
+    assert found.to_dict() == {(0, 9): 1, (1, -1): 1, (0, 23): 1, (6, 9): 1, (6, 10): 1}  # a return is not an order; -1: no time of day
 
 
-def test_cohorts() -> None:
+def test_cohort_retention_by_hand() -> None:
     found = month_by_month(COHORT_RETENTION)
     found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
     found = found.set_index(["cohort", "period"])
     assert found.loc[4, "cohort_customers"].tolist() == [2, 2, 2]
     assert found.loc[4, "retention"].tolist() == [1.0, 0.5, 0.5]
-    assert found.loc[4, "revenue_per_customer"].tolist() == [7.5, 10.0, 0.0]  # what was taken back is netted
+    assert found.loc[4, "revenue_per_customer"].tolist() == [7.5, 10.0, 0.0]  # net of returns
     assert found.loc[5, "cohort_customers"].tolist() == [1, 1]
 
 
-def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_what_is_not_known_has_no_row() -> None:
+def test_a_window_without_orders_of_a_cohort_is_a_row_of_zeros_and_an_unknown_one_has_no_row() -> None:
     found = month_by_month(COHORT_RETENTION)
     found["cohort"] = pd.to_datetime(found["cohort"]).dt.month
     assert found[["cohort", "period"]].to_numpy().tolist() == [[4, 0], [4, 1], [4, 2], [5, 0], [5, 1]]
     assert found.set_index(["cohort", "period"]).loc[(5, 1), ["active_customers", "revenue", "retention"]].tolist() == [0, 0.0, 0.0]
     alone = to_frame(
         snapshot(COHORT_RETENTION, dt.date(2017, 7, 1), dt.date(2017, 6, 1), nothing(COHORT_RETENTION))
-    )  # as if never run before
+    )  # as if there were no earlier snapshots
     assert alone["period"].tolist() == [2, 1]
 
 
-def test_a_window_that_lies_in_two_months_is_two_rows() -> None:
+def test_a_window_across_two_months_is_two_rows() -> None:
     weeks = Calendar("weekly", dt.date(2017, 4, 3))
     window = placed_in(
         [line("a", "2017-04-29 09:00", "1.00"), line("a", "2017-05-01 09:00", "2.00"), line("b", "2017-04-30 09:00", "4.00")]
@@ -93,7 +93,7 @@ def test_a_window_that_lies_in_two_months_is_two_rows() -> None:
     assert [str(day)[:10] for day in found["month"]] == ["2017-04-01", "2017-04-01", "2017-05-01"]
 
 
-def test_category_mix() -> None:
+def test_category_mix_by_hand() -> None:
     windows = activity.customer_category_activity(transactions(LINES), MONTHS)
     found = to_frame(order_patterns.category_mix(windows, lookback(dt.date(2017, 7, 1)))).set_index("category")
     assert found.loc["wine", ["share", "penetration"]].tolist() == [20 / 43, 1 / 3]

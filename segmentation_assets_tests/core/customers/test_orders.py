@@ -1,4 +1,4 @@
-"""What a return belongs to, when an order no longer counts, and that large amounts stop nothing."""
+"""Matching of returns to orders, when an order stops counting, and large amounts."""
 
 import datetime as dt
 from fractions import Fraction
@@ -30,7 +30,7 @@ def returns(*lines: dict[str, Any]) -> list[dict[str, Any]]:
     return conformed(ORDER_RETURNS, orders.order_returns(rows, placed, ibis.memtable(arrow(ORDER_RETURNS, [])))).to_pyarrow().to_pylist()
 
 
-def test_an_order_that_was_taken_back_whole_counts_no_more_from_the_return_on() -> None:
+def test_a_fully_returned_order_stops_counting_from_the_return_on() -> None:
     lines = [line("a", "2017-05-02"), line("a", "2017-05-20", order_id="o"), back("a", "2017-06-10", "-10.00", "o")]
     before = features(*lines, as_of=dt.date(2017, 6, 1)).loc["a"]
     after = features(*lines).loc["a"]
@@ -38,16 +38,16 @@ def test_an_order_that_was_taken_back_whole_counts_no_more_from_the_return_on() 
     assert after[["frequency", "recency_days", "monetary"]].tolist() == [1, 60, 10]
 
 
-def test_an_order_of_which_something_is_left_still_counts() -> None:
+def test_a_partly_returned_order_still_counts() -> None:
     assert features(line("a", "2017-05-20", order_id="o"), back("a", "2017-06-10", "-9.99", "o")).loc["a", "frequency"] == 1
 
 
-def test_a_return_that_names_no_order_lowers_spend_only() -> None:
+def test_a_return_without_an_order_id_lowers_spend_only() -> None:
     found = features(line("a", "2017-05-20"), line("a", "2017-06-10", "-10.00", order_id="r")).loc["a"]
     assert found[["frequency", "recency_days", "monetary"]].tolist() == [1, 42, 0]
 
 
-def test_who_took_back_all_they_ever_ordered_has_a_status_of_their_own() -> None:
+def test_customers_who_returned_everything_have_their_own_status() -> None:
     found = features(
         line("all", "2017-05-20", order_id="o"), back("all", "2017-06-10", "-10.00", "o"), line("only", "2017-06-10", "-10.00"),
         line("before", "2016-05-20"), back("before", "2017-06-10", "-1.00", "x"),
@@ -57,7 +57,7 @@ def test_who_took_back_all_they_ever_ordered_has_a_status_of_their_own() -> None
     assert found["monetary"].to_dict() == {"all": 0.0, "only": -10.0, "before": -1.0}
 
 
-def test_the_latest_order_of_an_id_is_meant() -> None:
+def test_a_return_belongs_to_the_latest_earlier_order_of_its_id() -> None:
     twice = [line("a", "2017-04-10", "4.00", order_id="s"), line("a", "2017-05-10", "6.00", order_id="s")]
     assert [str(row["order_day"]) for row in returns(*twice, back("a", "2017-05-20", "-6.00", "s"))] == ["2017-05-10"]
     assert [str(row["order_day"]) for row in returns(*twice, back("a", "2017-05-09", "-6.00", "s"))] == ["2017-04-10"]
@@ -68,7 +68,7 @@ def test_returns_of_one_order_on_several_days_are_added_up() -> None:
     assert (float(row["taken_back"]), row["undone"]) == (10.0, True)
 
 
-def test_the_last_order_before_the_lookback_is_remembered_and_comes_back_where_all_later_ones_are_undone() -> None:
+def test_the_last_order_before_the_lookback_counts_again_if_all_later_ones_are_undone() -> None:
     lines = [line("a", "2017-03-05", order_id="kept"), line("a", "2017-03-09", order_id="gone"), line("a", "2017-06-05", order_id="later")]
     taken = [back("a", "2017-04-01", "-10.00", "gone"), back("a", "2017-06-20", "-10.00", "later")]
     everything = in_memory(conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions([*lines, *taken]))))
@@ -81,11 +81,11 @@ def test_the_last_order_before_the_lookback_is_remembered_and_comes_back_where_a
 
 
 @pytest.mark.parametrize(("count", "placed"), [(True, 2), (False, 1)])
-def test_free_orders_count_or_do_not(count: bool, placed: int) -> None:
+def test_free_orders_count_as_set(count: bool, placed: int) -> None:
     lines = transactions([line("a", "2017-05-01", "0.00"), line("a", "2017-05-02")])
     made = conformed(CUSTOMER_ORDERS, orders.customer_orders(lines, free_orders_count=count))
     assert made.ordered_at.count().execute() == placed
-    assert made.count().execute() == 2  # their lines stay
+    assert made.count().execute() == 2  # their lines are kept
 
 
 # --- large amounts
@@ -94,7 +94,7 @@ AMOUNTS = st.one_of(st.decimals("0.01", "1000000000", places=2), st.sampled_from
 
 
 def _statement() -> str:
-    """Spend and spread of the customers of a table of orders, as SQL that is made once."""
+    """The SQL for spend and spread per customer from a table of orders, compiled once."""
     o = ibis.table({c.name: c.type for c in CUSTOMER_ORDERS.columns}, name="o")
     sums = o.group_by("customer_id").agg(**activity.order_sums(o), spend=orders.exact_sum(o.spend))
     return str(ibis.to_sql(sums.mutate(spread=feature_catalog.order_value_cv(sums)).select("spend", "spread"), dialect="duckdb"))
@@ -115,7 +115,7 @@ def spread_of(amounts: list[Any]) -> dict[str, Any]:
 
 
 @given(st.lists(AMOUNTS, min_size=2, max_size=30))
-def test_sums_are_exact_and_spread_is_right_up_to_a_thousand_million_a_line(amounts: list[Any]) -> None:
+def test_sums_are_exact_and_spread_is_right_up_to_a_billion_per_line(amounts: list[Any]) -> None:
     found, exact = spread_of(amounts), [Fraction(str(amount)) for amount in amounts]
     assert Fraction(str(found["spend"])) == sum(exact)
     mean = sum(exact) / len(exact)
@@ -125,12 +125,12 @@ def test_sums_are_exact_and_spread_is_right_up_to_a_thousand_million_a_line(amou
 
 
 @pytest.mark.parametrize("largest", ["100000", "128000", "1000000000", "1000000000000"])
-def test_no_order_is_too_large_for_its_square(largest: str) -> None:
+def test_squares_of_large_orders_do_not_overflow(largest: str) -> None:
     found = spread_of([largest, largest, "1"])
     assert found["spread"] > 0.8
 
 
-def test_a_customer_of_impossible_sums_is_named_with_the_remedy() -> None:
+def test_a_customer_with_impossible_sums_is_named_with_the_remedy() -> None:
     lines = [line("guest", f"2017-05-01 00:00:{n:02}", "900000000000", order_id="o") for n in range(3)]
     many = in_memory(conformed(CUSTOMER_ORDERS, orders.customer_orders(transactions([*lines * 50, line("a", "2017-05-02")]))))
     (broken, *_) = [text for text in violations(CUSTOMER_ORDERS, many) if text.startswith("spend")]

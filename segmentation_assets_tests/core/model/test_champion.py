@@ -1,4 +1,4 @@
-"""Champion and challenger: when one is trained, which gate it fails at, and what is said."""
+"""Champion and challenger: when a challenger is trained, the gates it must pass, and the reasons given."""
 
 import datetime as dt
 from dataclasses import replace
@@ -59,13 +59,13 @@ NOBODY = TRAINING.iloc[:0]
 
 
 @pytest.mark.parametrize("policy", ["on_drift", "always", "never", "max_age"])
-def test_where_nobody_is_active_drift_is_not_said_to_be_absent(policy):
+def test_without_active_customers_drift_is_reported_as_not_measured(policy):
     model = after(NOBODY, retrain=RetrainSettings(policy=policy, max_age=1), age=5).model
     assert model.provenance.reason == ("The model of 2024-02-01 is carried forward: no customer is active, so drift was not measured.")
     assert drifted(NOBODY)["flagged"].isna().all() and len(drifted(NOBODY))
 
 
-def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model():
+def test_settings_changed_while_nobody_was_active_keep_the_model_until_someone_is():
     changed = after(NOBODY, spec=replace(SPEC, settings_digest="other")).model
     assert changed.provenance.model_version == CHAMPION.provenance.model_version
     assert changed.provenance.reason.endswith(
@@ -75,21 +75,21 @@ def test_settings_that_changed_while_nobody_was_active_cost_nobody_their_model()
     assert again.provenance.reason.startswith("The settings of the model have changed since it was fitted, so it is trained again.")
 
 
-def test_where_nobody_was_ever_active_there_is_no_model_to_carry_forward():
+def test_if_nobody_was_ever_active_there_are_still_no_segments():
     assert (
         after(NOBODY, first(NOBODY), training=NOBODY).model.provenance.reason
         == "As at 2024-02-01, no customer is active, so there are still no segments by model."
     )
 
 
-def test_what_could_not_be_measured_of_few_customers_is_named():
+def test_drift_that_few_customers_do_not_allow_to_measure_is_named():
     few = customers(1, n=15)
     assert after(few, first(few), training=few).model.provenance.reason.endswith(
         "nothing that it depends on has drifted (model features together could not be measured)."
     )
 
 
-def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_keeps_ids_and_names():
+def test_drift_of_model_features_promotes_a_challenger_that_keeps_ids_and_names():
     model = after(SHIFTED).model
     assert model.provenance.decision == "promoted"
     assert model.provenance.fitted_snapshot == "2024-03-01"
@@ -101,15 +101,15 @@ def test_drift_of_what_the_model_uses_brings_a_challenger_that_is_promoted_and_k
     assert (before == now).mean() > 0.5
 
 
-def test_drift_of_what_the_model_does_not_use_is_reported_and_brings_none():
+def test_drift_of_other_features_is_reported_but_trains_no_challenger():
     told = customers(1).assign(visits=np.arange(400.0))
     champion, now = first(told), customers(3).assign(visits=np.arange(400.0) + 1000)
     assert drifted(now, champion, told).set_index("subject").loc["visits", ["flagged", "in_model"]].tolist() == [True, False]
     assert after(now, champion, training=told).model.provenance.decision == "carried forward"
 
 
-LARGE = replace(SPEC, settings=ASK.model_copy(update={"min_count": 1_000}))  # segments that nobody can have, so none is distinct
-SURE = replace(SPEC, settings=LARGE.settings.model_copy(update={"dissolved_jaccard": 1.01}))  # more than there can be
+LARGE = replace(SPEC, settings=ASK.model_copy(update={"min_count": 1_000}))  # no segment can have so many customers, so none is distinct
+SURE = replace(SPEC, settings=LARGE.settings.model_copy(update={"dissolved_jaccard": 1.01}))  # higher than possible
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ SURE = replace(SPEC, settings=LARGE.settings.model_copy(update={"dissolved_jacca
         ({"least_fit_gain": 0.9}, SPEC, "points (at least 90 is required)"),
     ],
 )
-def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_champion_stays(retrain, spec, words):
+def test_a_challenger_that_fails_a_gate_is_refused_with_the_reason_and_the_champion_stays(retrain, spec, words):
     decided = after(SHIFTED, retrain=RetrainSettings(**retrain), spec=spec)
     about = decided.model.provenance
     assert (about.decision, about.model_version) == ("carried forward", CHAMPION.provenance.model_version)
@@ -132,14 +132,14 @@ def test_a_challenger_that_fails_a_gate_is_refused_with_the_gate_named_and_the_c
     assert any(c.reason.endswith("The challenger was refused.") for c in decided.candidates)
 
 
-def test_a_challenger_that_foretells_less_is_refused():
-    tells = (CHAMPION.assign(SHIFTED)["segment_id"] == 3).to_numpy(dtype=float)  # what followed is just what the champion says
+def test_a_challenger_that_explains_less_of_later_spend_is_refused():
+    tells = (CHAMPION.assign(SHIFTED)["segment_id"] == 3).to_numpy(dtype=float)  # later spend depends only on the champion's segments
     refused = after(SHIFTED, spec=LARGE, past=PreviousSnapshot(SHIFTED, tells), lookback=0).refused
     assert refused is not None
     assert "of the spend since and the champion" in refused.reason
 
 
-def test_policies():
+def test_policies_decide_when_a_challenger_is_trained():
     never, always, old = (RetrainSettings(policy=policy, max_age=3) for policy in ("never", "always", "max_age"))
 
     def reason(retrain, **now):
@@ -151,17 +151,17 @@ def test_policies():
     assert reason(always).startswith("The policy asks for a challenger at every snapshot, so")
 
 
-ONE_GONE = customers(3).drop(range(2, 400, 3)).reset_index(drop=True)  # of the three groups
+ONE_GONE = customers(3).drop(range(2, 400, 3)).reset_index(drop=True)  # of three groups
 UNDRIFTED = drift_report(None, None, ONE_GONE, ASK, DriftSettings())
 
 
 def unsound(snapshots, retrain=None, **now):
-    """What becomes of the champion that failed its own test at so many snapshots before this one, at which nothing has drifted."""
+    """The decision without drift, on a champion that failed its own test at this many previous snapshots."""
     champion = replace(CHAMPION, provenance=replace(CHAMPION.provenance, unsound=snapshots))
     return next_model(ONE_GONE, champion, UNDRIFTED, SPEC, LATER, retrain or RetrainSettings(), SnapshotContext(**now)).model.provenance
 
 
-def test_a_champion_that_fails_its_own_test_is_replaced_at_the_second_snapshot_running_once_it_is_old_enough():
+def test_a_champion_that_fails_its_own_test_twice_running_is_replaced_once_it_is_old_enough():
     for early in (unsound(0, age=3), unsound(1, age=2)):
         assert early.decision == "carried forward"
         assert "but a challenger is trained only after two, at an age of 3 or more" in early.reason
@@ -174,20 +174,20 @@ def test_a_champion_that_fails_its_own_test_is_replaced_at_the_second_snapshot_r
     assert (promoted.decision, promoted.unsound) == ("promoted", 0)
 
 
-def test_fewer_segments_wait_until_nothing_from_before_the_change_is_left():
+def test_fewer_segments_wait_until_the_lookback_is_entirely_after_the_change():
     waits = after(ONE_GONE, lookback=3).refused
     assert waits is not None
     assert "drift has been flagged at 1 snapshot running, so the features still cover the time before the change" in waits.reason
     assert after(ONE_GONE, lookback=1).model.provenance.k == 2
 
 
-def test_distinct_segments_do_not_give_way_to_a_convenient_partition_for_its_fit():
+def test_a_better_fit_does_not_let_a_convenient_partition_replace_distinct_segments():
     refused = after(SHIFTED, spec=LARGE).refused
     assert refused is not None
     assert "stays: it is a convenient partition, and the champion has 3 segments that are no longer distinct" in refused.reason
 
 
-def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_segments():
+def test_a_convenient_challenger_can_start_from_the_champion_and_keep_its_segments():
     rng = np.random.default_rng(0)
     frame = features(*rng.lognormal(3, 1, (300, 3)))
     champion = train(frame, None, SPEC, DAY, "").model
@@ -203,20 +203,20 @@ def test_a_convenient_challenger_may_start_from_the_champion_which_keeps_its_seg
 NEVER = RetrainSettings(policy="never", least_fit_gain=0.9)
 
 
-def test_a_challenger_that_a_person_asks_for_must_pass_the_gates_too():
+def test_a_requested_challenger_must_pass_the_gates_too():
     refused = after(customers(3), retrain=NEVER, request=Request()).refused
     assert refused is not None
     assert refused.reason.startswith("It was requested, so a challenger was trained. It was refused, ")
 
 
-def test_unless_that_person_forces_it_which_is_said_with_what_it_failed():
+def test_a_forced_challenger_is_promoted_and_its_failed_gates_are_named():
     about = after(customers(3), retrain=NEVER, request=Request(force=True)).model.provenance
     assert (about.decision, about.fitted_snapshot) == ("promoted", "2024-03-01")
     assert "It was promoted over the model of 2024-02-01 because a person forced it, although it explains " in about.reason
     assert about.reason.endswith("points (at least 90 is required).")
 
 
-def test_a_rollback_labels_as_before_and_gives_no_id_again():
+def test_a_rollback_restores_the_labels_and_frees_no_segment_id():
     promoted = after(SHIFTED).model
     higher = replace(promoted, provenance=replace(promoted.provenance, highest_segment_id=9))
     back = after(SHIFTED, higher, rollback_target=CHAMPION).model
@@ -228,12 +228,12 @@ def test_a_rollback_labels_as_before_and_gives_no_id_again():
     pd.testing.assert_frame_equal(back.assign(SHIFTED), CHAMPION.assign(SHIFTED), check_exact=True)
 
 
-def test_pointing_back_to_the_model_before_means_that_no_challenger_is_trained():
+def test_a_rollback_to_the_previous_model_trains_no_challenger():
     model = after(SHIFTED, rollback_target=CHAMPION).model
     assert model.provenance.reason.endswith("at this snapshot; it was already in force, so no challenger was trained.")
 
 
-def test_the_order_of_customers_is_of_no_account():
+def test_the_order_of_customers_does_not_matter():
     shuffled = SHIFTED.sample(frac=1, random_state=4).reset_index(drop=True)
     pd.testing.assert_frame_equal(model_to_rows(after(shuffled).model), model_to_rows(after(SHIFTED).model), check_exact=True)
 
@@ -245,7 +245,7 @@ def test_another_seed_changes_no_id_and_no_name():
     assert (other.assign(SHIFTED)["segment_id"] == same.assign(SHIFTED)["segment_id"]).mean() > 0.95
 
 
-def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character_when_they_stay():
+def test_a_lasting_change_of_a_segments_customers_changes_its_character_but_not_its_name():
     others, never = customers(3).assign(recency_days=50.0), RetrainSettings(policy="never")
     once = after(others, retrain=never).model
     twice = after(others, once, never).model
@@ -256,7 +256,7 @@ def test_a_segment_of_other_customers_keeps_its_name_and_changes_its_character_w
     )
 
 
-def test_a_character_shown_every_other_time_is_not_taken_on():
+def test_an_alternating_character_is_not_adopted():
     segment = Segment(1, "Loyal regulars", "loyal")
     for shown in ("champions", "loyal") * 2:
         segment = segment.judged(shown)

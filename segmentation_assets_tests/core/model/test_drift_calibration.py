@@ -1,6 +1,6 @@
-"""Alarms come as rarely as promised where nothing changed, and come where something did. A small `benchmarks.drift`, fixed seeds.
+"""False alarms are as rare as promised, and real changes are flagged: a small `benchmarks.drift` with fixed seeds.
 
-The ways that are not taken are simulated beside, and must fail: so these tests can.
+The usual methods are simulated as well and must fail, which shows that these tests can fail.
 """
 
 from functools import cache
@@ -32,14 +32,14 @@ def error(repeats):
 
 
 def credible(alarms):
-    """Whether so many alarms come to pass by chance in more than one of a thousand runs where their rate is alpha.
+    """Whether this many alarms occur by chance in more than one of a thousand runs at a rate of alpha.
 
-    Two standard errors of few repeats fail by chance too often to ask them of every kind; docs/drift.md has many repeats.
+    With few repeats, a limit of two standard errors for every kind would fail by chance too often; docs/drift.md has many repeats.
     """
     return stats.binomtest(int(alarms.sum()), len(alarms), ALPHA).pvalue > 0.001
 
 
-def test_among_few_customers_the_simulated_null_keeps_alpha_and_the_chi_square_one_does_not():
+def test_for_few_customers_the_simulated_null_keeps_alpha_and_chi_square_does_not():
     rng, n, repeats = np.random.default_rng(20_261_124), 200, 3_000
     simulated, chi_square = [], []
     for seed in range(repeats):
@@ -52,7 +52,7 @@ def test_among_few_customers_the_simulated_null_keeps_alpha_and_the_chi_square_o
 
 
 @pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 50), (10_000, 12)])
-def test_features_that_say_nothing_of_each_other_are_significant_as_often_as_alpha_says(n, repeats):
+def test_independent_features_are_significant_at_the_rate_alpha(n, repeats):
     found = simulate(n, repeats, population="independent")
     assert abs(found["numeric"].mean() - ALPHA) <= 2 * error(12 * repeats)
     assert abs(found["categorical"].mean() - ALPHA) <= 4 * error(2 * repeats)
@@ -60,7 +60,7 @@ def test_features_that_say_nothing_of_each_other_are_significant_as_often_as_alp
 
 
 @pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 40)])
-def test_a_snapshot_that_did_not_change_is_an_alarm_no_more_often_than_alpha_says(n, repeats):
+def test_an_unchanged_snapshot_raises_alarms_at_most_at_the_rate_alpha(n, repeats):
     found = simulate(n, repeats)
     assert abs(found[["segment_mix", "distance", "joint"]].mean(axis=None) - ALPHA) <= 2 * error(3 * repeats)
     assert all(credible(found[kind]) for kind in ("segment_mix", "distance", "joint", "significant"))
@@ -69,14 +69,14 @@ def test_a_snapshot_that_did_not_change_is_an_alarm_no_more_often_than_alpha_say
         assert found["habit_psi"].mean() > 0.9
 
 
-def test_many_levels_are_no_alarm_because_some_were_lucky_at_training():
+def test_many_levels_raise_no_alarm_by_chance_at_training():
     rng, repeats = np.random.default_rng(3), 300
     draws = ((pd.Series(rng.integers(0, 80, 200)).astype("str") for _ in range(2)) for _ in range(repeats))
     found = [drift.psi_shift(drift.categorical_reference("x", before), now, 2_000, i) for i, (before, now) in enumerate(draws)]
     assert abs(np.mean([f.p_value <= ALPHA for f in found]) - ALPHA) <= 2 * error(repeats)
 
 
-def test_distances_are_honest_and_in_sample_they_would_always_be_an_alarm(monkeypatch):
+def test_held_out_distances_keep_alpha_and_in_sample_ones_would_always_raise_an_alarm(monkeypatch):
     assert simulate(200, 10, algorithm="ward")["distance"].mean() <= 0.2
 
     def in_sample(active, model, settings):
@@ -91,7 +91,7 @@ def test_distances_are_honest_and_in_sample_they_would_always_be_an_alarm(monkey
     ("mean +0.5 sd", {"monetary", drift.TOGETHER}), ("spread x1.3", {"monetary", drift.TOGETHER}), ("top 5% x3", {"monetary"}),
     ("new level 5%", {"region"}), ("correlation 0.6 to 0", {drift.TOGETHER}),
 ])  # fmt: skip
-def test_a_clear_change_of_a_thousand_customers_is_flagged_by_what_changed(shift, subjects):
+def test_a_clear_change_of_a_thousand_customers_is_flagged_with_the_right_subject(shift, subjects):
     found = simulate(1_000, 6, shift)
     assert found["flagged"].sum() >= 4
     assert found["strongest"].isin(subjects).sum() >= 5

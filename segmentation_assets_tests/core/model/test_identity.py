@@ -1,4 +1,4 @@
-"""Segments keep who they are."""
+"""The identity of segments: which survive a new model, and what became of the others."""
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,15 @@ def matched(pairs):
     return matched_clusters(pd.Series([b for b, _ in pairs]), pd.Series([a for _, a in pairs]))
 
 
-def test_a_cluster_of_mostly_the_same_customers_survives():
+def test_a_cluster_with_mostly_the_same_customers_survives():
     assert matched([(7, 0)] * 9 + [(8, 0)] + [(8, 1)] * 9) == {0: 7, 1: 8}
 
 
-def test_a_cluster_that_took_in_half_of_another_is_new():
+def test_a_cluster_of_two_equal_parts_is_new():
     assert matched([(7, 0)] * 5 + [(8, 0)] * 5) == {}
 
 
-def test_of_a_segment_that_split_the_larger_part_survives():
+def test_the_larger_part_of_a_split_segment_survives():
     assert matched([(7, 0)] * 7 + [(7, 1)] * 3) == {0: 7}
 
 
@@ -71,71 +71,71 @@ def flow(pairs, old, new):
     return Flow.of(before, after, old, new)
 
 
-GONE = 0  # where those are now who no longer buy
+GONE = 0  # the segment of customers who no longer buy
 
 
 def events(pairs, old, new, highest=9, moved=None, newcomers=None):
-    """`pairs` as both models place them today, `moved` as they were placed a lookback ago and are now."""
+    """`pairs`: customers' present segments in both models; `moved`: their segments a lookback ago and now."""
     then = None if moved is None else flow(moved, old, new)
     found = segment_events(flow(pairs, old, new), then, old, new, highest, newcomers or {})
     return [(e.event, e.before, e.after, None if np.isnan(e.overlap) else round(e.overlap, 2)) for e in found]
 
 
-def test_a_planted_split_is_one_and_the_larger_part_keeps_the_id():
+def test_a_planted_split_is_recognised_and_the_larger_part_keeps_the_id():
     assert events([(1, 1)] * 6 + [(1, 10)] * 4 + [(2, 2)] * 9, [1, 2], [1, 2, 10]) == [
         ("split", (1,), (1, 10), 1.0), ("survived", (2,), (2,), 1.0),
     ]  # fmt: skip
 
 
-def test_a_planted_merger_is_one():
+def test_a_planted_merger_is_recognised():
     assert events([(1, 10)] * 5 + [(2, 10)] * 5 + [(3, 3)] * 9, [1, 2, 3], [3, 10]) == [
         ("merged", (1, 2), (10,), 1.0), ("survived", (3,), (3,), 1.0),
     ]  # fmt: skip
 
 
-def test_a_planted_birth_and_a_planted_death():
+def test_a_planted_birth_and_a_planted_death_are_recognised():
     pairs = [(1, 10)] * 3 + [(2, 10)] * 3 + [(3, 10)] * 3 + [(4, 1)] * 3 + [(4, 2)] * 3 + [(4, 3)] * 3 + [(i, i) for i in (1, 2, 3)] * 9
     assert [e[:3] for e in events(pairs, [1, 2, 3, 4], [1, 2, 3, 10]) if e[0] != "survived"] == [("born", (), (10,)), ("died", (4,), ())]
 
 
-def test_a_small_part_of_a_split_or_a_merger_is_one_where_it_begins_or_ends_with_it():
+def test_a_split_or_merger_with_a_small_part_is_recognised():
     assert events([(1, 1)] * 8 + [(1, 10)] * 2, [1], [1, 10])[0][:3] == ("split", (1,), (1, 10))
     assert events([(1, 1)] * 8 + [(2, 1)] * 2, [1, 2], [1])[0][:3] == ("merged", (1, 2), (1,))
     assert [e[0] for e in events([(1, 1)] * 95 + [(2, 1)] * 5, [1, 2], [1])] == ["died", "survived"]
 
 
-def test_groups_that_came_to_behave_alike_were_merged_though_both_models_place_them_together():
+def test_groups_that_became_alike_are_merged_even_if_both_models_now_place_them_together():
     today, moved = [(1, 1)] * 10 + [(3, 3)] * 5, [(1, 1)] * 5 + [(2, 1)] * 5 + [(3, 3)] * 5
     assert [e[0] for e in events(today, [1, 2, 3], [1, 3])] == ["died", "survived", "survived"]
     assert events(today, [1, 2, 3], [1, 3], moved=moved)[0] == ("merged", (1, 2), (1,), 1.0)
 
 
-def test_a_segment_whose_customers_stopped_buying_died_though_the_few_left_are_placed_elsewhere():
+def test_a_segment_whose_customers_stopped_buying_died_even_if_the_few_left_are_elsewhere():
     today, moved = [(1, 1)] * 8 + [(2, 1)] * 2, [(1, 1)] * 8 + [(2, 1)] * 2 + [(2, GONE)] * 8
     assert [e[:2] for e in events(today, [1, 2], [1], moved=moved)] == [("died", (2,)), ("survived", (1,))]
 
 
-def test_those_who_left_a_segment_for_a_new_place_split_it_though_they_passed_another():
+def test_customers_who_left_for_a_new_segment_split_theirs_even_via_another():
     today, moved = [(1, 1)] * 6 + [(2, 2)] * 6 + [(2, 10)] * 4, [(1, 1)] * 6 + [(2, 2)] * 6 + [(1, 10)] * 4
     assert events(today, [1, 2], [1, 2, 10], moved=moved)[0] == ("split", (1,), (1, 10), 1.0)
 
 
-def test_a_segment_of_customers_unknown_before_is_born_of_them_and_no_part_of_a_split():
+def test_a_segment_of_new_customers_is_born_and_not_part_of_a_split():
     pairs = [(1, 1)] * 6 + [(1, 10)] * 2
     assert events(pairs, [1], [1, 10], newcomers={10: 30}) == [("born", (), (10,), 1.0), ("survived", (1,), (1,), 0.75)]
 
 
-def test_an_id_that_was_given_before_is_restored_and_not_born():
+def test_a_segment_with_an_earlier_id_is_restored_and_not_born():
     assert ("restored", (), (2,), None) in events([(1, 1)] * 5, [1], [1, 2], highest=3)
     assert ("born", (), (4,), None) in events([(1, 1)] * 5, [1], [1, 4], highest=3)
 
 
-def test_a_segment_without_customers_survives_where_its_id_does():
+def test_a_segment_without_customers_survives_if_its_id_does():
     assert events([(1, 1)] * 5, [1, 2], [1, 2]) == [("survived", (1,), (1,), 1.0), ("survived", (2,), (2,), None)]
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 10, 11])), max_size=40), st.randoms(use_true_random=False))
-def test_every_segment_of_either_model_is_in_an_event_whatever_the_order_of_customers(pairs, random):
+def test_every_segment_has_an_event_in_any_order_of_customers(pairs, random):
     found = events(pairs, [1, 2, 3, 4], [1, 2, 10, 11])
     assert {i for e in found for i in e[1]} >= {3, 4}
     assert {i for e in found for i in e[2]} >= {10, 11}

@@ -1,4 +1,4 @@
-"""Planted changes of segments are told as what they are, and nothing is told where nothing changed. Many more: `benchmarks.lifecycle`."""
+"""Planted changes of segments are recognised, and nothing is promoted if nothing changed. Many more: `benchmarks.lifecycle`."""
 
 import pytest
 
@@ -8,9 +8,9 @@ SMALL = {"n": 400, "base": 78, "k_max": 4, "k": 4, "resamples": 10, "splits": 2}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_planted_change_is_told_by_the_first_snapshot_that_knows_nothing_from_before_it(kind):
+def test_a_planted_change_is_recognised_within_one_lookback(kind):
     assert all(CHANGE < shop(kind, seed, **SMALL)["told"] <= CHANGE + LOOKBACK for seed in (0, 1))
 
 
-def test_in_shops_where_nothing_changes_no_model_takes_the_place_of_another():
+def test_no_model_is_replaced_in_a_shop_where_nothing_changes():
     assert [shop(kind, 0, **SMALL)["promotions"] for kind in ("groups", "continuum")] == [0, 0]

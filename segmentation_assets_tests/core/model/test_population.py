@@ -1,4 +1,4 @@
-"""What is kept of the customers that a model was trained on: without loss, honest, and compared with those of today."""
+"""The stored training population: complete, with held-out distances, and compared with present customers."""
 
 import datetime as dt
 
@@ -26,7 +26,7 @@ def drifted(now, frame=SHOP):
     return drift_report(*trained(frame), now, ASK, DriftSettings())
 
 
-def test_a_population_read_back_is_the_same_whatever_the_order_of_its_rows():
+def test_a_population_read_back_is_the_same_in_any_order_of_rows():
     model, population = trained(SHOP.assign(region=["n", "s"] * 3))
     rows = pd.concat([model_to_rows(model), population_to_rows(population)]).sample(frac=1, random_state=1)
     read = population_from_rows(rows)
@@ -35,11 +35,11 @@ def test_a_population_read_back_is_the_same_whatever_the_order_of_its_rows():
     np.testing.assert_array_equal(read.reference_prototypes, population.reference_prototypes)
 
 
-def test_a_model_alone_holds_no_population():
+def test_rows_of_a_model_alone_have_no_population():
     assert population_from_rows(model_to_rows(trained()[0])) is None
 
 
-def test_all_that_is_kept_is_compared():
+def test_all_kinds_of_drift_are_measured():
     assert set(drifted(features(*POOR))["kind"]) == {"feature", "segment_mix", "distance", "joint"}
 
 
@@ -47,29 +47,29 @@ def test_without_a_champion_there_is_nothing_to_compare_with():
     assert drift_report(None, None, SHOP, ASK, DriftSettings()).empty
 
 
-def test_tenure_grows_with_time_and_is_no_reference_for_drift():
+def test_tenure_which_grows_with_time_is_not_measured_for_drift():
     assert {reference.subject for reference in trained()[1].references if reference.kind == "feature"} == set(ASK.features)
 
 
-def test_the_mix_at_training_is_kept():
+def test_the_segment_mix_at_training_is_stored():
     (mix,) = (reference for reference in trained()[1].references if reference.kind == "segment_mix")
     assert (mix.levels, mix.shares, mix.customers) == (("1", "2"), (0.5, 0.5, 0.0, 0.0), 6)
 
 
-def test_distances_at_training_are_of_customers_whom_their_prototypes_have_not_seen():
+def test_reference_distances_are_of_customers_held_out_from_their_prototypes():
     _, population = trained()
     (distance,) = (reference for reference in population.references if reference.kind == "distance")
     assert distance.customers == 3
     assert len(population.reference_prototypes) == 2
 
 
-def test_too_few_customers_have_no_honest_distances():
+def test_too_few_customers_have_no_reference_distances():
     two = features(*GOOD[:2])
     assert {reference.kind for reference in trained(two)[1].references} == {"feature", "segment_mix"}
     assert "distance" not in set(drifted(SHOP, two)["kind"])
 
 
-def test_the_order_of_customers_is_of_no_account_to_drift():
+def test_drift_does_not_depend_on_the_order_of_customers():
     then, later = features(*GOOD * 10, *POOR * 10), features(*((3 * i, 1 + i % 7, 10.0 * i) for i in range(40)))
     shuffled = later.sample(frac=1, random_state=3).reset_index(drop=True)
     pd.testing.assert_frame_equal(drifted(shuffled, then), drifted(later, then), check_exact=True)

@@ -1,4 +1,4 @@
-"""The model in force: kept as rows without loss, carried forward unchanged, and retrained without losing who is who."""
+"""The model in force: stored as rows without loss, carried forward unchanged, and retrained with the identity of segments kept."""
 
 import datetime as dt
 from dataclasses import replace
@@ -51,20 +51,20 @@ def test_two_groups_of_customers_are_two_segments():
     assert {ids[0], ids[3]} == {1, 2}
 
 
-def test_a_model_read_back_assigns_everyone_the_same_to_the_last_bit():
+def test_a_model_read_back_assigns_customers_identically_to_the_bit():
     model = train()
     others = features(*((r, f, m) for r in (0, 33, 90) for f in (1, 7) for m in (0, 123.456)))
     pd.testing.assert_frame_equal(read_back(model).assign(others), model.assign(others), check_exact=True)
 
 
-def test_a_model_read_back_knows_all_that_was_written():
+def test_a_model_read_back_has_the_same_segments_and_provenance():
     model = train()
     assert (read_back(model).segments, read_back(model).provenance) == (model.segments, model.provenance)
 
 
 @examples(8)
 @given(st.lists(st.tuples(st.none() | st.floats(0, 1e4), st.integers(1, 99), st.floats(-1e3, 1e6)), max_size=6), st.integers(2, 4))
-def test_whatever_the_customers_the_model_read_back_is_the_same(customers, k):
+def test_a_model_of_any_customers_is_the_same_when_read_back(customers, k):
     frame = features(*customers)
     model = train(frame, k=k)
     pd.testing.assert_frame_equal(read_back(model).assign(frame), model.assign(frame), check_exact=True)
@@ -76,7 +76,7 @@ def test_lost_rows_are_refused():
         model_from_rows(rows[rows["component"] != "provenance"])
 
 
-def test_everyone_who_is_not_active_has_a_segment_by_rule_and_no_distance():
+def test_inactive_customers_have_a_segment_by_rule_and_no_distance():
     others = pd.concat([features((400, 0, 0), status="lapsed"), features((None, 0, 0), status="prospect")])
     found = train().assign(others)
     assert found["segment_id"].tolist() == [LAPSED, PROSPECT]
@@ -84,35 +84,35 @@ def test_everyone_who_is_not_active_has_a_segment_by_rule_and_no_distance():
     assert found[["distance", "confidence"]].isna().all(axis=None)
 
 
-def test_without_active_customers_there_is_no_cluster_but_a_model():
+def test_without_active_customers_there_is_a_model_without_clusters():
     model = train(features((400, 0, 0), status="lapsed"))
     assert (model.clusters, model.segments, model.provenance.k) == (None, (), 0)
     assert "No customers are active, so there are no segments by model." in model.provenance.reason
 
 
-def test_active_customers_whom_a_model_without_clusters_meets_are_unassigned():
+def test_a_model_without_clusters_leaves_active_customers_unassigned():
     assert set(train(features()).assign(SHOP)["segment_id"]) == {NOISE}
 
 
 @pytest.mark.parametrize(
     ("customers", "k"), [([(5, 1, 10)], 1), ([(5, 1, 10)] * 4, 1), ([(1, 1, 1), (90, 9, 999)], 2), ([(1, 1, 1), (1, 1, 1), (9, 9, 9)], 2)]
 )
-def test_few_or_identical_customers_give_as_many_segments_as_there_are_kinds(customers, k):
+def test_few_or_identical_customers_give_one_segment_per_distinct_customer(customers, k):
     model = train(features(*customers), k=3)
     assert (model.provenance.k, len(model.segments)) == (k, k)
     said = "There is 1 segment instead of 3." if k == 1 else "so there are 2 segments instead of 3."
     assert model.provenance.reason.endswith(said)
 
 
-def test_few_customers_who_differ_are_never_told_to_be_alike():
-    """Three customers of two orders each, as a shop's first month may have."""
+def test_few_different_customers_are_not_called_alike():
+    """Three customers with two orders each, as in a shop's first month."""
     model = train(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), k=5)
     assert [s.segment_id for s in model.segments] == [1, 2, 3]
     assert model.provenance.reason.endswith(" Only 3 customers are active, so there are 3 segments instead of 5.")
     assert "cuts it into 3: customers differ too little for the business's 5" in model.provenance.tier_reason
 
 
-def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many_segments():
+def test_fewer_customers_than_k_min_get_one_segment_each():
     ask = ASK.model_copy(update={"k_min": 4, "k_max": 6, "k": 5, "fallback_k": 4})
     assert decided(features((25, 2, 23), (24, 2, 25), (23, 2, 27)), ask=ask).model.provenance.k == 3
 
@@ -128,49 +128,49 @@ def test_fewer_customers_than_the_smallest_number_of_segments_to_try_are_as_many
         ),
     ],
 )
-def test_a_model_that_could_not_be_judged_is_not_said_to_explain_more_than_the_grid(past, why):
+def test_a_model_not_yet_validated_is_reported_as_such(past, why):
     assert train(past=past).provenance.tier_reason.endswith(f"Not yet validated when it was chosen: {why}")
 
 
-def test_how_many_combinations_many_customers_take_is_said():
+def test_the_number_of_different_combinations_is_reported():
     model = train(features(*[(5, 1, 10)] * 40, *[(50, 4, 90)] * 40), k=3)
     said = "The 80 active customers have only 2 combinations of feature values, so there are 2 segments instead of 3."
     assert model.provenance.reason.endswith(said)
 
 
-def test_customers_who_are_alike_only_once_extremes_are_moved_are_told_so():
+def test_customers_alike_only_after_winsorising_are_reported_as_such():
     one = train(features((1, 1, 1), *[(5, 2, 10)] * 250, (90, 9, 999)), k=3)
     assert "alike in the features used once extreme values are moved (model.winsorize)" in one.provenance.tier_reason
 
 
-def test_a_constant_feature_and_one_that_is_missing_for_all_change_no_segment():
+def test_constant_and_wholly_missing_features_change_no_segment():
     frame = SHOP.assign(same=1.0, none=np.nan)
     with_them = train(frame, features=(*COLUMNS, "same", "none"))
     assert with_them.assign(frame)["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
 
 
-def test_customers_with_a_missing_feature_are_placed_and_it_is_told_for_whom():
+def test_customers_with_a_missing_feature_are_assigned_and_the_imputation_is_listed():
     frame = SHOP.assign(age=[20.0, np.nan, 24, 60, 62, 64])
     placed = train(frame, features=(*COLUMNS, "age")).assign(frame)
     assert placed["imputed_features"].fillna("").tolist() == ["", "age", "", "", "", ""]
     assert placed["segment_id"].tolist() == train().assign(SHOP)["segment_id"].tolist()
 
 
-def test_features_that_are_all_constant_give_one_segment():
+def test_constant_features_give_one_segment():
     assert train(SHOP.assign(same=1.0), features=("same",)).provenance.k == 1
 
 
-def test_an_unknown_feature_is_named_with_those_there_are():
+def test_an_unknown_feature_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"model\.features: age is not a feature\. Choose from: frequency, monetary, "):
         train(features=("age",))
 
 
-def test_the_order_of_customers_is_of_no_account():
+def test_the_order_of_customers_does_not_matter():
     shuffled = SHOP.iloc[[5, 2, 0, 4, 1, 3]].reset_index(drop=True)
     pd.testing.assert_frame_equal(model_to_rows(train(shuffled)), model_to_rows(train()), check_exact=True)
 
 
-def test_a_model_is_carried_forward_with_all_it_has():
+def test_a_model_is_carried_forward_unchanged():
     model = train()
     carried = train(features(*POOR), previous=model, day=LATER)
     assert carried.provenance.decision == "carried forward"
@@ -182,12 +182,12 @@ def test_a_model_is_carried_forward_with_all_it_has():
     assert [(s.segment_id, s.name) for s in carried.segments] == [(s.segment_id, s.name) for s in model.segments]
 
 
-def test_carried_forward_twice_is_carried_forward_once():
+def test_carrying_forward_twice_is_the_same_as_once():
     once = train(previous=train(), day=LATER)
     assert train(previous=once, day=dt.date(2024, 4, 1)).provenance == once.provenance
 
 
-def test_changed_settings_train_again_and_survivors_keep_their_id_and_name():
+def test_changed_settings_train_again_and_surviving_segments_keep_id_and_name():
     old = train()
     new = train(previous=old, day=LATER, settings_digest="other", seed=2)
     assert (new.provenance.decision, new.provenance.fitted_snapshot) == ("trained", "2024-03-01")
@@ -197,7 +197,7 @@ def test_changed_settings_train_again_and_survivors_keep_their_id_and_name():
     assert new.provenance.model_version != old.provenance.model_version
 
 
-def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its_own():
+def test_a_new_segment_gets_an_unused_id_and_its_own_name():
     middle = [(30, 8, 90), (31, 8, 95), (32, 9, 99)]
     old = train(features(*GOOD, *POOR))
     new = train(features(*GOOD, *POOR, *middle), previous=old, day=LATER, k=3, settings_digest="other")
@@ -206,7 +206,7 @@ def test_a_segment_that_is_born_gets_an_id_that_was_never_used_and_a_name_of_its
     assert len({s.name for s in new.segments}) == 3
 
 
-def test_what_became_of_segments_without_active_customers_is_not_said_in_percent():
+def test_events_of_segments_without_active_customers_have_no_percentages():
     before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
     sentences = segment_events.events(before, now, SHOP.iloc[:0], LATER)["sentence"].tolist()
     assert not [sentence for sentence in sentences if "%" in sentence]
@@ -215,8 +215,8 @@ def test_what_became_of_segments_without_active_customers_is_not_said_in_percent
     assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
 
 
-def test_customers_who_moved_together_are_the_same_segment_in_another_place():
-    before, moved = train(), features(*GOOD, (1, 40, 90), (2, 42, 95), (1, 44, 99))  # the poor are regulars now
+def test_customers_who_moved_together_remain_the_same_segment():
+    before, moved = train(), features(*GOOD, (1, 40, 90), (2, 42, 95), (1, 44, 99))  # the low spenders have become regulars
     assert set(before.assign(moved)["segment_id"]) == {before.assign(SHOP)["segment_id"][0]}
     past = PreviousSnapshot(SHOP, np.zeros(6))
     now = train(moved, previous=before, day=LATER, settings_digest="other", past=past)
@@ -225,7 +225,7 @@ def test_customers_who_moved_together_are_the_same_segment_in_another_place():
     assert sentences.str.endswith("its customers moved together, so it is the same segment in another place.").all()
 
 
-def test_a_segment_that_is_born_of_new_customers_says_how_many_they_are():
+def test_the_birth_of_a_segment_counts_its_new_customers():
     middle = [(30, 8, 90), (31, 8, 95), (32, 9, 99)]
     everybody = features(*GOOD, *POOR, *middle)
     everybody["tenure_days"] = [400.0] * len(GOOD + POOR) + [20.0] * 3
@@ -235,7 +235,7 @@ def test_a_segment_that_is_born_of_new_customers_says_how_many_they_are():
     assert born["sentence"].endswith("was born, from 3 new customers.")
 
 
-def test_an_id_that_died_is_not_given_again():
+def test_the_id_of_a_dead_segment_is_not_reused():
     two = train()
     one = train(features(*[GOOD[0]] * 4), previous=two, settings_digest="one")  # all alike: one segment
     again = train(previous=one, k=2, settings_digest="two")
@@ -256,14 +256,14 @@ def test_versions_differ_with_the_settings_and_with_the_customers():
     assert len(versions | {train(features(*GOOD, (99, 9, 9))).provenance.model_version}) == 3
 
 
-def test_a_version_is_of_what_went_in_so_that_every_machine_gives_the_same():
+def test_a_version_depends_only_on_the_input_so_that_machines_agree():
     elsewhere = SHOP.assign(monetary=SHOP["monetary"] * (1 + 1e-15)).sample(frac=1, random_state=1).reset_index(drop=True)
     assert train(elsewhere).provenance.model_version == train().provenance.model_version
     before = train(settings_digest="x")
     assert train(previous=before, day=LATER).provenance.model_version != train(day=LATER).provenance.model_version
 
 
-def test_a_model_says_its_tier_and_keeps_what_was_tried():
+def test_a_model_states_its_tier_and_keeps_all_candidates():
     found = decided()
     about = found.model.provenance
     assert about.tier == "convenient"
@@ -272,18 +272,18 @@ def test_a_model_says_its_tier_and_keeps_what_was_tried():
     assert found.candidates[-1].algorithm == "rfm_grid"
 
 
-def test_a_model_carried_forward_leaves_what_was_tried_to_its_own_snapshot():
+def test_a_model_carried_forward_is_the_only_candidate():
     (standing,) = decided(previous=train(), day=LATER).candidates
     assert (standing.chosen, len(standing.jaccard)) == (True, standing.k)
 
 
-# Orders alone say what comes; recency and spend are noise that k-means cuts too.
+# Only orders explain later spend; recency and spend are noise, which k-means also cuts.
 RNG = np.random.default_rng(3)
 MANY = features(*zip(RNG.integers(0, 90, 300) * 1.0, RNG.integers(1, 30, 300) * 1.0, RNG.lognormal(3, 2, 300), strict=True))
 GRID_WINS = PreviousSnapshot(MANY, np.asarray(rfm_grid(MANY["recency_days"], MANY["frequency"])["segment"] == "champions", dtype=float))
 
 
-def test_where_the_grid_says_more_of_what_followed_it_is_published_with_its_names():
+def test_a_grid_that_explains_more_of_later_spend_is_published_with_its_names():
     model = train(MANY, past=GRID_WINS)
     assert isinstance(model.clusters, GridModel)
     assert (model.provenance.tier, model.provenance.algorithm, model.provenance.k) == ("grid", "rfm_grid", 10)
@@ -291,14 +291,14 @@ def test_where_the_grid_says_more_of_what_followed_it_is_published_with_its_name
     assert model.assign(MANY)["segment_name"].tolist() == expected.tolist()
 
 
-def test_a_grid_is_read_back_carried_forward_and_places_new_customers():
+def test_a_grid_read_back_is_carried_forward_and_assigns_new_customers():
     model = read_back(train(MANY, past=GRID_WINS))
     later = train(MANY, previous=model, day=LATER)
     assert later.provenance.decision == "carried forward"
     assert later.assign(features((0, 99, 1), (400, 1, 1)))["segment_name"].tolist() == ["Champions", "Hibernating"]
 
 
-def test_a_grid_cut_again_keeps_its_ids_and_one_after_a_model_gets_new_ones():
+def test_a_refitted_grid_keeps_its_ids_and_one_after_a_model_gets_new_ones():
     model = train(MANY)
     grid = train(MANY, previous=model, settings_digest="x", past=GRID_WINS)
     again = train(MANY, previous=grid, settings_digest="y", past=GRID_WINS)

@@ -1,4 +1,4 @@
-"""Each picture shows the numbers it was given. That they please the eye was checked by looking."""
+"""Each picture shows the numbers it was given. Their looks were checked by eye."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def title(figure):
     return figure.texts[0].get_text()
 
 
-def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_the_chosen():
+def test_indices_have_a_line_per_algorithm_with_a_given_k_and_a_ring_on_the_chosen():
     figure = pictures.model.indices_over_k(CANDIDATES, ModelSettings())
     silhouette = figure.axes[0]
     lines = {line.get_label(): line for line in silhouette.lines}
@@ -55,13 +55,13 @@ def test_indices_have_a_line_per_algorithm_that_was_asked_for_k_and_a_ring_on_th
     assert title(figure) == "k-means with k = 2 was taken; 2 of 3 clusterings have a valley between all segments"
 
 
-def test_what_counts_as_distinct_is_what_the_settings_say():
+def test_the_title_counts_valleys_by_the_settings():
     figure = pictures.model.indices_over_k(CANDIDATES, ModelSettings(valley_level=0.015))
     assert title(figure).endswith("1 of 3 clusterings has a valley between all segments")
     assert figure.axes[-1].lines[-1].get_ydata()[0] == 0.015
 
 
-def test_where_nothing_was_taken_the_title_says_what_was_found():
+def test_if_nothing_was_chosen_the_title_says_what_was_found():
     figure = pictures.model.indices_over_k([replace(CANDIDATES[1], k=3), replace(CANDIDATES[1], k=1, valley_p=0.01)], ModelSettings())
     assert title(figure) == "None of 1 clustering has a valley between all segments"
 
@@ -77,7 +77,7 @@ def test_silhouettes_are_sorted_within_their_segment(model):
     assert title(pictures.model.silhouette_plot(points, swapped, NAMES, COLOURS, seed=0)).startswith("5% of customers are closer")
 
 
-def test_of_one_segment_there_is_no_silhouette(model):
+def test_one_segment_has_no_silhouette(model):
     _, points, _ = model
     figure = pictures.model.silhouette_plot(points, np.zeros(len(points), int), NAMES[:1], COLOURS, seed=0)
     assert figure.axes == []
@@ -121,7 +121,7 @@ def test_the_dendrogram_is_cut_into_k_branches():
     assert title(figure) == "Ward's tree, cut at k = 3"
 
 
-def test_the_k_distance_curve_marks_its_eps():
+def test_the_k_distance_curve_marks_eps():
     distances = k_distances(np.random.default_rng(0).normal(size=(200, 2)), 5)
     eps = elbow(distances)
     figure = pictures.model.k_distance_curve(distances, 5, eps)
@@ -129,7 +129,7 @@ def test_the_k_distance_curve_marks_its_eps():
     assert title(figure) == f"With a radius of {eps:.3g}, DBSCAN would call {(distances <= eps).mean():.0%} of customers core"
 
 
-def test_centres_are_written_in_customer_units_and_coloured_in_spreads(model):
+def test_centres_are_labelled_in_customer_units_and_coloured_by_standard_deviations(model):
     figure = pictures.model.centroid_heatmap(model[0], NAMES, UNITS)
     axis = figure.axes[0]
     assert texts(axis) == ["10", "2", "1k", "2"]
@@ -138,7 +138,7 @@ def test_centres_are_written_in_customer_units_and_coloured_in_spreads(model):
     np.testing.assert_allclose(np.ravel(axis.collections[0].get_array()), [-1, 0, 1, 0], atol=1e-9)
 
 
-def test_a_model_of_categories_alone_has_no_centre_to_colour():
+def test_a_model_of_categories_only_has_no_centres_to_colour():
     frame = pd.DataFrame({"region": ["a", "b"] * 20})
     with pytest.raises(ValueError, match="use segment profiles"):
         pictures.model.centroid_heatmap(fit_kmeans(frame, 2, seed=0), NAMES, UNITS)

@@ -1,4 +1,4 @@
-"""Pictures are drawn of any table, say what they show, and are the same for the same numbers."""
+"""Pictures can be drawn from any table, say what they show, and are the same for the same numbers."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def words(figure: Any) -> str:
         ("concentration", "top 20% of customers bring"), ("categories", "5 smaller categories"), ("attributes", "(missing)"),
     ],
 )  # fmt: skip
-def test_each_picture_says_what_it_shows_in_the_same_bytes(name: str, expected: str) -> None:
+def test_each_picture_says_what_it_shows_and_is_reproducible_to_the_byte(name: str, expected: str) -> None:
     draw = pictures(customers())[name]
     assert expected in words(draw())
     first = style.png(draw())
@@ -86,17 +86,17 @@ def test_each_picture_says_what_it_shows_in_the_same_bytes(name: str, expected: 
 
 @pytest.mark.parametrize("n", [0, 1])
 @pytest.mark.parametrize("name", list(pictures(customers(2))))
-def test_each_picture_can_be_drawn_of_no_and_of_one_customer(name: str, n: int) -> None:
+def test_each_picture_can_be_drawn_for_zero_customers_and_for_one(name: str, n: int) -> None:
     assert len(words(pictures(customers().head(n))[name]()).split()) > 3
 
 
-def test_a_dollar_begins_no_formula() -> None:
+def test_a_dollar_sign_starts_no_formula() -> None:
     figure = orders.categories(mix().assign(category=[f"$\\frac{{{i} a$b$" for i in range(20)]))
     assert style.png(figure).startswith(b"\x89PNG")
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_emoji_is_an_empty_box_and_no_warning() -> None:
+def test_an_emoji_is_drawn_as_an_empty_box_without_a_warning() -> None:
     style.png(orders.categories(mix().assign(category=[f"cake \N{BIRTHDAY CAKE} {i}" for i in range(20)])))
 
 
@@ -135,12 +135,12 @@ def test_a_pair_without_a_correlation_is_grey_and_not_zero() -> None:
 
 
 def test_the_title_says_who_comes_back() -> None:
-    # Of the cohorts after the first: 50 of 100 a month later, in February's; the first cohort's second month is not theirs.
+    # Without the first cohort, which is excluded: of February's 100 customers, 50 order a month later.
     assert title(orders.cohorts(cohort_rows(), "monthly", "EUR")) == "50% of new customers order again in the month after their first"
     assert title(orders.cohorts(cohort_rows().head(1), "weekly", "EUR")) == "Who comes back"
 
 
-def test_many_cohorts_stand_below_each_other_and_the_newest_are_kept() -> None:
+def test_many_cohorts_are_stacked_and_only_the_newest_shown() -> None:
     starts = pd.date_range("2015-01-01", periods=30, freq="MS").date
     rows = [(c, p, 100, 5, 50.0, 0.05, 0.5) for i, c in enumerate(starts) for p in range(30 - i)]
     figure = orders.cohorts(pd.DataFrame(rows, columns=cohort_rows().columns), "monthly", "EUR")
@@ -150,27 +150,27 @@ def test_many_cohorts_stand_below_each_other_and_the_newest_are_kept() -> None:
     assert "The newest 24 of 30 cohorts." in words(figure)
 
 
-def test_a_window_of_which_nothing_is_known_is_grey() -> None:
+def test_an_unknown_window_is_grey() -> None:
     known = np.array([[1.0, np.nan, 3.0], [1.0, np.nan, np.nan]])
-    assert orders._gaps(known).tolist() == [[False, True, False], [False, False, False]]  # after the end: not yet happened
+    assert orders._gaps(known).tolist() == [[False, True, False], [False, False, False]]  # windows after the end are in the future
 
 
 @pytest.mark.parametrize(
     ("first", "as_of", "expected"), [("2017-01-01", "2017-03-01", [False, False]), ("2017-01-05", "2017-02-20", [True, True])]
 )
-def test_months_that_the_data_cover_in_part_are_told(first: str, as_of: str, expected: list[bool]) -> None:
+def test_partly_covered_months_are_recognised(first: str, as_of: str, expected: list[bool]) -> None:
     months = pd.DatetimeIndex(["2017-01-01", "2017-02-01"])
     assert orders._partial(months, pd.Timestamp(first), pd.Timestamp(as_of)).tolist() == expected
 
 
-def test_more_than_two_years_are_lines_over_the_months() -> None:
+def test_more_than_two_years_become_a_line_per_year() -> None:
     months = pd.date_range("2014-06-01", "2016-12-01", freq="MS").date
     rows = [(month, month, 0, 9, 10, 100.0) for month in months]
     figure = orders.seasonality(pd.DataFrame(rows, columns=slots().columns), dt.date(2017, 1, 1), "EUR")
     assert [text.get_text() for text in figure.axes[1].texts] == ["2014", "2015", "2016"]
 
 
-def test_of_few_customers_the_title_says_how_many_the_best_are() -> None:
+def test_for_few_customers_the_title_gives_the_number_of_top_customers() -> None:
     curve = exploration.revenue_concentration(pd.DataFrame({"monetary": [30.0, 20.0, 10.0, 10.0, 10.0, 20.0]}))
     assert title(orders.concentration(curve, 0.2, "EUR")) == "The top 2 of 6 customers bring 50% of revenue"
 
@@ -179,7 +179,7 @@ def test_a_source_without_categories_says_so() -> None:
     assert "has no categories" in words(orders.categories(mix().head(1).assign(category="unknown")))
 
 
-def test_levels_are_ordered_as_a_person_would() -> None:
+def test_levels_are_ordered_by_the_numbers_in_their_names() -> None:
     levels = ["100-124K", "Under 15K", "15-24K", "250K+", "unter 1.500"]
     assert sorted(levels, key=orders._level_order) == ["Under 15K", "15-24K", "100-124K", "250K+", "unter 1.500"]
 
@@ -190,12 +190,12 @@ def test_a_share_never_rounds_to_nothing_or_all(share: float, text: str) -> None
 
 
 @pytest.mark.parametrize("name", ["missingness", "outliers", "correlations"])
-def test_where_nobody_is_active_nothing_is_said_to_be_well(name):
+def test_without_active_customers_pictures_say_not_measured(name):
     figure = pictures(customers().assign(status="lapsed"))[name]()
     assert any(text.get_text().startswith("Not measured: ") for text in figure.texts)
 
 
-def test_customers_who_are_all_alike_are_not_mapped(recwarn):
+def test_identical_customers_are_not_mapped(recwarn):
     figure = model.pca_map(np.ones((5, 2)), np.zeros(5, dtype=np.int64), ["All"], ["#000000"], 0)
     assert "are alike in the model's features" in " ".join(text.get_text() for text in figure.texts)
     assert not recwarn.list

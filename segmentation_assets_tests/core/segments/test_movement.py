@@ -1,4 +1,4 @@
-"""Everybody who moved is counted once, and every change of revenue has a cause."""
+"""Every customer who moved is counted once, and every change of revenue has a cause."""
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,12 @@ def customers(*rows):
 
 
 def relabelled(*rows):
-    """Customers with the segment that the unchanged model would give them."""
+    """Customers with their segment under the unchanged model."""
     return customers(*(row[:3] for row in rows)).assign(segment_id_unchanged=pd.array([row[3] for row in rows], dtype="Int64"))
 
 
 def history(**paths):
-    """Customers by their segments at consecutive snapshots; None where not known."""
+    """Customers' segments at consecutive snapshots; None if not known."""
     return pd.DataFrame(
         [(f"2024-0{i}-01", who, s) for who, path in paths.items() for i, s in enumerate(path, 1) if s is not None],
         columns=["snapshot_date", "customer_id", "segment_id"],
@@ -34,18 +34,18 @@ def moves(before, after):
 
 
 def changes(before, after):
-    """What is not 0, by segment and component."""
+    """The rows of the bridge that are not 0, by segment and component."""
     rows = bridge(before, after)
     return {(s, c): (n, r) for s, c, n, r in rows.itertuples(index=False) if n or r}
 
 
-def test_who_stayed_moved_entered_and_left():
+def test_customers_who_stayed_moved_entered_and_left_are_counted():
     before = customers(("stays", 1, 10), ("moves", 1, 5), ("leaves", 2, 3))
     after = customers(("stays", 1, 11), ("moves", 2, 6), ("enters", 2, 4))
     assert moves(before, after) == {(1, 1): (1, 10, 11, 0), (1, 2): (1, 5, 6, 0), (2, None): (1, 3, 0, 0), (None, 2): (1, 0, 4, 0)}
 
 
-def test_who_is_elsewhere_only_by_the_changed_model_is_counted():
+def test_customers_moved_only_by_a_changed_model_are_counted():
     before = customers(("put", 1, 5), ("kept", 1, 5), ("moves", 1, 5))
     after = relabelled(("put", 2, 5, 1), ("kept", 1, 5, 2), ("moves", 2, 5, 2), ("new", 2, 5, 1), ("unsaid", 2, 5, None))
     assert {pair: numbers[-1] for pair, numbers in moves(before, after).items()} == {(1, 2): 1, (1, 1): 1, (None, 2): 1}
@@ -55,7 +55,7 @@ def test_at_the_first_snapshot_everyone_enters():
     assert moves(customers(), customers(("a", 1, 2), ("b", 1, 3))) == {(None, 1): (2, 0, 5, 0)}
 
 
-def test_nobody_moves_where_nobody_is():
+def test_without_customers_there_are_no_moves():
     assert transitions(customers(), customers()).empty
     assert bridge(customers(), customers()).empty
 
@@ -101,13 +101,13 @@ def test_every_segment_has_its_eight_rows_in_order():
     assert rows.loc[rows["segment_id"] == 7, "revenue"].tolist() == [10, 0, 0, 0, 0, -10, 0, 0]
 
 
-def test_customers_put_in_and_put_out_are_netted_in_revenue_and_both_counted():
+def test_customers_that_the_model_puts_in_and_out_are_netted_in_revenue_and_both_counted():
     before = customers(("out", 1, 10), ("in", 2, 30))
     after = relabelled(("out", 2, 11, 1), ("in", 1, 33, 2))
     assert changes(before, after)[1, "model"] == (2, 23)
 
 
-def test_missing_revenue_counts_as_none():
+def test_missing_revenue_counts_as_zero():
     assert changes(customers(("a", 1, np.nan)), customers(("a", 1, 4)))[1, "stayed"] == (1, 4)
 
 
@@ -120,7 +120,7 @@ def snapshot(draw, unchanged=False):
 
 
 @given(snapshot(), snapshot(unchanged=True))
-def test_moves_sum_to_customers_and_revenue_of_every_segment_on_both_sides(before, after):
+def test_moves_add_up_to_customers_and_revenue_of_every_segment_on_both_sides(before, after):
     found = transitions(before, after)
     for side, revenue, then in (("from_segment_id", "revenue_before", before), ("to_segment_id", "revenue_after", after)):
         sums = found.dropna(subset=side).groupby(side)[["customers", revenue]].sum()
@@ -134,7 +134,7 @@ def test_moves_sum_to_customers_and_revenue_of_every_segment_on_both_sides(befor
 
 
 @given(snapshot(), snapshot(unchanged=True))
-def test_the_causes_sum_to_the_change_of_every_segment(before, after):
+def test_causes_add_up_to_the_change_of_every_segment(before, after):
     rows = bridge(before, after)
     revenue = rows.pivot(index="segment_id", columns="component", values="revenue")
     sizes = rows.pivot(index="segment_id", columns="component", values="customers")
@@ -150,7 +150,7 @@ def test_the_causes_sum_to_the_change_of_every_segment(before, after):
         assert change.before + sum(causes) == pytest.approx(change.after, rel=1e-6, abs=1e-6 * scale)
 
 
-def test_paths_are_ranked_and_said_in_names():
+def test_paths_are_ranked_and_use_names():
     rows = journeys(history(a=[3, 3, 1], b=[3, 1, 1], c=[None, 2, 2], d=[1, 1, 1], e=[2, None, 2], gone=[1, 1, None]), NAMES)
     assert rows.to_dict("list") == {
         "rank": [1, 2, 3, 4],
@@ -161,13 +161,13 @@ def test_paths_are_ranked_and_said_in_names():
     }
 
 
-def test_only_the_top_paths_are_given_and_their_shares_are_of_everyone():
+def test_only_the_top_paths_are_listed_with_shares_of_all_customers():
     rows = journeys(history(a=[3, 3], b=[2, 2], c=[2, 2], d=[9, 9]), NAMES, top=2)
     assert rows[["path", "share"]].values.tolist() == [["2", 0.5], ["3", 0.25]]
     assert "segment 9 throughout" in set(journeys(history(d=[9, 9]), NAMES)["path_names"])
 
 
-def test_of_one_snapshot_a_path_is_where_one_is():
+def test_with_one_snapshot_a_path_is_the_present_segment():
     assert journeys(history(a=[1]), NAMES)["path_names"].tolist() == ["Champions"]
 
 
@@ -187,13 +187,13 @@ def test_how_long_customers_stay_and_where_they_go():
     assert rows["next_share"].to_dict() == {1: 2 / 3, 2: 1}
 
 
-def test_who_is_no_longer_known_has_not_moved_to_another_segment():
+def test_a_customer_no_longer_known_has_not_moved():
     rows = stays(history(a=[1, 1], gone=[1, None])).set_index("segment_id")
     assert rows.loc[1, "chance_to_move"] == 0
     assert pd.isna(rows.loc[1, "next_segment_id"])
 
 
-def test_of_one_snapshot_no_chance_can_be_told():
+def test_with_one_snapshot_the_chance_to_move_is_unknown():
     (row,) = stays(history(a=[1])).itertuples()
     assert (row.customers, row.mean_snapshots) == (1, 1)
     assert np.isnan(row.chance_to_move)
@@ -205,7 +205,7 @@ paths = st.lists(st.lists(st.sampled_from([None, -1, 0, 1, 2]), min_size=4, max_
 
 
 @given(paths, st.randoms(use_true_random=False))
-def test_paths_count_everyone_at_the_last_snapshot_whatever_the_order_of_rows(found, random):
+def test_paths_count_all_customers_of_the_last_snapshot_in_any_order_of_rows(found, random):
     rows = history(**{f"c{i}": path for i, path in enumerate(found)})
     at_last = int((rows["snapshot_date"] == rows["snapshot_date"].max()).sum())
     all_paths, present = journeys(rows, NAMES, top=100), stays(rows)

@@ -26,31 +26,31 @@ def by_customer(customer_id, table, column):
     return table.set_index("segment_id").at[segment_id, column]
 
 
-def test_sizes_and_revenue_of_each_segment():
+def test_sizes_and_revenue_of_each_segment_by_hand():
     found = segments(CUSTOMERS, ASSIGNED, MODEL)
     assert [by_customer("c0", found, c) for c in ("customers", "share", "revenue")] == [2, 0.4, 200]
     assert by_customer("c0", found, "revenue_share") == pytest.approx(200 / 220)
     assert [by_customer("gone", found, c) for c in ("customers", "share", "revenue", "revenue_share")] == [1, 0.2, 0, 0]
 
 
-def test_shares_of_customers_and_of_revenue_sum_to_one():
+def test_shares_of_customers_and_of_revenue_add_up_to_one():
     assert segments(CUSTOMERS, ASSIGNED, MODEL)[["share", "revenue_share"]].sum().tolist() == pytest.approx([1, 1])
 
 
-def test_a_segment_of_the_model_is_listed_when_it_is_empty():
+def test_an_empty_segment_of_the_model_is_listed():
     few = CUSTOMERS.iloc[:2]
     found = segments(few, MODEL.assign(few), MODEL)
     assert sorted(found["customers"]) == [0, 2]
     assert found.loc[found["customers"] == 0, "description"].item().startswith("No customers at this snapshot.")
 
 
-def test_a_segment_by_rule_is_listed_only_where_it_has_customers():
+def test_a_segment_by_rule_is_listed_only_if_it_has_customers():
     assert set(segments(ACTIVE, MODEL.assign(ACTIVE), MODEL)["segment_id"]) == {s.segment_id for s in MODEL.segments}
 
 
-def test_without_revenue_nobody_has_a_share_of_it():
+def test_without_revenue_there_are_no_shares_of_it():
     poor = CUSTOMERS.assign(monetary=0.0)
-    assert segments(poor, MODEL.assign(poor), MODEL)["revenue_share"].isna().all()  # not 0%, which would have been measured
+    assert segments(poor, MODEL.assign(poor), MODEL)["revenue_share"].isna().all()  # not 0%, which would be a measurement
 
 
 def test_without_customers_the_segments_of_the_model_are_empty():
@@ -72,7 +72,7 @@ def test_a_profile_by_hand():
     assert [spend[c] for c in ("p10", "p90", "population_sd", "z")] == pytest.approx([92, 108, sd, (100 - 44) / sd])
 
 
-def test_there_is_a_row_for_every_segment_and_numeric_feature():
+def test_every_segment_and_numeric_feature_has_a_row():
     found = segment_profiles(CUSTOMERS, ASSIGNED)
     assert len(found) == 3 * 4
     assert set(found["feature"]) == {"recency_days", "frequency", "monetary", "tenure_days"}
@@ -91,7 +91,7 @@ def test_without_customers_there_are_no_profiles():
     assert segment_profiles(CUSTOMERS.iloc[:0], ASSIGNED.iloc[:0]).empty
 
 
-def test_a_segment_by_model_says_that_it_is_no_distinct_segment_and_one_by_rule_says_nothing_of_it():
+def test_only_segments_by_model_say_that_they_are_not_distinct():
     found = segments(CUSTOMERS, ASSIGNED, MODEL)
     assert by_customer("c0", found, "description").endswith(" Part of a convenient partition, not a distinct segment.")
     assert "partition" not in by_customer("gone", found, "description")

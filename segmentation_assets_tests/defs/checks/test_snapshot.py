@@ -1,4 +1,4 @@
-"""A check that never fails checks nothing: each one on rows that tie out, and on rows that do not."""
+"""A check that never fails checks nothing: each is tried on rows that tie out, and on rows that do not."""
 
 import datetime as dt
 import inspect
@@ -24,7 +24,7 @@ def verdict(check, lake, key=D1):
 
 
 def put_sources(lake, raw, clean, rejected):
-    """As many rows of each source as given, raw, clean and rejected: (customers, transactions, events)."""
+    """Write these numbers of raw, clean and rejected rows: (customers, transactions, events)."""
     for name, r, c in zip(("customers", "transactions", "events"), raw, clean, strict=True):
         put(lake, f"raw_{name}", D1, *[{}] * r)
         put(lake, name, D1, *[{"registered": True}] * c if name == "customers" else [{}] * c)
@@ -32,12 +32,12 @@ def put_sources(lake, raw, clean, rejected):
     put(lake, "rejected_rows", D1, *[{"source": name} for name, n in names for _ in range(n)])
 
 
-def test_rows_in_are_clean_and_rejected_rows(lake):
+def test_clean_and_rejected_rows_add_up_to_raw_rows(lake):
     put_sources(lake, raw=(3, 2, 1), clean=(2, 1, 1), rejected=(1, 1, 0))
     assert verdict(snapshot.every_row_accounted_for, lake) == (True, None)
 
 
-def test_customers_seen_only_in_orders_came_from_no_record(lake):
+def test_customers_without_a_record_are_not_counted_as_rows(lake):
     put_sources(lake, raw=(1, 1, 0), clean=(1, 1, 0), rejected=(0, 0, 0))
     put(lake, "customers", D1, {"customer_id": "a", "registered": True}, {"customer_id": "b", "registered": False})
     assert verdict(snapshot.every_row_accounted_for, lake) == (True, None)
@@ -52,7 +52,7 @@ def test_customers_seen_only_in_orders_came_from_no_record(lake):
         ((2, 1, 0), (1, 1, 0), "events: 1 row in, 0 clean and 0 rejected"),
     ],
 )
-def test_a_row_that_is_lost_or_counted_twice_is_found(lake, clean, rejected, problem):
+def test_a_lost_or_doubled_row_is_found(lake, clean, rejected, problem):
     put_sources(lake, raw=(3, 2, 1), clean=clean, rejected=rejected)
     assert verdict(snapshot.every_row_accounted_for, lake) == (False, problem)
 
@@ -72,7 +72,7 @@ def test_a_customer_without_a_segment_is_found(lake):
     assert verdict(snapshot.every_customer_in_one_segment, lake) == (False, "customers without a segment: 2")
 
 
-def test_a_customer_whom_nobody_knows_is_found(lake):
+def test_an_unknown_customer_in_a_segment_is_found(lake):
     put_placed(lake, known="a", placed="ab")
     assert verdict(snapshot.every_customer_in_one_segment, lake) == (False, "customers in a segment but not known: 1")
 
@@ -96,12 +96,12 @@ def test_sizes_shares_and_revenue_agree_with_the_customers(lake):
         ({"revenue": 75.01}, "revenue: 100.01 in segments, 100.0 expected"),
     ],
 )
-def test_a_sum_that_does_not_agree_is_found(lake, wrong, problem):
+def test_a_wrong_sum_is_found(lake, wrong, problem):
     put_sizes(lake, **wrong)
     assert verdict(snapshot.sizes_and_revenue_tie_out, lake) == (False, problem)
 
 
-def test_no_customers_tie_out_with_no_segments(lake):
+def test_an_empty_snapshot_ties_out(lake):
     put(lake, "customer_features", D1)
     put(lake, "segments", D1)
     passed, problem = verdict(snapshot.sizes_and_revenue_tie_out, lake)
@@ -117,7 +117,7 @@ def put_moves(lake, *moves):
 ALL_MOVES = ((1, 1, 1), (1, 2, 1), (2, None, 1), (None, 2, 1))
 
 
-def test_moves_sum_to_the_sizes_on_both_sides(lake):
+def test_moves_add_up_to_the_sizes_on_both_sides(lake):
     put_moves(lake, *ALL_MOVES)
     assert verdict(snapshot.sums_equal_segment_sizes, lake, D2) == (True, None)
 
@@ -130,31 +130,31 @@ def test_moves_sum_to_the_sizes_on_both_sides(lake):
         (3, "to segment 2: 1 moved, 2 in the segment"),
     ],
 )
-def test_a_move_that_is_lost_is_found(lake, lost, problem):
+def test_a_lost_move_is_found(lake, lost, problem):
     put_moves(lake, *(move for i, move in enumerate(ALL_MOVES) if i != lost))
     assert verdict(snapshot.sums_equal_segment_sizes, lake, D2) == (False, problem)
 
 
-def test_a_move_into_a_segment_that_has_nobody_is_found(lake):
+def test_a_move_into_an_empty_segment_is_found(lake):
     put_moves(lake, *ALL_MOVES, (None, 9, 1))
     passed, problem = verdict(snapshot.sums_equal_segment_sizes, lake, D2)
     assert (passed, problem) == (False, "to segment 9: 1 moved, 0 in the segment")
 
 
-def test_at_the_first_snapshot_what_the_lake_has_of_an_earlier_calendar_does_not_count(lake):
+def test_the_first_snapshot_ignores_snapshots_of_an_earlier_calendar(lake):
     put_moves(lake, (None, 1, 1), (None, 2, 2))
     later = LOADED.model_copy(update={"snapshots": LOADED.snapshots.model_copy(update={"first": dt.date.fromisoformat(D2)})})
     assert outcome(snapshot.sums_equal_segment_sizes, lake, D2, later).passed
     assert not outcome(snapshot.sums_equal_segment_sizes, lake, D2).passed
 
 
-def test_history_is_complete_where_every_earlier_snapshot_was_collected(lake):
+def test_history_is_complete_if_every_earlier_snapshot_was_collected(lake):
     for key in (D1, D2):
         put(lake, "customer_activity", key)
     assert verdict(snapshot.history_is_complete, lake, D2) == (True, None)
 
 
-def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
+def test_a_gap_in_history_is_a_warning_that_says_what_to_run(lake):
     for key in (D1, D3):
         put(lake, "customer_activity", key)
     found = outcome(snapshot.history_is_complete, lake, D3)
@@ -173,14 +173,14 @@ def test_history_with_a_gap_is_a_warning_that_says_what_to_run(lake):
         ),
     ],
 )
-def test_a_redundant_pair_is_a_warning_only_where_both_enter_the_clustering(lake, features, problem):
+def test_a_redundant_pair_is_a_warning_only_if_both_are_used_for_clustering(lake, features, problem):
     same = {"feature_a": "events", "feature_b": "campaigns_received", "spearman": 0.98, "redundant": True, "take_out": "campaigns_received"}
     other = {"feature_a": "frequency", "feature_b": "monetary", "spearman": 0.8, "redundant": False, "customers": 10}
     put(lake, "feature_correlations", D1, same | {"customers": 10}, other)
     settings = LOADED.model_copy(update={"model": LOADED.model.model_copy(update={"features": features})})
     found = outcome(snapshot.features_are_not_redundant, lake, settings=settings)
     assert (found.passed, found.description, found.severity) == (problem is None, problem, dg.AssetCheckSeverity.WARN)
-    assert set(found.metadata) == {"events, campaigns_received"}  # named in any case
+    assert set(found.metadata) == {"events, campaigns_received"}  # listed in every case
 
 
 def drift_row(kind, subject, value, flagged):
@@ -194,7 +194,7 @@ def drift_row(kind, subject, value, flagged):
         ("joint", "joint_distribution_has_not_drifted"),
     ],
 )  # fmt: skip
-def test_drift_is_a_warning_that_names_what_drifted_most_first(lake, kind, name):
+def test_drift_is_a_warning_that_names_the_largest_drift_first(lake, kind, name):
     check = getattr(snapshot, name)
     put(lake, "drift_report", D1, drift_row(kind, "a", 0.2, True), drift_row(kind, "b", 0.3, True), drift_row(kind, "c", 0.9, False))
     found = outcome(check, lake)
@@ -202,7 +202,7 @@ def test_drift_is_a_warning_that_names_what_drifted_most_first(lake, kind, name)
     assert found.description == "changed since training: b (PSI 0.30, q = 0.002), a (PSI 0.20, q = 0.002)"
 
 
-def test_drift_of_the_mix_is_no_drift_of_a_feature(lake):
+def test_drift_of_the_segment_mix_is_not_drift_of_a_feature(lake):
     put(lake, "drift_report", D1, drift_row("segment_mix", "segments", 0.2, True), drift_row("feature", "a", 0.01, False))
     assert verdict(snapshot.features_have_not_drifted, lake) == (True, None)
 
@@ -225,12 +225,12 @@ UNMEASURED = {"value": None, "q_value": None, "flagged": None}
         ),
     ],
 )
-def test_drift_that_was_not_measured_is_not_told_to_be_absent(lake, rows, why):
+def test_unmeasured_drift_is_reported_as_not_measured(lake, rows, why):
     put(lake, "drift_report", D1, *rows)
     assert verdict(snapshot.joint_distribution_has_not_drifted, lake) == (True, f"Not measured: {why}.")
 
 
-def test_nothing_to_look_for_is_said(lake):
+def test_a_first_snapshot_says_that_there_is_no_history_to_check(lake):
     put(lake, "customer_activity", D1)
     assert verdict(snapshot.history_is_complete, lake) == (True, "There is no earlier snapshot to check.")
 
@@ -241,7 +241,7 @@ def with_settings(check, lake, **sections):
 
 
 @pytest.mark.parametrize("pairs", [[], [{"feature_a": "frequency", "feature_b": "monetary", "spearman": 1.0, "customers": 9}]])
-def test_features_of_too_few_customers_are_not_told_apart(lake, pairs):
+def test_redundancy_is_not_measured_for_too_few_customers(lake, pairs):
     put(lake, "feature_correlations", D1, *pairs)
     found = with_settings(snapshot.features_are_not_redundant, lake, model={"features": ("frequency", "monetary")})
     assert found.passed and found.description.startswith("Not measured: no two features of model.features")
@@ -255,7 +255,7 @@ def test_features_of_too_few_customers_are_not_told_apart(lake, pairs):
         (("ends early", "as usual"), "stop", False, "WARN"),
     ],
 )  # fmt: skip
-def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low, passed, severity):
+def test_missing_rows_warn_or_stop_as_set(lake, verdicts, when_low, passed, severity):
     put(lake, "source_volume", D1, *({"source": s, "verdict": v, "sentence": f"{s}: {v}."} for s, v in zip("ab", verdicts, strict=True)))
     found = with_settings(snapshot.volume_is_as_usual, lake, volume={"when_low": when_low})
     assert (found.passed, found.severity.value) == (passed, severity)
@@ -264,7 +264,7 @@ def test_rows_that_do_not_come_are_a_warning_or_a_stop(lake, verdicts, when_low,
 
 
 @pytest.mark.parametrize("decision", ["promoted", "refused", "rolled back"])
-def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
+def test_a_new_decision_on_the_model_is_a_warning_with_its_reason(lake, decision):
     check = snapshot.no_model_decision_to_review
     put(lake, "model_registry", D1, {"model_version": "m", "decision": decision, "reason": "It was better."})
     found = outcome(check, lake)
@@ -280,14 +280,14 @@ def test_a_decision_on_a_model_is_a_warning_with_its_reason(lake, decision):
         ((9, 0), "convenient", "s2 has 0 customers."), ((9, 0), "grid", "Not measured: the model in force is the RFM grid."),
     ],
 )  # fmt: skip
-def test_a_segment_that_has_run_empty_is_a_warning(lake, customers, tier, said):
+def test_an_emptied_segment_is_a_warning(lake, customers, tier, said):
     named = [{"segment_id": i, "segment_name": f"s{i}", "customers": n} for i, n in enumerate(customers, start=1)]
     put(lake, "segments", D1, {"segment_id": -1, "customers": 0}, *named)
     put(lake, "model_registry", D1, {"model_version": "m", "in_force": True, "tier": tier})
     assert verdict(snapshot.no_segment_has_run_empty, lake) == (said is None or "Not" in said, said)
 
 
-def test_sums_stop_what_is_downstream_and_warnings_do_not():
+def test_checks_of_sums_block_downstream_assets_and_warnings_do_not():
     blocking = {spec.name for check in declared.checks(checks, LOADED) for spec in check.check_specs if spec.blocking}
     assert blocking == {
         "every_row_accounted_for", "every_customer_in_one_segment", "sizes_and_revenue_tie_out", "sums_equal_segment_sizes",

@@ -1,4 +1,4 @@
-"""Rows that came late, and runs that were stopped: which snapshots are named, and which are asked for, exactly."""
+"""Late rows and stopped runs: exactly which snapshots are named and requested."""
 
 import shutil
 import sqlite3
@@ -37,7 +37,7 @@ LATE = {
 
 
 class Shop:
-    """A shop's files, and snapshots made of them in one folder."""
+    """A shop's files and their snapshots, in one folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -51,7 +51,7 @@ class Shop:
         )
 
     def make(self, key, stopped=False, publish=True):
-        """Collect, and unless it is stopped then, make every other table, without rows, and publish. What the check says then."""
+        """Collect the source, and unless stopped, make all other tables empty and publish; return the check's description."""
         engine, source = DuckDBEngine(threads=1), open_source(self.settings)
         lake = Lake(self.settings.data_dir / "lake", engine)
         try:
@@ -74,7 +74,7 @@ class Shop:
             file.write(LATE[what][key])
 
     def look(self, cursor=None):
-        """(job, snapshot) of each request, or why there is none; and the cursor."""
+        """The (job, snapshot) of each request, or the reason why there is none; and the cursor."""
         with dg.DagsterInstance.ephemeral() as instance:
             found = look_for_changes(self.settings, instance, cursor)
         if isinstance(found, dg.SkipReason):
@@ -97,7 +97,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def shop(made, tmp_path):
-    """Two snapshots made, in a copy of their own."""
+    """A copy of a folder with two snapshots."""
     return Shop(shutil.copytree(made, tmp_path / "shop"))
 
 
@@ -106,7 +106,7 @@ OTHER, EARLIER = SENTENCES[Cause.LATE_ROWS], SENTENCES[Cause.EARLIER]
 UNCHANGED = "Something has changed, but it affects no snapshot that was made."
 
 
-def test_nothing_is_asked_for_where_nothing_changed(shop):
+def test_nothing_is_requested_if_nothing_changed(shop):
     first, cursor = shop.look()
     assert first == UNCHANGED
     assert shop.look(cursor) == ("Neither the source nor the lake has changed.", cursor)
@@ -114,17 +114,17 @@ def test_nothing_is_asked_for_where_nothing_changed(shop):
 
 @pytest.mark.parametrize("what", LATE)
 @pytest.mark.parametrize(("key", "asked"), [(D1, BOTH), (D2, SECOND)])
-def test_late_rows_ask_for_their_snapshot_and_those_after_it(shop, what, key, asked):
+def test_late_rows_request_their_snapshot_and_later_ones(shop, what, key, asked):
     shop.add(what, key)
     assert shop.look()[0] == asked
 
 
-def test_rows_of_later_snapshots_ask_for_nothing(shop):
+def test_rows_of_future_snapshots_request_nothing(shop):
     (shop.folder / "orders" / "3.csv").write_text("id,day,paid\na,2024-03-10,50\n")
     assert shop.look()[0] == UNCHANGED
 
 
-def test_late_rows_are_counted_at_the_next_snapshot_with_what_to_run(shop):
+def test_the_next_snapshot_counts_late_rows_and_says_what_to_run(shop):
     shop.add("orders", D1)
     shop.add("events", D1)
     shop.add("people", D2)
@@ -134,7 +134,7 @@ def test_late_rows_are_counted_at_the_next_snapshot_with_what_to_run(shop):
     )
 
 
-def test_rows_that_a_stopped_run_collected_are_still_counted_and_asked_for(shop):
+def test_rows_collected_by_a_stopped_run_are_still_counted_and_requested(shop):
     shop.add("orders", D1)
     _, cursor = shop.look()
     shop.make(D1, stopped=True)
@@ -149,14 +149,14 @@ def test_rows_that_a_stopped_run_collected_are_still_counted_and_asked_for(shop)
     assert shop.look()[0] == UNCHANGED
 
 
-def test_a_run_that_stops_again_on_the_same_rows_is_not_asked_for_for_ever(shop):
+def test_a_run_that_keeps_stopping_on_the_same_rows_is_not_requested_forever(shop):
     shop.add("orders", D1)
     keys = []
     for _ in range(3):
         with dg.DagsterInstance.ephemeral() as instance:
             keys.append([one.run_key for one in look_for_changes(shop.settings, instance, None).run_requests])
         shop.make(D1, stopped=True)
-    assert keys[0] != keys[1] == keys[2]  # Dagster makes one run of a key
+    assert keys[0] != keys[1] == keys[2]  # Dagster makes one run per key
 
 
 def test_collecting_the_same_rows_again_changes_nothing(shop):
@@ -165,13 +165,13 @@ def test_collecting_the_same_rows_again_changes_nothing(shop):
     assert shop.look(cursor)[0] == UNCHANGED
 
 
-def test_a_table_that_the_lake_has_lost_asks_for_its_snapshot(shop):
+def test_a_table_lost_from_the_lake_requests_its_snapshot(shop):
     _, cursor = shop.look()
     (shop.settings.data_dir / "lake" / "segments" / f"snapshot_date={D2}" / "part-0.parquet").unlink()
     assert shop.look(cursor)[0] == SECOND
 
 
-def test_a_snapshot_that_was_only_described_is_described_again(made, tmp_path):
+def test_a_snapshot_with_features_only_gets_features_only_again(made, tmp_path):
     shop = Shop(shutil.copytree(made, tmp_path / "shop", ignore=shutil.ignore_patterns("data")))
     shop.make(D1, publish=False)
     shop.make(D2)
@@ -186,7 +186,7 @@ def test_a_snapshot_that_was_only_described_is_described_again(made, tmp_path):
     assert shop.look(cursor)[0] == SECOND
 
 
-def test_the_sensor_asks_dagster_in_its_own_words(shop):
+def test_the_sensor_makes_run_requests_with_the_reason(shop):
     shop.add("orders", D2)
     sensor = automation.source_changes_sensor(shop.settings)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -195,7 +195,7 @@ def test_the_sensor_asks_dagster_in_its_own_words(shop):
     assert [(one.job_name, one.partition_key, one.tags[WHY]) for one in requests] == [("snapshot", D2, f"{D2}: {OTHER} (+1 transaction)")]
 
 
-def test_rows_of_a_database_are_counted_by_the_database(shop):
+def test_late_rows_of_a_database_are_counted_too(shop):
     def table(name):
         return {"url": f"sqlite:///{shop.folder / 'shop.db'}", "table": name}
 
@@ -213,7 +213,7 @@ def test_rows_of_a_database_are_counted_by_the_database(shop):
     assert shop.make(D3).startswith(f"{D2}: {OTHER} (+1 transaction); {D3}: {EARLIER} ({D2}). Make them")
 
 
-def test_while_a_snapshot_is_being_made_nothing_is_asked_for(shop):
+def test_nothing_is_requested_while_a_snapshot_is_being_made(shop):
     shop.add("orders", D1)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_run(dg.DagsterRun(job_name="segment", status=dg.DagsterRunStatus.STARTED))
