@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segmentation_assets.cli.serve import LAST_PORT, serve_health
 from segmentation_assets.cli.terminal import command, commands, known, new_console, settings_in_force, settings_option
+from segmentation_assets.settings.loading import Settings
 from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
     import duckdb
+
+    from segmentation_assets.store.health import Finding
 
 MOST_ROWS = 100
 
@@ -88,24 +92,46 @@ def export(target: Path, settings_path: Path | None) -> None:
 
 @command()
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with a finding for each subject.")
+@click.option("--port", type=click.IntRange(1, LAST_PORT), help="Serve that object on 127.0.0.1: status 200, or 503 if anything is broken.")
 @settings_option
-def doctor(as_json: bool, settings_path: Path | None) -> None:
+def doctor(as_json: bool, port: int | None, settings_path: Path | None) -> None:
     """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
     settings = settings_in_force(settings_path)
+    if port is not None:
+        serve_health(port, lambda: _as_json(_findings(settings)))
+        return
+    found = _findings(settings)
+    if as_json:
+        click.echo(_as_json(found)[1])
+    else:
+        for one in found:
+            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.message)}")
+        click.echo(", ".join(f"{number} {state}" for state, number in _numbers(found).items() if number))
+    if _broken(found):
+        raise click.exceptions.Exit(1)
+
+
+def _findings(settings: Settings) -> "list[Finding]":
     from segmentation_assets.defs import health as health_of_runs
     from segmentation_assets.store import health
 
     now = dt.datetime.now(dt.UTC)
-    found = [*health.findings(settings, now), *health_of_runs.findings(settings, now)]
-    numbers = {state.value: sum(one.state == state for one in found) for state in health.State}
-    if as_json:
-        click.echo(json.dumps({"counts": numbers, "findings": [vars(one) for one in found]}, indent=2))
-    else:
-        for one in found:
-            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.message)}")
-        click.echo(", ".join(f"{number} {state}" for state, number in numbers.items() if number))
-    if numbers[health.State.BROKEN]:
-        raise click.exceptions.Exit(1)
+    return [*health.findings(settings, now), *health_of_runs.findings(settings, now)]
+
+
+def _numbers(found: "list[Finding]") -> dict[str, int]:
+    from segmentation_assets.store.health import State
+
+    return {state.value: sum(one.state == state for one in found) for state in State}
+
+
+def _broken(found: "list[Finding]") -> bool:
+    return any(one.state == one.state.BROKEN for one in found)
+
+
+def _as_json(found: "list[Finding]") -> tuple[bool, str]:
+    """Whether nothing is broken, and the findings as JSON."""
+    return not _broken(found), json.dumps({"counts": _numbers(found), "findings": [vars(one) for one in found]}, indent=2)
 
 
 @command()

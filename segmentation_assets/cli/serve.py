@@ -1,4 +1,4 @@
-"""Commands around the data folder and Dagster's page: ui, instance, upgrade."""
+"""Commands around the data folder and Dagster's page: ui, instance, upgrade; and the address at which `doctor` answers."""
 
 import os
 import signal
@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import click
@@ -32,7 +34,7 @@ def ui(port: int, settings_path: Path | None) -> None:
     from segmentation_assets.defs.instance import WORKSPACE, prepare_instance
     from segmentation_assets.store import published
 
-    _require_free(port)
+    _require_free(port, "ui")
     home = prepare_instance(settings)
     published.settle(settings.data_dir)
     load_dotenv(Path.cwd() / ".env")  # such as passwords; variables already set win
@@ -44,8 +46,8 @@ def ui(port: int, settings_path: Path | None) -> None:
     _serve([sys.executable, "-W", QUIET, "-m", "dagster", "dev", "--workspace", WORKSPACE, "--host", HOST, "--port", str(port)])
 
 
-def _require_free(port: int) -> None:
-    """Raise a ClickException that names the next free port if this one is in use."""
+def _require_free(port: int, what: str) -> None:
+    """Raise a ClickException that names the next free port for the command `what`, if this one is in use."""
     for candidate in range(port, min(port + PORTS_TRIED, LAST_PORT + 1)):
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port used a moment ago counts as free
@@ -53,10 +55,10 @@ def _require_free(port: int) -> None:
                 free.bind((HOST, candidate))
                 break
     else:
-        raise click.ClickException(f"Ports {port} to {candidate} of {HOST} are in use. Choose another: segmentation ui --port N")
+        raise click.ClickException(f"Ports {port} to {candidate} of {HOST} are in use. Choose another: segmentation {what} --port N")
     if candidate != port:
         raise click.ClickException(
-            f"Port {port} of {HOST} is in use, perhaps by another page. Stop that one, or run: segmentation ui --port {candidate}"
+            f"Port {port} of {HOST} is in use, perhaps by the same command. Stop that one, or run: segmentation {what} --port {candidate}"
         )
 
 
@@ -80,6 +82,42 @@ def _serve(program: list[str]) -> None:
     if stopped.is_set():
         raise Stopped("Stopped by you. Start it again: segmentation ui")
     raise click.ClickException(f"Dagster's page stopped unexpectedly (exit code {page.returncode}); its last lines above say why.")
+
+
+def health_server(port: int, look: Callable[[], tuple[bool, str]]) -> HTTPServer:
+    """A server on 127.0.0.1 that answers every request, one at a time, with a fresh look: status 200, or 503 if not all is well.
+
+    Args:
+        port: 0 for any that is free.
+        look: whether all is well, and the JSON to send.
+    """
+
+    class Answer(BaseHTTPRequestHandler):
+        """The answer to one request."""
+
+        def do_GET(self) -> None:  # the name that the library calls
+            well, text = look()
+            self.send_response(200 if well else 503)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    return HTTPServer((HOST, port), Answer)
+
+
+def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
+    """Serve the health (see `health_server`) until stopped."""
+    _require_free(port, "doctor")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with health_server(port, look) as server:
+        click.echo(f"http://{HOST}:{port}/ answers with 200, or with 503 if anything is broken.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            raise Stopped(f"Stopped by you. Start it again: segmentation doctor --port {port}") from None
 
 
 @command()

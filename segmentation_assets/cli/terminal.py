@@ -156,6 +156,6 @@ def _about_the_folder(problem: str) -> str:
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     room = shutil.disk_usage(there).free
     remedy = "free some space" if found["full"] or room < LITTLE_ROOM else "make it writable, or set another data_dir"
-    before = "Anything published before is unchanged" if (folder / DATABASE).exists() else "Nothing was published yet"
+    before = "Anything published before is unchanged" if (folder / DATABASE).exists() else "Nothing has been published yet"
     said = next(line for line in problem.splitlines() if NOT_WRITTEN.search(line))  # a database's error may have the whole statement
     return f"{folder} could not be written: {room / 1e6:,.1f} MB are free; {remedy}. {before}. Then run the same command again.\n{said}"

@@ -21,7 +21,8 @@ from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_REGISTRY
 from segmentation_assets.tables.raw import SOURCE_VOLUME
 from segmentation_assets.vocabulary import counted
 
-JOBS = (snapshot_job.name, segment_job.name)
+JOBS = {snapshot_job.name, segment_job.name}
+PUBLISHED = dg.AssetKey("published_database")
 KINDS = {"drift": "warning", "volume": "warning", "failed_check": "failure", "failed_run": "failure", "promoted_model": "info"}
 INTERVAL = 10  # seconds between two ticks; a tick ends at the first run without messages
 LOUD = ("apprise", "urllib3", "urllib3.connectionpool")  # loggers that write whole addresses, including secrets
@@ -105,13 +106,18 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
 def _tell(settings: Settings, context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
     if not settings.alerts.url_variables:
         return dg.SkipReason("No address is configured; name one in alerts.url_variables (see docs/alerts.md).")
-    if context.dagster_run.job_name not in JOBS or not context.partition_key:
+    if not _publishes(context.dagster_run) or not context.partition_key:
         return dg.SkipReason("Not a run that makes a snapshot.")
     messages = [message for message in messages_of(settings, context) if message.event in settings.alerts.events]
     if not messages:
         return dg.SkipReason("No event to report.")
     send(messages, addresses(settings))
     return None
+
+
+def _publishes(run: dg.DagsterRun) -> bool:
+    """Whether the run publishes a snapshot if it succeeds, as a job or as a selection of assets on the page ("Materialize all")."""
+    return run.job_name in JOBS or PUBLISHED in (run.asset_selection or ())
 
 
 def messages_of(settings: Settings, context: dg.RunStatusSensorContext) -> list[Message]:

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.client import HTTPConnection
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from rich.console import Console
 from segmentation_assets.cli import make, summary, terminal
 from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
+from segmentation_assets.cli.serve import health_server
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
 from segmentation_assets.store import health
 from segmentation_assets.store.published import DATABASE, PublishError
@@ -197,7 +200,7 @@ def test_a_busy_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
         port = busy.getsockname()[1]
         done = called("ui", "--port", str(port), data_dir=tmp_path / "data")
     assert done.exit_code == 1
-    assert f"Port {port} of 127.0.0.1 is in use, perhaps by another page. Stop that one, or run: segmentation ui --port" in done.output
+    assert f"Port {port} of 127.0.0.1 is in use, perhaps by the same command. Stop that one, or run: segmentation ui --port" in done.output
     assert not (tmp_path / "data").exists()
 
 
@@ -210,11 +213,22 @@ def test_the_doctor_counts_what_it_skipped_and_fails_if_something_is_broken(tmp_
     assert {"subject": "disk", "state": "broken", "message": "full"} in json.loads(ill.output)["findings"]
 
 
+@pytest.mark.parametrize(("well", "status"), [(True, 200), (False, 503)])
+def test_the_health_address_answers_by_its_status(well: bool, status: int) -> None:
+    with health_server(0, lambda: (well, '{"counts": {}}')) as server:
+        threading.Thread(target=server.handle_request).start()
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (status, b'{"counts": {}}')
+    assert server.server_address[0] == "127.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "MB are free; free some space. Nothing was published yet."),
-        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "make it writable, or set another data_dir. Nothing was published yet."),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "MB are free; free some space. Nothing has been published yet."),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "make it writable, or set another data_dir. Nothing has been published yet."),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT ...]"), "MB are free; free some space."),
     ],
 )

@@ -398,3 +398,18 @@ def test_sensors_are_on_by_default_only_if_an_address_is_configured():
 
     assert (statuses(("ALERT_URL",)), statuses(())) == ({"RUNNING"}, {"STOPPED"})
     assert {sensor.name for sensor in build(configured(())).sensors or ()} >= {"alerts_of_successes", "alerts_of_failures"}
+
+
+@pytest.mark.parametrize(
+    ("job", "assets", "publishes"),
+    [
+        ("snapshot", (), True),
+        ("segment", (), True),
+        ("__ASSET_JOB", ("segment_model", "published_database"), True),
+        ("__ASSET_JOB", ("customers",), False),
+        ("pictures", ("flow",), False),
+    ],
+)
+def test_runs_that_publish_a_snapshot_are_reported_however_they_were_started(job, assets, publishes):
+    run = dg.DagsterRun(job_name=job, asset_selection=frozenset(map(dg.AssetKey, assets)) or None)
+    assert alerts._publishes(run) is publishes
