@@ -146,6 +146,24 @@ def _check_environment_names() -> None:
             )
 
 
+# What must be written, by the beginning of pydantic's type of error; where there is none, pydantic's own words say it.
+EXPECTED = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "decimal": "must be a number",
+    "bool": "must be true or false",
+    "string_type": "must be text; numbers and true or false need quotes",
+    "tuple": "must be a list, like [one, two]",
+    "list": "must be a list, like [one, two]",
+    "date": "must be a date, like 2024-01-31",
+    "path": "must be a path, in quotes",
+    "model_": "must be a section of `key: value` lines",
+    "dict": "must be a section of `key: value` lines",
+    "too_short": "must have at least one item",
+    "union_tag_not_found": "must be a section that says what `kind` it is",
+}
+
+
 def _explain(problem: Any) -> str:
     """One pydantic error as a sentence: the key, what was found, and what is allowed."""
     where = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))]
@@ -165,8 +183,10 @@ def _explain(problem: Any) -> str:
     secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
     if where[:1] == ["alerts"] and "://" in secretless:
         secretless = "an address, which is not repeated here"  # a webhook's whole address is secret
+    secretless = "nothing" if problem["input"] is None else secretless
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
-    message = re.sub(r"^Value error, ", "", problem["msg"])
+    own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")
+    message = next((words for kind, words in EXPECTED.items() if problem["type"].startswith(kind)), own)
     hint = _nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""
     return f"{key}: {found}{message[:1].lower() + message[1:]}.{hint}"
 

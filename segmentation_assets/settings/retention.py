@@ -16,6 +16,11 @@ class Retention(Section):
     set_aside: int | None = Field(
         30, ge=1, description="Days to keep a database that was set aside because others had written into it. Empty: for ever."
     )
+    intake: int | None = Field(
+        30,
+        ge=1,
+        description="Days to keep the rows of a source file that no run uses any more, such as its state before it grew. Empty: for ever.",
+    )
     reports: int | None = Field(
         24,
         ge=1,

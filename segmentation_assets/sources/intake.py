@@ -4,6 +4,7 @@ A snapshot then reads only its window of the stored rows. Memory stays bounded w
 """
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +86,9 @@ class Intake:
         digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
         with self._alone(digest):
-            if parquet.row_count(target) is None:
+            if parquet.row_count(target) is not None:
+                target.touch()  # when it was last used
+            else:
                 with self._reading("customers", settings) as reading, replacing(target) as unfinished:
                     reading.backend.to_parquet(read_attributes(reading.backend, kept, settings, self.zone), unfinished, compression="zstd")
         return target
@@ -140,7 +143,9 @@ class Intake:
         rows_file, facts = self._place(reading, file, name, formats, decimals)
         with self._alone(rows_file.stem):
             kept = _recorded(facts, rows_file)
-            if kept is None:
+            if kept is not None:
+                facts.touch()  # when it was last used
+            else:
                 state = _state(file)
                 kept = self._read(reading, file, name, Cells(reading.settings, formats, self.zone, decimals), rows_file)
                 if _state(file) != state:
@@ -218,6 +223,13 @@ class Intake:
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / f".{digest[:1]}.lock"):
             yield
+
+
+def unused(folder: Path, before: dt.datetime) -> list[Path]:
+    """What is stored in `folder` of source files, or of earlier states of them, that no run has used since."""
+    records = [file for file in folder.glob("*/*.json") if file.with_suffix(".parquet").exists()]
+    old = [file for file in [*records, *folder.glob("*/*.attributes.parquet")] if file.stat().st_mtime < before.timestamp()]
+    return [*old, *(file.with_suffix(".parquet") for file in old if file.suffix == ".json")]
 
 
 def _batches(found: Sequence[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:

@@ -1,4 +1,4 @@
-"""Removes what is old from the data folder: databases that were set aside, and reports of older snapshots.
+"""Removes what is old from the data folder: databases that were set aside, source rows out of use, and reports of older snapshots.
 
 `defs.retention` removes Dagster's records. The tables of the lake, the models, and published snapshots stay.
 """
@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from segmentation_assets.settings.retention import Retention
+from segmentation_assets.sources.intake import unused
 from segmentation_assets.vocabulary import counted
 
 SET_ASIDE = "segmentation.kept-*.duckdb*"
@@ -20,6 +21,11 @@ def tidied(data_dir: Path, retention: Retention, now: dt.datetime) -> list[str]:
         for file in files:
             file.unlink(missing_ok=True)
         said.append(f"{counted(len(files), 'database')} set aside more than {counted(retention.set_aside, 'day')} ago")
+    if retention.intake and (files := unused(data_dir / "intake", now - dt.timedelta(days=retention.intake))):
+        freed = sum(file.stat().st_size for file in files)
+        for file in files:
+            file.unlink(missing_ok=True)
+        said.append(f"{freed / 1e6:,.1f} MB of source rows not used for more than {counted(retention.intake, 'day')}")
     if retention.reports and (folders := _reports(data_dir)[: -retention.reports]):
         for folder in folders:
             shutil.rmtree(folder)

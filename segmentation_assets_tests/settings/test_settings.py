@@ -56,16 +56,16 @@ def test_a_date_that_does_not_exist_is_named_with_the_file(written):
 
 
 def test_a_wrong_type_is_named_with_what_was_found(written):
-    assert "model.k: found 'five'; input should be a valid integer" in refusal(written(SMALLEST + "model: {k: five}"))
+    assert "model.k: found 'five'; must be a whole number." in refusal(written(SMALLEST + "model: {k: five}"))
 
 
 def test_a_wrong_value_is_named_with_what_is_allowed(written):
-    assert "model.k: found 0; input should be greater than or equal to 2." in refusal(written(SMALLEST + "model: {k: 0}"))
+    assert "model.k: found 0; must be greater than or equal to 2." in refusal(written(SMALLEST + "model: {k: 0}"))
 
 
 def test_a_wrong_word_is_named_with_the_words_allowed_and_the_nearest(written):
     message = refusal(written(SMALLEST.replace("}", ", cadence: montly}", 1)))
-    assert "snapshots.cadence: found 'montly'; input should be 'monthly', 'weekly' or 'daily'. Did you mean monthly?" in message
+    assert "snapshots.cadence: found 'montly'; must be 'monthly', 'weekly' or 'daily'. Did you mean monthly?" in message
 
 
 def test_an_unknown_kind_of_source_is_named_with_the_nearest(written):
@@ -102,7 +102,7 @@ def test_the_environment_overrides_one_value_and_leaves_the_rest(written, monkey
 
 def test_a_wrong_value_in_the_environment_is_refused(written, monkeypatch):
     monkeypatch.setenv("SEGMENTATION_MODEL__K", "many")
-    assert "model.k: found 'many'; input should be a valid integer" in refusal(written(SMALLEST))
+    assert "model.k: found 'many'; must be a whole number." in refusal(written(SMALLEST))
 
 
 def test_an_unknown_variable_is_named_with_the_nearest_setting(written, monkeypatch):
@@ -184,7 +184,7 @@ def test_the_model_digest_depends_on_the_model_section_only(written):
     [
         ("algorithms: [ward]", "kmeans is missing"),
         ("weights: {age: 2}", "weights: age is not among the features"),
-        ("weights: {monetary: -1}", "model.weights.monetary: found -1; input should be greater than or equal to 0"),
+        ("weights: {monetary: -1}", "model.weights.monetary: found -1; must be greater than or equal to 0"),
         ("categorical: [sex]", "categorical: sex is not among the features"),
     ],
 )

@@ -21,6 +21,7 @@ from segmentation_assets.core.customers.cleaning import judged_events
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.base import NoRows, SourceError, Window
+from segmentation_assets.sources.intake import unused
 from segmentation_assets.sources.intake_record import worth_a_look
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets_tests.conftest import examples
@@ -229,6 +230,23 @@ def test_rows_keep_their_numbers_when_a_file_is_read_in_parallel(opened: Any, tm
     first = kept.read_bytes()
     kept.unlink()
     assert Path(source.source.kept("transactions")[0].rows_file).read_bytes() == first
+
+
+def test_rows_stored_of_an_earlier_state_of_a_file_fall_out_of_use(opened: Any, tmp_path: Path) -> None:
+    file, line = tmp_path / "o.csv", "c,2024-01-05,1,x\n"
+    file.write_text("id,day,paid,what\n" + line)
+    source = opened(transactions={"files": "o.csv", "columns": COLUMNS})
+    first = Path(source.source.kept("transactions")[0].rows_file)
+    folder, now = first.parent.parent, dt.datetime.now(dt.UTC)
+    for stored in folder.glob("*/*.*"):
+        os.utime(stored, (0, 0))
+    assert unused(folder, now) == [first.with_suffix(".json"), first]
+    source.source.kept("transactions")
+    assert unused(folder, now - dt.timedelta(hours=1)) == []
+    os.utime(first.with_suffix(".json"), (0, 0))
+    file.write_text("id,day,paid,what\n" + 2 * line)
+    second = Path(source.source.kept("transactions")[0].rows_file)
+    assert second != first and unused(folder, now - dt.timedelta(hours=1)) == [first.with_suffix(".json"), first]
 
 
 def test_texts_that_begin_like_missing_values_are_kept(opened: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Old reports and databases set aside are removed from the data folder, and nothing else."""
+"""Old reports, databases set aside and source rows out of use are removed from the data folder, and nothing else."""
 
 import datetime as dt
 import os
@@ -42,4 +42,27 @@ def test_only_old_reports_and_databases_set_aside_are_removed(folder):
 
 
 def test_nothing_is_removed_if_all_limits_are_off(folder):
-    assert tidied(folder, Retention(logs=None, set_aside=None, reports=None), NOW) == []
+    assert tidied(folder, Retention(logs=None, set_aside=None, intake=None, reports=None), NOW) == []
+
+
+def test_source_rows_are_removed_a_month_after_their_last_use(tmp_path):
+    """Rows of a database have no record beside them, and stay; so does the record of the columns."""
+    used, old = NOW.timestamp(), (NOW - dt.timedelta(days=31)).timestamp()
+    names = {
+        "orders/a.json": used,
+        "orders/a.parquet": old,
+        "orders/b.json": old,
+        "orders/b.parquet": old,
+        "customers/c.attributes.parquet": old,
+        "orders/database-1-all.parquet": old,
+        "orders/columns/2024-05-01.json": old,
+    }
+    for name, last in names.items():
+        file = tmp_path / "intake" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"123")
+        os.utime(file, (last, last))
+    assert tidied(tmp_path, Retention(), NOW) == ["0.0 MB of source rows not used for more than 30 days"]
+    assert {f"intake/{name}" for name in names} - files(tmp_path) == {
+        "intake/orders/b.json", "intake/orders/b.parquet", "intake/customers/c.attributes.parquet",
+    }  # fmt: skip
