@@ -1,7 +1,9 @@
 """Whole snapshots of a few rows through Dagster: what bad input does, and what a re-run does."""
 
 import datetime as dt
+import shutil
 
+import dagster as dg
 import duckdb
 import pytest
 from rich.console import Console
@@ -27,13 +29,13 @@ class Run:
     def __init__(self, data_dir):
         self.data_dir = data_dir
 
-    def make(self, key, source, job="snapshot", pictures=False, currency="", asked=None, **model):
+    def make(self, key, source, job="snapshot", pictures=False, currency="", asked=None, only=None, **model):
         exploration = LOADED.exploration.model_copy(update={"pictures": pictures, "currency": currency})
         changed = {"data_dir": self.data_dir, "model": LOADED.model.model_copy(update=model), "exploration": exploration}
         settings = LOADED.model_copy(update=changed)
         definition = build(settings, source).resolve_job_def(job)
         form = {"ops": {"model": {"config": asked}}} if asked else {}
-        self.result = definition.execute_in_process(partition_key=key, run_config=form, raise_on_error=False)
+        self.result = definition.execute_in_process(partition_key=key, run_config=form, asset_selection=only, raise_on_error=False)
         return self.result.success
 
     def ask(self, query):
@@ -132,8 +134,9 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
 
 
-def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(run):
-    assert run.make(D1, SHOP) and run.make(D2, SHOP, asked={"retrain": True, "force": True, "reason": "spring", "requested_by": "ann"})
+def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(shop, tmp_path):
+    run = Run(shutil.copytree(shop.data_dir, tmp_path / "copy"))
+    assert run.make(D2, SHOP, asked={"retrain": True, "force": True, "reason": "spring", "requested_by": "ann"})
     asked = run.ask(REGISTRY.format(D2))
     assert [row[:3] for row in asked] == [("promoted", "ann", "spring")]
     assert run.make(D2, SHOP)  # by the schedule, a sensor, or another person
@@ -151,10 +154,11 @@ def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(ru
         ({"model_version": "v1"}, "There is no model v1"),
     ],
 )
-def test_a_form_that_asks_for_nothing_or_for_what_cannot_be_is_refused_and_not_remembered(run, asked, said):
-    assert not run.make(D1, RowsSource(), asked=asked)
-    assert said in run.failure()["model"]
-    assert archive.requests(run.data_dir) == {}
+def test_a_form_that_asks_for_nothing_or_for_what_cannot_be_is_refused_and_not_remembered(shop, asked, said):
+    made_together = ("segmentation_model", "drift_report", "model_candidates", "model_registry")
+    assert not shop.make(D2, SHOP, asked=asked, only=[dg.AssetKey(name) for name in made_together])
+    assert said in shop.failure()["model"]
+    assert archive.requests(shop.data_dir) == {}
 
 
 def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(shop):
@@ -170,9 +174,9 @@ def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(s
     )
 
 
-@pytest.mark.parametrize("source", [RowsSource(), RowsSource(transactions=MARCH)], ids=["empty source", "nobody known yet"])
-def test_without_customers_the_snapshot_is_empty(run, source):
-    assert run.make(D1, source, pictures=True), run.failure()
+@pytest.mark.parametrize(("source", "pictures"), [(RowsSource(), True), (RowsSource(transactions=MARCH), False)], ids=["empty", "not yet"])
+def test_without_customers_the_snapshot_is_empty(run, source, pictures):
+    assert run.make(D1, source, pictures=pictures), run.failure()
     assert run.ask("SELECT (SELECT count(*) FROM customer_segments), (SELECT count(*) FROM segments)") == [(0, 0)]
 
 
@@ -182,7 +186,7 @@ def test_one_customer_is_one_segment(run):
 
 
 def test_identical_customers_are_one_segment(run):
-    assert run.make(D1, RowsSource(transactions=[line(c, "2024-01-05", 10.0) for c in "abcd"]), pictures=True), run.failure()
+    assert run.make(D1, RowsSource(transactions=[line(c, "2024-01-05", 10.0) for c in "abcd"])), run.failure()
     assert run.ask(BY_SEGMENT) == [(1, 4)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from segmentation_assets_tests.conftest import segmentation
+from segmentation_assets_tests.conftest import called, segmentation
 
 ARCHIVES = Path(__file__).parent / "cases" / "versions"
 FIRST, SECOND = "2024-03-01-e0bd2a", "2024-05-01-c4a923"  # models that are kept; the first is in force
@@ -30,6 +30,12 @@ class Shop:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def look(self, *arguments: str) -> str:
+        """Call a command that makes no snapshot, in this process."""
+        done = called(*arguments, data_dir=self.folder / "data", SEGMENTATION_SETTINGS=str(self.folder / "segmentation.yaml"))
+        assert done.exit_code == 0, done.output
+        return done.output
+
     def ask(self, query: str, *values: str) -> list[tuple[object, ...]]:
         with duckdb.connect(str(self.folder / "data" / "segmentation.duckdb"), read_only=True) as database:
             return database.execute(query, values).fetchall()
@@ -46,8 +52,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
 def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     before = shop.ask(LABELS, "2024-05-01")
     assert len(before) == 60 and {row[3] for row in before} == {FIRST}
-    assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.call("upgrade")
-    assert "lake: layout 2, as this version writes it" in shop.call("upgrade")
+    assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.look("upgrade")
+    assert "lake: layout 2, as this version writes it" in shop.look("upgrade")
 
     shop.call("run", "--from", "2024-05-01", "--force")  # the snapshot that was rolled back, and the next one
     assert shop.ask(LABELS, "2024-05-01") == before
@@ -56,7 +62,7 @@ def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     shop.call("rollback", SECOND, "--snapshot", "2024-06-01")
     assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(SECOND, "rolled back")]
     assert {row[3] for row in shop.ask(LABELS, "2024-06-01")} == {SECOND}
-    assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
+    assert "2024-05-01" in shop.look("show", "--snapshot", "2024-05-01")
 
     shop.call("retrain", "--force", "--reason", "spring")
     registered = shop.ask(
