@@ -152,7 +152,7 @@ def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, c
         for table in (
             f"segments ({day}, segment_id INT, segment_name TEXT, revenue INT)",
             f"segment_transitions ({day}, from_segment_id INT, to_segment_id INT, customers INT, revenue_before INT, revenue_after INT)",
-            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, q_value INT, in_model BOOL, flagged BOOL)",
+            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, threshold INT, q_value INT, in_model BOOL, flagged BOOL)",
             f"model_registry ({day}, model_version TEXT, decision TEXT, reason TEXT, tier_reason TEXT, in_force BOOL)",
             f"published_snapshots ({day}, fingerprint TEXT)",
         ):

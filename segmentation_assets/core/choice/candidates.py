@@ -25,7 +25,7 @@ from segmentation_assets.core.clustering.algorithm import (
 from segmentation_assets.core.clustering.families import FAMILIES, Family
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import beside, counted
 
 _NO_GAP = stability.Gap(np.nan, np.nan)
 
@@ -69,7 +69,12 @@ class Candidate:
     @property
     def stability(self) -> str:
         """The weakest cluster's figure as sentences have it: `Jaccard 0.91 ± 0.01`."""
-        return f"Jaccard {self.weakest_jaccard:.2f} \u00b1 {self.weakest_error:.2f}"
+        nearest = min(stability.READINGS.values(), key=lambda end: abs(end - self.weakest_jaccard))
+        return f"Jaccard {beside(self.weakest_jaccard, nearest, 2)} \u00b1 {self.weakest_error:.2f}"
+
+    def p_value(self, settings: ModelSettings) -> str:
+        """The gate's p-value as sentences have it."""
+        return beside(self.valley_p, settings.valley_level, 2, "g")
 
     def dissolves(self, settings: ModelSettings) -> bool:
         """Whether its weakest cluster lies below the mark by more than two standard errors: by luck it would be there in one of forty."""
@@ -157,13 +162,14 @@ def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool =
     if not settings.k_min <= candidate.k <= settings.k_max:
         found.append(f"k is outside {settings.k_min} to {settings.k_max}")
     if not candidate.valley_p < settings.valley_level:
-        found.append(f"no valley separates at least one pair of neighbouring clusters (p = {candidate.valley_p:.2g})")
+        found.append(f"no valley separates at least one pair of neighbouring clusters (p = {candidate.p_value(settings)})")
     if candidate.jaccard and candidate.weakest_jaccard < settings.stable_jaccard:
         found.append(f"its weakest cluster is {candidate.reading} ({candidate.stability})")
     if not candidate.jaccard and not unmeasured:
         found.append("its stability was not measured")
     if candidate.smallest_share < settings.min_share or candidate.smallest_count < settings.min_count:
-        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({candidate.smallest_share:.1%})")
+        share = beside(candidate.smallest_share, settings.min_share, 1, "%")
+        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({share})")
     return found
 
 

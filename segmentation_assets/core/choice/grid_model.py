@@ -1,4 +1,4 @@
-"""The named RFM grid as a model: cut points of recency and frequency, learnt once, that place customers at any snapshot.
+"""The named recency x frequency grid as a model: cut points of recency and frequency, learnt once, that place customers at any snapshot.
 
 Belongs here: keeping and applying the cuts. How the grid is cut and named is `rfm_grid.py`.
 """

@@ -1,4 +1,7 @@
-"""The named RFM grid: the baseline every model must beat. Nothing is fitted beyond the ranks of the customers at hand."""
+"""The named grid of recency and frequency (money has no part in it): published where a convenient partition gives way.
+
+Nothing is fitted beyond the ranks of the customers at hand.
+"""
 
 import numpy as np
 import pandas as pd

@@ -51,7 +51,12 @@ _PANELS: Mapping[str, str] = {
     "valley_p": "Valley gate, p (below: distinct)",
 }
 _SHADES = (0.18, 0.12, 0.06, 0.02)  # opacity of the bands of stability
-_WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k-means", "rfm_grid": "the RFM grid", "ward": "Ward"}
+_WORDS: Mapping[str, str] = {
+    "kmeans": "k-means",
+    "weighted_kmeans": "weighted k-means",
+    "rfm_grid": "the recency x frequency grid",
+    "ward": "Ward",
+}
 MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 
 

@@ -37,7 +37,7 @@ def evaluation_metrics(
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, overall and per segment; and how much of the spend since the previous snapshot
-    that snapshot's segments explain."""
+    that snapshot's segments explain, beside groups cut without a model."""
     model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
@@ -65,7 +65,9 @@ def evaluation_metrics(
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
     forward = foretold(earlier, placed_before, customer_activity, ask.seed)
-    validated = "on the window since the previous snapshot, against the RFM grid"
+    validated = (
+        "on the window since the previous snapshot, beside groups cut without a model (segments are for acting, not for forecasting)"
+    )
     if not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
         nobody = "there is no earlier snapshot" if earlier.empty else "no customer was active at the previous snapshot"
