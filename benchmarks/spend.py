@@ -22,11 +22,11 @@ from benchmarks.snapshots import cdnow
 from segmentation_assets.core.choice.forward_validity import eta_squared, window_outcomes
 from segmentation_assets.core.choice.rfm_grid import quintile
 from segmentation_assets.core.choice.stability import bootstrap_jaccard
-from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, subsample
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 
-K, SEED, RESAMPLES = 5, 20170401, 100
+K, SEED, RESAMPLES, ROWS = 5, 20170401, 100, 5000
 R, F, M = "recency_days", "frequency", "monetary"
 Past = tuple[pd.DataFrame, NDArray[np.float64]]
 # Features with their weights; the first is the default.
@@ -56,7 +56,7 @@ def measure(pasts: list[Past], weights: dict[str, float]) -> dict[str, float]:
     for active, spend in pasts:
         model = fit_kmeans(active[names], K, SEED, FeaturePreprocessor(weights=weights))
         labels, outcome = model.assign(active[names]).label, np.log1p(spend)
-        points = canonical_order(model.preprocessor.transform(active[names]))
+        points = subsample(canonical_order(model.preprocessor.transform(active[names])), ROWS, SEED)
         again = KMeans().fit(points, (K,), SEED)
         etas.append(eta_squared(outcome, labels))
         gains.append(etas[-1] - eta_squared(outcome, quintile(active[M])))

@@ -1,5 +1,6 @@
 """The command line as a person meets it: one clear message, a remedy, an exit code, and never a traceback first."""
 
+import datetime as dt
 import errno
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 import duckdb
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -162,6 +164,23 @@ def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, c
     assert capsys.readouterr().out == "No customers are known at 2024-02-01: the source has no rows before it.\n"
     with pytest.raises(PublishError, match="2024-03-01 is not in the database"):
         summary.read(tmp_path, "2024-03-01")
+
+
+def test_what_the_segments_foretold_is_shown_beside_what_is_cut_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    forward = {"forward_spend_eta_squared": 0.427, "forward_spend_eta_squared_money_quintiles": 0.44}
+    forward |= {f"forward_spend_gain_over_money_quintiles{end}": gain for end, gain in (("", -0.013), ("_low", -0.03), ("_high", -0.0001))}
+    segments = pd.DataFrame(
+        {"segment_name": ["All"], "customers": [9], "share": [1.0], "revenue_share": [1.0], "description": ["Everyone."]}
+    )
+    day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
+    shown = summary.Summary(day, before, segments, pd.DataFrame(), 0, 9, pd.DataFrame(), "why", "A model.", "", None, None, [], forward)
+    summary.show(shown, Console(width=400))
+    out = capsys.readouterr().out
+    assert (
+        "The segments of 2024-01-01 explain 42.7% of the differences in spend since. Segments are for acting, not for forecasting." in out
+    )
+    assert "│ five quintiles of money alone │ 44.0%     │ -1.3 points          │ -3.0 to -0.01 │" in out
+    assert "grid" not in out  # an earlier version measured no other
 
 
 def test_how_stable_the_segments_are_now_is_said_of_a_model_that_was_carried_forward(demo: Path) -> None:

@@ -36,7 +36,7 @@ def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
     """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
     baseline; NaN when the outcome does not vary, since there is nothing to explain."""
     values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
-    return float(_eta(values[None, :], codes, np.ones((1, len(values))))[0])
+    return float(_eta(values, [codes], np.ones((1, len(values))))[0, 0])
 
 
 def forward_validity(outcome: ArrayLike, groups: ArrayLike, baseline: ArrayLike, seed: int, **resampling: Any) -> ForwardValidity:
@@ -69,7 +69,9 @@ def compared(
     rows = np.arange(len(values))
     if len(rows) > interval_rows:
         rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
-    drawn = [_resampled(values[rows], [found[rows] for found in labels], rng, min(50, resamples - i)) for i in range(0, resamples, 50)]
+    chances, sampled = np.full(len(rows), 1 / len(rows)), [found[rows] for found in labels]
+    draws = (rng.multinomial(len(rows), chances, size=min(50, resamples - i)).astype(np.float64) for i in range(0, resamples, 50))
+    drawn = [_eta(values[rows], sampled, counts) for counts in draws]
     ours, *theirs = np.concatenate(drawn, axis=1)
     (eta, *etas), (k, *ks) = [eta_squared(values, found) for found in labels], [int(found.max()) + 1 for found in labels]
     found = {}
@@ -130,21 +132,16 @@ def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame,
     return found
 
 
-def _resampled(
-    values: NDArray[np.float64], labels: Sequence[NDArray[Any]], rng: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
-    """Eta squared (labels, resamples) of each of the labels on the same draws of customers."""
-    counts = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples).astype(np.float64)
-    return np.array([_eta(values[None, :], codes, counts) for codes in labels])
-
-
-def _eta(values: NDArray[np.float64], codes: NDArray[Any], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Eta squared (b,) for each row of `counts` (b, n): how often each customer was drawn."""
+def _eta(values: NDArray[np.float64], labels: Sequence[NDArray[Any]], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eta squared (labels, b) of each of the labels for each row of `counts` (b, n): how often each customer was drawn."""
     centred = values - values.mean()  # sums of squares of large amounts would lose their digits
-    groups = np.eye(int(codes.max()) + 1)[codes]
-    sizes, sums = counts @ groups, (counts * centred) @ groups
-    n, total_sum = counts.sum(axis=1), (counts * centred).sum(axis=1)
-    total = (counts * centred**2).sum(axis=1) - total_sum**2 / n
-    between = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0).sum(axis=1) - total_sum**2 / n
-    share = np.full(len(n), np.nan)
+    groups = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
+    starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])])
+    weighted = counts * centred
+    sizes, sums = counts @ groups, weighted @ groups
+    n, total_sum = counts.sum(axis=1), weighted.sum(axis=1)
+    total = weighted @ centred - total_sum**2 / n
+    squares = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0)
+    between = np.add.reduceat(squares, starts, axis=1).T - total_sum**2 / n
+    share = np.full(between.shape, np.nan)
     return np.asarray(np.divide(between, total, out=share, where=total > 1e-12 * n), dtype=np.float64)
