@@ -69,8 +69,7 @@ class Candidate:
     @property
     def stability(self) -> str:
         """The weakest cluster's figure as sentences have it: `Jaccard 0.91 ± 0.01`."""
-        nearest = min(stability.READINGS.values(), key=lambda end: abs(end - self.weakest_jaccard))
-        return f"Jaccard {beside(self.weakest_jaccard, nearest, 2)} \u00b1 {self.weakest_error:.2f}"
+        return f"Jaccard {stability.in_digits(self.weakest_jaccard)} \u00b1 {self.weakest_error:.2f}"
 
     def p_value(self, settings: ModelSettings) -> str:
         """The gate's p-value as sentences have it."""
