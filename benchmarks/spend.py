@@ -31,11 +31,11 @@ R, F, M = "recency_days", "frequency", "monetary"
 Past = tuple[pd.DataFrame, NDArray[np.float64]]
 # Features with their weights; the first is the default.
 SETS: tuple[dict[str, float], ...] = (
-    {R: 1, F: 1, M: 1}, {R: 1, F: 1, M: 2}, {R: 1, F: 1, M: 4}, {R: 1, F: 2, M: 2}, {R: 0.5, F: 1, M: 1}, {R: 0.5, F: 1, M: 2},
+    {R: 1, F: 1, M: 1}, {R: 1, F: 1, M: 2}, {R: 1, F: 1, M: 4}, {R: 0.5, F: 1, M: 1}, {R: 0.5, F: 1, M: 2},
     {R: 0.25, F: 1, M: 1}, {R: 0.25, F: 1, M: 2}, {F: 1, M: 1}, {F: 1, M: 2}, {M: 1},
     {R: 1, F: 1, M: 1, "average_order_value": 1}, {R: 1, F: 1, M: 1, "active_window_share": 1},
-    {R: 1, F: 1, M: 1, "items_per_order": 1}, {R: 1, F: 1, M: 1, "categories": 1}, {F: 1, M: 1, "categories": 1},
-    {F: 1, M: 1, "active_window_share": 1}, {R: 1, F: 1, M: 1, "mean_gap_days": 1}, {R: 1, F: 1, M: 1, "spend_trend": 1},
+    {R: 1, F: 1, M: 1, "items_per_order": 1}, {R: 1, F: 1, M: 1, "categories": 1},
+    {R: 1, F: 1, M: 1, "mean_gap_days": 1}, {R: 1, F: 1, M: 1, "spend_trend": 1},
 )  # fmt: skip
 
 
