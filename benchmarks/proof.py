@@ -17,7 +17,8 @@ from sklearn.metrics import adjusted_rand_score
 from benchmarks.populations import STRUCTURELESS, Population, draw_planted
 from benchmarks.snapshots import Snapshot, cdnow, complete_journey
 from segmentation_assets.core.choice import stability
-from segmentation_assets.core.choice.forward_validity import forward_validity
+from segmentation_assets.core.choice.baselines import baselines
+from segmentation_assets.core.choice.forward_validity import compared
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
@@ -95,11 +96,11 @@ def real(name: str, snapshots: list[Snapshot], out: Path, seed: int = 0) -> None
         points = canonical_order(FeaturePreprocessor().fit_transform(now.features))
         row["silhouette_k"], row["stable_k"] = usual_recipes(points, seed)
         model = fit_kmeans(now.features, 5, seed)
-        if now.spend_after is not None and selection.grid is not None:
+        if now.spend_after is not None:
             labels = model.assign(now.features).label
-            spend = forward_validity(np.log1p(now.spend_after), labels, selection.grid["segment"], seed)
-            row |= {"eta": spend.eta_squared, "grid_eta": spend.baseline_eta_squared, "gain": spend.gain}
-            row |= {"gain_low": spend.gain_low, "gain_high": spend.gain_high}
+            for baseline, spend in compared(np.log1p(now.spend_after), labels, baselines(now.features, 5), seed).items():
+                row |= {"eta": spend.eta_squared, f"eta_{baseline}": spend.baseline_eta_squared, f"gain_over_{baseline}": spend.gain}
+                row |= {f"gain_over_{baseline}_low": spend.gain_low, f"gain_over_{baseline}_high": spend.gain_high}
         if before is not None:
             carried = fit_kmeans(before.features, 5, seed).assign(now.features).label
             row["carried_ari"] = adjusted_rand_score(carried, model.assign(now.features).label)

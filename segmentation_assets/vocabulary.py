@@ -3,7 +3,10 @@
 The words are `StrEnum`s: their values are the texts in the tables.
 """
 
+import math
+from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 MONEY = "currency units"  # if no currency is set
 
@@ -33,6 +36,23 @@ class Decision(StrEnum):
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled back"
+
+
+class Baseline(StrEnum):
+    """What segments are compared with: groups that quantiles make without a model. A part of the names of `evaluation_metrics`."""
+
+    MONEY = "money_quintiles"
+    FREQUENCY_MONETARY = "frequency_monetary_grid"
+    RECENCY_FREQUENCY_MONETARY = "recency_frequency_monetary_grid"
+    RECENCY_FREQUENCY = "recency_frequency_grid"
+
+
+BASELINE_WORDS = {
+    Baseline.MONEY: "five quintiles of money alone",
+    Baseline.FREQUENCY_MONETARY: "a frequency x monetary grid of as many groups",
+    Baseline.RECENCY_FREQUENCY_MONETARY: "a recency x frequency x monetary grid of as many groups",
+    Baseline.RECENCY_FREQUENCY: "the recency x frequency grid of ten names",
+}
 
 
 class SegmentChange(StrEnum):
@@ -93,12 +113,31 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def beside(value: float, limit: float, digits: int) -> str:
-    """`value` with at least so many digits, and as many as show on which side of `limit` it lies.
+def beside(value: float, limit: float, digits: int, style: Literal["f", "g", "%"] = "f") -> str:
+    """`value` with at least so many digits, and as many as show that it lies above, on or below `limit`.
 
-    >>> beside(0.6, 0.6, 2), beside(0.5996, 0.6, 2), beside(12.34, 1, 1)
-    ('0.60', '0.5996', '12.3')
+    >>> beside(0.6, 0.6, 2), beside(0.5996, 0.6, 2), beside(12.34, 1, 1), beside(0.0499, 0.05, 1, "%"), beside(0.0501, 0.05, 2, "g")
+    ('0.60', '0.5996', '12.3', '4.99%', '0.0501')
     """
-    while digits < 9 and (round(value, digits) >= limit) != (value >= limit):
-        digits += 1
-    return f"{value:.{digits}f}"
+    text = f"{value:.{digits}{style}}"
+    if not math.isfinite(value) or _side(_read(text), limit) == _side(Decimal(str(float(value))), limit):
+        return text
+    return beside(value, limit, digits + 1, style)
+
+
+def points(share: float) -> float:
+    """A share of variance in points, in which a setting such as 0.07 is 7 exactly.
+
+    >>> points(0.07), 100 * 0.07
+    (7.0, 7.000000000000001)
+    """
+    return round(100 * share, 9)
+
+
+def _read(text: str) -> Decimal:
+    return Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+def _side(value: Decimal, limit: float) -> int:
+    exact = Decimal(str(float(limit)))
+    return (value > exact) - (value < exact)

@@ -10,7 +10,7 @@ from segmentation_assets.vocabulary import Character, Decision, DriftKind, Segme
 
 PACKAGE = Path(vocabulary.__file__).parent
 WORDS = {str(word) for words in (Status, Tier, Decision, SegmentChange, DriftKind, Character, Verdict) for word in words}
-# The same words with other meanings: columns, parts of a sum, cells of the RFM grid, words in a file.
+# The same words with other meanings: columns, what an event did to a column, parts of a sum, cells of the named grid, words in a file.
 HOMONYMS = {
     "cli/check/described.py": {"empty"},
     "core/choice/evaluation.py": {"not measured"},

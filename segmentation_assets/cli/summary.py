@@ -13,7 +13,7 @@ from rich.table import Table
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.store import published
-from segmentation_assets.vocabulary import Decision, counted
+from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
 
@@ -54,7 +54,7 @@ def read(data_dir: Path, key: str) -> Summary:
             raise published.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         moves = rows(_MOVES)
         drift = rows(
-            "SELECT subject, statistic, value, q_value, in_model, flagged FROM drift_report"
+            "SELECT subject, statistic, value, threshold, q_value, in_model, flagged FROM drift_report"
             " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
         )
         before = database.execute(
@@ -138,11 +138,14 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if summary.weakest_jaccard is not None:
         error = "" if summary.weakest_error is None else f" \u00b1 {summary.weakest_error:.2f}"
         console.print(
-            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {summary.weakest_jaccard:.2f}{error} "
+            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {_stability(summary.weakest_jaccard)}{error} "
             "(from 0.75 on it counts as found again, below 0.60 as dissolved).",
         )
-    if "forward_spend_gain_low" in summary.forward:
+    if "forward_spend_eta_squared" in summary.forward:
         console.print(_forward(summary))
+    compared = [baseline for baseline in Baseline if f"forward_spend_gain_over_{baseline}_low" in summary.forward]
+    if compared:
+        console.print(_baselines(summary.forward, compared))
     if summary.before is None:
         console.print("\nThere is no earlier snapshot, so no customer has moved yet.")
     else:
@@ -175,17 +178,33 @@ def _drift(summary: Summary) -> Iterator[str]:
     yield "Drifted since the model was trained:"
     for row in flagged.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
-        yield f"  {row.subject}{concern}: {row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g}"
+        yield f"  {row.subject}{concern}: {row.statistic.upper()} {beside(row.value, row.threshold, 2)}, q = {row.q_value:.2g}"
+
+
+def _stability(jaccard: float) -> str:
+    return beside(jaccard, min((0.6, 0.75), key=lambda limit: abs(limit - jaccard)), 2)
 
 
 def _forward(summary: Summary) -> str:
     """How much of the spend since the previous snapshot its segments explain, as a sentence."""
-    of = summary.forward
     return (
-        f"The segments of {summary.before} explain {of['forward_spend_eta_squared']:.0%} of the differences in spend since, "
-        f"the RFM grid {of['forward_spend_eta_squared_rfm_grid']:.0%} (gain {of['forward_spend_gain'] * 100:+.1f} points, 95% interval "
-        f"{of['forward_spend_gain_low'] * 100:+.1f} to {of['forward_spend_gain_high'] * 100:+.1f})."
+        f"The segments of {summary.before} explain {summary.forward['forward_spend_eta_squared']:.1%} of the differences in spend since. "
+        "Segments are for acting, not for forecasting."
     )
+
+
+def _baselines(forward: dict[str, float], compared: list[Baseline]) -> Table:
+    """What groups cut without a model explain of the same."""
+    table = _table("", ("Customers grouped by", "Explained", "Gain of the segments", "95% interval"))
+    for baseline in compared:
+        gain = f"forward_spend_gain_over_{baseline}"
+        table.add_row(
+            BASELINE_WORDS[baseline],
+            f"{forward[f'forward_spend_eta_squared_{baseline}']:.1%}",
+            f"{beside(points(forward[gain]), 0, 1)} points",
+            f"{beside(points(forward[f'{gain}_low']), 0, 1)} to {beside(points(forward[f'{gain}_high']), 0, 1)}",
+        )
+    return table
 
 
 def show_models(data_dir: Path, console: Console) -> None:

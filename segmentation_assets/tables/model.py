@@ -6,7 +6,7 @@ from segmentation_assets.vocabulary import Decision, DriftKind, Tier
 MODEL_CANDIDATES = Contract(
     "model_candidates", "clustering that was tried on the snapshot",
     (
-        required("algorithm", "string", "Clustering algorithm."),
+        required("algorithm", "string", "Clustering algorithm; `rfm_grid` is the recency x frequency grid."),
         required("k", "int64", "Number of clusters; 0 if it could not be fitted.", minimum=0),
         Column("silhouette", "float64", "Mean silhouette on a sample (Rousseeuw 1987); higher is better.", minimum=-1, maximum=1),
         Column("calinski_harabasz", "float64", "Calinski-Harabasz index (1974); higher is better.", minimum=0),
@@ -47,10 +47,10 @@ MODEL_REGISTRY = Contract(
     (
         MODEL_VERSION,
         required("fitted_snapshot", "date", "Snapshot on whose customers the model was fitted."),
-        required("algorithm", "string", "Clustering algorithm."),
+        required("algorithm", "string", "Clustering algorithm; `rfm_grid` is the recency x frequency grid."),
         required("k", "int64", "Number of segments by model; 0 if no customer was active.", minimum=0),
         Column(
-            "tier", "string", "distinct segments, a convenient partition, or the named RFM grid; empty without customers.", allowed=tuple(Tier)
+            "tier", "string", "distinct segments, a convenient partition, or the named recency x frequency grid; empty without customers.", allowed=tuple(Tier)
         ),
         Column("tier_reason", "string", "Why this tier, as a sentence."),
         required("seed", "int64", "Seed of every random choice."),

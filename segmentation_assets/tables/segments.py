@@ -96,7 +96,11 @@ EVALUATION_METRICS = Contract(
     "evaluation_metrics", "metric of the model in force",
     (
         MODEL_VERSION,
-        required("metric", "string", "Name of the metric; `name: segment` for one segment."),
+        required(
+            "metric", "string",
+            "Name of the metric; `name: segment` for one segment. `forward_spend_gain_over_*`: how much more of the differences in spend since the "
+            "previous snapshot its segments explain than money quintiles or grids of quantiles (docs/model.md), with `_low` and `_high`.",
+        ),
         Column("value", "float64", "Its value; empty if it cannot be computed."),
     ),
     key=("model_version", "metric"),

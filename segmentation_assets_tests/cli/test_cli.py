@@ -1,5 +1,6 @@
 """The command line as users see it: one clear message with a remedy, an exit code, and never a traceback first."""
 
+import datetime as dt
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 import duckdb
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -155,7 +157,7 @@ def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, c
         for table in (
             f"segments ({day}, segment_id INT, segment_name TEXT, revenue INT)",
             f"segment_transitions ({day}, from_segment_id INT, to_segment_id INT, customers INT, revenue_before INT, revenue_after INT)",
-            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, q_value INT, in_model BOOL, flagged BOOL)",
+            f"drift_report ({day}, subject TEXT, statistic TEXT, value INT, threshold INT, q_value INT, in_model BOOL, flagged BOOL)",
             f"model_registry ({day}, model_version TEXT, decision TEXT, reason TEXT, tier_reason TEXT, in_force BOOL)",
             f"published_snapshots ({day}, fingerprint TEXT)",
         ):
@@ -165,6 +167,23 @@ def test_a_snapshot_without_customers_is_published_and_says_so(tmp_path: Path, c
     assert capsys.readouterr().out == "No customers are known at 2024-02-01: the source has no rows before it.\n"
     with pytest.raises(PublishError, match="2024-03-01 is not in the database"):
         summary.read(tmp_path, "2024-03-01")
+
+
+def test_segments_are_shown_beside_groups_cut_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    forward = {"forward_spend_eta_squared": 0.427, "forward_spend_eta_squared_money_quintiles": 0.44}
+    forward |= {f"forward_spend_gain_over_money_quintiles{end}": gain for end, gain in (("", -0.013), ("_low", -0.03), ("_high", -0.0001))}
+    segments = pd.DataFrame(
+        {"segment_name": ["All"], "customers": [9], "share": [1.0], "revenue_share": [1.0], "description": ["Everyone."]}
+    )
+    day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
+    shown = summary.Summary(day, before, segments, pd.DataFrame(), 0, 9, pd.DataFrame(), "why", "A model.", "", None, None, [], forward)
+    summary.show(shown, Console(width=400))
+    out = capsys.readouterr().out
+    assert (
+        "The segments of 2024-01-01 explain 42.7% of the differences in spend since. Segments are for acting, not for forecasting." in out
+    )
+    assert "│ five quintiles of money alone │ 44.0%     │ -1.3 points          │ -3.0 to -0.01 │" in out
+    assert "grid" not in out  # an earlier version measured no other
 
 
 def test_present_stability_is_shown_for_a_model_carried_forward(demo: Path) -> None:

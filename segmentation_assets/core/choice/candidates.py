@@ -25,7 +25,7 @@ from segmentation_assets.core.clustering.algorithm import (
 from segmentation_assets.core.clustering.families import FAMILIES, Family
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import beside, counted
 
 _NO_GAP = stability.Gap(np.nan, np.nan)
 
@@ -69,7 +69,11 @@ class Candidate:
     @property
     def stability(self) -> str:
         """The weakest cluster's figure as sentences quote it: `Jaccard 0.91 ± 0.01`."""
-        return f"Jaccard {self.weakest_jaccard:.2f} \u00b1 {self.weakest_error:.2f}"
+        return f"Jaccard {stability.in_digits(self.weakest_jaccard)} \u00b1 {self.weakest_error:.2f}"
+
+    def p_value(self, settings: ModelSettings) -> str:
+        """The gate's p-value as sentences quote it."""
+        return beside(self.valley_p, settings.valley_level, 2, "g")
 
     def dissolves(self, settings: ModelSettings) -> bool:
         """Whether its weakest cluster is below the limit by more than two standard errors; chance alone does that once in forty times."""
@@ -157,13 +161,14 @@ def objections(candidate: Candidate, settings: ModelSettings, unmeasured: bool =
     if not settings.k_min <= candidate.k <= settings.k_max:
         found.append(f"k is outside {settings.k_min} to {settings.k_max}")
     if not candidate.valley_p < settings.valley_level:
-        found.append(f"at least one pair of neighbouring clusters has no valley between them (p = {candidate.valley_p:.2g})")
+        found.append(f"at least one pair of neighbouring clusters has no valley between them (p = {candidate.p_value(settings)})")
     if candidate.jaccard and candidate.weakest_jaccard < settings.stable_jaccard:
         found.append(f"its weakest cluster is {candidate.reading} ({candidate.stability})")
     if not candidate.jaccard and not unmeasured:
         found.append("its stability was not measured")
     if candidate.smallest_share < settings.min_share or candidate.smallest_count < settings.min_count:
-        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({candidate.smallest_share:.1%})")
+        share = beside(candidate.smallest_share, settings.min_share, 1, "%")
+        found.append(f"its smallest cluster has {counted(candidate.smallest_count, 'customer')} ({share})")
     return found
 
 

@@ -3,15 +3,18 @@
 Belongs here: the arithmetic. Callers must pass only outcomes that are already known.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from segmentation_assets.core.choice.rfm_grid import rfm_grid
+from segmentation_assets.core.choice.baselines import RFM, baselines
 from segmentation_assets.vocabulary import Status
+
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True)
@@ -33,39 +36,56 @@ def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
     """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
     baseline; NaN if the outcome does not vary, because there is nothing to explain."""
     values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
-    return float(_eta(values[None, :], codes, np.ones((1, len(values))))[0])
+    return float(_eta(values, [codes], np.ones((1, len(values))))[0, 0])
 
 
-def forward_validity(
+def forward_validity(outcome: ArrayLike, groups: ArrayLike, baseline: ArrayLike, seed: int, **resampling: Any) -> ForwardValidity:
+    """How much of `outcome` (n,) the `groups` (n,) explain, beside `baseline` (n,): other labels of the same customers. As `compared`."""
+    return compared(outcome, groups, {"": baseline}, seed, **resampling)[""]
+
+
+def compared(
     outcome: ArrayLike,
     groups: ArrayLike,
-    baseline: ArrayLike,
+    others: Mapping[Name, ArrayLike],
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
     interval_rows: int = 20_000,
-) -> ForwardValidity:
-    """How much of `outcome` (n,) the `groups` (n,) explain, compared with `baseline` (n,), other labels of the same customers.
+) -> dict[Name, ForwardValidity]:
+    """How much of `outcome` (n,) the `groups` (n,) explain, compared with each of `others`: other labels of the same customers, by name.
 
-    Both are resampled together, so the interval is for the difference. It is computed from at most `interval_rows` customers,
-    which can only make it wider. ValueError unless all three have the same number of customers.
+    All are resampled together, so each interval is for a difference. It is computed from at most `interval_rows` customers,
+    which can only make it wider. ValueError unless all have the same number of customers.
     """
     values = np.asarray(outcome, dtype=np.float64)
-    ours, theirs = pd.factorize(np.asarray(groups))[0], pd.factorize(np.asarray(baseline))[0]
-    if not len(values) == len(ours) == len(theirs) > 0:
-        raise ValueError(f"outcome, groups and baseline have {len(values)}, {len(ours)}, {len(theirs)} customers; align them first")
+    labels = [pd.factorize(np.asarray(found))[0] for found in (groups, *others.values())]
+    if not len(values) or any(len(found) != len(values) for found in labels):
+        lengths = ", ".join(str(len(found)) for found in labels)
+        raise ValueError(f"outcome, groups and the others have {len(values)}, {lengths} customers; align them first")
     if np.isnan(values).any():
         raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
     rng = np.random.default_rng(seed)
     rows = np.arange(len(values))
     if len(rows) > interval_rows:
         rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
-    gains = np.concatenate([_gains(values[rows], ours[rows], theirs[rows], rng, min(50, resamples - i)) for i in range(0, resamples, 50)])
-    tail = (1 - level) / 2
+    chances, sampled = np.full(len(rows), 1 / len(rows)), [found[rows] for found in labels]
+    draws = (rng.multinomial(len(rows), chances, size=min(50, resamples - i)).astype(np.float64) for i in range(0, resamples, 50))
+    drawn = [_eta(values[rows], sampled, counts) for counts in draws]
+    ours, *theirs = np.concatenate(drawn, axis=1)
+    (eta, *etas), (k, *ks) = [eta_squared(values, found) for found in labels], [int(found.max()) + 1 for found in labels]
+    found = {}
+    for name, theirs_drawn, base, groups_of in zip(others, theirs, etas, ks, strict=True):
+        low, high = _interval(ours - theirs_drawn, level)
+        found[name] = ForwardValidity(eta, base, eta - base, low, high, k, groups_of, len(values))
+    return found
+
+
+def _interval(gains: NDArray[np.float64], level: float) -> tuple[float, float]:
     measured = gains[np.isfinite(gains)]  # a draw of customers who all spent the same has nothing to explain
+    tail = (1 - level) / 2
     low, high = np.quantile(measured, [tail, 1 - tail]) if len(measured) else (np.nan, np.nan)
-    eta, base = eta_squared(values, ours), eta_squared(values, theirs)
-    return ForwardValidity(eta, base, eta - base, float(low), float(high), int(ours.max()) + 1, int(theirs.max()) + 1, len(values))
+    return float(low), float(high)
 
 
 def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
@@ -86,44 +106,42 @@ def window_outcomes(customer_id: pd.Series, activity: pd.DataFrame) -> tuple[NDA
 
 
 def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
-    """How well the previous snapshot's segments explain the window since, and how well its RFM grid does; value by metric.
+    """How well the previous snapshot's segments explain the window since, and how well its baselines do; value by metric.
 
     `before` and `placed` are that snapshot's rows of customer_features and customer_segments, `activity` is customer_activity since.
     Empty if nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
-    customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", "recency_days", "frequency"]]
+    customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", *RFM]]
     customers = customers.dropna().merge(placed[["customer_id", "segment_name"]], on="customer_id", validate="1:1")
     if customers.empty:
         return {}
-    grid = rfm_grid(customers["recency_days"], customers["frequency"])["segment"]
+    segments = customers["segment_name"]
+    others = baselines(customers[list(RFM)], segments.nunique())
     spend, bought = window_outcomes(customers["customer_id"], activity)
     found: dict[str, float] = {}
     for name, outcome in (("spend", np.log1p(spend)), ("active", bought)):
-        said = forward_validity(outcome, customers["segment_name"], grid, seed)
-        found |= {
-            f"forward_{name}_eta_squared": said.eta_squared, f"forward_{name}_eta_squared_rfm_grid": said.baseline_eta_squared,
-            f"forward_{name}_gain": said.gain, f"forward_{name}_gain_low": said.gain_low, f"forward_{name}_gain_high": said.gain_high,
-        }  # fmt: skip
-    for row in segment_outcomes(spend, customers["segment_name"]).itertuples():
+        for baseline, said in compared(outcome, segments, others, seed).items():
+            found |= {
+                f"forward_{name}_eta_squared": said.eta_squared, f"forward_{name}_eta_squared_{baseline}": said.baseline_eta_squared,
+                f"forward_{name}_gain_over_{baseline}": said.gain, f"forward_{name}_gain_over_{baseline}_low": said.gain_low,
+                f"forward_{name}_gain_over_{baseline}_high": said.gain_high,
+            }  # fmt: skip
+    for row in segment_outcomes(spend, segments).itertuples():
         found |= {f"forward_mean_spend: {row.segment}": row.mean_outcome, f"forward_lift: {row.segment}": row.lift}
-        found |= {f"forward_active_share: {row.segment}": float(bought[(customers["segment_name"] == row.segment).to_numpy()].mean())}
+        found |= {f"forward_active_share: {row.segment}": float(bought[(segments == row.segment).to_numpy()].mean())}
     return found
 
 
-def _gains(
-    values: NDArray[np.float64], ours: NDArray[Any], theirs: NDArray[Any], rng: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
-    counts = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples).astype(np.float64)
-    return _eta(values[None, :], ours, counts) - _eta(values[None, :], theirs, counts)
-
-
-def _eta(values: NDArray[np.float64], codes: NDArray[Any], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Eta squared (b,) for each row of `counts` (b, n): how often each customer was drawn."""
-    centred = values - values.mean()  # sums of squares of large amounts would lose precision
-    groups = np.eye(int(codes.max()) + 1)[codes]
-    sizes, sums = counts @ groups, (counts * centred) @ groups
-    n, total_sum = counts.sum(axis=1), (counts * centred).sum(axis=1)
-    total = (counts * centred**2).sum(axis=1) - total_sum**2 / n
-    between = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0).sum(axis=1) - total_sum**2 / n
-    share = np.full(len(n), np.nan)
+def _eta(values: NDArray[np.float64], labels: Sequence[NDArray[Any]], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Eta squared (labels, b) of each of the labels for each row of `counts` (b, n): how often each customer was drawn."""
+    centred = values - values.mean()  # sums of squares of large amounts would lose their digits
+    groups = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
+    starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])])
+    weighted = counts * centred
+    sizes, sums = counts @ groups, weighted @ groups
+    n, total_sum = counts.sum(axis=1), weighted.sum(axis=1)
+    total = weighted @ centred - total_sum**2 / n
+    squares = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0)
+    between = np.add.reduceat(squares, starts, axis=1).T - total_sum**2 / n
+    share = np.full(between.shape, np.nan)
     return np.asarray(np.divide(between, total, out=share, where=total > 1e-12 * n), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The named RFM grid as a model: cut points of recency and frequency, learnt once and applied at any snapshot.
+"""The named recency x frequency grid as a model: cut points of recency and frequency, learnt once and applied at any snapshot.
 
 Belongs here: storing and applying the cuts. `rfm_grid` cuts the grid and names its cells.
 """

@@ -1,4 +1,7 @@
-"""The named RFM grid: the baseline that every model must beat. It is fitted only to the ranks of the given customers."""
+"""The named grid of recency and frequency, without money: published if a convenient partition explains less.
+
+It is fitted only to the ranks of the given customers.
+"""
 
 import numpy as np
 import pandas as pd

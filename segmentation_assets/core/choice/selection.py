@@ -1,9 +1,10 @@
 """The choice, in two tiers: distinct segments if there are any, else a convenient partition of a continuum, labelled as one.
 
-Belongs here: the rule, its sentences, and judging a convenient partition against the RFM grid. `candidates` fits and
+Belongs here: the rule, its sentences, and judging a convenient partition against a grid of as many groups. `candidates` fits and
 measures the candidates.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from segmentation_assets.core.choice.baselines import RFM, baselines
 from segmentation_assets.core.choice.candidates import Candidate, Samples, evaluate, objections
-from segmentation_assets.core.choice.forward_validity import ForwardValidity, forward_validity
+from segmentation_assets.core.choice.forward_validity import ForwardValidity, compared
 from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY
 from segmentation_assets.core.choice.rfm_grid import rfm_grid
 from segmentation_assets.core.clustering.algorithm import ClusteringError, canonical_order, fit_model, require_clusterable, to_model
@@ -21,7 +23,7 @@ from segmentation_assets.core.clustering.preprocessing import FeaturePreprocesso
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import Tier, counted
+from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, Tier, beside, counted, points
 
 __all__ = [
     "Candidate",
@@ -33,12 +35,14 @@ __all__ = [
     "judge",
     "labels_one_snapshot_back",
 ]
+ACTING = ", which is no reason against the model: segments are for acting, not for forecasting"
+LARGEST_LOSS = 0.02  # share of the spend that follows by which a convenient partition may fall short of a grid of as many groups
 
 
 @dataclass(frozen=True, eq=False)
 class PastSnapshot:
     """The previous snapshot and what has happened since: `features` of its customers, `outcome` (n,), such as log1p of spend
-    in the following window, and recency and frequency (`rfm`) if the features lack them."""
+    in the following window, and recency, frequency and monetary value (`rfm`) if the features lack them."""
 
     features: pd.DataFrame
     outcome: NDArray[np.float64]
@@ -48,14 +52,14 @@ class PastSnapshot:
 @dataclass(frozen=True, eq=False)
 class Selection:
     """What was chosen and why. In tier GRID, `model` is None and `grid` is published. `tree` is for the dendrogram;
-    `validity` is None if not yet validated."""
+    `validity`, by baseline, is None if not yet validated."""
 
     model: PrototypeModel | None
     tier: Tier
     reason: str
     candidates: tuple[Candidate, ...]
     grid: pd.DataFrame | None
-    validity: ForwardValidity | None
+    validity: Mapping[Baseline, ForwardValidity] | None
     tree: WardTree
 
 
@@ -84,7 +88,7 @@ def choose(
     grid = _grid(features if rfm is None else rfm)
     validity = judge(past, taken, settings, preprocessor) if past is not None else None
     if tier == Tier.CONVENIENT:
-        reason, kept = _against_grid(reason, validity)
+        reason, kept = _validated(reason, validity)
         if not kept and grid is not None:
             model, tier = None, Tier.GRID
     return Selection(
@@ -113,10 +117,11 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
     if distinct:
         # Silhouettes are comparable, being in the space that all share; a further tie goes to the simpler algorithm, listed first.
         best = max(distinct, key=lambda c: (c.k, c.silhouette))
+        smallest = beside(best.smallest_share, settings.min_share, 1, "%")
         reason = (
             f"Distinct segments: {best.algorithm} with k = {best.k} is the largest k whose clusters are all stable (weakest "
-            f"{best.stability}), large enough (smallest {best.smallest_share:.1%}) and separated by a valley "
-            f"from their neighbours (p = {best.valley_p:.2g})."
+            f"{best.stability}), large enough (smallest {smallest}) and separated by a valley "
+            f"from their neighbours (p = {best.p_value(settings)})."
         )
         return Decision(best, Tier.DISTINCT, reason)
     kmeans = {c.k: c for c in candidates if c.algorithm == "kmeans" and c.k > 1}
@@ -138,13 +143,13 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
 
 def judge(
     past: PastSnapshot, taken: Candidate, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
-) -> ForwardValidity | None:
-    """The same algorithm and k, fitted one snapshot back, against the grid there, on the outcome since. None if either cannot be fitted."""
-    grid = labels_one_snapshot_back(past, "rfm_grid", 0, settings, preprocessor)
-    labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
-    if grid is None or labels is None:
+) -> dict[Baseline, ForwardValidity] | None:
+    """The same algorithm and k, fitted one snapshot back, against the baselines, on the outcome since. None if that cannot be fitted."""
+    rfm = past.features if past.rfm is None else past.rfm
+    if rfm.empty or not _known(rfm, *RFM):
         return None
-    return forward_validity(past.outcome, labels, grid, settings.seed)
+    labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
+    return None if labels is None else compared(past.outcome, labels, baselines(rfm, labels.nunique()), settings.seed)
 
 
 def labels_one_snapshot_back(
@@ -163,26 +168,46 @@ def labels_one_snapshot_back(
 
 
 def _grid(rfm: pd.DataFrame) -> pd.DataFrame | None:
-    if not {RECENCY, FREQUENCY} <= set(rfm.columns):
-        return None
-    if rfm[[RECENCY, FREQUENCY]].isna().any(axis=None):
-        return None  # the grid has no cell for a customer whose last order is unknown
-    return rfm_grid(rfm[RECENCY], rfm[FREQUENCY])
+    return rfm_grid(rfm[RECENCY], rfm[FREQUENCY]) if _known(rfm, RECENCY, FREQUENCY) else None
 
 
-def _against_grid(reason: str, validity: ForwardValidity | None) -> tuple[str, bool]:
+def _known(rfm: pd.DataFrame, *names: str) -> bool:
+    """Whether every customer has a value of each: a grid has no cell for one whose last order is unknown."""
+    return set(names) <= set(rfm.columns) and not rfm[list(names)].isna().any(axis=None)
+
+
+def _validated(reason: str, validity: Mapping[Baseline, ForwardValidity] | None) -> tuple[str, bool]:
+    """The reason with what the partition told of the spend that followed, and whether it is kept.
+
+    It gives way to the named grid if a grid of as many groups, on recency, frequency and monetary value, explains more by over
+    `LARGEST_LOSS` with an interval that leaves out 0, and the named grid explains more too.
+    """
     if validity is None:
         return f"{reason} Not yet validated when it was chosen: there was no earlier snapshot to judge it by.", True
-    if np.isnan(validity.gain):  # no evidence against the partition, and none for it
+    against, named, money = (validity[b] for b in (Baseline.RECENCY_FREQUENCY_MONETARY, Baseline.RECENCY_FREQUENCY, Baseline.MONEY))
+    if np.isnan(against.gain):  # no evidence against the partition, and none for it
         nothing = "all customers had spent the same since the previous snapshot, so there was nothing to explain"
         return f"{reason} Not yet validated when it was chosen: {nothing}.", True
-    figures = (
-        f"{validity.eta_squared:.3f} against {validity.baseline_eta_squared:.3f} of the outcome's variance, gain "
-        f"{validity.gain:+.3f}, 95% interval {validity.gain_low:+.3f} to {validity.gain_high:+.3f}"
+    grid, instead, quintiles = (
+        BASELINE_WORDS[b] for b in (Baseline.RECENCY_FREQUENCY_MONETARY, Baseline.RECENCY_FREQUENCY, Baseline.MONEY)
     )
-    if validity.gain <= 0:
-        return f"{reason} It explains no more of the next window than the RFM grid ({figures}), so the grid is published.", False
-    return f"{reason} One snapshot back it explained more than the RFM grid ({figures}).", True
+    rule = f"a loss of up to {points(LARGEST_LOSS):g} points is allowed, and more if the interval reaches 0"
+    kind = f"One snapshot back, its kind explained {against.eta_squared:.1%} of the differences in spend that followed"
+    told = [reason, f"{kind}; {grid} {_explained(against, rule)}."]
+    if points(against.gain) < -points(LARGEST_LOSS) and against.gain_high < 0:
+        if named.gain < 0:
+            return " ".join([*told, f"So {instead} is published: it {_explained(named)}."]), False
+        told.append(f"It is published all the same, because {instead}, which would take its place, {_explained(named)}.")
+    told.append(f"{quintiles[0].upper()}{quintiles[1:]} {_explained(money)}{ACTING if money.gain < 0 else ''}.")
+    return " ".join(told), True
+
+
+def _explained(said: ForwardValidity, rule: str = "") -> str:
+    """What a baseline explained beside the partition, as the end of a sentence."""
+    gain, low, high = (points(share) for share in (said.gain, said.gain_low, said.gain_high))
+    more = f"{beside(abs(gain), points(LARGEST_LOSS), 2)} points {'more' if gain < 0 else 'less'}" if gain else "as much"
+    interval = f"95% interval of the model's gain {beside(low, 0, 1)} to {beside(high, 0, 1)}"
+    return f"explained {said.baseline_eta_squared:.1%}, {more} ({interval}{rule and f'; {rule}'})"
 
 
 def _with_reasons(

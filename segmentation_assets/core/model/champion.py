@@ -18,7 +18,7 @@ from segmentation_assets.core.model.gates import Contest, Gate, failings
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, fit_from, train, train_from
 from segmentation_assets.settings.model import RetrainSettings
-from segmentation_assets.vocabulary import Decision, Tier, counted
+from segmentation_assets.vocabulary import Decision, Tier, beside, counted
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,8 @@ def _occasion(
                 return "", f"{undrifted}; it {failed}, but a challenger is trained only after two, at an age of {retrain.min_age} or more"
             refit = _refit_stability(champion, active, spec)
             if refit < spec.settings.stable_jaccard:
-                return "", f"{undrifted}; it {failed}, and a model fitted today is not stable either ({refit:.2f})"
+                shown = beside(refit, spec.settings.stable_jaccard, 2)
+                return "", f"{undrifted}; it {failed}, and a model fitted today is not stable either ({shown})"
             return f"The model in force has {failed}", ""
 
 

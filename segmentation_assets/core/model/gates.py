@@ -21,7 +21,7 @@ from segmentation_assets.core.clustering.algorithm import fit_kmeans
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import FROM_CHAMPION, ModelDecision, ModelSpec, PreviousSnapshot, fit_from
 from segmentation_assets.settings.model import ModelSettings, RetrainSettings
-from segmentation_assets.vocabulary import Tier, beside, counted
+from segmentation_assets.vocabulary import Tier, beside, counted, points
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,16 @@ class Contest:
             return  # a grid does not depend on resampling, and distinct segments have passed a stricter test
         least = ask.dissolved_jaccard
         weakest, passed = taken.weakest_jaccard, taken.weakest_jaccard >= least
-        words = f"its least stable segment has a bootstrap Jaccard of {beside(weakest, least, 2)} (at least {least:.2f} is required)"
+        words = f"its least stable segment has a bootstrap Jaccard of {beside(weakest, least, 2)} (at least {_asked(least, 2)} is required)"
         if self._equal(challenger) and self.standing.jaccard:
             error = math.hypot(taken.weakest_error, self.standing.weakest_error)
-            passed = passed and weakest >= self.standing.weakest_jaccard - 2 * error
-            words += f" and the champion's one of {self.standing.weakest_jaccard:.2f} (no loss beyond {2 * error:.2f}, two standard errors)"
+            loss, most = round(self.standing.weakest_jaccard - weakest, 9), round(2 * error, 3)
+            passed = passed and loss <= most
+            change = f"a loss of {beside(loss, most, 2)}" if loss > 0 else "no loss"
+            words += (
+                f" and the champion's one of {self.standing.weakest_jaccard:.2f}, {change} (up to two standard errors, {_asked(most, 2)}, "
+                "is allowed)"
+            )
         yield Gate(passed, words)
 
     def _fit(self, challenger: ModelDecision) -> Iterator[Gate]:
@@ -109,19 +114,19 @@ class Contest:
         old = self.champion.provenance
         if challenger.model.provenance.tier == Tier.DISTINCT and not self._equal(challenger):
             return
-        points, ours = self._points(), self._labels(self.champion)
+        placed, ours = self._points(), self._labels(self.champion)
         theirs, whose = self._labels(challenger.model), "it explains"
         if not self._equal(challenger):
             theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted again, explain"
-        fit, before = explained(points, theirs), explained(points, ours)
+        fit, before = explained(placed, theirs), explained(placed, ours)
         if math.isnan(fit):
             alike = "all active customers are alike in the features used"
             yield Gate(False, f"{alike}, so it can explain no more of how they differ than the champion")
             return
-        least = 0.0 if self._repairs(challenger) else 100 * self.retrain.least_fit_gain
-        gain = 100 * (fit - before)
+        least = 0.0 if self._repairs(challenger) else points(self.retrain.least_fit_gain)
+        gain = points(fit - before)
         none = "no loss is allowed, since the champion fails its own test and the challenger is stable"
-        asked = f"at least {least:g} is required" if least else none
+        asked = f"at least {_asked(least)} is required" if least else none
         yield Gate(
             gain >= least,
             f"{whose} {fit:.1%} of how customers differ and the champion {before:.1%} today, a gain of {beside(gain, least, 2)} points "
@@ -158,17 +163,19 @@ class Contest:
             return
         theirs = self.champion.assign(self.past.active)["segment_id"]
         said = forward_validity(self.past.outcome, labels, theirs, self.spec.settings.seed)
-        loss, most = -100 * said.gain, 100 * self.retrain.largest_forward_loss
+        loss, most = points(-said.gain), points(self.retrain.largest_forward_loss)
+        change = f"a loss of {beside(loss, most, 2)} points" if loss > 0 else "no loss"
         yield Gate(
             loss <= most,
             f"its kind, fitted one snapshot back, explains {said.eta_squared:.1%} of the spend since and the champion "
-            f"{said.baseline_eta_squared:.1%} (a loss of at most {most:g} points is allowed)",
+            f"{said.baseline_eta_squared:.1%}, {change} (at most {_asked(most)} is allowed)",
         )
 
     def _reassigned(self, challenger: ModelDecision) -> Iterator[Gate]:
         moved, most = float((self._labels(challenger.model) != self._labels(self.champion)).mean()), self.retrain.largest_reassigned
-        words = f"it puts {moved:.1%} of active customers into another segment"
-        yield Gate(True, words) if most is None else Gate(moved <= most, f"{words} (at most {most:.0%})")
+        shown = f"{moved:.1%}" if most is None else beside(moved, most, 1, "%")
+        words = f"it puts {shown} of active customers into another segment"
+        yield Gate(True, words) if most is None else Gate(moved <= most, f"{words} (at most {_asked(points(most))}%)")
 
     def _equal(self, challenger: ModelDecision) -> bool:
         return challenger.model.provenance.k == self.champion.provenance.k
@@ -201,12 +208,19 @@ def failings(model: SegmentModel, standing: Candidate, settings: ModelSettings) 
     return []
 
 
+def _asked(limit: float, digits: int = 0) -> str:
+    """A limit in full."""
+    return beside(limit, limit, digits)
+
+
 def _taken(challenger: ModelDecision) -> Candidate | None:
     return next((c for c in challenger.candidates if c.chosen), None)
 
 
 def _kind(tier: str) -> str:
-    return {Tier.DISTINCT: "a set of distinct segments", Tier.GRID: "the RFM grid"}.get(Tier(tier), "a convenient partition")
+    return {Tier.DISTINCT: "a set of distinct segments", Tier.GRID: "the recency x frequency grid"}.get(
+        Tier(tier), "a convenient partition"
+    )
 
 
 def _standing(tier: str, k: int, lost: list[str]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate, measured_again
 from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
@@ -63,7 +64,7 @@ class PreviousSnapshot:
         """The past that `choose` can judge by; None if nobody was active or a feature did not exist yet."""
         if self.active.empty or not set(features) <= set(self.active.columns):
             return None
-        return PastSnapshot(self.active[list(features)], self.outcome, self.active[[RECENCY, FREQUENCY]])
+        return PastSnapshot(self.active[list(features)], self.outcome, self.active[list(RFM)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def train(
     """A model of the active customers (n rows of customer_features), with the decision `trained` and the given reason.
 
     It keeps the ids and names of the previous model's segments that survive in it. `past`, the previous snapshot and the spend
-    since, allows judging a convenient partition against the RFM grid.
+    since, allows judging a convenient partition against grids of quantiles.
 
     Raises:
         ValueError: a feature in the settings is not a column of customer_features.
@@ -213,9 +214,8 @@ def _winsorised(inputs: pd.DataFrame, distinct: int) -> str:
 
 def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     sizes = grid["segment"].value_counts()
-    told = (
-        reason if tier == Tier.GRID else "The named RFM grid is the baseline that a convenient partition must beat; the model is published."
-    )
+    beaten = "The named recency x frequency grid is published where a convenient partition gives way; here the model is."
+    told = reason if tier == Tier.GRID else beaten
     return Candidate(
         "rfm_grid", len(sizes), smallest_share=float(sizes.min() / sizes.sum()), smallest_count=int(sizes.min()), chosen=tier == Tier.GRID,
         reason=told,
@@ -287,5 +287,5 @@ def _grid_segments(previous: SegmentModel | None, highest: int) -> tuple[Segment
         return previous.segments
     taken = {s.name for s in previous.segments} if previous else set()
     names = [name.capitalize() for name in NAMES]
-    unique = [f"{name} (RFM grid)" if name in taken else name for name in names]
+    unique = [f"{name} (grid)" if name in taken else name for name in names]
     return tuple(Segment(highest + 1 + c, name, GRID_CHARACTERS[NAMES[c]]) for c, name in enumerate(unique))

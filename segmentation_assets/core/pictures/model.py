@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.stability import READINGS
+from segmentation_assets.core.choice.stability import READINGS, in_digits
 from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
@@ -32,7 +32,7 @@ from segmentation_assets.core.pictures.style import (
     titled,
 )
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, beside, counted, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,12 @@ _PANELS: Mapping[str, str] = {
     "valley_p": "Valley gate, p (below: distinct)",
 }
 _SHADES = (0.18, 0.12, 0.06, 0.02)  # opacity of the bands of stability
-_WORDS: Mapping[str, str] = {"kmeans": "k-means", "weighted_kmeans": "weighted k-means", "rfm_grid": "the RFM grid", "ward": "Ward"}
+_WORDS: Mapping[str, str] = {
+    "kmeans": "k-means",
+    "weighted_kmeans": "weighted k-means",
+    "rfm_grid": "the recency x frequency grid",
+    "ward": "Ward",
+}
 MOST_SILHOUETTES, MOST_DOTS, LAST_MERGES = 2000, 3000, 40
 
 
@@ -148,9 +153,40 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
         low = high
     ax.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
     for position, value in enumerate(candidate.jaccard):
-        ax.text(value + 0.008, position, f"{value:.2f}", va="center", fontsize=9, fontweight="bold")
+        ax.text(value + 0.008, position, in_digits(value), va="center", fontsize=9, fontweight="bold")
     ax.set_yticks(np.arange(len(names)), names)
     ax.set(ylim=(len(names) - 0.5, -1.0), xlim=(0, 1.04), xlabel="mean bootstrap Jaccard")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return figure
+
+
+@shown("forward_validity", Section.CHOICE, "What the segments explain of the spend that followed, beside groups cut without a model.")
+@styled()
+def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
+    """A bar for the segments of the snapshot before and for each baseline; `not_validated` says why there are none."""
+    title, spend = "What the segments explain of the spend that followed", "forward_spend_eta_squared"
+    if not_validated:
+        return empty(title, f"{_capital(not_validated)}.")
+    gain = points(forward[f"forward_spend_gain_over_{Baseline.MONEY}"])
+    figure = titled(
+        2.7,
+        f"The segments explain {beside(abs(gain), 0, 1)} points {'less' if gain < 0 else 'more'} of the differences in spend since than "
+        f"{BASELINE_WORDS[Baseline.MONEY]}",
+        "Share of the variance of log spend since the snapshot before that its groups explain; lines: 95% intervals of the difference from the "
+        "segments. Segments are for acting, not for forecasting.",
+    )
+    ax = figure.subplots()
+    others = [forward[f"{spend}_{baseline}"] for baseline in Baseline]
+    ax.barh(range(len(others) + 1), [forward[spend], *others], height=0.6, color=[BLUE, *[MUTED] * len(others)])
+    for position, baseline in enumerate(Baseline, start=1):
+        ends = [forward[spend] - forward[f"forward_spend_gain_over_{baseline}_{end}"] for end in ("low", "high")]
+        ax.plot(ends, [position, position], color=INK, lw=1.5)
+    for position, value in enumerate([forward[spend], *others]):
+        ax.text(0.004, position, f"{value:.1%}", va="center", fontsize=9, fontweight="bold", color="white")
+    ax.axvline(forward[spend], linestyle="--", color=INK, linewidth=1)
+    ax.set_yticks(range(len(others) + 1), ["the segments", *(BASELINE_WORDS[baseline] for baseline in Baseline)])
+    ax.set(ylim=(len(others) + 0.5, -0.5), xlabel="share of the differences in spend explained")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     return figure

@@ -10,7 +10,7 @@ from segmentation_assets.core.choice.forward_validity import foretold
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.pictures.model import pca_map, silhouette_plot, stability_per_cluster
+from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
@@ -20,6 +20,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
+VALIDATED = "on the window since the previous snapshot, beside groups cut without a model; segments are for acting, not for forecasting"
 
 
 @table(
@@ -37,7 +38,7 @@ def evaluation_metrics(
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, overall and per segment; and how much of the spend since the previous snapshot
-    that snapshot's segments explain."""
+    that snapshot's segments explain, beside groups cut without a model."""
     model, ask = model_from_rows(segmentation_model), settings.model
     features, earlier = at_and_before(customer_features, snapshot_date(context))
     placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
@@ -65,16 +66,15 @@ def evaluation_metrics(
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
     forward = foretold(earlier, placed_before, customer_activity, ask.seed)
-    validated = "on the window since the previous snapshot, against the RFM grid"
+    unknown = ""
     if not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
         nobody = "there is no earlier snapshot" if earlier.empty else "no customer was active at the previous snapshot"
-        validated = f"not yet validated: {nobody}"
+        unknown = f"not yet validated: {nobody}"
     elif not np.isfinite(forward["forward_spend_eta_squared"]):
-        validated = "not validated: customers of the previous snapshot did not differ in their spend since"
-    context.add_output_metadata(
-        {**figures(metrics | forward), "forward validity": validated, "stability": evaluation.stability_in_words(metrics)},
-        output_name=OUTPUT,
-    )
+        unknown = "not validated: customers of the previous snapshot did not differ in their spend since"
+    picture(context, settings, "forward_validity", lambda: forward_bars(forward, unknown))
+    told = {"forward validity": unknown or VALIDATED, "stability": evaluation.stability_in_words(metrics)}
+    context.add_output_metadata({**figures(metrics | forward), **told}, output_name=OUTPUT)
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)

@@ -19,7 +19,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following, keys_until
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import BY_NAME
-from segmentation_assets.vocabulary import Decision, DriftKind, Tier, counted
+from segmentation_assets.vocabulary import Decision, DriftKind, Tier, beside, counted
 
 SHARE_TOLERANCE = 1e-9
 GO_ON = "If business really was this quiet, continue with volume.when_low: warn."
@@ -185,7 +185,10 @@ def drift_check(kind: DriftKind, name: str, description: str) -> Check[...]:
         if why:
             return dg.AssetCheckResult(passed=True, description=f"Not measured: {why}.")
         flagged = report[report["flagged"].eq(True) & (report["kind"] == kind)].sort_values("value", ascending=False)
-        text = ", ".join(f"{row.subject} ({row.statistic.upper()} {row.value:.2f}, q = {row.q_value:.2g})" for row in flagged.itertuples())
+        text = ", ".join(
+            f"{row.subject} ({row.statistic.upper()} {beside(row.value, row.threshold, 2)}, q = {row.q_value:.2g})"
+            for row in flagged.itertuples()
+        )
         values = {row.subject: float(row.value) for row in flagged.itertuples()}
         return _result(flagged.empty, f"changed since training: {text}", values, dg.AssetCheckSeverity.WARN)
 
@@ -234,7 +237,7 @@ def no_segment_has_run_empty(
     registered, segments = (to_frame(_partition(lake, table, key)) for table in ("model_registry", "segments"))
     own = segments[segments["segment_id"] > 0]
     if Tier.GRID in set(registered.loc[registered["in_force"], "tier"]):
-        return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is the RFM grid.")
+        return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is the recency x frequency grid.")
     few = own[own["customers"] < (least if own["customers"].sum() >= least * len(own) else 1)]
     counts = {row.segment_name: int(row.customers) for row in few.itertuples()}
     text = "; ".join(f"{name} has {counted(customers, 'customer')}" for name, customers in counts.items())

@@ -13,6 +13,7 @@ from segmentation_assets.core.clustering.algorithm import ClusteringError
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototype_rows import prototypes_to_rows
 from segmentation_assets.settings.model import ModelSettings
+from segmentation_assets.vocabulary import Baseline
 
 QUICK = ModelSettings(k_max=5, resamples=10, splits=3, seed=0)
 PASSING = Candidate(
@@ -138,22 +139,22 @@ def test_an_unstable_business_k_falls_back_to_three():
     assert decide((three, dataclasses.replace(five, jaccard=(0.9, 0.65))), QUICK).taken.k == 5
 
 
-def test_a_partition_that_explains_less_than_the_grid_is_replaced_by_it():
+def test_a_partition_that_explains_less_than_a_grid_of_as_many_groups_is_replaced_by_the_named_grid():
     frame = continuum()
-    only_the_grid_knows = quick(frame).grid["segment"].astype("category").cat.codes.to_numpy(dtype=float)
     useless = pd.DataFrame({"shoe_size": np.random.default_rng(0).normal(size=len(frame))})
-    past = PastSnapshot(useless, only_the_grid_knows, rfm=frame)
+    past = PastSnapshot(useless, np.log1p(frame["frequency"].to_numpy()), rfm=frame)
     selection = quick(useless, PLAIN, rfm=frame, past=past)
     assert selection.tier == "grid" and selection.model is None
-    assert "so the grid is published" in selection.reason and selection.validity.gain < 0
+    assert "So the recency x frequency grid of ten names is published: it explained " in selection.reason
+    assert selection.validity[Baseline.RECENCY_FREQUENCY_MONETARY].gain < 0
     assert not any(c.chosen for c in selection.candidates)
 
 
 def test_a_partition_that_explains_more_is_kept_and_its_gain_reported():
     frame = continuum()
     selection = quick(frame, past=PastSnapshot(frame, np.log1p(frame["monetary"].to_numpy())))
-    assert selection.tier == "convenient" and selection.validity.gain > 0
-    assert "explained more than the RFM grid" in selection.reason
+    assert selection.tier == "convenient" and selection.validity[Baseline.RECENCY_FREQUENCY].gain > 0
+    assert "a recency x frequency x monetary grid of as many groups explained " in selection.reason
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.ward import Ward
 from segmentation_assets.settings.model import ModelSettings
+from segmentation_assets.vocabulary import Baseline
 
 NAMES = ["small spenders", "big spenders"]
 COLOURS = ["#123456", "#654321"]
@@ -96,6 +97,19 @@ def test_stability_bars_are_the_jaccards_over_hennigs_bands():
 def test_the_title_counts_the_segments_that_are_found_again(jaccard, said):
     figure = pictures.model.stability_per_cluster(replace(CANDIDATES[0], jaccard=jaccard), NAMES, COLOURS)
     assert title(figure).startswith(said)
+
+
+def test_what_the_segments_foretold_stands_beside_groups_cut_without_a_model():
+    forward = {"forward_spend_eta_squared": 0.42}
+    for baseline in Baseline:
+        forward |= {f"forward_spend_eta_squared_{baseline}": 0.43, f"forward_spend_gain_over_{baseline}": -0.01}
+        forward |= {f"forward_spend_gain_over_{baseline}_low": -0.02, f"forward_spend_gain_over_{baseline}_high": 0.03}
+    figure = pictures.model.forward_bars(forward, "")
+    (axis,) = figure.axes
+    assert title(figure).startswith("The segments explain 1.0 points less of the differences in spend since than five quintiles of")
+    assert texts(axis) == ["42.0%", *["43.0%"] * 4]
+    assert axis.lines[0].get_xdata().tolist() == pytest.approx([0.44, 0.39])
+    assert "Not yet validated: none." in pictures.model.forward_bars({}, "not yet validated: none").texts[1].get_text()
 
 
 def test_the_map_shows_segments_noise_and_density(model):
