@@ -1,11 +1,13 @@
 """How often drift is flagged where nothing changed, and where something did.
 
 `python -m benchmarks.drift run OUT.csv` draws customers whole, with replacement, twice: once as training's and once as now's,
-and writes one row per repeat; `python -m benchmarks.drift table OUT.csv ...` prints the tables in docs/drift.md.
+and writes one row per repeat; `python -m benchmarks.drift table OUT.csv ...` prints the tables in docs/drift.md. `panel OUT.csv`
+and `panel-table OUT.csv` do the same where most customers are in both snapshots, with the paired and the independent test.
 Belongs here: the simulation. The populations and what is planted in them are in `benchmarks.drift_populations`.
 """
 
 import argparse
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.drift_populations import FEATURES, POPULATIONS, SHIFTS, snapshot_of
+from benchmarks.drift_populations import FEATURES, PANELS, POPULATIONS, SHIFTS, snapshot_of
 from segmentation_assets.core.clustering.algorithm import fit_model
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.model import drift
 from segmentation_assets.core.model.population import TrainingPopulation, drift_report, training_population
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
+from segmentation_assets.vocabulary import DriftTest
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_203
+FRESH_PANELS = 20_261_211
 ALGORITHMS = ("kmeans", "weighted_kmeans", "ward")
 KINDS = ("numeric", "categorical", "segment_mix", "distance", "joint")
 
@@ -119,6 +123,45 @@ def run(
             pd.DataFrame(rows).to_csv(out, index=False)
 
 
+def panel_repeat(name: str, n: int, shift: str, seed: int) -> list[dict[str, Any]]:
+    """Two snapshots of a panel, `shift` planted in the second: what the paired and the independent test say."""
+    rng = np.random.default_rng([FRESH_PANELS, n, [*PANELS].index(name), seed])
+    before, now = PANELS[name](n, rng)
+    now = SHIFTS[shift](now, rng)
+    limits, settings = DriftSettings(), ModelSettings(features=FEATURES, seed=int(rng.integers(2**31)))
+    model, population = trained(before, "kmeans", int(rng.integers(2**31)))
+    rows = []
+    for test, trained_on in ((DriftTest.PAIRED, before), (DriftTest.INDEPENDENT, None)):
+        started = time.process_time()
+        found = drift_report(model, population, now, settings, limits, trained_on)
+        seconds = time.process_time() - started
+        text = found["subject"].isin(["region", "channel"])
+        kind = found["kind"].mask(found["kind"] == "feature", np.where(text, "categorical", "numeric"))
+        alarms = (found["p_value"] <= limits.alpha).groupby(kind).mean()
+        rows.append({
+            "panel": name, "n": n, "shift": shift, "seed": seed, "test": test, **alarms, "subjects": len(found),
+            "significant": bool((found["q_value"] <= limits.alpha).any()), "flagged": bool(found["flagged"].any()), "seconds": seconds,
+        })  # fmt: skip
+    return rows
+
+
+def run_panels(out: Path, panels: list[str], shifts: list[str], sizes: dict[int, int]) -> None:
+    """`sizes`: repeats by number of customers."""
+    rows: list[dict[str, Any]] = []
+    for (n, repeats), name, shift in itertools.product(sizes.items(), panels, shifts):
+        for seed in range(repeats):
+            rows += panel_repeat(name, n, shift, seed)
+        pd.DataFrame(rows).to_csv(out, index=False)
+
+
+def panel_table(files: list[Path]) -> str:
+    """Rates in %, with their standard errors, a row per panel, size, change and test."""
+    data = pd.concat([pd.read_csv(f) for f in files], ignore_index=True)
+    rates, keys = [*KINDS, "significant", "flagged"], ["panel", "shift", "n", "test"]
+    found = data.groupby(keys, sort=False)[rates].agg(lambda x: f"{100 * x.mean():.1f} ± {100 * x.std(ddof=0) / np.sqrt(len(x)):.1f}")
+    return str(found.assign(repeats=data.groupby(keys, sort=False).size()).reset_index().to_markdown(index=False))
+
+
 def table(files: list[Path]) -> str:
     """Rates with their standard errors, a row per population, shift and size."""
     data = pd.concat([pd.read_csv(f, keep_default_na=True) for f in files], ignore_index=True)
@@ -139,20 +182,25 @@ def table(files: list[Path]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="where to write, or for `table` what to read")
+    parser.add_argument("what", choices=["run", "table", "panel", "panel-table"])
+    parser.add_argument("files", nargs="+", type=Path, help="where to write, or for the tables what to read")
     parser.add_argument("--population", choices=[*POPULATIONS, "demo"], default="shop")
+    parser.add_argument("--panels", nargs="+", choices=list(PANELS), default=list(PANELS))
     parser.add_argument("--shifts", nargs="+", choices=list(SHIFTS), default=["none"])
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="kmeans")
     parser.add_argument("--sizes", nargs="+", default=["200:1000", "1000:600", "10000:200", "100000:50"], help="customers:repeats")
     parser.add_argument("--database", type=Path, default=Path("data/segmentation.duckdb"), help="published demo, for `demo`")
     arguments = parser.parse_args()
+    sizes = {int(n): int(r) for n, r in (size.split(":") for size in arguments.sizes)}
     if arguments.what == "table":
         print(table(arguments.files))
+    elif arguments.what == "panel-table":
+        print(panel_table(arguments.files))
+    elif arguments.what == "panel":
+        run_panels(arguments.files[0], arguments.panels, arguments.shifts, sizes)
     elif arguments.population == "demo" and not arguments.database.exists():
         print(f"{arguments.database} is absent, so the demo's customers are left out; `segmentation demo` makes it.")
     else:
-        sizes = {int(n): int(r) for n, r in (size.split(":") for size in arguments.sizes)}
         run(arguments.files[0], arguments.population, arguments.shifts, sizes, arguments.algorithm, arguments.database)
 
 

@@ -119,13 +119,14 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
     cheap = {"algorithms": ("kmeans",), "k_max": 5, "resamples": 20, "splits": 3}
     settings = ModelSettings(features=("frequency", "monetary"), seed=seed, **cheap | ask)
     spec, limits, retrain = ModelSpec(settings, "simulated", diagnostics=False), DriftSettings(), RetrainSettings(policy=policy)
-    day, model, population, fitted, before = dt.date(2024, 1, 1), None, None, 0, None
+    day, model, population, trained_on, fitted, before = dt.date(2024, 1, 1), None, None, None, 0, None
     placed: list[pd.DataFrame] = []
     row: dict[str, Any] = {"kind": kind, "seed": seed, "triggers": 0, "promotions": 0, "told": -1, "events": [], "log": []}
     until = CHANGE + LOOKBACK if kind in KINDS else LATER
     for number, (active, since) in enumerate(itertools.islice(snapshots(kind, n, rng), until + 1)):
         as_of = day + dt.timedelta(days=30 * number)
-        drifted = drift_report(model, population, active.drop(columns=["place", "group"]), settings, limits)
+        features = active.drop(columns=["place", "group"])
+        drifted = drift_report(model, population, features, settings, limits, trained_on)
         past = None if before is None else PreviousSnapshot(before, np.log1p(since[before["place"]]))
         now = SnapshotContext(past, number - fitted, LOOKBACK)
         decided = next_model(active, model, drifted, spec, as_of, retrain, now)
@@ -141,7 +142,7 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
         else:
             row["first"] = f"{about.tier} {about.k}"
         if about.decision in {Decision.TRAINED, Decision.PROMOTED}:
-            population, fitted = training_population(decided.model, active.drop(columns=["place", "group"]), settings), number
+            population, trained_on, fitted = training_population(decided.model, features, settings), features, number
         placed.append(decided.model.assign(active).assign(group=active["group"].to_numpy()))
         if number > CHANGE and kind in KINDS and row["told"] < 0 and _told_rightly(kind, told, placed):
             row["told"] = number

@@ -24,10 +24,10 @@ from segmentation_assets.vocabulary import Decision
 def walk(snapshots: list[Snapshot], lookback: int, policy: str, out: Path, seed: int = 0) -> None:
     """Write one row per snapshot, each as soon as it is known."""
     settings, rows = ModelSettings(seed=seed, algorithms=("kmeans", "weighted_kmeans", "ward")), list[dict[str, Any]]()
-    spec, model, population, fitted, past = ModelSpec(settings, "walk", diagnostics=False), None, None, 0, None
+    spec, model, population, trained_on, fitted, past = ModelSpec(settings, "walk", diagnostics=False), None, None, None, 0, None
     for number, snapshot in enumerate(snapshots):
         active = customers(snapshot)
-        drifted = drift_report(model, population, active, settings, DriftSettings())
+        drifted = drift_report(model, population, active, settings, DriftSettings(), trained_on)
         now = SnapshotContext(past, number - fitted, lookback)
         decided = next_model(active, model, drifted, spec, snapshot.date.date(), RetrainSettings(policy=policy), now)
         about = decided.model.provenance
@@ -40,7 +40,7 @@ def walk(snapshots: list[Snapshot], lookback: int, policy: str, out: Path, seed:
         row["forward"] = np.nan if snapshot.spend_after is None else eta_squared(np.log1p(snapshot.spend_after), labels)
         row["reason"] = (decided.refused or about).reason
         if about.decision in {Decision.TRAINED, Decision.PROMOTED}:
-            population, fitted = training_population(decided.model, active, settings), number
+            population, trained_on, fitted = training_population(decided.model, active, settings), active, number
         model = decided.model
         past = None if snapshot.spend_after is None else PreviousSnapshot(active, np.log1p(snapshot.spend_after))
         rows.append(row)

@@ -76,6 +76,13 @@ class DriftKind(StrEnum):
     JOINT = "joint"
 
 
+class DriftTest(StrEnum):
+    """How a subject is tested: by the customers who are in both snapshots, or as if the two were independent draws."""
+
+    PAIRED = "paired"
+    INDEPENDENT = "independent"
+
+
 class Character(StrEnum):
     """What kind of customers a segment holds; the playbook has an action for each."""
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
-from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.champion import Request
 from segmentation_assets.core.model.population import TrainingPopulation, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows, population_from_rows, population_to_rows
@@ -22,6 +21,7 @@ from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
+from segmentation_assets.vocabulary import Status
 
 FOLDER = "models"
 REQUESTS = "requests.json"
@@ -81,16 +81,24 @@ def population(data_dir: Path, lake: Lake, model: SegmentModel, settings: ModelS
     kept = population_from_rows(rows) if rows is not None else None
     if kept is not None:
         return kept
-    snapshot = about.fitted_snapshot
-    if lake.row_count(CUSTOMER_FEATURES.name, snapshot) is None:
+    snapshot, active = about.fitted_snapshot, trained_on(lake, model)
+    if active is None:
         raise ArchiveError(
             f"{file} is lost or damaged, and so are the rows of customer_features of {snapshot}, from which it could be rebuilt. Restore "
             f"one of them from a backup, or retrain from there: segmentation run --from {snapshot} --force"
         )
-    features = to_frame(lake.read(CUSTOMER_FEATURES, [snapshot]))
-    found = training_population(model, active_only(features).reset_index(drop=True), settings)
+    found = training_population(model, active, settings)
     keep(data_dir, model, found)
     return found
+
+
+def trained_on(lake: Lake, model: SegmentModel) -> pd.DataFrame | None:
+    """The customers who were active at the snapshot that a model was trained on, as that snapshot has them; None if it is not kept."""
+    snapshot = model.provenance.fitted_snapshot
+    if lake.row_count(CUSTOMER_FEATURES.name, snapshot) is None:
+        return None
+    rows = lake.read(CUSTOMER_FEATURES, [snapshot])
+    return to_frame(rows.filter(rows.status == Status.ACTIVE))
 
 
 def fill(data_dir: Path) -> list[str]:

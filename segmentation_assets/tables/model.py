@@ -1,7 +1,7 @@
 """Contracts of the candidates, the model in force, its register, and drift since its training."""
 
 from segmentation_assets.tables.contract import MODEL_VERSION, SHARE, Column, Contract, required
-from segmentation_assets.vocabulary import Decision, DriftKind, Tier
+from segmentation_assets.vocabulary import Decision, DriftKind, DriftTest, Tier
 
 MODEL_CANDIDATES = Contract(
     "model_candidates", "clustering that was tried on the snapshot",
@@ -76,11 +76,17 @@ DRIFT_REPORT = Contract(
         required("subject", "string", "The feature, or what else was compared."),
         required("statistic", "string", "`psi`, the population stability index, or `auc`, how well a classifier separates training from today's customers."),
         Column("value", "float64", "Its value; empty if it cannot be computed.", minimum=0),
-        Column("p_value", "float64", "Probability of a value at least this large without drift.", **SHARE),
+        Column("p_value", "float64", "Probability of a change at least this large without drift.", **SHARE),
         Column("q_value", "float64", "p-value corrected for the number of subjects (Benjamini-Hochberg 1995).", **SHARE),
         required("threshold", "float64", "Value below which a change is too small to matter.", minimum=0),
         Column("flagged", "boolean", "Whether it has drifted: its q-value is at most drift.alpha and its value above the threshold. Empty if not measured."),
         required("in_model", "boolean", "Whether the model depends on it, so that a flag asks for a challenger."),
+        Column(
+            "test", "string",
+            "`paired` by customers who are in both snapshots, or `independent` where they cannot be matched or are too many to need it; "
+            "empty up to version 0.1.0.",
+            allowed=tuple(DriftTest),
+        ),
     ),
     key=("kind", "subject", "statistic"),
     largest_first=("flagged", "value"),

@@ -13,12 +13,13 @@ from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, subsample
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
-from segmentation_assets.core.model import drift
+from segmentation_assets.core.model import drift, pairing
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
 from segmentation_assets.vocabulary import DriftKind
 
 NOT_COMPARED = {"customer_id", "status"}
+MIX, DISTANCE = "segments", "distance to the nearest prototype"
 
 
 def no_points() -> NDArray[np.float64]:
@@ -48,45 +49,90 @@ def drift_report(
     active: pd.DataFrame,
     settings: ModelSettings,
     limits: DriftSettings,
+    trained_on: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per subject (columns `drift.COLUMNS`): how far `active` (n rows of customer_features) is from the population on which the
     champion was trained; no rows if there is no champion.
+
+    `trained_on` (m rows of customer_features) are that population's customers, so that those in both can be paired. Without them, if
+    nobody is in both, or if there are more than `pairing.MOST_CUSTOMERS`, the two are taken for independent draws.
     """
-    shifts = _shifts(champion, population, active, settings.seed, limits.alpha) if champion and population else []
+    shifts = _shifts(champion, population, active, trained_on, settings.seed, limits.alpha) if champion and population else []
     return drift.report(shifts, settings.features, limits)
 
 
 def _shifts(
-    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, seed: int, alpha: float
+    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, trained_on: pd.DataFrame | None, seed: int, alpha: float
 ) -> list[tuple[DriftKind, str, drift.Shift]]:
     """The shift of each reference, and of all coordinates jointly."""
-    draws = drift.draws_for(len(population.references), alpha)
-    now: dict[str, pd.Series] = {DriftKind.SEGMENT_MIX: model.assign(active)["segment_id"]}
-    points = _points(active, model.clusters) if isinstance(model.clusters, PrototypeModel) else no_points()
-    if len(population.reference_prototypes):
-        now[DriftKind.DISTANCE] = pd.Series(nearest_distance(points, population.reference_prototypes))
+    draws, now = drift.draws_for(len(population.references), alpha), _subjects(model, population, active)
+    few = trained_on is not None and max(len(trained_on), len(active)) <= pairing.MOST_CUSTOMERS
+    same = pairing.paired(trained_on["customer_id"], active["customer_id"]) if trained_on is not None and few else None
+    then = _subjects(model, population, trained_on) if trained_on is not None and same else {}
     found: list[tuple[DriftKind, str, drift.Shift]] = []
     for reference in population.references:
-        values = now.get(reference.kind, active.get(reference.subject))
-        if values is not None:
-            found.append((reference.kind, reference.subject, drift.psi_shift(reference, values, draws, seed)))
+        subject = (reference.kind, reference.subject)
+        if subject not in now:
+            continue
+        if trained_on is None or same is None or subject not in then:
+            shift = drift.psi_shift(reference, now[subject], draws, seed)
+        else:
+            chosen = same.of(_unlearnt(model, trained_on, same)) if reference.kind == DriftKind.DISTANCE else same
+            shift = pairing.paired_psi_shift(reference, then[subject], now[subject], chosen, draws, seed)
+        found.append((*subject, shift))
     if len(population.sample):
-        found.append((DriftKind.JOINT, drift.TOGETHER, drift.joint_shift(population.sample, points, seed)))
+        found.append((DriftKind.JOINT, drift.TOGETHER, _joint_shift(model, population, active, trained_on, same, seed)))
     return found
 
 
-def _points(active: pd.DataFrame, clusters: PrototypeModel) -> NDArray[np.float64]:
-    """Customers in the model's geometry, whatever their order in the table."""
-    return canonical_order(clusters.preprocessor.transform(active))
+def _subjects(model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame) -> dict[tuple[DriftKind, str], pd.Series]:
+    """What is compared of these customers (n,), by kind and subject."""
+    found = {(DriftKind.FEATURE, str(name)): active[name] for name in active.columns}
+    found[DriftKind.SEGMENT_MIX, MIX] = model.assign(active)["segment_id"]
+    if len(population.reference_prototypes):
+        found[DriftKind.DISTANCE, DISTANCE] = pd.Series(nearest_distance(_placed(active, model), population.reference_prototypes))
+    return found
+
+
+def _joint_shift(
+    model: SegmentModel,
+    population: TrainingPopulation,
+    active: pd.DataFrame,
+    trained_on: pd.DataFrame | None,
+    same: pairing.Pairing | None,
+    seed: int,
+) -> drift.Shift:
+    now = _placed(active, model)
+    if trained_on is None or same is None:
+        return drift.joint_shift(population.sample, canonical_order(now), seed)
+    return pairing.paired_joint_shift(_placed(trained_on, model), now, same, seed)
+
+
+def _unlearnt(model: SegmentModel, trained_on: pd.DataFrame, same: pairing.Pairing) -> NDArray[np.bool_]:
+    """Whether each customer (u,) is to be measured from the reference prototypes: those they were found without, and half of who came."""
+    then, unlearnt = np.flatnonzero(same.then != pairing.ABSENT), _learnt(len(same.then), model.provenance.seed)
+    points = _placed(trained_on, model)[same.then[then]]
+    unlearnt[then[np.lexsort(points.T[::-1])]] = ~_learnt(len(points), model.provenance.seed)
+    return unlearnt
+
+
+def _learnt(customers: int, seed: int) -> NDArray[np.bool_]:
+    """Which customers, in canonical order, the reference prototypes are found on: half of them."""
+    return np.random.default_rng(seed).permutation(customers) < customers // 2
+
+
+def _placed(active: pd.DataFrame, model: SegmentModel) -> NDArray[np.float64]:
+    """Customers in the model's geometry (n, d); nobody in a grid, which has none."""
+    return model.clusters.preprocessor.transform(active) if isinstance(model.clusters, PrototypeModel) else no_points()
 
 
 def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
     """Only for active customers: the number of lapsed ones grows with the history, whatever customers do."""
     subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NOT_COMPARED)
     references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference("segments", model.assign(active)["segment_id"], DriftKind.SEGMENT_MIX))
+    references.append(drift.categorical_reference(MIX, model.assign(active)["segment_id"], DriftKind.SEGMENT_MIX))
     if len(distances):
-        references.append(drift.numeric_reference("distance to the nearest prototype", pd.Series(distances), DriftKind.DISTANCE))
+        references.append(drift.numeric_reference(DISTANCE, pd.Series(distances), DriftKind.DISTANCE))
     return tuple(references)
 
 
@@ -101,8 +147,8 @@ def _honest_distances(
     clusters, seed = model.clusters, model.provenance.seed
     if clusters is None or isinstance(clusters, GridModel):
         return no_points(), np.empty(0)
-    points = _points(active, clusters)
-    half = np.random.default_rng(seed).permutation(len(points)) < len(points) // 2
+    points = canonical_order(_placed(active, model))
+    half = _learnt(len(points), seed)
     if count_distinct(points[half]) < clusters.k:
         return no_points(), np.empty(0)
     # Learnt weights are already part of the preprocessing.
@@ -115,4 +161,4 @@ def _honest_distances(
 def _sample(active: pd.DataFrame, model: SegmentModel) -> NDArray[np.float64]:
     if not isinstance(model.clusters, PrototypeModel):
         return no_points()
-    return subsample(_points(active, model.clusters), drift.SAMPLE, model.provenance.seed)
+    return subsample(canonical_order(_placed(active, model)), drift.SAMPLE, model.provenance.seed)

@@ -20,6 +20,7 @@ from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.core.model.pairing import MOST_CUSTOMERS
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
@@ -131,8 +132,12 @@ def model(
 
 def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
     """The drift of today's customers from the population that the champion was trained on."""
-    population = archive.population(settings.data_dir, lake, champion, settings.model) if champion else None
-    return drift_report(champion, population, active, settings.model, settings.drift)
+    if champion is None:
+        return drift_report(None, None, active, settings.model, settings.drift)
+    population = archive.population(settings.data_dir, lake, champion, settings.model)
+    few = max(champion.provenance.customers, len(active)) <= MOST_CUSTOMERS
+    trained_on = archive.trained_on(lake, champion) if few else None
+    return drift_report(champion, population, active, settings.model, settings.drift, trained_on)
 
 
 def _spec(settings: Settings) -> ModelSpec:

@@ -32,6 +32,11 @@ TEN = pd.Series(np.arange(10.0))
 LIMITS = DriftSettings()
 
 
+def often(column):
+    """So that no level is rare."""
+    return pd.concat([column] * 200, ignore_index=True)
+
+
 def shift(before, now, draws=300, seed=0):
     return psi_shift(reference_of("x", before), now, draws, seed)
 
@@ -60,7 +65,7 @@ def test_without_customers_on_either_side_there_is_no_psi(before, now):
 
 
 @examples(15)
-@given(numbers | texts)
+@given(numbers | texts.map(often))
 def test_a_feature_has_not_drifted_from_itself(column):
     assert shift(column, column) == Shift(pytest.approx(0, abs=1e-12), 1.0)
 
@@ -137,10 +142,10 @@ def test_levels_and_the_missing_are_bins():
 
 
 def test_levels_that_few_customers_have_are_one_bin_and_a_new_one_joins_them():
-    before = pd.Series(["a"] * 298 + ["rare", "rarer"])
+    before = pd.Series(["a"] * 9_998 + ["rare", "rarer"])
     reference = categorical_reference("x", before)
     assert reference.levels == ("a",)
-    assert reference.shares == pytest.approx((298 / 300, 2 / 300, 0))
+    assert reference.shares == pytest.approx((0.9998, 0.0002, 0))
     assert reference.counts(pd.Series(["a", "rare", "new", None])).tolist() == [1, 2, 1]
 
 
@@ -175,10 +180,10 @@ def test_the_p_value_of_two_levels_is_that_of_dealing_the_customers_anew():
     assert found == pytest.approx(exact, rel=0.1)
 
 
-def test_many_levels_are_counted_on_other_customers_than_they_were_chosen_on():
-    values = pd.Series([f"level {i % 40}" for i in range(2_000)])
+def test_levels_that_luck_may_have_chosen_are_counted_on_other_customers_than_they_were_chosen_on():
+    values = pd.Series([f"level {i % 40}" for i in range(200)])
     reference = categorical_reference("x", values)
-    assert reference.customers == 1_000
+    assert reference.customers == 100
     assert sum(reference.shares) == pytest.approx(1)
     assert categorical_reference("x", values.sample(frac=1, random_state=1)) == reference
 

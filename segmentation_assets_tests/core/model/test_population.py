@@ -5,10 +5,12 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.model import pairing, population
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_to_rows, population_from_rows, population_to_rows
 from segmentation_assets.core.model.training import ModelSpec, train
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
+from segmentation_assets.vocabulary import DriftTest
 from segmentation_assets_tests.builders import features
 
 ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=2, k=2, fallback_k=2, resamples=10, splits=1, seed=1)
@@ -43,6 +45,40 @@ def test_all_kinds_of_drift_are_measured():
     assert set(drifted(features(*POOR))["kind"]) == {"feature", "segment_mix", "distance", "joint"}
 
 
+def kinds_of_test(now, then=SHOP):
+    return set(drift_report(*trained(), now, ASK, DriftSettings(), then)["test"])
+
+
+def test_customers_who_are_in_both_are_told_by_their_ids_and_else_the_snapshots_are_independent(monkeypatch):
+    strangers = SHOP.assign(customer_id="new " + SHOP["customer_id"].astype(str))
+    assert kinds_of_test(SHOP) == {DriftTest.PAIRED}
+    assert kinds_of_test(strangers) == kinds_of_test(SHOP, None) == {DriftTest.INDEPENDENT}
+    monkeypatch.setattr(pairing, "MOST_CUSTOMERS", 5)
+    assert kinds_of_test(SHOP) == {DriftTest.INDEPENDENT}
+
+
+def test_a_feature_that_the_training_snapshot_no_longer_has_is_independent_alone():
+    found = drift_report(*trained(SHOP), SHOP, ASK, DriftSettings(), SHOP.drop(columns="tenure_days").assign(region="n"))
+    assert set(found["test"]) == {DriftTest.PAIRED}
+    extra = SHOP.assign(region="n")
+    found = drift_report(*trained(extra), extra, ASK, DriftSettings(), SHOP)
+    assert found.loc[found["test"] == DriftTest.INDEPENDENT, "subject"].tolist() == ["region"]
+
+
+def test_distances_are_compared_of_customers_whom_the_prototypes_have_not_seen():
+    model, _ = trained(SHOP)
+    chosen = population._unlearnt(model, SHOP, pairing.paired(SHOP["customer_id"], SHOP["customer_id"]))
+    assert chosen.sum() == 3
+
+
+def test_the_order_of_customers_is_of_no_account_to_pairs():
+    then = features(*GOOD * 10, *POOR * 10)
+    later = features(*((3 * i, 1 + i % 7, 10.0 * i) for i in range(40)))
+    shuffled = [frame.sample(frac=1, random_state=3).reset_index(drop=True) for frame in (then, later)]
+    found = [drift_report(*trained(then), now, ASK, DriftSettings(), before) for before, now in ((then, later), shuffled)]
+    pd.testing.assert_frame_equal(*found, check_exact=True)
+
+
 def test_without_a_champion_there_is_nothing_to_compare_with():
     assert drift_report(None, None, SHOP, ASK, DriftSettings()).empty
 
@@ -57,10 +93,10 @@ def test_the_segment_mix_at_training_is_stored():
 
 
 def test_reference_distances_are_of_customers_held_out_from_their_prototypes():
-    _, population = trained()
-    (distance,) = (reference for reference in population.references if reference.kind == "distance")
+    _, kept = trained()
+    (distance,) = (reference for reference in kept.references if reference.kind == "distance")
     assert distance.customers == 3
-    assert len(population.reference_prototypes) == 2
+    assert len(kept.reference_prototypes) == 2
 
 
 def test_too_few_customers_have_no_reference_distances():
