@@ -45,6 +45,7 @@ class SegmentChange(StrEnum):
     DIED = "died"
     RESTORED = "restored"
     CHARACTER = "changed character"
+    RENAMED = "renamed"
 
 
 class DriftKind(StrEnum):
@@ -69,6 +70,9 @@ class Character(StrEnum):
     AT_RISK = "at_risk"
     DORMANT = "dormant"
     OCCASIONAL = "occasional"
+    PAUSING = "pausing"
+    RECENT = "recent"
+    QUIET = "quiet"
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"

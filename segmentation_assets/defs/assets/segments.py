@@ -152,7 +152,11 @@ def _sides(
 
 
 def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
-    return dict(zip(customer_segments["segment_id"], customer_segments["segment_name"], strict=True))
+    """The last name of each segment, with its id where one that has ended had the same."""
+    last = customer_segments.sort_values("snapshot_date", kind="stable").drop_duplicates("segment_id", keep="last")
+    shared = last["segment_name"].duplicated(keep=False)
+    names = last["segment_name"].where(~shared, last["segment_name"] + " (" + last["segment_id"].astype(str) + ")")
+    return dict(zip(last["segment_id"], names, strict=True))
 
 
 def _best_first(now: pd.DataFrame) -> list[int]:
