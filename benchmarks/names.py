@@ -52,7 +52,7 @@ KINDS = {
     "halving, often": Kind((3.0, 12.0, 45.0), slower=2.0),
     "halving, often, lookback of a year": Kind((3.0, 12.0, 45.0), slower=2.0, lookback=12),
     "halving, weekly and even": Kind((7.0, 30.0), evenness=16.0, slower=2.0),
-    "halving, monthly": Kind((30.0, 7.0, 120.0), slower=2.0, lookback=12),
+    "halving, monthly": Kind((30.0, 4.0, 250.0), slower=2.0, lookback=12),
 }
 
 
@@ -109,7 +109,7 @@ def shop(name: str, seed: int, n: int = 800, base: int = FRESH, later: int = LAT
         settings, "simulated", FeaturePreprocessor.from_settings(settings, {f.name: f.transform for f in FEATURES}), diagnostics=False
     )
     model = population = None
-    row: dict[str, Any] = {"kind": name, "seed": seed, "named": -1, "flips": 0, "speaks": 0, "segments": 0, "promotions": 0, "log": ""}
+    row: dict[str, Any] = {"kind": name, "seed": seed, "named": -1, "flips": 0, "speaks": 0, "promotions": 0, "log": ""}
     for number in range(later + 1):
         active, as_of = features(placed, number * MONTH, kind.lookback), dt.date(2024, 1, 1) + dt.timedelta(days=MONTH * number)
         drifted = drift_report(model, population, active, settings, DriftSettings())

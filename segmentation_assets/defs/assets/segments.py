@@ -123,7 +123,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
 def segment_events(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, placed_then: pd.DataFrame
 ) -> pd.DataFrame:
-    """Segments that were born, survived, split, merged, died or were restored, or changed character; empty if nothing changed."""
+    """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
     active = active_only(customer_features)
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)

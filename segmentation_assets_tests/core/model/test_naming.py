@@ -56,7 +56,7 @@ def test_state_of_each_kind_of_standing(differs, expected):
 def test_a_state_stays_while_the_segment_stands_near_to_it():
     assert state(replace(MIDDLE, frequency=0.52)) == "steady"
     assert state(replace(MIDDLE, frequency=0.52), "loyal") == "loyal"
-    assert state(replace(MIDDLE, frequency=0.49), "loyal") == "steady"
+    assert state(replace(MIDDLE, frequency=0.47), "loyal") == "steady"
 
 
 def test_the_name_of_a_state_speaks_of_no_change():
@@ -139,8 +139,8 @@ def test_a_newcomer_is_told_apart_by_spend_from_the_segment_that_bears_the_name(
 def test_higher_and_lower_spend_change_places_when_they_no_longer_say_so():
     higher, lower = "New customers, higher spend", "New customers, lower spend"
     assert named((higher, 100.0), (lower, 99.0)) == [higher, lower]
-    assert named((higher, 90.0), (lower, 110.0)) == [lower, higher]
-    assert named((higher, 90.0), (lower, 40.0), ("", 110.0)) == [
+    assert named((higher, 80.0), (lower, 110.0)) == [lower, higher]
+    assert named((higher, 80.0), (lower, 40.0), ("", 110.0)) == [
         "New customers, medium spend", lower, higher,
     ]  # fmt: skip
 
