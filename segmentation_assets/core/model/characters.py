@@ -23,12 +23,9 @@ def judged(
     if not isinstance(clusters, PrototypeModel) or active.empty:
         return segments
     labels = clusters.assign(active).label
-    members = [active[labels == c] for c in range(clusters.k)]
-    seen = [
-        segment.judged(naming.standing(own, active), found, at_once) if len(own) else segment
-        for segment, own, found in zip(segments, members, pace.paces(clusters, active, labels), strict=True)
-    ]
+    found = zip(segments, naming.standings(active, labels, clusters.k), pace.paces(clusters, active, labels), strict=True)
+    seen = [segment.judged(at, its, at_once) if at is not None else replace(segment, pace=None) for segment, at, its in found]
     bases = [naming.base(segment.name, segment.character) for segment in segments]
-    spend = [float(own["monetary"].median()) for own in members]
+    spend = active["monetary"].groupby(labels).median().reindex(range(clusters.k)).tolist()
     names = naming.names([segment.state for segment in seen], bases, spend)
     return tuple(replace(s, name=name + naming.CHANGES.get(s.character, "")) for s, name in zip(seen, names, strict=True))

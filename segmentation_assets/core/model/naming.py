@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, Feature
 from segmentation_assets.core.model.pace import Pace
@@ -73,22 +74,23 @@ class Standing:
     new: float = 1.0
 
 
-def standing(segment: pd.DataFrame, active: pd.DataFrame) -> Standing:
-    """Mean mid-rank of the segment's customers, which are some of the active ones (rows of customer_features).
+def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
+    """Where the customers of each cluster stand; None for a cluster without any.
 
-    The rank of the median customer would jump where many have the same number of orders.
+    Args:
+        active: rows of customer_features (n,); `labels`: the cluster of each (n,), of `k`.
+
+    Ranks are averaged, since that of the median customer would jump where many have the same number of orders.
     """
-
-    def share(values: pd.Series) -> float:
-        return float(((values.rank() - 0.5) / max(values.notna().sum(), 1)).loc[segment.index].mean())
-
-    late, before = (segment.get(name, pd.Series(dtype="float64")) for name in ("overdue_ratio", "opening_pause_days"))
-    known = late.notna().sum() >= LEAST_KNOWN * len(segment)
-    return Standing(
-        share(-active["recency_days"]), share(active["frequency"]), share(active["monetary"]), share(active["tenure_days"]),
-        share(active["monetary"] / active["frequency"]),
-        late=float(late.median()) if known else np.nan, new=float(1 - before.notna().sum() / max(len(segment), 1)),
-    )  # fmt: skip
+    ranked = pd.DataFrame({
+        "recency": -active["recency_days"], "frequency": active["frequency"], "monetary": active["monetary"],
+        "tenure": active["tenure_days"], "basket": active["monetary"] / active["frequency"],
+    }).rank()  # fmt: skip
+    late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
+    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": before.isna().astype("float64")})
+    of = rows.groupby(labels)
+    found = of.mean().assign(late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
+    return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
 
 
 def state(at: Standing, present: str = "") -> Character:

@@ -45,7 +45,8 @@ def paces(clusters: PrototypeModel, active: pd.DataFrame, labels: NDArray[np.int
     judged = (active[THEN].notna() & active[GAP].notna()).to_numpy()
     if not judged.any():
         return nothing
-    seen, cluster = active[judged], labels[judged]
+    needed = list(dict.fromkeys([NOW, THEN, GAP, *(column.name for column in clusters.preprocessor.columns_)]))
+    seen, cluster = active.loc[judged, needed], labels[judged]
     now, then, gap = (seen[name].to_numpy(dtype=np.float64) for name in (NOW, THEN, GAP))
     then = then + 1.0  # an order on the first day of the lookback mirrors one on its last, a day before the snapshot
     mirrored = clusters.assign(_mirrored(seen, then)).label

@@ -23,7 +23,7 @@ from segmentation_assets.core.model.naming import (
     description,
     marked_out_by,
     names,
-    standing,
+    standings,
     state,
     told,
 )
@@ -94,20 +94,20 @@ def test_the_sentence_on_a_change_says_how_many_have_changed():
 
 def test_standing_is_the_share_of_active_customers_below_and_recent_is_high():
     active = features((1, 1, 10), (2, 2, 20), (3, 3, 30), (4, 4, 40))
-    at = standing(active.iloc[[0]], active)
+    at, _ = standings(active, np.array([0, 1, 1, 1]), 2)
     assert (at.recency, at.frequency, at.monetary, at.basket) == (0.875, 0.125, 0.125, 0.5)  # three of four below, and half of itself
 
 
-def test_where_all_are_alike_everyone_stands_in_the_middle():
-    active = features((1, 1, 1), (1, 1, 1))
-    assert standing(active.iloc[[0]], active) == replace(MIDDLE, late=standing(active, active).late)
+def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_nowhere():
+    at, nobody = standings(features((1, 1, 1), (1, 1, 1)), np.array([0, 0]), 2)
+    assert (replace(at, late=0.0), nobody) == (replace(MIDDLE, late=0.0), None)
 
 
 def test_a_segment_is_as_late_as_its_typical_customer_and_as_new_as_those_who_never_ordered_before():
     active = features(*[(1, 1, 1)] * 4, overdue_ratio=[1.0, 3.0, None, None], opening_pause_days=[None, None, None, 4.0])
-    at = standing(active, active)
+    (at,) = standings(active, np.zeros(4, dtype=int), 1)
     assert (at.late, at.new) == (2.0, 0.75)
-    assert np.isnan(standing(active.iloc[1:], active).late)  # most have no gap
+    assert np.isnan(standings(active, np.array([0, 1, 1, 1]), 2)[1].late)  # most have no gap
 
 
 def named(*segments, state="new"):
