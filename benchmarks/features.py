@@ -209,6 +209,7 @@ def with_pandas(folder: Path) -> Path:
     out["mean_gap_days"], out["sd_gap_days"] = gaps.mean(), gaps.std()
     out["overdue_ratio"] = out["recency_days"] / out["mean_gap_days"]
     first = ever["min"]
+    out["opening_pause_days"] = (g["day"].min() - start).dt.days.where(first < start)
     known = ((AS_OF.year - first.dt.year) * 12 + AS_OF.month - first.dt.month).clip(upper=LOOKBACK)
     out["active_window_share"] = orders.drop_duplicates(["c", "month"]).groupby("c").size().reindex(out.index).fillna(0) / known
     earlier = (known - SPAN.recent_windows).where(lambda windows: windows > 0)

@@ -136,7 +136,7 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
             tried = decided.refused is not None or about.decision == Decision.PROMOTED
             row["triggers"] += tried
             row["promotions"] += about.decision == Decision.PROMOTED
-            new = [e for e in told["event"] if e not in (SegmentChange.SURVIVED, SegmentChange.CHARACTER)]
+            new = [e for e in told["event"] if e not in (SegmentChange.SURVIVED, SegmentChange.CHARACTER, SegmentChange.RENAMED)]
             row["events"] += [f"{number}:{e}" for e in new]
             row["log"].append(f"{number}: {(decided.refused or about).reason if tried else about.decision}")
         else:

@@ -65,6 +65,7 @@ class SegmentChange(StrEnum):
     DIED = "died"
     RESTORED = "restored"
     CHARACTER = "changed character"
+    RENAMED = "renamed"
 
 
 class DriftKind(StrEnum):
@@ -96,6 +97,9 @@ class Character(StrEnum):
     AT_RISK = "at_risk"
     DORMANT = "dormant"
     OCCASIONAL = "occasional"
+    PAUSING = "pausing"
+    RECENT = "recent"
+    QUIET = "quiet"
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"

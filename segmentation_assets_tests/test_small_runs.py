@@ -127,7 +127,7 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
     assert shop.lake() == before
     assert "raw_transactions" not in {event.step_key for event in shop.result.all_events}
     drawn = {file.stem for file in (shop.data_dir / "reports" / D2).glob("*.png")}
-    assert {"flow", "seasonality", "segment_centres"} <= drawn
+    assert {"flow", "seasonality", "typical_customers"} <= drawn
     assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "index.html").read_text() for name in drawn)
 
 

@@ -101,9 +101,13 @@ _MEASURED = """
     WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%') AND isfinite(value)
 """
 _MOVES = """
-    WITH names AS (
-        SELECT segment_id, arg_max(segment_name, snapshot_date) AS segment_name
+    WITH last_names AS (
+        SELECT segment_id, arg_max(segment_name, snapshot_date) AS name
         FROM segments WHERE snapshot_date <= CAST(? AS DATE) GROUP BY segment_id
+    ), names AS (
+        SELECT segment_id,
+               name || CASE WHEN count(*) OVER (PARTITION BY name) > 1 THEN ' (' || segment_id || ')' ELSE '' END AS segment_name
+        FROM last_names
     )
     SELECT coalesce(a.segment_name, '(entered)') AS came_from, coalesce(b.segment_name, '(left)') AS went_to,
            t.customers, t.revenue_before, t.revenue_after

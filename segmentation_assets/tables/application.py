@@ -6,7 +6,7 @@ SEGMENTS = Contract(
     "segments", "segment at the snapshot",
     (
         SEGMENT_ID,
-        required("segment_name", "string", "Name of the segment, given when it first appeared."),
+        required("segment_name", "string", "Name of the segment at this snapshot."),
         required("description", "string", "What marks the segment out, and whether it is a distinct segment or part of a convenient partition."),
         required("customers", "int64", "Customers in the segment.", minimum=0),
         required("share", "float64", "Share of all known customers.", **SHARE),

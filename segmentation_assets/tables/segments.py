@@ -8,7 +8,7 @@ CUSTOMER_SEGMENTS = Contract(
     "customer_segments", "customer known at the snapshot",
     (
         CUSTOMER_ID, SEGMENT_ID,
-        required("segment_name", "string", "Name of the segment."),
+        required("segment_name", "string", "Name of the segment at this snapshot; the id stays when the name changes."),
         Column("distance", "float64", "Distance to the nearest prototype, in scaled units; empty for segments by rule.", minimum=0),
         Column("confidence", "float64", "0: on the border between two segments; 1: at the prototype. Empty for segments by rule.", **SHARE),
         Column("imputed_features", "string", "Features that the customer lacks, for which the model used the training median; empty: none."),
@@ -81,12 +81,12 @@ SEGMENT_STAYS = Contract(
     lineage={"chance_to_move": ("customer_segments.segment_id",)},
 )  # fmt: skip
 SEGMENT_EVENTS = Contract(
-    "segment_events", "event in the life of segments: what a change of model made of them, or a changed character",
+    "segment_events", "event in the life of segments: what a change of model made of them, or another character or name",
     (
         Column("event", "string", "What happened.", False, allowed=tuple(SegmentChange)),
         required("from_segment_ids", "string", "Segments before, such as `1, 4`; empty for a birth."),
         required("to_segment_ids", "string", "Segments after; empty for a death."),
-        Column("overlap", "float64", "Share of customers on which the event is based (docs/segments-over-time.md); empty for a changed character.", **SHARE),
+        Column("overlap", "float64", "Share of customers on which the event is based (docs/segments-over-time.md); empty for another character or name.", **SHARE),
         required("sentence", "string", "The same in words, with names."),
     ),
     key=("event", "from_segment_ids", "to_segment_ids"),

@@ -63,12 +63,6 @@ class PrototypeModel:
             np.concatenate([part.confidence for part in parts]),
         )
 
-    def centers(self) -> pd.DataFrame:
-        """One row per cluster (index `cluster`): the weighted mean of its prototypes, in customer units."""
-        own = [self.labels == c for c in range(self.k)]
-        means = [np.average(self.prototypes[o], axis=0, weights=self.weights[o]) for o in own]
-        return self.preprocessor.inverse_transform(np.array(means)).rename_axis(index="cluster")
-
 
 def nearest(
     points: NDArray[np.float64], prototypes: NDArray[np.float64], labels: NDArray[np.int64], radius: float | None = None

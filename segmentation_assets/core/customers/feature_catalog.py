@@ -78,6 +78,12 @@ def mean_gap(m: ir.Table) -> ir.FloatingValue:
     return ratio(m.gap_days, m.order_days - 1)
 
 
+def opening_pause(m: ir.Table) -> ir.FloatingValue:
+    """Days without an order at the beginning of the lookback, of those who had ordered before it; the mirror image of recency."""
+    known_before = m.first_order_at.date() < m.lookback_start
+    return ibis.ifelse(known_before, number(m.first_order_day.delta(m.lookback_start, unit="day")), ibis.null("float64"))
+
+
 def sd_gap(m: ir.Table) -> ir.FloatingValue:
     """Standard deviation with n - 1, from exact integer sums, so that even gaps give zero and not a rounding error."""
     gaps = m.order_days - 1
@@ -187,6 +193,12 @@ FEATURES: tuple[Feature, ...] = (
         "overdue_ratio", RHYTHM, lambda m: ratio(days_between(m.last_order_at, m.as_of), mean_gap(m)),
         "Recency as a multiple of the mean gap: above 1, the customer is later than usual.", "mean gaps",
         "is overdue by their own rhythm", "is within their own rhythm", minimum=0.0, transform="log",
+    ),
+    Feature(
+        "opening_pause_days", RHYTHM, opening_pause,
+        "Days from the start of the lookback to the first order in it; empty for customers who first ordered later than that start.", "days",
+        "paused at the start of the lookback", "was buying as the lookback began", minimum=0.0, transform="log",
+        lineage=("customer_activity.first_order_at", "customers.first_order_at"),
     ),
     Feature(
         "active_window_share", RHYTHM, lambda m: ratio(m.active_windows.fill_null(0), m.known_windows),

@@ -103,6 +103,7 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings
     since_first = lookback.calendar.windows_between(lookback.calendar.window_start(known.first_order_at.date()), lookback.as_of)
     known = known.mutate(
         as_of=ibis.date(lookback.as_of.isoformat()),
+        lookback_start=ibis.date(lookback.start.isoformat()),
         known_windows=ibis.ifelse(since_first > lookback.windows, lookback.windows, since_first),
         recent_windows=ibis.literal(lookback.recent_windows),
     )
@@ -127,6 +128,7 @@ def _orders(windows: ir.Table, lookback: Lookback) -> ir.Table:
         **{name: windows[name].sum() for name in (*ORDER_SUMS, *LINE_SUMS, "order_days")},
         **_recent_sums(windows, recent),
         active_windows=count_where(opens_window),
+        first_order_day=windows.first_order_at.min().date(),
         gap_days_squared=(windows.gap_days_squared + ibis.ifelse(known, gap * gap, 0)).sum(),
         gap_days=_days_between(windows.first_order_at.min(), windows.last_order_at.max()),
     )
@@ -164,6 +166,7 @@ def _counted_anew(orders: ir.Table, lookback: Lookback) -> ir.Table:
     days = order_days(dated)
     gaps = days.group_by("customer_id").agg(
         order_days=days.count(),
+        first_order_day=days.day.min(),
         gap_days_squared=(days.gap * days.gap).sum().fill_null(0),
         gap_days=days.day.max().delta(days.day.min(), unit="day").cast("int64"),
     )

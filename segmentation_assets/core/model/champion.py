@@ -12,8 +12,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice.candidates import measured_again
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
-from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.model import naming
+from segmentation_assets.core.model import characters, naming
 from segmentation_assets.core.model.gates import Contest, Gate, failings
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, fit_from, train, train_from
@@ -268,13 +267,5 @@ def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.
 
 
 def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Provenance) -> SegmentModel:
-    """The same model at a later snapshot: names stay, characters describe the customers now in the segments."""
-    segments = model.segments
-    if isinstance(model.clusters, PrototypeModel) and len(active):  # a grid's cells keep their meaning, whoever is in them
-        labels = model.clusters.assign(active).label
-        members = [active[labels == c] for c in range(len(segments))]
-        segments = tuple(
-            segment.judged(naming.character(naming.standing(own, active))) if len(own) else segment
-            for segment, own in zip(segments, members, strict=True)
-        )
-    return replace(model, segments=segments, provenance=provenance)
+    """The same model at a later snapshot: ids stay, characters and names describe the customers now in the segments."""
+    return replace(model, segments=characters.judged(model.segments, model.clusters, active), provenance=provenance)

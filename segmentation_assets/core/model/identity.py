@@ -46,8 +46,8 @@ class SegmentEvent:
 
     `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
     merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
-    to) any one segment. NaN for a change of character, and for a segment without customers. `newcomers` counts the customers of a
-    new segment who came after the previous model was trained.
+    to) any one segment. NaN for a change of character or name, and for a segment without customers. `newcomers` counts the customers
+    of a new segment who came after the previous model was trained.
     """
 
     event: SegmentChange
@@ -152,9 +152,10 @@ def _ended(models: Flow, moved: Flow | None, row: int) -> tuple[int | None, Flow
     return models.fate(row), models
 
 
-def changed_characters(before: Mapping[int, str], now: Mapping[int, str]) -> list[SegmentEvent]:
-    """Segments that exist before and now, and whose typical customer has changed."""
-    return [SegmentEvent(SegmentChange.CHARACTER, (i,), (i,)) for i in sorted(set(before) & set(now)) if before[i] != now[i]]
+def judged_anew(before: Mapping[int, tuple[str, str]], now: Mapping[int, tuple[str, str]]) -> list[SegmentEvent]:
+    """Segments that exist before and now, and have another character, or only another name. Both are given as (character, name)."""
+    changed = ((i, before[i][0] != now[i][0]) for i in sorted(set(before) & set(now)) if before[i] != now[i])
+    return [SegmentEvent(SegmentChange.CHARACTER if character else SegmentChange.RENAMED, (i,), (i,)) for i, character in changed]
 
 
 def _largest(shares: NDArray[np.float64]) -> float:

@@ -1,16 +1,21 @@
-"""Describes a segment: its character, a unique name, and a sentence on what marks it out.
+"""Describes a segment: its state, whether its customers are changing, a unique name, and a sentence on what marks it out.
 
-The character depends on the rank of the segment's typical customer among active customers (shares of customers who are
-less recent, less frequent, of less value), so that it means the same in any currency and for any shop.
+The state depends on the rank of the segment's typical customer among active customers (shares of customers who are
+less recent, less frequent, of less value), so that it means the same in any currency and at any rhythm. A change is
+one that `pace` measured.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, Feature
+from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
 
 LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
@@ -20,82 +25,193 @@ RULE_SEGMENTS = {
 }  # fmt: skip
 BY_STATUS = {Status.LAPSED: LAPSED, Status.RETURNED: RETURNED, Status.PROSPECT: PROSPECT}
 
+# A state says where customers stand today; only a measured change of pace adds that they are changing.
 NAMES = {
     Character.CHAMPIONS: "Champions",
-    Character.LOYAL: "Loyal regulars",
-    Character.BIG_BASKETS: "Big baskets",
     Character.NEW: "New customers",
-    Character.PROMISING: "Promising",
-    Character.STEADY: "Steady shoppers",
-    Character.SLIPPING: "Slipping away",
-    Character.AT_RISK: "At risk",
-    Character.DORMANT: "Dormant",
+    Character.LOYAL: "Loyal regulars",
+    Character.PAUSING: "Frequent, in a long pause",
+    Character.BIG_BASKETS: "Big baskets",
+    Character.QUIET: "Occasional, not seen lately",
+    Character.RECENT: "Occasional, seen lately",
     Character.OCCASIONAL: "Occasional shoppers",
+    Character.STEADY: "Average customers",
 }
-
+CHANGES: dict[str, str] = {
+    Character.SLIPPING: ", slipping away",
+    Character.AT_RISK: ", at risk",
+    Character.DORMANT: ", gone dormant",
+    Character.PROMISING: ", coming more often",
+}
+VALUED = {Character.CHAMPIONS, Character.LOYAL, Character.PAUSING, Character.BIG_BASKETS}
+BEGINS, ENDS = 0.15, 0.075  # share of changing customers from which the name says so, and below which it no longer does
+MOSTLY, NOT_MOSTLY = 0.5, 0.4  # the same, to be called dormant, if the typical customer's last order lies STOPPED of their gaps back
+SURE = 3.5  # standard errors that a change must have to begin
+MARGIN = 0.07  # in shares of customers: a state stays in force while its segment is that near to it
+LATE, LONG_PAUSE, STOPPED, LATE_MARGIN = 1.5, 2.0, 3.0, 1.4  # mean gaps since the typical customer's last order; a factor, as MARGIN
+NEWCOMERS = 0.8  # share of a segment who had not ordered before the lookback
+APART = 0.2  # of the larger: spend that differs by less tells no two segments apart
+NUMBER = re.compile(r" \(\d+\)$")
+MARKS = {", higher spend": 0, "": 1, ", medium spend": 1, ", lower spend": 2}  # in the order of spend
 LEAST_MARK = 0.25  # standard deviations from the average customer from which a feature marks a segment out
 LEAST_KNOWN = 0.5  # share of a segment's customers with a value; with fewer, a feature does not describe the typical one
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Rank of a segment's median customer among active customers: shares in [0, 1], high is good."""
+    """Mean rank of a segment's customers among active customers: shares in [0, 1], high is good.
+
+    `basket` is spend per order. `late` is the time since the typical customer's last order, in that customer's mean gaps (NaN: most
+    have none); `new` is the share of the segment's customers who had not ordered before the lookback.
+    """
 
     recency: float
     frequency: float
     monetary: float
     tenure: float
+    basket: float
+    late: float = np.nan
+    new: float = 1.0
 
 
-def standing(segment: pd.DataFrame, active: pd.DataFrame) -> Standing:
-    """Mid-rank of the segment's medians among all active customers (rows of customer_features)."""
+def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
+    """Where the customers of each cluster stand; None for a cluster without any.
 
-    def share(feature: str, sign: int) -> float:
-        values, typical = sign * active[feature].dropna(), sign * segment[feature].median()
-        return float(((values < typical).sum() + (values == typical).sum() / 2) / max(len(values), 1))
+    Args:
+        active: rows of customer_features (n,); `labels`: the cluster of each (n,), of `k`.
 
-    return Standing(share("recency_days", -1), share("frequency", 1), share("monetary", 1), share("tenure_days", 1))
+    Ranks are averaged, since that of the median customer would jump where many have the same number of orders.
+    """
+    ranked = pd.DataFrame({
+        "recency": -active["recency_days"], "frequency": active["frequency"], "monetary": active["monetary"],
+        "tenure": active["tenure_days"], "basket": active["monetary"] / active["frequency"],
+    }).rank()  # fmt: skip
+    late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
+    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": before.isna().astype("float64")})
+    of = rows.groupby(labels)
+    found = of.mean().assign(late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
+    return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
 
 
-def character(at: Standing) -> Character:
-    """The kind of customers with this standing, by the first rule that holds."""
+def state(at: Standing, present: str = "") -> Character:
+    """The kind of customers with this standing; the `present` state as long as they are near to it."""
+    if present and any(_state(near) == present for near in _around(at)):
+        return Character(present)
+    return _state(at)
+
+
+def _state(at: Standing) -> Character:
+    """The state by the first rule that holds."""
     rules = (
         (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, Character.CHAMPIONS),
-        (at.recency < 0.25 and at.frequency >= 0.45, Character.AT_RISK),
-        (at.recency < 0.25 and at.frequency < 0.25, Character.DORMANT),
-        (at.recency < 0.4, Character.SLIPPING),
-        (at.tenure < 0.2 and at.recency >= 0.5, Character.NEW),
-        (at.frequency >= 0.55, Character.LOYAL),
-        (at.monetary >= 0.6, Character.BIG_BASKETS),
-        (at.frequency < 0.35 and at.recency >= 0.55, Character.PROMISING),
+        (at.tenure < 0.25 and at.recency >= 0.5 and at.new >= NEWCOMERS, Character.NEW),
+        (at.frequency >= 0.55, Character.PAUSING if at.late >= LONG_PAUSE else Character.LOYAL),
+        (at.basket >= 0.6 and at.monetary >= 0.5, Character.BIG_BASKETS),
+        (at.recency < 0.25 and at.frequency < 0.35 and not at.late < LATE, Character.QUIET),
+        (at.frequency < 0.35 and at.recency >= 0.55, Character.RECENT),
         (at.frequency < 0.35, Character.OCCASIONAL),
     )
     return next((name for holds, name in rules if holds), Character.STEADY)
 
 
-def unique_names(characters: Sequence[Character], monetary: list[float], taken: Mapping[str, float]) -> list[str]:
-    """A name for each segment, from its character; segments of the same character are distinguished by spend.
+def _around(at: Standing) -> Iterator[Standing]:
+    """The corners of the box of standings that count as near."""
+    *shares, late, new = astuple(at)
+    for *moved, of_late, of_new in itertools.product(*[(-MARGIN, MARGIN)] * len(shares), (1 / LATE_MARGIN, LATE_MARGIN), (-MARGIN, MARGIN)):
+        yield Standing(*[*(a + b for a, b in zip(shares, moved, strict=True)), late * of_late, new + of_new])
+
+
+def change(pace: Pace | None, late: float, present: str = "") -> Character | None:
+    """How the segment's customers are changing; a change begins at a higher share of them than that at which it ends.
 
     Args:
-        characters, monetary: character and median spend of each segment, in the same order.
-        taken: names already used, which are not given again, with the median spend of the segment (NaN if no segment has the name now).
+        late: as in `Standing`. present: the character in force, and with it the change.
     """
-    names = [""] * len(characters)
-    used = set(taken)
-    for kind in dict.fromkeys(characters):
-        alike = sorted((i for i, c in enumerate(characters) if c == kind), key=lambda i: -monetary[i])
-        words = {1: [""], 2: [", higher spend", ", lower spend"], 3: [", higher spend", ", medium spend", ", lower spend"]}
-        suffixes = words.get(len(alike)) or [f", spend rank {place + 1}" for place in range(len(alike))]
-        for i, suffix in zip(alike, suffixes, strict=True):
-            name, attempt = NAMES[kind] + suffix, 2
-            if not suffix and np.isfinite(taken.get(name, np.nan)):  # distinguished from the segment that already has the name
-                suffix = ", higher spend" if monetary[i] > taken[name] else ", lower spend"
-                name += suffix
-            while name in used:
-                name, attempt = f"{NAMES[kind]}{suffix} ({attempt})", attempt + 1
-            names[i] = name
-            used.add(name)
-    return names
+    if pace is None:
+        return None
+    if _under_way(pace.slowed, pace.slowed_z, present in {Character.SLIPPING, Character.AT_RISK, Character.DORMANT}):
+        most, since = (NOT_MOSTLY, STOPPED / LATE_MARGIN) if present == Character.DORMANT else (MOSTLY, STOPPED)
+        return Character.DORMANT if pace.slowed >= most and late >= since else Character.SLIPPING
+    return Character.PROMISING if _under_way(pace.quickened, pace.quickened_z, present == Character.PROMISING) else None
+
+
+def _under_way(share: float, z: float, already: bool) -> bool:
+    return share >= ENDS if already else share >= BEGINS and z >= SURE
+
+
+def character(of_state: str, changing: Character | None) -> Character:
+    """What the playbook acts on: the state, or the change if there is one; valuable customers who slow down are at risk."""
+    if changing is None:
+        return Character(of_state)
+    return Character.AT_RISK if of_state in VALUED and changing != Character.PROMISING else changing
+
+
+def base(name: str, of_character: str) -> str:
+    """The name without its change."""
+    return name.removesuffix(CHANGES.get(of_character, ""))
+
+
+def names(states: Sequence[str], bases: Sequence[str], spend: Sequence[float]) -> list[str]:
+    """A name for each segment, from its state; those of one state are distinguished by spend.
+
+    A segment keeps its name while that is of its state, and while the names that speak of higher and lower spend are in that order;
+    otherwise all of that state are named anew.
+
+    Args:
+        states, bases, spend: state, name so far (empty: none) and median spend (NaN: nobody, so the name stays) of each segment.
+    """
+    found, shown = list(bases), [i for i, amount in enumerate(spend) if amount == amount]
+    taken = {bases[i] for i in set(range(len(bases))) - set(shown)}
+    for kind in dict.fromkeys(states[i] for i in shown):
+        label = NAMES[Character(kind)]
+        alike = sorted((i for i in shown if states[i] == kind), key=lambda i: -spend[i])
+        so_far = [bases[i] if NUMBER.sub("", bases[i]) in {label + mark for mark in MARKS} else "" for i in alike]
+        for i, name in zip(alike, _of_one_state(label, [spend[i] for i in alike], so_far, taken), strict=True):
+            found[i] = name
+    return found
+
+
+def _of_one_state(label: str, spend: list[float], so_far: list[str], taken: Collection[str]) -> list[str]:
+    """The names of segments of one state, highest spend first."""
+    found = list(so_far)
+    for place, own in enumerate(spend):
+        if not found[place]:
+            others = [other for i, other in enumerate(spend) if i != place and (found[i] or not any(so_far))]
+            found[place] = _unused(label + _mark(own, others), {*found, *taken})
+    true = _true([name.removeprefix(label) for name in found], spend)
+    return found if true or not any(so_far) else _of_one_state(label, spend, [""] * len(spend), taken)
+
+
+def _true(marks: list[str], spend: list[float]) -> bool:
+    """Whether the marks of segments of one state are in the order of spend (highest first) and none compares with one that is gone."""
+    plain = [NUMBER.sub("", mark) for mark in marks]
+    in_order = all(
+        MARKS[mark] <= MARKS[after] or own == less for (mark, own), (after, less) in itertools.pairwise(zip(plain, spend, strict=True))
+    )
+    numbered = {mark for mark, whole in zip(plain, marks, strict=True) if mark != whole}
+    return in_order and (len(marks) > 1 or plain == [""]) and all(mark in marks and MARKS[mark] == 1 for mark in numbered)
+
+
+def _mark(own: float, others: Sequence[float]) -> str:
+    """What distinguishes a segment from others of its state; empty if there are none, or if one spends much the same."""
+    if not others or any(abs(own - other) <= APART * max(abs(own), abs(other)) for other in others):
+        return ""
+    above = sum(other > own for other in others)
+    return ", higher spend" if above == 0 else ", lower spend" if above == len(others) else ", medium spend"
+
+
+def _unused(name: str, used: Collection[str]) -> str:
+    """The name, with a number if it is in use."""
+    numbered = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+    return next(candidate for candidate in numbered if candidate not in used)
+
+
+def told(pace: Pace | None, of_character: str) -> list[str]:
+    """The sentence on the change in the name, if there is one."""
+    if pace is None or of_character not in CHANGES:
+        return []
+    share, what = (pace.quickened, "come more often") if of_character == Character.PROMISING else (pace.slowed, "come less often")
+    return [f"{share:.0%} of its customers, beyond what chance explains, {what} than at the start of the lookback."]
 
 
 def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:

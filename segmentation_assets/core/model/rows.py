@@ -17,6 +17,7 @@ from segmentation_assets.core.choice.grid_model import COMPONENT, GridModel
 from segmentation_assets.core.clustering.prototype_rows import prototypes_from_rows, prototypes_to_rows
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import drift
+from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.core.model.population import TrainingPopulation, no_points
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 
@@ -32,8 +33,9 @@ def model_to_rows(model: SegmentModel) -> pd.DataFrame:
         rows.append(("segment", position, segment.name, "segment_id", float(segment.segment_id), segment.name))
         rows.append(("segment", position, segment.name, "character", math.nan, segment.character))
         rows.append(("segment", position, segment.name, "leaning", math.nan, segment.leaning))
-        stability = {"jaccard": segment.jaccard, "jaccard_error": segment.jaccard_error}
-        rows += [("segment", position, segment.name, name, value, None) for name, value in stability.items() if value is not None]
+        rows.append(("segment", position, segment.name, "state", math.nan, segment.state))
+        measured = {"jaccard": segment.jaccard, "jaccard_error": segment.jaccard_error} | (asdict(segment.pace) if segment.pace else {})
+        rows += [("segment", position, segment.name, name, value, None) for name, value in measured.items() if value is not None]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     parts = [frame] if model.clusters is None else [frame, _cluster_rows(model.clusters)]
     return pd.concat(parts, ignore_index=True).assign(model_version=model.provenance.model_version)
@@ -114,9 +116,12 @@ def _clusters(frame: pd.DataFrame, components: set[str]) -> PrototypeModel | Gri
 
 def _segment(rows: pd.DataFrame) -> Segment:
     by_field = rows.set_index("field")
-    texts = by_field["text"]
-    stability = (float(by_field.at[name, "value"]) if name in by_field.index else None for name in ("jaccard", "jaccard_error"))
-    return Segment(int(by_field.at["segment_id", "value"]), texts["segment_id"], texts["character"], texts["leaning"], *stability)
+    texts, values = by_field["text"], by_field["value"].dropna().to_dict()
+    paces = [values[f.name] for f in fields(Pace) if f.name in values]
+    return Segment(
+        int(values["segment_id"]), texts["segment_id"], texts["character"], texts["leaning"], values.get("jaccard"),
+        values.get("jaccard_error"), texts.get("state", ""), Pace(*paces) if paces else None,
+    )  # fmt: skip
 
 
 def _reference(rows: pd.DataFrame) -> drift.Reference:

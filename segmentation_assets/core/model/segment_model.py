@@ -13,16 +13,18 @@ import pandas as pd
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import naming
+from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Status
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment by model: its id and name, given once, and its character, judged at each snapshot.
+    """A segment by model: its id, given once, and its state, character and name, judged at each snapshot.
 
-    `leaning` is a different character that its customers showed at this snapshot; after two snapshots running it becomes the
-    character, so that a segment on the border between two does not change every month. `jaccard` and its standard error say how well
-    clustering this snapshot's customers again finds the segment; None for a cell of a grid, and in models of version 0.1.0.
+    The state (a `Character` without change) describes the rank of its customers; `leaning` is a different one that they showed at this
+    snapshot. After two snapshots running it becomes the state, so that a segment on the border between two does not change every month.
+    The character is the state, or the change that `pace` measured. `jaccard` and its standard error say how well clustering this
+    snapshot's customers again finds the segment. State, `pace` and `jaccard` are empty for cells of a grid and in models of version 0.1.0.
     """
 
     segment_id: int
@@ -31,12 +33,16 @@ class Segment:
     leaning: str = ""
     jaccard: float | None = None
     jaccard_error: float | None = None
+    state: str = ""
+    pace: Pace | None = None
 
-    def judged(self, character: str) -> "Segment":
-        """The segment after a snapshot whose customers showed this character."""
-        if character == self.character:
-            return replace(self, leaning="")
-        return replace(self, character=character, leaning="") if character == self.leaning else replace(self, leaning=character)
+    def judged(self, at: naming.Standing, pace: Pace | None, at_once: bool = False) -> "Segment":
+        """The segment after a snapshot whose customers had this standing and pace; with `at_once`, a different state counts immediately."""
+        shown = naming.state(at, self.state)
+        settled = at_once or not self.state or shown in {self.state, self.leaning}
+        state, leaning = (shown, "") if settled else (self.state, shown)
+        changing = naming.change(pace, at.late, self.character if self.state else "")
+        return replace(self, state=state, leaning=leaning, pace=pace, character=naming.character(state, changing))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, polished, to_model
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.model import identity, naming
+from segmentation_assets.core.model import characters, identity
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import Character, Decision, Tier, counted
@@ -254,14 +254,8 @@ def _named_segments(
     matched = _matched(active, labels, previous, as_of, past) if previous and previous.clusters else {}
     ids = identity.segment_ids(clusters.k, matched, highest)
     old = {s.segment_id: s for s in previous.segments} if previous else {}
-    members = [active[labels == c] for c in range(clusters.k)]
-    born = [c for c in range(clusters.k) if c not in matched]
-    kinds = [naming.character(naming.standing(members[c], active)) for c in born]
-    spend = [float(own["monetary"].median()) for own in members]
-    taken = dict.fromkeys((s.name for s in old.values()), np.nan) | {old[ids[c]].name: spend[c] for c in matched}
-    names = naming.unique_names(kinds, [spend[c] for c in born], taken)
-    new = {c: Segment(ids[c], name, kind) for c, name, kind in zip(born, names, kinds, strict=True)}
-    return tuple(new[c] if c in new else old[ids[c]] for c in range(clusters.k))
+    segments = tuple(old[ids[c]] if c in matched else Segment(ids[c], "", "") for c in range(clusters.k))
+    return characters.judged(segments, clusters, active, at_once=True)
 
 
 def _matched(

@@ -298,35 +298,38 @@ def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: floa
     return figure
 
 
-def has_numeric_centres(model: PrototypeModel) -> bool:
-    """Whether a numeric feature varies between customers, so that `centroid_heatmap` has something to colour."""
-    return any(isinstance(column, NumericColumn) and column.scale > 0 for column in model.preprocessor.columns_)
+def has_numeric_features(model: PrototypeModel) -> bool:
+    """Whether a numeric feature varies between customers, so that `typical_customers` has something to colour."""
+    return bool(_numeric(model))
 
 
-@shown("segment_centres", Section.SEGMENTS, "What the typical customer of each segment does, in the units of the features.")
+def _numeric(model: PrototypeModel) -> list[NumericColumn]:
+    return [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
+
+
+@shown(
+    "typical_customers", Section.SEGMENTS, "What the typical customer of each segment does at this snapshot, in the units of the features."
+)
 @styled()
-def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
-    """Cluster centres: colour in standard deviations from the average customer, text in customer units.
+def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
+    """The median customer of each segment, as in its description: colour in standard deviations from the average customer, text in
+    customer units.
 
     Args:
-        units: by feature; attributes have none.
+        active: the snapshot's active customers, at least the model's features; units: by feature; attributes have none.
     """
-    centers = model.centers()
-    numeric = [column for column in model.preprocessor.columns_ if isinstance(column, NumericColumn) and column.scale > 0]
+    numeric = _numeric(model)
     if not numeric:
-        raise ValueError("the model has no numeric feature that varies, so there is no centre to colour; use segment profiles")
-    values = centers[[column.name for column in numeric]]
-    unweighted = model.preprocessor.transform(centers)
-    position = {name: i for i, name in enumerate(model.preprocessor.get_feature_names_out())}
-    spreads = np.column_stack(
-        [unweighted[:, position[c.name]] / np.sqrt(c.weight) if c.weight > 0 else np.zeros(len(values)) for c in numeric]
-    )
-    row, column = divmod(int(np.abs(spreads).argmax()), spreads.shape[1])
-    written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in values.to_numpy()]
+        raise ValueError("the model has no numeric feature that varies, so there is nothing to colour; use segment profiles")
+    values = pd.DataFrame({c.name: active[c.name].to_numpy(dtype=np.float64, na_value=np.nan) for c in numeric})
+    medians = values.groupby(model.assign(active).label).median().reindex(range(model.k))
+    spreads = np.column_stack([_spreads(c, values[c.name], medians[c.name]) for c in numeric])
+    row, column = divmod(int(np.abs(spreads).round(9).argmax()), spreads.shape[1])
+    written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in medians.to_numpy()]
     what = numeric[column].name
     title = f"{names[row]} are furthest from the average customer, in {what}: {written[row][column]} {units.get(what, '')}"
     said = (
-        "The typical customer of each segment, in the units of the features. "
+        "The median customer of each segment at this snapshot, in the units of the features. "
         "Colour: standard deviations from the average customer, on the scale of the model."
     )
     height = heading_height(title, said) + 0.75 + 0.42 * len(names)
@@ -335,7 +338,7 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping
     ax, *_ = figure.subplots(1, 2, width_ratios=[len(numeric), max(5 - len(numeric), 0.01)])
     figure.axes[1].set_visible(False)
     reach = max(1.0, float(np.abs(spreads).max()))
-    table = pd.DataFrame(spreads, index=list(names), columns=values.columns)
+    table = pd.DataFrame(spreads, index=list(names), columns=medians.columns)
     text = np.array(written, dtype=object)
     scale = {"label": "standard deviations", "pad": 0.02}
     heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
@@ -343,6 +346,12 @@ def centroid_heatmap(model: PrototypeModel, names: Sequence[str], units: Mapping
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()
     return figure
+
+
+def _spreads(column: NumericColumn, values: pd.Series, medians: pd.Series) -> NDArray[np.float64]:
+    """The medians (clusters,) in standard deviations from the mean of the values (n,), both as the model transforms them; 0 where missing."""
+    everybody, typical = (column.encode(numbers.to_numpy())[:, 0] for numbers in (values, medians))
+    return np.where(medians.isna(), 0.0, (typical - everybody.mean()) / max(float(everybody.std()), 1e-12))
 
 
 def _written(value: float, unit: str) -> str:

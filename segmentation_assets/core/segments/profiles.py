@@ -16,7 +16,9 @@ SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "sh
 STANDINGS: dict[str, list[str]] = {
     Tier.DISTINCT: ["A distinct segment."],
     Tier.CONVENIENT: ["Part of a convenient partition, not a distinct segment."],
-    Tier.GRID: ["Cells of the named recency x frequency grid, not a distinct segment."],
+    Tier.GRID: [
+        "Cells of the named recency x frequency grid, not a distinct segment; its name stands for ranks, not for a change."
+    ],
 }
 PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
 
@@ -46,8 +48,9 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
 
 
 def standing(segment_id: int, model: SegmentModel) -> list[str]:
-    """The sentence that says what a segment by model is; none for a segment by rule."""
-    return STANDINGS.get(model.provenance.tier, []) if segment_id > 0 else []
+    """What is said of a segment by model beside its figures: how its customers change, if its name says so, and what it is by its tier."""
+    change = [words for s in model.segments if s.segment_id == segment_id for words in naming.told(s.pace, s.character)]
+    return [*change, *STANDINGS.get(model.provenance.tier, [])] if segment_id > 0 else []
 
 
 def segment_profiles(features: pd.DataFrame, assigned: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,10 @@ import math
 import pandas as pd
 
 from segmentation_assets.core.model import identity, naming
-from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.model.segment_model import Segment, SegmentModel
 from segmentation_assets.vocabulary import SegmentChange, counted
 
+JUDGED = (SegmentChange.CHARACTER, SegmentChange.RENAMED)
 COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
 
 
@@ -32,10 +33,13 @@ def events(
         found += [identity.SegmentEvent(SegmentChange.BORN, (), (i,), 0.0) for i in new]
     elif before.provenance.model_version != now.provenance.model_version:
         found += _of_models(before, now, active, as_of, placed_then)
-    found += identity.changed_characters(*({i: s.character for i, s in segments.items()} for segments in (old, new)))
+    found += identity.judged_anew(*({i: (s.character, s.name) for i, s in segments.items()} for segments in (old, new)))
     names = {i: f"{s.name} ({i})" for i, s in (old | new).items()}
-    kinds = {i: (old[i].character, new[i].character) for i in old.keys() & new.keys()}
-    rows = [(e.event, _ids(e.before), _ids(e.after), e.overlap, _sentence(e, names, kinds)) for e in found]
+    both = {i: (old[i], new[i]) for i in old.keys() & new.keys()}
+    rows = [
+        (e.event, _ids(e.before), _ids(e.after), e.overlap, _judged(*both[e.after[0]]) if e.event in JUDGED else _sentence(e, names))
+        for e in found
+    ]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"overlap": "float64"})
 
 
@@ -63,7 +67,17 @@ def _ids(ids: tuple[int, ...]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[int, tuple[str, str]]) -> str:
+def _judged(before: Segment, now: Segment) -> str:
+    """That a segment's customers have another character, or only another place among those of the same."""
+    called = f"{before.name} ({before.segment_id}) is now called {now.name}"
+    if before.character == now.character:
+        return f"{called}."
+    was, is_now = (segment.character.replace("_", " ") for segment in (before, now))
+    changed = f"{now.name} ({now.segment_id}) keeps its name" if before.name == now.name else called
+    return " ".join([f"{changed}: its typical customer was {was} and is now {is_now}.", *naming.told(now.pace, now.character)])
+
+
+def _sentence(event: identity.SegmentEvent, names: dict[int, str]) -> str:
     before, after = (naming.listed([names[i] for i in ids]) if ids else "" for ids in (event.before, event.after))
     share = "" if math.isnan(event.overlap) else f"{event.overlap:.0%}"
     match event.event:
@@ -84,8 +98,5 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], kinds: dict[i
             return f"{after} survived the change of model: {kept}."
         case SegmentChange.SPLIT:
             return f"{before} was split into {after}, which hold {share} of it."
-        case SegmentChange.MERGED:
-            return f"{before} were merged into {after}, and make up {share} of it."
         case _:
-            was, is_now = (kind.replace("_", " ") for kind in kinds[event.before[0]])
-            return f"The typical customer of {after} was {was} and is now {is_now}; the name stays."
+            return f"{before} were merged into {after}, and make up {share} of it."

@@ -25,7 +25,7 @@ from segmentation_assets.core.model.population import drift_report, training_pop
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot
-from segmentation_assets.core.pictures.model import centroid_heatmap, dendrogram_of, has_numeric_centres, indices_over_k, k_distance_of
+from segmentation_assets.core.pictures.model import dendrogram_of, has_numeric_features, indices_over_k, k_distance_of, typical_customers
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
@@ -120,7 +120,7 @@ def model(
     if asked:
         archive.ask(settings.data_dir, key, asked)
     _show_drift(context, drifted)
-    _show_model(context, settings, decided)
+    _show_model(context, settings, decided, active)
     _show_candidates(context, settings, decided, active)
     return {
         SEGMENTATION_MODEL.name: model_to_rows(decided.model),
@@ -173,7 +173,7 @@ def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> Non
     context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)
 
 
-def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision) -> None:
+def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
     about, clusters = decided.model.provenance, decided.model.clusters
     shown = {
         "model version": about.model_version, "decision": str(about.decision), "reason": about.reason, "algorithm": about.algorithm,
@@ -181,11 +181,11 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         **({"refused challenger": decided.refused.reason} if decided.refused else {}),
     }  # fmt: skip
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
-    if isinstance(clusters, PrototypeModel) and has_numeric_centres(clusters):
+    if isinstance(clusters, PrototypeModel) and len(active) and has_numeric_features(clusters):
         names = [s.name for s in decided.model.segments]
         of_features = units(declared(settings.features), settings.exploration.money)
-        draw = lambda: centroid_heatmap(clusters, names, of_features)  # noqa: E731
-        picture(context, settings, "segment_centres", draw, SEGMENTATION_MODEL.name)
+        draw = lambda: typical_customers(clusters, active, names, of_features)  # noqa: E731
+        picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name)
 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:

@@ -123,7 +123,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
 def segment_events(
     context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, placed_then: pd.DataFrame
 ) -> pd.DataFrame:
-    """Segments that were born, survived, split, merged, died or were restored, or changed character; empty if nothing changed."""
+    """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
     active = active_only(customer_features)
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
@@ -152,7 +152,11 @@ def _sides(
 
 
 def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
-    return dict(zip(customer_segments["segment_id"], customer_segments["segment_name"], strict=True))
+    """The last name of each segment, with its id where one that has ended had the same."""
+    last = customer_segments.sort_values("snapshot_date", kind="stable").drop_duplicates("segment_id", keep="last")
+    shared = last["segment_name"].duplicated(keep=False)
+    names = last["segment_name"].where(~shared, last["segment_name"] + " (" + last["segment_id"].astype(str) + ")")
+    return dict(zip(last["segment_id"], names, strict=True))
 
 
 def _best_first(now: pd.DataFrame) -> list[int]:

@@ -127,12 +127,5 @@ def test_a_table_with_lost_rows_is_refused():
         prototypes_from_rows(table.drop(columns="text"))
 
 
-def test_centers_are_in_customer_units():
-    frame = pd.DataFrame({"spend": [10.0] * 50 + [1000.0] * 50, "region": ["a"] * 50 + ["b"] * 50})
-    centers = fit_kmeans(frame, 2, seed=0).centers().sort_values("spend")
-    np.testing.assert_allclose(centers["spend"], [10, 1000])
-    assert centers["region"].tolist() == ["a", "b"]
-
-
 def test_scoring_no_customers_gives_an_empty_assignment():
     assert len(identity_model([[0.0]], [0]).assign(pd.DataFrame({"x0": []})).label) == 0

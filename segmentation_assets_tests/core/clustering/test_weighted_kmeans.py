@@ -36,7 +36,6 @@ def test_the_learnt_weights_are_in_the_model_and_survive_its_table():
     assert min(weights["a"], weights["b"]) > 10 * max(weights[name] for name in "cdefgh")
     back = prototypes_from_rows(prototypes_to_rows(model))
     np.testing.assert_array_equal(back.assign(frame).label, model.assign(frame).label)
-    assert abs(model.centers()["a"].max() - 6) < 0.5
 
 
 def test_a_category_can_be_weighted_too():
@@ -44,7 +43,6 @@ def test_a_category_can_be_weighted_too():
     frame = frame[list("abcd")].assign(region=np.array(["n", "s", "e", "w"])[truth])
     model = fit_model(frame, WeightedKMeans(), 4, 0, FeaturePreprocessor("none"))
     assert adjusted_rand_score(truth, model.assign(frame).label) == 1
-    assert set(model.centers()["region"]) == set("nsew")
 
 
 def test_row_order_does_not_matter_and_a_constant_feature_does_no_harm():

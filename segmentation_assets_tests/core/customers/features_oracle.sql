@@ -43,7 +43,7 @@ WITH known_lines AS (
            count(*) FILTER (hour(placed) BETWEEN 18 AND 21) / nullif(count(*) FILTER (placed::TIME >= '00:00:01'), 0) AS evening_share,
            count(*) FILTER (placed::TIME >= '00:00:01' AND (hour(placed) >= 22 OR hour(placed) < 6)) / nullif(count(*) FILTER (placed::TIME >= '00:00:01'), 0) AS night_share,
            count(*) FILTER (day >= $recent_start) AS recent_n,
-           count(DISTINCT date_trunc('month', day)) AS active_months,
+           count(DISTINCT date_trunc('month', day)) AS active_months, min(day) AS first_day,
            sum(value) FILTER (day >= $recent_start)::DOUBLE AS recent_value, sum(value)::DOUBLE AS total_value
     FROM orders GROUP BY customer_id
 ), gaps AS (
@@ -83,6 +83,7 @@ SELECT customer_id,
        date_diff('day', first_at::DATE, CAST($as_of AS DATE))::DOUBLE AS tenure_days,
        total_value / n AS average_order_value, units / n AS items_per_order, order_value_spread, mean_gap_days, sd_gap_days,
        recency_days / mean_gap_days AS overdue_ratio,
+       CASE WHEN first_at < $start THEN date_diff('day', CAST($start AS DATE), first_day)::DOUBLE END AS opening_pause_days,
        coalesce(active_months, 0) / known_windows AS active_window_share,
        CASE WHEN earlier_windows > 0 THEN
            (coalesce(recent_value, 0) / $recent_windows - (total_value - coalesce(recent_value, 0)) / earlier_windows)

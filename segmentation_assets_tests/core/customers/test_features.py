@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from segmentation_assets_tests.core.history import MONTHLY, History, event, events, line, ordered, transactions
+from segmentation_assets_tests.core.history import MONTHLY, History, back, event, events, line, ordered, transactions
 from segmentation_assets_tests.core.stepwise import features_of
 
 AS_OF = dt.date(2017, 7, 1)
@@ -24,6 +24,13 @@ def test_a_gap_spans_the_border_of_windows_and_ignores_returns() -> None:
         "a"
     ]
     assert (found["mean_gap_days"], found["overdue_ratio"]) == (10.0, 2.4)  # 24 days since the last order, over a mean gap of 10
+
+
+def test_the_pause_at_the_start_of_the_lookback_is_that_of_customers_who_had_ordered_before_it() -> None:
+    known = [line("known", "2017-03-01"), line("known", "2017-04-11"), line("known", "2017-06-11")]
+    undone = [line("back", "2017-03-31"), line("back", "2017-04-02", order_id="x"), back("back", "2017-04-03", "-10.00", "x")]
+    found = features(*known, *undone, line("back", "2017-05-01"), line("new", "2017-04-01"), line("lapsed", "2017-03-31"))
+    assert found["opening_pause_days"].fillna(-1).to_dict() == {"known": 10.0, "back": 30.0, "new": -1.0, "lapsed": -1.0}
 
 
 def test_equal_orders_and_even_gaps_have_a_spread_of_exactly_zero() -> None:

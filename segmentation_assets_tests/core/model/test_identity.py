@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.model.identity import Flow, changed_characters, matched_clusters, segment_events, segment_ids
+from segmentation_assets.core.model.identity import Flow, judged_anew, matched_clusters, segment_events, segment_ids
 
 labelled = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -145,5 +145,7 @@ def test_every_segment_has_an_event_in_any_order_of_customers(pairs, random):
     assert events(shuffled, [1, 2, 3, 4], [1, 2, 10, 11]) == found
 
 
-def test_a_changed_character_is_an_event():
-    assert [e.before for e in changed_characters({1: "loyal", 2: "new", 3: "new"}, {1: "champions", 2: "new", 4: "new"})] == [(1,)]
+def test_another_character_is_an_event_and_so_is_another_name_alone():
+    before = {1: ("loyal", "A"), 2: ("new", "B"), 3: ("new", "C"), 4: ("new", "D")}
+    now = {1: ("champions", "A"), 2: ("new", "B"), 3: ("new", "E"), 5: ("new", "F")}
+    assert [(e.event, e.before) for e in judged_anew(before, now)] == [("changed character", (1,)), ("renamed", (3,))]

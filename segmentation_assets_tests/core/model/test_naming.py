@@ -11,97 +11,162 @@ from hypothesis import strategies as st
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.naming import (
+    CHANGES,
     LAPSED,
+    MARKS,
     NAMES,
     PROSPECT,
+    RETURNED,
     Standing,
+    change,
     character,
     description,
     marked_out_by,
-    standing,
-    unique_names,
+    names,
+    standings,
+    state,
+    told,
 )
+from segmentation_assets.core.model.pace import Pace
 from segmentation_assets_tests.builders import features
+
+MIDDLE = Standing(recency=0.5, frequency=0.5, monetary=0.5, tenure=0.5, basket=0.5)
 
 
 @pytest.mark.parametrize(
-    ("at", "expected"),
+    ("differs", "expected"),
     [
-        (Standing(recency=0.9, frequency=0.9, monetary=0.9, tenure=0.5), "champions"),
-        (Standing(recency=0.1, frequency=0.9, monetary=0.9, tenure=0.5), "at_risk"),
-        (Standing(recency=0.1, frequency=0.1, monetary=0.1, tenure=0.5), "dormant"),
-        (Standing(recency=0.3, frequency=0.5, monetary=0.5, tenure=0.5), "slipping"),
-        (Standing(recency=0.7, frequency=0.2, monetary=0.2, tenure=0.1), "new"),
-        (Standing(recency=0.5, frequency=0.6, monetary=0.5, tenure=0.5), "loyal"),
-        (Standing(recency=0.5, frequency=0.4, monetary=0.7, tenure=0.5), "big_baskets"),
-        (Standing(recency=0.6, frequency=0.2, monetary=0.2, tenure=0.5), "promising"),
-        (Standing(recency=0.5, frequency=0.2, monetary=0.2, tenure=0.5), "occasional"),
-        (Standing(recency=0.5, frequency=0.5, monetary=0.5, tenure=0.5), "steady"),
+        ({"recency": 0.9, "frequency": 0.9, "monetary": 0.9}, "champions"),
+        ({"recency": 0.1, "frequency": 0.9, "monetary": 0.9}, "loyal"),
+        ({"recency": 0.1, "frequency": 0.9, "late": 2.5}, "pausing"),
+        ({"recency": 0.1, "frequency": 0.1}, "quiet"),
+        ({"recency": 0.1, "frequency": 0.1, "late": 1.0}, "occasional"),
+        ({"recency": 0.7, "frequency": 0.2, "tenure": 0.1}, "new"),
+        ({"recency": 0.7, "frequency": 0.2, "tenure": 0.1, "new": 0.7}, "recent"),
+        ({"frequency": 0.4, "monetary": 0.7, "basket": 0.8}, "big_baskets"),
+        ({"frequency": 0.4, "monetary": 0.7}, "steady"),
+        ({"frequency": 0.2}, "occasional"),
+        ({}, "steady"),
     ],
 )
-def test_character_of_each_kind_of_standing(at, expected):
-    assert character(at) == expected
+def test_state_of_each_kind_of_standing(differs, expected):
+    assert state(replace(MIDDLE, **differs)) == expected
 
 
-shares = st.floats(0, 1)
+def test_a_state_stays_while_the_segment_stands_near_to_it():
+    assert state(replace(MIDDLE, frequency=0.52)) == "steady"
+    assert state(replace(MIDDLE, frequency=0.52), "loyal") == "loyal"
+    assert state(replace(MIDDLE, frequency=0.47), "loyal") == "steady"
 
 
-@given(st.builds(Standing, shares, shares, shares, shares))
-def test_whatever_the_standing_there_is_a_name_for_it(at):
-    assert character(at) in NAMES
+def test_the_name_of_a_state_speaks_of_no_change():
+    assert not set(NAMES) & set(CHANGES)
+
+
+SLOWED = Pace(slowed=0.3, slowed_z=6.0)
+
+
+def test_a_change_begins_at_a_higher_share_than_that_at_which_it_ends():
+    assert change(None, 9.0) is None
+    assert change(Pace(slowed=0.3, slowed_z=3.0), 9.0) is None  # as chance may have it
+    assert change(SLOWED, 1.0) == change(Pace(slowed=0.1, slowed_z=1.0), 1.0, "at_risk") == "slipping"
+    assert change(Pace(slowed=0.1, slowed_z=9.0), 9.0) is change(Pace(slowed=0.05), 9.0, "slipping") is None
+    assert change(Pace(quickened=0.3, quickened_z=6.0), 0.1) == change(Pace(quickened=0.1), 0.1, "promising") == "promising"
+
+
+def test_dormant_are_those_of_whom_most_have_slowed_down_and_the_typical_one_is_long_overdue():
+    most = Pace(slowed=0.6, slowed_z=9.0)
+    assert (change(most, 3.5), change(most, 2.5), change(most, np.nan)) == ("dormant", "slipping", "slipping")
+    assert change(Pace(slowed=0.45), 2.5, "dormant") == "dormant"
+
+
+def test_customers_of_value_who_leave_are_at_risk():
+    assert (character("loyal", change(SLOWED, 1.0)), character("occasional", change(SLOWED, 1.0))) == ("at_risk", "slipping")
+    assert (character("loyal", None), character("loyal", "promising")) == ("loyal", "promising")
+
+
+def test_the_sentence_on_a_change_says_how_many_have_changed():
+    assert told(SLOWED, "at_risk") == [
+        "30% of its customers, beyond what chance explains, come less often than at the start of the lookback."
+    ]
+    assert told(SLOWED, "loyal") == told(None, "at_risk") == []
 
 
 def test_standing_is_the_share_of_active_customers_below_and_recent_is_high():
     active = features((1, 1, 10), (2, 2, 20), (3, 3, 30), (4, 4, 40))
-    at = standing(active.iloc[[0]], active)
-    assert (at.recency, at.frequency, at.monetary) == (0.875, 0.125, 0.125)  # three of four below, and half of itself
+    at, _ = standings(active, np.array([0, 1, 1, 1]), 2)
+    assert (at.recency, at.frequency, at.monetary, at.basket) == (0.875, 0.125, 0.125, 0.5)  # three of four below, and half of itself
 
 
-def test_where_all_are_alike_everyone_stands_in_the_middle():
-    active = features((1, 1, 1), (1, 1, 1))
-    assert standing(active.iloc[[0]], active) == Standing(0.5, 0.5, 0.5, 0.5)
+def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_nowhere():
+    at, nobody = standings(features((1, 1, 1), (1, 1, 1)), np.array([0, 0]), 2)
+    assert (replace(at, late=0.0), nobody) == (replace(MIDDLE, late=0.0), None)
 
 
-def test_one_of_a_kind_has_the_plain_name():
-    assert unique_names(["champions", "new"], [9.0, 1.0], {}) == ["Champions", "New customers"]
+def test_a_segment_is_as_late_as_its_typical_customer_and_as_new_as_those_who_never_ordered_before():
+    active = features(*[(1, 1, 1)] * 4, overdue_ratio=[1.0, 3.0, None, None], opening_pause_days=[None, None, None, 4.0])
+    (at,) = standings(active, np.zeros(4, dtype=int), 1)
+    assert (at.late, at.new) == (2.0, 0.75)
+    assert np.isnan(standings(active, np.array([0, 1, 1, 1]), 2)[1].late)  # most have no gap
 
 
-def test_two_of_a_kind_are_told_apart_by_spend():
-    assert unique_names(["new", "new"], [1.0, 2.0], {}) == ["New customers, lower spend", "New customers, higher spend"]
+def named(*segments, state="new"):
+    """Names of segments of one state from (name so far, median spend)."""
+    return names([state] * len(segments), [name for name, _ in segments], [spend for _, spend in segments])
 
 
-def test_three_of_a_kind_are_told_apart_by_spend():
-    assert [n.rpartition(", ")[2] for n in unique_names(["new"] * 3, [2.0, 3.0, 1.0], {})] == [
-        "medium spend",
-        "higher spend",
-        "lower spend",
-    ]
+def test_one_of_a_state_has_the_plain_name():
+    assert names(["champions", "new"], ["", ""], [9.0, 1.0]) == ["Champions", "New customers"]
+    assert named(("New customers, lower spend", 9.0)) == named(("New customers (2)", 9.0)) == ["New customers"]
 
 
-def test_many_of_a_kind_are_ranked_by_spend():
-    assert unique_names(["new"] * 4, [1.0, 4.0, 3.0, 2.0], {})[1] == "New customers, spend rank 1"
+def test_several_of_a_state_are_told_apart_by_spend():
+    assert named(("", 1.0), ("", 2.0)) == ["New customers, lower spend", "New customers, higher spend"]
+    assert [n.rpartition(", ")[2] for n in named(("", 2.0), ("", 3.0), ("", 1.0))] == ["medium spend", "higher spend", "lower spend"]
 
 
-def test_a_name_in_use_is_not_given_again():
-    gone = dict.fromkeys(["New customers", "New customers (2)"], np.nan)
-    assert unique_names(["new"], [1.0], gone) == ["New customers (3)"]
+def test_segments_of_much_the_same_spend_are_numbered():
+    assert named(("", 100.0), ("", 99.0)) == ["New customers", "New customers (2)"]
 
 
-def test_a_newcomer_is_told_apart_by_spend_from_the_segment_that_bears_its_name():
-    assert unique_names(["loyal"], [40.0], {"Loyal regulars": 111.0}) == ["Loyal regulars, lower spend"]
-    assert unique_names(["loyal"], [140.0], {"Loyal regulars": 111.0}) == ["Loyal regulars, higher spend"]
-    both = {"Loyal regulars": 111.0, "Loyal regulars, lower spend": 40.0}
-    assert unique_names(["loyal"], [50.0], both) == ["Loyal regulars, lower spend (2)"]
+def test_a_newcomer_is_told_apart_by_spend_from_the_segment_that_bears_the_name():
+    loyal = ("Loyal regulars", 111.0)
+    assert named(loyal, ("", 40.0), state="loyal") == ["Loyal regulars", "Loyal regulars, lower spend"]
+    assert named(loyal, ("", 140.0), state="loyal") == ["Loyal regulars", "Loyal regulars, higher spend"]
+    assert named(loyal, ("", 115.0), state="loyal") == ["Loyal regulars", "Loyal regulars (2)"]
 
 
-kinds = st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.floats(0, 1e6)), max_size=12)
+def test_higher_and_lower_spend_change_places_when_they_no_longer_say_so():
+    higher, lower = "New customers, higher spend", "New customers, lower spend"
+    assert named((higher, 100.0), (lower, 99.0)) == [higher, lower]
+    assert named((higher, 80.0), (lower, 110.0)) == [lower, higher]
+    assert named((higher, 80.0), (lower, 40.0), ("", 110.0)) == [
+        "New customers, medium spend", lower, higher,
+    ]  # fmt: skip
 
 
-@given(kinds, st.dictionaries(st.sampled_from(sorted(NAMES.values())), st.floats(0, 1e6) | st.just(np.nan)))
-def test_names_are_always_unique(segments, taken):
-    names = unique_names([kind for kind, _ in segments], [spend for _, spend in segments], taken)
-    assert len(set(names)) == len(segments)
-    assert not set(names) & set(taken)
+def test_a_name_of_another_state_or_of_an_earlier_version_is_given_up_and_that_of_an_empty_segment_kept():
+    assert named(("Dormant", 5.0)) == named(("New customers, spend rank 4", 5.0)) == ["New customers"]
+    assert named(("New customers", np.nan), ("", 5.0)) == ["New customers", "New customers (2)"]
+
+
+NAMED = [label + mark + number for label in NAMES.values() for mark in MARKS for number in ("", " (2)")]
+segments = st.lists(
+    st.tuples(st.sampled_from(sorted(NAMES)), st.sampled_from(["", *NAMED]), st.floats(0, 1e6) | st.just(np.nan)), max_size=12
+)
+
+
+@given(segments)
+def test_names_are_unique_and_in_the_order_of_spend_whatever_was_before(found):
+    before = {name for _, name, _ in found if name}
+    kinds, bases, spend = ([values[i] for values in found] for i in range(3)) if len(before) == len(found) or not before else ([], [], [])
+    given_names = names(kinds, bases, spend)
+    assert len(set(given_names)) == len(given_names)
+    for kind, own, name in zip(kinds, spend, given_names, strict=True):
+        for other_kind, other, other_name in zip(kinds, spend, given_names, strict=True):
+            if kind == other_kind and own > other:
+                assert not (name.endswith("lower spend") and other_name.endswith("higher spend"))
+    assert names(kinds, given_names, spend) == given_names  # and stay
 
 
 def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
@@ -143,6 +208,9 @@ def test_an_empty_segment_and_those_by_rule_have_sentences_of_their_own():
     assert description(nobody, active, LAPSED) == "Bought before, but not within the lookback."
     assert "more than 200 days ago" in description(features((200, 0, 0), status="lapsed"), active, LAPSED)
     assert "never bought" in description(features((None, 0, 0), status="prospect"), active, PROSPECT)
+    assert description(features((None, 0, -5), status="returned"), active, RETURNED) == (
+        "Returned everything they ever ordered, or have returns but no orders."
+    )
 
 
 def test_a_constant_feature_marks_nobody_out():

@@ -221,8 +221,9 @@ def test_customers_who_moved_together_remain_the_same_segment():
     past = PreviousSnapshot(SHOP, np.zeros(6))
     now = train(moved, previous=before, day=LATER, settings_digest="other", past=past)
     assert now.assign(moved)["segment_id"].tolist() == before.assign(SHOP)["segment_id"].tolist()
-    sentences = segment_events.events(before, now, moved, LATER)["sentence"]
-    assert sentences.str.endswith("its customers moved together, so it is the same segment in another place.").all()
+    told = segment_events.events(before, now, moved, LATER).set_index("event")["sentence"]
+    assert told["survived"].str.endswith("its customers moved together, so it is the same segment in another place.").all()
+    assert told["changed character"].str.contains("is now called").all()
 
 
 def test_the_birth_of_a_segment_counts_its_new_customers():

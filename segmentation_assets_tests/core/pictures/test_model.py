@@ -143,16 +143,22 @@ def test_the_k_distance_curve_marks_eps():
     assert title(figure) == f"With a radius of {eps:.3g}, DBSCAN would call {(distances <= eps).mean():.0%} of customers core"
 
 
-def test_centres_are_labelled_in_customer_units_and_coloured_by_standard_deviations(model):
-    figure = pictures.model.centroid_heatmap(model[0], NAMES, UNITS)
+def test_typical_customers_are_present_medians_in_customer_units_coloured_by_standard_deviations(model):
+    today = pd.DataFrame({"spend": [20.0] * 60 + [900.0] * 60, "orders": np.tile([1.0, 2.0, 3.0], 40)})
+    figure = pictures.model.typical_customers(model[0], today, NAMES, UNITS)
     axis = figure.axes[0]
-    assert texts(axis) == ["10", "2", "1k", "2"]
+    assert texts(axis) == ["20", "2", "900", "2"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["spend\nUSD", "orders\norders"]
-    assert title(figure) == "small spenders are furthest from the average customer, in spend: 10 USD"
+    assert title(figure) == "small spenders are furthest from the average customer, in spend: 20 USD"
     np.testing.assert_allclose(np.ravel(axis.collections[0].get_array()), [-1, 0, 1, 0], atol=1e-9)
 
 
-def test_a_model_of_categories_only_has_no_centres_to_colour():
+def test_a_segment_without_customers_has_no_typical_one(model):
+    figure = pictures.model.typical_customers(model[0], pd.DataFrame({"spend": [10.0, 12.0], "orders": [1.0, 2.0]}), NAMES, UNITS)
+    assert texts(figure.axes[0])[-2:] == ["missing", "missing"]
+
+
+def test_a_model_of_categories_only_has_nothing_to_colour():
     frame = pd.DataFrame({"region": ["a", "b"] * 20})
     with pytest.raises(ValueError, match="use segment profiles"):
-        pictures.model.centroid_heatmap(fit_kmeans(frame, 2, seed=0), NAMES, UNITS)
+        pictures.model.typical_customers(fit_kmeans(frame, 2, seed=0), frame, NAMES, UNITS)

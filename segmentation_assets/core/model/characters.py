@@ -1,0 +1,31 @@
+"""Who each segment is at a snapshot: its state, whether its customers are changing, and the name that says both."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.model import naming, pace
+from segmentation_assets.core.model.segment_model import Segment
+
+
+def judged(
+    segments: tuple[Segment, ...], clusters: PrototypeModel | GridModel | None, active: pd.DataFrame, at_once: bool = False
+) -> tuple[Segment, ...]:
+    """The segments as the customers show them who are in them now; one without customers stays as it was, and so does a grid's cell.
+
+    Args:
+        segments: that of each cluster; without a state where it was born just now, or comes from a model of version 0.1.0.
+        active: rows of customer_features.
+        at_once: take on another state when it is first shown, as after a change of model, which puts other customers into the segments.
+    """
+    if not isinstance(clusters, PrototypeModel) or active.empty:
+        return segments
+    labels = clusters.assign(active).label
+    found = zip(segments, naming.standings(active, labels, clusters.k), pace.paces(clusters, active, labels), strict=True)
+    seen = [segment.judged(at, its, at_once) if at is not None else replace(segment, pace=None) for segment, at, its in found]
+    bases = [naming.base(segment.name, segment.character) for segment in segments]
+    spend = active["monetary"].groupby(labels).median().reindex(range(clusters.k)).tolist()
+    names = naming.names([segment.state for segment in seen], bases, spend)
+    return tuple(replace(s, name=name + naming.CHANGES.get(s.character, "")) for s, name in zip(seen, names, strict=True))
