@@ -152,11 +152,13 @@ COUNTED: tuple[Callable[[int, np.random.Generator], Population], ...] = (
 
 
 def planted_shop(n: int, value: str, rng: np.random.Generator) -> Population:
-    """2 to 4 segments, the closest two 4 to 6 standard deviations (0.3 in logs) apart in recency and orders, the largest twice the
-    smallest. Order `value` is one price, a mean that varies by 0.15, or one of three plans, whatever the segment."""
-    k, separation = int(rng.integers(2, 5)), float(rng.choice([4.0, 5.0, 6.0]))
-    centers = rng.normal(size=(k, 2))
-    centers *= separation / np.linalg.norm(centers[:, None] - centers[None], axis=2)[np.triu_indices(k, 1)].min()
+    """2 to 4 segments, the closest two 4 to 6 standard deviations (0.3 in logs) apart in recency (8 to 160 days) and orders (3 to 60), the
+    largest twice the smallest. Order `value` is one price, a mean that varies by 0.15, or one of three plans, whatever the segment."""
+    k, separation, closest = int(rng.integers(2, 5)), float(rng.choice([4.0, 5.0, 6.0])), 0.0
+    while closest < separation:
+        centers = rng.uniform(0, 10, (k, 2))
+        closest = np.linalg.norm(centers[:, None] - centers[None], axis=2)[np.triu_indices(k, 1)].min()
+    centers *= separation / closest
     shares = rng.permutation(np.geomspace(1, 2, k))
     truth = np.sort(rng.choice(k, n, p=shares / shares.sum()))
     logs = 0.3 * ((centers - centers.min(axis=0))[truth] + rng.normal(size=(n, 2)))

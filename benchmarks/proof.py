@@ -107,7 +107,7 @@ def counted(seeds: range, planted_seeds: range, out: Path, base: int = FRESH_COU
     for seed in planted_seeds:
         for number, value in enumerate(("one price", "steady", "plans")):
             for n in (1_000, 3_000):
-                population = planted_shop(n, value, np.random.default_rng([base, 100 + number, n, seed]))
+                population = planted_shop(n, value, np.random.default_rng([base, 200 + number, n, seed]))
                 selection = choose(
                     population.features, ModelSettings(seed=seed, resamples=30), FeaturePreprocessor("log"), diagnostics=False
                 )

@@ -104,16 +104,18 @@ class _Lattice:
         of `values` over the number expected if they said nothing (Wald and Wolfowitz, 1940; both beyond the two there must be).
 
         What is made from a count tells 1 from 2 more clearly than 7 from 8, and 2 from 3 as well as 1 from 2; what differs between two
-        groups of customers does not. So no pair counts as told further than those below it, nor further than both of its neighbours.
+        groups of customers does not. So no pair counts as told further than all up to it taken together, nor further than both of its
+        neighbours.
         """
-        told, seen = np.ones(len(self.sizes) - 1), np.zeros(len(self.sizes) - 1, dtype=bool)
         in_order = self.atom[np.lexsort((rng.random(len(values)), values))]
         places, ends = np.argsort(in_order, kind="stable"), np.concatenate([[0], np.cumsum(self.sizes)])
         expected = 2 * self.sizes[:-1] * self.sizes[1:] / (self.sizes[:-1] + self.sizes[1:]) - 1
-        for pair in np.flatnonzero(expected >= _RUNS_TO_TELL):
-            rows = in_order[np.sort(places[ends[pair] : ends[pair + 2]])]
-            told[pair], seen[pair] = max(0.0, 1 - (np.count_nonzero(np.diff(rows)) - 1) / expected[pair]), True
-        told = np.where(seen, np.minimum.accumulate(told), 0.0)
+        expected[expected < _RUNS_TO_TELL] = 0
+        runs = np.zeros(len(expected))
+        for pair in np.flatnonzero(expected):
+            runs[pair] = np.count_nonzero(np.diff(in_order[np.sort(places[ends[pair] : ends[pair + 2]])])) - 1
+        alone, together = (1 - some / np.maximum(of, 1) for some, of in ((runs, expected), (np.cumsum(runs), np.cumsum(expected))))
+        told = np.where(expected > 0, np.clip(np.minimum(alone, together), 0, 1), 0.0)
         return np.minimum(told, np.maximum(np.append(told[1:], 0), np.append(0, told[:-1])))
 
 
