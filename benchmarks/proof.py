@@ -1,7 +1,7 @@
 """Tests the choice of a model on seeds that it was never tuned on.
 
-`python -m benchmarks.proof simulated|complete_journey|cdnow OUT.csv` writes one row per population or snapshot;
-`python -m benchmarks.proof table A.csv B.csv` prints the simulated side of the table in docs/model.md.
+`python -m benchmarks.proof simulated|counted|complete_journey|cdnow OUT.csv` writes one row per population or snapshot;
+`python -m benchmarks.proof table A.csv B.csv` prints the simulated side of the table in docs/model.md, `table_counted` that of `counted`.
 """
 
 import argparse
@@ -14,18 +14,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from benchmarks.populations import STRUCTURELESS, Population, draw_planted
+from benchmarks.populations import COUNTED, STRUCTURELESS, Population, draw_planted, planted_shop
 from benchmarks.snapshots import Snapshot, cdnow, complete_journey
 from segmentation_assets.core.choice import stability
 from segmentation_assets.core.choice.baselines import baselines
+from segmentation_assets.core.choice.candidates import Samples
 from segmentation_assets.core.choice.forward_validity import compared
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
+from segmentation_assets.core.choice.valley import valley_p_values
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
+from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.settings.model import ModelSettings
 
 # Chosen once, before the first run of this script; development used other seeds.
 FRESH = 20_261_124
+FRESH_COUNTED = 20_261_129
 KS = tuple(range(2, 11))
 
 
@@ -83,6 +87,50 @@ def simulated(seeds: range, planted_seeds: range, hard_seeds: range, out: Path) 
             pd.DataFrame(rows).to_csv(out, index=False)
 
 
+def least_p(population: Population, seed: int) -> float:
+    """The least p-value of the valley gate over all k and algorithms: what the gate alone, without stability, would let through."""
+    settings = ModelSettings(seed=seed)
+    points = canonical_order(FeaturePreprocessor(population.transform).fit_transform(population.features))
+    gate = Samples.of(points, settings).gate
+    families = [FAMILIES[name](settings) for name in ("kmeans", "weighted_kmeans", "ward")]
+    return min(p for family in families for p in valley_p_values(gate, family.gate, KS, seed, settings.splits).values())
+
+
+def counted(seeds: range, planted_seeds: range, out: Path, base: int = FRESH_COUNTED) -> None:
+    """Shops where amounts are nearly told by counts: the gate on continua, and the whole choice on planted segments."""
+    rows = list[dict[str, Any]]()
+    for seed in seeds:
+        for number, make in enumerate(COUNTED):
+            for n in (1_000, 3_000):
+                population = make(n, np.random.default_rng([base, number, n, seed]))
+                rows.append({"name": population.name, "n": n, "seed": seed, "true_k": 1, "p": least_p(population, seed)})
+                pd.DataFrame(rows).to_csv(out, index=False)
+    for seed in planted_seeds:
+        for number, value in enumerate(("one price", "steady", "plans")):
+            for n in (1_000, 3_000):
+                population = planted_shop(n, value, np.random.default_rng([base, 200 + number, n, seed]))
+                selection = choose(
+                    population.features, ModelSettings(seed=seed, resamples=30), FeaturePreprocessor("log"), diagnostics=False
+                )
+                assert selection.model is not None
+                k = selection.model.k if selection.tier == "distinct" else 1
+                ari = adjusted_rand_score(population.truth, selection.model.assign(population.features).label) if k > 1 else 0.0
+                rows.append({"name": population.name, "n": n, "seed": seed, "true_k": population.true_k, "k": k, "ari": ari})
+                pd.DataFrame(rows).to_csv(out, index=False)
+
+
+def table_counted(files: list[Path]) -> str:
+    """Of `counted`: how often the gate opens on a continuum, and how often planted segments are found."""
+    data = pd.concat([pd.read_csv(f) for f in files], ignore_index=True)
+    lines = []
+    for (name, n), rows in data[data["true_k"] == 1].groupby(["name", "n"], sort=False):
+        lines.append(f"| {name}, {n:,} ({len(rows)}) | {(rows['p'] < 0.05).mean():.0%} |")
+    for (name, n), rows in data[data["true_k"] > 1].groupby(["name", "n"], sort=False):
+        exact, high = (rows["k"] == rows["true_k"]).mean(), (rows["k"] > rows["true_k"]).mean()
+        lines.append(f"| {name}, {n:,} ({len(rows)}) | {exact:.2f} / {high:.2f} | {rows['ari'].mean():.3f} |")
+    return "\n".join(lines)
+
+
 def real(name: str, snapshots: list[Snapshot], out: Path, seed: int = 0) -> None:
     rows = []
     for before, now in zip([None, *snapshots[:-1]], snapshots, strict=True):
@@ -128,8 +176,8 @@ def table(files: list[Path]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["simulated", "complete_journey", "cdnow", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="the file to write, or the files to read for `table`")
+    parser.add_argument("what", choices=["simulated", "counted", "complete_journey", "cdnow", "table", "table_counted"])
+    parser.add_argument("files", nargs="+", type=Path, help="the file to write, or the files to read for the tables")
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 20))
     parser.add_argument("--planted", nargs=2, type=int, default=(0, 60))
     parser.add_argument("--hard", nargs=2, type=int, default=(0, 20))
@@ -137,6 +185,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "simulated":
         simulated(range(*arguments.seeds), range(*arguments.planted), range(*arguments.hard), arguments.files[0])
+    elif arguments.what == "counted":
+        counted(range(*arguments.seeds), range(*arguments.planted), arguments.files[0])
+    elif arguments.what == "table_counted":
+        print(table_counted(arguments.files))
     elif arguments.what == "complete_journey":
         real("Complete Journey", complete_journey(), arguments.files[0])
     elif arguments.what == "cdnow":

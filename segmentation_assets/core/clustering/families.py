@@ -32,7 +32,9 @@ def _weighted(settings: ModelSettings) -> Family:
 
 
 def _ward(settings: ModelSettings) -> Family:
-    return Family(Ward(), Ward(direct_limit=2_000, micro_clusters=300), Ward(direct_limit=1_000, micro_clusters=200))
+    # A resample or a half is compared with others, so a few rows near a border do not matter there.
+    light, lighter = Ward(2_000, exact_limit=0, micro_clusters=300), Ward(1_000, exact_limit=0, micro_clusters=200)
+    return Family(Ward(), light, lighter)
 
 
 def _dbscan(settings: ModelSettings) -> Family:

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.populations import COUNTED, planted_shop
 from segmentation_assets.core.choice.valley import find_valley, gabriel_pairs, in_cell, valley_p_values, worst_pair
 from segmentation_assets.core.clustering.algorithm import Clustering, KMeans, canonical_order
+from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+from segmentation_assets.core.clustering.weighted_kmeans import WeightedKMeans
 
 
 def two(separation, n=800, seed=0, sizes=(1, 1), dimensions=2):
@@ -77,3 +80,21 @@ def test_halves_too_small_to_cluster_close_the_gate():
 def test_evenly_spread_customers_are_the_hardest_continuum(seed):
     points = np.random.default_rng(seed).uniform(size=(1500, 2))
     assert min(valley_p_values(canonical_order(points), KMeans(n_init=2), range(2, 7), seed=seed).values()) > 0.05
+
+
+def gate(population, algorithm, ks):
+    points = FeaturePreprocessor(population.transform).fit_transform(population.features)
+    return valley_p_values(canonical_order(points), algorithm, ks, seed=0, splits=3)
+
+
+@pytest.mark.parametrize("make", COUNTED)
+@pytest.mark.parametrize("seed", range(2))
+def test_amounts_made_from_counts_and_amounts_mostly_zero_have_no_valley(make, seed):
+    p_values = gate(make(1500, np.random.default_rng([20, seed])), WeightedKMeans(rounds=4, n_init=2, fit_rows=1000), [2, 3, 4])
+    assert min(p_values.values()) > 0.05
+
+
+@pytest.mark.parametrize("value", ["one price", "steady", "plans"])
+def test_segments_in_such_shops_are_seen(value):
+    population = planted_shop(1500, value, np.random.default_rng(6))
+    assert gate(population, KMeans(n_init=2), [population.true_k])[population.true_k] < 0.01

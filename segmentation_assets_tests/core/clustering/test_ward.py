@@ -28,12 +28,29 @@ def test_prototypes_that_are_the_rows_label_them_as_scikit_learn_does():
     assert adjusted_rand_score(found.assign(rows).label, theirs) == 1
 
 
-def test_fewer_prototypes_than_rows_still_agree_nearly_everywhere():
-    rows = points(3000)
-    found = Ward(max_prototypes=256).fit(rows, [3, 6], seed=0)
+@pytest.mark.parametrize(
+    "rows", [points(3000), canonical_order(np.random.default_rng(0).normal(size=(1500, 5)))], ids=["groups", "continuum"]
+)
+def test_fewer_prototypes_than_rows_label_them_as_scikit_learn_does_all_the_same(rows):
+    found = Ward().fit(rows, [3, 6], seed=0)[6]
     theirs = AgglomerativeClustering(6, linkage="ward").fit_predict(rows)
-    assert len(found[6].prototypes) == 256 and found[6].weights.sum() == 3000
-    assert adjusted_rand_score(found[6].assign(rows).label, theirs) > 0.97
+    assert 256 < len(found.prototypes) < len(rows) / 4 and found.weights.sum() == len(rows)
+    assert adjusted_rand_score(found.assign(rows).label, theirs) == 1
+    own = found.assign(rows).label
+    np.testing.assert_allclose(found.centers(), [rows[own == c].mean(axis=0) for c in range(6)])
+
+
+def test_customers_on_a_lattice_are_labelled_as_the_tree_has_them():
+    rows = canonical_order(np.random.default_rng(0).integers(0, 30, (1500, 2)).astype(float))
+    assert adjusted_rand_score(Ward().fit(rows, [7], seed=0)[7].assign(rows).label, Ward().tree(rows, seed=0).cut(7)) == 1
+
+
+def test_beyond_the_limit_prototypes_stay_few_and_agree_nearly_everywhere():
+    rows = points(3000)
+    found = Ward(exact_limit=0).fit(rows, [6], seed=0)[6]
+    theirs = AgglomerativeClustering(6, linkage="ward").fit_predict(rows)
+    assert len(found.prototypes) == 256 and found.weights.sum() == 3000
+    assert adjusted_rand_score(found.assign(rows).label, theirs) > 0.97
 
 
 def test_a_weight_stands_for_that_many_rows():
