@@ -105,7 +105,7 @@ def window_outcomes(customer_id: pd.Series, activity: pd.DataFrame) -> tuple[NDA
     return np.maximum(own["spend"].to_numpy(), 0.0), (own["orders"].to_numpy() > 0).astype(np.float64)
 
 
-def foretold(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
+def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
     """How well the previous snapshot's segments explain the window since, and how well its baselines do; value by metric.
 
     `before` and `placed` are that snapshot's rows of customer_features and customer_segments, `activity` is customer_activity since.

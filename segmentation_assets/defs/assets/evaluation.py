@@ -6,7 +6,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice import evaluation
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.forward_validity import foretold
+from segmentation_assets.core.choice.forward_validity import forward_metrics
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
@@ -65,7 +65,7 @@ def evaluation_metrics(
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
-    forward = foretold(earlier, placed_before, customer_activity, ask.seed)
+    forward = forward_metrics(earlier, placed_before, customer_activity, ask.seed)
     unknown = ""
     if not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}

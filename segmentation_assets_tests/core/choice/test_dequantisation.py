@@ -65,7 +65,7 @@ def test_two_groups_that_a_count_tells_apart_stay_apart():
     assert not np.any((spread > 2) & (spread < 3))
 
 
-def test_customers_who_spent_nothing_lie_where_the_other_features_foretell():
+def test_customers_who_spent_nothing_are_placed_by_their_other_features():
     rng = np.random.default_rng(0)
     latent = rng.normal(size=2000)
     spend = np.where(latent > 0.3, 100 + latent, 0.0)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from segmentation_assets.core.choice.forward_validity import compared, eta_squared, foretold, forward_validity, segment_outcomes
+from segmentation_assets.core.choice.forward_validity import compared, eta_squared, forward_metrics, forward_validity, segment_outcomes
 from segmentation_assets.vocabulary import Baseline
 
 
@@ -79,20 +79,20 @@ def test_outcomes_per_segment():
     assert table["lift"].tolist() == pytest.approx([1.75, 0.25])
 
 
-def test_what_segments_foretold_stands_beside_the_baselines_and_per_segment():
+def test_segments_are_measured_beside_the_baselines_and_one_by_one():
     before = pd.DataFrame({
         "customer_id": ["a", "b", "c", "d", "e"], "status": ["active"] * 4 + ["lapsed"], "recency_days": [1.0, 2, 60, 70, 300],
         "frequency": [9.0, 8, 1, 1, 0], "monetary": [90.0, 80, 5, 4, 0],
     })  # fmt: skip
     placed = pd.DataFrame({"customer_id": list("abcde"), "segment_name": ["Good", "Good", "Poor", "Poor", "Lapsed"]})
     activity = pd.DataFrame({"customer_id": ["a", "b"], "spend": [10.0, 30.0], "orders": [1, 2]})
-    found = foretold(before, placed, activity, seed=1)
+    found = forward_metrics(before, placed, activity, seed=1)
     assert found["forward_active_eta_squared"] == pytest.approx(1.0)
     assert found["forward_active_eta_squared_recency_frequency_monetary_grid"] == pytest.approx(1.0)
     assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in Baseline for end in ("", "_low", "_high")} < set(found)
     assert (found["forward_mean_spend: Good"], found["forward_active_share: Poor"], found["forward_lift: Good"]) == (20, 0, 2)
 
 
-def test_before_the_first_snapshot_nothing_was_foretold():
+def test_the_first_snapshot_has_no_forward_metrics():
     none = pd.DataFrame(columns=["customer_id", "status", "recency_days", "frequency", "monetary"])
-    assert foretold(none, pd.DataFrame(columns=["customer_id", "segment_name"]), pd.DataFrame(), seed=1) == {}
+    assert forward_metrics(none, pd.DataFrame(columns=["customer_id", "segment_name"]), pd.DataFrame(), seed=1) == {}

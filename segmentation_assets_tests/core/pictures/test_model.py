@@ -99,7 +99,7 @@ def test_the_title_counts_the_segments_that_are_found_again(jaccard, said):
     assert title(figure).startswith(said)
 
 
-def test_what_the_segments_foretold_stands_beside_groups_cut_without_a_model():
+def test_the_segments_are_drawn_beside_groups_cut_without_a_model():
     forward = {"forward_spend_eta_squared": 0.42}
     for baseline in Baseline:
         forward |= {f"forward_spend_eta_squared_{baseline}": 0.43, f"forward_spend_gain_over_{baseline}": -0.01}
