@@ -56,16 +56,16 @@ def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
             instance.report_run_canceling(run_of_mine, WHY)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(working.ident or 0), ctypes.py_object(KeyboardInterrupt))
         working.join(SECONDS_TO_STOP)
-        atexit.register(_leave)
+        atexit.register(_leave, STOPPED)
         raise
 
 
-def _leave() -> None:
+def _leave(code: int) -> None:
     """End without waiting for a thread that is deep in a computation, or for Python to release its objects: on a busy machine,
-    that took longer than everything else."""
+    that took longer than everything else. Nor does DuckDB's binding then print what threads still hold as leaks."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(STOPPED)
+    os._exit(code)
 
 
 def end_others(instance: dg.DagsterInstance) -> None:
@@ -80,6 +80,7 @@ def end_others(instance: dg.DagsterInstance) -> None:
 def begin_as_other() -> None:
     """Prepare a child process: the terminal's Ctrl-C reaches only its parent, and when the parent is killed, so is the child."""
     os.setpgid(0, 0)
+    atexit.register(_leave, 0)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -21,8 +21,8 @@ from segmentation_assets.vocabulary import DriftKind, DriftTest
 
 # Deciles, with the outer ones divided: top-decile customers who spend three times as much would stay in the same bin.
 QUANTILES = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99)
-# Tenure grows with every snapshot for customers who stay, so its drift says nothing about them.
-GROWS_WITH_TIME = {"tenure_days"}
+# Tenure grows with every snapshot for customers who stay, and the opening pause is known of more of them, so drift says nothing here.
+GROWS_WITH_TIME = {"tenure_days", "opening_pause_days"}
 # A share of zero would make the index infinite: no bin counts less than half a customer.
 HALF_A_CUSTOMER = 0.5
 RAREST_LEVEL = 0.01  # share of customers from which a level gets its own bin; keeps names and addresses out of the reference
