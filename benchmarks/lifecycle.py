@@ -1,19 +1,23 @@
 """Whether a change of the segments is told as what it is, and whether nothing is told where nothing changed.
 
 `python -m benchmarks.lifecycle run OUT.csv` simulates shops month by month (three months of lookback), passes each month's features
-through the drift report, the decision and the events of the core, and writes one row per shop as it comes; `table OUT.csv` prints
-the tables in docs/segments-over-time.md. k-means only, k up to 5, 20 resamples, 3 half-splits, and no figures that decide nothing, so that
-hundreds of shops can be afforded.
+through the drift report, the decision and the events of the core, and writes one row per shop as it comes. `runs OUT.csv` writes the
+orders of such shops to files instead, and makes each snapshot by a whole run, from collecting to publishing. `table OUT.csv` prints
+the tables in docs/segments-over-time.md. k-means only, k up to 5, 20 resamples, 3 half-splits, and in `run` only the figures that a
+decision needs, so that hundreds of shops can be afforded.
 """
 
 import argparse
 import datetime as dt
 import itertools
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -31,6 +35,16 @@ LOOKBACK, CHANGE, LATER = 3, 2, 8  # months: of the features, until something ch
 KINDS = {"merge": SegmentChange.MERGED, "death": SegmentChange.DIED, "birth": SegmentChange.BORN, "split": SegmentChange.SPLIT}
 RATES, BASKETS = (4.0, 24.0, 140.0), (5.0, 40.0, 320.0)  # orders a month and value of an order; neighbours lie five or more sd apart
 BORN_GROUP = 9
+FIRST_MONTH = pd.Timestamp("2024-01-01")
+SETTINGS = """data_dir: data
+snapshots: {{first: {first}, last: {last}, cadence: monthly}}
+source:
+  kind: tables
+  transactions: {{files: orders.parquet, columns: {{customer_id: customer_id, ordered_at: ordered_at, amount: amount}}}}
+features: {{lookback: 3}}
+exploration: {{pictures: false}}
+model: {{features: [frequency, monetary], algorithms: [kmeans], k_max: 5, resamples: 20, splits: 3, seed: {seed}}}
+"""
 SPREAD = 0.1  # of a customer's habit around that of the group, in logs
 TURNOVER = 0.02  # share of customers who leave in a month, each followed by a new one of the same group
 
@@ -151,6 +165,66 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
     return row | {"events": " ".join(row["events"]), "log": " | ".join(row["log"])}
 
 
+def order_lines(kind: str, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.Series]:
+    """The orders (customer_id, ordered_at, amount) of a shop in calendar months from `FIRST_MONTH` on, and each customer's true group."""
+    months, truth = [], {}
+    for month, habits in enumerate(continuum(n, rng) if kind == "continuum" else groups(n, rng, kind)):
+        first = FIRST_MONTH + pd.DateOffset(months=month)
+        ids = np.array([f"{place}-{came}" for place, came in enumerate(habits.came)])
+        truth |= dict(zip(ids, habits.group, strict=True))
+        who = np.repeat(np.arange(n), rng.poisson(habits.rate))
+        seconds = rng.integers(0, first.days_in_month * 86_400, len(who))
+        amount = np.round(habits.basket[who] * rng.lognormal(0, 0.2, len(who)), 2)
+        months.append(pd.DataFrame({"customer_id": ids[who], "ordered_at": first + pd.to_timedelta(seconds, unit="s"), "amount": amount}))
+    return pd.concat(months, ignore_index=True), pd.Series(truth, name="group")
+
+
+def shop_of_runs(kind: str, seed: int, n: int = 800, base: int = FRESH) -> dict[str, Any]:
+    """As `shop`, by whole runs from files of orders."""
+    rng = np.random.default_rng([base, sorted([*KINDS, "continuum", "groups"]).index(kind), seed])
+    last = CHANGE + LOOKBACK if kind in KINDS else LATER
+    first = FIRST_MONTH + pd.DateOffset(months=LOOKBACK)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lines, group = order_lines(kind, n, rng)
+        lines.to_parquet(folder / "orders.parquet")
+        end = first + pd.DateOffset(months=last)
+        (folder / "segmentation.yaml").write_text(SETTINGS.format(first=first.date(), last=end.date(), seed=seed))
+        database = _made(folder)
+        with duckdb.connect(str(database), read_only=True) as published:
+            registry = published.sql("SELECT * FROM model_registry ORDER BY snapshot_date").df()
+            events = published.sql("SELECT * FROM segment_events").df()
+            segments = published.sql("SELECT snapshot_date, customer_id, segment_id FROM customer_segments").df()
+    keys = sorted(registry["snapshot_date"].unique())
+    segments["group"] = segments["customer_id"].map(group)
+    placed = [segments[segments["snapshot_date"] == key] for key in keys]
+    told = [events[events["snapshot_date"] == key] for key in keys]
+    rightly = [i for i in range(CHANGE + 1, len(keys)) if kind in KINDS and _told_rightly(kind, told[i], placed[: i + 1])]
+    new = events[~events["event"].isin([SegmentChange.SURVIVED, SegmentChange.CHARACTER, SegmentChange.RENAMED])]
+    tried = registry[registry["decision"].isin([Decision.PROMOTED, Decision.REFUSED])]
+    return {
+        "kind": kind, "seed": seed, "triggers": len(tried), "promotions": int((tried["decision"] == Decision.PROMOTED).sum()),
+        "told": rightly[0] if rightly else -1, "events": " ".join(f"{keys.index(k)}:{e}" for k, e in zip(new["snapshot_date"], new["event"], strict=True)),
+        "log": " | ".join(tried["reason"]),
+    }  # fmt: skip
+
+
+def _made(folder: Path) -> Path:
+    """Make every snapshot of the settings in the folder; return the published database."""
+    os.environ["SEGMENTATION_SETTINGS"] = str(folder / "segmentation.yaml")
+    from segmentation_assets.cli import runs
+    from segmentation_assets.defs.instance import instance_of_command, prepare_instance
+    from segmentation_assets.settings.loading import load_settings
+    from segmentation_assets.store.published import DATABASE
+
+    settings = load_settings()
+    prepare_instance(settings)
+    for key in runs.existing_keys(settings):
+        with instance_of_command() as instance:
+            runs.run_partition(settings, "snapshot", key, instance, lambda *_: None)
+    return settings.data_dir / DATABASE
+
+
 def _told_rightly(kind: str, told: pd.DataFrame, placed: list[pd.DataFrame]) -> bool:
     """Whether an event of the planted kind is told of the segments in which most of the groups concerned were, or of the one born, are."""
     own = told[told["event"] == KINDS[kind]]
@@ -182,8 +256,8 @@ def table(rows: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="where to write, or for `table` what to read")
+    parser.add_argument("what", choices=["run", "runs", "table"])
+    parser.add_argument("files", nargs="+", type=Path, help="the file to write, or the files to read for `table`")
     parser.add_argument("--kinds", nargs="+", default=[*KINDS, "groups", "continuum"])
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 60), help="half as many of groups and of continuum")
     parser.add_argument("--base", type=int, default=FRESH)
@@ -196,7 +270,8 @@ def main() -> None:
     for seed in range(*arguments.seeds):
         for kind in arguments.kinds:
             if kind in KINDS or seed % 2 == 0:
-                rows.append(shop(kind, seed, arguments.customers, arguments.base))
+                make = shop if arguments.what == "run" else shop_of_runs
+                rows.append(make(kind, seed, arguments.customers, arguments.base))
                 pd.DataFrame(rows).to_csv(arguments.files[0], index=False)
 
 
