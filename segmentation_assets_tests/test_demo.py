@@ -92,8 +92,20 @@ def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.
         assert [row for row in differences if side == "to" or row[0] is not None] == []
 
 
-def test_segments_keep_their_ids_and_names(database: duckdb.DuckDBPyConnection) -> None:
-    assert one(database, "SELECT max(n) FROM (SELECT count(DISTINCT segment_name) AS n FROM segments GROUP BY segment_id)") == 1
+RENAMED_IN_SILENCE = """
+    SELECT count(*) FROM (
+        SELECT *, lag(segment_name) OVER (PARTITION BY segment_id ORDER BY snapshot_date) AS name_before FROM segments
+    ) AS now
+    WHERE name_before <> segment_name AND NOT EXISTS (
+        FROM segment_events AS said WHERE said.snapshot_date = now.snapshot_date
+        AND event IN ('changed character', 'renamed') AND to_segment_ids = CAST(segment_id AS VARCHAR))
+"""
+
+
+def test_segments_keep_their_ids_and_names_while_a_model_is_in_force(database: duckdb.DuckDBPyConnection) -> None:
+    until = "WHERE snapshot_date < DATE '2018-01-01'"
+    assert one(database, f"SELECT max(n) FROM (SELECT count(DISTINCT segment_name) AS n FROM segments {until} GROUP BY segment_id)") == 1
+    assert one(database, RENAMED_IN_SILENCE) == 0
     assert one(database, "SELECT count(DISTINCT model_version) FROM model_registry WHERE decision = 'trained'") == 1
 
 

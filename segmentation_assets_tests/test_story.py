@@ -76,12 +76,19 @@ def test_the_steady_month_carries_the_model_and_the_shift_promotes_a_challenger(
     assert flagged["day"].tolist() == [D3]
 
 
-def test_segments_keep_ids_and_names_through_the_promotion(story):
+def test_segments_keep_ids_through_the_promotion_and_names_that_say_who_comes_more_often(story):
     names = ask(
-        story, "SELECT segment_id, count(DISTINCT segment_name) AS n, count(DISTINCT snapshot_date) AS days FROM segments GROUP BY ALL"
+        story, "SELECT segment_id, segment_name, count(*) AS days FROM segments GROUP BY ALL ORDER BY segment_id, days, segment_name"
     )
-    assert names["n"].eq(1).all()
-    assert names["days"].eq(4).all()
+    assert list(names.itertuples(index=False, name=None)) == [
+        (1, "Loyal regulars, lower spend", 2),
+        (1, "Loyal regulars, lower spend, coming more often", 2),
+        (2, "Loyal regulars, higher spend", 2),
+        (2, "Loyal regulars, higher spend, coming more often", 2),
+        (3, "Occasional, not seen lately", 4),
+    ]
+    changed = ask(story, f"SELECT count(*) FROM segment_events WHERE snapshot_date = DATE '{D3}' AND event = 'changed character'")
+    assert changed.iat[0, 0] == 2
     survived = ask(story, f"SELECT sentence FROM segment_events WHERE snapshot_date = DATE '{D3}' AND event = 'survived'")
     assert len(survived) == 3
 
@@ -137,7 +144,7 @@ def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp
 
 def test_what_training_looked_like_is_kept_once_and_where_it_is_lost_the_next_snapshot_is_the_same(story, tmp_path):
     rows = ask(story, "SELECT component FROM segmentation_model")["component"]
-    assert len(rows) == 4 * 74 and not {"training", "yardstick", "training sample"} & set(rows)
+    assert len(rows) == 4 * 86 and not {"training", "yardstick", "training sample"} & set(rows)
     lost = shutil.copytree(story.with_name("until April"), tmp_path / "lost")
     kept = {file.name: file.read_bytes() for file in (story / archive.FOLDER).glob("*.parquet")}
     for file in (lost / archive.FOLDER).glob("*.parquet"):

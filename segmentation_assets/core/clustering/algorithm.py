@@ -96,6 +96,10 @@ class KMeans:
         if len(start) < len(points):
             model = cluster.KMeans(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
         weights = np.bincount(model.labels_, minlength=k).astype(np.float64)
+        if not weights.all():  # scikit-learn's distances cannot tell them apart
+            raise ClusteringError(
+                f"some customers differ by no more than rounding errors, too little for {k} clusters; lower k or add features"
+            )
         return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(k, dtype=np.int64), weights))
 
 

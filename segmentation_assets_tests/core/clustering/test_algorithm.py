@@ -64,6 +64,12 @@ def test_impossible_requests_are_explained(points, k, message):
         KMeans().fit(points, [k], seed=0)
 
 
+def test_customers_who_differ_by_rounding_errors_only_are_too_few_to_cluster():
+    points = canonical_order(np.array([[1.0], [1.0 + 2**-52], [5.0], [5.0]]))
+    with pytest.raises(ClusteringError, match="rounding errors"):
+        KMeans().fit(points, (3,), 0)
+
+
 def test_duplicates_and_few_rows_can_be_clustered():
     points = np.array([[0.0], [0.0], [0.0], [5.0]])
     assert KMeans().fit(points, [2], seed=0)[2].assign(points).label.tolist() == [0, 0, 0, 1]
