@@ -40,7 +40,7 @@ SETTINGS = """data_dir: data
 snapshots: {{first: {first}, last: {last}, cadence: monthly}}
 source:
   kind: tables
-  transactions: {{files: orders.parquet, columns: {{customer_id: customer_id, ordered_at: ordered_at, amount: amount}}}}
+  transactions: {{files: orders.parquet, columns: {{customer_id: customer_id, order_id: order_id, ordered_at: ordered_at, amount: amount}}}}
 features: {{lookback: 3}}
 exploration: {{pictures: false}}
 model: {{features: [frequency, monetary], algorithms: [kmeans], k_max: 5, resamples: 20, splits: 3, seed: {seed}}}
@@ -166,7 +166,7 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
 
 
 def order_lines(kind: str, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.Series]:
-    """The orders (customer_id, ordered_at, amount) of a shop in calendar months from `FIRST_MONTH` on, and each customer's true group."""
+    """The orders (customer_id, order_id, ordered_at, amount) of a shop in calendar months from `FIRST_MONTH` on, and each customer's true group."""
     months, truth = [], {}
     for month, habits in enumerate(continuum(n, rng) if kind == "continuum" else groups(n, rng, kind)):
         first = FIRST_MONTH + pd.DateOffset(months=month)
@@ -176,7 +176,8 @@ def order_lines(kind: str, n: int, rng: np.random.Generator) -> tuple[pd.DataFra
         seconds = rng.integers(0, first.days_in_month * 86_400, len(who))
         amount = np.round(habits.basket[who] * rng.lognormal(0, 0.2, len(who)), 2)
         months.append(pd.DataFrame({"customer_id": ids[who], "ordered_at": first + pd.to_timedelta(seconds, unit="s"), "amount": amount}))
-    return pd.concat(months, ignore_index=True), pd.Series(truth, name="group")
+    lines = pd.concat(months, ignore_index=True)
+    return lines.assign(order_id=lines.index), pd.Series(truth, name="group")  # without ids, the lines of a day are one order
 
 
 def shop_of_runs(kind: str, seed: int, n: int = 800, base: int = FRESH) -> dict[str, Any]:
