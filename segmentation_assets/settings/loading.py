@@ -115,7 +115,7 @@ def load_settings(path: Path | None = None) -> Settings:
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
-        values = yaml.safe_load(text) or {}
+        values = yaml.load(text, _UniqueKeys) or {}  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
@@ -135,6 +135,16 @@ def load_settings(path: Path | None = None) -> Settings:
     loaded = settings.model_copy(update=update)
     loaded._folder = folder
     return loaded
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML without the trap that a key which stands twice silently means the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if twice := sorted({str(key) for key in found if found.count(key) > 1}):
+            raise ValueError(f"{', '.join(twice)} is there twice, from line {node.start_mark.line + 1} on; keep one")
+        return super().construct_mapping(node, deep)
 
 
 def _check_environment_names() -> None:

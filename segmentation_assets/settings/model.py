@@ -72,6 +72,13 @@ class ModelSettings(Section):
     def _range_fits(self) -> "ModelSettings":
         if self.k_min > self.k_max:
             raise ValueError(f"k_min: {self.k_min} is above k_max: {self.k_max}")
+        if self.fallback_k > self.k:
+            raise ValueError(f"fallback_k: {self.fallback_k} is above k: {self.k}, and is for fewer segments")
+        if self.dissolved_jaccard > self.stable_jaccard:
+            raise ValueError(f"dissolved_jaccard: {self.dissolved_jaccard} is above stable_jaccard: {self.stable_jaccard}")
+        for key, values in (("features", self.features), ("algorithms", self.algorithms)):
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{key}: {', '.join(twice)} is there twice")
         if "kmeans" not in self.algorithms:
             raise ValueError("algorithms: kmeans is missing; it makes the convenient partition if no segments are distinct")
         for key, named in (("categorical", self.categorical), ("weights", tuple(self.weights))):

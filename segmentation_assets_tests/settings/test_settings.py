@@ -186,6 +186,10 @@ def test_the_model_digest_depends_on_the_model_section_only(written):
         ("weights: {age: 2}", "weights: age is not among the features"),
         ("weights: {monetary: -1}", "model.weights.monetary: found -1; must be greater than or equal to 0"),
         ("categorical: [sex]", "categorical: sex is not among the features"),
+        ("k: 3, fallback_k: 7", "fallback_k: 7 is above k: 3"),
+        ("stable_jaccard: 0.4", "dissolved_jaccard: 0.6 is above stable_jaccard: 0.4"),
+        ("features: [frequency, frequency]", "features: frequency is there twice"),
+        ("k: 4, seed: 1, k: 6", "k is there twice"),
     ],
 )
 def test_impossible_model_settings_are_refused(written, model, problem):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, Feature
+from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, TREND, Feature
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
 
@@ -49,7 +49,7 @@ MOSTLY, NOT_MOSTLY = 0.5, 0.4  # the same, to be called dormant, if the typical 
 SURE = 3.5  # standard errors that a change must have to begin
 MARGIN = 0.07  # in shares of customers: a state stays in force while its segment is that near to it
 LATE, LONG_PAUSE, STOPPED, LATE_MARGIN = 1.5, 2.0, 3.0, 1.4  # mean gaps since the typical customer's last order; a factor, as MARGIN
-NEWCOMERS = 0.8  # share of a segment who had not ordered before the lookback
+NEWCOMERS = 0.8  # share of a segment who first ordered in the second half of the lookback
 APART = 0.2  # of the larger: spend that differs by less tells no two segments apart
 NUMBER = re.compile(r" \(\d+\)$")
 MARKS = {", higher spend": 0, "": 1, ", medium spend": 1, ", lower spend": 2}  # in the order of spend
@@ -62,7 +62,7 @@ class Standing:
     """Mean rank of a segment's customers among active customers: shares in [0, 1], high is good.
 
     `basket` is spend per order. `late` is the time since the typical customer's last order, in that customer's mean gaps (NaN: most
-    have none); `new` is the share of the segment's customers who had not ordered before the lookback.
+    have none); `new` is the share of the segment's customers who first ordered in the second half of the lookback.
     """
 
     recency: float
@@ -87,7 +87,9 @@ def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[S
         "tenure": active["tenure_days"], "basket": active["monetary"] / active["frequency"],
     }).rank()  # fmt: skip
     late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
-    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": before.isna().astype("float64")})
+    first_here = active["tenure_days"].where(before.isna())  # of customers whose first order lies in the lookback
+    new = (first_here < first_here.max() / 2).astype("float64")
+    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new})
     of = rows.groupby(labels)
     found = of.mean().assign(late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
     return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
@@ -211,7 +213,7 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     if pace is None or of_character not in CHANGES:
         return []
     share, what = (pace.quickened, "come more often") if of_character == Character.PROMISING else (pace.slowed, "come less often")
-    return [f"{share:.0%} of its customers, beyond what chance explains, {what} than at the start of the lookback."]
+    return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
 def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
@@ -249,7 +251,14 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
     z = z_scores(segment, population)
-    far = [f for f in declared if abs(z.get(f.name, 0.0)) >= LEAST_MARK and segment[f.name].notna().mean() >= LEAST_KNOWN]
+    far = [
+        f
+        for f in declared
+        if abs(z.get(f.name, 0.0)) >= LEAST_MARK
+        and segment[f.name].notna().mean() >= LEAST_KNOWN
+        # "More than before" is true of nobody who merely decreased less than others.
+        and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
+    ]
     furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # ties go to the feature declared first
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
     marks = [feature for feature in furthest if feature in of_group.values()][:top]

@@ -49,7 +49,10 @@ def paces(clusters: PrototypeModel, active: pd.DataFrame, labels: NDArray[np.int
     seen, cluster = active.loc[judged, needed], labels[judged]
     now, then, gap = (seen[name].to_numpy(dtype=np.float64) for name in (NOW, THEN, GAP))
     then = then + 1.0  # an order on the first day of the lookback mirrors one on its last, a day before the snapshot
-    mirrored = clusters.assign(_mirrored(seen, then)).label
+    # Days without any order at either end, as of a late feed or a closed shop, are nobody's pause.
+    late, early = active[NOW].min() - 1, active[THEN].min()
+    now, then = now - late, then - early
+    mirrored = clusters.assign(_mirrored(seen, then + late)).label
     slow, quick = (now > then) & (now > LATE * gap), (then > now) & (then > LATE * gap)
     sizes = np.bincount(labels[labels >= 0], minlength=clusters.k)
 

@@ -31,14 +31,14 @@ FROM_CHAMPION = "kmeans_from_champion"  # name of a candidate: k-means started f
 GRID_CHARACTERS = {
     "champions": Character.CHAMPIONS,
     "loyal customers": Character.LOYAL,
-    "potential loyalists": Character.PROMISING,
-    "new customers": Character.NEW,
-    "promising": Character.PROMISING,
+    "potential loyalists": Character.RECENT,
+    "new customers": Character.RECENT,
+    "promising": Character.RECENT,
     "need attention": Character.STEADY,
-    "about to sleep": Character.SLIPPING,
-    "at risk": Character.AT_RISK,
-    "cannot lose them": Character.AT_RISK,
-    "hibernating": Character.DORMANT,
+    "about to sleep": Character.QUIET,
+    "at risk": Character.PAUSING,
+    "cannot lose them": Character.PAUSING,
+    "hibernating": Character.QUIET,
 }
 
 

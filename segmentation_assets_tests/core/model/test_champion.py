@@ -272,7 +272,7 @@ def test_a_measured_change_is_in_the_name_and_told_while_it_lasts():
     assert (best.name, best.character, best.state) == ("Champions, at risk", "at_risk", "champions")
     assert events(CHAMPION, changed, slower, LATER)["sentence"][0] == (
         "Champions (1) is now called Champions, at risk: its typical customer was champions and is now at risk. "
-        f"{best.pace.slowed:.0%} of its customers, beyond what chance explains, come less often than at the start of the lookback."
+        f"At least {best.pace.slowed:.0%} of its customers come less often than at the start of the lookback, beyond what chance explains."
     )
     steady = slower.assign(opening_pause_days=slower["recency_days"] - 1)
     assert after(steady, changed, never).model.segments[0].name == "Champions"

@@ -87,7 +87,7 @@ def test_customers_of_value_who_leave_are_at_risk():
 
 def test_the_sentence_on_a_change_says_how_many_have_changed():
     assert told(SLOWED, "at_risk") == [
-        "30% of its customers, beyond what chance explains, come less often than at the start of the lookback."
+        "At least 30% of its customers come less often than at the start of the lookback, beyond what chance explains."
     ]
     assert told(SLOWED, "loyal") == told(None, "at_risk") == []
 
@@ -100,13 +100,13 @@ def test_standing_is_the_share_of_active_customers_below_and_recent_is_high():
 
 def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_nowhere():
     at, nobody = standings(features((1, 1, 1), (1, 1, 1)), np.array([0, 0]), 2)
-    assert (replace(at, late=0.0), nobody) == (replace(MIDDLE, late=0.0), None)
+    assert (replace(at, late=0.0), nobody) == (replace(MIDDLE, late=0.0, new=0.0), None)
 
 
-def test_a_segment_is_as_late_as_its_typical_customer_and_as_new_as_those_who_never_ordered_before():
+def test_a_segment_is_as_late_as_its_typical_customer_and_as_new_as_those_who_came_in_the_second_half_of_the_lookback():
     active = features(*[(1, 1, 1)] * 4, overdue_ratio=[1.0, 3.0, None, None], opening_pause_days=[None, None, None, 4.0])
-    (at,) = standings(active, np.zeros(4, dtype=int), 1)
-    assert (at.late, at.new) == (2.0, 0.75)
+    (at,) = standings(active.assign(tenure_days=[10.0, 44.0, 90.0, 20.0]), np.zeros(4, dtype=int), 1)
+    assert (at.late, at.new) == (2.0, 0.5)
     assert np.isnan(standings(active, np.array([0, 1, 1, 1]), 2)[1].late)  # most have no gap
 
 

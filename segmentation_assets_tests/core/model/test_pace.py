@@ -29,7 +29,16 @@ def test_a_pause_within_the_own_rhythm_is_no_change():
 
 
 def test_customers_who_came_back_have_sped_up():
-    assert pace(customers([2.0] * 40, [59.0] * 40))[0].quickened == 1.0
+    assert pace(customers([2.0] * 50, [59.0] * 40 + [0.0] * 10))[0].quickened == 0.8
+
+
+def test_days_on_which_nobody_ordered_are_nobodys_pause():
+    """A feed that is three weeks late, and a shop that was closed at the start of the lookback."""
+    pauses = np.random.default_rng(1).exponential(10.0, (2, 600)).round()
+    frame = customers(pauses[0] + 1, pauses[1])
+    for late, early in ((21, 0), (0, 21)):
+        found = pace(frame.assign(recency_days=pauses[0] + 1 + late, opening_pause_days=pauses[1] + early))
+        assert found == pace(frame)
 
 
 def test_a_segment_cut_by_recency_is_compared_with_those_who_would_be_in_it_if_time_ran_backwards():
