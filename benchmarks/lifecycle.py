@@ -7,7 +7,6 @@ the tables in docs/segments-over-time.md. k-means only, k up to 5, 20 resamples,
 decision needs, so that hundreds of shops can be afforded.
 """
 
-import argparse
 import datetime as dt
 import itertools
 import os
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.arguments import of_shops
 from segmentation_assets.core.model.champion import SnapshotContext, next_model
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot
@@ -256,14 +256,9 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "runs", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="the file to write, or the files to read for `table`")
-    parser.add_argument("--kinds", nargs="+", default=[*KINDS, "groups", "continuum"])
-    parser.add_argument("--seeds", nargs=2, type=int, default=(0, 60), help="half as many of groups and of continuum")
-    parser.add_argument("--base", type=int, default=FRESH)
-    parser.add_argument("--customers", type=int, default=800)
-    arguments = parser.parse_args()
+    arguments = of_shops(
+        __doc__, ["run", "runs", "table"], [*KINDS, "groups", "continuum"], (0, 60), FRESH, "half as many of groups and of continuum"
+    )
     if arguments.what == "table":
         print(table(pd.concat([pd.read_csv(f) for f in arguments.files], ignore_index=True)))
         return

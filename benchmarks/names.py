@@ -2,19 +2,18 @@
 
 `python -m benchmarks.names run OUT.csv` simulates shops order by order, passes each snapshot's customers through the decision of the
 core, and writes one row per shop as it comes; `table OUT.csv` prints the tables in docs/segments-over-time.md. k-means only, 10 resamples, 1 half-split,
-and no figures that decide nothing. A month has 30 days.
+and only the figures that a decision needs. A month has 30 days.
 """
 
-import argparse
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.arguments import of_shops
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.customers.feature_catalog import FEATURES
 from segmentation_assets.core.model.champion import SnapshotContext, next_model
@@ -156,14 +155,7 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("files", nargs="+", type=Path, help="where to write, or for `table` what to read")
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
-    parser.add_argument("--seeds", nargs=2, type=int, default=(0, 10))
-    parser.add_argument("--base", type=int, default=FRESH)
-    parser.add_argument("--customers", type=int, default=800)
-    arguments = parser.parse_args()
+    arguments = of_shops(__doc__, ["run", "table"], KINDS, (0, 10), FRESH)
     if arguments.what == "table":
         print(table(pd.concat([pd.read_csv(f) for f in arguments.files], ignore_index=True)))
         return

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.store import published
@@ -142,7 +143,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if summary.weakest_jaccard is not None:
         error = "" if summary.weakest_error is None else f" \u00b1 {summary.weakest_error:.2f}"
         console.print(
-            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {_stability(summary.weakest_jaccard)}{error} "
+            f"On the customers of {summary.snapshot}, its weakest segment has a Jaccard of {in_digits(summary.weakest_jaccard)}{error} "
             "(from 0.75 on it counts as found again, below 0.60 as dissolved).",
         )
     if "forward_spend_eta_squared" in summary.forward:
@@ -183,10 +184,6 @@ def _drift(summary: Summary) -> Iterator[str]:
     for row in flagged.itertuples():
         concern = "" if row.in_model else ", which the model does not use"
         yield f"  {row.subject}{concern}: {row.statistic.upper()} {beside(row.value, row.threshold, 2)}, q = {row.q_value:.2g}"
-
-
-def _stability(jaccard: float) -> str:
-    return beside(jaccard, min((0.6, 0.75), key=lambda limit: abs(limit - jaccard)), 2)
 
 
 def _forward(summary: Summary) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice import stability
 from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.readings import in_digits, reading
 from segmentation_assets.core.choice.valley import valley_p_value, valley_p_values
 from segmentation_assets.core.clustering.algorithm import (
     Clustering,
@@ -69,7 +70,7 @@ class Candidate:
     @property
     def stability(self) -> str:
         """The weakest cluster's figure as sentences quote it: `Jaccard 0.91 ± 0.01`."""
-        return f"Jaccard {stability.in_digits(self.weakest_jaccard)} \u00b1 {self.weakest_error:.2f}"
+        return f"Jaccard {in_digits(self.weakest_jaccard)} \u00b1 {self.weakest_error:.2f}"
 
     def p_value(self, settings: ModelSettings) -> str:
         """The gate's p-value as sentences quote it."""
@@ -82,7 +83,7 @@ class Candidate:
     @property
     def reading(self) -> str:
         """Hennig's word for the weakest cluster; empty if stability was not measured."""
-        return stability.reading(self.weakest_jaccard) if self.jaccard else ""
+        return reading(self.weakest_jaccard) if self.jaccard else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import silhouette_samples
 
 from segmentation_assets.core.choice.candidates import fixed
-from segmentation_assets.core.choice.stability import reading
+from segmentation_assets.core.choice.readings import reading
 from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
 from segmentation_assets.settings.model import ModelSettings

@@ -65,53 +65,48 @@ def _shifts(
     model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, trained_on: pd.DataFrame | None, seed: int, alpha: float
 ) -> list[tuple[DriftKind, str, drift.Shift]]:
     """The shift of each reference, and of all coordinates jointly."""
-    draws, now = drift.draws_for(len(population.references), alpha), _subjects(model, population, active)
+    draws, here = drift.draws_for(len(population.references), alpha), _placed(active, model)
+    now = _subjects(model, population, active, here)
     few = trained_on is not None and max(len(trained_on), len(active)) <= pairing.MOST_CUSTOMERS
     same = pairing.paired(trained_on["customer_id"], active["customer_id"]) if trained_on is not None and few else None
-    then = _subjects(model, population, trained_on) if trained_on is not None and same else {}
+    there = _placed(trained_on, model) if trained_on is not None and same else no_points()
+    then = _subjects(model, population, trained_on, there) if trained_on is not None and same else {}
     found: list[tuple[DriftKind, str, drift.Shift]] = []
     for reference in population.references:
         subject = (reference.kind, reference.subject)
         if subject not in now:
             continue
-        if trained_on is None or same is None or subject not in then:
+        if same is None or subject not in then:
             shift = drift.psi_shift(reference, now[subject], draws, seed)
         else:
-            chosen = same.of(_unlearnt(model, trained_on, same)) if reference.kind == DriftKind.DISTANCE else same
+            chosen = same.of(_unlearnt(model, there, same)) if reference.kind == DriftKind.DISTANCE else same
             shift = pairing.paired_psi_shift(reference, then[subject], now[subject], chosen, draws, seed)
         found.append((*subject, shift))
     if len(population.sample):
-        found.append((DriftKind.JOINT, drift.TOGETHER, _joint_shift(model, population, active, trained_on, same, seed)))
+        joint = (
+            drift.joint_shift(population.sample, canonical_order(here), seed)
+            if same is None
+            else pairing.paired_joint_shift(there, here, same, seed)
+        )
+        found.append((DriftKind.JOINT, drift.TOGETHER, joint))
     return found
 
 
-def _subjects(model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame) -> dict[tuple[DriftKind, str], pd.Series]:
-    """What is compared of these customers (n,), by kind and subject."""
+def _subjects(
+    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, points: NDArray[np.float64]
+) -> dict[tuple[DriftKind, str], pd.Series]:
+    """What is compared of these customers (n,), who have the `points` (n, d), by kind and subject."""
     found = {(DriftKind.FEATURE, str(name)): active[name] for name in active.columns}
     found[DriftKind.SEGMENT_MIX, MIX] = model.assign(active)["segment_id"]
     if len(population.reference_prototypes):
-        found[DriftKind.DISTANCE, DISTANCE] = pd.Series(nearest_distance(_placed(active, model), population.reference_prototypes))
+        found[DriftKind.DISTANCE, DISTANCE] = pd.Series(nearest_distance(points, population.reference_prototypes))
     return found
 
 
-def _joint_shift(
-    model: SegmentModel,
-    population: TrainingPopulation,
-    active: pd.DataFrame,
-    trained_on: pd.DataFrame | None,
-    same: pairing.Pairing | None,
-    seed: int,
-) -> drift.Shift:
-    now = _placed(active, model)
-    if trained_on is None or same is None:
-        return drift.joint_shift(population.sample, canonical_order(now), seed)
-    return pairing.paired_joint_shift(_placed(trained_on, model), now, same, seed)
-
-
-def _unlearnt(model: SegmentModel, trained_on: pd.DataFrame, same: pairing.Pairing) -> NDArray[np.bool_]:
+def _unlearnt(model: SegmentModel, there: NDArray[np.float64], same: pairing.Pairing) -> NDArray[np.bool_]:
     """Whether each customer (u,) is to be measured from the reference prototypes: those they were found without, and half of who came."""
     then, unlearnt = np.flatnonzero(same.then != pairing.ABSENT), _learnt(len(same.then), model.provenance.seed)
-    points = _placed(trained_on, model)[same.then[then]]
+    points = there[same.then[then]]
     unlearnt[then[np.lexsort(points.T[::-1])]] = ~_learnt(len(points), model.provenance.seed)
     return unlearnt
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.stability import READINGS, in_digits
+from segmentation_assets.core.choice.readings import READINGS, in_digits
 from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from segmentation_assets.core.choice.readings import reading
 from segmentation_assets.core.choice.stability import (
     best_jaccard,
     bootstrap_jaccard,
     gap_statistic,
     prediction_strength,
-    reading,
     seed_agreement,
 )
 from segmentation_assets.core.clustering.algorithm import Clustering, KMeans, canonical_order

@@ -67,7 +67,7 @@ def test_a_feature_that_the_training_snapshot_no_longer_has_is_independent_alone
 
 def test_distances_are_compared_of_customers_whom_the_prototypes_have_not_seen():
     model, _ = trained(SHOP)
-    chosen = population._unlearnt(model, SHOP, pairing.paired(SHOP["customer_id"], SHOP["customer_id"]))
+    chosen = population._unlearnt(model, population._placed(SHOP, model), pairing.paired(SHOP["customer_id"], SHOP["customer_id"]))
     assert chosen.sum() == 3
 
 
