@@ -120,7 +120,7 @@ def test_a_reading_goes_with_its_figure(jaccard, other):
 
 
 def said(gain: float, high: float) -> ForwardValidity:
-    return ForwardValidity(0.4, 0.4 - gain, gain, min(gain, high) - 0.1, high, 5, 5, 99)
+    return ForwardValidity(0.4, 0.4 - gain, gain, min(gain, high) - 0.1, high)
 
 
 @given(SHARES, NUDGES, NUDGES, NUDGES)

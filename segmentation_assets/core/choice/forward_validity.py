@@ -20,16 +20,13 @@ Name = TypeVar("Name", bound=str)
 @dataclass(frozen=True)
 class ForwardValidity:
     """Share of an outcome's variance that segments explain, the same for the baseline, and the difference with its percentile
-    bootstrap interval over customers (Efron and Tibshirani, 1993). `groups` and `baseline_groups` are numbers of groups."""
+    bootstrap interval over customers (Efron and Tibshirani, 1993)."""
 
     eta_squared: float
     baseline_eta_squared: float
     gain: float
     gain_low: float
     gain_high: float
-    groups: int
-    baseline_groups: int
-    customers: int
 
 
 def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
@@ -73,11 +70,11 @@ def compared(
     draws = (rng.multinomial(len(rows), chances, size=min(50, resamples - i)).astype(np.float64) for i in range(0, resamples, 50))
     drawn = [_eta(values[rows], sampled, counts) for counts in draws]
     ours, *theirs = np.concatenate(drawn, axis=1)
-    (eta, *etas), (k, *ks) = [eta_squared(values, found) for found in labels], [int(found.max()) + 1 for found in labels]
+    eta, *etas = (eta_squared(values, found) for found in labels)
     found = {}
-    for name, theirs_drawn, base, groups_of in zip(others, theirs, etas, ks, strict=True):
+    for name, theirs_drawn, base in zip(others, theirs, etas, strict=True):
         low, high = _interval(ours - theirs_drawn, level)
-        found[name] = ForwardValidity(eta, base, eta - base, low, high, k, groups_of, len(values))
+        found[name] = ForwardValidity(eta, base, eta - base, low, high)
     return found
 
 

@@ -21,7 +21,6 @@ from segmentation_assets.core.clustering.algorithm import ClusteringError, canon
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.clustering.ward import Ward, WardTree
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, Tier, beside, counted, points
 
@@ -51,8 +50,8 @@ class PastSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What was chosen and why. In tier GRID, `model` is None and `grid` is published. `tree` is for the dendrogram;
-    `validity`, by baseline, is None if not yet validated."""
+    """What was chosen and why. In tier GRID, `model` is None and `grid` is published. `validity`, by baseline, is
+    None if not yet validated."""
 
     model: PrototypeModel | None
     tier: Tier
@@ -60,7 +59,6 @@ class Selection:
     candidates: tuple[Candidate, ...]
     grid: pd.DataFrame | None
     validity: Mapping[Baseline, ForwardValidity] | None
-    tree: WardTree
 
 
 def choose(
@@ -98,7 +96,6 @@ def choose(
         candidates=_with_reasons(candidates, taken, tier, reason, settings),
         grid=grid,
         validity=validity,
-        tree=Ward().tree(samples.stability, settings.seed),
     )
 
 

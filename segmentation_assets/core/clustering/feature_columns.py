@@ -1,4 +1,4 @@
-"""Encoding and decoding of one feature: the parameters learnt from its values, and the arithmetic both ways.
+"""Encoding of one feature: the parameters learnt from its values, and the arithmetic from values to coordinates.
 
 Belongs here: a single numeric or categorical feature. Choosing which features enter, and checking
 a whole frame, is in `preprocessing.py`.
@@ -80,20 +80,6 @@ class NumericColumn:
             weighted = scaled * np.sqrt(self.weight) + 0.0  # + 0.0 makes -0.0 0.0: equal rows, equal bytes
         return np.column_stack([weighted, missing * self.indicator] if self.indicator else [weighted])
 
-    def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Geometry (m, 1 or 2) back to customer units (m,): NaN if most of the averaged customers have no value.
-
-        A feature without spread or weight decodes to its median.
-        """
-        if self.scale == 0.0 or self.weight == 0.0:
-            back = np.full(len(coordinates), self.median)
-        else:
-            moved = coordinates[:, 0] / np.sqrt(self.weight) * self.scale + self.center
-            back = np.clip(_backward(moved, self.transform, self.power), self.low, self.high)
-        if self.indicator:
-            back = np.where(coordinates[:, 1] / self.indicator > 0.5, np.nan, back)
-        return back
-
     @property
     def dimensions(self) -> tuple[str, ...]:
         return (self.name, f"{self.name}=(missing)") if self.indicator else (self.name,)
@@ -156,16 +142,6 @@ class CategoricalColumn:
         one_hot = codes[:, None] == np.arange(width)[None, :]
         return np.asarray(one_hot * (np.array(self.scales) * np.sqrt(self.weight))[None, :], dtype=np.float64)
 
-    def decode(self, coordinates: NDArray[np.float64]) -> NDArray[np.object_]:
-        """Geometry (m, L) to the level (m,) with the largest share: the modal level of the customers a prototype averages."""
-        names: NDArray[np.object_] = np.array([*self.levels, *(["(other)"] if self.pooled else [])], dtype=object)
-        if len(names) == 0:
-            return np.full(len(coordinates), None, dtype=object)
-        scales = np.array(self.scales)
-        shares = np.divide(coordinates, scales[None, :], out=np.zeros_like(coordinates), where=scales[None, :] > 0)
-        modal: NDArray[np.object_] = names[np.argmax(shares, axis=1)]
-        return modal
-
     def stretched(self, stretch: NDArray[np.float64]) -> "CategoricalColumn":
         """A copy whose dimensions are multiplied by `stretch` (one per dimension)."""
         return replace(self, scales=tuple(float(s) for s in np.array(self.scales) * stretch))
@@ -204,19 +180,4 @@ def _forward(values: NDArray[np.float64], transform: Transform, power: float) ->
         return np.sign(values) * np.log1p(np.abs(values))
     if transform == "yeo-johnson":
         return np.asarray(stats.yeojohnson(values, lmbda=power), dtype=np.float64)
-    return values
-
-
-def _backward(values: NDArray[np.float64], transform: Transform, power: float) -> NDArray[np.float64]:
-    """Inverse of `_forward`. Yeo and Johnson (2000) map [0, inf) and (-inf, 0) separately, with powers p and 2 - p."""
-    if transform == "log":
-        return np.sign(values) * np.expm1(np.abs(values))
-    if transform == "yeo-johnson":
-        positive = np.maximum(values, 0.0)
-        negative = np.minimum(values, 0.0)
-        # A coordinate outside the transform's range (possible for a mean) has no inverse: the nearest limit is used.
-        up = np.expm1(positive) if power == 0 else np.maximum(power * positive + 1, 0.0) ** (1 / power) - 1
-        mirrored = 2.0 - power
-        down = -np.expm1(-negative) if mirrored == 0 else 1 - np.maximum(1 - mirrored * negative, 0.0) ** (1 / mirrored)
-        return np.where(values >= 0, up, down)
     return values

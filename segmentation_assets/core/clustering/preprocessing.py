@@ -1,4 +1,4 @@
-"""Customer features to points in a space where Euclidean distance measures dissimilarity, and back.
+"""Customer features to points in a space where Euclidean distance measures dissimilarity.
 
 Belongs here: choosing each feature's treatment and checking a whole frame. The arithmetic of one feature is in
 `feature_columns.py`. It is fitted with a model and never refitted when scoring: a refitted scaler would move customers who did not move.
@@ -92,16 +92,6 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
             for column in self.columns_
         ]
         return np.ascontiguousarray(np.hstack(blocks))
-
-    def inverse_transform(self, X: NDArray[np.float64]) -> pd.DataFrame:
-        """Points (m, d) to features (m, p) in customer units: numbers back through the transform, categories by modal level."""
-        check_is_fitted(self)
-        decoded, start = {}, 0
-        for column in self.columns_:
-            stop = start + len(column.dimensions)
-            decoded[column.name] = column.decode(X[:, start:stop])
-            start = stop
-        return pd.DataFrame(decoded)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name of each of the d dimensions: the feature, `feature=level`, or `feature=(missing)`."""

@@ -1,6 +1,6 @@
 """PrototypeModel: a clustering by any algorithm as labelled points. A customer belongs to the nearest.
 
-Belongs here: assigning customers, centres in customer units. Prototypes are found in `algorithm.py` and its neighbours; a model is
+Belongs here: assigning customers. Prototypes are found in `algorithm.py` and its neighbours; a model is
 written as rows and read back in `prototype_rows.py`. Nothing here is fitted, so scoring cannot change a model.
 """
 

@@ -75,8 +75,9 @@ class Contest:
             if fewer and 0 < old.drifting < self.lookback:
                 yield Gate(
                     False,
-                    f"drift has been flagged at {counted(old.drifting, 'snapshot')} running, so the features still cover the time "
-                    f"before the change, and segments that pass each other may look like one (fewer are accepted from {self.lookback} on)",
+                    f"drift has been flagged for {counted(old.drifting, 'snapshot')}, so the features still cover the time before the change, "
+                    "and segments that pass each other may look like one (a model with fewer segments has to wait until drift has been "
+                    f"flagged for {counted(self.lookback, 'snapshot')})",
                 )
         elif self._is_distinct:
             yield Gate(False, f"it is {_kind(theirs.tier)} and the champion {words}")

@@ -1,7 +1,7 @@
 """Keeps the identity of segments when a model is retrained: both models label the same customers, and segments are matched."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class SegmentEvent:
     `overlap` is, for survival, the Jaccard overlap; for a split, the share of the old segment that went to the parts; for a
     merger, the share of the new one that came from the parts; for a birth (death), the largest share that came from (went
     to) any one segment. NaN for a change of character or name, and for a segment without customers. `newcomers` counts the customers
-    of a new segment who came after the previous model was trained.
+    of a new segment who came after the previous model was trained. `moved`: a segment survived because its customers moved together.
     """
 
     event: SegmentChange
@@ -55,6 +55,7 @@ class SegmentEvent:
     after: tuple[int, ...]
     overlap: float = float("nan")
     newcomers: int = 0
+    moved: bool = False
 
 
 def known_before(active: pd.DataFrame, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
@@ -94,12 +95,18 @@ class Flow:
 
 
 def segment_events(
-    models: Flow, moved: Flow | None, old: Sequence[int], new: Sequence[int], highest: int, newcomers: Mapping[int, int]
+    models: Flow,
+    moved: Flow | None,
+    old: Sequence[int],
+    new: Sequence[int],
+    highest: int,
+    newcomers: Mapping[int, int],
+    together: Collection[int] = (),
 ) -> list[SegmentEvent]:
     """What became of the segments `old` in the model with segments `new`, after MONIC (Spiliopoulou et al. 2006).
 
     A new segment is part of a split if most of it came from one old segment; an old segment was merged if most of it went to a new one
-    that others make up too.
+    that others make up too. Of a segment that continues, a part must have stayed in it, else it had no share in the split or merger.
 
     Args:
         models: the same customers at the same snapshot, as each model places them.
@@ -108,26 +115,32 @@ def segment_events(
         old, new: all segment ids of each model, ascending. The same id in both is the same segment.
         highest: the highest id given before; a new segment with an id up to it comes back with an earlier model.
         newcomers: new segments that consist mostly of customers not known before, with the number of these.
+        together: segments that kept their id because their customers moved together.
     """
     begun = {segment: _begun(models, moved, column) for column, segment in enumerate(new) if segment not in old}
     ended = {segment: _ended(models, moved, row) for row, segment in enumerate(old) if segment not in new}
     found: list[SegmentEvent] = []
     for row, segment in enumerate(old):
         parts = [i for i, (origin, _) in begun.items() if origin == row and i not in newcomers]
-        if len(parts) + (segment in new) > 1 and parts:
-            columns = [new.index(i) for i in sorted({*parts, segment} & set(new))]
-            share = float(begun[parts[0]][1].went[row, columns].sum())
+        flow = begun[parts[0]][1] if parts else models
+        stayed = segment in new and flow.went[row, new.index(segment)] >= PART
+        if len(parts) + stayed > 1 and parts:
+            columns = [new.index(i) for i in sorted([*parts, *([segment] if stayed else [])])]
+            share = float(flow.went[row, columns].sum())
             found.append(SegmentEvent(SegmentChange.SPLIT, (segment,), tuple(new[c] for c in columns), share))
     for column, segment in enumerate(new):
         parts = [i for i, (fate, _) in ended.items() if fate == column]
-        if len(parts) + (segment in old) > 1 and parts:
-            rows = [old.index(i) for i in sorted({*parts, segment} & set(old))]
-            share = float(ended[parts[0]][1].came[rows, column].sum())
+        flow = ended[parts[0]][1] if parts else models
+        stayed = segment in old and flow.came[old.index(segment), column] >= PART
+        if len(parts) + stayed > 1 and parts:
+            rows = [old.index(i) for i in sorted([*parts, *([segment] if stayed else [])])]
+            share = float(flow.came[rows, column].sum())
             found.append(SegmentEvent(SegmentChange.MERGED, tuple(old[r] for r in rows), (segment,), share))
     gone, made = {i for e in found for i in e.before}, {i for e in found for i in e.after}
     for row, segment in enumerate(old):
         if segment in new and not {segment} & (gone | made):
-            found.append(SegmentEvent(SegmentChange.SURVIVED, (segment,), (segment,), float(models.jaccard[row, new.index(segment)])))
+            overlap = float(models.jaccard[row, new.index(segment)])
+            found.append(SegmentEvent(SegmentChange.SURVIVED, (segment,), (segment,), overlap, moved=segment in together))
         elif segment not in new and segment not in gone:
             found.append(SegmentEvent(SegmentChange.DIED, (segment,), (), _largest((moved or models).went[row])))
     for column, segment in enumerate(new):

@@ -34,7 +34,6 @@ def test_the_interval_holds_the_gain_and_is_above_zero_when_the_groups_say_more(
     result = forward_validity(outcome, truth, truth // 2, seed=0)
     assert result.gain == pytest.approx(eta_squared(outcome, truth) - eta_squared(outcome, truth // 2))
     assert 0 < result.gain_low < result.gain < result.gain_high
-    assert (result.groups, result.baseline_groups, result.customers) == (4, 2, 800)
 
 
 def test_beside_others_a_comparison_is_the_same_as_alone():

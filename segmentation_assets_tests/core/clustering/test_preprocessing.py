@@ -1,4 +1,4 @@
-"""Features become points and are recovered from them; unusual data stays finite and bounded."""
+"""Features become points; unusual data stays finite and bounded."""
 
 import numpy as np
 import pandas as pd
@@ -22,19 +22,25 @@ def test_is_a_scikit_learn_transformer(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("method", ["log", "yeo-johnson", "none"])
-@pytest.mark.parametrize("scaling", ["standard", "range", "robust"])
-def test_numbers_are_recovered_in_customer_units(method, scaling):
-    frame = pd.DataFrame({"spend": np.random.default_rng(1).lognormal(3, 1, 200), "trend": np.linspace(-3, 3, 200)})
-    fitted = FeaturePreprocessor(numeric_transform=method, scaling=scaling, winsorize=(0, 1), weights={"trend": 4}).fit(frame)
-    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame)), frame, rtol=1e-8, atol=1e-8)
+@pytest.mark.parametrize(
+    ("method", "scaling", "expected"),
+    [
+        ("none", "range", [-0.5, -0.25, 0.0, 0.25, 0.5]),
+        ("none", "standard", [-np.sqrt(2), -np.sqrt(0.5), 0.0, np.sqrt(0.5), np.sqrt(2)]),
+        ("none", "robust", [-1.349, -0.6745, 0.0, 0.6745, 1.349]),
+        ("log", "range", np.log([1, 2, 3, 4, 5]) / np.log(5) - np.log([1, 2, 3, 4, 5]).mean() / np.log(5)),
+    ],
+)
+def test_numbers_are_transformed_centred_and_scaled(method, scaling, expected):
+    frame = pd.DataFrame({"spend": [0.0, 1.0, 2.0, 3.0, 4.0]})
+    fitted = FeaturePreprocessor(numeric_transform=method, scaling=scaling, winsorize=(0, 1))
+    np.testing.assert_allclose(fitted.fit_transform(frame)[:, 0], expected, rtol=1e-9, atol=1e-9)
 
 
-def test_a_category_is_scaled_by_the_root_of_its_share_and_recovered():
+def test_a_category_is_scaled_by_the_root_of_its_share():
     frame = pd.DataFrame({"region": ["north"] * 3 + ["south"]})
     fitted = FeaturePreprocessor().fit(frame)
     np.testing.assert_allclose(fitted.transform(frame)[[0, 3]], [[1 / np.sqrt(0.75), 0], [0, 2]])
-    assert fitted.inverse_transform(fitted.transform(frame))["region"].tolist() == frame["region"].tolist()
 
 
 def test_missing_numbers_become_the_median_and_an_indicator_and_missing_categories_a_level():
@@ -53,14 +59,6 @@ def test_features_imputed_by_the_median_are_listed_for_each_customer():
     later = pd.DataFrame({"age": [np.nan, 2, np.nan], "kids": [np.nan, 1, 5], "muted": [np.nan] * 3}, index=[7, 8, 9])
     assert fitted.transform(later).shape == (3, 3)  # nothing was missing when fitted: no indicator, but the imputation is listed
     assert fitted.imputed(later).to_dict() == {7: "age, kids", 8: None, 9: "age"}
-
-
-def test_a_prototype_of_customers_without_a_value_has_none():
-    frame = pd.DataFrame({"age": [20.0, 30, 40, np.nan]})
-    fitted = FeaturePreprocessor(winsorize=(0, 1)).fit(frame)
-    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(frame))["age"], frame["age"])
-    mostly_known = fitted.transform(frame)[1:].mean(axis=0, keepdims=True)
-    assert 30 < fitted.inverse_transform(mostly_known)["age"][0] < 40
 
 
 def test_stretch_multiplies_every_dimension():

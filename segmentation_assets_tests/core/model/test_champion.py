@@ -178,7 +178,8 @@ def test_a_champion_that_fails_its_own_test_twice_running_is_replaced_once_it_is
 def test_fewer_segments_wait_until_the_lookback_is_entirely_after_the_change():
     waits = after(ONE_GONE, lookback=3).refused
     assert waits is not None
-    assert "drift has been flagged at 1 snapshot running, so the features still cover the time before the change" in waits.reason
+    assert "drift has been flagged for 1 snapshot, so the features still cover the time before the change" in waits.reason
+    assert "(a model with fewer segments has to wait until drift has been flagged for 3 snapshots)" in waits.reason
     assert after(ONE_GONE, lookback=1).model.provenance.k == 2
 
 

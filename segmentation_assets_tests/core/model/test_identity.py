@@ -130,6 +130,11 @@ def test_a_segment_with_an_earlier_id_is_restored_and_not_born():
     assert ("born", (), (4,), None) in events([(1, 1)] * 5, [1], [1, 4], highest=3)
 
 
+def test_a_segment_that_keeps_its_id_and_nobody_has_no_part_in_a_split_or_merger():
+    assert events([(1, 10)] * 19 + [(1, 1)], [1], [1, 10]) == [("born", (), (10,), 1.0), ("survived", (1,), (1,), 0.05)]
+    assert events([(1, 2)] * 19 + [(2, 2)], [1, 2], [2]) == [("died", (1,), (), 1.0), ("survived", (2,), (2,), 0.05)]
+
+
 def test_a_segment_without_customers_survives_if_its_id_does():
     assert events([(1, 1)] * 5, [1, 2], [1, 2]) == [("survived", (1,), (1,), 1.0), ("survived", (2,), (2,), None)]
 

@@ -210,8 +210,9 @@ def test_events_of_segments_without_active_customers_have_no_percentages():
     before, now = train(k=3), train(features(*GOOD, *[(30, 5, 90)] * 3), settings_digest="other")
     sentences = segment_events.events(before, now, SHOP.iloc[:0], LATER)["sentence"].tolist()
     assert not [sentence for sentence in sentences if "%" in sentence]
-    kept = "survived the change of model: no active customer is in the old or the new."
-    assert [sentence.endswith(kept) for sentence in sentences].count(True) == 2
+    assert [sentence.endswith("survived the change of model, but is empty: no active customer is in it.") for sentence in sentences].count(
+        True
+    ) == 2
     assert [sentence.endswith("is no more; no active customer was in it.") for sentence in sentences].count(True) == 1
 
 
@@ -224,6 +225,35 @@ def test_customers_who_moved_together_remain_the_same_segment():
     told = segment_events.events(before, now, moved, LATER).set_index("event")["sentence"]
     assert told["survived"].str.endswith("its customers moved together, so it is the same segment in another place.").all()
     assert told["changed character"].str.contains("is now called").all()
+
+
+def test_an_empty_segment_is_called_empty_whatever_else_is_said_of_its_customers():
+    before, now = train(), train(previous=train(), day=LATER, settings_digest="other")
+    good, poor = (found.iloc[:3].reset_index(drop=True) for found in (SHOP, SHOP.iloc[3:]))
+    empty = {said.rpartition(" (")[0] for said in segment_events.events(before, now, good, LATER)["sentence"] if "but is empty" in said}
+    assert empty == set(now.assign(poor)["segment_name"])
+    born = segment_events.events(None, now, good, LATER)["sentence"]
+    assert born.str.contains("was born, but is empty: no active customer is in it.", regex=False).tolist().count(True) == 1
+
+
+def test_only_customers_who_did_move_are_said_to_have_moved_together():
+    earlier = train()
+    moved = SHOP.assign(recency_days=SHOP["recency_days"].to_numpy()[::-1], frequency=SHOP["frequency"].to_numpy()[::-1])
+    swapped = replace(earlier, segments=earlier.segments[::-1], provenance=replace(earlier.provenance, model_version="other"))
+    back = replace(swapped, provenance=replace(swapped.provenance, decision="rolled back"))
+    assert segment_events.events(earlier, swapped, moved, LATER)["sentence"].str.contains("moved together").all()
+    assert segment_events.events(earlier, back, moved, LATER)["sentence"].str.endswith("0% of old and new are the same customers.").all()
+
+
+def test_a_split_and_a_merger_name_different_segments():
+    everybody = features(*GOOD, *POOR, (30, 8, 90)).assign(tenure_days=400.0)
+    two = train(everybody)
+    three = train(everybody, previous=two, day=LATER, k=3, settings_digest="other")
+    (new,) = (f"{s.name} ({s.segment_id})" for s in three.segments if s.segment_id == 3)
+    old = dict(segment_events.events(two, three, everybody, LATER)[["event", "sentence"]].itertuples(index=False))["split"]
+    assert old.startswith(f"{new} split off from ") and "together they hold 100% of what " in old
+    told = dict(segment_events.events(three, two, everybody, LATER)[["event", "sentence"]].itertuples(index=False))["merged"]
+    assert told.startswith(f"{new} was merged into ") and told.endswith("; together they make up 100% of it.")
 
 
 def test_the_birth_of_a_segment_counts_its_new_customers():
