@@ -75,8 +75,8 @@ class Contest:
             if fewer and 0 < old.drifting < self.lookback:
                 yield Gate(
                     False,
-                    f"drift has been flagged for {counted(old.drifting, 'snapshot')}, so the features still cover the time before the change, "
-                    "and segments that pass each other may look like one (a model with fewer segments has to wait until drift has been "
+                    f"drift has been flagged for {counted(old.drifting, 'snapshot')}, so the features still cover the time before the "
+                    "change, and segments that pass each other may look like one (a model with fewer segments has to wait until drift has been "
                     f"flagged for {counted(self.lookback, 'snapshot')})",
                 )
         elif self._is_distinct:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, TREND, Feature
+from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, RHYTHM, TREND, Feature
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
 
@@ -45,7 +45,8 @@ CHANGES: dict[str, str] = {
 }
 VALUED = {Character.CHAMPIONS, Character.LOYAL, Character.PAUSING, Character.BIG_BASKETS}
 BEGINS, ENDS = 0.15, 0.075  # share of changing customers from which the name says so, and below which it no longer does
-MOSTLY, NOT_MOSTLY = 0.5, 0.4  # the same, to be called dormant, if the typical customer's last order lies STOPPED of their gaps back
+MOSTLY, NOT_MOSTLY = 0.5, 0.4  # the same, to be called dormant
+NEARLY_ALL, NOT_NEARLY_ALL = 0.75, 0.65  # and the share of customers whose last order lies STOPPED of their own gaps back, or more
 SURE = 3.5  # standard errors that a change must have to begin
 MARGIN = 0.07  # in shares of customers: a state stays in force while its segment is that near to it
 LATE, LONG_PAUSE, STOPPED, LATE_MARGIN = 1.5, 2.0, 3.0, 1.4  # mean gaps since the typical customer's last order; a factor, as MARGIN
@@ -54,6 +55,7 @@ APART = 0.2  # of the larger: spend that differs by less tells no two segments a
 NUMBER = re.compile(r" \(\d+\)$")
 MARKS = {", higher spend": 0, "": 1, ", medium spend": 1, ", lower spend": 2}  # in the order of spend
 LEAST_MARK = 0.25  # standard deviations from the average customer from which a feature marks a segment out
+LEAST_RHYTHM = 31 / 28 - 1  # of the average gap: the lengths of months alone put as much between the rhythms of two customers
 LEAST_KNOWN = 0.5  # share of a segment's customers with a value; with fewer, a feature does not describe the typical one
 
 
@@ -62,7 +64,8 @@ class Standing:
     """Mean rank of a segment's customers among active customers: shares in [0, 1], high is good.
 
     `basket` is spend per order. `late` is the time since the typical customer's last order, in that customer's mean gaps (NaN: most
-    have none); `new` is the share of the segment's customers who first ordered in the second half of the lookback.
+    have none); `new` is the share of the segment's customers who first ordered in the second half of the lookback, `stopped` of those
+    whose last order lies at least three of their own mean gaps back.
     """
 
     recency: float
@@ -72,6 +75,7 @@ class Standing:
     basket: float
     late: float = np.nan
     new: float = 1.0
+    stopped: float = 0.0
 
 
 def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
@@ -89,7 +93,8 @@ def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[S
     late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
     first_here = active["tenure_days"].where(before.isna())  # of customers whose first order lies in the lookback
     new = (first_here < first_here.max() / 2).astype("float64")
-    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new})
+    stopped = (late >= STOPPED).astype("float64")
+    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new, "stopped": stopped})
     of = rows.groupby(labels)
     found = of.mean().assign(late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
     return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
@@ -118,22 +123,22 @@ def _state(at: Standing) -> Character:
 
 def _around(at: Standing) -> Iterator[Standing]:
     """The corners of the box of standings that count as near."""
-    *shares, late, new = astuple(at)
+    *shares, late, new, stopped = astuple(at)
     for *moved, of_late, of_new in itertools.product(*[(-MARGIN, MARGIN)] * len(shares), (1 / LATE_MARGIN, LATE_MARGIN), (-MARGIN, MARGIN)):
-        yield Standing(*[*(a + b for a, b in zip(shares, moved, strict=True)), late * of_late, new + of_new])
+        yield Standing(*[*(a + b for a, b in zip(shares, moved, strict=True)), late * of_late, new + of_new, stopped])
 
 
-def change(pace: Pace | None, late: float, present: str = "") -> Character | None:
+def change(pace: Pace | None, stopped: float, present: str = "") -> Character | None:
     """How the segment's customers are changing; a change begins at a higher share of them than that at which it ends.
 
     Args:
-        late: as in `Standing`. present: the character in force, and with it the change.
+        stopped: as in `Standing`. present: the character in force, and with it the change.
     """
     if pace is None:
         return None
     if _under_way(pace.slowed, pace.slowed_z, present in {Character.SLIPPING, Character.AT_RISK, Character.DORMANT}):
-        most, since = (NOT_MOSTLY, STOPPED / LATE_MARGIN) if present == Character.DORMANT else (MOSTLY, STOPPED)
-        return Character.DORMANT if pace.slowed >= most and late >= since else Character.SLIPPING
+        slowed, nearly_all = (NOT_MOSTLY, NOT_NEARLY_ALL) if present == Character.DORMANT else (MOSTLY, NEARLY_ALL)
+        return Character.DORMANT if pace.slowed >= slowed and stopped >= nearly_all else Character.SLIPPING
     return Character.PROMISING if _under_way(pace.quickened, pace.quickened_z, present == Character.PROMISING) else None
 
 
@@ -256,6 +261,7 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
         for f in declared
         if abs(z.get(f.name, 0.0)) >= LEAST_MARK
         and segment[f.name].notna().mean() >= LEAST_KNOWN
+        and abs(segment[f.name].mean() - population[f.name].mean()) >= _least_rhythm(f, population)
         # "More than before" is true of nobody who merely decreased less than others.
         and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
     ]
@@ -263,6 +269,14 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
     marks = [feature for feature in furthest if feature in of_group.values()][:top]
     return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
+
+
+def _least_rhythm(feature: Feature, population: pd.DataFrame) -> float:
+    """The least difference of a feature on the rhythm of customers that the lengths of months do not explain; 0 for other features."""
+    if feature.group != RHYTHM or "mean_gap_days" not in population:
+        return 0.0
+    gaps = {"days": population["mean_gap_days"].mean(), "mean gaps": 1.0}
+    return LEAST_RHYTHM * float(np.nan_to_num(gaps.get(feature.unit, 0.0)))
 
 
 def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:

@@ -14,6 +14,7 @@ from segmentation_assets.core.clustering.algorithm import canonical_order, count
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
 from segmentation_assets.core.model import drift, pairing
+from segmentation_assets.core.model.months import Months
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
 from segmentation_assets.vocabulary import DriftKind
@@ -50,15 +51,27 @@ def drift_report(
     settings: ModelSettings,
     limits: DriftSettings,
     trained_on: pd.DataFrame | None = None,
+    months: Months | None = None,
 ) -> pd.DataFrame:
     """One row per subject (columns `drift.COLUMNS`): how far `active` (n rows of customer_features) is from the population on which the
     champion was trained; no rows if there is no champion.
 
     `trained_on` (m rows of customer_features) are that population's customers, so that those in both can be paired. Without them, if
     nobody is in both, or if there are more than `pairing.MOST_CUSTOMERS`, the two are taken for independent draws.
+
+    With `months`, what their lengths alone explain is no drift: of the customers as they are, and as they would be in training's months,
+    each subject is judged by those who show less of it.
     """
-    shifts = _shifts(champion, population, active, trained_on, settings.seed, limits.alpha) if champion and population else []
-    return drift.report(shifts, settings.features, limits)
+    if champion is None or population is None:
+        return drift.report([], settings.features, limits)
+    found = _shifts(champion, population, active, trained_on, settings.seed, limits.alpha)
+    if months is not None and len(active):
+        there = months.aligned(active)
+        there = there if trained_on is None else months.same_spread(there, trained_on)
+        if not there.equals(active):
+            aligned = _shifts(champion, population, there, trained_on, settings.seed, limits.alpha)
+            found = [max(pair, key=lambda shift: (shift[2].p_value, -shift[2].value)) for pair in zip(found, aligned, strict=True)]
+    return drift.report(found, settings.features, limits)
 
 
 def _shifts(

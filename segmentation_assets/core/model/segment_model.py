@@ -41,7 +41,7 @@ class Segment:
         shown = naming.state(at, self.state)
         settled = at_once or not self.state or shown in {self.state, self.leaning}
         state, leaning = (shown, "") if settled else (self.state, shown)
-        changing = naming.change(pace, at.late, self.character if self.state else "")
+        changing = naming.change(pace, at.stopped, self.character if self.state else "")
         return replace(self, state=state, leaning=leaning, pace=pace, character=naming.character(state, changing))
 
 

@@ -125,5 +125,6 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], empty: Collec
         case _:
             if event.after[0] in event.before:
                 parts = [names[i] for i in event.before if i not in event.after]
-                return f"{naming.listed(parts)} {'was' if len(parts) == 1 else 'were'} merged into {after}; together they make up {share} of it."
+                gone = f"{naming.listed(parts)} {'was' if len(parts) == 1 else 'were'}"
+                return f"{gone} merged into {after}; together they make up {share} of it."
             return f"{before} were merged into {after}, and make up {share} of it."

@@ -4,6 +4,7 @@ Belongs here: one step that makes four tables. Drift is judged against the previ
 depend on each other in a cycle.
 """
 
+import datetime as dt
 from typing import Self
 
 import dagster as dg
@@ -20,6 +21,7 @@ from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.core.model.months import Months
 from segmentation_assets.core.model.pairing import MOST_CUSTOMERS
 from segmentation_assets.core.model.population import drift_report, training_population
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
@@ -106,7 +108,7 @@ def model(
     request = asked or archive.requests(settings.data_dir).get(key)
     active, before = (active_only(side).reset_index(drop=True) for side in at_and_before(customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
-    drifted = _drifted(settings, lake, champion, active)
+    drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(
         past=_past(before, customer_activity),
         lookback=settings.features.lookback,
@@ -130,14 +132,16 @@ def model(
     }
 
 
-def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame) -> pd.DataFrame:
+def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame, as_of: dt.date) -> pd.DataFrame:
     """The drift of today's customers from the population that the champion was trained on."""
     if champion is None:
         return drift_report(None, None, active, settings.model, settings.drift)
     population = archive.population(settings.data_dir, lake, champion, settings.model)
     few = max(champion.provenance.customers, len(active)) <= MOST_CUSTOMERS
     trained_on = archive.trained_on(lake, champion) if few else None
-    return drift_report(champion, population, active, settings.model, settings.drift, trained_on)
+    fitted = dt.date.fromisoformat(champion.provenance.fitted_snapshot)
+    months = Months(fitted, as_of, settings.features.lookback) if settings.snapshots.cadence == "monthly" else None
+    return drift_report(champion, population, active, settings.model, settings.drift, trained_on, months)
 
 
 def _spec(settings: Settings) -> ModelSpec:

@@ -67,21 +67,22 @@ SLOWED = Pace(slowed=0.3, slowed_z=6.0)
 
 
 def test_a_change_begins_at_a_higher_share_than_that_at_which_it_ends():
-    assert change(None, 9.0) is None
-    assert change(Pace(slowed=0.3, slowed_z=3.0), 9.0) is None  # as chance may have it
-    assert change(SLOWED, 1.0) == change(Pace(slowed=0.1, slowed_z=1.0), 1.0, "at_risk") == "slipping"
-    assert change(Pace(slowed=0.1, slowed_z=9.0), 9.0) is change(Pace(slowed=0.05), 9.0, "slipping") is None
+    assert change(None, 1.0) is None
+    assert change(Pace(slowed=0.3, slowed_z=3.0), 1.0) is None  # as chance may have it
+    assert change(SLOWED, 0.1) == change(Pace(slowed=0.1, slowed_z=1.0), 0.1, "at_risk") == "slipping"
+    assert change(Pace(slowed=0.1, slowed_z=9.0), 1.0) is change(Pace(slowed=0.05), 1.0, "slipping") is None
     assert change(Pace(quickened=0.3, quickened_z=6.0), 0.1) == change(Pace(quickened=0.1), 0.1, "promising") == "promising"
 
 
-def test_dormant_are_those_of_whom_most_have_slowed_down_and_the_typical_one_is_long_overdue():
+def test_dormant_are_those_of_whom_most_have_slowed_down_and_three_quarters_are_long_overdue():
     most = Pace(slowed=0.6, slowed_z=9.0)
-    assert (change(most, 3.5), change(most, 2.5), change(most, np.nan)) == ("dormant", "slipping", "slipping")
-    assert change(Pace(slowed=0.45), 2.5, "dormant") == "dormant"
+    assert (change(most, 0.75), change(most, 0.7)) == ("dormant", "slipping")
+    assert change(Pace(slowed=0.4, slowed_z=9.0), 0.9) == "slipping"
+    assert (change(Pace(slowed=0.45), 0.7, "dormant"), change(Pace(slowed=0.45), 0.6, "dormant")) == ("dormant", "slipping")
 
 
 def test_customers_of_value_who_leave_are_at_risk():
-    assert (character("loyal", change(SLOWED, 1.0)), character("occasional", change(SLOWED, 1.0))) == ("at_risk", "slipping")
+    assert (character("loyal", change(SLOWED, 0.1)), character("occasional", change(SLOWED, 0.1))) == ("at_risk", "slipping")
     assert (character("loyal", None), character("loyal", "promising")) == ("loyal", "promising")
 
 
@@ -106,7 +107,7 @@ def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_now
 def test_a_segment_is_as_late_as_its_typical_customer_and_as_new_as_those_who_came_in_the_second_half_of_the_lookback():
     active = features(*[(1, 1, 1)] * 4, overdue_ratio=[1.0, 3.0, None, None], opening_pause_days=[None, None, None, 4.0])
     (at,) = standings(active.assign(tenure_days=[10.0, 44.0, 90.0, 20.0]), np.zeros(4, dtype=int), 1)
-    assert (at.late, at.new) == (2.0, 0.5)
+    assert (at.late, at.new, at.stopped) == (2.0, 0.5, 0.25)  # no gap is no sign of having stopped
     assert np.isnan(standings(active, np.array([0, 1, 1, 1]), 2)[1].late)  # most have no gap
 
 
@@ -192,6 +193,14 @@ def test_a_feature_that_most_of_the_segment_have_no_value_of_does_not_mark_it_ou
     active = features((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)).assign(sd_gap_days=[90.0, None, None, 1.0])
     assert marked_out_by(active.iloc[:3], active, FEATURES) == []
     assert marked_out_by(active.iloc[:2], active, FEATURES) == ["shops irregularly (+1.0 sd)"]
+
+
+def test_what_the_lengths_of_months_explain_of_a_rhythm_marks_nobody_out():
+    active = features((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))
+    monthly = active.assign(mean_gap_days=[29.5, 29.5, 31.0, 31.0], sd_gap_days=[0.0, 0.0, 2.1, 2.1])
+    assert marked_out_by(monthly.iloc[:2], monthly, FEATURES) == []
+    daily = active.assign(mean_gap_days=[3.0, 3.0, 4.5, 4.5], sd_gap_days=[0.0, 0.0, 2.1, 2.1])
+    assert marked_out_by(daily.iloc[:2], daily, FEATURES) == ["comes back quickly (-1.0 sd)"]
 
 
 def test_a_segment_like_everyone_is_called_average():
