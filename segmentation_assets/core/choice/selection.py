@@ -86,9 +86,11 @@ def choose(
     grid = _grid(features if rfm is None else rfm)
     validity = judge(past, taken, settings, preprocessor) if past is not None else None
     if tier == Tier.CONVENIENT:
-        reason, kept = _validated(reason, validity)
-        if not kept and grid is not None:
-            model, tier = None, Tier.GRID
+        told, kept = _validated(reason, validity)
+        if kept:
+            reason = told
+        elif grid is not None:
+            model, tier, reason = None, Tier.GRID, _instead_of(taken) + told.removeprefix(reason)
     return Selection(
         model=model,
         tier=tier,
@@ -197,6 +199,15 @@ def _validated(reason: str, validity: Mapping[Baseline, ForwardValidity] | None)
         told.append(f"It is published all the same, because {instead}, which would take its place, {_explained(named)}.")
     told.append(f"{quintiles[0].upper()}{quintiles[1:]} {_explained(money)}{ACTING if money.gain < 0 else ''}.")
     return " ".join(told), True
+
+
+def _instead_of(taken: Candidate) -> str:
+    """The sentence with which the named grid is published in place of a convenient partition."""
+    grid = BASELINE_WORDS[Baseline.RECENCY_FREQUENCY]
+    return (
+        f"{grid[0].upper()}{grid[1:]}, not distinct segments: no candidate passed every test of distinctness, and the convenient partition "
+        f"by k-means (k = {taken.k}, weakest {taken.stability}, {taken.reading}) explains less of what customers spend next."
+    )
 
 
 def _explained(said: ForwardValidity, rule: str = "") -> str:

@@ -76,8 +76,8 @@ class Contest:
                 yield Gate(
                     False,
                     f"drift has been flagged for {counted(old.drifting, 'snapshot')}, so the features still cover the time before the "
-                    "change, and segments that pass each other may look like one (a model with fewer segments has to wait until drift has been "
-                    f"flagged for {counted(self.lookback, 'snapshot')})",
+                    "change, and segments that pass each other may look like one (a model with fewer segments has to wait until drift has "
+                    f"been flagged for {counted(self.lookback, 'snapshot')})",
                 )
         elif self._is_distinct:
             yield Gate(False, f"it is {_kind(theirs.tier)} and the champion {words}")

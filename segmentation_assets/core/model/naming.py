@@ -49,13 +49,14 @@ MOSTLY, NOT_MOSTLY = 0.5, 0.4  # the same, to be called dormant
 NEARLY_ALL, NOT_NEARLY_ALL = 0.75, 0.65  # and the share of customers whose last order lies STOPPED of their own gaps back, or more
 SURE = 3.5  # standard errors that a change must have to begin
 MARGIN = 0.07  # in shares of customers: a state stays in force while its segment is that near to it
+LARGER, LARGER_MARGIN = 1.2, 1.1  # of the shop's typical order, for big baskets; a factor, as MARGIN
 LATE, LONG_PAUSE, STOPPED, LATE_MARGIN = 1.5, 2.0, 3.0, 1.4  # mean gaps since the typical customer's last order; a factor, as MARGIN
 NEWCOMERS = 0.8  # share of a segment who first ordered in the second half of the lookback
 APART = 0.2  # of the larger: spend that differs by less tells no two segments apart
 NUMBER = re.compile(r" \(\d+\)$")
 MARKS = {", higher spend": 0, "": 1, ", medium spend": 1, ", lower spend": 2}  # in the order of spend
 LEAST_MARK = 0.25  # standard deviations from the average customer from which a feature marks a segment out
-LEAST_RHYTHM = 31 / 28 - 1  # of the average gap: the lengths of months alone put as much between the rhythms of two customers
+LEAST_DIFFERENCE = 0.11  # of the average: order values that differ by less are alike, and 31 days are 11% more than 28
 LEAST_KNOWN = 0.5  # share of a segment's customers with a value; with fewer, a feature does not describe the typical one
 
 
@@ -65,7 +66,8 @@ class Standing:
 
     `basket` is spend per order. `late` is the time since the typical customer's last order, in that customer's mean gaps (NaN: most
     have none); `new` is the share of the segment's customers who first ordered in the second half of the lookback, `stopped` of those
-    whose last order lies at least three of their own mean gaps back.
+    whose last order lies at least three of their own mean gaps back. `larger` is the typical customer's spend per order as a multiple of
+    that of the typical customer of all.
     """
 
     recency: float
@@ -76,6 +78,7 @@ class Standing:
     late: float = np.nan
     new: float = 1.0
     stopped: float = 0.0
+    larger: float = 1.0
 
 
 def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
@@ -86,17 +89,19 @@ def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[S
 
     Ranks are averaged, since that of the median customer would jump where many have the same number of orders.
     """
+    basket = active["monetary"] / active["frequency"]
     ranked = pd.DataFrame({
         "recency": -active["recency_days"], "frequency": active["frequency"], "monetary": active["monetary"],
-        "tenure": active["tenure_days"], "basket": active["monetary"] / active["frequency"],
+        "tenure": active["tenure_days"], "basket": basket,
     }).rank()  # fmt: skip
     late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
     first_here = active["tenure_days"].where(before.isna())  # of customers whose first order lies in the lookback
     new = (first_here < first_here.max() / 2).astype("float64")
     stopped = (late >= STOPPED).astype("float64")
-    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new, "stopped": stopped})
+    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new, "stopped": stopped, "larger": basket})
     of = rows.groupby(labels)
-    found = of.mean().assign(late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
+    larger = of["larger"].median() / basket.median() if basket.median() > 0 else 1.0
+    found = of.mean().assign(larger=larger, late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
     return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
 
 
@@ -113,7 +118,7 @@ def _state(at: Standing) -> Character:
         (at.recency >= 0.6 and at.frequency >= 0.75 and at.monetary >= 0.75, Character.CHAMPIONS),
         (at.tenure < 0.25 and at.recency >= 0.5 and at.new >= NEWCOMERS, Character.NEW),
         (at.frequency >= 0.55, Character.PAUSING if at.late >= LONG_PAUSE else Character.LOYAL),
-        (at.basket >= 0.6 and at.monetary >= 0.5, Character.BIG_BASKETS),
+        (at.basket >= 0.6 and at.monetary >= 0.5 and at.larger >= LARGER, Character.BIG_BASKETS),
         (at.recency < 0.25 and at.frequency < 0.35 and not at.late < LATE, Character.QUIET),
         (at.frequency < 0.35 and at.recency >= 0.55, Character.RECENT),
         (at.frequency < 0.35, Character.OCCASIONAL),
@@ -123,9 +128,11 @@ def _state(at: Standing) -> Character:
 
 def _around(at: Standing) -> Iterator[Standing]:
     """The corners of the box of standings that count as near."""
-    *shares, late, new, stopped = astuple(at)
-    for *moved, of_late, of_new in itertools.product(*[(-MARGIN, MARGIN)] * len(shares), (1 / LATE_MARGIN, LATE_MARGIN), (-MARGIN, MARGIN)):
-        yield Standing(*[*(a + b for a, b in zip(shares, moved, strict=True)), late * of_late, new + of_new, stopped])
+    *shares, late, new, stopped, larger = astuple(at)
+    factors = [(1 / LATE_MARGIN, LATE_MARGIN), (-MARGIN, MARGIN), (1 / LARGER_MARGIN, LARGER_MARGIN)]
+    for *moved, of_late, of_new, of_larger in itertools.product(*[(-MARGIN, MARGIN)] * len(shares), *factors):
+        near = [a + b for a, b in zip(shares, moved, strict=True)]
+        yield Standing(*near, late * of_late, new + of_new, stopped, larger * of_larger)
 
 
 def change(pace: Pace | None, stopped: float, present: str = "") -> Character | None:
@@ -261,7 +268,7 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
         for f in declared
         if abs(z.get(f.name, 0.0)) >= LEAST_MARK
         and segment[f.name].notna().mean() >= LEAST_KNOWN
-        and abs(segment[f.name].mean() - population[f.name].mean()) >= _least_rhythm(f, population)
+        and abs(segment[f.name].mean() - population[f.name].mean()) >= LEAST_DIFFERENCE * _average(f, population)
         # "More than before" is true of nobody who merely decreased less than others.
         and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
     ]
@@ -271,12 +278,14 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
     return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
 
 
-def _least_rhythm(feature: Feature, population: pd.DataFrame) -> float:
-    """The least difference of a feature on the rhythm of customers that the lengths of months do not explain; 0 for other features."""
-    if feature.group != RHYTHM or "mean_gap_days" not in population:
-        return 0.0
-    gaps = {"days": population["mean_gap_days"].mean(), "mean gaps": 1.0}
-    return LEAST_RHYTHM * float(np.nan_to_num(gaps.get(feature.unit, 0.0)))
+def _average(feature: Feature, population: pd.DataFrame) -> float:
+    """What a difference in the feature must be compared with to matter: the average gap for one in days between orders, the average order
+    for one on its value or size, 1 for one that is relative already; 0 for others, of which any difference may matter."""
+    if feature.name in {"average_order_value", "items_per_order"}:
+        return float(population[feature.name].mean())
+    if feature.group == RHYTHM and feature.unit == "days" and "mean_gap_days" in population:
+        return float(np.nan_to_num(population["mean_gap_days"].mean()))
+    return 1.0 if feature.unit in {"mean gaps", "share of the mean"} else 0.0
 
 
 def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:

@@ -145,7 +145,9 @@ def test_a_partition_that_explains_less_than_a_grid_of_as_many_groups_is_replace
     past = PastSnapshot(useless, np.log1p(frame["frequency"].to_numpy()), rfm=frame)
     selection = quick(useless, PLAIN, rfm=frame, past=past)
     assert selection.tier == "grid" and selection.model is None
+    assert selection.reason.startswith("The recency x frequency grid of ten names, not distinct segments: no candidate passed every test")
     assert "So the recency x frequency grid of ten names is published: it explained " in selection.reason
+    assert "cuts it into" not in selection.reason
     assert selection.validity[Baseline.RECENCY_FREQUENCY_MONETARY].gain < 0
     assert not any(c.chosen for c in selection.candidates)
 

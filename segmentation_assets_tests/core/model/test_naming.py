@@ -43,7 +43,8 @@ MIDDLE = Standing(recency=0.5, frequency=0.5, monetary=0.5, tenure=0.5, basket=0
         ({"recency": 0.1, "frequency": 0.1, "late": 1.0}, "occasional"),
         ({"recency": 0.7, "frequency": 0.2, "tenure": 0.1}, "new"),
         ({"recency": 0.7, "frequency": 0.2, "tenure": 0.1, "new": 0.7}, "recent"),
-        ({"frequency": 0.4, "monetary": 0.7, "basket": 0.8}, "big_baskets"),
+        ({"frequency": 0.4, "monetary": 0.7, "basket": 0.8, "larger": 1.3}, "big_baskets"),
+        ({"frequency": 0.4, "monetary": 0.7, "basket": 0.8, "larger": 1.1}, "steady"),
         ({"frequency": 0.4, "monetary": 0.7}, "steady"),
         ({"frequency": 0.2}, "occasional"),
         ({}, "steady"),
@@ -97,6 +98,16 @@ def test_standing_is_the_share_of_active_customers_below_and_recent_is_high():
     active = features((1, 1, 10), (2, 2, 20), (3, 3, 30), (4, 4, 40))
     at, _ = standings(active, np.array([0, 1, 1, 1]), 2)
     assert (at.recency, at.frequency, at.monetary, at.basket) == (0.875, 0.125, 0.125, 0.5)  # three of four below, and half of itself
+
+
+def test_baskets_are_compared_with_the_typical_one_of_the_shop():
+    active = features((1, 2, 20), (1, 2, 20), (1, 2, 22), (1, 2, 22), (1, 2, 60))
+    assert [at.larger for at in standings(active, np.array([0, 0, 1, 1, 2]), 3)] == pytest.approx([20 / 22, 1.0, 60 / 22])
+
+
+def test_order_values_that_hardly_vary_mark_nobody_out():
+    active = features(*[(1, 1, 1)] * 4).assign(average_order_value=[10.0, 10.0, 10.2, 10.2], order_value_spread=[0.01, 0.01, 0.03, 0.03])
+    assert marked_out_by(active.iloc[:2], active, FEATURES) == []
 
 
 def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_nowhere():
