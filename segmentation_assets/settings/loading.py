@@ -1,6 +1,5 @@
 """The settings file as one model, and the errors that users see if it is wrong."""
 
-import difflib
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from segmentation_assets.settings.customers import Exploration, Features, Moveme
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.retention import Retention
+from segmentation_assets.settings.section import nearest
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
 from segmentation_assets.settings.todo import unfilled
@@ -151,9 +151,7 @@ def _check_environment_names() -> None:
     known = [f"SEGMENTATION_{name.upper()}" for name in Settings.model_fields]
     for name in os.environ:
         if name.startswith("SEGMENTATION_") and name != SETTINGS_VARIABLE and name.upper().split("__")[0] not in known:
-            raise SettingsError(
-                f"environment: {name} is not a setting.{_nearest(name.split('__')[0], known)} Unset it or correct its name."
-            )
+            raise SettingsError(f"environment: {name} is not a setting.{nearest(name.split('__')[0], known)} Unset it or correct its name.")
 
 
 # What must be written, by the beginning of pydantic's type of error; where there is none, pydantic's own words say it.
@@ -176,19 +174,18 @@ EXPECTED = {
 
 def _explain(problem: Any) -> str:
     """One pydantic error as a sentence: the key, what was found, and what is allowed."""
-    where = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))]
-    where = _without_tags(where)
-    key = ".".join(where) or "(top level)"
+    where = _without_tags([part for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))])
+    key = _spoken(where) or "(top level)"
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_keys(where[:-1])
-        return f"{key}: no such key.{_nearest(where[-1], allowed)} Allowed here: {', '.join(allowed)}."
+        return f"{key}: no such key.{nearest(str(where[-1]), allowed)} Allowed here: {', '.join(allowed)}."
     if problem["type"] == "missing":
         return f"{key}: is required and missing."
     if problem["type"] == "union_tag_invalid":
         facts = problem["ctx"]
         tag, allowed = facts["tag"], re.findall(r"'([^']+)'", facts["expected_tags"])
         key += "." + facts["discriminator"].strip("'")
-        return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{_nearest(tag, allowed)}"
+        return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{nearest(tag, allowed)}"
     secretless = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", repr(problem["input"]))
     secretless = re.sub(r"(?i)((?:password|passwd|pwd|token)=)[^&']*", r"\1***", secretless)
     if where[:1] == ["alerts"] and "://" in secretless:
@@ -197,11 +194,21 @@ def _explain(problem: Any) -> str:
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")
     message = next((words for kind, words in EXPECTED.items() if problem["type"].startswith(kind)), own)
-    hint = _nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""
+    hint = nearest(str(problem["input"]), re.findall(r"'([^']+)'", problem["msg"])) if problem["type"] in {"literal_error", "enum"} else ""
     return f"{key}: {found}{message[:1].lower() + message[1:]}.{hint}"
 
 
-def _without_tags(where: list[str]) -> list[str]:
+def _spoken(where: list[str | int]) -> str:
+    """The path as people say it: entries of a list are counted from 1.
+
+    >>> _spoken(["source", "transactions", 1, "columns", "amount"]), _spoken(["model", "algorithms", 0])
+    ('source.transactions, entry 2, columns.amount', 'model.algorithms, entry 1')
+    """
+    spoken = "".join(f", entry {part + 1}, " if isinstance(part, int) else f"{part}." for part in where)
+    return spoken.replace("., ", ", ").rstrip("., ")
+
+
+def _without_tags(where: list[str | int]) -> list[str | int]:
     """The path as in the file: without the tags that pydantic adds for members of a union."""
     if where[:1] != ["source"]:
         return where
@@ -209,11 +216,11 @@ def _without_tags(where: list[str]) -> list[str]:
     return [part for position, part in enumerate(kept) if not (position == 3 and part in {"files", "database"})]
 
 
-def _allowed_keys(where: list[str]) -> list[str]:
+def _allowed_keys(where: list[str | int]) -> list[str]:
     """Keys allowed in the section at this path (those of every candidate, if it may be one of several)."""
     models: list[Any] = [Settings]
     for part in where:
-        if not part.isdigit():
+        if isinstance(part, str):
             annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
             models = [found for annotation in annotations for found in _models_in(annotation)]
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
@@ -223,8 +230,3 @@ def _models_in(annotation: Any) -> list[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models_in(part)]
-
-
-def _nearest(found: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(found, allowed, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""

@@ -183,6 +183,7 @@ def test_the_model_digest_depends_on_the_model_section_only(written):
     ("model", "problem"),
     [
         ("algorithms: [ward]", "kmeans is missing"),
+        ("algorithms: [kmeans, wards]", "model.algorithms, entry 2: found 'wards'; must be"),
         ("weights: {age: 2}", "weights: age is not among the features"),
         ("weights: {monetary: -1}", "model.weights.monetary: found -1; must be greater than or equal to 0"),
         ("categorical: [sex]", "categorical: sex is not among the features"),

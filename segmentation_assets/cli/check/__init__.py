@@ -1,13 +1,14 @@
 """Check the settings and sources before any run: what was found, what would be rejected and why, and what was guessed.
 
-Belongs here: what is checked, in which order. `counts` and `identities` count; `described`, `snapshots` and `advice` put it in words.
+Belongs here: what is checked, in which order. `counts` and `identities` count; `described`, `snapshots`, `names` and `advice` put it
+in words.
 """
 
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmentation_assets.cli.check import advice, identities, snapshots
+from segmentation_assets.cli.check import advice, identities, names, snapshots
 from segmentation_assets.cli.check.entity import ENTITIES, EntityLook
 from segmentation_assets.cli.terminal import STILL_TO_COME
 from segmentation_assets.engines.duckdb import DuckDBEngine
@@ -51,6 +52,7 @@ def inspect(settings: Settings) -> Findings:
             for look in looks.values():
                 lines += look.lines()
                 problems += look.problems()
+            problems += names.unknown(settings, looks["customers"].attributes)
             total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
             mapping = advice.customer_mappings(settings, "transactions")
             lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns)

@@ -82,6 +82,11 @@ class EntityLook:
         """The names of the source's columns."""
         return {column for file in self.kept for column in file.columns}
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The type of each attribute, in a table of customers."""
+        return attribute_types(self.judged.rows.select(*self.judged.columns)) if self.judged is not None else {}
+
     def lines(self) -> Iterator[str]:
         """The findings, one line each."""
         yield self._headline()
@@ -129,7 +134,7 @@ class EntityLook:
         yield from described.described(self.kept)
         yield from worth_a_look(self.kept)
         if self.name == "customers" and self.tables:
-            kinds = [f"{name} ({kind})" for name, kind in attribute_types(judged.rows.select(*judged.columns)).items()]
+            kinds = [f"{name} ({kind})" for name, kind in self.attributes.items()]
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
         if self.counted.later:
             yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, and left to later snapshots"

@@ -21,8 +21,10 @@ from segmentation_assets.core.clustering.algorithm import canonical_order, count
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import characters, identity
+from segmentation_assets.core.model.population import NOT_COMPARED
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
 from segmentation_assets.settings.model import ModelSettings
+from segmentation_assets.settings.section import unknown_names
 from segmentation_assets.vocabulary import Character, Decision, Tier, counted
 
 FORMAT = "2"  # of a model's rows, and of the inputs to its version
@@ -87,10 +89,8 @@ def train(
     Raises:
         ValueError: a feature in the settings is not a column of customer_features.
     """
-    numeric = set(active.select_dtypes("number").columns)
-    unknown = [name for name in spec.settings.features if name not in active.columns]
-    if unknown:
-        raise ValueError(f"model.features: {', '.join(unknown)} is not a feature. Choose from: {', '.join(sorted(numeric))}.")
+    if unknown := unknown_names("model.features", spec.settings.features, set(active.columns) - NOT_COMPARED, "a feature"):
+        raise ValueError("\n".join(unknown))
     clusters, candidates, tier, tier_reason, remark = _chosen(active, spec, past)
     return _decision(active, clusters, previous, spec, as_of, reason + remark, tier, tier_reason, candidates, past)
 

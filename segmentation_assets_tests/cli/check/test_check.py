@@ -55,6 +55,14 @@ def test_the_same_export_twice_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert not told(found, "from both")
 
 
+def test_names_in_the_settings_that_nothing_has_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    found = checked(tmp_path, {"orders.csv": JANUARY}, model={"features": ["recency", "frequency"]}, cleaning={"impossible": {"age": {}}})
+    assert [problem.partition(" Choose from: ")[0] for problem in found.problems] == [
+        "model.features: recency is not a feature. Did you mean recency_days?",
+        "cleaning.impossible: age is not an attribute of customers. There are none.",
+    ]
+
+
 def test_the_remedy_for_the_same_export_twice_works(tmp_path: Path) -> None:
     found = checked(tmp_path, TWICE, cleaning={"exact_duplicates": "drop", "largest_reject_share": 0.5})
     assert told(found, "28 rejected: line repeats an earlier one exactly")

@@ -1,0 +1,21 @@
+"""Names in the settings that nothing has: features to cluster by, and attributes to clean. The names in the source's own section are
+checked as it is read."""
+
+from collections.abc import Collection
+
+from segmentation_assets.core.customers.features import BOOKKEEPING, declared
+from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.section import unknown_names
+
+LEVELS = {"category", "event_type"}  # columns whose spellings cleaning.merge may replace, beside attributes
+
+
+def unknown(settings: Settings, attributes: Collection[str]) -> list[str]:
+    """A problem for each name that is neither a feature nor one of the `attributes` of customers, where it would have to be."""
+    features = {feature.name for feature in declared(settings.features)}
+    columns = {f"attribute_{name}" if name in features else name for name in attributes if name not in BOOKKEEPING}
+    return [
+        *unknown_names("model.features", settings.model.features, features | columns, "a feature"),
+        *unknown_names("cleaning.impossible", settings.cleaning.impossible, attributes, "an attribute of customers"),
+        *unknown_names("cleaning.merge", settings.cleaning.merge, {*LEVELS, *attributes}, "a column that can be merged"),
+    ]
