@@ -238,7 +238,6 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
     table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
         numeric = column in {"Customers", "Share", "Revenue share", "Revenue before", "Revenue after"}
-        table.add_column(
-            column, justify="right" if numeric else "left", no_wrap=numeric or column in {"Segment", "From", "To", "Model", "Decision"}
-        )
+        whole = numeric or column in {"Model", "Decision"}  # names and sentences wrap, so that nothing is cut in a narrow window
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=whole, overflow="fold")
     return table

@@ -26,6 +26,7 @@ from segmentation_assets.core.pictures.style import (
     heading_height,
     heatmap,
     percent,
+    plain,
     short,
     shown,
     titled,
@@ -61,7 +62,7 @@ def distributions(
     if not names:
         return empty(title, "No feature varies." if scale == "raw" else "No feature that would be transformed varies.")
     facts = summary.set_index("feature")
-    alike = [f"{name} {amount(facts['median'][name], units[name])}" for name in units if not varying.get(name, True)]
+    alike = [f"{plain(name)} {amount(facts['median'][name], units[name])}" for name in units if not varying.get(name, True)]
     without = [name for name in units if name not in varying and name in facts.index]
     tailed = facts.loc[names, "skewness"].abs() > LONG_TAIL
     if scale == "raw":
@@ -75,7 +76,7 @@ def distributions(
             f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
         )
         said += f" The same for all who have a value: {', '.join(alike)}." if alike else ""
-        said += f" Without a value for anyone: {', '.join(without)}." if without else ""
+        said += f" Without a value for anyone: {', '.join(map(plain, without))}." if without else ""
     else:
         straight = (facts.loc[names, "skewness_transformed"].abs() <= LONG_TAIL) & tailed
         title = (
@@ -107,7 +108,8 @@ def _histogram(ax: "Axes", name: str, rows: pd.DataFrame, unit: str, scale: str)
     edges = [*rows["bin_from"], rows["bin_to"].iloc[-1]]
     ax.stairs(rows["customers"], edges, fill=True, color=BLUE)
     ax.set_ylim(0, rows["customers"].max() * 1.22)  # room for the share that is missing
-    ax.set_title(cut(name, 36), fontsize=8.5 if len(name) <= LONG_NAME else 8.5 * LONG_NAME / min(len(name), 36))
+    heading = cut(plain(name), 36)
+    ax.set_title(heading, fontsize=8.5 * min(1.0, LONG_NAME / len(heading)))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.tick_params(labelsize=7.5, length=2, pad=1.5)
@@ -143,7 +145,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
     said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} present for all customers"
     said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
-    said += f"\nWithout a value for anyone: {', '.join(shares.index[never])}." if never.any() else ""
+    said += f"\nWithout a value for anyone: {', '.join(map(plain, shares.index[never]))}." if never.any() else ""
     if shown.empty:
         return empty("No value is missing that should be there", f"Of {len(shares)} features and attributes, {said}")
     group = shown.columns[0]
@@ -152,7 +154,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     title = (
         f"{half} of {len(shares) - never.sum()} features and attributes {'is' if half == 1 else 'are'} missing for at least half of the {whom}"
         if half
-        else f"{cut(shown.index[0], 40)} is missing most often: for {percent(shown[group].iloc[0])} of the {whom}"
+        else f"{cut(plain(shown.index[0]), 40)} is missing most often: for {percent(shown[group].iloc[0])} of the {whom}"
     )
     figure = titled(1.7 + 0.26 * len(shown), title, f"Share of customers without a value, by status. Of the others, {said}")
     text = shown.map(lambda share: percent(share) if share > 0 else "none").to_numpy()
@@ -161,7 +163,7 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     figure.axes[1].set_visible(False)
     heatmap(shown, ax, cmap="Greys", vmin=0, vmax=1.25, annot=text, fmt="", annot_kws={"size": 8}, linewidths=1, cbar=False)
     ax.set_xticklabels([f"{status}\n{counted(sizes[status], 'customer')}" for status in shown.columns])
-    ax.set_yticks(np.arange(len(shown)) + 0.5, [cut(name, 44) for name in shown.index])
+    ax.set_yticks(np.arange(len(shown)) + 0.5, [cut(plain(name), 44) for name in shown.index])
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()
@@ -179,7 +181,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     if shown.empty:
         return empty("There are no outliers", f"No active customer lies beyond {rule}.")
     most = shown.iloc[-1]
-    title = f"{most['feature']} has the most outliers: {most['outlier_share']:.1%} of customers"
+    title = f"{plain(most['feature'])} has the most outliers: {most['outlier_share']:.1%} of customers"
     said = f"Active customers beyond {rule}."
     said += " A large share is a second group of customers rather than outliers." if most["outlier_share"] > GROUP else ""
     figure = titled(1.65 + 0.27 * len(shown), title, said)
@@ -194,7 +196,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
             va="center",
             fontsize=8,
         )
-    ax.set_yticks(positions, [cut(name, 40) for name in shown["feature"]])
+    ax.set_yticks(positions, [cut(plain(name), 40) for name in shown["feature"]])
     ax.set(xlim=(0, shares.max() * 1.55), ylim=(-0.6, len(shown) + 0.2))
     ax.set_xlabel("share of customers with a value, % (and how many)")
     ax.tick_params(axis="y", length=0)
@@ -225,7 +227,7 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
     said += " Framed: beyond ±0.95." if len(redundant) else ""
     said += " Grey: unknown." if len(pairs) < len(matrix) * (len(matrix) - 1) / 2 else ""
     title, rows = _finding(pairs, redundant), len(matrix) - 1
-    names = 0.068 * max(len(name) for name in matrix) + 0.12  # inches that the longest name takes
+    names = 0.068 * max(len(plain(name)) for name in matrix) + 0.12  # inches that the longest name takes
     cell = min((WIDTH - names - 0.2) / rows, 0.42)
     head = heading_height(title, said) + 0.1
     height = head + max(cell * rows + names + 0.1, 0.8 + 0.36 * min(len(redundant), MOST_NAMED + 1))
@@ -249,8 +251,8 @@ def correlations(title: str, pairs: pd.DataFrame) -> "Figure":
         column, row = sorted((place[pair.feature_a], place[pair.feature_b]))
         ax.add_patch(Rectangle((column, row - 1), 1, 1, fill=False, edgecolor=INK, lw=2.2 if pair.both_in_model else 1.3, clip_on=False))
     ax.set(xlabel="", ylabel="")
-    ax.set_xticks(np.arange(rows) + 0.5, matrix.columns[:-1], rotation=90, fontsize=8)
-    ax.set_yticks(np.arange(rows) + 0.5, matrix.columns[1:], rotation=0, fontsize=8)
+    ax.set_xticks(np.arange(rows) + 0.5, [plain(name) for name in matrix.columns[:-1]], rotation=90, fontsize=8)
+    ax.set_yticks(np.arange(rows) + 0.5, [plain(name) for name in matrix.columns[1:]], rotation=0, fontsize=8)
     ax.tick_params(length=0)
     _name_pairs(figure, redundant, head + 0.6)
     return figure
@@ -260,7 +262,7 @@ def _name_pairs(figure: "Figure", redundant: pd.DataFrame, below: float) -> None
     """List redundant pairs with their remedy in the free corner, from `below` inches on; those that count twice now in bold."""
     height = figure.get_figheight()
     lines = [
-        (f"{p.feature_a} and {p.feature_b}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'if both enter, '}remove {p.take_out}", p.both_in_model)
+        (f"{plain(p.feature_a)} and {plain(p.feature_b)}  {_rho(p.spearman)}\n{'' if p.both_in_model else 'if both enter, '}remove {plain(p.take_out)}", p.both_in_model)
         for p in redundant.head(MOST_NAMED).itertuples()
     ]  # fmt: skip
     lines += [(f"and {counted(len(redundant) - MOST_NAMED, 'more pair')}", False)] if len(redundant) > MOST_NAMED else []
@@ -274,7 +276,8 @@ def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     twice = redundant[redundant["both_in_model"]]
     if len(twice) == 1:
         pair = twice.iloc[0]
-        return f"{pair['feature_a']} and {pair['feature_b']} count twice in the clustering: remove {pair['take_out']}"
+        both = f"{plain(pair['feature_a'])} and {plain(pair['feature_b'])}"
+        return f"{both} count twice in the clustering: remove {plain(pair['take_out'])}"
     if len(twice):
         return f"{len(twice)} pairs of features count twice in the clustering: remove one of each"
     if len(redundant):
@@ -283,7 +286,8 @@ def _finding(pairs: pd.DataFrame, redundant: pd.DataFrame) -> str:
     if told.empty:
         return "Too few customers to tell which features are redundant"
     nearest = told.loc[told["spearman"].abs().idxmax()]
-    return f"No two features are redundant; closest are {nearest['feature_a']} and {nearest['feature_b']} ({_rho(nearest['spearman'])})"
+    both = f"{plain(nearest['feature_a'])} and {plain(nearest['feature_b'])}"
+    return f"No two features are redundant; closest are {both} ({_rho(nearest['spearman'])})"
 
 
 def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:

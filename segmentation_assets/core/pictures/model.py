@@ -27,6 +27,7 @@ from segmentation_assets.core.pictures.style import (
     heading_height,
     heatmap,
     percent,
+    plain,
     shown,
     styled,
     titled,
@@ -183,7 +184,8 @@ def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
         ends = [forward[spend] - forward[f"forward_spend_gain_over_{baseline}_{end}"] for end in ("low", "high")]
         ax.plot(ends, [position, position], color=INK, lw=1.5)
     for position, value in enumerate([forward[spend], *others]):
-        ax.text(0.004, position, f"{value:.1%}", va="center", fontsize=9, fontweight="bold", color="white")
+        edge = ax.get_yaxis_transform()  # beside the panel, where no bar and no interval can be
+        ax.text(1.01, position, f"{value:.1%}", va="center", fontsize=9, fontweight="bold", transform=edge)
     ax.axvline(forward[spend], linestyle="--", color=INK, linewidth=1)
     ax.set_yticks(range(len(others) + 1), ["the segments", *(BASELINE_WORDS[baseline] for baseline in Baseline)])
     ax.set(ylim=(len(others) + 0.5, -0.5), xlabel="share of the differences in spend explained")
@@ -327,7 +329,7 @@ def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequen
     row, column = divmod(int(np.abs(spreads).round(9).argmax()), spreads.shape[1])
     written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in medians.to_numpy()]
     what = numeric[column].name
-    title = f"{names[row]} are furthest from the average customer, in {what}: {written[row][column]} {units.get(what, '')}"
+    title = f"{names[row]} are furthest from the average customer, in {plain(what)}: {written[row][column]} {units.get(what, '')}"
     said = (
         "The median customer of each segment at this snapshot, in the units of the features. "
         "Colour: standard deviations from the average customer, on the scale of the model."
@@ -342,7 +344,7 @@ def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequen
     text = np.array(written, dtype=object)
     scale = {"label": "standard deviations", "pad": 0.02}
     heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
-    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{c.name}\n{units.get(c.name, '')}".strip() for c in numeric])
+    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{plain(c.name)}\n{units.get(c.name, '')}".strip() for c in numeric])
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()
     return figure

@@ -287,7 +287,7 @@ def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], custome
     low, high = min(levels.min(), revenue[-1]), max(levels.max(), revenue[-1])
     if low < 0:  # more returned than bought
         high = max(high, 0.0)
-        ax.axhline(0, color=GRID, lw=1, zorder=0)
+        ax.axhline(0, color=MUTED, lw=1, zorder=0)
     reach = max(high - low, 0.02 * high, 1e-9)
     foot = low - 0.1 * reach if low < 0 else low - 0.45 * reach if low > 2.5 * reach else 0.0
     top = high + 0.18 * max(high - foot, reach)
@@ -305,7 +305,7 @@ def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], custome
         if total and foot > 0:
             ax.plot([i - 0.42, i + 0.42], [foot + 0.05 * (top - foot), foot + 0.1 * (top - foot)], color="white", lw=2.5)
     ax.set(xlim=(-0.6, len(revenue) - 0.4), ylim=(foot, top))
-    change = f"{revenue[-1] / revenue[0] - 1:+.1%}" if revenue[0] > 0 else "new" if customers[0] == 0 else ""
+    change = f"{revenue[-1] / revenue[0] - 1:+.1%}" if revenue[0] > 0 <= revenue[-1] else "new" if customers[0] == 0 else ""
     ax.set_title(f"{name}  {change}")
     labels = [f"{component}\n{n:,}" for component, n in zip(COMPONENTS, customers, strict=True)]
     ax.set_xticks(range(len(COMPONENTS)), labels, fontsize=7, va="baseline")
@@ -313,3 +313,4 @@ def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], custome
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.spines["bottom"].set_color(GRID)
+    ax.spines["bottom"].set_visible(low >= 0)  # else the line at 0 is the axis, and a second one below would have bars hang above it

@@ -27,6 +27,7 @@ from segmentation_assets.core.pictures.style import (
     empty,
     heatmap,
     percent,
+    plain,
     short,
     shown,
     titled,
@@ -337,7 +338,7 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
-        said = f"{cut(order[0], 40)} explains most of spend: {telling.iloc[0]:.1%} of the differences between customers"
+        said = f"{cut(plain(order[0]), 40)} explains most of spend: {telling.iloc[0]:.1%} of the differences between customers"
         title = said if telling.iloc[0] > 0 else "No attribute explains more of spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
     longest = max(len(str(level)) for own in levels.values() for level in own["level"])
@@ -370,7 +371,7 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
             ax.plot(rows["median_spend"][at], positions[at], "o", color=BLUE, ms=6, alpha=strength, mew=0)
         ax.set_yticks(positions, [f"{cut(row.level, letters)} ({row.customers:,})" for row in rows.itertuples()], fontsize=8)
         explained = rows["epsilon_squared"].iloc[0]
-        heading = cut(name, 32) + ("" if np.isnan(explained) else f"  {explained:.1%}")
+        heading = cut(plain(name), 32) + ("" if np.isnan(explained) else f"  {explained:.1%}")
         ax.set_title(heading, loc="left" if len(heading) <= SHORT_LEVEL else "right")  # a long one over the names of levels
         ax.set_ylim(-0.7, room - 0.3)
         ax.grid(axis="x")

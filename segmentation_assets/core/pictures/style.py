@@ -177,6 +177,18 @@ def amount(value: float, unit: str) -> str:
     return f"{value * 100:.3g}%" if unit == "share" else short(value)
 
 
+PLAIN = {"monetary": "monetary value", "sd_gap_days": "spread of gaps", "top_category_share": "share of the top category"}
+
+
+def plain(name: str) -> str:
+    """A column of customer_features in words; its unit is written beside it.
+
+    >>> plain("recency_days"), plain("average_order_value"), plain("monetary")
+    ('recency', 'average order value', 'monetary value')
+    """
+    return PLAIN.get(name, name.removesuffix("_days").removesuffix("_years").replace("_", " "))
+
+
 def cut(name: object, letters: int) -> str:
     """A name shortened to fit by cutting its middle, because long names often differ at the end."""
     text, end = str(name), letters // 3

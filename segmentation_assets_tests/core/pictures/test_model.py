@@ -109,6 +109,7 @@ def test_the_segments_are_drawn_beside_groups_cut_without_a_model():
     assert title(figure).startswith("The segments explain 1.0 points less of the differences in spend since than five quintiles of")
     assert texts(axis) == ["42.0%", *["43.0%"] * 4]
     assert axis.lines[0].get_xdata().tolist() == pytest.approx([0.44, 0.39])
+    assert {text.get_position()[0] for text in axis.texts} == {1.01}  # of the panel's width, beside all bars and intervals
     assert "Not yet validated: none." in pictures.model.forward_bars({}, "not yet validated: none").texts[1].get_text()
 
 
@@ -151,6 +152,12 @@ def test_typical_customers_are_present_medians_in_customer_units_coloured_by_sta
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["spend\nUSD", "orders\norders"]
     assert title(figure) == "small spenders are furthest from the average customer, in spend: 20 USD"
     np.testing.assert_allclose(np.ravel(axis.collections[0].get_array()), [-1, 0, 1, 0], atol=1e-9)
+
+
+def test_features_are_named_in_words():
+    frame = pd.DataFrame({"recency_days": [1.0, 2.0, 60.0, 61.0], "monetary": [9.0, 8.0, 1.0, 1.0]})
+    figure = pictures.model.typical_customers(fit_kmeans(frame, 2, seed=0), frame, NAMES, {"recency_days": "days", "monetary": "USD"})
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["recency\ndays", "monetary value\nUSD"]
 
 
 def test_a_segment_without_customers_has_no_typical_one(model):

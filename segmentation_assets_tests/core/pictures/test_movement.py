@@ -122,6 +122,13 @@ def test_a_waterfall_shows_every_change_and_its_customers():
     assert [to_hex(first.patches[i].get_facecolor()) for i in (1, 3)] == [style.BLUE.lower(), style.VERMILION.lower()]
 
 
+def test_where_more_was_returned_than_bought_the_line_at_zero_is_the_only_axis():
+    (axis,) = waterfall([("a", 1, 5.0)], [("a", 1, -20.0)]).axes
+    assert not axis.spines["bottom"].get_visible()
+    assert axis.get_title("left").strip() == "Champions"  # a percentage of a change of sign says nothing
+    assert waterfall([("a", 1, 5.0)], [("a", 1, 3.0)]).axes[0].spines["bottom"].get_visible()
+
+
 def test_the_title_names_the_segments_whose_revenue_rose_and_fell_most():
     figure = waterfall([("a", 1, 10_000.0), ("b", 1, 40_000.0)], [("a", 1, 12_300.0), ("b", 2, 41_000.0)])
     assert figure.texts[0].get_text() == "Revenue of Regulars rose most (+41,000), that of Champions fell most (-37,700)"

@@ -70,7 +70,7 @@ def words(figure: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("raw", "The same for all who have a value: return_share 0%. Without a value for anyone: age_years."),
+        ("raw", "The same for all who have a value: return share 0%. Without a value for anyone: age."),
         ("transformed", "currency units"), ("missingness", "without a value, by status"), ("outliers", "z-score"),
         ("correlations", "Spearman"), ("seasonality", "have no time of day"), ("cohorts", "months after the first order"),
         ("concentration", "top 20% of customers bring"), ("categories", "5 smaller categories"), ("attributes", "(missing)"),
