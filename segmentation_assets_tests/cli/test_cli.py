@@ -186,6 +186,22 @@ def test_segments_are_shown_beside_groups_cut_without_a_model(capsys: pytest.Cap
     assert "grid" not in out  # an earlier version measured no other
 
 
+def test_nothing_is_cut_in_a_window_of_100_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    name, said = "Frequent, in a long pause, higher spend, at risk", "Part of a convenient partition, not a distinct segment. " * 3
+    segments = pd.DataFrame(
+        {"segment_name": [name], "customers": [1_234_567], "share": [1.0], "revenue_share": [1.0], "description": [said]}
+    )
+    moves = pd.DataFrame(
+        {"came_from": [name], "went_to": [name], "customers": [12_345], "revenue_before": [12_345_678.0], "revenue_after": [12_345_678.0]}
+    )
+    day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
+    shown = summary.Summary(day, before, segments, moves, 0, 9, pd.DataFrame(), "why", "A model.", "", None, None, [], {})
+    summary.show(shown, Console(width=100))
+    out = capsys.readouterr().out
+    assert "\u2026" not in out
+    assert all(words in out for words in ("Customers", "Revenue share", "Revenue before", "Revenue after", "1,234,567", "12,345,678"))
+
+
 def test_present_stability_is_shown_for_a_model_carried_forward(demo: Path) -> None:
     assert summary.read(demo, "2017-04-01").weakest_jaccard is None  # trained at this snapshot, so its own figure is current
     with duckdb.connect(str(demo / DATABASE), read_only=True) as database:
