@@ -132,7 +132,7 @@ def _around(at: Standing) -> Iterator[Standing]:
     factors = [(1 / LATE_MARGIN, LATE_MARGIN), (-MARGIN, MARGIN), (1 / LARGER_MARGIN, LARGER_MARGIN)]
     for *moved, of_late, of_new, of_larger in itertools.product(*[(-MARGIN, MARGIN)] * len(shares), *factors):
         near = [a + b for a, b in zip(shares, moved, strict=True)]
-        yield Standing(*near, late * of_late, new + of_new, stopped, larger * of_larger)
+        yield Standing(*[*near, late * of_late, new + of_new, stopped, larger * of_larger])
 
 
 def change(pace: Pace | None, stopped: float, present: str = "") -> Character | None:

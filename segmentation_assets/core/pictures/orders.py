@@ -332,7 +332,10 @@ def _name(category: object) -> str:
 
 
 @shown("attributes", Section.ORDERS, "Customer attributes against spend.")
-@drawn("Who spends how much", f"No attribute to compare: the source has none of two to {MOST_LEVELS_COUNTED} levels.")
+@drawn(
+    "Who spends how much",
+    f"Not drawn: customers have no attribute of two to {MOST_LEVELS_COUNTED} levels. Attributes are the further columns of source.customers.",
+)
 def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     """Median and middle half of spend by level of each attribute; attributes that explain most of spend come first."""
     telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")

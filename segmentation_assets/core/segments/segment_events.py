@@ -119,8 +119,8 @@ def _sentence(event: identity.SegmentEvent, names: dict[int, str], empty: Collec
             return f"{after} survived the change of model: {kept}."
         case SegmentChange.SPLIT:
             if event.before[0] in event.after:
-                parts = naming.listed([names[i] for i in event.after if i not in event.before])
-                return f"{parts} split off from {before}; together they hold {share} of what {before} was."
+                parted = naming.listed([names[i] for i in event.after if i not in event.before])
+                return f"{parted} split off from {before}; together they hold {share} of what {before} was."
             return f"{before} was split into {after}, which hold {share} of it."
         case _:
             if event.after[0] in event.before:
