@@ -282,6 +282,44 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+READING = {"SELECT", "EXPLAIN", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "SET"}  # all but SELECT in temporary tables only
+WRITING_FILES = {"copy", "export"}
+
+
+def confine(connection: duckdb.DuckDBPyConnection, data_dir: Path, *further: str) -> None:
+    """Let a connection reach no file but the database, the order lines next to it and `further` folders; no network, no extension.
+
+    This cannot be undone: the connection's settings are locked.
+    """
+    folders = [*(str(data_dir.resolve() / PRIVATE / contract.name) for contract in BULKY), *further]
+    connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.Statement]:
+    """The statements of a query that only reads. DuckDB lets COPY write wherever it may read, so that is refused here.
+
+    Raises:
+        PublishError: the query is no SQL, or a statement does more than read.
+    """
+    try:
+        found = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise PublishError(f"The query failed: {error}") from error
+    for one in found:
+        words = {_word(one.query, place) for place, kind in duckdb.tokenize(one.query) if kind == duckdb.token_type.keyword}
+        if one.type.name not in READING or (one.type.name in {"EXPLAIN", "MULTI"} and words & WRITING_FILES):
+            name = next(iter(words & WRITING_FILES), one.type.name).upper()
+            raise PublishError(f"{name} is refused: this command only reads. Write a result with --csv, or copy the tables: segmentation export")
+    return found
+
+
+def _word(query: str, place: int) -> str:
+    found = re.match(r"\w+", query.encode()[place:].decode())
+    return found[0].lower() if found else ""
+
+
 def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
     """The public file; if another program has locked it, the private master, which has the same tables: at once, or after the
     publication that is writing into it."""
