@@ -311,7 +311,7 @@ def statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb
         words = {_word(one.query, place) for place, kind in duckdb.tokenize(one.query) if kind == duckdb.token_type.keyword}
         if one.type.name not in READING or (one.type.name in {"EXPLAIN", "MULTI"} and words & WRITING_FILES):
             name = next(iter(words & WRITING_FILES), one.type.name).upper()
-            raise PublishError(f"{name} is refused: this command only reads. Write a result with --csv, or copy the tables: segmentation export")
+            raise PublishError(f"{name} is refused: this command only reads. Save a result with --csv, or all tables: segmentation export")
     return found
 
 
