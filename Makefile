@@ -28,9 +28,12 @@ types: $(INSTALLED)
 unit: $(INSTALLED)
 	$(BIN)/pytest $(PARALLEL)
 
-full: $(INSTALLED)  ## what is too slow for every change
+full: $(INSTALLED) .spark  ## what is too slow for every change; Spark needs Java 17 or 21
 	$(BIN)/pytest $(PARALLEL) -m full
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest $(PARALLEL) -m hypothesis
+
+.spark:  # Spark itself, beside the client of the same release
+	$(BIN)/python -m pip install --quiet --no-deps --target .spark "pyspark==$$(sed -n 's/^pyspark-client==//p' constraints.txt)"
 
 oldest:  ## the sources' tests on the oldest versions that pyproject.toml allows; not part of CI, for whoever changes a bound
 	$(PYTHON) -m venv .oldest

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segmentation_assets.store.health import Finding
 
 MOST_ROWS = 100
+PIPES = "/dev/fd"
 
 
 @command()
@@ -54,7 +55,10 @@ def models(settings_path: Path | None) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table.")
 @settings_option
 def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
-    """Run a DuckDB QUERY on the published database, read-only; long results show their first and last rows.
+    """Run a DuckDB QUERY on the published database; long results show their first and last rows.
+
+    It only reads, and reaches no file but the database and the order lines next to it, and no network. Several statements are separated
+    by semicolons.
 
     Example: segmentation sql "from latest_segments"
     """
@@ -64,17 +68,19 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
     from segmentation_assets.store import published
 
     with published.reading(settings.data_dir) as database:
-        try:
-            result = database.sql(query)
-        except duckdb.Error as error:
-            raise published.PublishError(f"The query failed: {error}") from error
-        if result is None:
-            return
-        if as_csv:
-            _write_csv(result)
-        else:
-            result.show(max_rows=MOST_ROWS, max_width=new_console().width)
-            sys.stdout.flush()
+        published.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
+        for statement in published.statements(database, query):
+            try:
+                result = database.sql(statement.query)
+                if result is None:
+                    continue
+                if as_csv:
+                    _write_csv(result)
+                else:
+                    result.show(max_rows=MOST_ROWS, max_width=new_console().width)
+                    sys.stdout.flush()
+            except duckdb.Error as error:
+                raise published.PublishError(f"The query failed: {error}") from error
 
 
 @command()
@@ -148,7 +154,7 @@ def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
 
     def write() -> None:
         try:
-            result.write_csv(f"/dev/fd/{into}")
+            result.write_csv(f"{PIPES}/{into}")
         finally:
             os.close(into)
 

@@ -10,10 +10,11 @@ import filecmp
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import ibis
@@ -281,6 +282,44 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+READING = {"SELECT", "EXPLAIN", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "SET"}  # all but SELECT in temporary tables only
+WRITING_FILES = {"copy", "export"}
+
+
+def confine(connection: duckdb.DuckDBPyConnection, data_dir: Path, *further: str) -> None:
+    """Let a connection reach no file but the database, the order lines next to it and `further` folders; no network, no extension.
+
+    This cannot be undone: the connection's settings are locked.
+    """
+    folders = [*(str(data_dir.resolve() / PRIVATE / contract.name) for contract in BULKY), *further]
+    connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.Statement]:
+    """The statements of a query that only reads. DuckDB lets COPY write wherever it may read, so that is refused here.
+
+    Raises:
+        PublishError: the query is no SQL, or a statement does more than read.
+    """
+    try:
+        found = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise PublishError(f"The query failed: {error}") from error
+    for one in found:
+        words = {_word(one.query, place) for place, kind in duckdb.tokenize(one.query) if kind == duckdb.token_type.keyword}
+        if one.type.name not in READING or (one.type.name in {"EXPLAIN", "MULTI"} and words & WRITING_FILES):
+            name = next(iter(words & WRITING_FILES), one.type.name).upper()
+            raise PublishError(f"{name} is refused: this command only reads. Save a result with --csv, or all tables: segmentation export")
+    return found
+
+
+def _word(query: str, place: int) -> str:
+    found = re.match(r"\w+", query.encode()[place:].decode())
+    return found[0].lower() if found else ""
+
+
 def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
     """The public file; if another program has locked it, the private master, which has the same tables: at once, or after the
     publication that is writing into it."""
@@ -391,7 +430,7 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
         copy.execute(f"ATTACH {_text(str(file))} AS source (READ_ONLY)")
         for contract in CONTRACTS:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
-            _comment(copy, contract)
+            _comment(copy, contract, _columns(copy, contract.name), "TABLE")
         for view, table in LATEST.items():
             copy.execute(f"CREATE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})")
         counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
@@ -401,14 +440,18 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
 
 def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, file: Path) -> int:
     """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
-    columns = ", ".join(f"{_name(c.name)} {_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {contract.name} ({columns})")
+    known = _columns(connection, contract.name)
+    if not known:
+        columns = ", ".join(f"{_name(c.name)} {_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
+        connection.execute(f"CREATE TABLE {contract.name} ({columns})")
+        known = _columns(connection, contract.name)
     partition = connection.read_parquet(str(file), hive_partitioning=False)
-    for column, kind in zip(partition.columns, partition.types, strict=True):
-        connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {_name(column)} {kind}")
-        if contract.open:
-            _fit(connection, contract.name, column, str(kind), key)
-    _comment(connection, contract)
+    for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
+        if _folded(column) not in known:
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {_name(column)} {kind}")
+        elif contract.open and known[_folded(column)].type != kind:
+            _fit(connection, contract.name, column, known[_folded(column)].type, kind, key)
+    _comment(connection, contract, known, "TABLE")
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
     connection.execute(
         f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, * FROM read_parquet(?, hive_partitioning = false)",
@@ -417,13 +460,21 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
     return len(partition)
 
 
-def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, key: str) -> None:
-    """Give a column the type in the snapshot's rows if all other rows fit it, otherwise text."""
+class _Column(NamedTuple):
+    type: str
+    comment: str | None
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, _Column]:
+    """The columns that a table or view of the database has, by folded name; none if it is absent."""
     found = connection.execute(
-        "SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal", [table, column]
-    ).fetchall()[0][0]
-    if found == kind:
-        return
+        "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE database_name = current_database() AND table_name = ?", [table]
+    ).fetchall()
+    return {_folded(name): _Column(kind, comment) for name, kind, comment in found}
+
+
+def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, found: str, kind: str, key: str) -> None:
+    """Give a column of the type `found` the type in the snapshot's rows if all other rows fit it, otherwise text."""
     unfit = connection.execute(
         f"SELECT count(*) FROM {table} WHERE snapshot_date <> CAST(? AS DATE) AND {_name(column)} IS NOT NULL "
         f"AND TRY_CAST({_name(column)} AS {kind}) IS NULL", [key],
@@ -455,7 +506,7 @@ def _show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> 
             f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
             f"WHERE {here}"
         )
-        _comment(connection, contract)
+        _comment(connection, contract, _columns(connection, contract.name), "VIEW")
 
 
 def _place(data_dir: Path) -> str:
@@ -489,11 +540,12 @@ def _write_place(data_dir: Path) -> None:
         unfinished.write_text(_place(data_dir), encoding="utf-8")
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    found = connection.execute("SELECT view_name FROM duckdb_views() WHERE view_name = ?", [contract.name]).fetchall()
-    connection.execute(f"COMMENT ON {'VIEW' if found else 'TABLE'} {contract.name} IS {_text(contract.description)}")
+def _comment(connection: duckdb.DuckDBPyConnection, contract: Contract, known: Mapping[str, _Column], kind: str) -> None:
+    """Describe a TABLE or VIEW (`kind`) and those of its `known` columns that are not described yet: all would be 1,000 statements."""
+    connection.execute(f"COMMENT ON {kind} {contract.name} IS {_text(contract.description)}")
     for column in (SNAPSHOT_DATE, *contract.columns):
-        connection.execute(f"COMMENT ON COLUMN {contract.name}.{_name(column.name)} IS {_text(column.description)}")
+        if column.name not in known or known[column.name].comment != column.description:
+            connection.execute(f"COMMENT ON COLUMN {contract.name}.{_name(column.name)} IS {_text(column.description)}")
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:
@@ -543,6 +595,11 @@ def _is_held(database: Path) -> bool:
 
 def _name(column: str) -> str:
     return exp.to_identifier(column, quoted=True).sql(dialect="duckdb")
+
+
+def _folded(name: str) -> str:
+    """The name as DuckDB compares it: only ASCII letters lose their case."""
+    return name.encode().lower().decode()
 
 
 def _text(value: str) -> str:

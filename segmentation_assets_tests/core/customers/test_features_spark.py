@@ -1,9 +1,13 @@
-"""The same expressions give the same features on Spark as on DuckDB, so that a cluster can run them."""
+"""The same expressions give the same features on an engine that speaks Spark Connect as on DuckDB, so that a cluster can run them."""
 
 import datetime as dt
 import importlib.util
-import shutil
+import os
+import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from segmentation_assets.core.customers.cleaning import REPEATS, judged_transact
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
+from segmentation_assets_tests.conftest import ROOT
 from segmentation_assets_tests.core.customers.test_cleaning import lines
 from segmentation_assets_tests.core.customers.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
@@ -23,38 +28,72 @@ from segmentation_assets_tests.core.history import History, arrow, lookback, ord
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="pyspark is an extra: pip install '.[spark]'"),
-    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs a Java runtime (17), and none is on the PATH"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("pyspark") is None, reason="the client of Spark Connect is an extra: pip install '.[spark]'"
+    ),
 ]
+SPARK = ROOT / ".spark" / "pyspark"  # where `make full` puts Spark itself
 
 
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    """An Ibis backend on a local Spark with two threads and times in UTC."""
+@contextmanager
+def sail() -> Iterator[int]:
+    """The port of Sail, an engine without Java that runs in this process."""
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    yield server.listening_address[1]
+    server.stop()
+
+
+@contextmanager
+def spark_with_two_executors() -> Iterator[int]:
+    """The port of Spark, with two executors in processes of their own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
+    service = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    given = [argument for name, value in settings.items() for argument in ("--conf", f"{name}={value}")]
+    command = [SPARK / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]", "--class", service, *given, "spark-internal"]
+    with subprocess.Popen(command, env={**os.environ, "SPARK_HOME": str(SPARK)}) as server:
+        try:
+            yield port
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module", params=[sail, pytest.param(spark_with_two_executors, marks=pytest.mark.full)])
+def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An Ibis backend on an engine that speaks Spark Connect, with times in UTC."""
     from pyspark.sql import SparkSession
 
-    settings = {
-        "spark.sql.session.timeZone": "UTC",
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",  # replanning takes longer than so few rows
-        "spark.driver.memory": "2g",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # optimising compilation would not pay in a short run
-    }
-    builder = SparkSession.builder.master("local[2]").appName("segmentation-assets-tests")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    yield ibis.pyspark.connect(session)
-    session.stop()
+    with request.param() as port:
+        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        yield ibis.pyspark.connect(session)
+        session.stop()
 
 
 def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
     """Features from the folder's files on the backend; the activity is stored before it is merged, as in the lake."""
     history = History(*(read(backend, folder / f"{name}.parquet") for name in ("transactions", "events", "records")))
     span = lookback(as_of, windows)
-    return ordered(history.features(as_of, windows, splits=[span.start, span.recent_start], keep=lambda table: table.cache()), backend)
+    with tempfile.TemporaryDirectory() as kept:
+
+        def keep(table: Any) -> Any:
+            file = Path(kept, f"{len(list(Path(kept).iterdir()))}.parquet")
+            pq.write_table(backend.to_pyarrow(table), file)
+            return read(backend, file)
+
+        return ordered(history.features(as_of, windows, splits=[span.start, span.recent_start], keep=keep), backend)
 
 
 def read(backend: Any, file: Path) -> Any:
