@@ -6,6 +6,7 @@ Does not belong here: reading the data (see `sources`).
 
 import datetime as dt
 import re
+import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -125,6 +126,21 @@ class Files(Reading):
         return (self.files,) if isinstance(self.files, str) else self.files
 
 
+SECRET_WORDS = ("pass", "pwd", "secret", "token", "credential", "signature", "apikey", "api_key", "access_key", "private_key")
+FILES_OF_SECRETS = {"passfile"}  # PostgreSQL's: where the secret is
+
+
+def holds_secret(url: str) -> bool:
+    """Whether an address has a password, even one with unescaped `/` or `@`, or a parameter that is named like a secret.
+
+    >>> [holds_secret(url) for url in ("postgresql://ann@host:5432/shop?sslmode=require", "mysql://ann:p/w@host/shop", "duckdb:///md:?a_token=1")]
+    [False, True, True]
+    """
+    names = {urllib.parse.unquote(part.partition("=")[0]).lower() for part in re.split("[?&;#]", url)[1:]} - FILES_OF_SECRETS
+    password = re.match("[^:]+://[^:/?#@]*:.*@", url, re.DOTALL)
+    return password is not None or any(word in name for name in names for word in SECRET_WORDS)
+
+
 class Database(Reading):
     """A table or a query of a database; the password comes from the environment."""
 
@@ -143,8 +159,8 @@ class Database(Reading):
     def _without_password(cls, url: str) -> str:
         if "://" not in url:
             raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
-        if re.match(r"^[^:]+://[^/@]*:[^/@]*@", url) or re.search(r"[?&](password|passwd|pwd|token)=", url, re.IGNORECASE):
-            raise ValueError("contains a password; remove it, put it into an environment variable, and name that in password_variable")
+        if holds_secret(url):
+            raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
         return url
 
     @model_validator(mode="after")

@@ -82,6 +82,39 @@ def test_a_missing_section_is_named(written):
     assert "snapshots: is required and missing." in refusal(written("source: {kind: complete_journey}"))
 
 
+DATABASE = """snapshots: {{first: 2024-01-01}}
+source: {{kind: tables, transactions: {{url: "{}", table: orders, columns: {{customer_id: c, ordered_at: d, amount: a}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:needle@host/shop",
+        "postgresql://ann:nee/needle@host/shop",
+        "mysql://ann:nee@needle@host/shop",
+        "mysql://:needle@host/shop",
+        "postgresql://host/shop?sslpassword=needle",
+        "duckdb:///md:shop?motherduck_token=needle",
+        "snowflake://ann@account/shop?warehouse=w&private_key_passphrase=needle",
+        "postgresql://ann@host/shop?API_KEY=needle",
+        "postgresql://ann@host/shop?p%61ssword=needle",
+        "mysql://ann@host/shop;secret=needle",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_no_part_of_it_repeated(written, url):
+    said = refusal(written(DATABASE.format(url)))
+    assert "transactions" in said and "holds a secret" in said
+    assert "needle" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann@host:5432/shop?sslmode=require&passfile=/etc/pgpass&sslkey=/etc/key", "sqlite:////a/b@c:d.db"]
+)
+def test_an_address_without_a_secret_is_accepted(written, url):
+    load_settings(written(DATABASE.format(url)))
+
+
 def test_smallest_k_above_largest_is_refused(written):
     assert "model: k_min: 6 is above k_max: 3" in refusal(written(SMALLEST + "model: {k_min: 6, k_max: 3}"))
 
