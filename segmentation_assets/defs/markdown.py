@@ -47,7 +47,8 @@ def _cell(value: Any, letters: int) -> str:
     if value is None or pd.isna(value):
         return ""
     if isinstance(value, float | Decimal) and math.isfinite(value):
-        return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{float(value):.4g}"
+        number = float(value)
+        return f"{number:,.0f}" if abs(number) >= WHOLE_FROM else f"{number:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, dt.datetime) and value.time() == dt.time():
