@@ -6,7 +6,8 @@ interleaved, on two busy cores). Only how a connection is obtained differs; if a
 method, its own takes over.
 
 A third of a run's events say that an input or an output passed through a step, which the step's start and success say too; nobody
-reads them again, so they are not stored. Nor are the metadata of a table's materialization stored again with its output.
+reads them again, so they are not stored. Nor are the metadata of a table's materialization stored again with its output, or the
+names of a step that an event repeats. A run's own file has no indexes, because it is read as a whole.
 """
 
 import os
@@ -18,7 +19,8 @@ from typing import Any, Self
 
 from dagster import DagsterEventType, EventLogEntry, Field, StringSource
 from dagster._core.execution.plan.outputs import StepOutputData
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy import event as of_engine
@@ -27,6 +29,7 @@ from sqlalchemy.pool import QueuePool
 PATIENCE = 60  # seconds to wait for another process that is writing
 KEPT_FILES = 8  # the index, and the logs of the latest runs
 UNREAD = {DagsterEventType.STEP_INPUT, DagsterEventType.LOADED_INPUT, DagsterEventType.HANDLED_OUTPUT}
+OF_TABLES = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}  # a retry reads steps only from the others
 PAGE = 1024  # bytes; Dagster's 25 tables and indexes in a run's file are mostly empty, and each takes a page
 
 
@@ -67,6 +70,8 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
+                if shard != INDEX_SHARD_NAME:
+                    _drop_indexes(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
@@ -102,6 +107,12 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         super().dispose()
 
 
+def _drop_indexes(engine: Engine) -> None:
+    """Drop the indexes of a run's events: they take a tenth of its file."""
+    for index in SqlEventLogStorageTable.indexes:
+        index.drop(engine, checkfirst=True)
+
+
 def _said_once(entry: EventLogEntry) -> EventLogEntry:
     """The event without data that it holds twice or that another event holds."""
     event = entry.dagster_event
@@ -110,4 +121,6 @@ def _said_once(entry: EventLogEntry) -> EventLogEntry:
     said = event.event_specific_data
     if isinstance(said, StepOutputData):
         said = said._replace(metadata={})
-    return entry._replace(dagster_event=event._replace(event_specific_data=said, logging_tags={}), user_message="")
+    step = None if event.event_type in OF_TABLES else event.step_handle  # `step_key` names it too
+    once = event._replace(event_specific_data=said, logging_tags={}, node_handle=None, step_handle=step)
+    return entry._replace(dagster_event=once, user_message="")

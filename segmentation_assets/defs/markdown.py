@@ -1,8 +1,10 @@
 """Markdown for Dagster's pages. Data are escaped, so that they draw no picture, make no link and end no cell."""
 
+import datetime as dt
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -15,9 +17,12 @@ SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|://|(?<=www)\.|@")  # characters with a me
 
 
 def table(frame: pd.DataFrame, letters: int = LETTERS) -> str:
-    """The rows as a table: numbers rounded, missing values empty, and text cut to `letters` characters."""
-    shown = frame.map(lambda value: _cell(value, letters)).set_axis([plain(name) for name in frame.columns], axis=1)
-    return shown.to_markdown(index=False, disable_numparse=True)
+    """The rows as a table, without padding: numbers rounded and on the right, missing values empty, text cut to `letters` characters."""
+    if frame.empty:
+        return "No rows."
+    rows = [[plain(name) for name in frame.columns], ["-:" if _is_number(values) else "-" for _, values in frame.items()]]
+    rows += frame.map(lambda value: _cell(value, letters)).to_numpy().tolist()
+    return "\n".join(f"|{'|'.join(row)}|" for row in rows)
 
 
 def bullets(sentences: Iterable[str]) -> str:
@@ -34,9 +39,18 @@ def plain(text: object) -> str:
     return SIGNS.sub(lambda found: f"\\{found[0]}", " ".join(str(text).split()))
 
 
+def _is_number(values: pd.Series) -> bool:
+    return not pd.api.types.is_bool_dtype(values) and all(isinstance(value, int | float | Decimal) for value in values.dropna())
+
+
 def _cell(value: Any, letters: int) -> str:
     if value is None or pd.isna(value):
         return ""
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.4g}"
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        number = float(value)
+        return f"{number:,.0f}" if abs(number) >= WHOLE_FROM else f"{number:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
     return plain(cut(value, letters))

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 IO_MANAGER = "lake_io"
 CHECK = "contract"
-PREVIEW_ROWS, RANKED_ROWS = 5, 12  # in order of the key, as examples; or the largest, which matter most
+PREVIEW_ROWS, RANKED_ROWS = 5, 12  # in order of the key, as examples; or all of a short table, or the largest, which matter most
 OUTPUT = "result"  # Dagster's name for the table among an asset's outputs, beside its contract check
 
 
@@ -164,7 +164,7 @@ def _shown(contract: Contract, lake: Lake, staged: Staged) -> dict[str, Any]:
 
 def _preview(contract: Contract, lake: Lake, staged: Staged) -> pd.DataFrame:
     if not contract.largest_first:
-        return staged.first_rows(PREVIEW_ROWS)
+        return staged.first_rows(RANKED_ROWS if staged.row_count() <= RANKED_ROWS else PREVIEW_ROWS)
     rows = lake.read_staged(staged)
     return to_frame(rows.order_by([*(ibis.desc(name) for name in contract.largest_first), *contract.key]).limit(RANKED_ROWS))
 

@@ -32,6 +32,7 @@ SEGMENT_PROFILES = Contract(
         Column("z", "float64", "Distance of the segment's mean from the population's, in population standard deviations."),
     ),
     key=("segment_id", "feature"),
+    largest_first=("z",),
 )  # fmt: skip
 SEGMENT_ACTIONS = Contract(
     "segment_actions", "segment and suggested action",

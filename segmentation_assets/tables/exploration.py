@@ -50,6 +50,7 @@ FEATURE_MISSINGNESS = Contract(
         required("missing_share", "float64", "Their share.", **SHARE),
     ),
     key=("feature", "status"),
+    largest_first=("missing_share",),
 )  # fmt: skip
 FEATURE_OUTLIERS = Contract(
     "feature_outliers", "numeric feature and one of its twenty most extreme active customers",
@@ -74,6 +75,7 @@ FEATURE_CORRELATIONS = Contract(
         Column("take_out", "string", "The one to remove from a redundant pair: the one not in model.features, else in more such pairs, else more like the other features. Empty for other pairs."),
     ),
     key=("feature_a", "feature_b"),
+    largest_first=("redundant", "spearman"),
 )  # fmt: skip
 ORDER_SEASONALITY = Contract(
     "order_seasonality", "window so far, month, weekday and hour of the day",
@@ -124,6 +126,7 @@ CATEGORY_MIX = Contract(
         required("penetration", "float64", "Share of buyers who bought it.", **SHARE),
     ),
     key=("category",),
+    largest_first=("share",),
     lineage={"purchases": ("customer_category_activity.purchases",)},
 )  # fmt: skip
 ATTRIBUTE_SPEND = Contract(
@@ -141,5 +144,6 @@ ATTRIBUTE_SPEND = Contract(
         Column("epsilon_squared", "float64", "The same, corrected for the share that many levels of few customers explain by chance (Kelley 1935).", minimum=0.0, maximum=1.0000001),
     ),
     key=("attribute", "level"),
+    largest_first=("eta_squared",),
     lineage={"mean_spend": ("customer_features.monetary",)},
 )  # fmt: skip

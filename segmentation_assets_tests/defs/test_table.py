@@ -51,8 +51,7 @@ def test_the_preview_is_sorted_rounded_and_blank_for_missing_values(lake):
     resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
     result = dg.materialize([sized.make(LOADED)], partition_key=D1, resources=resources)
     (made,) = result.get_asset_materialization_events()
-    shown = [line.split() for line in made.materialization.metadata["preview"].value.splitlines()[2:]]
-    assert shown == [["|", "d", "|", "12,346", "|"], ["|", "e", "|", "3", "|"], ["|", "b\\|c", "|", "0.1235", "|"], ["|", "a", "|", "|"]]
+    assert made.materialization.metadata["preview"].value.splitlines()[2:] == ["|d|12,346|", "|e|3|", "|b\\|c|0.1235|", "|a||"]
 
 
 @pytest.mark.parametrize(("first", "second", "broken"), [([3], [-1], SECOND), ([-1], [4], FIRST)])

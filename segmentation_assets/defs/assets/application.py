@@ -59,7 +59,6 @@ def published_database(
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),
-            "tables": len(published.rows),
             "rows of the snapshot": sum(published.rows.values()),
             "snapshots published": published.snapshots,
             **({"kept": dg.MetadataValue.path(published.kept)} if published.kept else {}),

@@ -17,6 +17,7 @@ from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, REJECTED_ROWS, TRANSACTIONS
 
 GROUP = "clean"
+ALWAYS_SHOWN = {"rows in", "rows clean"}  # even if there are none
 
 
 @table(TRANSACTIONS, group=GROUP)
@@ -118,6 +119,6 @@ def rejected_rows(
 
 
 def _counted(judged: cleaning.Judged, lake: Lake) -> dict[str, int]:
-    """Metadata: how many rows came in, how many are clean, and how many of these each rule changed."""
-    counts = lake.engine.rows(judged.counts())[0]
-    return {name.replace("_", " "): int(number or 0) for name, number in counts.items()}
+    """Metadata: how many rows came in, how many are clean, and how many of these each rule changed, if any."""
+    counts = {name.replace("_", " "): int(number or 0) for name, number in lake.engine.rows(judged.counts())[0].items()}
+    return {name: number for name, number in counts.items() if number or name in ALWAYS_SHOWN}

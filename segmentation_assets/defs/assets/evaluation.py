@@ -18,8 +18,13 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
+from segmentation_assets.vocabulary import Baseline
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
+PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
+    "active_customers", "silhouette", "explained", "weakest_jaccard", "mean_confidence", "smallest_share", "largest_share", "share_moved",
+    "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in Baseline), "forward_active_eta_squared",
+)  # fmt: skip
 VALIDATED = "on the window since the previous snapshot, beside groups cut without a model; segments are for acting, not for forecasting"
 
 
@@ -75,6 +80,7 @@ def evaluation_metrics(
         unknown = "not validated: customers of the previous snapshot did not differ in their spend since"
     picture(context, settings, "forward_validity", lambda: forward_bars(forward, unknown))
     told = {"forward validity": unknown or VALIDATED, "stability": evaluation.stability_in_words(metrics)}
-    context.add_output_metadata({**figures(metrics | forward), **told}, output_name=OUTPUT)
+    known = metrics | forward
+    context.add_output_metadata({**figures({name: known[name] for name in PLOTTED if name in known}), **told}, output_name=OUTPUT)
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)

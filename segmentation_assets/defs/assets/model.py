@@ -37,7 +37,7 @@ from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
-from segmentation_assets.vocabulary import Decision
+from segmentation_assets.vocabulary import Decision, DriftKind
 
 KINDS = {"scikitlearn", "parquet"}
 FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
@@ -169,10 +169,14 @@ def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:
 
 def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> None:
     why = unmeasured(drifted)
+    if why:
+        context.add_output_metadata({"not measured": why}, output_name=DRIFT_REPORT.name)
+        return
+    inputs = drifted[drifted["in_model"] | (drifted["kind"] != DriftKind.FEATURE)]  # the others are in the table
     shown = {
-        "flagged": f"not measured: {why}" if why else int(drifted["flagged"].sum()),
-        **({} if why else {"flagged, of the model's inputs": int((drifted["flagged"] & drifted["in_model"]).sum())}),
-        **figures({f"{row.statistic}: {row.subject}": row.value for row in drifted.sort_values("value", ascending=False).itertuples()}),
+        "flagged": int(drifted["flagged"].sum()),
+        "flagged, of the model's inputs": int((drifted["flagged"] & drifted["in_model"]).sum()),
+        **figures({f"{row.statistic}: {row.subject}": row.value for row in inputs.sort_values("value", ascending=False).itertuples()}),
     }
     context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)
 
@@ -194,7 +198,10 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
     tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
-    context.add_output_metadata(figures({f"silhouette: {c.algorithm}, k = {c.k}": c.silhouette for c in tried}), output_name=output)
+    chosen = next((c for c in tried if c.chosen), None)
+    if chosen:  # which is known at every snapshot, unlike the other candidates
+        measured = {"silhouette": chosen.silhouette, "weakest_jaccard": chosen.weakest_jaccard}
+        context.add_output_metadata(figures(measured), output_name=output)
     if len(tried) > 2:  # else all customers are alike
         placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability

@@ -42,11 +42,12 @@ def customer_segments(
     before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
     with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
     moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
+    sizes = assigned[["segment_name", "segment_id"]].value_counts().sort_index()
     imputed = assigned["imputed_features"].dropna().str.split(", ").explode()
-    context.add_asset_metadata({
-        **{f"customers: {name}": int(n) for name, n in assigned["segment_name"].value_counts().sort_index().items()},
+    context.add_asset_metadata({  # a segment that ended may have had the same name
+        **{f"customers: {name} ({i})": int(n) for (name, i), n in sizes.items()},
         **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
-        "customers who moved": int(moved.sum()),
+        **({} if previous.empty else {"customers who moved": int(moved.sum())}),
         **figures({"mean confidence": assigned["confidence"].mean()}),
     })  # fmt: skip
     return with_previous
@@ -56,6 +57,7 @@ BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
 LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
+LARGEST_MOVES = 12  # shown on the page
 
 
 @table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
@@ -68,12 +70,17 @@ def segment_transitions(
 ) -> pd.DataFrame:
     """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    moved = movement.transitions(before, now)
+    moved, names = movement.transitions(before, now), _names(customer_segments)
     if len(before):
+        named = {
+            "from": moved["from_segment_id"].map(names).fillna(movement.NEW),
+            "to": moved["to_segment_id"].map(names).fillna(movement.AWAY),
+        }
+        shown = pd.DataFrame(named).join(moved[["customers", "revenue_before", "revenue_after", "customers_by_model"]])
+        largest = shown[shown["from"] != shown["to"]].nlargest(LARGEST_MOVES, "customers")
+        context.add_asset_metadata({"largest moves": dg.MetadataValue.md(markdown.table(largest))})
         dates = {"from_date": previous_date(customer_segments, snapshot_date(context)), "to_date": snapshot_date(context)}
-        picture(
-            context, settings, "flow", lambda: pictures.movement.flow(moved.assign(**dates), _names(customer_segments), _best_first(now))
-        )
+        picture(context, settings, "flow", lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(now)))
     return moved
 
 
@@ -91,6 +98,9 @@ def segment_bridge(
         return movement.bridge(before, before)  # there is nothing to compare with
     causes = movement.bridge(before, now)
     names = _names(customer_segments)
+    by_cause = causes.assign(segment=causes["segment_id"].map(names)).pivot(index="segment", columns="component", values="revenue")
+    shown = by_cause[list(movement.COMPONENTS)].sort_values("after", ascending=False).reset_index() if len(causes) else causes
+    context.add_asset_metadata({"revenue by cause": dg.MetadataValue.md(markdown.table(shown))})
     picture(
         context,
         settings,
