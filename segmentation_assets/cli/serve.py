@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from segmentation_assets.cli.terminal import Stopped, command, loaded, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import Stopped, command, loaded, say, settings_in_force, settings_option
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, settings_file
 from segmentation_assets.vocabulary import counted
 
@@ -113,7 +113,7 @@ def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
     _require_free(port, "doctor")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with health_server(port, look) as server:
-        click.echo(f"http://{HOST}:{port}/ answers with 200, or with 503 if anything is broken.")
+        say(f"http://{HOST}:{port}/ answers with 200, or with 503 if anything is broken.")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -127,7 +127,7 @@ def instance(settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs.instance import prepare_instance
 
-    click.echo(prepare_instance(settings))
+    say(prepare_instance(settings))
 
 
 @command()
@@ -144,4 +144,4 @@ def upgrade(take_out: bool, settings_path: Path | None) -> None:
         published.take_out(settings.data_dir, foreign)
         lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar removed: {', '.join(foreign)}")
     for line in lines or [f"{settings.data_dir} is empty; there is nothing to upgrade."]:
-        click.echo(line)
+        say(line)
