@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from segmentation_assets.settings.loading import Settings
@@ -62,7 +63,7 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
     fingerprint = _asked_once(settings)
     lost, remedy = published.unsettled(settings.data_dir), "The next command that reads it rebuilds this: segmentation show"
     if not lost:
-        lost, remedy = published.damaged(settings.data_dir), "To rebuild this: segmentation run --all"
+        lost, remedy = _damaged(settings.data_dir, published.stamp(settings.data_dir)), "To rebuild this: segmentation run --all"
     if lost:
         yield Finding("newest snapshot", State.UNKNOWN, UNREADABLE)
         yield Finding("database", State.BROKEN, f"{'; '.join(lost)}. {remedy}")
@@ -73,6 +74,13 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
         yield looked("next run", lambda: next_run(settings, fingerprint))
     yield looked("disk", lambda: disk(settings.data_dir))
     yield looked("source", lambda: source(settings, fingerprint, readable=not lost))
+
+
+@lru_cache(maxsize=1)
+def _damaged(data_dir: Path, _: str) -> list[str]:
+    """The databases that have a damaged page. `doctor --port` answers often, and large ones take long to read: so only once for each
+    state that was published, known by its stamp."""
+    return published.damaged(data_dir)
 
 
 def _asked_once(settings: Settings) -> Callable[[], str]:

@@ -105,3 +105,15 @@ def test_a_source_that_cannot_be_read_is_asked_once_and_is_a_finding(made: Any, 
     found = {one.subject: one for one in health.findings(settings(made(D1)), MARCH)}
     assert found["source"] == Finding("source", State.BROKEN, "orders.csv is missing")
     assert found["next run"].message == "orders.csv is missing" and len(asked) == 1
+
+
+def test_the_pages_of_a_database_are_read_once_until_it_is_published_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr(published, "damaged", lambda folder: looks.append(folder) or [])
+    mine = settings(made(D1))
+    for _ in range(2):
+        assert {one.subject for one in health.findings(mine, MARCH)} >= {"database", "source"}
+    assert len(looks) == 1
+    (mine.data_dir / published.DATABASE).write_bytes(b"published")
+    list(health.findings(mine, MARCH))
+    assert len(looks) == 2
