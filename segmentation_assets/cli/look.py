@@ -77,7 +77,7 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
                     result.show(max_rows=MOST_ROWS, max_width=new_console().width)
                 say(shown.getvalue(), nl=False)
     except duckdb.Error as error:
-        raise published.PublishError(f"The query failed: {error}") from error
+        raise published.PublishError(published.with_remedy(f"The query failed: {error}")) from error
 
 
 @command()

@@ -164,8 +164,7 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        error.message = visible(error.message)
-        raise
+        raise click.UsageError(visible(error.format_message()), error.ctx) from error
     except Stopped:
         raise
     except KeyboardInterrupt:

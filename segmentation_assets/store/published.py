@@ -36,6 +36,9 @@ PLACE = "place"  # path of the data folder when the views were made, because the
 NATIVE, BULKY = [c for c in CONTRACTS if not c.bulky], [c for c in CONTRACTS if c.bulky]
 MAGIC = b"DUCK"  # in every DuckDB file, after a checksum of 8 bytes
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
+DAMAGED_FILE = re.compile(
+    r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
+)  # DuckDB's messages
 SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
@@ -339,6 +342,19 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
                 except duckdb.Error as error:
                     problem = error
     raise PublishError(f"{database} cannot be opened: {problem}. Close the program that has it open, or try again.") from problem
+
+
+def with_remedy(problem: str) -> str:
+    """The problem, and what to do if it is a damaged partition of the lake, one of them as published, or a damaged copy of a source file.
+
+    >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
+    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and make its contents again: segmentation run --all'
+    """
+    found = DAMAGED_FILE.search(problem)
+    if not found:
+        return problem
+    file = found[1].replace(f"/{PRIVATE}/", "/lake/")  # of which the published one is a link
+    return f"{problem}\nRemove {file}, and make its contents again: segmentation run --all"
 
 
 def nothing_yet(data_dir: Path) -> str:

@@ -9,7 +9,6 @@ import duckdb
 import pandas as pd
 import pytest
 
-from segmentation_assets.cli.runs import with_remedy
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.store import archive, health, provenance, published
@@ -149,6 +148,13 @@ def test_a_damaged_page_is_not_copied_when_the_folder_is_moved(folder: Path, tmp
     assert ask(moved) == [[D1, D2], [D1, D2]]
 
 
+def test_damaged_order_lines_are_made_again_from_the_partition_that_they_are_a_link_to() -> None:
+    said = published.with_remedy(f'Failed to read file "shop/{LINES_OF_D1}": no rows')
+    assert said.endswith(
+        f"\nRemove shop/lake/transactions/snapshot_date={D1}/part-0.parquet, and make its contents again: segmentation run --all"
+    )
+
+
 def test_a_query_that_fails_for_another_reason_is_not_taken_for_damage(folder: Path) -> None:
     with pytest.raises(duckdb.Error, match="checksum"), published.reading(folder) as database:
         database.sql("SELECT checksum FROM segments")
@@ -240,4 +246,4 @@ def test_a_damaged_parquet_file_is_named_with_the_remedy(tmp_path: Path, kind: s
     with pytest.raises(duckdb.Error) as damaged:
         engine.rows(engine.scan([file]))
     engine.close()
-    assert with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")
+    assert published.with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")
