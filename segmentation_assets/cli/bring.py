@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from segmentation_assets.cli.terminal import command, commands, new_console, progress_bar, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import command, commands, new_console, progress_bar, say, settings_in_force, settings_option
 
 FILES_PER_LINE = 100
 
@@ -27,10 +27,10 @@ def init(files: tuple[Path, ...], output: Path) -> None:
         looks = file_profile.look_at(files)
     text = first_settings.write(looks, output.resolve().parent)
     output.write_text(text, encoding="utf-8")
-    click.echo(text)
+    say(text)
     for line in first_settings.missing(looks):
-        click.echo(line, err=True)
-    click.echo(f"Written to {output}. Read it, correct any wrong guesses, then: segmentation check --settings {output}")
+        say(line, err=True)
+    say(f"Written to {output}. Read it, correct any wrong guesses, then: segmentation check --settings {output}")
 
 
 @command()
@@ -67,4 +67,4 @@ def _reading_shown(console: Console) -> Iterator[None]:
 
 def _reading_logged(what: str, done: int, total: int) -> None:
     if done and done % FILES_PER_LINE == 0:
-        click.echo(f"{what}: {done} of {total} files", err=True)
+        say(f"{what}: {done} of {total} files", err=True)

@@ -6,13 +6,15 @@ import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from segmentation_assets.cli.serve import LAST_PORT, serve_health
-from segmentation_assets.cli.terminal import command, commands, known, new_console, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import command, commands, known, new_console, say, settings_in_force, settings_option
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.vocabulary import counted
 
@@ -67,20 +69,21 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
 
     from segmentation_assets.store import published
 
-    with published.reading(settings.data_dir) as database:
-        published.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
-        for statement in published.statements(database, query):
-            try:
+    try:
+        with published.reading(settings.data_dir) as database:
+            published.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
+            for statement in published.statements(database, query):
                 result = database.sql(statement.query)
                 if result is None:
                     continue
                 if as_csv:
                     _write_csv(result)
                 else:
-                    result.show(max_rows=MOST_ROWS, max_width=new_console().width)
-                    sys.stdout.flush()
-            except duckdb.Error as error:
-                raise published.PublishError(f"The query failed: {error}") from error
+                    with redirect_stdout(StringIO()) as shown:
+                        result.show(max_rows=MOST_ROWS, max_width=new_console().width)
+                    say(shown.getvalue(), nl=False)
+    except duckdb.Error as error:
+        raise published.PublishError(published.with_remedy(f"The query failed: {error}")) from error
 
 
 @command()
@@ -108,11 +111,11 @@ def doctor(as_json: bool, port: int | None, settings_path: Path | None) -> None:
         return
     found = _findings(settings)
     if as_json:
-        click.echo(_as_json(found)[1])
+        say(_as_json(found)[1])
     else:
         for one in found:
-            click.echo(f"{one.subject:<16} {one.state:<15} {commands(one.message)}")
-        click.echo(", ".join(f"{number} {state}" for state, number in _numbers(found).items() if number))
+            say(f"{one.subject:<16} {one.state:<15} {commands(one.message)}")
+        say(", ".join(f"{number} {state}" for state, number in _numbers(found).items() if number))
     if _broken(found):
         raise click.exceptions.Exit(1)
 
@@ -145,7 +148,7 @@ def settings() -> None:
     """Print every setting with its default, allowed values and description, as a Markdown table."""
     from segmentation_assets.settings import reference
 
-    click.echo(reference.markdown())
+    say(reference.markdown())
 
 
 def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
@@ -160,6 +163,9 @@ def _write_csv(result: "duckdb.DuckDBPyRelation") -> None:
 
     with ThreadPoolExecutor(1) as other, os.fdopen(out_of, "rb") as lines:
         writing = other.submit(write)
+        if sys.stdout.isatty():
+            for row in lines:
+                say(row.decode(), nl=False)
         shutil.copyfileobj(lines, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         writing.result()

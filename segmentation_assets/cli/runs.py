@@ -28,9 +28,6 @@ from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
-DAMAGED_FILE = re.compile(
-    r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
-)  # DuckDB's messages
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
 
 
@@ -176,7 +173,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
-        problem = "\n".join(blocking) if blocking else with_remedy(_root_cause(result))
+        problem = "\n".join(blocking) if blocking else published.with_remedy(_root_cause(result))
         raise RunError(
             f"Snapshot {key} was not published; the database is unchanged.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."
@@ -198,16 +195,6 @@ def _root_cause(result: dg.ExecuteInProcessResult) -> str:
             message = CLASS_PATH.sub("", error.message.strip())
             return f"{event.step_key}: {message}" if event.is_step_failure else message
     return "The run failed before its first step."
-
-
-def with_remedy(problem: str) -> str:
-    """The problem, and what to do if it is a damaged partition of the lake, or a damaged copy of a source file.
-
-    >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
-    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and make its contents again: segmentation run --all'
-    """
-    found = DAMAGED_FILE.search(problem)
-    return f"{problem}\nRemove {found[1]}, and make its contents again: segmentation run --all" if found else problem
 
 
 @contextmanager

@@ -8,18 +8,19 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import click
 
-from segmentation_assets.cli.terminal import Stopped, command, loaded, settings_in_force, settings_option
+from segmentation_assets.cli.terminal import Stopped, command, loaded, say, settings_in_force, settings_option
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE, settings_file
 from segmentation_assets.vocabulary import counted
 
 HOST = "127.0.0.1"
 PORTS_TRIED, LAST_PORT = 20, 65_535
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_STOP = 0.2, 10
+SECONDS_TO_ASK = 10  # after which a client that sends or takes nothing is let go
 QUIET = "ignore:Function `dev_command` is superseded"  # by a program that does not come with Dagster itself
 
 
@@ -84,19 +85,26 @@ def _serve(program: list[str]) -> None:
     raise click.ClickException(f"Dagster's page stopped unexpectedly (exit code {page.returncode}); its last lines above say why.")
 
 
-def health_server(port: int, look: Callable[[], tuple[bool, str]]) -> HTTPServer:
-    """A server on 127.0.0.1 that answers every request, one at a time, with a fresh look: status 200, or 503 if not all is well.
+def health_server(port: int, look: Callable[[], tuple[bool, str]]) -> ThreadingHTTPServer:
+    """A server on 127.0.0.1 that answers every request with a fresh look: status 200, or 503 if not all is well.
+
+    Each client has its own thread, so that one that stalls holds up no other; looks are taken one at a time.
 
     Args:
         port: 0 for any that is free.
         look: whether all is well, and the JSON to send.
     """
 
+    one_at_a_time = threading.Lock()
+
     class Answer(BaseHTTPRequestHandler):
         """The answer to one request."""
 
+        timeout = SECONDS_TO_ASK
+
         def do_GET(self) -> None:  # the name that the library calls
-            well, text = look()
+            with one_at_a_time:
+                well, text = look()
             self.send_response(200 if well else 503)
             self.send_header("Content-Type", "application/json; charset=utf-8")
             self.end_headers()
@@ -105,7 +113,7 @@ def health_server(port: int, look: Callable[[], tuple[bool, str]]) -> HTTPServer
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    return HTTPServer((HOST, port), Answer)
+    return ThreadingHTTPServer((HOST, port), Answer)
 
 
 def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
@@ -113,7 +121,7 @@ def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
     _require_free(port, "doctor")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with health_server(port, look) as server:
-        click.echo(f"http://{HOST}:{port}/ answers with 200, or with 503 if anything is broken.")
+        say(f"http://{HOST}:{port}/ answers with 200, or with 503 if anything is broken.")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -127,7 +135,7 @@ def instance(settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs.instance import prepare_instance
 
-    click.echo(prepare_instance(settings))
+    say(prepare_instance(settings))
 
 
 @command()
@@ -144,4 +152,4 @@ def upgrade(take_out: bool, settings_path: Path | None) -> None:
         published.take_out(settings.data_dir, foreign)
         lines.append(f"{counted(len(foreign), 'snapshot')} of another calendar removed: {', '.join(foreign)}")
     for line in lines or [f"{settings.data_dir} is empty; there is nothing to upgrade."]:
-        click.echo(line)
+        say(line)

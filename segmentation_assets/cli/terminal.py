@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from segmentation_assets.settings.loading import (
     DEFAULT_SETTINGS_FILE,
@@ -35,6 +36,38 @@ NOT_WRITTEN = re.compile(
 )  # messages of Linux, SQLite and DuckDB
 WHOLE_PATH = re.compile(r"""['"](/[^'"]+)['"]""")
 LITTLE_ROOM = 10_000_000  # bytes free, below which SQLite fails with other messages
+# Control characters but for line feed and tab, line separators, marks that change the direction of text, and what no encoding can write
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""The text with its control characters as escapes, because a terminal would obey them. All that is printed passes through here.
+
+    >>> visible("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def say(text: object, err: bool = False, nl: bool = True) -> None:
+    """Print a text, without wrapping it."""
+    click.echo(visible(str(text)), err=err, nl=nl)
+
+
+class VisibleConsole(Console):
+    """A console that prints names literally, also in the cells of tables."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text, ready to be laid out."""
+        return super().render_str(visible(text), **options)
+
+
+class VisibleColumn(TextColumn):
+    """A column of a progress bar that prints names literally."""
+
+    def render(self, task: Task) -> Text:
+        """The text of a task."""
+        return Text(visible(self.text_format.format(task=task)))
 
 
 class Stopped(click.ClickException):
@@ -43,11 +76,15 @@ class Stopped(click.ClickException):
     exit_code = STOPPED
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(self.message, file=file, err=True)
+        say(self.message, err=True)
 
 
 class PlainCommand(click.Command):
     """A command whose errors are one message and exit code 1, with a traceback only under --debug."""
+
+    def make_context(self, *arguments: Any, **further: Any) -> click.Context:
+        with _plain_errors():
+            return super().make_context(*arguments, **further)
 
     def invoke(self, ctx: click.Context) -> Any:
         with _plain_errors():
@@ -74,7 +111,7 @@ def loaded(path: Path | None) -> Settings:
     if path is not None:
         os.environ[SETTINGS_VARIABLE] = str(path.resolve())
     elif not os.environ.get(SETTINGS_VARIABLE) and settings_file() != DEFAULT_SETTINGS_FILE:  # the project's own
-        click.echo(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Choose another with --settings FILE.", err=True)
+        say(f"No {DEFAULT_SETTINGS_FILE} here: using {settings_file()}. Choose another with --settings FILE.", err=True)
     return load_settings()
 
 
@@ -89,7 +126,13 @@ def commands(text: str) -> str:
 
 def progress_bar(console: Console) -> Progress:
     """A bar with the task's description, progress, time and field `step`; it disappears at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[step]}"))
+    columns = (
+        VisibleColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        VisibleColumn("{task.fields[step]}"),
+    )
     return Progress(*columns, console=console, transient=True)
 
 
@@ -111,8 +154,8 @@ def span(keys: list[str]) -> str:
 
 
 def new_console() -> Console:
-    """A console as wide as the terminal, or of fixed width if the output is redirected. It prints text as it is, brackets too."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, markup=False, emoji=False, highlight=False)
+    """A console as wide as the terminal, or of fixed width if the output is redirected. It prints names literally, brackets too."""
+    return VisibleConsole(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
@@ -120,14 +163,14 @@ def _plain_errors() -> Iterator[None]:
     """Turn any error into one message and exit code 1; show its traceback only with --debug."""
     try:
         yield
-    except click.UsageError:
-        raise
+    except click.UsageError as error:
+        raise click.UsageError(visible(error.format_message()), error.ctx) from error
     except Stopped:
         raise
     except KeyboardInterrupt:
         raise Stopped("Stopped by you.") from None
     except click.ClickException as error:
-        raise click.ClickException(commands(error.message)) from error
+        raise click.ClickException(visible(commands(error.message))) from error
     except (click.exceptions.Exit, click.Abort):
         raise
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
@@ -137,7 +180,7 @@ def _plain_errors() -> Iterator[None]:
             raise
         expected = isinstance(error, SettingsError | OSError) or type(error).__module__.startswith("segmentation_assets.")
         message = str(error) if expected else f"Unexpected: {type(error).__name__}: {error}\nFor the traceback: segmentation --debug ..."
-        raise click.ClickException(commands(_about_the_folder(str(error)) or message)) from error
+        raise click.ClickException(visible(commands(_about_the_folder(str(error)) or message))) from error
 
 
 def _about_the_folder(problem: str) -> str:

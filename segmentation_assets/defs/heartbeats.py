@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from segmentation_assets.atomic import replacing
 
@@ -23,8 +24,11 @@ DEAD_AFTER = dt.timedelta(minutes=5)
 MAY_BE_DEAD = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
-GONE = "Its process ended without reporting it: it was killed, or the machine was switched off."
+NOT_BEGUN = {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING}
+GONE = "Its process ended without reporting it: it was killed, perhaps for lack of memory, or the machine was switched off."
 SILENT = "It sent no heartbeat for {minutes} minutes: its process was killed, or its machine is gone."
+NEVER_BEGAN = "It did not begin within {minutes} minutes: its process was killed or could not start, perhaps for lack of memory."
+NEXT = "A snapshot is published whole or not at all, so nothing is left half done. To make it again: segmentation run --snapshot {key}"
 
 
 @contextmanager
@@ -66,10 +70,11 @@ def close_dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = 
 
 
 def dead_runs(instance: dg.DagsterInstance, now: dt.datetime, host: str = "") -> Iterator[tuple[dg.DagsterRun, str]]:
-    """Runs that Dagster considers in progress but that are dead, and why."""
+    """Runs that Dagster considers in progress but that are dead; for each, how it ended, and what to do."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=MAY_BE_DEAD)):
         if why := _death(instance, record, now, host or socket.gethostname()):
-            yield record.dagster_run, why
+            key = record.dagster_run.tags.get(PARTITION_NAME_TAG)
+            yield record.dagster_run, f"{why} {NEXT.format(key=key)}" if key else why
 
 
 def runs_of(instance: dg.DagsterInstance, process: int) -> list[dg.DagsterRun]:
@@ -89,7 +94,9 @@ def _death(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime,
     if maker.get("host") == host and not _is_alive(int(maker["pid"])):
         return GONE
     silence = now - dt.datetime.fromtimestamp(last_sign, dt.UTC)
-    return SILENT.format(minutes=silence // dt.timedelta(minutes=1)) if silence > DEAD_AFTER else None
+    if silence <= DEAD_AFTER:
+        return None
+    return (NEVER_BEGAN if record.dagster_run.status in NOT_BEGUN else SILENT).format(minutes=silence // dt.timedelta(minutes=1))
 
 
 def _last_event(instance: dg.DagsterInstance, record: dg.RunRecord) -> float:

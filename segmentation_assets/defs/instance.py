@@ -19,7 +19,8 @@ from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.settings.loading import Settings
 
 CONFIGURATION = "dagster.yaml"
-SECONDS_TO_START, SECONDS_TO_CANCEL = 300, 60  # after which Dagster's own monitoring closes a run; it does not watch started ones
+# After which Dagster's own monitoring closes a run; it does not watch started ones. `heartbeats` is earlier, and says what to do.
+SECONDS_TO_START, SECONDS_TO_CANCEL = 900, 60
 LOG = {"module": "segmentation_assets.event_log", "class": "KeptOpenSqliteEventLogStorage"}
 ADDED = {  # since version 0.1.0
     "run_monitoring": {"enabled": True, "start_timeout_seconds": SECONDS_TO_START, "cancel_timeout_seconds": SECONDS_TO_CANCEL},

@@ -70,7 +70,7 @@ def stale(
     keys: Sequence[str],
     causes: Collection[Cause] = frozenset(Cause),
     late: Mapping[str, str] | None = None,
-    source: Source | None = None,
+    fingerprint: Callable[[], str] | None = None,
 ) -> list[Stale]:
     """Which of the snapshots must be made, and why: a row for each cause, oldest snapshot first.
 
@@ -80,7 +80,7 @@ def stale(
         keys: snapshots to judge, oldest first.
         causes: the causes to look for; others are not checked.
         late: the findings of `late_rows`, if it was called.
-        source: a source to use instead of the one in the settings; it is read only if fingerprints are compared.
+        fingerprint: asks the source for its fingerprint; called only if fingerprints are compared. Default: the source in the settings.
 
     Raises:
         SourceError: the source cannot be read.
@@ -90,7 +90,7 @@ def stale(
     known = {key: made[key] for key in keys if key in made}
     looks: tuple[tuple[Collection[Cause], Callable[[], Iterator[Stale]]], ...] = (
         ({Cause.NEVER_MADE, Cause.STOPPED}, lambda: _unmade(lake, records, [key for key in keys if key not in made])),
-        ({*CHANGES, Cause.UNKNOWN}, lambda: _changed(settings, source, known)),
+        ({*CHANGES, Cause.UNKNOWN}, lambda: _changed(settings, fingerprint, known)),
         ({Cause.DAMAGED}, lambda: _damaged(lake, known)),
         ({Cause.LATE_ROWS}, lambda: (Stale(key, Cause.LATE_ROWS, detail) for key, detail in (late or {}).items() if key in keys)),
         ({Cause.STOPPED, Cause.EARLIER}, lambda: _collected_again(lake, records, known)),
@@ -108,8 +108,8 @@ def _unmade(lake: Lake, records: Mapping[str, SnapshotRecord], keys: Sequence[st
         yield Stale(key, Cause.STOPPED if begun and not described else Cause.NEVER_MADE)
 
 
-def _changed(settings: Settings, source: Source | None, made: Mapping[str, str]) -> Iterator[Stale]:
-    state = (source or open_source(settings)).fingerprint() if made else ""
+def _changed(settings: Settings, fingerprint: Callable[[], str] | None, made: Mapping[str, str]) -> Iterator[Stale]:
+    state = (fingerprint or open_source(settings).fingerprint)() if made else ""
     for key, text in made.items():
         then, now = Fingerprint.read(text), Fingerprint.now(settings, state, key)
         if then is None and text != provenance.one_hash(settings, state, key):

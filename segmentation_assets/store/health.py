@@ -6,8 +6,10 @@ Belongs here: checks that write nothing. `defs.health` checks runs and the daemo
 import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from segmentation_assets.settings.loading import Settings
@@ -56,18 +58,39 @@ def looked(subject: str, look: Callable[[], tuple[State, str]]) -> Finding:
 def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
     """Check the newest snapshot, the published database, the next run, the disk and the source at `now`.
 
-    Reading the database would rebuild what is lost of it; then what needs it is not looked at.
+    Reading the database would rebuild what is lost or damaged of it; then what needs it is not looked at.
     """
-    if lost := published.unsettled(settings.data_dir):
+    fingerprint = _asked_once(settings)
+    lost, remedy = published.unsettled(settings.data_dir), "The next command that reads it rebuilds this: segmentation show"
+    if not lost:
+        lost, remedy = _damaged(settings.data_dir, published.stamp(settings.data_dir)), "To rebuild this: segmentation run --all"
+    if lost:
         yield Finding("newest snapshot", State.UNKNOWN, UNREADABLE)
-        yield Finding("database", State.BROKEN, f"{'; '.join(lost)}. The next command that reads it rebuilds this: segmentation show")
+        yield Finding("database", State.BROKEN, f"{'; '.join(lost)}. {remedy}")
         yield Finding("next run", State.UNKNOWN, UNREADABLE)
     else:
         yield looked("newest snapshot", lambda: newest_snapshot(settings, now))
         yield looked("database", lambda: database(settings))
-        yield looked("next run", lambda: next_run(settings))
+        yield looked("next run", lambda: next_run(settings, fingerprint))
     yield looked("disk", lambda: disk(settings.data_dir))
-    yield looked("source", lambda: source(settings))
+    yield looked("source", lambda: source(settings, fingerprint, readable=not lost))
+
+
+@lru_cache(maxsize=1)
+def _damaged(data_dir: Path, _: str) -> list[str]:
+    """The databases that have a damaged page. `doctor --port` answers often, and large ones take long to read: so only once for each
+    state that was published, known by its stamp."""
+    return published.damaged(data_dir)
+
+
+def _asked_once(settings: Settings) -> Callable[[], str]:
+    """Ask the source for its fingerprint, which can take long; what is returned gives the answer, or raises the error, each time."""
+    answer: Future[str] = Future()
+    try:
+        answer.set_result(open_source(settings).fingerprint())
+    except Exception as error:
+        answer.set_exception(error)
+    return answer.result
 
 
 def newest_snapshot(settings: Settings, now: dt.datetime) -> tuple[State, str]:
@@ -105,7 +128,7 @@ def database(settings: Settings) -> tuple[State, str]:
     return State.BROKEN if damaged else State.WARNING, f"It does not match the lake. {told}. To update it: segmentation run --all"
 
 
-def next_run(settings: Settings) -> tuple[State, str]:
+def next_run(settings: Settings, fingerprint: Callable[[], str]) -> tuple[State, str]:
     """Whether `segmentation run --all` would accept the calendar, and leave the published snapshots as they are. The source's rows
     are not read, so that late ones are not noticed.
 
@@ -118,7 +141,7 @@ def next_run(settings: Settings) -> tuple[State, str]:
         return State.UNKNOWN, NOTHING_YET
     published.require_calendar(settings.data_dir, settings.snapshots)
     with opened(settings.data_dir) as lake:
-        found = freshness.stale(settings, lake, made, FROM_FINGERPRINTS)
+        found = freshness.stale(settings, lake, made, FROM_FINGERPRINTS, fingerprint=fingerprint)
     if not found:
         return State.FINE, "Settings, source and package are those that the published snapshots were made with."
     told = "; ".join(freshness.sentences(found))
@@ -141,10 +164,11 @@ def disk(data_dir: Path) -> tuple[State, str]:
     return (State.FINE, f"{told}.") if free > COPIES * needed else (State.WARNING, f"{told}. Free some space on the disk of {there} soon.")
 
 
-def source(settings: Settings) -> tuple[State, str]:
-    """Whether the source is there, and whether it has changed since the newest snapshot. Its rows are not read."""
-    state = open_source(settings).fingerprint()
-    made = {} if published.unsettled(settings.data_dir) else published.fingerprints(settings.data_dir)
+def source(settings: Settings, fingerprint: Callable[[], str], readable: bool) -> tuple[State, str]:
+    """Whether the source is there, and, if the database is readable, whether it has changed since the newest snapshot. Its rows are
+    not read."""
+    state = fingerprint()
+    made = published.fingerprints(settings.data_dir) if readable else {}
     then = Fingerprint.read(made[max(made)]) if made else None
     if then is None:
         return State.FINE, "The source is present. To read its rows: segmentation check"

@@ -37,6 +37,9 @@ PLACE = "place"  # path of the data folder when the views were made, because the
 NATIVE, BULKY = [c for c in CONTRACTS if not c.bulky], [c for c in CONTRACTS if c.bulky]
 MAGIC = b"DUCK"  # in every DuckDB file, after a checksum of 8 bytes
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
+DAMAGED_FILE = re.compile(
+    r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
+)  # DuckDB's messages
 SNAPSHOTS = "published_snapshots"
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
@@ -82,27 +85,18 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
 
 
 def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerprint: str) -> dict[str, int]:
-    """Copy the tables of a snapshot into the master, all or none; return rows by table.
-
-    Raises:
-        PublishError: a page of the master is damaged.
-    """
-    try:
-        with _writing(master) as connection:
-            connection.begin()
-            rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in NATIVE}
-            _show_order_lines(connection, data_dir)
-            _remember(connection, key, fingerprint)
-            for view, table in LATEST.items():
-                connection.execute(
-                    f"CREATE OR REPLACE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})"
-                )
-                connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
-            connection.commit()
-    except duckdb.Error as error:
-        if not DAMAGED_PAGE.search(str(error)):
-            raise
-        raise PublishError(f"{master} is damaged ({error}). Remove it, and it is rebuilt from {data_dir / DATABASE}.") from error
+    """Copy the tables of a snapshot into the master, all or none; return rows by table."""
+    with _writing(master) as connection:
+        connection.begin()
+        rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in NATIVE}
+        _show_order_lines(connection, data_dir)
+        _remember(connection, key, fingerprint)
+        for view, table in LATEST.items():
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})"
+            )
+            connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
+        connection.commit()
     return rows
 
 
@@ -128,16 +122,22 @@ def _writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _restore(lake: Lake, data_dir: Path) -> list[str]:
     """Rebuild missing, damaged or outdated parts of the private folder from the public file and the lake; return the keys in it.
 
+    Every page of the master is read, because its copy replaces the public file, which may be the only good one.
+
     Raises:
         PublishError: neither the master nor the public file can be read, and the lake lacks tables of what they held.
     """
     private, public = data_dir / PRIVATE, data_dir / DATABASE
     master = private / MASTER
     inside, outside = (None if _is_cut(file, private) else _keys_in(file) for file in (master, public))
+    if _damage(master):
+        inside = None
+    if inside is None and _damage(public):
+        outside = None
     if inside is None and outside is None:
         _from_lake(lake, data_dir)
         inside = _keys_in(master)
-    elif outside is not None and not set(outside) <= set(inside or ()):
+    elif outside is not None and (inside is None or not set(outside) <= set(inside)):
         _log_of(master).unlink(missing_ok=True)
         with replacing(master) as unfinished:
             shutil.copyfile(public, unfinished)
@@ -208,6 +208,52 @@ def _keys_in(file: Path) -> list[str] | None:
         return None
 
 
+def _damage(file: Path) -> str:
+    """DuckDB's message on the first damaged page of a database, all pages of which are read; empty if there is none."""
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            for (table,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall():
+                connection.execute(f"SELECT bit_xor(hash(t)) FROM {_name(table)} AS t").fetchall()
+    except duckdb.Error as error:
+        return str(error) if DAMAGED_PAGE.search(str(error)) else ""
+    return ""
+
+
+def damaged(data_dir: Path) -> list[str]:
+    """Which databases have a damaged page, in words. Both are read in full."""
+    files = (data_dir / DATABASE, data_dir / PRIVATE / MASTER)
+    return [f"{file} has a damaged page ({problem})" for file in files if (problem := _damage(file))]
+
+
+def mend(data_dir: Path) -> list[str]:
+    """Rebuild the databases that have a damaged page, from each other or the lake; return which had one, in words.
+
+    Raises:
+        PublishError: nothing is left to rebuild them from.
+    """
+    found = damaged(data_dir)
+    if found:
+        with FileLock(data_dir / PRIVATE / LOCK), opened(data_dir) as lake:
+            _restore(lake, data_dir)
+            _replace(data_dir / PRIVATE / MASTER, data_dir / DATABASE)
+    return found
+
+
+@contextmanager
+def _mending(data_dir: Path) -> Iterator[None]:
+    """If what is read in this block turns out to be damaged, rebuild it.
+
+    Raises:
+        PublishError: it was damaged.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if not DAMAGED_PAGE.search(str(error)) or not (found := mend(data_dir)):
+            raise
+        raise PublishError(f"{'; '.join(found)}. It has been rebuilt; run the same command again.") from error
+
+
 def settle(data_dir: Path) -> None:
     """Recreate the views over order lines if the folder was moved, copied or restored.
 
@@ -220,11 +266,10 @@ def settle(data_dir: Path) -> None:
         return
     private.mkdir(exist_ok=True)
     with FileLock(private / LOCK):
-        if _lost(data_dir):
-            with opened(data_dir) as lake:
-                _restore(lake, data_dir)
-            if _is_lost(public, private) and master.exists():
-                _replace(master, public)
+        with opened(data_dir) as lake:
+            _restore(lake, data_dir)
+        if _is_lost(public, private) and master.exists():
+            _replace(master, public)
         if not _is_moved(data_dir):
             return
         if public.exists() and not _log_of(public).exists() and filecmp.cmp(master, public, shallow=False):
@@ -276,9 +321,9 @@ def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published tables, read-only.
 
     Raises:
-        PublishError: nothing was published yet, or no file can be opened.
+        PublishError: nothing was published yet, no file can be opened, or the one that was read had a damaged page.
     """
-    with _opened_first(data_dir)[1] as connection:
+    with _mending(data_dir), _opened_first(data_dir)[1] as connection:
         yield connection
 
 
@@ -336,6 +381,19 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
                 except duckdb.Error as error:
                     problem = error
     raise PublishError(f"{database} cannot be opened: {problem}. Close the program that has it open, or try again.") from problem
+
+
+def with_remedy(problem: str) -> str:
+    """The problem, and what to do if it is a damaged partition of the lake, one of them as published, or a damaged copy of a source file.
+
+    >>> with_remedy('model: Failed to read file "lake/features/snapshot_date=2024-02-01/part-0.parquet": it is cut').splitlines()[1]
+    'Remove lake/features/snapshot_date=2024-02-01/part-0.parquet, and make its contents again: segmentation run --all'
+    """
+    found = DAMAGED_FILE.search(problem)
+    if not found:
+        return problem
+    file = found[1].replace(f"/{PRIVATE}/", "/lake/")  # of which the published one is a link
+    return f"{problem}\nRemove {file}, and make its contents again: segmentation run --all"
 
 
 def nothing_yet(data_dir: Path) -> str:
@@ -404,6 +462,8 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
     private = data_dir / PRIVATE
     master = private / MASTER
     with FileLock(private / LOCK):
+        with opened(data_dir) as lake:
+            _restore(lake, data_dir)
         with _writing(master) as connection:
             connection.begin()
             for table in (*(contract.name for contract in NATIVE), SNAPSHOTS):
@@ -424,7 +484,7 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
     """
     if target.exists():
         raise PublishError(f"{target} already exists. Name a new file, or remove it first.")
-    with replacing(target) as unfinished, duckdb.connect(str(unfinished)) as copy:
+    with _mending(data_dir), replacing(target) as unfinished, duckdb.connect(str(unfinished)) as copy:
         file, opened_first = _opened_first(data_dir)
         opened_first.close()
         copy.execute(f"ATTACH {_text(str(file))} AS source (READ_ONLY)")

@@ -18,10 +18,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from segmentation_assets.cli import make, summary, terminal
+from segmentation_assets.cli import make, serve, summary, terminal
 from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
-from segmentation_assets.cli.serve import health_server
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
 from segmentation_assets.store import health
 from segmentation_assets.store.published import DATABASE, PublishError
@@ -250,13 +249,27 @@ def test_the_doctor_counts_what_it_skipped_and_fails_if_something_is_broken(tmp_
 
 @pytest.mark.parametrize(("well", "status"), [(True, 200), (False, 503)])
 def test_the_health_address_answers_by_its_status(well: bool, status: int) -> None:
-    with health_server(0, lambda: (well, '{"counts": {}}')) as server:
+    with serve.health_server(0, lambda: (well, '{"counts": {}}')) as server:
         threading.Thread(target=server.handle_request).start()
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
         connection.request("GET", "/")
         answer = connection.getresponse()
     assert (answer.status, answer.read()) == (status, b'{"counts": {}}')
     assert server.server_address[0] == "127.0.0.1"
+
+
+def test_a_stalled_client_of_the_health_address_holds_up_no_other_and_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "SECONDS_TO_ASK", 0.5)
+    with serve.health_server(0, lambda: (True, "{}")) as server, socket.create_connection(server.server_address, timeout=10) as stalled:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        stalled.sendall(b"GET / HT")
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+        assert stalled.recv(1) == b""
+        server.shutdown()
+        serving.join()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.heartbeats import beating, close_dead_runs
 
+REMEDY = "To make it again: segmentation run --snapshot 2024-02-01"
 ENDED = 2**22 + 1  # no process has a higher number than 2**22
 
 
@@ -26,13 +27,18 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED) -> str:
-    run = dg.DagsterRun(job_name="snapshot", status=status)
+    run = dg.DagsterRun(job_name="snapshot", status=status, tags={"dagster/partition": "2024-02-01"})
     instance.add_run(run)
     return run.run_id
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> str:
     return instance.get_runs(dg.RunsFilter(run_ids=[run_id]))[0].status.value
+
+
+def told(instance: dg.DagsterInstance, run_id: str) -> str:
+    """The last message in the run's log, which the page shows."""
+    return instance.all_logs(run_id)[-1].dagster_event.message
 
 
 def killed(instance: dg.DagsterInstance, run_id: str, host: str) -> None:
@@ -57,6 +63,7 @@ def test_a_dead_run_is_closed_at_once_on_this_host_and_after_a_silence_on_anothe
     killed(instance, elsewhere, "elsewhere")
     assert close_dead_runs(instance, in_minutes(0), host="here") == [here]
     assert (status(instance, here), status(instance, elsewhere)) == ("FAILURE", "STARTED")
+    assert told(instance, here).startswith("Its process ended without reporting it") and told(instance, here).endswith(REMEDY)
     assert close_dead_runs(instance, in_minutes(6), host="here") == [elsewhere]
     assert not list((Path(instance.root_directory) / heartbeats.FOLDER).iterdir())
 
@@ -80,6 +87,8 @@ def test_the_silence_of_a_run_without_heartbeat_counts_from_its_last_event(
     assert close_dead_runs(instance, in_minutes(0)) == []
     assert close_dead_runs(instance, in_minutes(6)) == [run]
     assert status(instance, run) == ("CANCELED" if begun == dg.DagsterRunStatus.CANCELING else "FAILURE")
+    how = "It did not begin within 6 minutes" if begun in heartbeats.NOT_BEGUN else "It sent no heartbeat for 6 minutes"
+    assert told(instance, run).startswith(how) and told(instance, run).endswith(REMEDY)
 
 
 def test_a_lost_heartbeat_is_written_again(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import duckdb
 import pandas as pd
 import pytest
 
-from segmentation_assets.cli.runs import with_remedy
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.store import archive, health, provenance, published
@@ -27,6 +26,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "overwritten": lambda file: file.write_bytes(b"\xff" * file.stat().st_size),
 }
 PRIVATE = Path(published.PRIVATE)
+PAGE, HEADERS = 262_144, 3 * 4_096  # bytes of DuckDB's files
 LINES_OF_D1 = PRIVATE / "transactions" / f"snapshot_date={D1}" / "part-0.parquet"
 DATABASES = (Path(published.DATABASE), PRIVATE / published.MASTER)
 PARTS = {
@@ -52,6 +52,16 @@ def folder(made: Path, tmp_path: Path) -> Path:
     copy = shutil.copytree(made, tmp_path / "data")
     published.settle(copy)
     return copy
+
+
+def spoil(file: Path) -> None:
+    """Overwrite part of a page that has rows of `segments`, which leaves a database that can be opened."""
+    with duckdb.connect(str(file), read_only=True) as database:
+        query = "SELECT block_id FROM pragma_storage_info('segments') WHERE column_name = 'segment_name' AND block_id >= 0"
+        page = database.sql(query).fetchall()[0][0]
+    with file.open("r+b") as spoilt:
+        spoilt.seek(HEADERS + page * PAGE + 100)
+        spoilt.write(b"\xff" * 100)
 
 
 def ask(folder: Path) -> list[list[str]]:
@@ -93,6 +103,61 @@ def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: 
     assert "about 0 MB" not in said["disk"].message
     assert ask(folder) == [[D1, D2], [D1, D2]]
     assert published.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
+
+
+@pytest.mark.parametrize("part", ["public file", "master", "both"])
+def test_a_damaged_page_is_named_by_the_doctor_and_mended_by_the_next_publication(folder: Path, part: str) -> None:
+    for file in PARTS[part]:
+        spoil(folder / file)
+    before = state(folder)
+    said = {found.subject: found for found in health.findings(LOADED.model_copy(update={"data_dir": folder}), dt.datetime.now(dt.UTC))}
+    broken = said["database"]
+    assert broken.state == State.BROKEN and broken.message.endswith("To rebuild this: segmentation run --all") and state(folder) == before
+    assert all(f"{folder / file} has a damaged page (" in broken.message for file in PARTS[part])
+    with opened(folder) as lake:
+        put_snapshot(lake, D3, segments=[{"segment_name": D3}], transactions=[{"order_id": D3}])
+        published.publish_snapshot(lake, folder, D3, "fingerprint")
+    assert published.damaged(folder) == [] and ask(folder) == [[D1, D2, D3], [D1, D2, D3]]
+
+
+@pytest.mark.parametrize("part", ["public file", "both"])
+def test_who_reads_a_damaged_page_is_told_and_it_is_mended(folder: Path, tmp_path: Path, part: str) -> None:
+    for file in PARTS[part]:
+        spoil(folder / file)
+    with pytest.raises(published.PublishError, match=r"\.duckdb has a damaged page .* rebuilt; run the same command again"):
+        ask(folder)
+    assert ask(folder) == [[D1, D2], [D1, D2]] and published.mend(folder) == []
+    spoil(folder / published.DATABASE)
+    with pytest.raises(published.PublishError, match="been rebuilt"):
+        published.export(folder, tmp_path / "copy.duckdb")
+    assert not (tmp_path / "copy.duckdb").exists()
+
+
+def test_a_damaged_page_that_cannot_be_rebuilt_is_reported_with_the_remedy(folder: Path) -> None:
+    for file in DATABASES:
+        spoil(folder / file)
+    KINDS["removed"](folder / "lake" / "segments" / f"snapshot_date={D1}" / "part-0.parquet")
+    with pytest.raises(published.PublishError, match=rf"the lake lacks tables of {D1}\. Restore one of them .* --all"):
+        ask(folder)
+
+
+@pytest.mark.parametrize("part", ["public file", "master"])
+def test_a_damaged_page_is_not_copied_when_the_folder_is_moved(folder: Path, tmp_path: Path, part: str) -> None:
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    spoil(moved / PARTS[part][0])
+    assert ask(moved) == [[D1, D2], [D1, D2]]
+
+
+def test_damaged_order_lines_are_made_again_from_the_partition_that_they_are_a_link_to() -> None:
+    said = published.with_remedy(f'Failed to read file "shop/{LINES_OF_D1}": no rows')
+    assert said.endswith(
+        f"\nRemove shop/lake/transactions/snapshot_date={D1}/part-0.parquet, and make its contents again: segmentation run --all"
+    )
+
+
+def test_a_query_that_fails_for_another_reason_is_not_taken_for_damage(folder: Path) -> None:
+    with pytest.raises(duckdb.Error, match="checksum"), published.reading(folder) as database:
+        database.sql("SELECT checksum FROM segments")
 
 
 def test_readers_miss_nothing_without_the_private_folder_or_the_order_lines(folder: Path) -> None:
@@ -181,4 +246,4 @@ def test_a_damaged_parquet_file_is_named_with_the_remedy(tmp_path: Path, kind: s
     with pytest.raises(duckdb.Error) as damaged:
         engine.rows(engine.scan([file]))
     engine.close()
-    assert with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")
+    assert published.with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")

@@ -55,7 +55,7 @@ class Shop:
         with opened(self.settings.data_dir) as lake:
             records = provenance.recorded(self.settings.data_dir / published.PRIVATE)
             late = freshness.late_rows(self.settings, self.source, lake, records, by_content=True)
-            return freshness.stale(self.settings, lake, self.keys, late=late.found, source=self.source)
+            return freshness.stale(self.settings, lake, self.keys, late=late.found, fingerprint=self.source.fingerprint)
 
 
 @pytest.fixture(scope="module")

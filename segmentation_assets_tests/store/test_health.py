@@ -66,15 +66,15 @@ def test_the_last_snapshot_of_the_calendar_is_reported(made: Any) -> None:
 
 @pytest.mark.parametrize("found", [[Stale(D2, Cause.SETTINGS, "model")], []], ids=["changed", "same"])
 def test_snapshots_that_the_next_run_makes_again_are_reported(made: Any, monkeypatch: pytest.MonkeyPatch, found: list[Stale]) -> None:
-    monkeypatch.setattr(freshness, "stale", lambda *asked: [one for one in found if one.cause in asked[-1]])
-    state, told = health.next_run(settings(made(D1, D2)))
+    monkeypatch.setattr(freshness, "stale", lambda *asked, **_: [one for one in found if one.cause in asked[-1]])
+    state, told = health.next_run(settings(made(D1, D2)), lambda: "")
     assert state == (State.WARNING if found else State.FINE)
     assert (f"again. {D2}: the settings have changed (model). To make them: segmentation run --all" in told) == bool(found)
 
 
 def test_a_calendar_that_the_next_run_would_refuse_is_broken(made: Any) -> None:
     mixed = settings(made(D1, "2024-02-15"))
-    found = health.looked("next run", lambda: health.next_run(mixed))
+    found = health.looked("next run", lambda: health.next_run(mixed, lambda: ""))
     assert found.state == State.BROKEN and found.message.endswith("segmentation upgrade --take-out")
 
 
@@ -90,14 +90,30 @@ def test_free_disk_space_is_compared_with_the_size_of_a_snapshot(
 
 
 def test_nothing_unmeasured_counts_as_fine(tmp_path: Path) -> None:
-    assert health.database(settings(tmp_path))[0] == health.next_run(settings(tmp_path))[0] == State.UNKNOWN
+    assert health.database(settings(tmp_path))[0] == health.next_run(settings(tmp_path), lambda: "")[0] == State.UNKNOWN
     assert health.disk(tmp_path)[0] == State.UNKNOWN
 
 
-def test_a_check_that_raises_is_a_finding(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_cannot_be_read_is_asked_once_and_is_a_finding(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
     def missing(_: Any) -> Any:
+        asked.append(1)
         raise SourceError("orders.csv is missing")
 
-    made()
     monkeypatch.setattr(health, "open_source", missing)
-    assert health.looked("source", lambda: health.source(LOADED)) == Finding("source", State.BROKEN, "orders.csv is missing")
+    found = {one.subject: one for one in health.findings(settings(made(D1)), MARCH)}
+    assert found["source"] == Finding("source", State.BROKEN, "orders.csv is missing")
+    assert found["next run"].message == "orders.csv is missing" and len(asked) == 1
+
+
+def test_the_pages_of_a_database_are_read_once_until_it_is_published_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr(published, "damaged", lambda folder: looks.append(folder) or [])
+    mine = settings(made(D1))
+    for _ in range(2):
+        assert {one.subject for one in health.findings(mine, MARCH)} >= {"database", "source"}
+    assert len(looks) == 1
+    (mine.data_dir / published.DATABASE).write_bytes(b"published")
+    list(health.findings(mine, MARCH))
+    assert len(looks) == 2

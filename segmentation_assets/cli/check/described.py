@@ -11,7 +11,6 @@ from segmentation_assets.sources import guessing, located, shared_orders
 from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.mapping import KINDS
 from segmentation_assets.sources.reading import connect
-from segmentation_assets.sources.yaml_text import shown
 from segmentation_assets.vocabulary import counted
 
 LONGEST = 160  # characters shown of a record
@@ -40,7 +39,7 @@ def described(kept: list[IntakeRecord]) -> Iterator[str]:
 
 
 def _listed(one: IntakeRecord, columns: list[str]) -> str:
-    return shown(", ".join(f"{column} ({one.columns[column]})" for column in columns))
+    return ", ".join(f"{column} ({one.columns[column]})".replace("\n", r"\n") for column in columns)
 
 
 def rejects(seen: Counted, records: dict[Place, str]) -> Iterator[str]:
