@@ -33,7 +33,7 @@ class LakeResource(dg.ConfigurableResource[Lake]):
         with _shown_alive(context):
             if context.run is not None and context.instance is not None:
                 take_turn(context.instance, context.run, self.settings.data_dir, context.log)
-            with opened(self.settings.data_dir) as lake:
+            with opened(self.settings.data_dir, self.settings.engine) as lake:
                 yield lake
 
 

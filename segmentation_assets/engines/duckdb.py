@@ -17,16 +17,18 @@ class DuckDBEngine:
 
     Args:
         threads: most threads used at once; None: DuckDB's default (one per core).
-        memory: most memory, such as 2GB, beyond which DuckDB spills to the temporary folder; None: DuckDB's default.
+        memory: most memory, such as 2GB, beyond which DuckDB spills; None: DuckDB's default.
+        temp_folder: where it spills to; None: the system's temporary folder.
     """
 
-    def __init__(self, threads: int | None = None, memory: str | None = None) -> None:
+    def __init__(self, threads: int | None = None, memory: str | None = None, temp_folder: Path | None = None) -> None:
         self._scans: dict[tuple[Any, ...], ir.Table] = {}
         self.backend = ibis.duckdb.connect(":memory:", **({"threads": threads} if threads else {}))
         self.backend.raw_sql("SET TimeZone = 'UTC'").fetchall()  # drained: an open result breaks later table look-ups
         if memory:
             self.backend.raw_sql(f"SET memory_limit = '{memory}'").fetchall()
-            self.backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
+        spilled = exp.Literal.string(str(temp_folder or tempfile.gettempdir())).sql("duckdb")
+        self.backend.raw_sql(f"SET temp_directory = {spilled}").fetchall()
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         # Many assets read the same partition, and making a view and asking for its columns costs 10 ms each time.

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
+from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.retention import Retention
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
+    engine: EngineSettings = Field(EngineSettings(), description="What a run may take of the machine.")
     owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 
     _folder: Path = PrivateAttr(Path("/"))  # of the settings file
@@ -132,6 +134,8 @@ def load_settings(path: Path | None = None) -> Settings:
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
     if isinstance(settings.source, Tables):
         update["source"] = settings.source.resolved(folder)
+    if settings.engine.temp_folder is not None:
+        update["engine"] = settings.engine.model_copy(update={"temp_folder": folder / settings.engine.temp_folder.expanduser()})
     loaded = settings.model_copy(update=update)
     loaded._folder = folder
     return loaded

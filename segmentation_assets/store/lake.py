@@ -20,6 +20,7 @@ from segmentation_assets.atomic import beside
 from segmentation_assets.engines import parquet
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
@@ -80,9 +81,9 @@ class Lake:
 
 
 @contextmanager
-def opened(data_dir: Path) -> Iterator[Lake]:
+def opened(data_dir: Path, bounds: EngineSettings | None = None) -> Iterator[Lake]:
     """The lake of a data folder, on its own engine, which is closed at the end."""
-    engine = DuckDBEngine()
+    engine = DuckDBEngine(**(bounds or EngineSettings()).model_dump())
     try:
         yield Lake(data_dir / "lake", engine)
     finally:

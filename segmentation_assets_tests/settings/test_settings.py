@@ -178,6 +178,16 @@ def test_data_dir_is_relative_to_the_settings_file(written, tmp_path, monkeypatc
     assert load_settings(file).data_dir == tmp_path / "outputs"
 
 
+def test_the_engine_spills_to_a_folder_relative_to_the_settings_file(written, tmp_path):
+    file = written(SMALLEST + "engine: {temp_folder: spilled, memory: 2GB}")
+    assert load_settings(file).engine.temp_folder == tmp_path / "spilled"
+
+
+@pytest.mark.parametrize("memory", ["2", "GB", "2GB'; DROP TABLE x; --"])
+def test_memory_needs_a_number_and_a_unit(written, memory):
+    assert "engine.memory" in refusal(written(SMALLEST + f'engine: {{memory: "{memory}"}}'))
+
+
 def test_data_dir_from_the_environment_is_relative_to_the_working_folder(written, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
