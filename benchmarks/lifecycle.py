@@ -100,8 +100,11 @@ def continuum(n: int, rng: np.random.Generator) -> Iterator[Habits]:
         yield Habits(rate.copy(), basket.copy(), came.copy(), np.zeros(n, dtype=np.int64))
 
 
-def snapshots(kind: str, n: int, rng: np.random.Generator) -> Iterator[tuple[pd.DataFrame, NDArray[np.float64]]]:
-    """Features of the active customers of each snapshot, and the spend of all customers (n,) in the month before it."""
+def snapshots(
+    kind: str, n: int, rng: np.random.Generator, trend: tuple[float, float] = (1.0, 1.0)
+) -> Iterator[tuple[pd.DataFrame, NDArray[np.float64]]]:
+    """Features of the active customers of each snapshot, and the spend of all customers (n,) in the month before it. `trend` multiplies
+    everybody's number of orders and value of an order from each month to the next."""
     orders, spend, last = [], [], np.full(n, np.nan)
     renewed = np.zeros(n, dtype=np.int64)
     for month, habits in enumerate(continuum(n, rng) if kind == "continuum" else groups(n, rng, kind)):
@@ -111,9 +114,9 @@ def snapshots(kind: str, n: int, rng: np.random.Generator) -> Iterator[tuple[pd.
         for table in (orders, spend):
             for earlier in table:
                 earlier[fresh] = 0
-        count = rng.poisson(habits.rate)
+        count = rng.poisson(habits.rate * trend[0] ** month)
         orders.append(count)
-        spend.append(count * habits.basket * rng.lognormal(0, 0.2, n))
+        spend.append(count * habits.basket * trend[1] ** month * rng.lognormal(0, 0.2, n))
         day = 30 * (month + rng.beta(np.maximum(count, 1), 1))  # the latest of as many days of the month
         last = np.where(count > 0, day, last)
         if month < LOOKBACK - 1:
@@ -124,7 +127,7 @@ def snapshots(kind: str, n: int, rng: np.random.Generator) -> Iterator[tuple[pd.
             "recency_days": np.floor(30 * (month + 1) - last), "frequency": frequency.astype(float), "monetary": monetary,
             "tenure_days": 30.0 * (month + 1 - habits.came), "place": np.arange(n), "group": habits.group,
         })  # fmt: skip
-        yield features[frequency > 0].reset_index(drop=True), spend[-1]
+        yield features[frequency > 0].reset_index(drop=True), spend[-1].copy()  # later months change the list
 
 
 def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "when_needed", **ask: Any) -> dict[str, Any]:
