@@ -182,6 +182,8 @@ def _explain(problem: Any) -> str:
     key = _spoken(where) or "(top level)"
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_keys(where[:-1])
+        if where[-1] in allowed:
+            return f"{key}: does not go with the other keys here; it belongs to another kind of entry. Remove it, or correct the others."
         return f"{key}: no such key.{nearest(str(where[-1]), allowed)} Allowed here: {', '.join(allowed)}."
     if problem["type"] == "missing":
         return f"{key}: is required and missing."
@@ -191,7 +193,7 @@ def _explain(problem: Any) -> str:
         key += "." + facts["discriminator"].strip("'")
         return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{nearest(tag, allowed)}"
     secretless = "nothing" if problem["input"] is None else repr(problem["input"])
-    if "://" in secretless:  # any part may be secret, and a webhook's whole address is
+    if "://" in secretless or where[-1] == "url":  # any part may be secret, and a webhook's whole address is
         secretless = "an address, which is not repeated here"
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")

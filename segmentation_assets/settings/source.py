@@ -97,6 +97,13 @@ class Files(Reading):
     skip_lines: int = Field(0, ge=0, le=1000, description="Lines to skip before the header.")
     sheet: str | None = Field(None, description="Worksheet of an Excel file; empty: the first that has rows.")
 
+    @field_validator("files")
+    @classmethod
+    def _on_this_machine(cls, files: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if any("://" in file for file in ([files] if isinstance(files, str) else files)):
+            raise ValueError("must be on this machine; download the file first, or describe a database by `url` and `table`")
+        return files
+
     @field_validator("encoding")
     @classmethod
     def _encoding_exists(cls, encoding: str) -> str:
@@ -136,9 +143,10 @@ def holds_secret(url: str) -> bool:
     >>> [holds_secret(url) for url in ("postgresql://ann@host:5432/shop?sslmode=require", "mysql://ann:p/w@host/shop", "duckdb:///md:?a_token=1")]
     [False, True, True]
     """
-    names = {urllib.parse.unquote(part.partition("=")[0]).lower() for part in re.split("[?&;#]", url)[1:]} - FILES_OF_SECRETS
-    password = re.match("[^:]+://[^:/?#@]*:.*@", url, re.DOTALL)
-    return password is not None or any(word in name for name in names for word in SECRET_WORDS)
+    read = urllib.parse.unquote(url)  # as the driver does: an escaped `:` or a connection string in a parameter hides nothing
+    names = {part.partition("=")[0].lower() for part in re.split("[?&;#]", read)[1:]} - FILES_OF_SECRETS
+    password = re.match("[^:]+://[^:/?#@]*:.*@", read, re.DOTALL)
+    return password is not None or "key" in names or any(word in name for name in names for word in SECRET_WORDS)
 
 
 class Database(Reading):

@@ -63,7 +63,7 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
         SourceError: the password is not in the environment, the driver is missing, or the database refuses the connection.
     """
     secret = _password(settings)
-    shown = f"{settings.url} ({source_name(settings)})"
+    shown = f"{_shown(settings)} ({source_name(settings)})"
     remote = None
     try:
         remote = _connect(settings.url, secret)
@@ -79,7 +79,7 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
     except TableNotFound:
         raise SourceError(f"{shown}: no such table. Correct `table` in the settings, or grant the user the right to see it.") from None
     except Exception as error:
-        text = _without(secret, error)
+        text = _without(secret, error, settings)
         raise SourceError(f"{shown}: {text}. {advice(text, settings)}") from None
     finally:
         if remote is not None:
@@ -91,9 +91,10 @@ def _password(settings: Database) -> str | None:
         return None
     secret = os.environ.get(settings.password_variable)
     if secret is None:
+        name = settings.password_variable if settings.password_variable.isupper() else "NAME"  # else it may be the password itself
         raise SourceError(
-            f"{settings.url}: the environment variable {settings.password_variable}, which should hold the password, is not "
-            f"set. Set it: export {settings.password_variable}=..."
+            f"{_shown(settings)}: the environment variable that password_variable names, which should hold the password, is not set. "
+            f"Set it: export {name}=..."
         )
     return secret
 
@@ -130,9 +131,15 @@ def _connect(url: str, secret: str | None) -> Any:
     return remote
 
 
-def _without(secret: str | None, error: Exception) -> str:
-    """The first line of an error, without the password in any of its spellings."""
-    text = re.sub(r"\s+", " ", MARKED.sub("", str(error))).strip()[:300].rstrip(".")
+def _shown(settings: Database) -> str:
+    """The address without its parameters, of which any may be secret."""
+    return settings.url.partition("?")[0]
+
+
+def _without(secret: str | None, error: Exception, settings: Database) -> str:
+    """The first line of an error, without the password in any of its spellings, and without the address's parameters."""
+    found = str(error).replace(settings.url, _shown(settings))
+    text = re.sub(r"\s+", " ", MARKED.sub("", found)).strip()[:300].rstrip(".")
     for spelling in {secret, urllib.parse.quote(secret or "", safe=""), urllib.parse.quote_plus(secret or "")} - {None, ""}:
         text = text.replace(str(spelling), "***")
     return text

@@ -352,10 +352,13 @@ def statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb
         found = connection.extract_statements(query)
     except duckdb.Error as error:
         raise PublishError(f"The query failed: {error}") from error
+    if not found:
+        raise PublishError("The query is empty. Write one, such as: from latest_segments")
     for one in found:
-        words = {_word(one.query, place) for place, kind in duckdb.tokenize(one.query) if kind == duckdb.token_type.keyword}
-        if one.type.name not in READING or (one.type.name in {"EXPLAIN", "MULTI"} and words & WRITING_FILES):
-            name = next(iter(words & WRITING_FILES), one.type.name).upper()
+        words = [_word(one.query, place) for place, kind in duckdb.tokenize(one.query) if kind == duckdb.token_type.keyword]
+        writing = [word for word in words if word in WRITING_FILES]
+        if one.type.name not in READING or (one.type.name in {"EXPLAIN", "MULTI"} and writing):
+            name = next(iter(writing or words), one.type.name).upper()
             raise PublishError(f"{name} is refused: this command only reads. Save a result with --csv, or all tables: segmentation export")
     return found
 

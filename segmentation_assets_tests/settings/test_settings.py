@@ -82,6 +82,9 @@ def test_a_missing_section_is_named(written):
     assert "snapshots: is required and missing." in refusal(written("source: {kind: complete_journey}"))
 
 
+SMALLEST_TABLE = """snapshots: {{first: 2024-01-01}}
+source: {{kind: tables, transactions: {{{}, columns: {{customer_id: c, ordered_at: d, amount: a}}}}}}
+"""
 DATABASE = """snapshots: {{first: 2024-01-01}}
 source: {{kind: tables, transactions: {{url: "{}", table: orders, columns: {{customer_id: c, ordered_at: d, amount: a}}}}}}
 """
@@ -100,6 +103,9 @@ source: {{kind: tables, transactions: {{url: "{}", table: orders, columns: {{cus
         "postgresql://ann@host/shop?API_KEY=needle",
         "postgresql://ann@host/shop?p%61ssword=needle",
         "mysql://ann@host/shop;secret=needle",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dann%3BPWD%3Dneedle",
+        "postgresql://ann%3Aneedle@host/shop",
+        "sqlite:///shop.db?key=needle",
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_no_part_of_it_repeated(written, url):
@@ -113,6 +119,21 @@ def test_an_address_with_a_secret_is_refused_and_no_part_of_it_repeated(written,
 )
 def test_an_address_without_a_secret_is_accepted(written, url):
     load_settings(written(DATABASE.format(url)))
+
+
+@pytest.mark.parametrize(
+    "described",
+    ["url: 'ann:needle@host/x', table: t", "url: host=h password=needle, table: t", "files: 'postgresql://ann:needle@h/x'",
+     "files: [orders.csv, 's3://key:needle@bucket/x.parquet']"],
+)  # fmt: skip
+def test_a_misplaced_address_is_not_repeated(written, described):
+    said = refusal(written(SMALLEST_TABLE.format(described)))
+    assert "transactions" in said and "needle" not in said
+
+
+def test_a_key_of_another_kind_of_entry_is_told_from_a_wrong_one(written):
+    said = refusal(written(SMALLEST_TABLE.format("files: x.csv, table: t")))
+    assert "table: does not go with the other keys here" in said and "Did you mean" not in said
 
 
 def test_smallest_k_above_largest_is_refused(written):
