@@ -206,7 +206,7 @@ def _show_last(settings: Settings, key: str, console: Console, warned: bool, und
     if (page := report.file(settings.data_dir, key)).exists():
         console.print(f"Report:   {_from_here(page)}", soft_wrap=True)
     if undrawn and settings.exploration.pictures:
-        there = commands(f"Pictures: not drawn for {span(undrawn)}. To draw them: segmentation pictures --snapshot {undrawn[-1]}")
+        there = commands(f"Pictures: not drawn for {span(undrawn)}. To draw those of one: segmentation pictures --snapshot {undrawn[-1]}")
         console.print(there, soft_wrap=True)
     next_steps = commands('Query it: segmentation sql "from latest_segments"      See it all: segmentation ui')
     console.print(next_steps, soft_wrap=True)

@@ -70,7 +70,8 @@ class Candidate:
     @property
     def stability(self) -> str:
         """The weakest cluster's figure as sentences quote it: `Jaccard 0.91 ± 0.01`."""
-        return f"Jaccard {in_digits(self.weakest_jaccard)} \u00b1 {self.weakest_error:.2f}"
+        error = f"{self.weakest_error:.2f}" if not self.weakest_error < 0.005 else f"{self.weakest_error:.1g}"  # never a false 0.00
+        return f"Jaccard {in_digits(self.weakest_jaccard)} \u00b1 {error}"
 
     def p_value(self, settings: ModelSettings) -> str:
         """The gate's p-value as sentences quote it."""
