@@ -74,6 +74,26 @@ class Standing:
     new: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Mean and standard deviation (ddof 0) of each numeric feature over a population; `unit` is that deviation, NaN if constant."""
+
+    mean: pd.Series
+    sd: pd.Series
+    unit: pd.Series
+
+    @classmethod
+    def of(cls, population: pd.DataFrame) -> "Spread":
+        """The spread of a population's rows of customer_features."""
+        values = population.select_dtypes("number")
+        sd = values.std(ddof=0)
+        return cls(values.mean(), sd, sd.where(sd > 1e-12 * values.abs().max(), np.nan))
+
+    def z_scores(self, means: pd.Series) -> pd.Series:
+        """(mean of a segment - that of the population) / its standard deviation, per feature; NaN if constant."""
+        return (means - self.mean) / self.unit
+
+
 def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
     """Where the customers of each cluster stand; None for a cluster without any.
 
@@ -216,11 +236,12 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
-def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+def description(segment: pd.DataFrame, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
     """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
-        segment, population: rows of customer_features; declared: its features, with words for high and low values.
+        segment: rows of customer_features; population: the spread over all active customers; declared: the features, with words for high
+            and low values.
     """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
@@ -245,12 +266,12 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
     )
 
 
-def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Sequence[Feature], top: int = 3) -> list[str]:
+def marked_out_by(segment: pd.DataFrame, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
     """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
-    z = z_scores(segment, population)
+    z = population.z_scores(segment[population.mean.index].mean())
     far = [
         f
         for f in declared
@@ -263,13 +284,6 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}
     marks = [feature for feature in furthest if feature in of_group.values()][:top]
     return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
-
-
-def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:
-    """(segment mean - population mean) / population standard deviation, per numeric feature; NaN if constant."""
-    numeric = population.select_dtypes("number").columns
-    sd = population[numeric].std(ddof=0)
-    return (segment[numeric].mean() - population[numeric].mean()) / sd.where(sd > 1e-12 * population[numeric].abs().max(), np.nan)
 
 
 def _days_ago(days: float) -> str:
