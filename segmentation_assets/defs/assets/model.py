@@ -7,6 +7,7 @@ depend on each other in a cycle.
 from typing import Self
 
 import dagster as dg
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
@@ -94,7 +95,7 @@ def model(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     config: ModelRequest,
-    customer_features: pd.DataFrame,
+    customer_features: ir.Table,
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
