@@ -1,18 +1,23 @@
-# make demo | test | full | ui | clean. Everything is installed into .venv, at the versions of constraints.txt.
+# make demo | test | full | ui | bench | clean. Everything is installed into .venv, at the versions of constraints.txt.
 
 PYTHON ?= python3
 EXTRAS ?= demo,dev
+CUSTOMERS ?= 100000
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder  # the order is that of conftest.py: the longest first
 
-.PHONY: demo ui test full lint types unit oldest install clean
+.PHONY: demo ui bench test full lint types unit oldest install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
 
 ui: $(INSTALLED)  ## Dagster's page and daemon on 127.0.0.1:3000
 	$(BIN)/segmentation ui
+
+bench: $(INSTALLED)  ## whole snapshots at CUSTOMERS customers, beside what one would do without this package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[benchmarks]'
+	$(BIN)/python -m benchmarks.whole --customers $(CUSTOMERS)
 
 test: lint types unit  ## what CI runs
 

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
+from benchmarks import history
 from segmentation_assets.cli import summary
 from segmentation_assets.definitions import build
 from segmentation_assets.store import archive, published
@@ -97,6 +98,14 @@ def test_an_order_that_was_taken_back_counts_until_it_was(shop):
 
 def test_the_second_snapshot_carries_the_model_forward(shop):
     assert [d for (d,) in shop.ask("SELECT decision FROM model_registry ORDER BY snapshot_date")] == ["trained", "carried forward"]
+
+
+def test_the_history_of_the_benchmark_has_the_bytes_that_runs_write(shop, tmp_path):
+    """Except why the model was not retrained. Three real snapshots of `benchmarks.shop`: `test_benchmarks`."""
+    history.write(LOADED.model_copy(update={"data_dir": tmp_path}), [D1, D2], SHOP)
+    written, real, told = Run(tmp_path).lake(), shop.lake(), f"lake/segmentation_model/snapshot_date={D2}/part-0.parquet"
+    assert [name for name in real if name.split("/")[1] in history.READ_LATER and written[name] != real[name]] == [told]
+    assert published.keys(tmp_path) == [D1, D2]
 
 
 PLACES = (

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import dagster as dg
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.defs import markdown
@@ -221,15 +222,9 @@ def snapshot_date(context: dg.AssetExecutionContext) -> dt.date:
     return dt.date.fromisoformat(context.partition_key)
 
 
-def at_and_before(dated: pd.DataFrame, as_of: dt.date) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the snapshot `as_of` and of the one before, from an input read with its dates."""
-    now = pd.to_datetime(dated["snapshot_date"]).dt.date == as_of
-    own, earlier = (dated[rows].drop(columns="snapshot_date").reset_index(drop=True) for rows in (now, ~now))
+def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the snapshot `as_of` and of the one before, from an input read with its dates; all columns, if none is named."""
+    now = dated.snapshot_date == ibis.date(as_of.isoformat())
+    chosen = columns or [name for name in dated.columns if name != "snapshot_date"]
+    own, earlier = (to_frame(dated.filter(rows).select(*chosen)) for rows in (now, ~now))
     return own, earlier
-
-
-def previous_date(dated: pd.DataFrame, as_of: dt.date) -> dt.date:
-    """The last date before `as_of` in an input read with its dates."""
-    dates = pd.to_datetime(dated["snapshot_date"]).dt.date
-    found: dt.date = dates[dates < as_of].max()
-    return found

@@ -33,43 +33,55 @@ def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
     """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
     baseline; NaN if the outcome does not vary, because there is nothing to explain."""
     values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
-    return float(_eta(values, [codes], np.ones((1, len(values))))[0, 0])
+    return float(_Groups.of([codes]).eta([values], np.ones((1, len(values))))[0][0, 0])
 
 
 def forward_validity(outcome: ArrayLike, groups: ArrayLike, baseline: ArrayLike, seed: int, **resampling: Any) -> ForwardValidity:
     """How much of `outcome` (n,) the `groups` (n,) explain, beside `baseline` (n,): other labels of the same customers. As `compared`."""
-    return compared(outcome, groups, {"": baseline}, seed, **resampling)[""]
+    return compared({"": outcome}, groups, {"": baseline}, seed, **resampling)[""][""]
 
 
 def compared(
-    outcome: ArrayLike,
+    outcomes: Mapping[str, ArrayLike],
     groups: ArrayLike,
     others: Mapping[Name, ArrayLike],
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
     interval_rows: int = 20_000,
-) -> dict[Name, ForwardValidity]:
-    """How much of `outcome` (n,) the `groups` (n,) explain, compared with each of `others`: other labels of the same customers, by name.
+) -> dict[str, dict[Name, ForwardValidity]]:
+    """How much of each of the `outcomes` (n,) the `groups` (n,) explain, compared with each of `others`: other labels of the same
+    customers. By the names of outcomes and others.
 
-    All are resampled together, so each interval is for a difference. It is computed from at most `interval_rows` customers,
-    which can only make it wider. ValueError unless all have the same number of customers.
+    All are resampled together, so each interval is for a difference, and the outcomes share the resamples, which take most of the time.
+    An interval is computed from at most `interval_rows` customers, which can only make it wider. ValueError unless all have the same
+    number of customers.
     """
-    values = np.asarray(outcome, dtype=np.float64)
+    known = {name: np.asarray(outcome, dtype=np.float64) for name, outcome in outcomes.items()}
     labels = [pd.factorize(np.asarray(found))[0] for found in (groups, *others.values())]
-    if not len(values) or any(len(found) != len(values) for found in labels):
-        lengths = ", ".join(str(len(found)) for found in labels)
-        raise ValueError(f"outcome, groups and the others have {len(values)}, {lengths} customers; align them first")
-    if np.isnan(values).any():
+    sizes = [len(found) for found in (*known.values(), *labels)]
+    if not all(sizes) or len(set(sizes)) > 1:
+        raise ValueError(f"outcomes, groups and the others have {', '.join(map(str, sizes))} customers; align them first")
+    if any(np.isnan(values).any() for values in known.values()):
         raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
     rng = np.random.default_rng(seed)
-    rows = np.arange(len(values))
+    rows = np.arange(sizes[0])
     if len(rows) > interval_rows:
         rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
-    chances, sampled = np.full(len(rows), 1 / len(rows)), [found[rows] for found in labels]
-    draws = (rng.multinomial(len(rows), chances, size=min(50, resamples - i)).astype(np.float64) for i in range(0, resamples, 50))
-    drawn = [_eta(values[rows], sampled, counts) for counts in draws]
-    ours, *theirs = np.concatenate(drawn, axis=1)
+    chances, sampled = np.full(len(rows), 1 / len(rows)), _Groups.of([found[rows] for found in labels])
+    seen, drawn = [values[rows] for values in known.values()], []
+    for begin in range(0, resamples, 50):
+        counts = rng.multinomial(len(rows), chances, size=min(50, resamples - begin)).astype(np.float64)
+        drawn.append(sampled.eta(seen, counts))
+    etas = [np.concatenate(batches, axis=1) for batches in zip(*drawn, strict=True)]
+    return {name: _beside(known[name], labels, found, list(others), level) for name, found in zip(known, etas, strict=True)}
+
+
+def _beside(
+    values: NDArray[np.float64], labels: Sequence[NDArray[np.int64]], drawn: NDArray[np.float64], others: Sequence[Name], level: float
+) -> dict[Name, ForwardValidity]:
+    """The first of the labels compared with each of the others, from the etas of all labels in each draw (labels, draws)."""
+    ours, *theirs = drawn
     eta, *etas = (eta_squared(values, found) for found in labels)
     found = {}
     for name, theirs_drawn, base in zip(others, theirs, etas, strict=True):
@@ -116,8 +128,8 @@ def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.Dat
     others = baselines(customers[list(RFM)], segments.nunique())
     spend, bought = window_outcomes(customers["customer_id"], activity)
     found: dict[str, float] = {}
-    for name, outcome in (("spend", np.log1p(spend)), ("active", bought)):
-        for baseline, said in compared(outcome, segments, others, seed).items():
+    for name, explained in compared({"spend": np.log1p(spend), "active": bought}, segments, others, seed).items():
+        for baseline, said in explained.items():
             found |= {
                 f"forward_{name}_eta_squared": said.eta_squared, f"forward_{name}_eta_squared_{baseline}": said.baseline_eta_squared,
                 f"forward_{name}_gain_over_{baseline}": said.gain, f"forward_{name}_gain_over_{baseline}_low": said.gain_low,
@@ -129,16 +141,32 @@ def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.Dat
     return found
 
 
-def _eta(values: NDArray[np.float64], labels: Sequence[NDArray[Any]], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Eta squared (labels, b) of each of the labels for each row of `counts` (b, n): how often each customer was drawn."""
-    centred = values - values.mean()  # sums of squares of large amounts would lose their digits
-    groups = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
-    starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])])
-    weighted = counts * centred
-    sizes, sums = counts @ groups, weighted @ groups
-    n, total_sum = counts.sum(axis=1), weighted.sum(axis=1)
-    total = weighted @ centred - total_sum**2 / n
-    squares = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0)
-    between = np.add.reduceat(squares, starts, axis=1).T - total_sum**2 / n
-    share = np.full(between.shape, np.nan)
-    return np.asarray(np.divide(between, total, out=share, where=total > 1e-12 * n), dtype=np.float64)
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Groupings of the same customers side by side: who is in which group (n, groups of all), and where each grouping starts."""
+
+    members: NDArray[np.float64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: Sequence[NDArray[Any]]) -> "_Groups":
+        members = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
+        return cls(members, np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])]))
+
+    def eta(self, outcomes: Sequence[NDArray[np.float64]], counts: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """For each outcome (n,), eta squared (groupings, b) by each row of `counts` (b, n): how often each customer was drawn."""
+        sizes, n = counts @ self.members, counts.sum(axis=1)
+        return [
+            self._eta(values - values.mean(), counts, sizes, n) for values in outcomes
+        ]  # sums of squares of large amounts would lose digits
+
+    def _eta(
+        self, centred: NDArray[np.float64], counts: NDArray[np.float64], sizes: NDArray[np.float64], n: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        weighted = counts * centred
+        sums, total_sum = weighted @ self.members, weighted.sum(axis=1)
+        total = weighted @ centred - total_sum**2 / n
+        squares = np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0)
+        between = np.add.reduceat(squares, self.starts, axis=1).T - total_sum**2 / n
+        share = np.full(between.shape, np.nan)
+        return np.asarray(np.divide(between, total, out=share, where=total > 1e-12 * n), dtype=np.float64)

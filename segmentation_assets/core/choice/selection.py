@@ -148,7 +148,7 @@ def judge(
     if rfm.empty or not _known(rfm, *RFM):
         return None
     labels = labels_one_snapshot_back(past, taken.algorithm, taken.k, settings, preprocessor)
-    return None if labels is None else compared(past.outcome, labels, baselines(rfm, labels.nunique()), settings.seed)
+    return None if labels is None else compared({"": past.outcome}, labels, baselines(rfm, labels.nunique()), settings.seed)[""]
 
 
 def labels_one_snapshot_back(

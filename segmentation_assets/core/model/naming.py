@@ -81,6 +81,26 @@ class Standing:
     larger: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Mean and standard deviation (ddof 0) of each numeric feature over a population; `unit` is that deviation, NaN if constant."""
+
+    mean: pd.Series
+    sd: pd.Series
+    unit: pd.Series
+
+    @classmethod
+    def of(cls, population: pd.DataFrame) -> "Spread":
+        """The spread of a population's rows of customer_features."""
+        values = population.select_dtypes("number")
+        sd = values.std(ddof=0)
+        return cls(values.mean(), sd, sd.where(sd > 1e-12 * values.abs().max(), np.nan))
+
+    def z_scores(self, means: pd.Series) -> pd.Series:
+        """(mean of a segment - that of the population) / its standard deviation, per feature; NaN if constant."""
+        return (means - self.mean) / self.unit
+
+
 def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
     """Where the customers of each cluster stand; None for a cluster without any.
 
@@ -228,11 +248,12 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
-def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+def description(segment: pd.DataFrame, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
     """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
-        segment, population: rows of customer_features; declared: its features, with words for high and low values.
+        segment: rows of customer_features; population: the spread over all active customers; declared: the features, with words for high
+            and low values.
     """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
@@ -257,18 +278,18 @@ def description(segment: pd.DataFrame, population: pd.DataFrame, segment_id: int
     )
 
 
-def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Sequence[Feature], top: int = 3) -> list[str]:
+def marked_out_by(segment: pd.DataFrame, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
     """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
-    z = z_scores(segment, population)
+    z = population.z_scores(segment[population.mean.index].mean())
     far = [
         f
         for f in declared
         if abs(z.get(f.name, 0.0)) >= LEAST_MARK
         and segment[f.name].notna().mean() >= LEAST_KNOWN
-        and abs(segment[f.name].mean() - population[f.name].mean()) >= LEAST_DIFFERENCE * _average(f, population)
+        and abs(segment[f.name].mean() - population.mean[f.name]) >= LEAST_DIFFERENCE * _average(f, population)
         # "More than before" is true of nobody who merely decreased less than others.
         and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
     ]
@@ -278,21 +299,14 @@ def marked_out_by(segment: pd.DataFrame, population: pd.DataFrame, declared: Seq
     return [f"{feature.high if z[feature.name] > 0 else feature.low} ({z[feature.name]:+.1f} sd)" for feature in marks]
 
 
-def _average(feature: Feature, population: pd.DataFrame) -> float:
+def _average(feature: Feature, population: Spread) -> float:
     """What a difference in the feature must be compared with to matter: the average gap for one in days between orders, the average order
     for one on its value or size, 1 for one that is relative already; 0 for others, of which any difference may matter."""
     if feature.name in {"average_order_value", "items_per_order"}:
-        return float(population[feature.name].mean())
-    if feature.group == RHYTHM and feature.unit == "days" and "mean_gap_days" in population:
-        return float(np.nan_to_num(population["mean_gap_days"].mean()))
+        return float(population.mean[feature.name])
+    if feature.group == RHYTHM and feature.unit == "days" and "mean_gap_days" in population.mean:
+        return float(np.nan_to_num(population.mean["mean_gap_days"]))
     return 1.0 if feature.unit in {"mean gaps", "share of the mean"} else 0.0
-
-
-def z_scores(segment: pd.DataFrame, population: pd.DataFrame) -> pd.Series:
-    """(segment mean - population mean) / population standard deviation, per numeric feature; NaN if constant."""
-    numeric = population.select_dtypes("number").columns
-    sd = population[numeric].std(ddof=0)
-    return (segment[numeric].mean() - population[numeric].mean()) / sd.where(sd > 1e-12 * population[numeric].abs().max(), np.nan)
 
 
 def _days_ago(days: float) -> str:

@@ -29,7 +29,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
         declared: the features that may mark a segment out.
     """
     joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
-    active = active_only(joined)
+    active = naming.Spread.of(active_only(joined))
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
     revenue = float(joined["monetary"].sum())
     rows = []
@@ -58,20 +58,21 @@ def segment_profiles(features: pd.DataFrame, assigned: pd.DataFrame) -> pd.DataF
     tables = []
     if joined.empty:
         return pd.DataFrame(columns=PROFILE_COLUMNS)
-    for segment_id, members in joined.groupby("segment_id"):
-        values = members[numeric]
+    everyone = naming.Spread.of(joined[numeric])
+    for segment_id, members in joined.groupby("segment_id")[list(numeric)]:
+        mean, tails = members.mean(), members.quantile([0.1, 0.9])
         tables.append(
             pd.DataFrame(
                 {
                     "segment_id": segment_id,
                     "feature": numeric,
-                    "mean": values.mean(),
-                    "median": values.median(),
-                    "p10": values.quantile(0.1),
-                    "p90": values.quantile(0.9),
-                    "population_mean": joined[numeric].mean(),
-                    "population_sd": joined[numeric].std(ddof=0),
-                    "z": naming.z_scores(values, joined[numeric]),
+                    "mean": mean,
+                    "median": members.median(),
+                    "p10": tails.loc[0.1],
+                    "p90": tails.loc[0.9],
+                    "population_mean": everyone.mean,
+                    "population_sd": everyone.sd,
+                    "z": everyone.z_scores(mean),
                 }
             )
         )

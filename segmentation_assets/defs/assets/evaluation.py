@@ -1,10 +1,12 @@
 """Evaluate: how good the model in force is on this snapshot's customers, and how much subsequent spend its segments explain."""
 
 import dagster as dg
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.choice import evaluation
+from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import forward_metrics
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
@@ -37,16 +39,21 @@ VALIDATED = "on the window since the previous snapshot, beside groups cut withou
 def evaluation_metrics(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
+    customer_features: ir.Table,
     segmentation_model: pd.DataFrame,
-    customer_segments: pd.DataFrame,
+    customer_segments: ir.Table,
     customer_activity: pd.DataFrame,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, overall and per segment; and how much of the spend since the previous snapshot
     that snapshot's segments explain, beside groups cut without a model."""
     model, ask = model_from_rows(segmentation_model), settings.model
-    features, earlier = at_and_before(customer_features, snapshot_date(context))
-    placed, placed_before = at_and_before(customer_segments, snapshot_date(context))
+    clusters = model.clusters.preprocessor.columns_ if isinstance(model.clusters, PrototypeModel) else ()
+    needed = {"customer_id", "status", *RFM, *(column.name for column in clusters)}
+    known = [name for name in customer_features.columns if name in needed]  # the model says which of its columns are missing
+    features, earlier = at_and_before(customer_features, snapshot_date(context), *known)
+    placed, placed_before = at_and_before(
+        customer_segments, snapshot_date(context), "customer_id", "segment_id", "segment_name", "previous_segment_id"
+    )
     active = active_only(features).reset_index(drop=True)
     metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
     names = [segment.name for segment in model.segments]
@@ -80,7 +87,9 @@ def evaluation_metrics(
         unknown = "not validated: customers of the previous snapshot did not differ in their spend since"
     picture(context, settings, "forward_validity", lambda: forward_bars(forward, unknown))
     told = {"forward validity": unknown or VALIDATED, "stability": evaluation.stability_in_words(metrics)}
-    known = metrics | forward
-    context.add_output_metadata({**figures({name: known[name] for name in PLOTTED if name in known}), **told}, output_name=OUTPUT)
+    measured_now = metrics | forward
+    context.add_output_metadata(
+        {**figures({name: measured_now[name] for name in PLOTTED if name in measured_now}), **told}, output_name=OUTPUT
+    )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)

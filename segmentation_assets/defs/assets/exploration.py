@@ -126,10 +126,10 @@ def cohort_retention(
 
 @table(contracts.REVENUE_CONCENTRATION, group=GROUP, kinds=PANDAS)
 def revenue_concentration(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: ir.Table
 ) -> pd.DataFrame:
     """How much of the revenue comes from the top customers (Pareto)."""
-    curve = exploration.revenue_concentration(customer_features)
+    curve = exploration.revenue_concentration(to_frame(customer_features.select("monetary")))
     gini = exploration.gini(curve)
     if len(curve):
         context.add_output_metadata(

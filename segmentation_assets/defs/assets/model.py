@@ -8,6 +8,7 @@ import datetime as dt
 from typing import Self
 
 import dagster as dg
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
@@ -96,7 +97,7 @@ def model(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     config: ModelRequest,
-    customer_features: pd.DataFrame,
+    customer_features: ir.Table,
     customer_activity: pd.DataFrame,
     previous: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:

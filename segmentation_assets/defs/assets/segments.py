@@ -3,6 +3,7 @@
 import datetime as dt
 
 import dagster as dg
+import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core import pictures
@@ -14,8 +15,10 @@ from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.table import at_and_before, previous_date, snapshot_date, table
+from segmentation_assets.defs.table import at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.snapshots import following
+from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     SEGMENT_BRIDGE,
@@ -35,11 +38,12 @@ GROUP = "segments"
     ins={"previous": Input(PREVIOUS, "customer_segments")},
 )
 def customer_segments(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: pd.DataFrame
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: ir.Table
 ) -> pd.DataFrame:
     """Every known customer in exactly one segment: by the model if they ordered within the lookback, otherwise by rule."""
     assigned = model_from_rows(segmentation_model).assign(customer_features)
-    before = assigned["customer_id"].map(previous.set_index("customer_id")["segment_id"])
+    placed = to_frame(previous.select("customer_id", "segment_id"))
+    before = assigned["customer_id"].map(placed.set_index("customer_id")["segment_id"])
     with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
     moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
     sizes = assigned[["segment_name", "segment_id"]].value_counts().sort_index()
@@ -47,7 +51,7 @@ def customer_segments(
     context.add_asset_metadata({  # a segment that ended may have had the same name
         **{f"customers: {name} ({i})": int(n) for (name, i), n in sizes.items()},
         **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
-        **({} if previous.empty else {"customers who moved": int(moved.sum())}),
+        **({} if placed.empty else {"customers who moved": int(moved.sum())}),
         **figures({"mean confidence": assigned["confidence"].mean()}),
     })  # fmt: skip
     return with_previous
@@ -64,9 +68,9 @@ LARGEST_MOVES = 12  # shown on the page
 def segment_transitions(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_segments: pd.DataFrame,
-    customer_features: pd.DataFrame,
-    segmentation_model: pd.DataFrame,
+    customer_segments: ir.Table,
+    customer_features: ir.Table,
+    segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
@@ -79,7 +83,8 @@ def segment_transitions(
         shown = pd.DataFrame(named).join(moved[["customers", "revenue_before", "revenue_after", "customers_by_model"]])
         largest = shown[shown["from"] != shown["to"]].nlargest(LARGEST_MOVES, "customers")
         context.add_asset_metadata({"largest moves": dg.MetadataValue.md(markdown.table(largest))})
-        dates = {"from_date": previous_date(customer_segments, snapshot_date(context)), "to_date": snapshot_date(context)}
+        as_of = snapshot_date(context)
+        dates = {"from_date": following(as_of, settings.snapshots, -1), "to_date": as_of}
         picture(context, settings, "flow", lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(now)))
     return moved
 
@@ -88,9 +93,9 @@ def segment_transitions(
 def segment_bridge(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_segments: pd.DataFrame,
-    customer_features: pd.DataFrame,
-    segmentation_model: pd.DataFrame,
+    customer_segments: ir.Table,
+    customer_features: ir.Table,
+    segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Why each segment's revenue changed: customers stayed, came, left, entered or lapsed, or the model changed."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
@@ -111,16 +116,16 @@ def segment_bridge(
 
 
 @table(SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_journeys(customer_segments: pd.DataFrame) -> pd.DataFrame:
+def segment_journeys(customer_segments: ir.Table) -> pd.DataFrame:
     """The most common paths through the segments over the last snapshots."""
-    return movement.journeys(customer_segments, _names(customer_segments))
+    return movement.journeys(_history(customer_segments), _names(customer_segments))
 
 
 @table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
+def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
     """How long customers have been in their segment, how likely they are to move, and where they go."""
     names = _names(customer_segments)
-    stays = movement.stays(customer_segments)
+    stays = movement.stays(_history(customer_segments))
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
@@ -131,7 +136,7 @@ def segment_stays(customer_segments: pd.DataFrame) -> pd.DataFrame:
     ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
 )
 def segment_events(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, placed_then: pd.DataFrame
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: ir.Table, placed_then: pd.DataFrame
 ) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
     active = active_only(customer_features)
@@ -144,26 +149,30 @@ def segment_events(
 
 
 def _sides(
-    customer_segments: pd.DataFrame, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, as_of: dt.date
+    customer_segments: ir.Table, customer_features: ir.Table, segmentation_model: ir.Table, as_of: dt.date
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Customers before and now, as input for `movement`; those now with the segment that the previous model would give them."""
-    placed, placed_before = at_and_before(customer_segments, as_of)
-    features, features_before = at_and_before(customer_features, as_of)
+    placed, placed_before = at_and_before(customer_segments, as_of, "customer_id", "segment_id")
+    spent, spent_before = at_and_before(customer_features, as_of, "customer_id", "monetary")
     model, model_before = at_and_before(segmentation_model, as_of)
-    sides = [
-        found[["customer_id", "segment_id"]].merge(known[["customer_id", "monetary"]], on="customer_id", validate="1:1")
-        for found, known in ((placed_before, features_before), (placed, features))
-    ]
+    sides = [found.merge(known, on="customer_id", validate="1:1") for found, known in ((placed_before, spent_before), (placed, spent))]
     before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
     if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
+        features, _ = at_and_before(customer_features, as_of)
         unchanged = model_from_rows(model_before).assign(features).set_index("customer_id")["segment_id"]
         now = now.assign(segment_id_unchanged=now["customer_id"].map(unchanged))
     return before, now
 
 
-def _names(customer_segments: pd.DataFrame) -> dict[int, str]:
+def _history(customer_segments: ir.Table) -> pd.DataFrame:
+    """Each customer's segment at each of several snapshots."""
+    return to_frame(customer_segments.select("snapshot_date", "customer_id", "segment_id"))
+
+
+def _names(customer_segments: ir.Table) -> dict[int, str]:
     """The last name of each segment, with its id where one that has ended had the same."""
-    last = customer_segments.sort_values("snapshot_date", kind="stable").drop_duplicates("segment_id", keep="last")
+    found = to_frame(customer_segments.select("snapshot_date", "segment_id", "segment_name").distinct())
+    last = found.sort_values(["snapshot_date", "segment_id"]).drop_duplicates("segment_id", keep="last")
     shared = last["segment_name"].duplicated(keep=False)
     names = last["segment_name"].where(~shared, last["segment_name"] + " (" + last["segment_id"].astype(str) + ")")
     return dict(zip(last["segment_id"], names, strict=True))

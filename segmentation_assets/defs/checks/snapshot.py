@@ -97,7 +97,7 @@ def sizes_and_revenue_tie_out(lake: Lake, key: str, _: Snapshots) -> dict[str, o
 def sums_equal_segment_sizes(lake: Lake, key: str, snapshots: Snapshots) -> dict[str, object]:
     """Row and column sums equal segment sizes at both snapshots."""
     moved = to_frame(_partition(lake, "segment_transitions", key))
-    now = to_frame(_partition(lake, "customer_segments", key))
+    now = to_frame(_partition(lake, "customer_segments", key).select("segment_id"))
     before = _sizes_before(lake, key, snapshots)
     sides = {
         "to": (moved.dropna(subset="to_segment_id").groupby("to_segment_id")["customers"].sum(), now["segment_id"].value_counts()),
@@ -115,7 +115,7 @@ def _sizes_before(lake: Lake, key: str, snapshots: Snapshots) -> pd.Series:
     """Customers by segment at the previous snapshot; empty at the first, even if the lake has some from another calendar."""
     day = dt.date.fromisoformat(key)
     earlier = [following(day, snapshots, -1).isoformat()] if day > snapshots.first else []
-    return to_frame(lake.read(BY_NAME["customer_segments"], earlier))["segment_id"].value_counts()
+    return to_frame(lake.read(BY_NAME["customer_segments"], earlier).select("segment_id"))["segment_id"].value_counts()
 
 
 @check(

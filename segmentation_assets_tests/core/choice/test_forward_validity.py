@@ -40,7 +40,7 @@ def test_beside_others_a_comparison_is_the_same_as_alone():
     rng = np.random.default_rng(6)
     truth = rng.integers(0, 4, 300)
     outcome, others = truth + rng.normal(size=300), {"halves": truth // 2, "nothing": rng.integers(0, 2, 300)}
-    found = compared(outcome, truth, others, seed=3, resamples=100)
+    found = compared({"outcome": outcome, "noise": rng.normal(size=300)}, truth, others, seed=3, resamples=100)["outcome"]
     assert found["nothing"] == forward_validity(outcome, truth, others["nothing"], seed=3, resamples=100)
     assert found["halves"].gain < found["nothing"].gain
 
