@@ -215,8 +215,8 @@ def test_the_lake_is_opened_once_and_closed_when_the_run_ends(tmp_path, monkeypa
     engines = []
 
     class Watched(DuckDBEngine):
-        def __init__(self):
-            super().__init__(threads=1)
+        def __init__(self, **bounds):
+            super().__init__(**bounds)
             engines.append("open")
 
         def close(self):

@@ -171,7 +171,7 @@ def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:
 def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> None:
     why = unmeasured(drifted)
     if why:
-        context.add_output_metadata({"not measured": why}, output_name=DRIFT_REPORT.name)
+        context.add_output_metadata({"why drift was not measured": why}, output_name=DRIFT_REPORT.name)
         return
     inputs = drifted[drifted["in_model"] | (drifted["kind"] != DriftKind.FEATURE)]  # the others are in the table
     shown = {

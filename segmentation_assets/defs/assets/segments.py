@@ -103,8 +103,11 @@ def segment_bridge(
         return movement.bridge(before, before)  # there is nothing to compare with
     causes = movement.bridge(before, now)
     names = _names(customer_segments)
-    by_cause = causes.assign(segment=causes["segment_id"].map(names)).pivot(index="segment", columns="component", values="revenue")
-    shown = by_cause[list(movement.COMPONENTS)].sort_values("after", ascending=False).reset_index() if len(causes) else causes
+    shown = causes
+    if len(causes):
+        by_cause = causes.pivot(index="segment_id", columns="component", values="revenue")
+        shown = by_cause[list(movement.COMPONENTS)].sort_values("after", ascending=False)
+        shown.insert(0, "segment", [names.get(i, str(i)) for i in shown.index])  # an empty one of the other model has no name here
     context.add_asset_metadata({"revenue by cause": dg.MetadataValue.md(markdown.table(shown))})
     picture(
         context,
