@@ -27,6 +27,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.by_pandas import of_orders
 from benchmarks.shop import FIRST
 
 LOOKBACK, RECENT, KS, SAMPLE, RANKED = 12, 4, range(2, 11), 10_000, 50_000
@@ -84,14 +85,7 @@ def pandas_features(shop: Path, as_of: dt.date) -> pd.DataFrame:
     n, total = g.size(), g["value"].sum()
     out["recency_days"] = (now - g["day"].max()).dt.days
     out["frequency"], out["monetary"] = n, lines.groupby("c")["amount"].sum()
-    out["average_order_value"], out["items_per_order"] = total / n, g["units"].sum() / n
-    out["order_value_spread"] = g["value"].std() / out["average_order_value"]
-    for name in flags:
-        out[name] = g[name].mean()
-    days = orders[["c", "day"]].drop_duplicates().sort_values(["c", "day"])
-    gap = days["day"].diff().dt.days.where(days["c"] == days["c"].shift())
-    gaps = gap.groupby(days["c"])
-    out["mean_gap_days"], out["sd_gap_days"] = gaps.mean(), gaps.std()
+    out = out.join(of_orders(orders, flags))
     out["overdue_ratio"] = out["recency_days"] / out["mean_gap_days"]
     out["active_window_share"] = orders.drop_duplicates(["c", "month"]).groupby("c").size() / LOOKBACK
     for name, recently, both in (("spend_trend", g["late_value"].sum(), total), ("order_trend", g["late"].sum(), n)):

@@ -31,6 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.by_pandas import of_orders
 from segmentation_assets.core.customers import activity, cleaning, features, orders
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.engines.duckdb import DuckDBEngine
@@ -114,7 +115,7 @@ class Pipeline:
         self.write(ORDER_RETURNS, orders.order_returns(lines, placed, self.kept(ORDER_RETURNS, lookback)), name)
         self.write(CUSTOMER_ACTIVITY, activity.customer_activity(window, CALENDAR, previous), name)
         self.write(CUSTOMER_CATEGORY_ACTIVITY, activity.customer_category_activity(lines, CALENDAR), name)
-        self.write(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.told_apart), name)
+        self.write(CUSTOMER_EVENT_ACTIVITY, activity.customer_event_activity(events, CALENDAR, ROLES.with_subjects), name)
         self.customers(name, previous, lookback, left)
 
     def customers(self, name: str, previous: Any, lookback: list[str], left: list[str]) -> None:
@@ -199,14 +200,7 @@ def with_pandas(folder: Path) -> Path:
     n, total = g.size(), g["value"].sum()
     out["frequency"] = n.reindex(out.index).fillna(0)
     out["monetary"] = lines.groupby("c")["amount"].sum().reindex(out.index).fillna(0)
-    out["average_order_value"], out["items_per_order"] = total / n, g["units"].sum() / n
-    out["order_value_spread"] = g["value"].std() / (total / n)
-    for name in flags:
-        out[name] = g[name].mean()
-    days = orders[["c", "day"]].drop_duplicates().sort_values(["c", "day"])
-    gap = days["day"].diff().dt.days.where(days["c"] == days["c"].shift())
-    gaps = gap.groupby(days["c"])
-    out["mean_gap_days"], out["sd_gap_days"] = gaps.mean(), gaps.std()
+    out = out.join(of_orders(orders, flags))
     out["overdue_ratio"] = out["recency_days"] / out["mean_gap_days"]
     first = ever["min"]
     out["opening_pause_days"] = (g["day"].min() - start).dt.days.where(first < start)
