@@ -193,7 +193,7 @@ def _explain(problem: Any) -> str:
         key += "." + facts["discriminator"].strip("'")
         return f"{key}: found {tag!r}; allowed are {', '.join(allowed)}.{nearest(tag, allowed)}"
     secretless = "nothing" if problem["input"] is None else repr(problem["input"])
-    if "://" in secretless or where[-1] == "url":  # any part may be secret, and a webhook's whole address is
+    if "://" in secretless or where[-1:] == ["url"]:  # any part may be secret, and a webhook's whole address is
         secretless = "an address, which is not repeated here"
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")
