@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import silhouette_samples
 
 from segmentation_assets.core.choice.candidates import fixed
 from segmentation_assets.core.choice.readings import reading
@@ -81,6 +80,8 @@ def silhouette_by_cluster(
     points: NDArray[np.float64], labels: NDArray[np.int64], k: int, seed: int, sample: int = 5000
 ) -> NDArray[np.float64]:
     """Mean silhouette (Rousseeuw, 1987) of each of k clusters, on `sample` rows; NaN for a cluster without rows in the sample."""
+    from sklearn.metrics import silhouette_samples
+
     own = np.flatnonzero(labels >= 0)
     rows = np.sort(np.random.default_rng(seed).choice(own, min(sample, len(own)), replace=False))
     found = len(np.unique(labels[rows]))

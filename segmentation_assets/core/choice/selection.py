@@ -6,11 +6,11 @@ measures the candidates.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from segmentation_assets.core.choice.baselines import RFM, baselines
 from segmentation_assets.core.choice.candidates import Candidate, Samples, evaluate, objections
@@ -19,10 +19,12 @@ from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY
 from segmentation_assets.core.choice.rfm_grid import rfm_grid
 from segmentation_assets.core.clustering.algorithm import ClusteringError, canonical_order, fit_model, require_clusterable, to_model
 from segmentation_assets.core.clustering.families import FAMILIES
-from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, Tier, beside, counted, points
+
+if TYPE_CHECKING:
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 __all__ = [
     "Candidate",
@@ -64,7 +66,7 @@ class Selection:
 def choose(
     features: pd.DataFrame,
     settings: ModelSettings,
-    preprocessor: FeaturePreprocessor | None = None,
+    preprocessor: "FeaturePreprocessor | None" = None,
     rfm: pd.DataFrame | None = None,
     past: PastSnapshot | None = None,
     diagnostics: bool = True,
@@ -74,7 +76,9 @@ def choose(
     `rfm` has recency and frequency for the grid, on the same rows, if `features` lacks them. `past` allows judging a convenient
     partition one snapshot back; `diagnostics` is as in `evaluate`. ClusteringError if there are no customers or all are alike.
     """
-    fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+    fitted = (preprocessor or FeaturePreprocessor()).fitted_to(features)
     points = canonical_order(fitted.transform(features))
     require_clusterable(points, 2)
     samples = Samples.of(points, settings)
@@ -141,7 +145,7 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
 
 
 def judge(
-    past: PastSnapshot, taken: Candidate, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
+    past: PastSnapshot, taken: Candidate, settings: ModelSettings, preprocessor: "FeaturePreprocessor | None"
 ) -> dict[Baseline, ForwardValidity] | None:
     """The same algorithm and k, fitted one snapshot back, against the baselines, on the outcome since. None if that cannot be fitted."""
     rfm = past.features if past.rfm is None else past.rfm
@@ -152,7 +156,7 @@ def judge(
 
 
 def labels_one_snapshot_back(
-    past: PastSnapshot, algorithm: str, k: int, settings: ModelSettings, preprocessor: FeaturePreprocessor | None
+    past: PastSnapshot, algorithm: str, k: int, settings: ModelSettings, preprocessor: "FeaturePreprocessor | None"
 ) -> pd.Series | None:
     """Label of each past customer (n,) by `algorithm` (or `rfm_grid`) fitted on them, as if it had been chosen then; None if there
     were too few customers, or the grid lacks the last order of some."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score
 
 from segmentation_assets.core.clustering.algorithm import Algorithm, Clustering, ClusteringError, canonical_order
 
@@ -133,6 +132,8 @@ def _log_dispersion(points: NDArray[np.float64], found: Clustering) -> float:
 def seed_agreement(points: NDArray[np.float64], algorithm: Algorithm, ks: Sequence[int], seed: int, repeats: int = 5) -> dict[int, float]:
     """For each of `ks`, the mean adjusted Rand index (Hubert and Arabie, 1985) of `repeats` fits with other seeds against the fit
     with `seed`, on the same rows. 1 for a deterministic algorithm."""
+    from sklearn.metrics import adjusted_rand_score
+
     first = {k: found.assign(points).label for k, found in algorithm.fit(points, ks, seed).items()}
     scores: dict[int, list[float]] = {k: [] for k in first}
     for repeat in range(1, repeats + 1):

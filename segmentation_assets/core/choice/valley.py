@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from segmentation_assets.core.choice.dequantisation import spread_atoms
 from segmentation_assets.core.clustering.algorithm import Algorithm, Clustering, ClusteringError, canonical_order
@@ -42,6 +41,8 @@ class Window:
         least as much as the smaller of them. Both peaks must be higher, so the test takes the larger p-value
         (intersection-union; Berger, 1982).
         """
+        from scipy.special import bdtr
+
         along = np.sort(points @ self.direction - self.origin)
         left, valley, right = (_count(along, np.array([at]), self.width)[0] for at in (self.left, self.valley, self.right))
         return float(max(bdtr(valley, valley + peak, 0.5) if peak + valley else 1.0 for peak in (left, right)))

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import cluster, metrics
-from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 
-from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel, nearest
+
+if TYPE_CHECKING:
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 
 class ClusteringError(ValueError):
@@ -92,9 +92,11 @@ class KMeans:
             return {k: self._fit_one(points, start if distinct >= k else points, k, seed) for k in ks}
 
     def _fit_one(self, points: NDArray[np.float64], start: NDArray[np.float64], k: int, seed: int) -> Clustering:
-        model = cluster.KMeans(k, n_init=self.n_init, max_iter=self.max_iter, random_state=seed).fit(start)
+        from sklearn.cluster import KMeans as Lloyd
+
+        model = Lloyd(k, n_init=self.n_init, max_iter=self.max_iter, random_state=seed).fit(start)
         if len(start) < len(points):
-            model = cluster.KMeans(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
+            model = Lloyd(k, init=model.cluster_centers_, n_init=1, max_iter=self.max_iter).fit(points)
         weights = np.bincount(model.labels_, minlength=k).astype(np.float64)
         if not weights.all():  # scikit-learn's distances cannot tell them apart
             raise ClusteringError(
@@ -105,32 +107,36 @@ class KMeans:
 
 def polished(points: NDArray[np.float64], centers: NDArray[np.float64]) -> Clustering:
     """The k-means of `points` (n, d), in canonical order, that Lloyd's iterations reach from `centers` (k, d)."""
+    from sklearn.cluster import KMeans as Lloyd
+
     with one_thread():
-        model = cluster.KMeans(len(centers), init=centers, n_init=1).fit(points)
+        model = Lloyd(len(centers), init=centers, n_init=1).fit(points)
     weights = np.bincount(model.labels_, minlength=len(centers)).astype(np.float64)
     return in_canonical_clusters(Clustering(model.cluster_centers_, np.arange(len(centers), dtype=np.int64), weights))
 
 
 def fit_model(
-    features: pd.DataFrame, algorithm: Algorithm, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None
+    features: pd.DataFrame, algorithm: Algorithm, k: int, seed: int, preprocessor: "FeaturePreprocessor | None" = None
 ) -> PrototypeModel:
     """Fit preprocessing and `algorithm` on `features` (n customers, p features), as one object.
 
     `preprocessor` is cloned before fitting, so the given one is not changed. The same customers in any order give the same bytes.
     """
-    fitted = clone(preprocessor or FeaturePreprocessor()).fit(features)
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+    fitted = (preprocessor or FeaturePreprocessor()).fitted_to(features)
     found = algorithm.fit(canonical_order(fitted.transform(features)), (k,), seed)
     return to_model(next(iter(found.values())), fitted, algorithm.name, seed)
 
 
 def fit_kmeans(
-    features: pd.DataFrame, k: int, seed: int, preprocessor: FeaturePreprocessor | None = None, n_init: int = 10
+    features: pd.DataFrame, k: int, seed: int, preprocessor: "FeaturePreprocessor | None" = None, n_init: int = 10
 ) -> PrototypeModel:
     """k-means with k clusters. Raises ClusteringError if fewer than k customers are distinct."""
     return fit_model(features, KMeans(n_init=n_init), k, seed, preprocessor)
 
 
-def to_model(found: Clustering, preprocessor: FeaturePreprocessor, algorithm: str, seed: int) -> PrototypeModel:
+def to_model(found: Clustering, preprocessor: "FeaturePreprocessor", algorithm: str, seed: int) -> PrototypeModel:
     """The clustering `found`, combined with the fitted `preprocessor` of its points."""
     if found.stretch is not None:
         preprocessor = preprocessor.stretched(found.stretch)
@@ -149,6 +155,8 @@ class Indices:
 def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], seed: int, sample: int = 5000) -> Indices:
     """Silhouette (Rousseeuw, 1987; on `sample` rows, as it takes n squared work), Calinski and Harabasz (1974), Davies and
     Bouldin (1979) of `points` (n, d) with `labels` (n,), -1 for noise."""
+    from sklearn import metrics
+
     kept = labels >= 0
     points, labels = points[kept], labels[kept]
     if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from sklearn import cluster
 
 from segmentation_assets.core.clustering.algorithm import (
     Clustering,
@@ -37,6 +35,8 @@ class DBSCAN:
     finds_k: bool = True
 
     def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
+        from sklearn import cluster
+
         require_clusterable(points, 1)
         rows = subsample(points, self.fit_rows, seed)
         min_samples = self.min_samples or max(5, 2 * rows.shape[1])
@@ -69,6 +69,8 @@ class HDBSCAN:
     finds_k: bool = True
 
     def fit(self, points: NDArray[np.float64], ks: Sequence[int], seed: int) -> dict[int, Clustering]:
+        from sklearn import cluster
+
         require_clusterable(points, 1)
         rows = subsample(points, self.fit_rows, seed)
         smallest = max(5, round(self.min_cluster_share * len(rows)))
@@ -86,6 +88,8 @@ class HDBSCAN:
 
 def k_distances(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Distance of each of `points` (n, d) to its k-th neighbour, counting itself as DBSCAN does, in ascending order (n,)."""
+    from scipy.spatial import cKDTree
+
     k = min(k, len(points))
     return np.sort(cKDTree(points).query(points, k=[k])[0][:, 0])
 
@@ -100,6 +104,8 @@ def elbow(rising: NDArray[np.float64]) -> float:
 
 
 def _radius(clustered: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(clustered)
     own = np.sort(tree.query(clustered, k=[min(2, len(clustered))])[0][:, 0])
     if len(noise) == 0:

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 Transform = Literal["log", "yeo-johnson", "none"]
 Scaling = Literal["standard", "range", "robust"]
@@ -59,7 +58,11 @@ class NumericColumn:
             return cls(name, transform, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight)
         low, high = _winsorised(seen, *winsorize)
         clipped = np.clip(seen, low, high)
-        power = float(stats.yeojohnson_normmax(clipped)) if transform == "yeo-johnson" and low < high else 1.0
+        power = 1.0
+        if transform == "yeo-johnson" and low < high:
+            from scipy.stats import yeojohnson_normmax
+
+            power = float(yeojohnson_normmax(clipped))
         moved = _forward(clipped, transform, power)
         center = float(moved.mean())
         spread = _spread(moved, scaling)
@@ -175,9 +178,14 @@ def _spread(values: NDArray[np.float64], scaling: Scaling) -> float:
     return float(values.std())
 
 
+Column = NumericColumn | CategoricalColumn
+
+
 def _forward(values: NDArray[np.float64], transform: Transform, power: float) -> NDArray[np.float64]:
     if transform == "log":
         return np.sign(values) * np.log1p(np.abs(values))
     if transform == "yeo-johnson":
-        return np.asarray(stats.yeojohnson(values, lmbda=power), dtype=np.float64)
+        from scipy.stats import yeojohnson
+
+        return np.asarray(yeojohnson(values, lmbda=power), dtype=np.float64)
     return values

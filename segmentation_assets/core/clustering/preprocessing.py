@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from segmentation_assets.core.clustering.feature_columns import CategoricalColumn, NumericColumn, Scaling, Transform
+from segmentation_assets.core.clustering.feature_columns import CategoricalColumn, Column, NumericColumn, Scaling, Transform
 from segmentation_assets.settings.model import ModelSettings
-
-Column = NumericColumn | CategoricalColumn
 
 
 class FeaturePreprocessor(TransformerMixin, BaseEstimator):
@@ -82,6 +80,11 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
             self._fit_column(name, frame[name], float(weights.get(name, 1.0))) for name in frame.columns
         )
         return self
+
+    def fitted_to(self, features: pd.DataFrame) -> "FeaturePreprocessor":
+        """A copy with the same parameters, fitted to `features` (n customers, p features)."""
+        copy: FeaturePreprocessor = clone(self)
+        return copy.fit(features)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Features (n, p) to points (n, d), C-contiguous. Extra columns are ignored; a missing one raises ValueError."""

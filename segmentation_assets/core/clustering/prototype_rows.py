@@ -9,8 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.clustering.feature_columns import CategoricalColumn, NumericColumn
-from segmentation_assets.core.clustering.preprocessing import Column, FeaturePreprocessor
+from segmentation_assets.core.clustering.feature_columns import CategoricalColumn, Column, NumericColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 
 COLUMNS = ("component", "position", "name", "field", "value", "text")
@@ -45,6 +44,8 @@ def prototypes_to_rows(model: PrototypeModel) -> pd.DataFrame:
 
 def prototypes_from_rows(frame: pd.DataFrame) -> PrototypeModel:
     """The model in `frame`, whatever the order of its rows. Raises ValueError if something is missing."""
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
     absent = sorted(set(COLUMNS) - set(frame.columns))
     if absent:
         raise ValueError(f"the model table lacks columns {absent}; read it from where it was written, or train a new model")

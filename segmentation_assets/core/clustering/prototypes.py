@@ -5,13 +5,15 @@ written as rows and read back in `prototype_rows.py`. Nothing here is fitted, so
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+if TYPE_CHECKING:
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
 
 NOISE = -1
 # Up to this many prototypes per cluster, comparing with each is faster than building and searching a tree.
@@ -35,7 +37,7 @@ class PrototypeModel:
     """Preprocessing, `prototypes` (m, d), their cluster `labels` (m,) in 0..k-1, the number of customers that each represents
     (`weights` (m,)), and for density clusters the `radius` beyond which a customer is noise (None: no noise)."""
 
-    preprocessor: FeaturePreprocessor
+    preprocessor: "FeaturePreprocessor"
     prototypes: NDArray[np.float64]
     labels: NDArray[np.int64]
     weights: NDArray[np.float64]
@@ -95,6 +97,8 @@ def nearest(
 def nearest_distance(points: NDArray[np.float64], prototypes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance (n,) of each of `points` (n, d) to the nearest of `prototypes` (m, d)."""
     if len(prototypes) >= _TREE_FROM:
+        from scipy.spatial import cKDTree
+
         return np.asarray(cKDTree(prototypes).query(points, k=1)[0], dtype=np.float64)
     best = np.full(len(points), np.inf)
     for prototype in prototypes:

@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster import hierarchy
-from scipy.spatial import cKDTree
-from sklearn.cluster import MiniBatchKMeans
 
 from segmentation_assets.core.clustering.algorithm import Clustering, in_canonical_clusters, one_thread, require_clusterable, subsample
 
@@ -32,6 +29,8 @@ class WardTree:
         Every node covers a contiguous range of the tree's leaf order, so it suffices to undo k - 1 merges from the root; scipy's
         `cut_tree` walks every merge in Python, too slow for hundreds of bootstraps.
         """
+        from scipy.cluster.hierarchy import leaves_list
+
         m = len(self.leaves)
         runs = {2 * m - 2: (0, m)}
         for merge in range(m - 2, m - 1 - k, -1):
@@ -43,7 +42,7 @@ class WardTree:
         for label, (start, stop) in enumerate(sorted(runs.values())):
             in_order[start:stop] = label
         labels = np.empty(m, dtype=np.int64)
-        labels[hierarchy.leaves_list(self.linkage)] = in_order
+        labels[leaves_list(self.linkage)] = in_order
         return labels
 
     def by_center(self, k: int) -> NDArray[np.int64]:
@@ -74,9 +73,11 @@ class Ward:
 
     def tree(self, points: NDArray[np.float64], seed: int) -> WardTree:
         """The tree over `points` (n, d) in canonical order, or over their micro-clusters."""
+        from scipy.cluster.hierarchy import linkage
+
         with one_thread():
             if len(points) <= self.direct_limit:
-                return WardTree(points, np.ones(len(points)), hierarchy.linkage(points, method="ward"))
+                return WardTree(points, np.ones(len(points)), linkage(points, method="ward"))
             leaves, weights = _micro_clusters(points, self.micro_clusters, seed)
         return WardTree(leaves, weights, weighted_ward(leaves, weights))
 
@@ -153,6 +154,9 @@ def weighted_ward(points: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 
 def _micro_clusters(points: NDArray[np.float64], m: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Means (at most m, d) and sizes of small k-means clusters, found on a sample: they only have to be small and numerous."""
+    from scipy.spatial import cKDTree
+    from sklearn.cluster import MiniBatchKMeans
+
     start = subsample(points, 50 * m, seed)
     found = MiniBatchKMeans(m, batch_size=4096, n_init=1, random_state=seed).fit(start).cluster_centers_
     own = cKDTree(found).query(points)[1]

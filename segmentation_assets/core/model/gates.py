@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from segmentation_assets.core.choice.candidates import Candidate, objections
 from segmentation_assets.core.choice.evaluation import explained
@@ -182,8 +181,8 @@ class Contest:
         return challenger.model.provenance.k == self.champion.provenance.k
 
     def _points(self) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = clone(self.spec.preprocessor).fit_transform(self.active[list(self.spec.settings.features)])
-        return found
+        inputs = self.active[list(self.spec.settings.features)]
+        return self.spec.preprocessor.fitted_to(inputs).transform(inputs)
 
     def fit_of(self, model: SegmentModel) -> float:
         """Share of the differences between customers that the model's segments explain."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from segmentation_assets.vocabulary import SegmentChange
 
@@ -24,6 +23,8 @@ def matched_clusters(before: pd.Series, after: pd.Series) -> dict[int, int]:
 
     One to one, by the assignment with the greatest total Jaccard overlap (Kuhn 1955); only pairs that overlap by more than half.
     """
+    from scipy.optimize import linear_sum_assignment
+
     counts = pd.crosstab(before.to_numpy(), after.to_numpy())
     if counts.empty:
         return {}

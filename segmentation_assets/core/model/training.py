@@ -6,11 +6,11 @@ Belongs here: making a model. `champion` decides whether one is made, and whethe
 import datetime as dt
 import hashlib
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate, measured_again
@@ -18,7 +18,6 @@ from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridM
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, polished, to_model
-from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model import characters, identity
 from segmentation_assets.core.model.population import NOT_COMPARED
@@ -26,6 +25,9 @@ from segmentation_assets.core.model.segment_model import Provenance, Segment, Se
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.settings.section import unknown_names
 from segmentation_assets.vocabulary import Character, Decision, Tier, counted
+
+if TYPE_CHECKING:
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 FORMAT = "2"  # of a model's rows, and of the inputs to its version
 FROM_CHAMPION = "kmeans_from_champion"  # name of a candidate: k-means started from the segments in force
@@ -44,6 +46,12 @@ GRID_CHARACTERS = {
 }
 
 
+def _plain() -> "FeaturePreprocessor":
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
+    return FeaturePreprocessor()
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What to train: the settings, a digest that shows when they change, and how features enter the geometry. `diagnostics` as in
@@ -51,7 +59,7 @@ class ModelSpec:
 
     settings: ModelSettings
     settings_digest: str
-    preprocessor: FeaturePreprocessor = field(default_factory=FeaturePreprocessor)
+    preprocessor: "FeaturePreprocessor" = field(default_factory=_plain)
     diagnostics: bool = True
 
 
@@ -124,7 +132,7 @@ def fit_from(champion: SegmentModel, features: pd.DataFrame, spec: ModelSpec) ->
     if not isinstance(champion.clusters, PrototypeModel):
         return None
     inputs = features[list(spec.settings.features)]
-    fitted = clone(spec.preprocessor).fit(inputs)
+    fitted = spec.preprocessor.fitted_to(inputs)
     placed, labels = fitted.transform(inputs), champion.clusters.assign(inputs).label
     members = [canonical_order(placed[labels == c]) for c in range(champion.clusters.k)]
     if not all(map(len, members)):
@@ -167,7 +175,7 @@ def _chosen(
     if active.empty:
         return None, (), "", "", " No customers are active, so there are no segments by model."
     inputs, settings = active[list(spec.settings.features)], spec.settings
-    distinct = count_distinct(clone(spec.preprocessor).fit(inputs).transform(inputs))
+    distinct = count_distinct(spec.preprocessor.fitted_to(inputs).transform(inputs))
     if distinct == 1:
         alike = _alike(inputs)
         only = Candidate("kmeans", 1, smallest_share=1.0, smallest_count=len(active), chosen=True, reason=alike)

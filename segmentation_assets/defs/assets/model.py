@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
-from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import units
@@ -146,6 +145,8 @@ def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, acti
 
 
 def _spec(settings: Settings) -> ModelSpec:
+    from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
+
     declared_transforms = {feature.name: feature.transform for feature in declared(settings.features)}
     return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
 
