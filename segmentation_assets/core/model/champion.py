@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from segmentation_assets.core.choice.candidates import measured_again
-from segmentation_assets.core.clustering.algorithm import fit_kmeans
+from segmentation_assets.core.clustering.algorithm import ClusteringError, fit_kmeans
 from segmentation_assets.core.model import characters, naming
 from segmentation_assets.core.model.gates import Contest, Gate, failings
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
@@ -194,7 +194,10 @@ def _occasion(
             failed = f"failed its own test at {counted(running, 'snapshot')} running ({lost[0]})"
             if running < 2 or age < retrain.min_age:
                 return "", f"{undrifted}; it {failed}, but a challenger is trained only after two, at an age of {retrain.min_age} or more"
-            refit = _refit_stability(champion, active, spec)
+            try:
+                refit = _refit_stability(champion, active, spec)
+            except ClusteringError as error:
+                return "", f"{undrifted}; it {failed}, and no model can be fitted today ({error})"
             if refit < spec.settings.stable_jaccard:
                 shown = beside(refit, spec.settings.stable_jaccard, 2)
                 return "", f"{undrifted}; it {failed}, and a model fitted today is not stable either ({shown})"
@@ -202,7 +205,10 @@ def _occasion(
 
 
 def _refit_stability(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> float:
-    """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is more stable."""
+    """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is more stable.
+
+    Raises ClusteringError if the active customers are too few, or too alike, for so many segments.
+    """
     if champion.provenance.tier == Tier.DISTINCT:
         return 1.0  # distinct segments are looked for at every k
     settings = spec.settings

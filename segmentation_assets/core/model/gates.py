@@ -16,7 +16,7 @@ from segmentation_assets.core.choice.evaluation import explained
 from segmentation_assets.core.choice.forward_validity import forward_validity
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.choice.selection import PastSnapshot, labels_one_snapshot_back
-from segmentation_assets.core.clustering.algorithm import fit_kmeans
+from segmentation_assets.core.clustering.algorithm import ClusteringError, fit_kmeans
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import FROM_CHAMPION, ModelDecision, ModelSpec, PreviousSnapshot, fit_from
 from segmentation_assets.settings.model import ModelSettings, RetrainSettings
@@ -117,7 +117,11 @@ class Contest:
         placed, ours = self._points(), self._labels(self.champion)
         theirs, whose = self._labels(challenger.model), "it explains"
         if not self._equal(challenger):
-            theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted again, explain"
+            try:
+                theirs, whose = self._fitted_anew(), f"the champion's {counted(old.k, 'segment')}, fitted again, explain"
+            except ClusteringError as error:
+                yield Gate(False, f"the champion's {counted(old.k, 'segment')} cannot be fitted again to compare them ({error})")
+                return
         fit, before = explained(placed, theirs), explained(placed, ours)
         if math.isnan(fit):
             alike = "all active customers are alike in the features used"

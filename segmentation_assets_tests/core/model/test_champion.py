@@ -15,6 +15,7 @@ from segmentation_assets.core.model.segment_model import Segment
 from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train, train_from
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
+from segmentation_assets.vocabulary import Tier
 from segmentation_assets_tests.builders import features
 
 ASK = ModelSettings(algorithms=("kmeans",), k_min=2, k_max=3, k=3, fallback_k=2, resamples=10, splits=1, seed=1)
@@ -173,6 +174,18 @@ def test_a_champion_that_fails_its_own_test_twice_running_is_replaced_once_it_is
     assert promoted.reason.startswith("The model in force has failed its own test at 2 snapshots running (")
     assert "it has 2 distinct segments and the champion has 3 segments that are no longer distinct: " in promoted.reason
     assert (promoted.decision, promoted.unsound) == ("promoted", 0)
+
+
+@pytest.mark.parametrize("asked", [{}, {"retrain": RetrainSettings(policy="always")}, {"request": Request(reason="a check")}])
+@pytest.mark.parametrize("left", [TRAINING.iloc[:1], TRAINING.iloc[:2]], ids=["one customer", "two"])
+@pytest.mark.parametrize("tier", [Tier.DISTINCT, Tier.CONVENIENT])
+def test_a_shop_that_shrinks_to_fewer_customers_than_segments_keeps_its_model(asked, left, tier):
+    decided = after(left, replace(CHAMPION, provenance=replace(CHAMPION.provenance, unsound=5, tier=tier)), age=9, **asked)
+    assert decided.model.provenance.decision == "carried forward"
+    if tier == Tier.CONVENIENT and not asked:
+        assert "no model can be fitted today (" in decided.model.provenance.reason
+    else:
+        assert "3 segments cannot be fitted again to compare them (" in decided.refused.reason
 
 
 def test_fewer_segments_wait_until_the_lookback_is_entirely_after_the_change():
