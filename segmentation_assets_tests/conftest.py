@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click.testing
 import pytest
@@ -62,11 +63,11 @@ def segmentation(*arguments: str, data_dir: Path, **further: str) -> subprocess.
 def called(*arguments: str, data_dir: Path, **further: str) -> click.testing.Result:
     """Call the command line in this process, on the shipped settings: seconds cheaper than `segmentation`.
 
-    Not for `run` and `rollback`, which leave Dagster's home in the environment and start a second process.
+    A command that makes snapshots leaves Dagster's home in the environment, which is restored after it.
     """
     from segmentation_assets.cli.main import main
 
-    with contextlib.chdir(ROOT):
+    with contextlib.chdir(ROOT), mock.patch.dict(os.environ):
         return click.testing.CliRunner(env=environment(data_dir, **further)).invoke(main, arguments)
 
 

@@ -162,7 +162,7 @@ def test_definitions_load_and_validate():
     dg.Definitions.validate_loadable(defs)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_dg_command_checks_and_lists_the_definitions(tmp_path):
     def tool(*arguments):
         command, home = [Path(sys.executable).parent / "dg", *arguments], environment(tmp_path, DAGSTER_HOME=str(tmp_path))

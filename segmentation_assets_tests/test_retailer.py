@@ -87,7 +87,7 @@ def test_the_exports_have_the_faults_of_real_ones(tmp_path: Path) -> None:
     assert retailer.write(tmp_path / "again", 20_000).cents == shop.exports.cents
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_from_init_to_the_last_snapshot(tmp_path: Path) -> None:
     shop = made(tmp_path, 20_000)
     shop.settings("2011-10-01", model=QUICK)

