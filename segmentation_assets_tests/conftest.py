@@ -22,6 +22,9 @@ for name in [name for name in os.environ if name.startswith("SEGMENTATION_") or 
     del os.environ[name]
 os.environ["SEGMENTATION_SETTINGS"] = str(Path(__file__).with_name("settings.yaml"))
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+# Else each of the many processes that tests start compiles every module that it imports, which is most of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Two workers whose threads wait for each other on two cores, spinning, took twice the CPU time. Read when NumPy is first imported.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
