@@ -42,7 +42,7 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
     planned = runs.plan(settings, wanted, again=force or snapshot is not None)
     console = new_console()
-    for damage in published.mend(settings.data_dir) if not planned.run else []:  # otherwise publishing does
+    for damage in published.mend(settings.data_dir) if every else []:
         console.print(f"{damage}. It has been rebuilt.")
     if planned.current:
         console.print(f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).")

@@ -74,10 +74,16 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
     if missing:
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / LOCK):
-        earlier = _restore(lake, data_dir)
+        earlier = _restore(lake, data_dir, every_page=False)
         for contract in BULKY:
             _link(lake.file(contract.name, key), _link_of(data_dir, contract.name, key))
-        rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
+        try:
+            rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
+        except duckdb.Error as error:
+            if not DAMAGED_PAGE.search(str(error)):
+                raise
+            _restore(lake, data_dir)
+            rows = _take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
         kept = _replace(private / MASTER, data_dir / DATABASE)
         _write_place(data_dir)
         provenance.remember(lake, private, key)  # last: if stopped before, the snapshot is made again, and nothing is lost
@@ -119,10 +125,13 @@ def _writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         alone.execute("CHECKPOINT")
 
 
-def _restore(lake: Lake, data_dir: Path) -> list[str]:
+def _restore(lake: Lake, data_dir: Path, every_page: bool = True) -> list[str]:
     """Rebuild missing, damaged or outdated parts of the private folder from the public file and the lake; return the keys in it.
 
-    Every page of the master is read, because its copy replaces the public file, which may be the only good one.
+    Args:
+        every_page: read all of the master, to find a damaged page before its copy replaces the public file. Otherwise it is read only
+            if the lake lacks a table of what was published, so that the public file may be the only good one: whoever comes upon a
+            damaged page gets it rebuilt, and publishing should not take longer with every snapshot.
 
     Raises:
         PublishError: neither the master nor the public file can be read, and the lake lacks tables of what they held.
@@ -130,7 +139,7 @@ def _restore(lake: Lake, data_dir: Path) -> list[str]:
     private, public = data_dir / PRIVATE, data_dir / DATABASE
     master = private / MASTER
     inside, outside = (None if _is_cut(file, private) else _keys_in(file) for file in (master, public))
-    if _damage(master):
+    if (every_page or not _in_lake(lake, inside or [])) and _damage(master):
         inside = None
     if inside is None and _damage(public):
         outside = None
@@ -145,6 +154,11 @@ def _restore(lake: Lake, data_dir: Path) -> list[str]:
     _link_again(lake, data_dir, inside or [])
     provenance.restore(lake, private, inside or [])
     return inside or []
+
+
+def _in_lake(lake: Lake, keys: Sequence[str]) -> bool:
+    """Whether the lake has every table of the snapshots."""
+    return all(lake.file(contract.name, key).exists() for contract in CONTRACTS for key in keys)
 
 
 def _from_lake(lake: Lake, data_dir: Path) -> None:

@@ -106,7 +106,7 @@ def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: 
 
 
 @pytest.mark.parametrize("part", ["public file", "master", "both"])
-def test_a_damaged_page_is_named_by_the_doctor_and_mended_by_the_next_publication(folder: Path, part: str) -> None:
+def test_a_damaged_page_is_named_by_the_doctor_and_mended(folder: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
     before = state(folder)
@@ -114,10 +114,35 @@ def test_a_damaged_page_is_named_by_the_doctor_and_mended_by_the_next_publicatio
     broken = said["database"]
     assert broken.state == State.BROKEN and broken.message.endswith("To rebuild this: segmentation run --all") and state(folder) == before
     assert all(f"{folder / file} has a damaged page (" in broken.message for file in PARTS[part])
+    assert len(published.mend(folder)) == len(PARTS[part])
+    assert published.damaged(folder) == [] and ask(folder) == [[D1, D2], [D1, D2]]
+
+
+def publish_third(folder: Path) -> None:
     with opened(folder) as lake:
         put_snapshot(lake, D3, segments=[{"segment_name": D3}], transactions=[{"order_id": D3}])
         published.publish_snapshot(lake, folder, D3, "fingerprint")
+
+
+@pytest.mark.parametrize("part", ["public file", "master", "both"])
+def test_a_damaged_page_stops_no_publication(folder: Path, part: str) -> None:
+    for file in PARTS[part]:
+        spoil(folder / file)
+    publish_third(folder)
     assert published.damaged(folder) == [] and ask(folder) == [[D1, D2, D3], [D1, D2, D3]]
+
+
+def test_all_pages_are_read_before_publishing_only_if_the_lake_could_not_rebuild_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    found = published._damage
+    monkeypatch.setattr(published, "_damage", lambda file: looked.append(file) or found(file))
+    publish_third(folder)
+    assert looked == []
+    KINDS["removed"](folder / "lake" / "segments" / f"snapshot_date={D1}" / "part-0.parquet")
+    publish_third(folder)
+    assert looked == [folder / DATABASES[1]]
 
 
 @pytest.mark.parametrize("part", ["public file", "both"])
