@@ -23,6 +23,7 @@ PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
 MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
+LEAST_PAIRED = 3  # customers with both features, without whom ranks say nothing
 LEAST_RANKED = 10  # customers; with fewer, ranks may agree by chance alone
 
 
@@ -161,7 +162,7 @@ def feature_correlations(
     names = [f.name for f in numeric(declared, features) if active[f.name].nunique() > 1]
     present = active[names].notna().to_numpy("float64")
     both = present.T @ present
-    rho = active[names].corr(method="spearman", min_periods=3).to_numpy()
+    rho = _spearman(active[names].to_numpy("float64"))
     rows = [
         {
             "feature_a": names[i],
@@ -178,6 +179,29 @@ def feature_correlations(
     pairs = pd.DataFrame(rows, columns=["feature_a", "feature_b", "spearman", "customers", "redundant", "both_in_model"])
     pairs = pairs.astype({"spearman": "float64", "redundant": "bool", "both_in_model": "bool"})  # also if there is none
     return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
+
+
+def _spearman(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's correlation (p, p) of the columns of `values` (n, p), each pair over the rows that have both; NaN for fewer than
+    LEAST_PAIRED rows or a constant. Columns that lack the same rows are ranked together, not anew for each pair."""
+    from scipy.stats import rankdata
+
+    alike: dict[bytes, list[int]] = {}
+    for column, present in enumerate(~np.isnan(values.T)):
+        alike.setdefault(present.tobytes(), []).append(column)
+    groups = [(np.frombuffer(present, dtype=bool), columns) for present, columns in alike.items()]
+    rho = np.full((values.shape[1], values.shape[1]), np.nan)
+    for first, (present, own) in enumerate(groups):
+        for other_present, others in groups[first:]:
+            rows, columns = present & other_present, list(dict.fromkeys([*own, *others]))
+            if rows.sum() < LEAST_PAIRED:
+                continue
+            with np.errstate(invalid="ignore", divide="ignore"):  # a constant correlates with nothing
+                found = np.atleast_2d(np.corrcoef(rankdata(values[np.ix_(rows, columns)], axis=0), rowvar=False))
+            a, b = [columns.index(column) for column in own], [columns.index(column) for column in others]
+            rho[np.ix_(own, others)] = found[np.ix_(a, b)]
+            rho[np.ix_(others, own)] = found[np.ix_(b, a)]
+    return rho
 
 
 def _to_take_out(pairs: pd.DataFrame, names: Sequence[str], in_model: Sequence[str]) -> list[str | None]:

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from segmentation_assets.core.customers import exploration
 from segmentation_assets.core.customers.feature_catalog import FEATURES
@@ -130,3 +133,11 @@ def test_zero_customers_or_one_can_be_explored(rows: int) -> None:
     assert exploration.attribute_spend(frame, FEATURES).empty
     assert len(exploration.revenue_concentration(frame)) == (101 if rows else 0)
     assert len(exploration.feature_missingness(frame, FEATURES)) == (3 if rows else 0)
+
+
+@given(arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 6)), elements=st.sampled_from([0.0, 1.0, 2.5, -3.0, float("nan")])))
+def test_pairs_correlate_as_pandas_says(values):
+    expected = pd.DataFrame(values).corr(method="spearman", min_periods=3).to_numpy()
+    found = exploration._spearman(values)
+    apart = ~np.eye(values.shape[1], dtype=bool)
+    np.testing.assert_allclose(found[apart], expected[apart], atol=1e-12)
