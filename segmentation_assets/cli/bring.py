@@ -17,7 +17,8 @@ FILES_PER_LINE = 100
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
 )
-def init(files: tuple[Path, ...], output: Path) -> None:
+@click.option("--keep-personal", is_flag=True, help="Keep attributes that look personal, such as names or e-mail addresses.")
+def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
     """Read your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     from segmentation_assets.sources import file_profile, first_settings
 
@@ -25,7 +26,7 @@ def init(files: tuple[Path, ...], output: Path) -> None:
         raise click.ClickException(f"{output} already exists and is not replaced. Give another name: --output FILE")
     with _reading_shown(new_console()):
         looks = file_profile.look_at(files)
-    text = first_settings.write(looks, output.resolve().parent)
+    text = first_settings.write(looks, output.resolve().parent, keep_personal)
     output.write_text(text, encoding="utf-8")
     say(text)
     for line in first_settings.missing(looks):

@@ -24,6 +24,7 @@ FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
 NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention", "engine"}  # settings that change no snapshot
+ADDED = {"privacy"}  # sections that older records lack, and that count only where they are not the default
 
 
 def _requests(settings: Settings) -> "dict[str, Request]":
@@ -52,10 +53,11 @@ class Fingerprint:
     @classmethod
     def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
         """The fingerprint of snapshot `key` if it were made now from a source with the fingerprint `source`."""
+        unchanged = {name for name in ADDED if getattr(settings, name) == Settings.model_fields[name].default}
         return cls(
             {
                 name: _digest(settings.without_folder(json.dumps(section, sort_keys=True, ensure_ascii=False)))
-                for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()
+                for name, section in settings.model_dump(mode="json", exclude=NO_INPUT | unchanged).items()
             },
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
