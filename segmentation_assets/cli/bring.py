@@ -51,6 +51,24 @@ def check(settings_path: Path | None) -> None:
     console.print(commands("Ready: segmentation run --all"), soft_wrap=True)
 
 
+@command()
+@click.argument("ids", nargs=-1, required=True)
+@settings_option
+def pseudonym(ids: tuple[str, ...], settings_path: Path | None) -> None:
+    """Print the pseudonym of each customer ID, a line each, to join with published tables. `-` reads IDs from the input, one a line."""
+    from segmentation_assets.sources.pseudonyms import Pseudonyms, require
+
+    settings = settings_in_force(settings_path)
+    asked = settings.privacy.pseudonyms
+    if asked is None:
+        raise click.ClickException("privacy.pseudonyms is not set: published ids are those of the source.")
+    made = Pseudonyms.of(asked, settings.cleaning)
+    require(settings.data_dir, made)
+    wanted = [line.rstrip("\n") for line in click.get_text_stream("stdin")] if ids == ("-",) else list(ids)
+    for one in made.each(wanted):
+        say(one or "")
+
+
 @contextmanager
 def _reading_shown(console: Console) -> Iterator[None]:
     """Show how many files were read: as a bar on a terminal, otherwise as an occasional line on stderr."""

@@ -12,6 +12,7 @@ from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
 from segmentation_assets.sources.first_snapshots import snapshots
 from segmentation_assets.sources.guessing import other_readings
+from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.yaml_text import listed, quoted, shown
 
@@ -139,10 +140,18 @@ def _attributes(one: FileProfile) -> list[str]:
     told = "; ".join(f"{column} ({why})" for column, why in left_out.items())
     births = [column for column in left_out if one.personal[column].kind == personal.BIRTH]
     return [
-        f"attributes: {listed(kept) if kept else 'none'}",
+        f"attributes: {_named(kept)}",
         shown(f"# left out, because they look personal: {told}. Segments need none of them; to keep one, add it to attributes"),
         *(shown(f"# of {column}, the year is enough for an age: export that instead") for column in births),
     ]
+
+
+def _named(columns: Sequence[str]) -> str:
+    """Columns as attributes, under the names that they have where all are kept."""
+    names = {attribute_name(column): quoted(column) for column in columns}
+    if names.keys() == set(columns):
+        return f"[{', '.join(names.values())}]" if names else "none"
+    return f"{{{', '.join(f'{quoted(name)}: {column}' for name, column in names.items())}}}"
 
 
 def _marks(one: FileProfile) -> list[str]:

@@ -129,7 +129,7 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     if wanted == "none":
         named: dict[str, Expression] = {}
     elif wanted == "all":
-        named = {f"customer_{name}" if name.lower() in RESERVED else name: name for name in rows.columns if name not in used}
+        named = {attribute_name(name): name for name in rows.columns if name not in used}
     else:
         named = wanted if isinstance(wanted, dict) else {name: name for name in wanted}
         taken = sorted(name for name in named if name.lower() in RESERVED)
@@ -139,6 +139,11 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
                 f"{{customer_{taken[0]}: {taken[0]}}}."
             )
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
+
+
+def attribute_name(column: str) -> str:
+    """The name of the attribute that a column becomes where it has none of its own."""
+    return f"customer_{column}" if column.lower() in RESERVED else column
 
 
 def canonical(

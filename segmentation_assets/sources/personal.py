@@ -80,12 +80,12 @@ def of_column(name: str, cells: list[str]) -> Personal | None:
     for kind, is_surely in SURELY.items():
         if _share(is_surely, cells) >= MOST:
             return Personal(kind, "content")
-    kind = _named(name)
-    if kind is None or _share(AGREES[kind], cells) < MOST:
+    named = _named(name)
+    if named is None or _share(AGREES[named], cells) < MOST:
         return None
-    if kind == "names" and folded(name)[0] in NAMED_ALONE and len(set(cells)) < FEW * len(cells):
+    if named == "names" and folded(name)[0] in NAMED_ALONE and len(set(cells)) < FEW * len(cells):
         return None
-    return Personal(kind, "name and content")
+    return Personal(named, "name and content")
 
 
 def _named(column: str) -> str | None:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,17 @@ class Pseudonyms:
     def made_of(self, ids: ir.StringValue) -> ir.StringValue:
         """The pseudonym of each id, on a backend that was prepared; null where there is no id."""
         return _pseudonym(identifier(ids, self.rules)[0].nullif(""))
+
+    def each(self, ids: Sequence[str]) -> list[str | None]:
+        """The pseudonyms of a few ids, in their order."""
+        backend = ibis.duckdb.connect(":memory:")
+        try:
+            self.prepare(backend)
+            rows = ibis.memtable({"place": range(len(ids)), "id": ids}, schema={"place": "int64", "id": "string"})
+            made: list[str | None] = backend.to_pyarrow(rows.order_by("place").select(made=self.made_of(rows.id)))["made"].to_pylist()
+            return made
+        finally:
+            backend.disconnect()
 
 
 def require(data_dir: Path, wanted: Pseudonyms | None) -> None:

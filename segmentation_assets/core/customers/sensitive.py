@@ -1,14 +1,15 @@
 """Which features, and whether the segments, tell a sensitive attribute that is kept out of the model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats.contingency import association, crosstab
 
 from segmentation_assets.core.customers.exploration import active_only
+from segmentation_assets.vocabulary import beside
 
-COLUMNS = ["attribute", "subject", "measure", "association", "customers", "threshold", "proxy"]
+COLUMNS = ["attribute", "subject", "measure", "association", "customers", "threshold", "proxy", "in_model"]
 BOOKKEEPING = {"customer_id", "status", "segment_id"}
 SEGMENTS = "(segments)"
 RATIO, CRAMER = "correlation ratio", "Cramer's V"
@@ -16,7 +17,7 @@ MOST_GROUPS = 10  # into which the numbers of a sensitive attribute are cut, at 
 LEAST = 30  # customers of whom both are known; of fewer, nothing is said
 
 
-def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float) -> pd.DataFrame:
+def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float, in_model: Collection[str] = ()) -> pd.DataFrame:
     """One row per sensitive attribute and feature, other attribute or SEGMENTS: how far each tells the attribute, among active customers.
 
     Numbers are compared by the correlation ratio of their ranks, everything else by Cramer's V; both are corrected for what many
@@ -26,6 +27,7 @@ def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float)
     Args:
         customers: rows of customer_features, with the `segment_id` of each.
         threshold: association from which on a subject counts as a proxy.
+        in_model: features that enter the clustering.
     """
     active = active_only(customers)
     subjects = {SEGMENTS: active["segment_id"].astype("string"), **{n: active[n] for n in active.columns if n not in BOOKKEEPING}}
@@ -39,8 +41,24 @@ def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float)
             measure = RATIO if _is_measured(values) else CRAMER
             compare = correlation_ratio if measure == RATIO else cramers_v
             found = compare(values[known], groups[known]) if known.sum() >= LEAST else np.nan
-            rows.append((attribute, subject, measure, found, int(known.sum()), threshold, None if np.isnan(found) else found >= threshold))
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"association": "float64", "customers": "int64", "threshold": "float64"})
+            proxy = None if np.isnan(found) else found >= threshold
+            rows.append((attribute, subject, measure, found, int(known.sum()), threshold, proxy, subject in in_model))
+    types = {"association": "float64", "customers": "int64", "threshold": "float64", "proxy": "object", "in_model": "bool"}
+    return pd.DataFrame(rows, columns=COLUMNS).astype(types)
+
+
+def sentences(found: pd.DataFrame) -> list[str]:
+    """A sentence on each proxy, those in the model first; one that says so if nothing could be measured, or there is none."""
+    proxies = found[found["proxy"].eq(True)].sort_values(["in_model", "association"], ascending=False)
+    if proxies.empty:
+        if found["proxy"].isna().all():
+            return ["Not measured: too few active customers have a sensitive attribute, or none is set."]
+        return [f"Nothing measured has an association of {found['threshold'].iloc[0]:g} or more with a sensitive attribute."]
+    remedy = "; it is in model.features: take it out, or accept that the segments differ in this attribute"
+    return [
+        f"{row.subject} tells {row.attribute} ({row.measure} {beside(row.association, row.threshold, 2)}){remedy if row.in_model else ''}."
+        for row in proxies.itertuples()
+    ]
 
 
 def correlation_ratio(values: pd.Series, groups: pd.Series) -> float:
