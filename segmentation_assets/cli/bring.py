@@ -1,5 +1,6 @@
 """Commands that bring a company's own data in: init, check."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,7 @@ def pseudonym(ids: tuple[str, ...], settings_path: Path | None) -> None:
         raise click.ClickException("privacy.pseudonyms is not set: published ids are those of the source.")
     made = Pseudonyms.of(asked, settings.cleaning)
     require(settings.data_dir, made)
-    wanted = [line.rstrip("\n") for line in click.get_text_stream("stdin")] if ids == ("-",) else list(ids)
+    wanted = sys.stdin.read().splitlines() if ids == ("-",) else list(ids)
     for one in made.each(wanted):
         say(one or "")
 

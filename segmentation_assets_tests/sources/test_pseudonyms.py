@@ -24,7 +24,7 @@ BAD = f"""{NEEDLE}1,2024-01-09,what,
 {NEEDLE}3,2024-01-11,1,2,3,4
 ,2024-01-12,5,{NEEDLE}
 """
-PEOPLE = f"who,town\n{NEEDLE}1,Ghent\n{NEEDLE}1,Bruges\n{NEEDLE}77,Ghent\n{NEEDLE}78.0,Ghent\n"
+PEOPLE = f"who,town\n{NEEDLE}1,Ghent\n{NEEDLE}1,Bruges\n{NEEDLE}77,Ghent\n{NEEDLE}78,Ghent\n"
 
 
 @pytest.fixture(autouse=True)

@@ -462,8 +462,9 @@ def test_a_confined_connection_reaches_and_writes_nothing_else(confined, shop, q
 
 
 def test_figures_of_few_customers_are_hidden_and_said_to_be_so_but_stay_in_the_lake(lake, data_dir):
+    sizes = (("empty", 0), ("few", 4), ("enough", 5))
     rows = [
-        {**segment(name, i), "customers": n, "share": n / 10, "revenue": 1.0, "description": "d"} for i, (name, n) in enumerate(CELLS, 1)
+        {**segment(name, i), "customers": n, "share": n / 10, "revenue": 1.0, "description": "d"} for i, (name, n) in enumerate(sizes, 1)
     ]
     profiles = [{"segment_id": i, "feature": "frequency", "mean": 2.0, "population_mean": 3.0} for i in (1, 2, 3)]
     put_snapshot(lake, D1, segments=rows, segment_profiles=profiles)
@@ -478,6 +479,3 @@ def test_figures_of_few_customers_are_hidden_and_said_to_be_so_but_stay_in_the_l
         file.unlink()
     assert ask(data_dir, query) == shown  # rebuilt from the lake, which keeps all figures
     assert duckdb.sql(f"SELECT customers FROM '{lake.file('segments', D1)}' ORDER BY segment_id").fetchall() == [(0,), (4,), (5,)]
-
-
-CELLS = (("empty", 0), ("few", 4), ("enough", 5))
