@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core import pictures
-from segmentation_assets.core.customers import exploration, order_patterns, sensitive
+from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
@@ -163,20 +163,3 @@ def attribute_spend(
     draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
     picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels
-
-
-@table(contracts.SENSITIVE_PROXIES, group=GROUP, kinds=PANDAS)
-def sensitive_proxies(
-    context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
-    customer_segments: pd.DataFrame,
-) -> pd.DataFrame:
-    """Which features, and whether the segments, tell a sensitive attribute (privacy.sensitive) that is kept out of the model."""
-    asked = settings.privacy
-    segment_of = customer_features.merge(customer_segments[["customer_id", "segment_id"]], on="customer_id", validate="1:1")
-    found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
-    if asked.sensitive:
-        said = markdown.bullets(sensitive.sentences(found))
-        context.add_output_metadata({"proxies": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    return found
