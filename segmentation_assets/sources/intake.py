@@ -29,7 +29,7 @@ from segmentation_assets.sources.located import folders_passed_over, matching_fi
 from segmentation_assets.sources.mapping import TIMES, Bounds, nothing
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.numbers import POINT
-from segmentation_assets.sources.pseudonyms import WITHHELD, Pseudonyms
+from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
@@ -170,9 +170,8 @@ class Intake:
             try:
                 return self._write(reading, file, name, cells, target, careful=True)
             except duckdb.Error as error:
-                if self.pseudonyms:  # the engine's message may quote the line
-                    raise SourceError(f"{file}: cannot be read; the reason is {WITHHELD}. Check the file and its format.") from None
-                raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
+                reason = str(error).splitlines()[0][:200]
+                raise SourceError(f"{file}: cannot be read: {reason}. Check the file and its format.", reason) from error
 
     def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> IntakeRecord:
         with reading.opened(file, reading.settings, careful) as rows, replacing(target) as unfinished:

@@ -16,12 +16,12 @@ from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
 from segmentation_assets.sources import order_cells
 from segmentation_assets.sources.attributes import newest_records
-from segmentation_assets.sources.base import Window, counted, midnight, within
+from segmentation_assets.sources.base import SourceError, Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.intake_record import PLACE, IntakeRecord, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
-from segmentation_assets.sources.pseudonyms import Pseudonyms, claim
+from segmentation_assets.sources.pseudonyms import WITHHELD, Pseudonyms, claim
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
 
@@ -127,6 +127,14 @@ class TablesSource:
 
     def _taken(self, entity: str, table: SourceTable, window: Window | None = None, position: int = 0) -> list[IntakeRecord]:
         claim(self.intake.folder.parent, self.pseudonyms)
+        try:
+            return self._read(entity, table, window, position)
+        except SourceError as error:
+            if self.pseudonyms is None:
+                raise
+            raise error.without_quote(f"({WITHHELD})") from None  # nor do its causes, which would be logged
+
+    def _read(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[IntakeRecord]:
         if isinstance(table, Database):
             return [self.databases.fetch(entity, table, window, position)]
         return self.intake.take(entity, table)

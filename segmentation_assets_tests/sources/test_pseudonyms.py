@@ -1,12 +1,15 @@
 """Pseudonyms: no id gets past the source, equal ids stay equal, and a folder holds the pseudonyms of one key."""
 
 import hmac
+import json
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+from click.testing import CliRunner
 
+from segmentation_assets.cli.main import main
 from segmentation_assets.definitions import build
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import SourceError, open_source, pseudonyms
@@ -14,6 +17,7 @@ from segmentation_assets_tests.builders import D1, LOADED
 
 KEY, OTHER = "k" * 40, "o" * 40
 NEEDLE = "needle"  # in every id
+COLUMNS = {"customer_id": "who", "ordered_at": "day", "amount": "paid"}
 HIDDEN = {"pseudonyms": {"key_variable": "SHOP_KEY"}}
 ORDERS = "who,day,paid,note\n" + "".join(
     f"{NEEDLE}{n},2024-01-{day:02},{10 ** (1 + n % 2)}.{n:02},memo {NEEDLE}{n}\n" for n in range(12) for day in range(1, 3 + 6 * (n % 2))
@@ -36,7 +40,7 @@ def settings_of(folder: Path, privacy: dict | None = None, **columns: str) -> Se
     """A shop with customers and orders in two files, some of which cannot be used."""
     (folder / "orders.csv").write_text(ORDERS + BAD, encoding="utf-8")
     (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
-    orders = {"files": str(folder / "orders.csv"), "columns": {"customer_id": "who", "ordered_at": "day", "amount": "paid", **columns}}
+    orders = {"files": str(folder / "orders.csv"), "columns": {**COLUMNS, **columns}}
     people = {"files": str(folder / "people.csv"), "columns": {"customer_id": "who"}}
     given = LOADED.model_dump(mode="json", include={"snapshots", "features", "model", "exploration", "cleaning"})
     source = {"kind": "tables", "transactions": orders, "customers": people}
@@ -132,3 +136,45 @@ def test_without_a_key_or_with_a_short_one_nothing_is_read(tmp_path: Path, monke
 def test_a_column_of_ids_that_is_mapped_to_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="transactions: category is made of who, which is mapped to customer_id"):
         open_source(settings_of(tmp_path, HIDDEN, category="who")).kept("transactions")
+
+
+def test_spellings_of_an_id_have_one_pseudonym_whatever_the_length_of_the_key() -> None:
+    for key in (KEY, 3 * KEY):  # the second is longer than a block of the hash
+        expected = "p" + hmac.digest(key.encode(), b"17850", "sha256").hex()[:24]
+        assert pseudonyms.Pseudonyms(key.encode()).each(["17850", " 17850.0\u200b", "17850,0", " "]) == [expected, expected, expected, None]
+
+
+def test_rows_of_a_database_are_stored_with_pseudonyms(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as shop:
+        shop.execute(f"CREATE TABLE orders AS SELECT '{NEEDLE}' || i AS who, DATE '2024-01-02' AS day, 9.5 AS paid FROM range(3) t(i)")
+    settings = settings_of(tmp_path, HIDDEN)
+    orders = {
+        "url": f"duckdb:///{tmp_path}/shop.duckdb",
+        "table": "orders",
+        "columns": COLUMNS,
+    }
+    source = Settings(**{**settings.model_dump(mode="json"), "source": {"kind": "tables", "transactions": orders}})
+    [kept] = open_source(source).kept("transactions")
+    assert kept.rows == 3
+    assert holding(settings.data_dir, NEEDLE) == []
+
+
+def test_a_message_about_a_file_does_not_quote_it(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, HIDDEN)
+    (tmp_path / "orders.csv").write_text(f"{NEEDLE}1\n{NEEDLE}2\n")
+    with pytest.raises(
+        SourceError, match=r"orders.csv: its delimiter cannot be guessed; its first line is \(withheld, .*\). Set delimiter"
+    ) as refused:
+        open_source(settings).kept("transactions")
+    assert refused.value.__suppress_context__
+
+
+def test_the_command_tells_pseudonyms_to_who_has_the_key(tmp_path: Path) -> None:
+    source = {"kind": "tables", "transactions": {"files": "orders.csv", "columns": COLUMNS}}
+    file = tmp_path / "segmentation.yaml"
+    file.write_text(json.dumps({"data_dir": "data", "snapshots": {"first": D1}, "source": source, "privacy": HIDDEN}))
+    made = "".join(f"{one}\n" for one in pseudonyms.Pseudonyms(KEY.encode()).each(["7", "8"]))
+    for arguments, given in ((["7", "8"], ""), (["-"], "7\n8\n")):
+        assert CliRunner().invoke(main, ["pseudonym", "--settings", str(file), *arguments], input=given).stdout == made
+    refused = CliRunner(env={"SHOP_KEY": None}).invoke(main, ["pseudonym", "--settings", str(file), "7"])
+    assert (refused.exit_code, "SHOP_KEY, which holds the key, is not set" in refused.stderr) == (1, True)
