@@ -131,7 +131,8 @@ def claim(data_dir: Path, wanted: Pseudonyms | None) -> None:
     now = wanted.fingerprint if wanted else ""
     if marked(data_dir) == now:
         return
-    with FileLock(data_dir / f"{MARK}.lock"):
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(data_dir / ".pseudonyms.lock"):
         if marked(data_dir) == now:
             return
         shutil.rmtree(data_dir / "intake", ignore_errors=True)
