@@ -15,6 +15,7 @@ from segmentation_assets.sources.column_names import folded
 
 SAMPLE = 1_000  # rows
 MOST, FEW = 0.8, 0.2  # shares of the filled cells in them
+LONGEST = 100  # characters of a cell: what looks personal is shorter
 FEWEST_DIGITS = 7  # of a phone number
 WITHIN = 6  # letters from which on a word also counts within a longer one, such as geburtsdatum
 BIRTH = "birth dates"
@@ -60,7 +61,7 @@ class Personal:
 
 def sampled(rows: ir.Table, names: Sequence[str]) -> ir.Table:
     """Some rows of the columns in which to look."""
-    return rows.select(**{name: rows[name].cast("string") for name in names}).limit(SAMPLE)
+    return rows.select(**{name: rows[name].cast("string").left(LONGEST) for name in names}).limit(SAMPLE)
 
 
 def found(columns: dict[str, list[str | None]]) -> dict[str, Personal]:
