@@ -30,7 +30,6 @@ class Summary:
     moves: pd.DataFrame
     moved: int
     stayed: int
-    moves_hidden: bool  # whether some moves are of so few customers that their number is hidden
     drift: pd.DataFrame
     drift_unmeasured: str  # why drift was not measured; empty if it was
     model: str
@@ -39,6 +38,7 @@ class Summary:
     weakest_error: float | None  # its standard error; None also if an earlier version measured it
     missing: list[str]  # a sentence on each source with missing rows
     forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
+    moves_hidden: bool = False  # whether some moves are of so few customers that their number is hidden
 
 
 def read(data_dir: Path, key: str) -> Summary:
