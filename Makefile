@@ -1,4 +1,5 @@
-# make demo | test | full | ui | bench | clean. Everything is installed into .venv, at the versions of constraints.txt.
+# make demo | test | full | ui | bench | clean; lock | licences | bom | audit. Everything is installed into .venv, at the versions of
+# constraints.txt; what runs in production, with the hashes of requirements.lock.
 
 PYTHON ?= python3
 EXTRAS ?= demo,dev
@@ -6,9 +7,11 @@ CUSTOMERS ?= 100000
 BIN := .venv/bin
 INSTALLED := .venv/installed
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process would compile every module that it imports, 5 of 8 seconds of a start
+TOOLS := .tools/bin
+VULNERABILITIES := https://api.osv.dev
 PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder  # the order is that of conftest.py: the longest first
 
-.PHONY: demo ui bench test full lint types unit oldest install clean
+.PHONY: demo ui bench test full lint types unit oldest lock licences bom audit install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
@@ -47,15 +50,41 @@ oldest:  ## the sources' tests on the oldest versions that pyproject.toml allows
 		'psycopg[binary]==3.2.1' mysqlclient==2.2 pytest hypothesis openpyxl
 	.oldest/bin/python -m pytest segmentation_assets_tests/sources
 
+.tools:  # kept out of .venv, because they bring dependencies of their own
+	$(PYTHON) -m venv .tools
+	$(TOOLS)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+
+lock: .tools  ## requirements.lock: after a change of dependencies or of constraints.txt
+	(sed '/^[^#]/,$$d' requirements.lock; $(TOOLS)/uv pip compile pyproject.toml --extra production --extra postgres --constraint constraints.txt \
+		--generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet) > .tools/requirements.lock
+	mv .tools/requirements.lock requirements.lock
+
+licences: $(INSTALLED) .tools  ## docs/licences.md: of what runs in production
+	(sed '/^|/,$$d' docs/licences.md; $(TOOLS)/pip-licenses --python=$(BIN)/python --format=markdown --order=name \
+		--packages $$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.lock)) > .tools/licences.md
+	mv .tools/licences.md docs/licences.md
+
+bom: .tools  ## dist/bom.json, the bill of materials in CycloneDX, of what runs in production
+	mkdir -p dist
+	$(TOOLS)/cyclonedx-py requirements requirements.lock --output-format JSON --output-file dist/bom.json
+
+audit:  ## known vulnerabilities of what runs in production, where their database can be reached
+	@if curl --silent --max-time 5 --output /dev/null $(VULNERABILITIES); then \
+		$(MAKE) --no-print-directory .tools && $(TOOLS)/pip-audit --vulnerability-service osv --disable-pip --require-hashes --requirement requirements.lock; \
+	else \
+		echo 'WARNING: dependencies were NOT audited, because curl cannot reach the database of vulnerabilities, $(VULNERABILITIES)' >&2; \
+	fi
+
 install: $(INSTALLED)
 
 # Without compiling, half a minute for 12,000 modules: Python compiles those that it imports when it first does.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Say which: make demo PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
 	echo "DAGSTER_HOME=$$($(BIN)/segmentation instance)" > .env  # so that a plain `dagster dev` finds the same instance
 	touch $(INSTALLED)
 
 clean:  ## remove everything that runs have written; raw inputs and the virtual environment stay
-	rm -rf data/lake data/models data/intake data/publishing data/reports data/dagster data/segmentation.duckdb data/segmentation.duckdb.wal
+	rm -rf data/lake data/models data/intake data/publishing data/reports data/dagster data/segmentation.duckdb data/segmentation.duckdb.wal data/pseudonyms.txt

@@ -124,6 +124,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def fewer_than(smallest: int) -> str:
+    """What stands for a figure of fewer customers than may be shown.
+
+    >>> fewer_than(5)
+    'fewer than 5 customers'
+    """
+    return f"fewer than {smallest} customers"
+
+
 def beside(value: float, limit: float, digits: int, style: Literal["f", "g", "%"] = "f") -> str:
     """`value` with at least so many digits, and as many as show that it lies above, on or below `limit`.
 

@@ -48,6 +48,7 @@ GRAPH = {
     "revenue_concentration": {"customer_features"},
     "category_mix": {"customer_category_activity"},
     "attribute_spend": {"customer_features"},
+    "sensitive_proxies": {"customer_features", "customer_segments"},
     "segmentation_model": {"customer_features", "customer_activity", "segmentation_model"},
     "model_candidates": {"customer_features", "customer_activity", "segmentation_model"},
     "model_registry": {"customer_features", "customer_activity", "segmentation_model"},
@@ -67,7 +68,7 @@ GRAPH = {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
-        "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
+        "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },
 }  # fmt: skip
 ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}

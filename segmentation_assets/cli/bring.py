@@ -1,5 +1,6 @@
 """Commands that bring a company's own data in: init, check."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ FILES_PER_LINE = 100
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
 )
-def init(files: tuple[Path, ...], output: Path) -> None:
+@click.option("--keep-personal", is_flag=True, help="Keep attributes that look personal, such as names or e-mail addresses.")
+def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
     """Read your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
     from segmentation_assets.sources import file_profile, first_settings
 
@@ -25,7 +27,7 @@ def init(files: tuple[Path, ...], output: Path) -> None:
         raise click.ClickException(f"{output} already exists and is not replaced. Give another name: --output FILE")
     with _reading_shown(new_console()):
         looks = file_profile.look_at(files)
-    text = first_settings.write(looks, output.resolve().parent)
+    text = first_settings.write(looks, output.resolve().parent, keep_personal)
     output.write_text(text, encoding="utf-8")
     say(text)
     for line in first_settings.missing(looks):
@@ -48,6 +50,24 @@ def check(settings_path: Path | None) -> None:
     if findings.problems:
         raise click.ClickException("\n".join(findings.problems))
     console.print(commands("Ready: segmentation run --all"), soft_wrap=True)
+
+
+@command()
+@click.argument("ids", nargs=-1, required=True)
+@settings_option
+def pseudonym(ids: tuple[str, ...], settings_path: Path | None) -> None:
+    """Print the pseudonym of each customer ID, a line each, to join with published tables. `-` reads IDs from the input, one a line."""
+    from segmentation_assets.sources.pseudonyms import Pseudonyms, require
+
+    settings = settings_in_force(settings_path)
+    asked = settings.privacy.pseudonyms
+    if asked is None:
+        raise click.ClickException("privacy.pseudonyms is not set: published ids are those of the source.")
+    made = Pseudonyms.of(asked, settings.cleaning)
+    require(settings.data_dir, made)
+    wanted = sys.stdin.read().splitlines() if ids == ("-",) else list(ids)
+    for one in made.each(wanted):
+        say(one or "")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from segmentation_assets.defs.order import PICTURES, WAITING
 from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published
 from segmentation_assets.store.lake import opened
 
@@ -75,6 +76,7 @@ def existing_keys(settings: Settings) -> list[str]:
 def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
     """What to do for the wanted snapshots: make those that are out of date or build on one that is; with `again`, make all of them."""
     published.require_calendar(settings.data_dir, settings.snapshots)
+    open_source(settings)  # a source that would be refused, such as without the key of its pseudonyms, stops before anything is made
     with opened(settings.data_dir) as lake:
         found = [] if again else freshness.stale(settings, lake, wanted)
         have_features = set(lake.keys("customer_features"))

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -37,6 +38,7 @@ class Summary:
     weakest_error: float | None  # its standard error; None also if an earlier version measured it
     missing: list[str]  # a sentence on each source with missing rows
     forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
+    moves_hidden: bool = False  # whether some moves are of so few customers that their number is hidden
 
 
 def read(data_dir: Path, key: str) -> Summary:
@@ -50,10 +52,11 @@ def read(data_dir: Path, key: str) -> Summary:
         def rows(query: str) -> pd.DataFrame:
             return database.execute(query, [key] * query.count("?")).df()
 
-        found = rows("FROM segments WHERE snapshot_date = CAST(? AS DATE) ORDER BY revenue DESC, segment_id")
+        found = rows("FROM segments WHERE snapshot_date = CAST(? AS DATE) ORDER BY revenue DESC NULLS LAST, segment_id")
         if found.empty and database.execute("FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key]).fetchone() is None:
             raise published.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
-        moves = rows(_MOVES)
+        hides = database.execute(_HIDES, [published.SMALL_CELL])
+        moves = rows(_MOVES.format(small=f"t.{published.SMALL_CELL}" if hides.fetchone() else "NULL"))
         drift = rows(
             "SELECT subject, statistic, value, threshold, q_value, in_model, flagged FROM drift_report"
             " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
@@ -73,7 +76,8 @@ def read(data_dir: Path, key: str) -> Summary:
     return Summary(
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
-        moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()), drift=drift,
+        moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()),
+        moves_hidden=bool(known["customers"].isna().any()), drift=drift,
         drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
@@ -101,6 +105,7 @@ _MEASURED = """
     SELECT metric, value FROM evaluation_metrics
     WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%') AND isfinite(value)
 """
+_HIDES = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'segment_transitions' AND column_name = ?"
 _MOVES = """
     WITH last_names AS (
         SELECT segment_id, arg_max(segment_name, snapshot_date) AS name
@@ -111,12 +116,12 @@ _MOVES = """
         FROM last_names
     )
     SELECT coalesce(a.segment_name, '(entered)') AS came_from, coalesce(b.segment_name, '(left)') AS went_to,
-           t.customers, t.revenue_before, t.revenue_after
+           t.customers, t.revenue_before, t.revenue_after, {small} AS small_cell
     FROM segment_transitions t
     LEFT JOIN names a ON a.segment_id = t.from_segment_id
     LEFT JOIN names b ON b.segment_id = t.to_segment_id
     WHERE t.snapshot_date = CAST(? AS DATE)
-    ORDER BY t.customers DESC, came_from, went_to
+    ORDER BY t.customers DESC NULLS LAST, came_from, went_to
 """
 
 
@@ -131,10 +136,8 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     for row in summary.segments.itertuples():
         segments.add_row(
             row.segment_name,
-            f"{row.customers:,}",
-            f"{row.share:.1%}",
-            "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}",
-            row.description,
+            *_figures(row, f"{row.customers:,.0f}", f"{row.share:.1%}", "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}"),
+            "" if pd.isna(row.description) else row.description,
         )
     console.print(segments)
     console.print(summary.model)
@@ -158,15 +161,23 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if summary.before is not None and len(summary.moves):
         moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
         for row in summary.moves.itertuples():
-            moves.add_row(row.came_from, row.went_to, f"{row.customers:,}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
+            shown = _figures(row, f"{row.customers:,.0f}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
+            moves.add_row(row.came_from, row.went_to, *shown)
         console.print(moves)
     console.print()
     for line in _drift(summary):
         console.print(line)
 
 
+def _figures(row: Any, *figures: str) -> list[str]:
+    """The figures of a row; where they are hidden because they are of few customers, this instead of the first."""
+    hidden = getattr(row, published.SMALL_CELL, None)
+    return [hidden, *[""] * (len(figures) - 1)] if isinstance(hidden, str) else list(figures)
+
+
 def _moved(summary: Summary) -> str:
-    moved = f"Since {summary.before}, {counted(summary.moved, 'customer')} moved and {summary.stayed:,} stayed."
+    least = "at least " if summary.moves_hidden else ""  # small cells are in no sum
+    moved = f"Since {summary.before}, {least}{counted(summary.moved, 'customer')} moved and {least}{summary.stayed:,} stayed."
     return f"{moved} The largest moves:" if len(summary.moves) else moved
 
 

@@ -6,13 +6,14 @@ look is in `templates/report.html`. The page is self-contained: no scripts, no f
 
 import base64
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.core.pictures import PICTURES, Section
+from segmentation_assets.vocabulary import fewer_than
 
 
 def folder(data_dir: Path, key: str) -> Path:
@@ -25,23 +26,31 @@ def file(data_dir: Path, key: str) -> Path:
     return folder(data_dir, key) / "index.html"
 
 
-def write(data_dir: Path, key: str, pictures: Mapping[str, Path]) -> Path:
-    """Write the report of snapshot `key` from PNG files by picture name; an old report that is open stays readable."""
+def write(data_dir: Path, key: str, pictures: Mapping[str, Path], withheld: Collection[str] = (), smallest_cell: int = 0) -> Path:
+    """Write the report of snapshot `key` from PNG files by picture name; an old report that is open stays readable.
+
+    Args:
+        withheld: names of pictures that show fewer customers than `smallest_cell`; the page says so.
+    """
     page = file(data_dir, key)
     with replacing(page) as unfinished:
-        unfinished.write_text(html(key, {name: picture.read_bytes() for name, picture in pictures.items()}), encoding="utf-8")
+        unfinished.write_text(
+            html(key, {name: picture.read_bytes() for name, picture in pictures.items()}, withheld, smallest_cell), encoding="utf-8"
+        )
     return page
 
 
-def html(key: str, pictures: Mapping[str, bytes]) -> str:
-    """The page of snapshot `key`; pictures are PNGs by name."""
+def html(key: str, pictures: Mapping[str, bytes], withheld: Collection[str] = (), smallest_cell: int = 0) -> str:
+    """The page of snapshot `key`; pictures are PNGs by name, and `withheld` as in `write`."""
     sections = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
-            {"name": name, "caption": declared.caption, "png": base64.b64encode(pictures[name]).decode()}
-            for name, declared in PICTURES.items() if declared.section == heading and name in pictures
+            {"name": name, "caption": declared.caption, "png": base64.b64encode(pictures.get(name, b"")).decode()}
+            for name, declared in PICTURES.items() if declared.section == heading and name in {*pictures, *withheld}
         ]}
         for heading in Section
     ]  # fmt: skip
     pages = Environment(loader=PackageLoader("segmentation_assets.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     day = dt.date.fromisoformat(key)
-    return pages.get_template("report.html").render(key=key, day=f"{day.day} {day:%B %Y}", sections=[s for s in sections if s["pictures"]])
+    shown = [section for section in sections if section["pictures"]]
+    few = fewer_than(smallest_cell)
+    return pages.get_template("report.html").render(key=key, day=f"{day.day} {day:%B %Y}", sections=shown, few=few)

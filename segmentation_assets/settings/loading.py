@@ -17,6 +17,7 @@ from segmentation_assets.settings.customers import Exploration, Features, Moveme
 from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.privacy import Privacy
 from segmentation_assets.settings.retention import Retention
 from segmentation_assets.settings.section import nearest
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
+    privacy: Privacy = Field(Privacy(), description="What of people's data is kept, shown and modelled.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
@@ -74,6 +76,18 @@ class Settings(BaseSettings):
     def _complete_playbook(cls, values: Any) -> Any:
         plays = values.get("playbook") if isinstance(values, dict) else None
         return {**values, "playbook": {**PLAYBOOK, **plays}} if isinstance(plays, dict) else values
+
+    @model_validator(mode="after")
+    def _privacy_fits(self) -> "Settings":
+        if self.privacy.pseudonyms and not isinstance(self.source, Tables):
+            raise ValueError("privacy.pseudonyms: the ids of the demo data are not people's; it goes with source.kind tables")
+        named = {*self.model.features, *self.model.categorical}
+        if entering := sorted(named & set(self.privacy.sensitive)):
+            raise ValueError(
+                f"model.features: {', '.join(entering)} is in privacy.sensitive, and sensitive attributes never enter a model. "
+                "Remove it from one of the two"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -195,6 +209,8 @@ def _explain(problem: Any) -> str:
     secretless = "nothing" if problem["input"] is None else repr(problem["input"])
     if "://" in secretless or where[-1:] == ["url"]:  # any part may be secret, and a webhook's whole address is
         secretless = "an address, which is not repeated here"
+    if where[-1:] == ["key_variable"]:  # it may be the key itself
+        secretless = "a text, which is not repeated here"
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")
     message = next((words for kind, words in EXPECTED.items() if problem["type"].startswith(kind)), own)

@@ -2,6 +2,7 @@
 
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
+from segmentation_assets.sources import pseudonyms
 from segmentation_assets.sources.base import Source, SourceError, Window
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
 from segmentation_assets.sources.tables import TablesSource
@@ -13,8 +14,11 @@ def open_source(settings: Settings) -> Source:
     """The source in the settings.
 
     Raises:
-        SourceError: it cannot be found.
+        SourceError: it cannot be found, or the data folder has another kind of ids than the settings ask for.
     """
+    asked = settings.privacy.pseudonyms
+    made = pseudonyms.Pseudonyms.of(asked, settings.cleaning) if asked else None
+    pseudonyms.require(settings.data_dir, made)
     if isinstance(settings.source, Tables):
-        return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning)
+        return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning, made)
     return CompleteJourneySource()

@@ -17,7 +17,19 @@ from segmentation_assets.settings.snapshots import Snapshots, following
 
 
 class SourceError(RuntimeError):
-    """A source cannot be read; the message names the file or table, the problem and the remedy."""
+    """A source cannot be read; the message names the file or table, the problem and the remedy.
+
+    Args:
+        quoted: the part of the message that is, or may contain, a piece of the source's content.
+    """
+
+    def __init__(self, message: str, quoted: str = "") -> None:
+        super().__init__(message)
+        self.quoted = quoted
+
+    def without_quote(self, instead: str) -> "SourceError":
+        """The same without the source's content."""
+        return SourceError(str(self).replace(self.quoted, instead)) if self.quoted else self
 
 
 class NoRows(SourceError):  # noqa: N818  # SourceError already says that it is an error

@@ -30,6 +30,7 @@ from segmentation_assets.sources.files import from_parquet
 from segmentation_assets.sources.intake_record import IntakeRecord, counted_rows
 from segmentation_assets.sources.lookups import joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, Bounds, canonical, resolve
+from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.rows import ROW, SourceRows
 
@@ -44,8 +45,8 @@ SAFE_ISO = f"^{SAFE_DAY}([T ]{SAFE_CLOCK})?$"  # texts that are read here as tha
 class DatabaseRows:
     """Rows of databases, stored as Parquet files that are replaced whenever their window is fetched again."""
 
-    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
-        self.folder, self.bounds, self.zone = folder, bounds, zone
+    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC", pseudonyms: Pseudonyms | None = None) -> None:
+        self.folder, self.bounds, self.zone, self.pseudonyms = folder, bounds, zone, pseudonyms
 
     def fetch(self, entity: str, settings: Any, window: Window | None, position: int) -> IntakeRecord:
         """The rows of a window (None: all) under canonical names.
@@ -59,7 +60,7 @@ class DatabaseRows:
         target = self.folder / entity / f"database-{identity}-{span}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         fetched = beside(target)
-        backend = connect(self.zone)
+        backend = connect(self.zone, self.pseudonyms)
         try:
             notes, by_text = self._download(entity, settings, window, fetched)
             rows = _numbered(backend, fetched)
@@ -74,7 +75,8 @@ class DatabaseRows:
             found = resolve(entity, settings, orders, cells, name)
             forms |= number_forms.currencies_beside(backend, orders.table, orders.columns, found.amounts, cells) if found.amounts else {}
             with replacing(target) as unfinished:
-                backend.to_parquet(canonical(backend, entity, found, orders, cells, self.bounds), unfinished, compression="zstd")
+                rows_read = canonical(backend, entity, found, orders, cells, self.bounds, pseudonyms=self.pseudonyms)
+                backend.to_parquet(rows_read, unfinished, compression="zstd")
                 types = guessing.column_types(backend, rows, cells)
                 count, flagged = counted_rows(unfinished)
                 read = tuple(dict.fromkeys((*found.read, *told)))

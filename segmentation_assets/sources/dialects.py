@@ -69,9 +69,11 @@ def dialect_of(file: Path, settings: Files, encoding: str) -> Dialect:
             "skip_lines, delimiter or quote."
         )
     if any(NO_TEXT.search(name) for name in header.cells):
+        shown = ascii(header.text[:60])
         raise SourceError(
-            f"{file}: its header has characters that are not text: {header.text[:60]!a}. Set encoding to that of the file (utf-16, "
-            "cp1252, ...), or export it again as text."
+            f"{file}: its header has characters that are not text: {shown}. Set encoding to that of the file (utf-16, "
+            "cp1252, ...), or export it again as text.",
+            shown,
         )
     if not rows:
         raise NoRows(file, "has a header and no rows")
@@ -150,7 +152,8 @@ def _guessed_delimiter(body: list[str], quote: str, file: Path) -> str:
     widths = [len(row.cells) for row in _first(body, "whitespace", "")]
     if widths[0] > 1:
         return "whitespace"
-    raise SourceError(f"{file}: its delimiter cannot be guessed; its first line is {body[0].strip()[:60]!r}. Set delimiter.")
+    first = repr(body[0].strip()[:60])
+    raise SourceError(f"{file}: its delimiter cannot be guessed; its first line is {first}. Set delimiter.", first)
 
 
 def _first(body: list[str], delimiter: str, quote: str) -> list[Row]:

@@ -5,7 +5,7 @@ Everything here is a guess that `first_settings` writes down for the user to rev
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from segmentation_assets.sources import (
     guessing,
     number_forms,
     order_levels,
+    personal,
     progress,
 )
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
@@ -31,6 +32,7 @@ from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.order_signs import OrderSigns, all_together, order_signs
+from segmentation_assets.sources.personal import Personal
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.rows import SourceRows
 from segmentation_assets.sources.shared_orders import Shared, equal_names, shared_orders
@@ -63,6 +65,7 @@ class FileProfile:
     other_sheets: tuple[str, ...] = ()
     either_way: bool = False  # whether each of its dates can be read both day first and month first
     undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
+    personal: dict[str, Personal] = field(default_factory=dict)  # columns that look personal
 
     @property
     def name(self) -> str:
@@ -185,6 +188,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
                 amounts = columns_of(found["amount"], rows.columns)
                 numbers |= number_forms.currencies_beside(backend, rows.table, rows.columns, amounts, cells)
             undated = _undated(backend, rows, Cells(settings), found, types)
+            about_people = personal.found(backend.to_pyarrow(personal.sampled(rows.table, rows.columns)).to_pydict())
             either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
@@ -203,6 +207,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         other_sheets=rows.other_sheets,
         either_way=either_way,
         undated=undated,
+        personal=about_people,
     )
 
 

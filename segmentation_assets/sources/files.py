@@ -59,7 +59,7 @@ def opened(backend: Any, file: Path, settings: Files, scratch: Path, careful: bo
     except NoRows as error:
         raise NoRows(file, error.why) from error
     except SourceError as error:  # of what was unpacked, the message names where it is from
-        raise SourceError(str(error).replace(str(content.file), str(file))) from error
+        raise SourceError(str(error).replace(str(content.file), str(file)), error.quoted) from error
     notes = {**({"unpacked": content.member} if content.member else {}), **rows.notes}
     return _with_folders(replace(rows, notes=notes, kind=content.kind), file)
 
@@ -153,7 +153,8 @@ def _read_parquet(backend: Any, file: Path, settings: Files, scratch: Path) -> F
     try:
         relation = backend.con.read_parquet(str(file), file_row_number=True, hive_partitioning=False)
     except duckdb.Error as error:
-        raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
+        reason = str(error).splitlines()[0][:200]
+        raise SourceError(f"{file}: cannot be read: {reason}. Check the file and its format.", reason) from error
     return from_parquet(relation, unique_names(facts.schema.to_arrow_schema().names))
 
 

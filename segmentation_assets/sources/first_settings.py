@@ -6,12 +6,13 @@ from pathlib import Path
 
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
-from segmentation_assets.sources import column_names, dated_rows, number_forms
+from segmentation_assets.sources import column_names, dated_rows, number_forms, personal
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
 from segmentation_assets.sources.first_snapshots import snapshots
 from segmentation_assets.sources.guessing import other_readings
+from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.yaml_text import listed, quoted, shown
 
@@ -19,8 +20,12 @@ EVENT_COLUMNS = ("customer_id", "event_type", "event_at", "subject")
 ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
 
 
-def write(looks: Sequence[FileProfile], base: Path) -> str:
-    """The text of a first settings file, with paths relative to `base`, and TODO if no file seems to hold orders."""
+def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False) -> str:
+    """The text of a first settings file, with paths relative to `base`, and TODO if no file seems to hold orders.
+
+    Args:
+        keep_personal: whether attributes that look personal are kept; else customers get the other ones only.
+    """
     orders = order_files(looks)
     others = [one for one in looks if one not in orders]
     events = [one for one in others if one.has_events]
@@ -35,7 +40,8 @@ def write(looks: Sequence[FileProfile], base: Path) -> str:
         lines += [f"  {entity}:"] if these else []
         for one in these:
             named = {**one.found, "event_at": one.found["ordered_at"]} if entity == "events" else one.found
-            lines += _item(_table(replace(one, found=named), base, wanted))
+            table = _table(replace(one, found=named), base, wanted)
+            lines += _item([*table, *(_attributes(one) if entity == "customers" and not keep_personal else [])])
     for one in others:
         if one not in events and one not in customers:
             lines.append(f"# Not used: {shown(one.name)}, because {_unused_because(one)}")
@@ -122,6 +128,30 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
     if unused:
         lines.append(f"# {'attributes' if 'consent' in wanted else 'not mapped'}: {shown(', '.join(unused))}")
     return lines
+
+
+def _attributes(one: FileProfile) -> list[str]:
+    """The setting that leaves out attributes that look personal; empty if none does, so that all are kept."""
+    used = {column for name in ("customer_id", "consent") if name in one.found for column in columns_of(one.found[name], one.columns)}
+    left_out = {column: str(look) for column, look in one.personal.items() if column not in used}
+    if not left_out:
+        return []
+    kept = [column for column in one.columns if column not in used and column not in left_out]
+    told = "; ".join(f"{column} ({why})" for column, why in left_out.items())
+    births = [column for column in left_out if one.personal[column].kind == personal.BIRTH]
+    return [
+        f"attributes: {_named(kept)}",
+        shown(f"# left out, because they look personal: {told}. Segments need none of them; to keep one, add it to attributes"),
+        *(shown(f"# of {column}, the year is enough for an age: export that instead") for column in births),
+    ]
+
+
+def _named(columns: Sequence[str]) -> str:
+    """Columns as attributes, under the names that they have where all are kept."""
+    names = {attribute_name(column): quoted(column) for column in columns}
+    if names.keys() == set(columns):
+        return f"[{', '.join(names.values())}]" if names else "none"
+    return f"{{{', '.join(f'{quoted(name)}: {column}' for name, column in names.items())}}}"
 
 
 def _marks(one: FileProfile) -> list[str]:

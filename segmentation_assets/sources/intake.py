@@ -29,6 +29,7 @@ from segmentation_assets.sources.located import folders_passed_over, matching_fi
 from segmentation_assets.sources.mapping import TIMES, Bounds, nothing
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.numbers import POINT
+from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.reading import TableReader, Written
 from segmentation_assets.sources.rows import FileRows
 
@@ -44,10 +45,11 @@ class Intake:
         folder: where they are stored; safe to delete, the files are then read again.
         bounds: dates outside count as errors.
         zone: the zone to which all times are converted.
+        pseudonyms: what customer ids are replaced with; None: nothing.
     """
 
-    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC") -> None:
-        self.folder, self.bounds, self.zone = folder, bounds, zone
+    def __init__(self, folder: Path, bounds: Bounds, zone: str = "UTC", pseudonyms: Pseudonyms | None = None) -> None:
+        self.folder, self.bounds, self.zone, self.pseudonyms = folder, bounds, zone, pseudonyms
 
     def take(self, entity: str, settings: SourceTable) -> list[IntakeRecord]:
         """The record of every file that the settings name, reading those that have changed; files without rows are marked as skipped.
@@ -168,7 +170,8 @@ class Intake:
             try:
                 return self._write(reading, file, name, cells, target, careful=True)
             except duckdb.Error as error:
-                raise SourceError(f"{file}: cannot be read: {str(error).splitlines()[0][:200]}. Check the file and its format.") from error
+                reason = str(error).splitlines()[0][:200]
+                raise SourceError(f"{file}: cannot be read: {reason}. Check the file and its format.", reason) from error
 
     def _write(self, reading: TableReader, file: Path, name: str, cells: Cells, target: Path, careful: bool = False) -> IntakeRecord:
         with reading.opened(file, reading.settings, careful) as rows, replacing(target) as unfinished:
@@ -211,11 +214,12 @@ class Intake:
         relevant = settings.model_dump(mode="json", exclude={"files", "attribute_types"})
         lookups = [_state(other) for lookup in getattr(settings, "lookups", ()) for other, _ in matching_files(lookup)]
         parts = [VERSION, self.zone, entity, relevant, lookups, name, str(file), _state(file), formats, str(self.bounds), decimals or {}]
+        parts += [self.pseudonyms.fingerprint, self.pseudonyms.rules.ids_without_decimals] if self.pseudonyms else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def _reading(self, entity: str, settings: SourceTable) -> TableReader:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return TableReader(self.folder, entity, settings, self.bounds, self.zone)
+        return TableReader(self.folder, entity, settings, self.bounds, self.zone, self.pseudonyms)
 
     @contextlib.contextmanager
     def _alone(self, digest: str) -> Iterator[None]:

@@ -87,8 +87,8 @@ class JsonText:
         return text
 
     def broken(self, why: str) -> SourceError:
-        near = " ".join(self.text[self.at : self.at + 40].split())
-        return SourceError(f"{self.file}: is not JSON, or ends early: {why}, near {near!r}. Write it again, or set format.")
+        near = repr(" ".join(self.text[self.at : self.at + 40].split()))
+        return SourceError(f"{self.file}: is not JSON, or ends early: {why}, near {near}. Write it again, or set format.", near)
 
     def members(self) -> Iterator[str]:
         """Yield the key of each member of the next object; the caller must read its value before the next key."""

@@ -22,6 +22,7 @@ from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.intake_record import FLAGS, PLACE
+from segmentation_assets.sources.pseudonyms import WITHHELD, Pseudonyms
 from segmentation_assets.sources.records import is_finite, plain, to_json
 from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, UNMATCHED, SourceRows
 from segmentation_assets.tables.cleaned import CUSTOMERS
@@ -128,7 +129,7 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     if wanted == "none":
         named: dict[str, Expression] = {}
     elif wanted == "all":
-        named = {f"customer_{name}" if name.lower() in RESERVED else name: name for name in rows.columns if name not in used}
+        named = {attribute_name(name): name for name in rows.columns if name not in used}
     else:
         named = wanted if isinstance(wanted, dict) else {name: name for name in wanted}
         taken = sorted(name for name in named if name.lower() in RESERVED)
@@ -140,15 +141,29 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     return MappedColumns(values, {name: one(f"attributes.{name}", expression) for name, expression in named.items()})
 
 
+def attribute_name(column: str) -> str:
+    """The name of the attribute that a column becomes where it has none of its own."""
+    return f"customer_{column}" if column.lower() in RESERVED else column
+
+
 def canonical(
-    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = ()
-) -> ir.Table:
+    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = (),
+    pseudonyms: Pseudonyms | None = None,
+) -> ir.Table:  # fmt: skip
     """The rows with canonical columns. Customers also have their attributes (not yet typed), and the record of every row.
 
     It takes four steps, each a view: within one expression, a value that is used in several places would be computed
     in each of them. If `rows` have a column UNTIL, it replaces the end of the bounds, so that files that differ only in the
     day they were written can be read by the same statements. Columns in `carried` are passed through unchanged.
+
+    With `pseudonyms`, neither the ids nor the records contain an id: records have only mapped columns, and lines that cannot be split
+    are withheld.
+
+    Raises:
+        SourceError: with `pseudonyms`, another column is mapped to the source's column of ids.
     """
+    if pseudonyms:
+        _require_ids_alone(entity, found)
     table, names = rows.table, (*REQUIRED[entity], *OPTIONAL[entity])
     own = {
         ROW: table[ROW],
@@ -170,6 +185,8 @@ def canonical(
 
     columns = {name: _sound(second[f"__read_{name}"], KINDS[name], second, bounds) for name in names}
     third = _view(backend, second.mutate(**{f"__column_{name}": value for name, value in columns.items()}))
+    if pseudonyms:
+        third = _view(backend, third.mutate(__column_customer_id=pseudonyms.made_of(third["__column_customer_id"])))
 
     place = {name: f"__source{i}" for i, name in enumerate(rows.columns)}
     unread = {}
@@ -184,7 +201,7 @@ def canonical(
     broken = functools.reduce(operator.or_, unread.values())
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
     listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
-    record = _record(third, rows.columns)
+    record = _record_without_ids(third, rows.columns, found) if pseudonyms else _record(third, rows.columns)
     # Which rows of a customer count is known only once all are read; with many rows each, keeping their records costs too much.
     repeats = getattr(cells.reading, "repeats", "first") if entity == "customers" else None
     whole = repeats == "first"
@@ -243,6 +260,27 @@ def _record(third: ir.Table, columns: tuple[str, ...]) -> ir.StringValue:
     """The original record as JSON."""
     values = ibis.struct({name: plain(third[f"__source{i}"]) for i, name in enumerate(columns)})
     return ibis.ifelse(third[PROBLEM].notnull(), to_json(ibis.struct({"line": third[LINE]})), to_json(values))
+
+
+def _record_without_ids(third: ir.Table, columns: tuple[str, ...], found: MappedColumns) -> ir.StringValue:
+    """The original record as JSON, of mapped columns only, with the pseudonym in place of the columns of the id."""
+    told = {name: plain(third[f"__source{i}"]) for i, name in enumerate(columns) if name in found.read and name not in _id_columns(found)}
+    values = ibis.struct({"customer_id": third["__column_customer_id"], **told})
+    return ibis.ifelse(third[PROBLEM].notnull(), to_json(ibis.struct({"line": ibis.literal(WITHHELD)})), to_json(values))
+
+
+def _require_ids_alone(entity: str, found: MappedColumns) -> None:
+    """Check that the columns with the ids are mapped to nothing else, where ids would stay as they are."""
+    for name, value in {**found.values, **found.attributes}.items():
+        if name != "customer_id" and (shared := sorted(_id_columns(found) & set(value.columns))):
+            raise SourceError(
+                f"{entity}: {name} is made of {', '.join(shared)}, which is mapped to customer_id, so it would show ids that "
+                f"privacy.pseudonyms hides. Map {name} to another column, or leave it out."
+            )
+
+
+def _id_columns(found: MappedColumns) -> set[str]:
+    return set(found.values["customer_id"].columns)
 
 
 def _staged(value: ir.Value, cells: Cells) -> ir.Value:

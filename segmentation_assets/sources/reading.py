@@ -25,6 +25,7 @@ from segmentation_assets.sources.intake_record import counted_rows
 from segmentation_assets.sources.lookups import Lookup, joined, read_lookups
 from segmentation_assets.sources.mapping import TIMES, UNTIL, Bounds, MappedColumns, canonical, resolve
 from segmentation_assets.sources.number_forms import Forms
+from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.rows import FileRows, SourceRows
 
 MEMORY = "1GB"  # of the engine while it reads a source, whatever the size of the file
@@ -34,13 +35,15 @@ SAMPLE_OF_EACH = 500  # rows of each of several files that show what columns hol
 CURRENT = "current_file"  # the view of the file that is being read, which the statements for all files are over
 
 
-def connect(zone: str = "UTC") -> Any:
-    """A dedicated DuckDB for reading sources, with times in the given zone, whatever the machine's."""
+def connect(zone: str = "UTC", pseudonyms: Pseudonyms | None = None) -> Any:
+    """A dedicated DuckDB for reading sources, with times in the given zone, whatever the machine's, and the means to make pseudonyms."""
     backend = ibis.duckdb.connect(":memory:")
     backend.raw_sql(f"SET TimeZone = {exp.Literal.string(zone).sql('duckdb')}").fetchall()
     backend.raw_sql("SET autoinstall_known_extensions = false").fetchall()  # nothing is downloaded at run time
     backend.raw_sql(f"SET memory_limit = '{MEMORY}'").fetchall()  # beyond it, DuckDB spills to disk
     backend.raw_sql(f"SET temp_directory = {exp.Literal.string(tempfile.gettempdir()).sql('duckdb')}").fetchall()
+    if pseudonyms:
+        pseudonyms.prepare(backend)
     return backend
 
 
@@ -69,10 +72,11 @@ class FileReader:
     Args:
         folder: where scratch folders are made, one for each file while it is open.
         zone: the zone to which times are converted.
+        pseudonyms: what customer ids are replaced with; None: nothing.
     """
 
-    def __init__(self, folder: Path | None = None, zone: str = "UTC") -> None:
-        self.folder, self.zone = folder, zone
+    def __init__(self, folder: Path | None = None, zone: str = "UTC", pseudonyms: Pseudonyms | None = None) -> None:
+        self.folder, self.zone, self.pseudonyms = folder, zone, pseudonyms
         self._open = contextlib.ExitStack()
         self._backend: Any = None
         self._views: dict[Any, ir.Table] = {}
@@ -88,7 +92,7 @@ class FileReader:
     def backend(self) -> Any:
         """The engine, opened on first use: usually all files were read before, and it is not needed."""
         if self._backend is None:
-            self._backend = connect(self.zone)
+            self._backend = connect(self.zone, self.pseudonyms)
             self._open.callback(self._backend.disconnect)
         return self._backend
 
@@ -150,8 +154,10 @@ class FileReader:
 class TableReader(FileReader):
     """Reads the files of one table of the settings."""
 
-    def __init__(self, folder: Path, entity: str, settings: Any, bounds: Bounds, zone: str = "UTC") -> None:
-        super().__init__(folder, zone)
+    def __init__(
+        self, folder: Path, entity: str, settings: Any, bounds: Bounds, zone: str = "UTC", pseudonyms: Pseudonyms | None = None
+    ) -> None:
+        super().__init__(folder, zone, pseudonyms)
         self.entity, self.settings, self.bounds = entity, settings, bounds
         self._lookups: list[Lookup] | None = None
         self.facts: dict[Any, tuple[MappedColumns, dict[str, str], list[str], tuple[str, ...]]] = {}
@@ -257,7 +263,7 @@ class _Asked:
         self.found, self.kinds, self.numeric, self.told = reader.facts[rows.shape, how]
         self.orders: Joined = lambda current: order_cells.prepared(self.joined(current), reader.settings, cells, str(file))[0]
         self.rows = reader.ask(rows, ("rows", how), lambda current: canonical(
-            reader.backend, reader.entity, self.found, self.orders(current), cells, reader.bounds, by))  # fmt: skip
+            reader.backend, reader.entity, self.found, self.orders(current), cells, reader.bounds, by, reader.pseudonyms))  # fmt: skip
         self.left_out: ir.Table | None = None
         if getattr(reader.settings, "leave_out", None) is not None:
             self.left_out = reader.ask(

@@ -16,11 +16,12 @@ from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
 from segmentation_assets.sources import order_cells
 from segmentation_assets.sources.attributes import newest_records
-from segmentation_assets.sources.base import Window, counted, midnight, within
+from segmentation_assets.sources.base import SourceError, Window, counted, midnight, within
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.intake_record import PLACE, IntakeRecord, scanned
 from segmentation_assets.sources.mapping import TIMES, Bounds
+from segmentation_assets.sources.pseudonyms import WITHHELD, Pseudonyms, claim
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
 
@@ -36,12 +37,15 @@ class TablesSource:
         folder: where files that were read are stored.
         zone: the zone to which all times are converted.
         rules: cleaning rules, applied when several rows of a customer are combined into one record.
+        pseudonyms: what customer ids are replaced with, in all that is stored; None: nothing.
     """
 
-    def __init__(self, settings: Tables, folder: Path, zone: str = "UTC", rules: Cleaning = RULES) -> None:
-        self.settings, self.zone, self.rules = settings, zone, rules
+    def __init__(
+        self, settings: Tables, folder: Path, zone: str = "UTC", rules: Cleaning = RULES, pseudonyms: Pseudonyms | None = None
+    ) -> None:
+        self.settings, self.zone, self.rules, self.pseudonyms = settings, zone, rules, pseudonyms
         bounds = Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None)
-        self.intake, self.databases = Intake(folder, bounds, zone), DatabaseRows(folder, bounds, zone)
+        self.intake, self.databases = Intake(folder, bounds, zone, pseudonyms), DatabaseRows(folder, bounds, zone, pseudonyms)
 
     def customers(self, engine: Engine, window: Window) -> ir.Table:
         tables = []
@@ -90,7 +94,7 @@ class TablesSource:
             elif isinstance(table, Database):
                 found = self.databases.counts(entity, table, windows)
             else:
-                rows = engine.scan([Path(kept.rows_file) for kept in self.intake.take(entity, table)])
+                rows = engine.scan([Path(kept.rows_file) for kept in self._taken(entity, table)])
                 found = engine.rows(counted(rows, rows[TIMES[entity]], windows))[0]
             if found is None:
                 return None
@@ -99,7 +103,9 @@ class TablesSource:
 
     def _records(self, engine: Engine, table: CustomerFiles, windows: Mapping[str, Window]) -> dict[str, int]:
         """How many records are made of the rows of a table."""
-        alone = TablesSource(self.settings.model_copy(update={"customers": (table,)}), self.intake.folder, self.zone, self.rules)
+        alone = TablesSource(
+            self.settings.model_copy(update={"customers": (table,)}), self.intake.folder, self.zone, self.rules, self.pseudonyms
+        )
         return {name: int(engine.rows(alone.customers(engine, window).agg(n=ibis._.count()))[0]["n"]) for name, window in windows.items()}
 
     def kept(self, entity: str, window: Window | None = None) -> list[IntakeRecord]:
@@ -119,7 +125,16 @@ class TablesSource:
             found[place if places.count(place) == 1 else f"{place} ({position})"] = kept
         return found
 
-    def _taken(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[IntakeRecord]:
+    def _taken(self, entity: str, table: SourceTable, window: Window | None = None, position: int = 0) -> list[IntakeRecord]:
+        claim(self.intake.folder.parent, self.pseudonyms)
+        try:
+            return self._read(entity, table, window, position)
+        except SourceError as error:
+            if self.pseudonyms is None:
+                raise
+            raise error.without_quote(f"({WITHHELD})") from None  # nor do its causes, which would be logged
+
+    def _read(self, entity: str, table: SourceTable, window: Window | None, position: int) -> list[IntakeRecord]:
         if isinstance(table, Database):
             return [self.databases.fetch(entity, table, window, position)]
         return self.intake.take(entity, table)

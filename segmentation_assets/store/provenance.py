@@ -24,6 +24,12 @@ FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
 NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention", "engine"}  # settings that change no snapshot
+ADDED = {"privacy"}  # sections that older records lack, and that count only where they are not the default
+
+
+def _no_input(settings: Settings) -> set[str]:
+    """The sections that do not count."""
+    return NO_INPUT | {name for name in ADDED if getattr(settings, name) == Settings.model_fields[name].default}
 
 
 def _requests(settings: Settings) -> "dict[str, Request]":
@@ -55,7 +61,7 @@ class Fingerprint:
         return cls(
             {
                 name: _digest(settings.without_folder(json.dumps(section, sort_keys=True, ensure_ascii=False)))
-                for name, section in settings.model_dump(mode="json", exclude=NO_INPUT).items()
+                for name, section in settings.model_dump(mode="json", exclude=_no_input(settings)).items()
             },
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
@@ -76,7 +82,7 @@ class Fingerprint:
 def one_hash(settings: Settings, source: str, key: str) -> str:
     """The fingerprint in the format of version 0.1.0, to compare with those that it left."""
     columns = str([(contract.name, [(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS])
-    shared = "\n".join((settings.model_dump_json(exclude=NO_INPUT), source, version("segmentation-assets"), columns))
+    shared = "\n".join((settings.model_dump_json(exclude=_no_input(settings)), source, version("segmentation-assets"), columns))
     requests = sorted(_requests(settings).items())
     stamp = "".join(f"\n{snapshot} {asked.text()}" for snapshot, asked in requests if snapshot <= key)
     return hashlib.sha256((shared + stamp).encode()).hexdigest()

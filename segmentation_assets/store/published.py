@@ -28,7 +28,7 @@ from segmentation_assets.store import provenance
 from segmentation_assets.store.lake import Lake, opened, partition_keys
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import counted, fewer_than
 
 DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
@@ -41,6 +41,8 @@ DAMAGED_FILE = re.compile(
     r"""(?:Failed to read file|No magic bytes found at end of file|File) ["']([^"']*/(?:snapshot_date=|intake/)[^"']*\.parquet)["']"""
 )  # DuckDB's messages
 SNAPSHOTS = "published_snapshots"
+SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
+SMALL_CELL = "small_cell"  # the column that says which rows have hidden figures
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 
 
@@ -58,12 +60,13 @@ class Published:
     kept: Path | None
 
 
-def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> Published:
+def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str, smallest_cell: int = 0) -> Published:
     """Copy the partitions of snapshot `key` into the public database, all or none.
 
     Args:
         fingerprint: of the settings and source that the snapshot was made from; stored, so that an up-to-date snapshot
             is not made again.
+        smallest_cell: fewest customers whose figures are shown; in a row of fewer, but of some, they are null, and SMALL_CELL says so.
 
     Raises:
         PublishError: a partition is missing.
@@ -74,6 +77,7 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str) -> 
     if missing:
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / LOCK):
+        (private / SMALLEST_CELL).write_text(str(smallest_cell))
         earlier = _restore(lake, data_dir, every_page=False)
         for contract in BULKY:
             _link(lake.file(contract.name, key), _link_of(data_dir, contract.name, key))
@@ -94,7 +98,8 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
     """Copy the tables of a snapshot into the master, all or none; return rows by table."""
     with _writing(master) as connection:
         connection.begin()
-        rows = {c.name: _take_in(connection, c, key, lake.file(c.name, key)) for c in NATIVE}
+        smallest = int(_read(data_dir / PRIVATE / SMALLEST_CELL) or 0)
+        rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
         _show_order_lines(connection, data_dir)
         _remember(connection, key, fingerprint)
         for view, table in LATEST.items():
@@ -515,9 +520,9 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
     return counts
 
 
-def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, file: Path) -> int:
+def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int) -> int:
     """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
-    known = _columns(connection, contract.name)
+    file, known = lake.file(contract.name, key), _columns(connection, contract.name)
     if not known:
         columns = ", ".join(f"{_name(c.name)} {_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
         connection.execute(f"CREATE TABLE {contract.name} ({columns})")
@@ -530,11 +535,33 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
             _fit(connection, contract.name, column, known[_folded(column)].type, kind, key)
     _comment(connection, contract, known, "TABLE")
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
+    shown = _without_small_cells(connection, contract, key, lake, smallest) if contract.cells and smallest > 1 else "*"
     connection.execute(
-        f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, * FROM read_parquet(?, hive_partitioning = false)",
+        f"INSERT INTO {contract.name} BY NAME "
+        f"SELECT CAST(? AS DATE) AS snapshot_date, {shown} FROM read_parquet(?, hive_partitioning = false)",
         [key, str(file)],
     )
     return len(partition)
+
+
+def _without_small_cells(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int) -> str:
+    """What to select so that figures of fewer customers than `smallest` are null, and SMALL_CELL says that they are hidden."""
+    connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
+    comment = _text("Not empty: figures of this row are hidden, because they are of so few customers.")
+    connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {comment}")
+    small: dict[str, list[str]] = {}  # column -> when it is hidden
+    for count, others in contract.cells.items():
+        table, _, column = count.rpartition(".")
+        is_small = f"{_name(column)} BETWEEN 1 AND {smallest - 1}"
+        if table:
+            of_key = _name(contract.key[0])
+            file = _text(str(lake.file(table, key)))
+            is_small = f"{of_key} IN (SELECT {of_key} FROM read_parquet({file}, hive_partitioning = false) WHERE {is_small})"
+        for name in others if table else (column, *others):
+            small.setdefault(name, []).append(is_small)
+    hidden = ", ".join(f"CASE WHEN {' OR '.join(when)} THEN NULL ELSE {_name(name)} END AS {_name(name)}" for name, when in small.items())
+    anything = " OR ".join(dict.fromkeys(when for several in small.values() for when in several))
+    return f"* REPLACE ({hidden}), CASE WHEN {anything} THEN {_text(fewer_than(smallest))} END AS {SMALL_CELL}"
 
 
 class _Column(NamedTuple):

@@ -17,6 +17,7 @@ SEGMENTS = Contract(
     key=("segment_id",),
     largest_first=("customers",),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
+    cells={"customers": ("share", "revenue", "revenue_share", "description")},
 )  # fmt: skip
 SEGMENT_PROFILES = Contract(
     "segment_profiles", "segment and numeric feature",
@@ -33,6 +34,7 @@ SEGMENT_PROFILES = Contract(
     ),
     key=("segment_id", "feature"),
     largest_first=("z",),
+    cells={"segments.customers": ("mean", "median", "p10", "p90", "z")},
 )  # fmt: skip
 SEGMENT_ACTIONS = Contract(
     "segment_actions", "segment and suggested action",
@@ -45,4 +47,5 @@ SEGMENT_ACTIONS = Contract(
         required("priority", "int64", "1 is done first.", minimum=1, maximum=9),
     ),
     key=("segment_id", "action"),
+    cells={"segments.customers": ("reason",)},
 )  # fmt: skip

@@ -32,6 +32,9 @@ class Contract:
     bulky: bool = False  # published as a view over the lake's files, not copied into the database
     largest_first: tuple[str, ...] = ()  # columns that order the preview on the asset's page, descending; default: the key
     lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
+    # Number of customers -> columns that describe these customers, hidden with it where it is small (privacy.smallest_cell). Where the number
+    # is in another table with the same first key, "table.column".
+    cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def description(self) -> str:

@@ -1,5 +1,6 @@
 """Contracts of the exploration tables, which summarise the features and orders of a snapshot."""
 
+from segmentation_assets.core.customers.sensitive import CRAMER, RATIO
 from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
 from segmentation_assets.vocabulary import Status
 
@@ -39,6 +40,7 @@ FEATURE_DISTRIBUTIONS = Contract(
         required("customers", "int64", "Customers in the bin; the outermost raw bins include all values beyond them.", minimum=0),
     ),
     key=("feature", "scale", "bin"),
+    cells={"customers": ()},
 )  # fmt: skip
 FEATURE_MISSINGNESS = Contract(
     "feature_missingness", "feature or attribute, and status",
@@ -51,6 +53,7 @@ FEATURE_MISSINGNESS = Contract(
     ),
     key=("feature", "status"),
     largest_first=("missing_share",),
+    cells={"customers": ("missing", "missing_share"), "missing": ("missing_share",)},
 )  # fmt: skip
 FEATURE_OUTLIERS = Contract(
     "feature_outliers", "numeric feature and one of its twenty most extreme active customers",
@@ -103,6 +106,10 @@ COHORT_RETENTION = Contract(
     ),
     key=("cohort", "period"),
     lineage={"cohort": ("customers.first_order_at",), "active_customers": ("customer_activity.orders",), "revenue": ("customer_activity.spend",)},
+    cells={
+        "cohort_customers": ("active_customers", "revenue", "retention", "revenue_per_customer"),
+        "active_customers": ("revenue", "retention", "revenue_per_customer"),
+    },
 )  # fmt: skip
 REVENUE_CONCENTRATION = Contract(
     "revenue_concentration", "percentage of buyers, best first",
@@ -115,6 +122,7 @@ REVENUE_CONCENTRATION = Contract(
     ),
     key=("percentile",),
     lineage={"revenue": ("customer_features.monetary",)},
+    cells={"customers": ("customer_share", "revenue", "revenue_share")},
 )  # fmt: skip
 CATEGORY_MIX = Contract(
     "category_mix", "category bought within the lookback",
@@ -128,6 +136,7 @@ CATEGORY_MIX = Contract(
     key=("category",),
     largest_first=("share",),
     lineage={"purchases": ("customer_category_activity.purchases",)},
+    cells={"customers": ("purchases", "share", "penetration")},
 )  # fmt: skip
 ATTRIBUTE_SPEND = Contract(
     "attribute_spend", "level of an attribute with at most thirty levels, among active customers",
@@ -146,4 +155,24 @@ ATTRIBUTE_SPEND = Contract(
     key=("attribute", "level"),
     largest_first=("eta_squared",),
     lineage={"mean_spend": ("customer_features.monetary",)},
+    cells={"customers": ("share", "mean_spend", "p25_spend", "median_spend", "p75_spend")},
+)  # fmt: skip
+SENSITIVE_PROXIES = Contract(
+    "sensitive_proxies", "attribute in privacy.sensitive, and feature, other attribute or `(segments)` that may tell it",
+    (
+        required("attribute", "string", "Sensitive attribute."),
+        required("subject", "string", "Column of customer_features, or `(segments)`: the segments of the snapshot."),
+        Column(
+            "measure", "string", "`correlation ratio` of ranks for numbers, `Cramer's V` for everything else; both corrected for chance "
+            "(Kelley 1935, Bergsma 2013).", False, allowed=(RATIO, CRAMER),
+        ),
+        Column("association", "float64", "0: it tells nothing; 1: it tells all. Empty if not measured: fewer than 30 active customers have both, or one does not vary.", minimum=0.0, maximum=1.0000001),
+        required("customers", "int64", "Active customers who have both.", minimum=0),
+        required("threshold", "float64", "privacy.proxy_association: from it on, the subject is a proxy.", **SHARE),
+        Column("proxy", "boolean", "Whether it is one; empty if not measured."),
+        required("in_model", "boolean", "Whether the subject is in model.features; if it is a proxy, the sensitive attribute enters the model by it."),
+    ),
+    key=("attribute", "subject"),
+    largest_first=("proxy", "association"),
+    lineage={"customers": ("customer_features.customer_id",)},
 )  # fmt: skip

@@ -28,6 +28,7 @@ MODEL_CANDIDATES = Contract(
     ),
     key=("algorithm", "k"),
     largest_first=("chosen",),
+    cells={"smallest_count": ("smallest_share",)},
 )  # fmt: skip
 SEGMENTATION_MODEL = Contract(
     "segmentation_model", "number of the model in force: preprocessing, prototypes, segments and provenance",

@@ -34,6 +34,7 @@ SEGMENT_TRANSITIONS = Contract(
     ),
     key=("from_segment_id", "to_segment_id"),
     largest_first=("customers",),
+    cells={"customers": ("revenue_before", "revenue_after", "customers_by_model"), "customers_by_model": ()},
 )  # fmt: skip
 SEGMENT_BRIDGE = Contract(
     "segment_bridge", "segment and cause of the change of its revenue since the previous snapshot",
@@ -50,6 +51,7 @@ SEGMENT_BRIDGE = Contract(
     key=("segment_id", "component"),
     largest_first=("customers",),
     lineage={"revenue": ("customer_features.monetary",), "customers": ("customer_segments.customer_id",)},
+    cells={"customers": ("revenue",)},
 )  # fmt: skip
 SEGMENT_JOURNEYS = Contract(
     "segment_journeys", "path through the segments over the last snapshots, most common first",
@@ -62,6 +64,7 @@ SEGMENT_JOURNEYS = Contract(
     ),
     key=("rank",),
     lineage={"path": ("customer_segments.segment_id",)},
+    cells={"customers": ("share",)},
 )  # fmt: skip
 SEGMENT_STAYS = Contract(
     "segment_stays", "segment: how long customers stay, and where they go",
@@ -79,6 +82,7 @@ SEGMENT_STAYS = Contract(
     key=("segment_id",),
     largest_first=("customers",),
     lineage={"chance_to_move": ("customer_segments.segment_id",)},
+    cells={"customers": ("mean_snapshots", "median_snapshots", "chance_to_move", "next_segment_id", "next_segment_name", "next_share")},
 )  # fmt: skip
 SEGMENT_EVENTS = Contract(
     "segment_events", "event in the life of segments: what a change of model made of them, or another character or name",

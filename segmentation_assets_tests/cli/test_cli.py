@@ -192,6 +192,24 @@ def test_nothing_is_cut_in_a_window_of_100_columns(capsys: pytest.CaptureFixture
     assert all(words in out for words in ("Customers", "Revenue share", "Revenue before", "Revenue after", "1,234,567", "12,345,678"))
 
 
+def test_figures_of_few_customers_are_said_to_be_so_and_sums_without_them_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
+    few, nan = ["fewer than 5 customers", None], float("nan")
+    hidden = {"customers": [None, 9], "share": [None, 0.9], "revenue_share": [None, 1.0], "small_cell": few}
+    segments = pd.DataFrame({"segment_name": ["Few", "Many"], "description": [None, "All others."], **hidden})
+    moves = pd.DataFrame({"came_from": ["Few"], "went_to": ["Many"], "customers": [nan], "revenue_before": [nan], "revenue_after": [nan]})
+    day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
+    drift = pd.DataFrame()
+    shown = summary.Summary(
+        day, before, segments, moves.assign(small_cell=few[0]), 3, 9, drift, "why", "A model.", "", None, None, [], {}, True
+    )
+    summary.show(shown, Console(width=200))
+    out = " ".join(capsys.readouterr().out.split())
+    assert "│ Few │ fewer than 5 customers │ │ │ │" in out
+    assert "at least 3 customers moved and at least 9 stayed" in out
+    assert "│ Few │ Many │ fewer than 5 customers │ │ │" in out
+    assert "nan" not in out
+
+
 def test_present_stability_is_shown_for_a_model_carried_forward(demo: Path) -> None:
     assert summary.read(demo, "2017-04-01").weakest_jaccard is None  # trained at this snapshot, so its own figure is current
     with duckdb.connect(str(demo / DATABASE), read_only=True) as database:

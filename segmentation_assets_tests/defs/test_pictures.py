@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from segmentation_assets.defs.partitions import snapshot_partitions
-from segmentation_assets.defs.pictures import LEFT_OUT, left_out, picture, pictures_of
+from segmentation_assets.defs.pictures import LEFT_OUT, left_out, picture, pictures_of, withheld_of
 from segmentation_assets.defs.resources import BACKFILL, PARTITION
 from segmentation_assets.report import report
 from segmentation_assets_tests.builders import D1, D2, LOADED
@@ -34,11 +34,12 @@ def materialized(instance, settings, of, **tags):
     @dg.asset(partitions_def=snapshot_partitions(settings.snapshots))
     def drawn(context: dg.AssetExecutionContext) -> None:
         for name in ("flow", "bridge"):
-            picture(context, settings, name, lambda: Figure(figsize=(1, 1)))
+            picture(context, settings, name, lambda: Figure(figsize=(1, 1)), cells=[0, 4] if name == "flow" else [0, 5])
 
     @dg.asset(partitions_def=snapshot_partitions(settings.snapshots), deps=[drawn])
     def seen(context: dg.AssetExecutionContext) -> None:
         found.update(pictures_of(context, of, dg.AssetKey("drawn")))
+        found.update(dict.fromkeys(withheld_of(context, dg.AssetKey("drawn"))))
 
     made = dg.materialize([drawn, seen], partition_key=D1, instance=instance, tags=tags).asset_materializations_for_node("drawn")
     return made[0].metadata, found
@@ -56,6 +57,16 @@ def test_a_picture_left_out_is_not_drawn_and_names_the_command_that_draws_it(ins
     metadata, found = materialized(instance, settings, settings, **LEFT_OUT)
     assert {name: value.value for name, value in metadata.items()} == {"not drawn": f"To draw it: segmentation pictures --snapshot {D1}"}
     assert found == {} and not (settings.data_dir / "reports").exists()
+
+
+def test_a_picture_of_too_few_customers_is_withheld_and_an_older_one_removed(instance, settings):
+    file = report.folder(settings.data_dir, D1) / "flow.png"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    hiding = settings.model_copy(update={"privacy": settings.privacy.model_copy(update={"smallest_cell": 5})})
+    metadata, found = materialized(instance, hiding, hiding)
+    assert metadata["withheld picture: flow"].value == "It shows fewer than 5 customers (privacy.smallest_cell)."
+    assert (set(found), found["flow"], file.exists()) == ({"flow", "bridge"}, None, False)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ def test_pictures_are_embedded_under_their_headings_with_a_caption():
     ]
 
 
+def test_a_picture_of_too_few_customers_is_named_but_not_shown():
+    text = report.html("2018-01-01", {"cohorts": PNG}, withheld=["flow"], smallest_cell=5)
+    assert [figure["id"] for figure in Page(text).of("figure")] == ["flow", "cohorts"]
+    assert len(Page(text).of("img")) == 1
+    assert "Not shown: it has figures of fewer than 5 customers." in text
+
+
 def test_the_page_loads_nothing_from_elsewhere():
     text = report.html("2018-01-01", dict.fromkeys(PICTURES, PNG))
     assert not {tag for tag, _ in Page(text).found} & {"script", "link", "iframe", "object"}

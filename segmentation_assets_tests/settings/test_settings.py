@@ -259,3 +259,20 @@ def test_the_model_digest_depends_on_the_model_section_only(written):
 )
 def test_impossible_model_settings_are_refused(written, model, problem):
     assert problem in refusal(written(SMALLEST + f"model: {{{model}}}"))
+
+
+def test_a_sensitive_attribute_in_the_model_is_refused(written):
+    text = SMALLEST + "model: {features: [religion, monetary]}\nprivacy: {sensitive: [religion, health]}"
+    assert "model.features: religion is in privacy.sensitive, and sensitive attributes never enter a model" in refusal(written(text))
+
+
+def test_a_key_in_place_of_the_variable_that_holds_it_is_not_repeated(written):
+    key = "3f9a7c52e01b"
+    message = refusal(written(SMALLEST + f"privacy: {{pseudonyms: {{key_variable: {key}}}}}"))
+    assert "privacy.pseudonyms.key_variable: found a text, which is not repeated here" in message
+    assert key not in message
+
+
+def test_pseudonyms_of_the_demo_data_are_refused(written):
+    message = refusal(written(SMALLEST + "privacy: {pseudonyms: {key_variable: SHOP_KEY}}"))
+    assert "privacy.pseudonyms: the ids of the demo data are not people's" in message

@@ -54,6 +54,20 @@ def test_a_file_with_a_wrong_date_and_a_wrong_price_is_accepted(orders: Path) ->
     assert "TODO" not in text
 
 
+def test_attributes_that_look_personal_are_left_out_unless_asked_for(orders: Path) -> None:
+    people = "customer_id,city,email,Geburtsdatum,frequency\n" + "".join(f"c{i},Bonn,c{i}@x.de,19{i + 10}-01-02,3\n" for i in range(30))
+    (orders / "people.csv").write_text(people)
+    source, text = proposed(orders, "orders.csv", "people.csv")
+    assert source["customers"][0]["attributes"] == {"city": "city", "customer_frequency": "frequency"}  # frequency is one of our columns
+    assert (
+        "left out, because they look personal: email (e-mail addresses, by content); Geburtsdatum (birth dates, by name and content)"
+        in text
+    )
+    assert "of Geburtsdatum, the year is enough for an age" in text
+    kept = write(look_at([orders / "orders.csv", orders / "people.csv"]), orders, keep_personal=True)
+    assert "attributes" not in yaml.safe_load(kept)["source"]["customers"][0]
+
+
 def test_events_are_not_proposed_as_customers(orders: Path) -> None:
     rows = "".join(f"c{i % 5},visit,2024-01-{i % 28 + 1:02d},home\n" for i in range(20))
     (orders / "log.csv").write_text("customer_id,type,at,page\n" + rows)

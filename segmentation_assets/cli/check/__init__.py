@@ -17,6 +17,7 @@ from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
 from segmentation_assets.vocabulary import counted
 
+HIDDEN = "Customer ids are read as pseudonyms, so ids that stand for nobody (guest, 0) or differ only in case are not looked for."
 MEMORY = "2GB"  # the engine's limit for sources of any size; beyond it, it spills to disk
 
 
@@ -38,11 +39,13 @@ def inspect(settings: Settings) -> Findings:
     if not keys:
         return Findings([], [STILL_TO_COME])
     lookback = counted(settings.features.lookback, "window")
+    hidden = settings.privacy.pseudonyms is not None
     zone = "" if settings.snapshots.timezone == "UTC" else f"; days end at midnight in {settings.snapshots.timezone}"
     lines = [
         f"Settings: {settings_file()}",
         f"Snapshots: {len(keys)} {settings.snapshots.cadence}, {keys[0]} to {keys[-1]}; lookback of {lookback}{zone}",
         f"Written to: {settings.data_dir}",
+        *([HIDDEN] if hidden else []),
     ]
     problems: list[str] = []
     engine, source = DuckDBEngine(memory=MEMORY), open_source(settings)
@@ -55,7 +58,7 @@ def inspect(settings: Settings) -> Findings:
             problems += names.unknown(settings, looks["customers"].attributes)
             total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
             mapping = advice.customer_mappings(settings, "transactions")
-            lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns)
+            lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns) if not hidden else []
     finally:
         engine.close()
     orders = looks["transactions"].counted

@@ -1,12 +1,13 @@
 """Sentences on ids and orders, each with the setting that would fix the problem."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import yaml
 
 from segmentation_assets.cli.check.identities import EqualLines, LargeId, SharedOrders
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
+from segmentation_assets.sources.personal import BIRTH, Personal
 from segmentation_assets.vocabulary import counted
 
 NAMED = 3  # most pairs of files to name
@@ -66,6 +67,23 @@ def of_returns_without_order(number: int, example: str) -> Iterator[str]:
             f"{named} an order that the customer never placed, such as {example}, and {'lowers' if number == 1 else 'lower'} spend only. "
             "If a column has the id of the returned order, map it as returned_order_id."
         )
+
+
+def of_personal(looks: Mapping[str, Personal], kept: Collection[str]) -> Iterator[str]:
+    """What to do about ids and attributes that look personal.
+
+    Args:
+        kept: all attributes that are kept.
+    """
+    if "customer_id" in looks:
+        yield f"customer_id looks personal ({looks['customer_id']}): with privacy.pseudonyms, no id is kept or published as it is"
+    attributes = {name: look for name, look in looks.items() if name != "customer_id"}
+    if attributes:
+        told = ", ".join(f"{name} ({look})" for name, look in attributes.items())
+        others = ", ".join(name for name in kept if name not in attributes)
+        year = " Of a birth date, the year is enough for an age." if any(look.kind == BIRTH for look in attributes.values()) else ""
+        remedy = f"attributes: [{others}]" if others else "attributes: none"
+        yield f"these attributes look personal: {told}. Segments need none of them; to leave them out, set {remedy}.{year}"
 
 
 def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappings: Sequence[str], columns: set[str]) -> Iterator[str]:

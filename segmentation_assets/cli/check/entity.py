@@ -15,9 +15,10 @@ from segmentation_assets.core.customers import cleaning
 from segmentation_assets.defs.checks.source import attribute_types
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import Source, Window, order_cells
+from segmentation_assets.sources import Source, Window, order_cells, personal
 from segmentation_assets.sources.base import window_of, within
 from segmentation_assets.sources.intake_record import IntakeRecord, worth_a_look
+from segmentation_assets.sources.personal import Personal
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import counted
 
@@ -116,6 +117,7 @@ class EntityLook:
         known = {written for file in self.kept for written in file.date_formats}
         unread = functools.partial(counts.unread_records, self.engine, cleaning.records(raw))
         yield from described.unreadable(seen, records, self.name, self.settings, unread, known)
+        yield from advice.of_personal(self._personal(judged), self.attributes if self.name == "customers" else ())
         yield from self._doubled(judged)
         if self.orders:
             yield from order_cells.told(identities.repeated_amounts(self.engine, self.orders))
@@ -138,6 +140,12 @@ class EntityLook:
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
         if self.counted.later:
             yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, and left to later snapshots"
+
+    def _personal(self, judged: cleaning.Judged) -> dict[str, Personal]:
+        """The ids and, of customers, the attributes that look personal."""
+        names = ["customer_id", *(self.attributes if self.name == "customers" else ())]
+        rows = self.engine.rows(personal.sampled(judged.rows, names))
+        return personal.found({name: [row[name] for row in rows] for name in names})
 
     def _doubled(self, judged: cleaning.Judged) -> Iterator[str]:
         """Sentences on equal files, and on orders or lines that come from two files."""
@@ -162,7 +170,9 @@ class EntityLook:
             worst = max(snapshots.shares(self.counted.rows, rejected, self.keys).values(), default=0.0)
             return snapshots.proposed(worst) if worst > self.settings.cleaning.largest_reject_share else None
 
-        yield from advice.of_large_ids(large, advice.customer_mappings(self.settings, self.name), self.columns, needed)
+        # A mapping applies to ids as they are in the source, which pseudonyms do not tell.
+        mappings = [] if self.settings.privacy.pseudonyms else advice.customer_mappings(self.settings, self.name)
+        yield from advice.of_large_ids(large, mappings, self.columns, needed)
 
     def _changed_kinds(self, raw: ir.Table) -> Iterator[str]:
         time = ENTITIES[self.name]

@@ -18,4 +18,5 @@ def unknown(settings: Settings, attributes: Collection[str]) -> list[str]:
         *unknown_names("model.features", settings.model.features, features | columns, "a feature"),
         *unknown_names("cleaning.impossible", settings.cleaning.impossible, attributes, "an attribute of customers"),
         *unknown_names("cleaning.merge", settings.cleaning.merge, {*LEVELS, *attributes}, "a column that can be merged"),
+        *unknown_names("privacy.sensitive", settings.privacy.sensitive, columns, "an attribute of customers"),
     ]

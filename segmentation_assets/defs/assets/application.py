@@ -8,7 +8,7 @@ import pandas as pd
 
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.defs.declared import asset
-from segmentation_assets.defs.pictures import pictures_of
+from segmentation_assets.defs.pictures import pictures_of, withheld_of
 from segmentation_assets.defs.table import table
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
@@ -55,7 +55,8 @@ def published_database(
     Anyone who has the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
     key = context.partition_key
-    published = publish_snapshot(lake, settings.data_dir, key, Fingerprint.now(settings, source.fingerprint(), key).text())
+    fingerprint = Fingerprint.now(settings, source.fingerprint(), key).text()
+    published = publish_snapshot(lake, settings.data_dir, key, fingerprint, settings.privacy.smallest_cell)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),
@@ -73,7 +74,8 @@ def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourcePara
     It is made only once the snapshot is published, so that it agrees with the database.
     """
     pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
-    page = report.write(settings.data_dir, context.partition_key, pictures)
+    withheld = [name for contract in CONTRACTS for name in withheld_of(context, dg.AssetKey(contract.name))]
+    page = report.write(settings.data_dir, context.partition_key, pictures, withheld, settings.privacy.smallest_cell)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(pictures),

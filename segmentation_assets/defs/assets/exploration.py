@@ -49,6 +49,7 @@ def feature_distributions(
             settings,
             f"distributions_{scale}",
             partial(pictures.features.distributions, bins, feature_summary, units(known, settings.exploration.money), scale, changed),
+            cells=bins["customers"],
         )
     return bins
 
@@ -59,7 +60,7 @@ def feature_missingness(
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
     missing = exploration.feature_missingness(customer_features, declared(settings.features))
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing))
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=missing["missing"])
     return missing
 
 
@@ -120,6 +121,7 @@ def cohort_retention(
         settings,
         "cohorts",
         lambda: pictures.orders.cohorts(cohorts, settings.snapshots.cadence, settings.exploration.money),
+        cells=[*cohorts["cohort_customers"], *cohorts["active_customers"]],
     )
     return cohorts
 
@@ -135,7 +137,8 @@ def revenue_concentration(
         context.add_output_metadata(
             figures({"gini": gini, "top_20_percent": curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0]}), output_name=OUTPUT
         )
-    picture(context, settings, "revenue_concentration", lambda: pictures.orders.concentration(curve, gini, settings.exploration.money))
+    draw = partial(pictures.orders.concentration, curve, gini, settings.exploration.money)
+    picture(context, settings, "revenue_concentration", draw, cells=curve["customers"])
     return curve
 
 
@@ -147,7 +150,7 @@ def category_mix(
     mix = to_frame(
         order_patterns.category_mix(customer_category_activity, Lookback.of(snapshot_date(context), settings.snapshots, settings.features))
     )
-    picture(context, settings, "categories", lambda: pictures.orders.categories(mix))
+    picture(context, settings, "categories", lambda: pictures.orders.categories(mix), cells=mix["customers"])
     return mix
 
 
@@ -157,5 +160,6 @@ def attribute_spend(
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
     levels = exploration.attribute_spend(customer_features, declared(settings.features))
-    picture(context, settings, "attributes", lambda: pictures.orders.attributes(levels, settings.exploration.money))
+    draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
+    picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels

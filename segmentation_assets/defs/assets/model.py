@@ -195,7 +195,8 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         names = [s.name for s in decided.model.segments]
         of_features = units(declared(settings.features), settings.exploration.money)
         draw = lambda: typical_customers(clusters, active, names, of_features)  # noqa: E731
-        picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name)
+        sizes = decided.model.assign(active)["segment_id"].value_counts() if settings.privacy.smallest_cell else ()
+        picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name, sizes)
 
 
 def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:

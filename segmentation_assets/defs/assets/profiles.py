@@ -3,13 +3,15 @@
 import dagster as dg
 import pandas as pd
 
+from segmentation_assets.core.customers import sensitive
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
 from segmentation_assets.defs import markdown
-from segmentation_assets.defs.table import table
+from segmentation_assets.defs.table import OUTPUT, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
+from segmentation_assets.tables.exploration import SENSITIVE_PROXIES
 
 GROUP = "interpret"
 
@@ -42,3 +44,20 @@ def segments(
 def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.DataFrame) -> pd.DataFrame:
     """Every numeric feature in every segment, compared with all known customers."""
     return profiles.segment_profiles(customer_features, customer_segments)
+
+
+@table(SENSITIVE_PROXIES, group=GROUP, kinds={"pandas", "parquet"})
+def sensitive_proxies(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    customer_segments: pd.DataFrame,
+) -> pd.DataFrame:
+    """Which features, and whether the segments, tell a sensitive attribute (privacy.sensitive) that is kept out of the model."""
+    asked = settings.privacy
+    segment_of = customer_features.merge(customer_segments[["customer_id", "segment_id"]], on="customer_id", validate="1:1")
+    found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
+    if asked.sensitive:
+        said = markdown.bullets(sensitive.sentences(found))
+        context.add_output_metadata({"proxies": dg.MetadataValue.md(said)}, output_name=OUTPUT)
+    return found

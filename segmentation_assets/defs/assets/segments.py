@@ -85,7 +85,13 @@ def segment_transitions(
         context.add_asset_metadata({"largest moves": dg.MetadataValue.md(markdown.table(largest))})
         as_of = snapshot_date(context)
         dates = {"from_date": following(as_of, settings.snapshots, -1), "to_date": as_of}
-        picture(context, settings, "flow", lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(now)))
+        picture(
+            context,
+            settings,
+            "flow",
+            lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(now)),
+            cells=moved["customers"],
+        )
     return moved
 
 
@@ -114,6 +120,7 @@ def segment_bridge(
         settings,
         "bridge",
         lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(now), settings.exploration.money),
+        cells=causes["customers"],
     )
     return causes
 

@@ -316,3 +316,14 @@ def test_returns_of_unknown_orders_are_counted(tmp_path: Path) -> None:
 
 def test_returns_of_placed_orders_are_not_reported(tmp_path: Path) -> None:
     assert not told(checked(tmp_path, {"a.csv": HEADER + "C1,2024-01-05,9,O1\nC1,2024-01-06,-9,O1\n"}), "never placed")
+
+
+def test_ids_and_attributes_that_look_personal_are_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,town,phone\n" + "".join(f"c{i}@x.de,Ghent,+32 9 123 45{i:02}\n" for i in range(28)))
+    orders = {"files": str(tmp_path / "orders"), "columns": ORDERS}
+    people = {"files": str(tmp_path / "people.csv"), "columns": {"customer_id": "id"}}
+    source = {"kind": "tables", "transactions": orders, "customers": people}
+    found = checked(tmp_path, {"orders.csv": HEADER + lines_of(range(28), "c{}@x.de")}, source=source)
+    ids = "customer_id looks personal (e-mail addresses, by content): with privacy.pseudonyms, no id is kept or published as it is"
+    told_of = "these attributes look personal: phone (phone numbers, by content). Segments need none of them; to leave them out, set"
+    assert told(found, "personal") == [ids, f"{told_of} attributes: [town].", ids]
