@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats.contingency import association, crosstab
 
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.vocabulary import beside
@@ -73,6 +72,8 @@ def correlation_ratio(values: pd.Series, groups: pd.Series) -> float:
 
 def cramers_v(values: pd.Series, groups: pd.Series) -> float:
     """Cramer's V (1946), corrected by Bergsma (2013)."""
+    from scipy.stats.contingency import association, crosstab
+
     counts, n = crosstab(values.to_numpy(), groups.to_numpy()).count, len(values)
     if min(counts.shape) < 2:
         return np.nan
