@@ -70,9 +70,9 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "upgrade": (),
     "instance": (),
 }
-PREVIEWS = {  # on Dagster's page of an asset, with a text that each must show
-    "raw_customers": f"{hostile.ALL[1]}#",
-    "rejected_rows": r'{"id":"\r=1+1#"',
+PREVIEWS = {  # on Dagster's page of an asset: a text that each must show, and whether a click shows it, because it is long
+    "raw_customers": (f"{hostile.ALL[1]}#", True),
+    "rejected_rows": (r'{"id":"\r=1+1#"', False),
 }
 FORMS = {  # of alerts, with an address of each
     "mailtos": "mailtos://smtp.example.com?user=me@example.com&pass=password&from=me@example.com&to=marketing@example.com",
@@ -260,10 +260,11 @@ def test_nothing_runs_in_a_browser(bad_shop: Shop, dagster_page: str) -> None:
         page.on("request", lambda request: wrong.append(request.url) if hostile.REMOTE in request.url else None)
         page.route("**/*", lambda route: route.continue_() if _is_ours(route.request.url, dagster_page) else route.abort())
         page.set_default_timeout(120_000)
-        for asset, text in PREVIEWS.items():
+        for asset, (text, long) in PREVIEWS.items():
             page.goto(f"{dagster_page}/assets/{asset}?view=overview")
-            page.get_by_text("[Show Markdown]").first.click()
-            page.get_by_role("dialog").get_by_text(text).first.wait_for()
+            if long:
+                page.get_by_text("[Show Markdown]").first.click()
+            page.get_by_text(text).first.wait_for()
             wrong += _injected(page)
         page.goto(report.file(bad_shop.data_dir, KEY).as_uri())
         wrong += _injected(page)
@@ -347,3 +348,34 @@ def test_alerts_say_hostile_text_as_text(form: str, monkeypatch: pytest.MonkeyPa
     assert not hostile.ESCAPES & set(whole)
     linked = {hostile.TEXTS["Markdown"][2]} if form == "workflows" else set()  # an address in angle brackets: a link that shows it
     assert [text for text in hostile.ALL if "".join(visible(" ".join(text.split())).split()) not in whole and text not in linked] == []
+
+
+# Languages: each has one place where text meets it
+
+
+PLACES = {  # what would go round a language's place, and the files that may do it: that place, or where the text is our own
+    "terminal, rich": (
+        r"click\.echo\(|(?<![.\w])print\(|(?<![.\w])Console\(|from_markup|markup=True",
+        {"cli/terminal.py", "tables/dictionary.py"},
+    ),
+    "Markdown": (r"to_markdown|(?<!`)MetadataValue\.md\((?!markdown\.)", {"defs/assets/cleaned.py", "defs/assets/exploration.py"}),
+    "HTML": (r"Markup\(|\|\s*safe\b|autoescape|to_html\(|HTMLResponse", {"report/report.py"}),
+    "TeX": (r"parse_math|usetex|mathtext", {"core/pictures/style.py"}),
+    "CSV": (r"\.writerow|csv\.writer|to_csv\(|write_csv\(|(?i:format csv)", {"cli/look.py"}),
+    "SQL": (
+        r"\b(execute|sql|raw_sql|query|SQLExpression)\(\s*f[\"']",
+        {
+            "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/reading.py", "sources/sqlite_tables.py",
+            "store/published.py", "store/spreadsheet.py",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", PLACES)
+def test_text_meets_a_language_in_its_own_place(language: str) -> None:
+    pattern, allowed = PLACES[language]
+    package = ROOT / "segmentation_assets"
+    files = [file for file in package.rglob("*") if file.suffix in {".py", ".html"}]
+    found = {file.relative_to(package).as_posix() for file in files if re.search(pattern, file.read_text(encoding="utf-8"))}
+    assert found == allowed

@@ -9,9 +9,8 @@ BLANK = r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202f\u2060\u3000\ufeff]"  # w
 FORMULA = rf"(^|[;\t\r\n])({BLANK}*[=+@\x2d\uff0b\uff0d\uff1d\uff20])"
 NUMBER = r"^[-+]?[0-9][0-9., ]*([eE][-+]?[0-9]+)?%?$"
 APOSTROPHE = r"\1'\2"
-FREE = re.compile(
-    "(DECIMAL|U?(TINY|SMALL|BIG|HUGE)?INT|FLOAT|DOUBLE|BOOLEAN|DATE|TIME|INTERVAL|UUID)"
-)  # types whose values are no formulas
+# Types whose values are no formulas
+FREE = re.compile("(DECIMAL|U?(TINY|SMALL|BIG|HUGE)?INT|FLOAT|DOUBLE|BOOLEAN|DATE|TIME|INTERVAL|UUID)")
 
 
 def harmless(text: str) -> str:
