@@ -54,9 +54,10 @@ def models(settings_path: Path | None) -> None:
 
 @command()
 @click.argument("query")
-@click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write comma-separated values instead of a table, every value unchanged.")
+@click.option("--spreadsheet", is_flag=True, help="Like --csv, but with an apostrophe where a spreadsheet would begin a formula.")
 @settings_option
-def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
+def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None) -> None:
     """Run a DuckDB QUERY on the published database; long results show their first and last rows.
 
     It only reads, and reaches no file but the database and the order lines next to it, and no network. Several statements are separated
@@ -68,7 +69,9 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
     import duckdb
 
     from segmentation_assets.store import published
+    from segmentation_assets.store.spreadsheet import without_formulas
 
+    as_csv = as_csv or spreadsheet
     try:
         with published.reading(settings.data_dir) as database:
             published.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
@@ -77,7 +80,7 @@ def sql(query: str, as_csv: bool, settings_path: Path | None) -> None:
                 if result is None:
                     continue
                 if as_csv:
-                    _write_csv(result)
+                    _write_csv(without_formulas(result) if spreadsheet else result)
                 else:
                     with redirect_stdout(StringIO()) as shown:
                         result.show(max_rows=MOST_ROWS, max_width=new_console().width)

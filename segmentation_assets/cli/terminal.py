@@ -25,6 +25,7 @@ from segmentation_assets.settings.loading import (
     load_settings,
     settings_file,
 )
+from segmentation_assets.visible import visible
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)")
@@ -36,21 +37,10 @@ NOT_WRITTEN = re.compile(
 )  # messages of Linux, SQLite and DuckDB
 WHOLE_PATH = re.compile(r"""['"](/[^'"]+)['"]""")
 LITTLE_ROOM = 10_000_000  # bytes free, below which SQLite fails with other messages
-# Control characters but for line feed and tab, line separators, marks that change the direction of text, and what no encoding can write
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    r"""The text with its control characters as escapes, because a terminal would obey them. All that is printed passes through here.
-
-    >>> visible("a\x1b[2Jb")
-    'a\\x1b[2Jb'
-    """
-    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(text: object, err: bool = False, nl: bool = True) -> None:
-    """Print a text, without wrapping it."""
+    """Print a text, without wrapping it; its control characters as escapes, because a terminal would obey them."""
     click.echo(visible(str(text)), err=err, nl=nl)
 
 

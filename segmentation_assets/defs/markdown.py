@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from segmentation_assets.core.pictures.style import cut
+from segmentation_assets.visible import visible
 
 LETTERS, SENTENCE = 80, 300  # most characters of a cell, so that the other columns stay on the page, and of a cell with a sentence
 WHOLE_FROM = 1000  # a number this large is shown without decimals
-SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|://|(?<=www)\.|@")  # characters with a meaning in Markdown, and bare addresses
+SIGNS = re.compile(r"[\\`*_\[\]<>|~&#]|^[-+]|://|(?<=www)\.|@")  # characters with a meaning in Markdown, and bare addresses
 
 
 def table(frame: pd.DataFrame, letters: int = LETTERS) -> str:
@@ -31,12 +32,12 @@ def bullets(sentences: Iterable[str]) -> str:
 
 
 def plain(text: object) -> str:
-    r"""The text in one line, with every character that has a meaning in Markdown escaped.
+    r"""The text in one line, with every character that has a meaning in Markdown escaped, and control characters visible.
 
     >>> plain("![x](https://a.b) | c")
     '!\\[x\\](https\\://a.b) \\| c'
     """
-    return SIGNS.sub(lambda found: f"\\{found[0]}", " ".join(str(text).split()))
+    return SIGNS.sub(lambda found: f"\\{found[0]}", visible(" ".join(str(text).split())))
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model import naming
 from segmentation_assets.settings.alerts import Event
+from segmentation_assets.visible import visible
 from segmentation_assets.vocabulary import Decision, DriftKind, Tier, counted
 
 MOST_LINES = 6  # with the rest, about a thousand characters, the limit of a Teams card
@@ -193,5 +194,5 @@ def _body(opening: str, lines: Sequence[str], meaning: str, to_do: str, link: st
 
 
 def _short(text: str) -> str:
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))
     return one_line if len(one_line) <= MOST_CHARACTERS else f"{one_line[: MOST_CHARACTERS - 1]}…"

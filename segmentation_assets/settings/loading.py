@@ -134,6 +134,8 @@ def load_settings(path: Path | None = None) -> Settings:
         values = yaml.load(text, _UniqueKeys) or {}  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise SettingsError(f"{path}: cannot be read as YAML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deeply. Settings are nested a few levels deep: see segmentation settings") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: holds {type(values).__name__}, expected `key: value` lines.")
     if todo := unfilled(text):
@@ -209,7 +211,7 @@ def _explain(problem: Any) -> str:
     secretless = "nothing" if problem["input"] is None else repr(problem["input"])
     if "://" in secretless or where[-1:] == ["url"]:  # any part may be secret, and a webhook's whole address is
         secretless = "an address, which is not repeated here"
-    if where[-1:] == ["key_variable"]:  # it may be the key itself
+    elif where[-1:] in (["key_variable"], ["password_variable"]):  # people write the secret itself
         secretless = "a text, which is not repeated here"
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")

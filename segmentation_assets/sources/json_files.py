@@ -4,7 +4,9 @@ The text of each object is cut out unchanged, and its values are taken from that
 Lists are cut in parts, so that memory stays bounded whatever the size of the file.
 """
 
+import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from segmentation_assets.sources.text_files import Row
 
 LINE_TEXT = "__json"
 LINE_BY_LINE = {".jsonl", ".ndjson"}
+MOST_NESTED = 100  # objects and lists within each other, in one row; the engine takes 128
+TEXT_IN_JSON = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 MOST_FIELDS = 100  # of an object within an object; one with more holds keys that are data, such as dates
 
 
@@ -34,8 +38,22 @@ def read_json(backend: Any, file: Path, settings: Files, scratch: Path) -> FileR
     """
     encoding, _ = text_files.encoding_of(file, settings)
     values, notes = _values(file, encoding, settings)
-    lines = staged(backend, (Row((text,), text, 1) for text in values), (LINE_TEXT,), scratch)
+    lines = staged(backend, (Row((text,), text, 1) for text in _flat_enough(file, values)), (LINE_TEXT,), scratch)
     return _as_columns(backend, lines, file, {"encoding": encoding, **notes})
+
+
+def _flat_enough(file: Path, values: Iterable[str]) -> Iterator[str]:
+    """The same rows; one that is nested too deeply is refused."""
+    for number, text in enumerate(values, 1):
+        if text.count("{") + text.count("[") > MOST_NESTED and _depth(text) > MOST_NESTED:
+            raise SourceError(f"{file}: row {number} is nested more than {MOST_NESTED} deep, as no table is. Remove it, or write it flat.")
+        yield text
+
+
+def _depth(text: str) -> int:
+    """How deep objects and lists are nested in a text, brackets in its strings apart."""
+    steps = ((sign in "{[") - (sign in "}]") for sign in TEXT_IN_JSON.sub("", text))
+    return max(itertools.accumulate(steps), default=0)
 
 
 def _values(file: Path, encoding: str, settings: Files) -> tuple[Iterable[str], dict[str, str]]:

@@ -54,7 +54,7 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
     A folder's files are those in it, and in subfolders named like `year=2024`, at any depth.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or one is a link that leads out of the folder or the pattern's fixed part.
     """
     found: dict[Path, str] = {}
     for pattern in settings.patterns:
@@ -70,9 +70,16 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
         if not matches:
             raise SourceError(_nothing_in(pattern))
         for file, root in matches:
+            if not path.is_file():  # who delivers files into a folder may not have others read
+                _require_within(file, root)
             found[file] = file.relative_to(root).as_posix()
     names = list(found.values())
     return sorted(((file, name if names.count(name) == 1 else str(file)) for file, name in found.items()), key=lambda pair: pair[1])
+
+
+def _require_within(file: Path, root: Path) -> None:
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise SourceError(f"{file}: is a link to a file outside of {root}. Name that file itself in `files`, or remove the link.")
 
 
 def folders_passed_over(settings: Files) -> list[Path]:

@@ -8,6 +8,7 @@ import bz2
 import codecs
 import csv
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import SourceError
 
 CHUNK, LOOK = 1 << 20, 512  # bytes
+UNSUSPECTED = 1 << 28  # bytes; a compressed file that holds more than these, and more than MOST_TIMES its own, is made to fill a disk
+MOST_TIMES = 300  # tables of orders take a tenth to a fiftieth of their bytes when compressed
 LONGEST_RECORD_LINES = 1_000  # an unclosed quote would otherwise swallow the rest of the file
 LONGEST_RECORD = 1 << 20  # characters
 NUL, VISIBLE_NUL = "\0", "\u2400"  # databases and JSON cannot store NUL; its visible symbol keeps the row readable
@@ -47,13 +50,52 @@ def compression_of(file: Path) -> str | None:
     return next((name for mark, name in COMPRESSIONS.items() if start.startswith(mark)), None)
 
 
-def open_bytes(file: Path) -> IO[bytes]:
-    """The file's bytes, uncompressed."""
+class _Unpacking(io.BufferedIOBase):
+    """The bytes of a compressed file while they stay within the limits of `require_plausible`."""
+
+    def __init__(self, file: Path, packed: int, stream: IO[bytes]) -> None:
+        self.file, self.packed, self.stream, self.unpacked = file, packed, stream, 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = self.stream.read(-1 if size is None else size)
+        self.unpacked += len(part)
+        require_plausible(self.file, self.packed, self.unpacked)
+        return part
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def require_plausible(file: Path, packed: int, unpacked: int) -> None:
+    """Refuse a file that unpacks to far more than tables do.
+
+    Raises:
+        SourceError: it does.
+    """
+    if unpacked > max(UNSUSPECTED, MOST_TIMES * packed):
+        raise SourceError(
+            f"{file}: holds more than {MOST_TIMES} times its own {packed:,} bytes, as files do that are made to fill a disk. If it is a "
+            "table nevertheless, unpack it, and name what is in it."
+        )
+
+
+def open_bytes(file: Path, origin: Path | None = None) -> IO[bytes]:
+    """The file's bytes, uncompressed; reading them raises a SourceError if they are implausibly many.
+
+    Args:
+        origin: the archive that it came from, if any, whose size they are compared with.
+    """
     compression = compression_of(file)
-    if compression == "zstd":
-        return cast(IO[bytes], pa.input_stream(file, compression="zstd"))
-    opener: Any = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, None: open}[compression]
-    return cast(IO[bytes], opener(file, "rb"))
+    if compression is None:
+        return file.open("rb")
+    opener: Any = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}[compression]
+    named = origin or file
+    return cast(IO[bytes], _Unpacking(named, named.stat().st_size, opener(file, "rb")))
+
+
+def _open_zstd(file: Path, _mode: str) -> IO[bytes]:
+    return cast(IO[bytes], pa.input_stream(file, compression="zstd"))
 
 
 def encoding_of(file: Path, settings: Files) -> tuple[str, bool]:

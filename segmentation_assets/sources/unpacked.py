@@ -17,7 +17,15 @@ from pathlib import Path
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.located import COMPRESSED, ENDINGS, ending_of, format_of, has_known_ending
-from segmentation_assets.sources.text_files import COMPRESSIONS, compression_of, encoding_by_bytes, open_bytes
+from segmentation_assets.sources.text_files import (
+    CHUNK,
+    COMPRESSIONS,
+    UNSUSPECTED,
+    compression_of,
+    encoding_by_bytes,
+    open_bytes,
+    require_plausible,
+)
 
 ZIP, PARQUET, OLD_WORKBOOK, DUCKDB = b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"DUCK"
 TAR = (257, b"ustar")  # where a tar says that it is one
@@ -30,6 +38,7 @@ OTHERS = {
 MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
 NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # files next to data
 DEEPEST = 3  # archives within archives
+DEFLATED = 1032  # times its own size, the most that one compressed byte of a zip or workbook becomes
 
 
 @dataclass(frozen=True)
@@ -53,15 +62,16 @@ def content_of(file: Path, settings: Files, scratch: Path) -> Content:
         start = _first_bytes(here)
         if not start:
             raise NoRows(file, "is empty")
-        if start.startswith((ZIP, b"PK\x05\x06")) and not (compressed := compression_of(here)):
+        if start.startswith((ZIP, b"PK\x05\x06")) and not compression_of(here):
             sizes = _sizes_in(here, file)
             if _is_workbook(sizes):
+                _require_true_sizes(here, file)
                 return Content(here, "excel", member)
             name, others = _only_member(file, sizes)
             here = _unpacked(here, file, name, scratch)
             member = f"{name} ({', '.join(others)} skipped)" if others else name
-        elif (compressed := compression_of(here)) and (_kind_by_bytes(start) or start.startswith((ZIP, *COMPRESSIONS))):
-            here = _decompressed(here, compressed, scratch)
+        elif compression_of(here) and (_kind_by_bytes(start) or start.startswith((ZIP, *COMPRESSIONS))):
+            here = _decompressed(here, file, scratch)
         else:
             return Content(here, _kind(here, file, start, settings), member)
     raise SourceError(f"{file}: holds archives within archives. Unpack it, and name what is in it.")
@@ -115,9 +125,24 @@ def _sizes_in(archive: Path, file: Path) -> dict[str, int]:
     """The names of what is in a zip, with their bytes when unpacked."""
     try:
         with zipfile.ZipFile(archive) as packed:
-            return {entry.filename: entry.file_size for entry in packed.infolist() if not entry.is_dir()}
+            sizes = {entry.filename: entry.file_size for entry in packed.infolist() if not entry.is_dir()}
+            require_plausible(file, file.stat().st_size, sum(sizes.values()))
+            return sizes
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{file}: is a zip that ends early or is damaged ({error}). Copy it again.") from error
+
+
+def _require_true_sizes(archive: Path, file: Path) -> None:
+    """Refuse a workbook with parts that hold more than they say: its reader takes them into memory whole, and trusts nobody's sizes."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            for entry in packed.infolist():
+                if entry.compress_size * DEFLATED > UNSUSPECTED:
+                    with packed.open(entry) as part:
+                        while part.read(CHUNK):  # ends at the size it says, where its checksum is compared
+                            pass
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{file}: is a workbook that ends early or is damaged ({error}). Copy it again.") from error
 
 
 def _only_member(file: Path, sizes: Mapping[str, int]) -> tuple[str, list[str]]:
@@ -149,11 +174,11 @@ def _unpacked(archive: Path, file: Path, name: str, scratch: Path) -> Path:
     return target
 
 
-def _decompressed(file: Path, compression: str, scratch: Path) -> Path:
-    name = file.stem if file.suffix.lower() in COMPRESSED else file.name
+def _decompressed(packed: Path, file: Path, scratch: Path) -> Path:
+    name = packed.stem if packed.suffix.lower() in COMPRESSED else packed.name
     target = Path(tempfile.mkdtemp(dir=scratch)) / name
     try:
-        with open_bytes(file) as source, target.open("wb") as out:
+        with open_bytes(packed, file) as source, target.open("wb") as out:
             shutil.copyfileobj(source, out)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise SourceError(f"{file}: ends early or is damaged ({error}). Copy it again.") from error

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from segmentation_assets.visible import escaped
+
 
 def listed(texts: Sequence[str]) -> str:
     """One text, or a list of several."""
@@ -11,8 +13,8 @@ def listed(texts: Sequence[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """The text in a form that is safe in a comment."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    """The text in a form that is safe in a comment: in one line, with unprintable characters as escapes."""
+    return "".join(c if c.isprintable() else escaped(c) for c in text)
 
 
 def quoted(text: str) -> str:

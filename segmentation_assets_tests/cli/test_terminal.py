@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from rich.table import Table
 
-from segmentation_assets.cli.terminal import VisibleConsole, new_console, progress_bar, visible
+from segmentation_assets.cli.terminal import VisibleConsole, new_console, progress_bar
 from segmentation_assets.store import layout, published
 from segmentation_assets.store.lake import opened
+from segmentation_assets.visible import visible
 from segmentation_assets_tests.builders import D1, put_snapshot
 from segmentation_assets_tests.conftest import called
 
