@@ -68,10 +68,10 @@ def compared(
     rows = np.arange(sizes[0])
     if len(rows) > interval_rows:
         rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
-    chances, sampled = np.full(len(rows), 1 / len(rows)), _Groups.of([found[rows] for found in labels])
+    n, sampled = len(rows), _Groups.of([found[rows] for found in labels])
     seen, drawn = [values[rows] for values in known.values()], []
     for begin in range(0, resamples, 50):
-        counts = rng.multinomial(len(rows), chances, size=min(50, resamples - begin)).astype(np.float64)
+        counts = np.array([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(min(50, resamples - begin))], dtype=np.float64)
         drawn.append(sampled.eta(seen, counts))
     etas = [np.concatenate(batches, axis=1) for batches in zip(*drawn, strict=True)]
     return {name: _beside(known[name], labels, found, list(others), level) for name, found in zip(known, etas, strict=True)}
