@@ -87,6 +87,7 @@ def write(folder: Path) -> Path:
         "model": {"k": 3, "k_max": 3, "algorithms": ["kmeans"], "resamples": 10, "splits": 1, "stability_sample": 200},
         "exploration": {"currency": "$<b>"},
         "cleaning": {"largest_reject_share": 0.5},
+        "privacy": {"sensitive": [ATTRIBUTES[0]]},
     }  # fmt: skip
     file = folder / "segmentation.yaml"
     file.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")

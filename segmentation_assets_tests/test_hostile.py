@@ -65,6 +65,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "retrain": ("--snapshot", EVIL),
     "rollback": (EVIL, "--snapshot", EVIL),
     "settings": (),
+    "pseudonym": (EVIL,),
     "ui": ("--settings", EVIL),
     "doctor": (),
     "upgrade": (),
@@ -181,8 +182,7 @@ def test_no_cell_of_a_spreadsheet_begins_a_formula(text: str) -> None:
     written = harmless(text)
     assert written.replace("'", "") == text.replace("'", "")
     assert written == text or not re.match(r"\s*[-+=@\uff1d]", written)
-    with duckdb.connect() as engine:
-        assert without_formulas(engine.sql("SELECT $text", params={"text": text})).fetchall() == [(written,)]
+    assert without_formulas(duckdb.sql("SELECT $text", params={"text": text})).fetchall() == [(written,)]
 
 
 @given(
@@ -356,7 +356,7 @@ def test_alerts_say_hostile_text_as_text(form: str, monkeypatch: pytest.MonkeyPa
 PLACES = {  # what would go round a language's place, and the files that may do it: that place, or where the text is our own
     "terminal, rich": (
         r"click\.echo\(|(?<![.\w])print\(|(?<![.\w])Console\(|from_markup|markup=True",
-        {"cli/terminal.py", "tables/dictionary.py"},
+        {"cli/terminal.py", "tables/dictionary.py", "sources/pseudonyms.py"},  # the last only names a command of Python
     ),
     "Markdown": (r"to_markdown|(?<!`)MetadataValue\.md\((?!markdown\.)", {"defs/assets/cleaned.py", "defs/assets/exploration.py"}),
     "HTML": (r"Markup\(|\|\s*safe\b|autoescape|to_html\(|HTMLResponse", {"report/report.py"}),
@@ -365,8 +365,8 @@ PLACES = {  # what would go round a language's place, and the files that may do 
     "SQL": (
         r"\b(execute|sql|raw_sql|query|SQLExpression)\(\s*f[\"']",
         {
-            "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/reading.py", "sources/sqlite_tables.py",
-            "store/published.py", "store/spreadsheet.py",
+            "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/pseudonyms.py", "sources/reading.py",
+            "sources/sqlite_tables.py", "store/published.py", "store/spreadsheet.py",
         },
     ),
 }  # fmt: skip

@@ -71,7 +71,7 @@ def correlation_ratio(values: pd.Series, groups: pd.Series) -> float:
 
 
 def cramers_v(values: pd.Series, groups: pd.Series) -> float:
-    """Cramer's V (1946), corrected by Bergsma (2013)."""
+    """Cramer's V (1946), corrected by Bergsma (2013); NaN if either does not vary, or is nearly another for every customer."""
     from scipy.stats.contingency import association, crosstab
 
     counts, n = crosstab(values.to_numpy(), groups.to_numpy()).count, len(values)
@@ -80,7 +80,8 @@ def cramers_v(values: pd.Series, groups: pd.Series) -> float:
     phi2 = float(association(counts, method="cramer", correction=False)) ** 2 * (min(counts.shape) - 1)
     rows, columns = (size - (size - 1) ** 2 / (n - 1) for size in counts.shape)
     expected = (counts.shape[0] - 1) * (counts.shape[1] - 1) / (n - 1)
-    return float(np.sqrt(max(0.0, phi2 - expected) / (min(rows, columns) - 1)))
+    most = min(rows, columns) - 1  # 0 if as many levels as customers: nothing is left after the correction
+    return float(np.sqrt(max(0.0, phi2 - expected) / most)) if most > 1e-9 else np.nan
 
 
 def _groups(attribute: pd.Series) -> pd.Series:

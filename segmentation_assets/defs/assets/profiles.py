@@ -1,6 +1,7 @@
 """Interpret: the segments in words and numbers."""
 
 import dagster as dg
+import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import sensitive
@@ -10,6 +11,7 @@ from segmentation_assets.core.segments import profiles
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.table import OUTPUT, table
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
 from segmentation_assets.tables.exploration import SENSITIVE_PROXIES
 
@@ -50,14 +52,15 @@ def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.Data
 def sensitive_proxies(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
-    customer_segments: pd.DataFrame,
+    customer_features: ir.Table,
+    customer_segments: ir.Table,
 ) -> pd.DataFrame:
     """Which features, and whether the segments, tell a sensitive attribute (privacy.sensitive) that is kept out of the model."""
     asked = settings.privacy
-    segment_of = customer_features.merge(customer_segments[["customer_id", "segment_id"]], on="customer_id", validate="1:1")
+    if not asked.sensitive:
+        return pd.DataFrame(columns=sensitive.COLUMNS)
+    segments = to_frame(customer_segments.select("customer_id", "segment_id"))
+    segment_of = to_frame(customer_features).merge(segments, on="customer_id", validate="1:1")
     found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
-    if asked.sensitive:
-        said = markdown.bullets(sensitive.sentences(found))
-        context.add_output_metadata({"proxies": dg.MetadataValue.md(said)}, output_name=OUTPUT)
+    context.add_output_metadata({"proxies": dg.MetadataValue.md(markdown.bullets(sensitive.sentences(found)))}, output_name=OUTPUT)
     return found

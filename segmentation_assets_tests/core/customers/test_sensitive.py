@@ -57,3 +57,9 @@ def test_with_few_known_nothing_is_said() -> None:
         "Not measured: too few active customers have a sensitive attribute, or none is set."
     ]
     assert sensitive.proxies(frame, [], 0.3).empty
+
+
+@pytest.mark.parametrize("other", [np.arange(N).astype(str), FAITH], ids=["an own value for each customer", "two values"])
+def test_an_attribute_of_as_many_levels_as_customers_is_not_measured(other) -> None:
+    frame = customers(religion=np.arange(N).astype(str), town=other)
+    assert by_subject(frame).loc["town", ["association", "proxy"]].isna().all()
