@@ -36,7 +36,7 @@ import duckdb
 
 from benchmarks import shop
 from benchmarks.alternatives import months_before
-from segmentation_assets.store.published import DATABASE, MASTER
+from segmentation_assets.store.published import DATABASE
 
 NEWEST, EARLIER = f"{shop.month(shop.MONTHS)}", shop.MONTHS - 1
 REST = "start, log and end"
@@ -176,9 +176,8 @@ class Bench:
 
 
 def _copied(source: str, target: str) -> None:
-    """A link to a file, or a copy of those that runs write into instead of replacing them: the master, and Dagster's databases."""
-    written_into = source.endswith(MASTER) or "/dagster/" in source
-    (shutil.copy2 if written_into else os.link)(source, target)
+    """A link to a file that runs only replace: partitions and the public database. They write into others, such as the master: a copy."""
+    (os.link if source.endswith((".parquet", f"/{DATABASE}")) else shutil.copy2)(source, target)
 
 
 def _scanned(engine: duckdb.DuckDBPyConnection, tables: list[tuple[list[Path], tuple[str, ...]]]) -> dict[str, float]:

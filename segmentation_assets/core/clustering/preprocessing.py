@@ -108,8 +108,11 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = [c.name for c in self.columns_ if isinstance(c, NumericColumn) and c.weight > 0 and (c.scale > 0 or c.indicator > 0)]
-        missing = np.array([np.isnan(_numbers(features[name])) for name in names]).reshape(len(names), len(features))
-        joined = [", ".join(name for name, absent in zip(names, row, strict=True) if absent) or None for row in missing.T]
+        missing = np.array([np.isnan(_numbers(features[name])) for name in names]).reshape(len(names), len(features)).T
+        joined, lacking = np.full(len(features), None, dtype=object), missing.any(axis=1)
+        patterns, own = np.unique(missing[lacking], axis=0, return_inverse=True)
+        texts = [", ".join(name for name, absent in zip(names, pattern, strict=True) if absent) for pattern in patterns]
+        joined[lacking] = np.array(texts, dtype=object)[own.ravel()]
         return pd.Series(joined, index=features.index, dtype=object)
 
     @classmethod

@@ -318,7 +318,8 @@ def _skewness(values: NDArray[np.float64]) -> float:
     if values.size == 0 or np.ptp(values) == 0:
         return float("nan")
     centred = values - values.mean()
-    return float((centred**3).mean() / (centred**2).mean() ** 1.5)
+    squared = centred * centred
+    return float((squared * centred).mean() / squared.mean() ** 1.5)  # `centred**3` takes ten times as long
 
 
 def _or_nan(statistic: object, values: NDArray[np.generic]) -> float:

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.matching import places, require_once
+
 COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
 NEW, AWAY = "(new)", "(away)"
 _ABSENT, _UNBORN, _END = -(2**31), -(2**31) + 1, -(2**31) + 2  # in place of a segment id, below all of them
@@ -42,7 +44,7 @@ def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     both = _matched(before, after)
     both["by_model"] = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])
     moved = both.groupby(["from_segment_id", "to_segment_id"], dropna=False, sort=True).agg(
-        customers=("customer_id", "size"),
+        customers=("by_model", "size"),
         revenue_before=("revenue_before", "sum"),
         revenue_after=("revenue_after", "sum"),
         customers_by_model=("by_model", "sum"),
@@ -190,11 +192,19 @@ def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """One row per customer at either snapshot: from_segment_id, to_segment_id, own_segment_id (the one under the unchanged model),
     revenue_before and revenue_after."""
     own = after["segment_id_unchanged"].astype("Int64") if "segment_id_unchanged" in after else after["segment_id"].astype("Int64")
-    sides = ["customer_id", "segment_id", "revenue"]
-    now = after[sides].assign(own_segment_id=own.fillna(after["segment_id"].astype("Int64")))
-    both = before[sides].merge(now, on="customer_id", how="outer", suffixes=("_before", "_after"), validate="1:1")
-    both = both.rename(columns={"segment_id_before": "from_segment_id", "segment_id_after": "to_segment_id"})
-    return both.astype({"from_segment_id": "Int64", "to_segment_id": "Int64", "own_segment_id": "Int64"})
+    require_once(before["customer_id"])
+    require_once(after["customer_id"])
+    found = places(after["customer_id"], before["customer_id"])
+    new = found < 0
+    found[new] = len(before) + np.arange(new.sum())
+    rows = pd.RangeIndex(len(before) + int(new.sum()))
+    was = before.set_axis(rows[: len(before)])
+    now = after.assign(own_segment_id=own.fillna(after["segment_id"].astype("Int64"))).set_axis(found)
+    return pd.DataFrame({
+        "from_segment_id": was["segment_id"].astype("Int64").reindex(rows), "own_segment_id": now["own_segment_id"].reindex(rows),
+        "to_segment_id": now["segment_id"].astype("Int64").reindex(rows), "revenue_before": was["revenue"].reindex(rows),
+        "revenue_after": now["revenue"].reindex(rows),
+    })  # fmt: skip
 
 
 def _grid(history: pd.DataFrame) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
+from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.vocabulary import Tier
@@ -28,7 +29,7 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
         features: rows of customer_features; `assigned`: rows of customer_segments, one per customer in both.
         declared: the features that may mark a segment out.
     """
-    joined = features.merge(assigned[["customer_id", "segment_id", "segment_name"]], on="customer_id", validate="1:1")
+    joined = side_by_side(features, assigned[["customer_id", "segment_id", "segment_name"]])
     active = naming.Spread.of(active_only(joined))
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
     revenue = float(joined["monetary"].sum())
@@ -54,7 +55,7 @@ def standing(segment_id: int, model: SegmentModel) -> list[str]:
 def segment_profiles(features: pd.DataFrame, assigned: pd.DataFrame) -> pd.DataFrame:
     """One row per segment and numeric feature: mean, median, p10, p90, and the population's mean and sd (ddof 0)."""
     numeric = features.select_dtypes("number").columns
-    joined = features.merge(assigned[["customer_id", "segment_id"]], on="customer_id", validate="1:1")
+    joined = side_by_side(features, assigned[["customer_id", "segment_id"]])
     tables = []
     if joined.empty:
         return pd.DataFrame(columns=PROFILE_COLUMNS)

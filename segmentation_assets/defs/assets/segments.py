@@ -8,6 +8,7 @@ import pandas as pd
 
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers.exploration import active_only
+from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import movement
 from segmentation_assets.core.segments.segment_events import events
@@ -43,8 +44,9 @@ def customer_segments(
     """Every known customer in exactly one segment: by the model if they ordered within the lookback, otherwise by rule."""
     assigned = model_from_rows(segmentation_model).assign(customer_features)
     placed = to_frame(previous.select("customer_id", "segment_id"))
-    before = assigned["customer_id"].map(placed.set_index("customer_id")["segment_id"])
-    with_previous = assigned.assign(previous_segment_id=before.astype("Int64"))
+    found = places(assigned["customer_id"], placed["customer_id"])
+    before = placed["segment_id"].astype("Int64").reindex(found).set_axis(assigned.index)  # empty for who was not known
+    with_previous = assigned.assign(previous_segment_id=before)
     moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
     sizes = assigned[["segment_name", "segment_id"]].value_counts().sort_index()
     imputed = assigned["imputed_features"].dropna().str.split(", ").explode()
@@ -165,12 +167,12 @@ def _sides(
     placed, placed_before = at_and_before(customer_segments, as_of, "customer_id", "segment_id")
     spent, spent_before = at_and_before(customer_features, as_of, "customer_id", "monetary")
     model, model_before = at_and_before(segmentation_model, as_of)
-    sides = [found.merge(known, on="customer_id", validate="1:1") for found, known in ((placed_before, spent_before), (placed, spent))]
+    sides = [side_by_side(found, known) for found, known in ((placed_before, spent_before), (placed, spent))]
     before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
     if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
         features, _ = at_and_before(customer_features, as_of)
-        unchanged = model_from_rows(model_before).assign(features).set_index("customer_id")["segment_id"]
-        now = now.assign(segment_id_unchanged=now["customer_id"].map(unchanged))
+        unchanged = model_from_rows(model_before).assign(features)[["customer_id", "segment_id"]]
+        now = side_by_side(now, unchanged.rename(columns={"segment_id": "segment_id_unchanged"}))
     return before, now
 
 
