@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segmentation_assets.core.choice.baselines import RFM, baselines
+from segmentation_assets.core.customers.matching import places
 from segmentation_assets.vocabulary import Status
 
 Name = TypeVar("Name", bound=str)
@@ -121,10 +122,12 @@ def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.Dat
     Empty if nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
     customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", *RFM]]
-    customers = customers.dropna().merge(placed[["customer_id", "segment_name"]], on="customer_id", validate="1:1")
+    customers = customers.dropna()
+    place = places(customers["customer_id"], placed["customer_id"])
+    customers = customers[place >= 0].reset_index(drop=True)
     if customers.empty:
         return {}
-    segments = customers["segment_name"]
+    segments = placed["segment_name"].iloc[place[place >= 0]].reset_index(drop=True)
     others = baselines(customers[list(RFM)], segments.nunique())
     spend, bought = window_outcomes(customers["customer_id"], activity)
     found: dict[str, float] = {}

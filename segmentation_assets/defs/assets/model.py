@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.features import declared
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
@@ -37,7 +36,7 @@ from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
-from segmentation_assets.vocabulary import Decision, DriftKind
+from segmentation_assets.vocabulary import Decision, DriftKind, Status
 
 KINDS = {"scikitlearn", "parquet"}
 FEATURES, ACTIVITY, BEFORE = "customer_features", "customer_activity", SEGMENTATION_MODEL.name
@@ -106,7 +105,7 @@ def model(
     """
     key, asked = context.partition_key, config.request()
     request = asked or archive.requests(settings.data_dir).get(key)
-    active, before = (active_only(side).reset_index(drop=True) for side in at_and_before(customer_features, snapshot_date(context)))
+    active, before = at_and_before(customer_features.filter(customer_features.status == Status.ACTIVE), snapshot_date(context))
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(

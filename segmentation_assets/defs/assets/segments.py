@@ -7,7 +7,6 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core import pictures
-from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import movement
@@ -28,6 +27,7 @@ from segmentation_assets.tables.segments import (
     SEGMENT_STAYS,
     SEGMENT_TRANSITIONS,
 )
+from segmentation_assets.vocabulary import Status
 
 GROUP = "segments"
 
@@ -148,10 +148,10 @@ def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
     ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
 )
 def segment_events(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: ir.Table, placed_then: pd.DataFrame
+    context: dg.AssetExecutionContext, customer_features: ir.Table, segmentation_model: ir.Table, placed_then: pd.DataFrame
 ) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
-    active = active_only(customer_features)
+    active = to_frame(customer_features.filter(customer_features.status == Status.ACTIVE))
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
     then = None if placed_then.empty else placed_then
