@@ -158,7 +158,8 @@ def _parsed(text: str, names: list[str]) -> sql.Expression:
 
 
 def _nearest(found: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    begun = [name for name in names if name.startswith(f"{found}_")]
+    close = begun or difflib.get_close_matches(found, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

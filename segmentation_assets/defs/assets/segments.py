@@ -3,25 +3,30 @@
 import datetime as dt
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.segments import movement
+from segmentation_assets.core.segments import movement, own
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.table import at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
+    OWN_SEGMENT_MEMBERS,
+    OWN_SEGMENTS,
     SEGMENT_BRIDGE,
+    SEGMENT_CHANGES,
     SEGMENT_EVENTS,
     SEGMENT_JOURNEYS,
     SEGMENT_STAYS,
@@ -62,6 +67,84 @@ BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNA
 LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
 LARGEST_MOVES = 12  # shown on the page
+
+
+@table(OWN_SEGMENT_MEMBERS, group=GROUP)
+def own_segment_members(settings: dg.ResourceParam[Settings], customer_features: ir.Table, customer_segments: ir.Table) -> ir.Table:
+    """Who meets which condition of `own_segments` in the settings; empty if none is set."""
+    return own.members(settings.own_segments, own.placed(customer_features, customer_segments), settings.privacy.sensitive)
+
+
+@table(
+    OWN_SEGMENTS,
+    group=GROUP,
+    ins={"own_segment_members": BOTH_SNAPSHOTS, "before": Input(PREVIOUS, "own_segments")},
+)
+def own_segments(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    own_segment_members: ir.Table,
+    customer_features: ir.Table,
+    customer_segments: ir.Table,
+    before: pd.DataFrame,
+) -> pd.DataFrame:
+    """Size, revenue, change and largest overlap of each own segment. A customer may be in several, so they do not add up."""
+    customers = own.placed(customer_features, customer_segments)
+    inside, inside_before = each_snapshot(own_segment_members, snapshot_date(context))
+    found = own.summary(settings.own_segments, inside, customers, inside_before, set(before["own_segment"]))
+    return found.reindex(columns=[column.name for column in OWN_SEGMENTS.columns])
+
+
+@table(
+    SEGMENT_CHANGES,
+    group=GROUP,
+    ins={**BOTH_SIDES, "own_segment_members": BOTH_SNAPSHOTS, "own_segments": BOTH_SNAPSHOTS},
+)
+def segment_changes(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: ir.Table,
+    customer_features: ir.Table,
+    segmentation_model: ir.Table,
+    own_segment_members: ir.Table,
+    own_segments: ir.Table,
+) -> ir.Table:
+    """Who changed segment since the previous snapshot, and entered or left an own segment: by behaviour, or by a changed model."""
+    as_of = snapshot_date(context)
+    (now, before), (inside, inside_before) = (each_snapshot(rows, as_of) for rows in (customer_segments, own_segment_members))
+    features = each_snapshot(customer_features, as_of)[0]
+    told, told_before = (dict(zip(rows["own_segment"], rows["condition"], strict=True)) for rows in at_and_before(own_segments, as_of))
+    kept = {name: segment for name, segment in settings.own_segments.items() if name in told_before}
+    by_model = [name for name, one in own.conditions(kept, own.placed(features, now)).items() if one.by_model]
+    unchanged = _under_unchanged_model(segmentation_model, features, as_of, bool(by_model))
+    still = own.members({name: kept[name] for name in by_model}, own.placed(features, now if unchanged is None else unchanged))
+    of_own = own.changes(
+        inside_before.filter(inside_before["own_segment"].isin(list(kept))),
+        inside.filter(inside["own_segment"].isin(list(kept))),
+        redefined=[name for name in kept if told[name] != told_before[name]],
+        by_model=by_model,
+        unchanged=still,
+    )
+    if unchanged is not None:
+        would = unchanged.select("customer_id", segment_id_unchanged="segment_id")
+        now = now.left_join(would, "customer_id")
+    of_model = movement.changes(before, now)
+    nothing = ibis.null("int64")
+    columns = [column.name for column in SEGMENT_CHANGES.columns]
+    return ibis.union(
+        of_model.mutate(own_segment=ibis.null("string")).select(*columns),
+        of_own.mutate(from_segment_id=nothing, to_segment_id=nothing).select(*columns),
+    )
+
+
+def _under_unchanged_model(segmentation_model: ir.Table, features: ir.Table, as_of: dt.date, always: bool) -> ir.Table | None:
+    """customer_id, segment_id, segment_name as the model of the previous snapshot would place the customers now. None if there is no
+    such model, or it is still in force; `always`: only the former, because names may have changed under the same model."""
+    model, model_before = at_and_before(segmentation_model, as_of)
+    if model_before.empty or not (always or set(model["model_version"]) != set(model_before["model_version"])):
+        return None
+    placed = model_from_rows(model_before).assign(to_frame(features))
+    return ibis.memtable(pa.Table.from_pandas(placed[["customer_id", *own.PLACED]], preserve_index=False))
 
 
 @table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
