@@ -39,8 +39,8 @@ OWN_SEGMENTS = Contract(
         Column("share", "float64", "Their share of all known customers; empty if none is known.", **SHARE),
         required("revenue", "float64", "Their spend within the lookback, in the source's currency."),
         Column("revenue_share", "float64", "Their share of all revenue; empty if there is none."),
-        Column("entered", "int64", "Customers in it who were not at the previous snapshot; empty if it was not set then.", minimum=0),
-        Column("left", "int64", "Customers no longer in it; empty if it was not set at the previous snapshot.", minimum=0),
+        Column("customers_entered", "int64", "Customers in it who were not at the previous snapshot; empty if it was not set then.", minimum=0),
+        Column("customers_left", "int64", "Customers no longer in it; empty if it was not set at the previous snapshot.", minimum=0),
         Column("largest_overlap_segment_id", "int64", "The model's or rule's segment that most of them are in; the lowest id in a tie."),
         Column("largest_overlap_segment_name", "string", "Its name."),
         Column("largest_overlap", "float64", "Share of this own segment's customers who are in it.", **SHARE),
@@ -49,7 +49,7 @@ OWN_SEGMENTS = Contract(
     lineage={"customers": ("own_segment_members.customer_id",), "revenue": ("customer_features.monetary",)},
     cells={
         "customers": ("share", "revenue", "revenue_share", "largest_overlap_segment_id", "largest_overlap_segment_name", "largest_overlap"),
-        "entered": (), "left": (),
+        "customers_entered": (), "customers_left": (),
     },
 )  # fmt: skip
 SEGMENT_CHANGES = Contract(

@@ -73,20 +73,26 @@ def members(own: Mapping[str, OwnSegment], customers: ir.Table, sensitive: Colle
 
 
 def summary(
-    own: Mapping[str, OwnSegment], inside: ir.Table, customers: ir.Table, inside_before: ir.Table, set_before: Collection[str]
+    own: Mapping[str, OwnSegment],
+    inside: ir.Table,
+    features: ir.Table,
+    segments: ir.Table,
+    inside_before: ir.Table,
+    set_before: Collection[str],
 ) -> pd.DataFrame:
     """One row per own segment: condition, size, revenue, how many entered and left, and its largest overlap with another segment.
 
     Args:
         inside, inside_before: as from `members`, at the snapshot and the one before.
-        customers: as from `placed`.
+        features, segments: the rows of customer_features and customer_segments.
         set_before: own segments that the previous snapshot has; of the others, nobody entered or left.
     """
-    known = customers.select("customer_id", *PLACED, revenue=customers["monetary"].cast("float64").fill_null(0))
-    total = known.agg(customers=known.count(), revenue=known["revenue"].sum()).to_pyarrow().to_pylist()[0]
-    shared = (
-        inside.join(known, "customer_id").group_by("own_segment", *PLACED).agg(customers=ibis._.count(), revenue=ibis._["revenue"].sum())
-    )
+    if not own:
+        return pd.DataFrame()
+    spent = features.select("customer_id", revenue=features["monetary"].cast("float64").fill_null(0))
+    total = spent.agg(customers=spent.count(), revenue=spent["revenue"].sum()).to_pyarrow().to_pylist()[0]
+    placed_members = inside.join(spent, "customer_id").join(segments.select("customer_id", *PLACED), "customer_id")
+    shared = placed_members.group_by("own_segment", *PLACED).agg(customers=ibis._.count(), revenue=ibis._["revenue"].sum())
     moves = _differences(inside_before, inside).group_by("own_segment", "change").agg(customers=ibis._.count())
     overlaps = dict(iter(shared.to_pandas().groupby("own_segment")))
     moved = {(row["own_segment"], row["change"]): row["customers"] for row in moves.to_pyarrow().to_pylist()}
@@ -99,7 +105,7 @@ def summary(
         rows.append({
             "own_segment": name, "condition": segment.condition, "description": segment.description or None,
             "customers": size, "share": _share(size, total["customers"]),
-            "revenue": revenue, "revenue_share": _share(revenue, total["revenue"]), "entered": entered, "left": left,
+            "revenue": revenue, "revenue_share": _share(revenue, total["revenue"]), "customers_entered": entered, "customers_left": left,
             **{f"largest_overlap_{column}": largest[0][column] if largest else None for column in PLACED},
             "largest_overlap": _share(largest[0]["customers"], size) if largest else None,
         })  # fmt: skip
@@ -110,20 +116,22 @@ def _share(part: float, whole: float | None) -> float | None:
     return part / whole if whole else None
 
 
-def changes(before: ir.Table, now: ir.Table, redefined: Collection[str], by_model: Collection[str], unchanged: ir.Table) -> ir.Table:
+def changes(
+    before: ir.Table, now: ir.Table, redefined: Collection[str], by_model: Collection[str] = (), unchanged: ir.Table | None = None
+) -> ir.Table:
     """customer_id, own_segment, change, cause: who entered and left.
 
     Args:
         before, now: as from `members`, of the own segments that both snapshots have.
         redefined: own segments whose condition has changed.
-        by_model: those whose condition uses the model's segments.
-        unchanged: as `now`, had the model of the previous snapshot stayed, at least of those `by_model`. Whoever would then not have
-            entered or left, does so by the model.
+        by_model: where the model or its names have changed, own segments whose condition uses the model's segments.
+        unchanged: their members now, had the model of the previous snapshot stayed. Whoever would then not have entered or left,
+            does so by the model.
     """
     moved = _differences(before, now)
-    would = unchanged.select(inside="own_segment", customer="customer_id")
-    joined = moved.left_join(would, [moved["own_segment"] == would["inside"], moved["customer_id"] == would["customer"]])
-    as_before = joined["inside"].notnull() == (joined["change"] == Move.LEFT)
+    would = (now.limit(0) if unchanged is None else unchanged).select(stays_in="own_segment", stays="customer_id")
+    joined = moved.left_join(would, [moved["own_segment"] == would["stays_in"], moved["customer_id"] == would["stays"]])
+    as_before = joined["stays"].notnull() == (joined["change"] == Move.LEFT)
     cause = ibis.cases(
         (joined["own_segment"].isin(list(redefined)), MoveCause.DEFINITION),
         (joined["own_segment"].isin(list(by_model)) & as_before, MoveCause.MODEL),
@@ -134,8 +142,11 @@ def changes(before: ir.Table, now: ir.Table, redefined: Collection[str], by_mode
 
 def _differences(before: ir.Table, now: ir.Table) -> ir.Table:
     """customer_id, own_segment, change: the members of only one of two snapshots."""
-    keys = ["own_segment", "customer_id"]
-    return ibis.union(*(
-        only.anti_join(others, keys).select("customer_id", "own_segment", change=ibis.literal(str(move)))
-        for only, others, move in ((now, before, Move.ENTERED), (before, now, Move.LEFT))
-    ))  # fmt: skip
+    was = before.select(was_in="own_segment", known="customer_id")
+    both = now.outer_join(was, [now["own_segment"] == was["was_in"], now["customer_id"] == was["known"]])
+    moved = both.filter(both["own_segment"].isnull() | both["was_in"].isnull())
+    return moved.select(
+        customer_id=ibis.coalesce(moved["customer_id"], moved["known"]),
+        own_segment=ibis.coalesce(moved["own_segment"], moved["was_in"]),
+        change=ibis.ifelse(moved["was_in"].isnull(), str(Move.ENTERED), str(Move.LEFT)),
+    )

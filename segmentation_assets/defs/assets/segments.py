@@ -11,6 +11,7 @@ import pyarrow as pa
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
+from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.segments import movement, own
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
@@ -89,9 +90,9 @@ def own_segments(
     before: pd.DataFrame,
 ) -> pd.DataFrame:
     """Size, revenue, change and largest overlap of each own segment. A customer may be in several, so they do not add up."""
-    customers = own.placed(customer_features, customer_segments)
     inside, inside_before = each_snapshot(own_segment_members, snapshot_date(context))
-    found = own.summary(settings.own_segments, inside, customers, inside_before, set(before["own_segment"]))
+    set_before = set(before["own_segment"])
+    found = own.summary(settings.own_segments, inside, customer_features, customer_segments, inside_before, set_before)
     return found.reindex(columns=[column.name for column in OWN_SEGMENTS.columns])
 
 
@@ -111,24 +112,22 @@ def segment_changes(
 ) -> ir.Table:
     """Who changed segment since the previous snapshot, and entered or left an own segment: by behaviour, or by a changed model."""
     as_of = snapshot_date(context)
-    (now, before), (inside, inside_before) = (each_snapshot(rows, as_of) for rows in (customer_segments, own_segment_members))
-    features = each_snapshot(customer_features, as_of)[0]
+    now, before = each_snapshot(customer_segments, as_of)
+    features, _ = each_snapshot(customer_features, as_of)
     told, told_before = (dict(zip(rows["own_segment"], rows["condition"], strict=True)) for rows in at_and_before(own_segments, as_of))
     kept = {name: segment for name, segment in settings.own_segments.items() if name in told_before}
-    by_model = [name for name, one in own.conditions(kept, own.placed(features, now)).items() if one.by_model]
-    unchanged = _under_unchanged_model(segmentation_model, features, as_of, bool(by_model))
-    still = own.members({name: kept[name] for name in by_model}, own.placed(features, now if unchanged is None else unchanged))
-    of_own = own.changes(
-        inside_before.filter(inside_before["own_segment"].isin(list(kept))),
-        inside.filter(inside["own_segment"].isin(list(kept))),
-        redefined=[name for name in kept if told[name] != told_before[name]],
-        by_model=by_model,
-        unchanged=still,
-    )
-    if unchanged is not None:
-        would = unchanged.select("customer_id", segment_id_unchanged="segment_id")
-        now = now.left_join(would, "customer_id")
-    of_model = movement.changes(before, now)
+    inside, inside_before = (rows.filter(rows["own_segment"].isin(list(kept))) for rows in each_snapshot(own_segment_members, as_of))
+    redefined = [name for name in kept if told[name] != told_before[name]]
+    unchanged = _under_unchanged_model(segmentation_model, features, as_of)
+    if unchanged is None:
+        of_model, of_own = movement.changes(before, now), own.changes(inside_before, inside, redefined)
+    else:
+        would = own.placed(features, unchanged)
+        by_model = {name: kept[name] for name, one in own.conditions(kept, would).items() if one.by_model}
+        of_own = own.changes(inside_before, inside, redefined, by_model, own.members(by_model, would))
+        of_model = movement.changes(
+            before, now.left_join(unchanged.select("customer_id", segment_id_unchanged="segment_id"), "customer_id")
+        )
     nothing = ibis.null("int64")
     columns = [column.name for column in SEGMENT_CHANGES.columns]
     return ibis.union(
@@ -137,14 +136,21 @@ def segment_changes(
     )
 
 
-def _under_unchanged_model(segmentation_model: ir.Table, features: ir.Table, as_of: dt.date, always: bool) -> ir.Table | None:
+def _under_unchanged_model(segmentation_model: ir.Table, features: ir.Table, as_of: dt.date) -> ir.Table | None:
     """customer_id, segment_id, segment_name as the model of the previous snapshot would place the customers now. None if there is no
-    such model, or it is still in force; `always`: only the former, because names may have changed under the same model."""
-    model, model_before = at_and_before(segmentation_model, as_of)
-    if model_before.empty or not (always or set(model["model_version"]) != set(model_before["model_version"])):
+    such model, or it is still in force with the same names."""
+    own_rows, earlier = at_and_before(segmentation_model, as_of)
+    if earlier.empty:
         return None
-    placed = model_from_rows(model_before).assign(to_frame(features))
+    model, model_before = model_from_rows(own_rows), model_from_rows(earlier)
+    if _version_and_names(model) == _version_and_names(model_before):
+        return None
+    placed = model_before.assign(to_frame(features))
     return ibis.memtable(pa.Table.from_pandas(placed[["customer_id", *own.PLACED]], preserve_index=False))
+
+
+def _version_and_names(model: SegmentModel) -> tuple[str, dict[int, str]]:
+    return model.provenance.model_version, {segment.segment_id: segment.name for segment in model.segments}
 
 
 @table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)

@@ -32,7 +32,8 @@ CONDITIONS = {
     "nobody": "monetary > 9999",
 }
 OWN = {name: OwnSegment(condition=condition) for name, condition in CONDITIONS.items()}
-CUSTOMERS = own.placed(ibis.memtable(FEATURES), ibis.memtable(SEGMENTS))
+KNOWN = ibis.memtable(FEATURES), ibis.memtable(SEGMENTS)
+CUSTOMERS = own.placed(*KNOWN)
 
 
 def inside(**who: list[str]) -> ibis.Table:
@@ -41,7 +42,7 @@ def inside(**who: list[str]) -> ibis.Table:
 
 
 def test_members_and_figures_are_those_of_plain_sql():
-    found = own.summary(OWN, own.members(OWN, CUSTOMERS), CUSTOMERS, inside(), set()).set_index("own_segment")
+    found = own.summary(OWN, own.members(OWN, CUSTOMERS), *KNOWN, inside(), set()).set_index("own_segment")
     database = duckdb.connect()
     database.register("known", FEATURES.drop(columns="segment_name").merge(SEGMENTS))
     for name, condition in CONDITIONS.items():
@@ -53,23 +54,22 @@ def test_members_and_figures_are_those_of_plain_sql():
 
 def test_the_largest_overlap_is_the_segment_of_most_members():
     dormant = {"dormant": OwnSegment(condition="recency_days > 60")}
-    (row,) = own.summary(dormant, own.members(dormant, CUSTOMERS), CUSTOMERS, inside(), set()).to_dict("records")
+    (row,) = own.summary(dormant, own.members(dormant, CUSTOMERS), *KNOWN, inside(), set()).to_dict("records")
     assert [row[f"largest_overlap{what}"] for what in ("_segment_id", "_segment_name", "")] == [2, "Rare", 2 / 3]
 
 
 def test_who_entered_and_left_is_counted_only_where_the_segment_was_set_before():
-    found = own.summary(OWN, inside(loyal=["a", "c"]), CUSTOMERS, inside(loyal=["a", "b", "d"]), {"loyal", "nobody"}).set_index(
-        "own_segment"
-    )
-    assert found.loc[["loyal", "nobody"], ["entered", "left"]].values.tolist() == [[1, 2], [0, 0]]
-    assert found.loc["not_german", ["entered", "left"]].isna().all()
+    before, now = inside(loyal=["a", "b", "d"]), inside(loyal=["a", "c"])
+    found = own.summary(OWN, now, *KNOWN, before, {"loyal", "nobody"}).set_index("own_segment")
+    assert found.loc[["loyal", "nobody"], ["customers_entered", "customers_left"]].values.tolist() == [[1, 2], [0, 0]]
+    assert found.loc["not_german", ["customers_entered", "customers_left"]].isna().all()
 
 
 def test_without_own_segments_the_tables_are_empty():
     none = own.members({}, CUSTOMERS)
     assert none.to_pandas().empty
-    assert own.summary({}, none, CUSTOMERS, inside(), set()).empty
-    assert own.changes(inside(), inside(), [], [], inside()).to_pandas().empty
+    assert own.summary({}, none, *KNOWN, inside(), set()).empty
+    assert own.changes(inside(), inside(), []).to_pandas().empty
 
 
 def test_each_change_has_its_cause():
