@@ -68,6 +68,23 @@ class SegmentChange(StrEnum):
     RENAMED = "renamed"
 
 
+class Move(StrEnum):
+    """How a customer changed segment: column `change` of `segment_changes`."""
+
+    MOVED = "moved"
+    ENTERED = "entered"
+    LEFT = "left"
+
+
+class MoveCause(StrEnum):
+    """Why: what the customer did, another model, both, or another condition of an own segment."""
+
+    BEHAVIOUR = "behaviour"
+    MODEL = "model"
+    BOTH = "both"
+    DEFINITION = "definition"
+
+
 class DriftKind(StrEnum):
     """What is compared with training."""
 

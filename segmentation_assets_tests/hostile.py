@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from segmentation_assets.visible import visible
+
 REMOTE = "remote.example"  # no surface may ask it for anything
 MARK = "injected"  # an element or a dialog that a text made has it
 LONG = "L" * 1_000_000
@@ -88,6 +90,7 @@ def write(folder: Path) -> Path:
         "exploration": {"currency": "$<b>"},
         "cleaning": {"largest_reject_share": 0.5},
         "privacy": {"sensitive": [ATTRIBUTES[0]]},
+        "own_segments": {visible(text)[:60].strip(): "monetary > 0" for text in (texts[0] for texts in TEXTS.values())},
     }  # fmt: skip
     file = folder / "segmentation.yaml"
     file.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")

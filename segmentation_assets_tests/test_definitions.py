@@ -56,6 +56,9 @@ GRAPH = {
     "customer_segments": {"customer_features", "segmentation_model", "customer_segments"},
     "segment_transitions": {"customer_segments", "customer_features", "segmentation_model"},
     "segment_bridge": {"customer_segments", "customer_features", "segmentation_model"},
+    "own_segment_members": {"customer_features", "customer_segments"},
+    "own_segments": {"own_segment_members", "own_segments", "customer_features", "customer_segments"},
+    "segment_changes": {"customer_segments", "customer_features", "segmentation_model", "own_segment_members", "own_segments"},
     "segment_journeys": {"customer_segments"},
     "segment_stays": {"customer_segments"},
     "segment_events": {"customer_features", "customer_segments", "segmentation_model"},
@@ -66,7 +69,7 @@ GRAPH = {
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
-        "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
+        "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },

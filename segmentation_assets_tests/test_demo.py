@@ -92,6 +92,42 @@ def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.
         assert [row for row in differences if side == "to" or row[0] is not None] == []
 
 
+def test_own_segments_are_as_plain_sql_says(database: duckdb.DuckDBPyConnection) -> None:
+    placed = "customer_features JOIN customer_segments USING (customer_id, snapshot_date)"
+    published = database.execute("SELECT DISTINCT own_segment, condition FROM own_segments ORDER BY ALL").fetchall()
+    assert [name for name, _ in published] == ["bargain_champions", "coupon_families", "lapsing_vips"]
+    for name, condition in published:
+        figures = (
+            "SELECT snapshot_date, customers, round(revenue, 4), customers_entered - customers_left FROM own_segments WHERE own_segment = ?"
+        )
+        plain = f"""
+            WITH inside AS (SELECT snapshot_date, customer_id, monetary FROM {placed} WHERE {condition}),
+                 sizes AS (
+                    SELECT snapshot_date, count(customer_id) AS customers, round(coalesce(sum(monetary), 0), 4)
+                    FROM published_snapshots LEFT JOIN inside USING (snapshot_date) GROUP BY ALL
+                 )
+            SELECT *, customers - lag(customers) OVER (ORDER BY snapshot_date) FROM sizes ORDER BY ALL
+        """
+        assert database.execute(f"{figures} ORDER BY ALL", [name]).fetchall() == database.execute(plain).fetchall()
+        members = "SELECT snapshot_date, customer_id FROM own_segment_members WHERE own_segment = ? ORDER BY ALL"
+        expected = f"SELECT snapshot_date, customer_id FROM {placed} WHERE {condition} ORDER BY ALL"
+        assert database.execute(members, [name]).fetchall() == database.execute(expected).fetchall()
+
+
+def test_changes_of_segment_add_up_to_the_transitions(database: duckdb.DuckDBPyConnection) -> None:
+    pairs = "snapshot_date, from_segment_id, to_segment_id"
+    changed = (
+        f"SELECT {pairs}, count(*), count(*) FILTER (cause <> 'behaviour') FROM segment_changes WHERE own_segment IS NULL GROUP BY ALL"
+    )
+    moved = f"""
+        SELECT {pairs}, customers, customers_by_model FROM segment_transitions
+        WHERE snapshot_date > '{KEYS[0]}' AND from_segment_id IS DISTINCT FROM to_segment_id
+    """
+    found = database.execute(f"{changed} ORDER BY ALL").fetchall()
+    assert found == database.execute(f"{moved} ORDER BY ALL").fetchall()
+    assert found
+
+
 RENAMED_IN_SILENCE = """
     SELECT count(*) FROM (
         SELECT *, lag(segment_name) OVER (PARTITION BY segment_id ORDER BY snapshot_date) AS name_before FROM segments
@@ -190,6 +226,6 @@ def test_export_holds_every_table_natively(demo: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(tmp_path / "out.duckdb"), read_only=True) as copy:
         views = {name for (name,) in copy.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
-        assert views == {"latest_segments", "latest_customer_segments"}
+        assert views == {"latest_segments", "latest_customer_segments", "named_segment_changes"}
         assert one(copy, "SELECT count(*) FROM transactions") == 1_468_773
         assert one(copy, "SELECT count(*) FROM duckdb_tables() WHERE comment IS NULL AND NOT internal") == 0

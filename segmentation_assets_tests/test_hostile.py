@@ -66,6 +66,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "rollback": (EVIL, "--snapshot", EVIL),
     "settings": (),
     "pseudonym": (EVIL,),
+    "why": (f"{hostile.ALL[1]}#",),
     "ui": ("--settings", EVIL),
     "doctor": (),
     "upgrade": (),

@@ -1,4 +1,4 @@
-"""Commands that look at what was made: show, models, sql, export, doctor, settings."""
+"""Commands that look at what was made: show, why, models, sql, export, doctor, settings."""
 
 import datetime as dt
 import json
@@ -7,6 +7,7 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +35,41 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
     """Print the segments of a published snapshot, who moved, and what drifted."""
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
+
+    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot)), new_console())
+
+
+@command()
+@click.argument("customer")
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with all that is known.")
+@settings_option
+def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
+    """Print why CUSTOMER, an id, is in a segment: what is known, how near the border, which features decide, why they moved.
+
+    Everything comes from the published tables.
+
+    Example: segmentation why 1609 --snapshot 2017-12-01
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import why as reasons
+
+    found = reasons.read(settings.data_dir, customer, _published_key(settings, snapshot))
+    if as_json:
+        say(json.dumps(asdict(found), indent=2))
+        return
+    for line in reasons.lines(found, settings):
+        say(line)
+
+
+def _published_key(settings: Settings, asked: str | None) -> str:
+    """The published snapshot that is asked for; by default, the latest."""
     from segmentation_assets.store import published
 
     keys = published.keys(settings.data_dir)
     if not keys:
         raise published.PublishError(published.nothing_yet(settings.data_dir))
-    summary.show(summary.read(settings.data_dir, known(snapshot, keys) if snapshot else keys[-1]), new_console())
+    return known(asked, keys) if asked else keys[-1]
 
 
 @command()

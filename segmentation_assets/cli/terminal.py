@@ -28,7 +28,9 @@ from segmentation_assets.settings.loading import (
 from segmentation_assets.visible import visible
 
 WIDTH_WITHOUT_TERMINAL = 132
-NEXT_COMMAND = re.compile(r"\bsegmentation (run|show|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)")
+NEXT_COMMAND = re.compile(
+    r"\bsegmentation (run|show|why|pseudonym|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)"
+)
 STILL_TO_COME = "The first snapshot is in the future; set snapshots.first to an earlier date."
 STOPPED = 130  # exit code of an interrupted command
 NOT_WRITTEN = re.compile(

@@ -224,7 +224,11 @@ def snapshot_date(context: dg.AssetExecutionContext) -> dt.date:
 
 def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of the snapshot `as_of` and of the one before, from an input read with its dates; all columns, if none is named."""
-    now = dated.snapshot_date == ibis.date(as_of.isoformat())
-    chosen = columns or [name for name in dated.columns if name != "snapshot_date"]
-    own, earlier = (to_frame(dated.filter(rows).select(*chosen)) for rows in (now, ~now))
+    own, earlier = (to_frame(rows.select(*(columns or rows.columns))) for rows in each_snapshot(dated, as_of))
     return own, earlier
+
+
+def each_snapshot(dated: ir.Table, as_of: dt.date) -> tuple[ir.Table, ir.Table]:
+    """Like `at_and_before`, but not computed yet."""
+    now = dated.snapshot_date == ibis.date(as_of.isoformat())
+    return dated.filter(now).drop("snapshot_date"), dated.filter(~now).drop("snapshot_date")

@@ -16,6 +16,7 @@ from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import Exploration, Features, Movement
 from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
+from segmentation_assets.settings.own_segments import OwnSegments
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.privacy import Privacy
 from segmentation_assets.settings.retention import Retention
@@ -59,6 +60,12 @@ class Settings(BaseSettings):
     exploration: Exploration = Field(Exploration(), description="What to draw.")
     model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     movement: Movement = Field(Movement(), description="How movement between segments is followed.")
+    own_segments: OwnSegments = Field(
+        {},
+        max_length=100,
+        description="Segments of one's own: a name, and a condition such as `monetary > 1000 and recency_days > 60`, or a section with "
+        "`condition` and `description` (docs/own-segments.md).",
+    )
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from segmentation_assets.sources.expressions import identifier
+from segmentation_assets.expressions import identifier
 
 USUAL = ("cancelled", "canceled", "voided", "failed", "refunded")
 NO_ORDERS = frozenset({

@@ -13,6 +13,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.expressions import identifier
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources import (
     column_names,
@@ -29,7 +30,6 @@ from segmentation_assets.sources import (
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
-from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.order_signs import OrderSigns, all_together, order_signs
 from segmentation_assets.sources.personal import Personal

@@ -17,10 +17,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from segmentation_assets.core.customers.cleaning import MADE
+from segmentation_assets.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.settings.source import OPTIONAL, REQUIRED, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.intake_record import FLAGS, PLACE
 from segmentation_assets.sources.pseudonyms import WITHHELD, Pseudonyms
 from segmentation_assets.sources.records import is_finite, plain, to_json

@@ -12,10 +12,10 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets import vocabulary
+from segmentation_assets.expressions import identifier
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import TOKENS, column_of, one_currency
-from segmentation_assets.sources.expressions import identifier
 from segmentation_assets.sources.numbers import (  # fmt: skip
     COMMA,
     COMMA_GROUPS,

@@ -11,9 +11,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
 from segmentation_assets.sources.rows import PROBLEM, ROW, SourceRows
 from segmentation_assets.vocabulary import counted
 

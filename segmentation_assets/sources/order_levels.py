@@ -7,9 +7,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.expressions import mapped
 from segmentation_assets.sources import guessing, order_cells
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.expressions import mapped
 from segmentation_assets.sources.rows import ROW, SourceRows
 
 NEARLY_ALL = 0.95  # of an order's first rows are filled where the others are not; of the rows that the fullest column fills

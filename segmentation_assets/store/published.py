@@ -44,6 +44,18 @@ SNAPSHOTS = "published_snapshots"
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
 SMALL_CELL = "small_cell"  # the column that says which rows have hidden figures
 LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
+VIEWS = {
+    view: (f"FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})", f"{table} at the latest snapshot.")
+    for view, table in LATEST.items()
+} | {
+    "named_segment_changes": (
+        "SELECT c.*, f.segment_name AS from_segment_name, t.segment_name AS to_segment_name FROM segment_changes AS c "
+        "ASOF LEFT JOIN segments AS f ON f.segment_id = c.from_segment_id AND f.snapshot_date < c.snapshot_date "
+        "ASOF LEFT JOIN segments AS t ON t.segment_id = c.to_segment_id AND t.snapshot_date <= c.snapshot_date",
+        "segment_changes with the names that the segments had before and at the snapshot.",
+    )
+}
+"""View -> its query over the published tables, and its comment."""
 
 
 class PublishError(RuntimeError):
@@ -102,11 +114,9 @@ def _take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, finger
         rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
         _show_order_lines(connection, data_dir)
         _remember(connection, key, fingerprint)
-        for view, table in LATEST.items():
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})"
-            )
-            connection.execute(f"COMMENT ON VIEW {view} IS {_text(f'{table} at the latest snapshot.')}")
+        for view, (query, comment) in VIEWS.items():
+            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+            connection.execute(f"COMMENT ON VIEW {view} IS {_text(comment)}")
         connection.commit()
     return rows
 
@@ -513,8 +523,8 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
         for contract in CONTRACTS:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
             _comment(copy, contract, _columns(copy, contract.name), "TABLE")
-        for view, table in LATEST.items():
-            copy.execute(f"CREATE VIEW {view} AS FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})")
+        for view, (query, _) in VIEWS.items():
+            copy.execute(f"CREATE VIEW {view} AS {query}")
         counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
         copy.execute("DETACH source")
     return counts

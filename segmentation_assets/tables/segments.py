@@ -2,7 +2,7 @@
 
 from segmentation_assets.core.segments.movement import COMPONENTS
 from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
-from segmentation_assets.vocabulary import SegmentChange
+from segmentation_assets.vocabulary import Move, MoveCause, SegmentChange
 
 CUSTOMER_SEGMENTS = Contract(
     "customer_segments", "customer known at the snapshot",
@@ -20,6 +20,55 @@ CUSTOMER_SEGMENTS = Contract(
         "segment_id": (
             "customer_features.recency_days", "customer_features.frequency", "customer_features.monetary", "segmentation_model.value",
         )
+    },
+)  # fmt: skip
+OWN_SEGMENT = required("own_segment", "string", "Name of the own segment in the settings.")
+OWN_SEGMENT_MEMBERS = Contract(
+    "own_segment_members", "own segment and customer in it at the snapshot",
+    (OWN_SEGMENT, CUSTOMER_ID),
+    key=("own_segment", "customer_id"),
+    lineage={"customer_id": ("customer_features.customer_id", "customer_segments.segment_id")},
+)  # fmt: skip
+OWN_SEGMENTS = Contract(
+    "own_segments", "own segment of the settings; a customer may be in several, so they do not add up to all customers",
+    (
+        OWN_SEGMENT,
+        required("condition", "string", "Its condition at this snapshot, over customer_features, segment_id and segment_name."),
+        Column("description", "string", "What it is for, from the settings."),
+        required("customers", "int64", "Customers who meet the condition.", minimum=0),
+        Column("share", "float64", "Their share of all known customers; empty if none is known.", **SHARE),
+        required("revenue", "float64", "Their spend within the lookback, in the source's currency."),
+        Column("revenue_share", "float64", "Their share of all revenue; empty if there is none."),
+        Column("customers_entered", "int64", "Customers in it who were not at the previous snapshot; empty if it was not set then.", minimum=0),
+        Column("customers_left", "int64", "Customers no longer in it; empty if it was not set at the previous snapshot.", minimum=0),
+        Column("largest_overlap_segment_id", "int64", "The model's or rule's segment that most of them are in; the lowest id in a tie."),
+        Column("largest_overlap_segment_name", "string", "Its name."),
+        Column("largest_overlap", "float64", "Share of this own segment's customers who are in it.", **SHARE),
+    ),
+    key=("own_segment",),
+    lineage={"customers": ("own_segment_members.customer_id",), "revenue": ("customer_features.monetary",)},
+    cells={
+        "customers": ("share", "revenue", "revenue_share", "largest_overlap_segment_id", "largest_overlap_segment_name", "largest_overlap"),
+        "customers_entered": (), "customers_left": (),
+    },
+)  # fmt: skip
+SEGMENT_CHANGES = Contract(
+    "segment_changes", "customer who changed segment since the previous snapshot, and own segment that a customer entered or left",
+    (
+        CUSTOMER_ID,
+        Column("own_segment", "string", "The own segment; empty: the segments of the model and by rule."),
+        Column("change", "string", "What happened; `moved` is from one segment of the model or by rule to another.", False, allowed=tuple(Move)),
+        Column("from_segment_id", "int64", "Segment at the previous snapshot; empty for new customers and own segments."),
+        Column("to_segment_id", "int64", "Segment at this snapshot; empty for customers who are no longer known, and own segments."),
+        Column(
+            "cause", "string", "`behaviour`: the previous model would place them there too; `model`: it would have kept them where they were; "
+            "`both`: it would place them in a third; `definition`: the own segment has another condition.", False, allowed=tuple(MoveCause),
+        ),
+    ),
+    key=("customer_id", "own_segment"),
+    lineage={
+        "from_segment_id": ("customer_segments.segment_id",), "to_segment_id": ("customer_segments.segment_id",),
+        "own_segment": ("own_segment_members.own_segment",), "cause": ("segmentation_model.value",),
     },
 )  # fmt: skip
 SEGMENT_TRANSITIONS = Contract(

@@ -83,6 +83,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         (("sql", f"""SELECT segment_name AS "{EVIL}" FROM segments"""), 2),
         (("sql", f"no {EVIL}"), 1),
         (("show", "--snapshot", EVIL), 1),
+        (("why", EVIL), 1),
         (("init", EVIL), 1),
         (("init", "{shop}", "--output", "{shop}/proposed.yaml"), 1),
     ],

@@ -266,6 +266,27 @@ def test_a_sensitive_attribute_in_the_model_is_refused(written):
     assert "model.features: religion is in privacy.sensitive, and sensitive attributes never enter a model" in refusal(written(text))
 
 
+def test_an_own_segment_is_a_condition_alone_or_with_a_description(written):
+    text = SMALLEST + "own_segments: {vips: monetary > 1000, lapsing: {condition: recency_days > 60, description: Write to them}}"
+    own = load_settings(written(text)).own_segments
+    assert [(name, one.condition, one.description) for name, one in own.items()] == [
+        ("vips", "monetary > 1000", ""),
+        ("lapsing", "recency_days > 60", "Write to them"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        ("{vips: 1000}", "own_segments.vips: found 1000; must be a condition in quotes, such as"),
+        ("{vips: {when: monetary > 1000}}", "own_segments.vips.condition: is required and missing"),
+        ('{"": monetary > 1000}', "a name has 1 to 60 visible characters"),
+    ],
+)
+def test_what_is_no_own_segment_is_refused(written, own, problem):
+    assert problem in refusal(written(SMALLEST + f"own_segments: {own}"))
+
+
 def test_a_key_in_place_of_the_variable_that_holds_it_is_not_repeated(written):
     key = "3f9a7c52e01b"
     message = refusal(written(SMALLEST + f"privacy: {{pseudonyms: {{key_variable: {key}}}}}"))

@@ -11,11 +11,14 @@ segment_id, the model changed and not the customer. Without the column, or if it
 
 from collections.abc import Mapping
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.matching import places, require_once
+from segmentation_assets.vocabulary import Move, MoveCause
 
 COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
 NEW, AWAY = "(new)", "(away)"
@@ -51,6 +54,32 @@ def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     )
     types = {"customers": np.int64, "revenue_before": float, "revenue_after": float, "customers_by_model": np.int64}
     return moved.reset_index().astype(types)
+
+
+def changes(before: ir.Table, after: ir.Table) -> ir.Table:
+    """Customers who are in another segment than before, one row each; none if nobody was known before.
+
+    Args:
+        before, after: as described for the module, without revenue.
+
+    Returns:
+        customer_id, change (a `Move`), from_segment_id, to_segment_id, cause (a `MoveCause`), by the rule of `bridge`: with P the
+        segment before, U the one under the unchanged model and S the one now, it is `behaviour` if U = S, `model` if U = P, else `both`.
+    """
+    unchanged = after["segment_id_unchanged"] if "segment_id_unchanged" in after.columns else after["segment_id"]
+    was = before.select(known="customer_id", from_segment_id="segment_id")
+    now = after.select("customer_id", to_segment_id="segment_id", unchanged=ibis.coalesce(unchanged, after["segment_id"]))
+    both = was.outer_join(now, was["known"] == now["customer_id"]).filter(before.count() > 0)
+    came_from, went_to, own = both["from_segment_id"], both["to_segment_id"], both["unchanged"]
+    moved = both.filter(~came_from.identical_to(went_to))
+    return moved.select(
+        "from_segment_id", "to_segment_id",
+        customer_id=ibis.coalesce(both["customer_id"], both["known"]),
+        change=ibis.cases((came_from.isnull(), Move.ENTERED), (went_to.isnull(), Move.LEFT), else_=Move.MOVED),
+        cause=ibis.cases(
+            (own.identical_to(went_to), MoveCause.BEHAVIOUR), (own.identical_to(came_from), MoveCause.MODEL), else_=MoveCause.BOTH
+        ),
+    )  # fmt: skip
 
 
 def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

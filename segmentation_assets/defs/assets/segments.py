@@ -3,25 +3,31 @@
 import datetime as dt
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.segments import movement
+from segmentation_assets.core.model.segment_model import SegmentModel
+from segmentation_assets.core.segments import movement, own
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import picture
-from segmentation_assets.defs.table import at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
+    OWN_SEGMENT_MEMBERS,
+    OWN_SEGMENTS,
     SEGMENT_BRIDGE,
+    SEGMENT_CHANGES,
     SEGMENT_EVENTS,
     SEGMENT_JOURNEYS,
     SEGMENT_STAYS,
@@ -64,6 +70,89 @@ BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNA
 LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
 LARGEST_MOVES = 12  # shown on the page
+
+
+@table(OWN_SEGMENT_MEMBERS, group=GROUP)
+def own_segment_members(settings: dg.ResourceParam[Settings], customer_features: ir.Table, customer_segments: ir.Table) -> ir.Table:
+    """Who meets which condition of `own_segments` in the settings; empty if none is set."""
+    return own.members(settings.own_segments, own.placed(customer_features, customer_segments), settings.privacy.sensitive)
+
+
+@table(
+    OWN_SEGMENTS,
+    group=GROUP,
+    ins={"own_segment_members": BOTH_SNAPSHOTS, "before": Input(PREVIOUS, "own_segments")},
+)
+def own_segments(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    own_segment_members: ir.Table,
+    customer_features: ir.Table,
+    customer_segments: ir.Table,
+    before: pd.DataFrame,
+) -> pd.DataFrame:
+    """Size, revenue, change and largest overlap of each own segment. A customer may be in several, so they do not add up."""
+    inside, inside_before = each_snapshot(own_segment_members, snapshot_date(context))
+    set_before = set(before["own_segment"])
+    found = own.summary(settings.own_segments, inside, customer_features, customer_segments, inside_before, set_before)
+    return found.reindex(columns=[column.name for column in OWN_SEGMENTS.columns])
+
+
+@table(
+    SEGMENT_CHANGES,
+    group=GROUP,
+    ins={**BOTH_SIDES, "own_segment_members": BOTH_SNAPSHOTS, "own_segments": BOTH_SNAPSHOTS},
+)
+def segment_changes(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_segments: ir.Table,
+    customer_features: ir.Table,
+    segmentation_model: ir.Table,
+    own_segment_members: ir.Table,
+    own_segments: ir.Table,
+) -> ir.Table:
+    """Who changed segment since the previous snapshot, and entered or left an own segment: by behaviour, or by a changed model."""
+    as_of = snapshot_date(context)
+    now, before = each_snapshot(customer_segments, as_of)
+    features, _ = each_snapshot(customer_features, as_of)
+    told, told_before = (dict(zip(rows["own_segment"], rows["condition"], strict=True)) for rows in at_and_before(own_segments, as_of))
+    kept = {name: segment for name, segment in settings.own_segments.items() if name in told_before}
+    inside, inside_before = (rows.filter(rows["own_segment"].isin(list(kept))) for rows in each_snapshot(own_segment_members, as_of))
+    redefined = [name for name in kept if told[name] != told_before[name]]
+    unchanged = _under_unchanged_model(segmentation_model, features, as_of)
+    if unchanged is None:
+        of_model, of_own = movement.changes(before, now), own.changes(inside_before, inside, redefined)
+    else:
+        would = own.placed(features, unchanged)
+        by_model = {name: kept[name] for name, one in own.conditions(kept, would).items() if one.by_model}
+        of_own = own.changes(inside_before, inside, redefined, by_model, own.members(by_model, would))
+        of_model = movement.changes(
+            before, now.left_join(unchanged.select("customer_id", segment_id_unchanged="segment_id"), "customer_id")
+        )
+    nothing = ibis.null("int64")
+    columns = [column.name for column in SEGMENT_CHANGES.columns]
+    return ibis.union(
+        of_model.mutate(own_segment=ibis.null("string")).select(*columns),
+        of_own.mutate(from_segment_id=nothing, to_segment_id=nothing).select(*columns),
+    )
+
+
+def _under_unchanged_model(segmentation_model: ir.Table, features: ir.Table, as_of: dt.date) -> ir.Table | None:
+    """customer_id, segment_id, segment_name as the model of the previous snapshot would place the customers now. None if there is no
+    such model, or it is still in force with the same names."""
+    own_rows, earlier = at_and_before(segmentation_model, as_of)
+    if earlier.empty:
+        return None
+    model, model_before = model_from_rows(own_rows), model_from_rows(earlier)
+    if _version_and_names(model) == _version_and_names(model_before):
+        return None
+    placed = model_before.assign(to_frame(features))
+    return ibis.memtable(pa.Table.from_pandas(placed[["customer_id", *own.PLACED]], preserve_index=False))
+
+
+def _version_and_names(model: SegmentModel) -> tuple[str, dict[int, str]]:
+    return model.provenance.model_version, {segment.segment_id: segment.name for segment in model.segments}
 
 
 @table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)

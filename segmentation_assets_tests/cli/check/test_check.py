@@ -1,6 +1,7 @@
 """The report of `segmentation check` on a source, before any run."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,13 @@ def test_the_same_export_twice_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_names_in_the_settings_that_nothing_has_are_refused_with_the_nearest(tmp_path: Path) -> None:
-    found = checked(tmp_path, {"orders.csv": JANUARY}, model={"features": ["recency", "frequency"]}, cleaning={"impossible": {"age": {}}})
-    assert [problem.partition(" Choose from: ")[0] for problem in found.problems] == [
+    named = {"model": {"features": ["recency", "frequency"]}, "cleaning": {"impossible": {"age": {}}}}
+    own = {"good": "monetary > 9 and segment_id = 1", "late": "recency > 60"}
+    found = checked(tmp_path, {"orders.csv": JANUARY}, **named, own_segments=own)
+    assert [re.split(" Choose from: | Columns: ", problem)[0] for problem in found.problems] == [
         "model.features: recency is not a feature. Did you mean recency_days?",
         "cleaning.impossible: age is not an attribute of customers. There are none.",
+        "own_segments.late: 'recency > 60' uses 'recency', which is not a column here. Did you mean 'recency_days'?",
     ]
 
 

@@ -1,5 +1,6 @@
 """Every customer who moved is counted once, and every change of revenue has a cause."""
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.core.segments.movement import COMPONENTS, bridge, journeys, stays, transitions
+from segmentation_assets.core.segments.movement import changes as changed
 
 NAMES = {-1: "Lapsed", 1: "Champions", 2: "Regulars", 3: "Dormant"}
 
@@ -49,6 +51,25 @@ def test_customers_moved_only_by_a_changed_model_are_counted():
     before = customers(("put", 1, 5), ("kept", 1, 5), ("moves", 1, 5))
     after = relabelled(("put", 2, 5, 1), ("kept", 1, 5, 2), ("moves", 2, 5, 2), ("new", 2, 5, 1), ("unsaid", 2, 5, None))
     assert {pair: numbers[-1] for pair, numbers in moves(before, after).items()} == {(1, 2): 1, (1, 1): 1, (None, 2): 1}
+
+
+def test_each_customer_in_another_segment_is_a_change_with_its_cause():
+    before = customers(("put", 1, 5), ("kept", 1, 5), ("moves", 1, 5), ("both", 1, 5), ("leaves", 2, 5))
+    after = relabelled(("put", 2, 5, 1), ("kept", 1, 5, 2), ("moves", 2, 5, 2), ("both", 3, 5, 2), ("new", 2, 5, 2), ("unsaid", 2, 5, None))
+    found = changed(ibis.memtable(before), ibis.memtable(after)).order_by("customer_id").to_pandas().astype(object)
+    rows = found.where(found.notna(), None)[["customer_id", "change", "from_segment_id", "to_segment_id", "cause"]]
+    assert list(rows.itertuples(index=False, name=None)) == [
+        ("both", "moved", 1, 3, "both"),
+        ("leaves", "left", 2, None, "behaviour"),
+        ("moves", "moved", 1, 2, "behaviour"),
+        ("new", "entered", None, 2, "behaviour"),
+        ("put", "moved", 1, 2, "model"),
+        ("unsaid", "entered", None, 2, "behaviour"),
+    ]
+
+
+def test_at_the_first_snapshot_nobody_has_changed():
+    assert changed(ibis.memtable(customers()), ibis.memtable(customers(("a", 1, 2)))).to_pandas().empty
 
 
 def test_at_the_first_snapshot_everyone_enters():

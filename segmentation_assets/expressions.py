@@ -1,14 +1,14 @@
-"""Mapping expressions: a scalar SQL expression over a source's columns, parsed and rebuilt as an Ibis expression.
+"""Expressions in the settings: a scalar SQL expression over a table's columns, parsed and rebuilt as an Ibis expression.
 
 No text of the settings ever reaches a database: the parsed tree is walked, and only the constructs named here are
-supported. Columns have their types in the source, which is text for text files; arithmetic reads text as numbers.
+supported. Columns have their own types, which is text for text files; arithmetic reads text as numbers.
 """
 
 import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -16,10 +16,7 @@ import sqlglot
 from sqlglot import expressions as sql
 from sqlglot.errors import SqlglotError
 
-from segmentation_assets.settings.source import Expression
-from segmentation_assets.sources.cells import Cells
-
-LONGEST = 2_000  # characters; a mapping is a line, not a program
+LONGEST = 2_000  # characters; an expression is a line, not a program
 DEEPEST = 60
 LARGEST_WHOLE = 9e18  # an int64 goes no further
 
@@ -38,23 +35,77 @@ ALLOWED = (
 
 
 class ExpressionError(ValueError):
-    """A mapping cannot be used; the message says what was found, why it is refused, and what is allowed."""
+    """An expression cannot be used; the message says what was found, why it is refused, and what is allowed."""
+
+
+class Reader(Protocol):
+    """How a value is read as another type; null if it cannot be."""
+
+    @property
+    def zone(self) -> str:
+        """The zone to which times are converted."""
+        ...
+
+    @property
+    def unzoned(self) -> str:
+        """The zone of times without an offset."""
+        ...
+
+    def text(self, value: ir.Value) -> ir.StringValue:
+        """The value as text."""
+        ...
+
+    def number(self, value: ir.Value) -> ir.FloatingValue:
+        """The value as a number."""
+        ...
+
+    def boolean(self, value: ir.Value) -> ir.BooleanValue:
+        """The value as true or false."""
+        ...
+
+    def time(self, value: ir.Value) -> ir.TimestampValue:
+        """The value as a time in `zone`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Reads values of our own tables, whose columns have types; text is read as the engine reads it."""
+
+    zone: str = "UTC"
+    unzoned: str = "UTC"
+
+    def text(self, value: ir.Value) -> ir.StringValue:
+        """The value as text."""
+        return value.cast("string")
+
+    def number(self, value: ir.Value) -> ir.FloatingValue:
+        """The value as a number."""
+        return value.try_cast("float64")
+
+    def boolean(self, value: ir.Value) -> ir.BooleanValue:
+        """The value as true or false; a number is true unless it is 0."""
+        return value != 0 if value.type().is_numeric() else value.try_cast("boolean")
+
+    def time(self, value: ir.Value) -> ir.TimestampValue:
+        """The value as a time."""
+        return value.try_cast("timestamp")
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """A mapping over a table: its value, and the source columns that it uses."""
+    """An expression over a table: its value, and the columns that it uses."""
 
     value: ir.Value
     columns: tuple[str, ...]
 
 
-def mapped(expression: Expression, table: ir.Table, cells: Cells, columns: Sequence[str] | None = None) -> Mapped:
-    """The value of a mapping: a column by its exact name, a constant, or a scalar SQL expression over the columns.
+def mapped(expression: str | int | float | bool, table: ir.Table, cells: Reader, columns: Sequence[str] | None = None) -> Mapped:
+    """The value of an expression: a column by its exact name, a constant, or a scalar SQL expression over the columns.
 
     Args:
-        expression: the mapping in the settings.
-        table: the source's rows.
+        expression: as in the settings.
+        table: the rows.
         cells: how its cells are read if an expression needs a number or a time.
         columns: the columns that may be used; None: all of the table's.
 
@@ -107,7 +158,8 @@ def _parsed(text: str, names: list[str]) -> sql.Expression:
 
 
 def _nearest(found: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    begun = [name for name in names if name.startswith(f"{found}_")]
+    close = begun or difflib.get_close_matches(found, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -116,7 +168,7 @@ def _listed(names: list[str]) -> str:
 
 
 class _Walker:
-    def __init__(self, text: str, table: ir.Table, cells: Cells, names: list[str]) -> None:
+    def __init__(self, text: str, table: ir.Table, cells: Reader, names: list[str]) -> None:
         self.text, self.table, self.cells, self.names = text, table, cells, names
         self.used: list[str] = []
         self.depth = 0
@@ -227,7 +279,7 @@ class _Walker:
             self.used.append(name)
             return self.table[name]
         if node.table:
-            raise self.refuse(f"is refused: {node.sql()} names a table; only columns of this source can be used, by their bare name.")
+            raise self.refuse(f"is refused: {node.sql()} names a table; only columns can be used here, by their bare name.")
         if isinstance(node.this, sql.Star):
             raise self.refuse("is refused: * is not a column.")
         name = node.name

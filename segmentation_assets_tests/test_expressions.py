@@ -4,9 +4,9 @@ import ibis
 import pytest
 
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.expressions import ExpressionError, mapped
 from segmentation_assets.settings.source import Reading
 from segmentation_assets.sources.cells import Cells
-from segmentation_assets.sources.expressions import ExpressionError, mapped
 
 ENGINE = DuckDBEngine(threads=1)
 TABLE = ibis.memtable(
