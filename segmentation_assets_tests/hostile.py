@@ -39,7 +39,7 @@ TEXTS = {
     "direction": ("\u202egnp.exe", "\u2066x\u2069", "\u200fx", "zero\u200bwidth", "\ufeffmark", "\u2028line"),
 }  # fmt: skip
 ALL = tuple(text for texts in TEXTS.values() for text in texts)
-ESCAPES = frozenset("\x00\x07\x08\x0b\x0c\r\x1b\x7f\x9b\u2028\u202e\u2066\u2069")  # what no terminal may be sent
+ESCAPES = frozenset("\x00\x07\x08\x0b\x0c\r\x1b\x7f\x9b\u061c\u200e\u200f\u2028\u202e\u2066\u2069")  # what no terminal may be sent
 COLUMNS = {"who": "id [/x] <b>|", "day": "day $\\frac '; --", "paid": "paid ![x](http://remote.example/p.png)", "kind": "=kind|\x1b[2J"}
 ATTRIBUTES = tuple(f"{texts[0]} {language}" for language, texts in TEXTS.items())  # a text, by language
 DAYS = ("2024-01-05", "2024-01-11", "2024-01-19", "2024-01-28", "2024-02-03", "2024-02-14", "2024-02-22")

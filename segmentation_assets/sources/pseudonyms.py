@@ -3,14 +3,17 @@
 A pseudonym is `p` and the first 24 hexadecimal digits of HMAC-SHA-256 (RFC 2104) of the cleaned id. The engine computes it from the
 key's two pads, which are variables of its connection, so that no statement and no error message contains the key.
 
-A data folder holds one kind of ids: those of one key, which MARK names by a fingerprint, or, without MARK, ids as they are in the source.
+A data folder holds one kind of ids: those of one key, which MARK and its COPY name by a fingerprint, or, without them, ids as they are in
+the source. There are two, so that a lost MARK does not make pseudonyms look like ids.
 """
 
 import hashlib
 import hmac
 import os
+import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,8 @@ from segmentation_assets.settings.privacy import SHORTEST_KEY, PseudonymSettings
 from segmentation_assets.sources.base import SourceError
 
 MARK = "pseudonyms.txt"
+COPY = f".{MARK}"
+FINGERPRINT = re.compile("[0-9a-f]{16}")
 DIGITS = 24  # 96 bits: two of 100 million customers share one with a probability of 6 in 10^14
 BLOCK = 64  # bytes, of SHA-256
 PADS = {"pseudonym_inner": 0x36, "pseudonym_outer": 0x5C}  # RFC 2104, section 2
@@ -128,27 +133,42 @@ def claim(data_dir: Path, wanted: Pseudonyms | None) -> None:
         SourceError: see `require`.
     """
     require(data_dir, wanted)
-    now = wanted.fingerprint if wanted else ""
-    if marked(data_dir) == now:
+    now, files = wanted.fingerprint if wanted else "", (data_dir / MARK, data_dir / COPY)
+    if marked(data_dir) == now and all(file.exists() == bool(now) for file in files):
         return
     data_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(data_dir / ".pseudonyms.lock"):
-        if marked(data_dir) == now:
-            return
-        shutil.rmtree(data_dir / "intake", ignore_errors=True)
-        if not now:
-            (data_dir / MARK).unlink()
-            return
-        with replacing(data_dir / MARK) as unfinished:
-            unfinished.write_text(f"{now}\n", encoding="utf-8")
+        if marked(data_dir) != now:
+            shutil.rmtree(data_dir / "intake", ignore_errors=True)
+        for file in files:
+            if not now:
+                file.unlink(missing_ok=True)
+                continue
+            with replacing(file) as unfinished:
+                unfinished.write_text(f"{now}\n", encoding="utf-8")
 
 
 def marked(data_dir: Path) -> str:
-    """The fingerprint of the key with which the folder's pseudonyms were made; empty if its ids are as in the source."""
-    try:
-        return (data_dir / MARK).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return ""
+    """The fingerprint of the key with which the folder's pseudonyms were made; empty if its ids are as in the source.
+
+    Raises:
+        SourceError: a file that should have it has something else.
+    """
+    found = set()
+    for file in (data_dir / MARK, data_dir / COPY):
+        with suppress(FileNotFoundError):
+            text = file.read_text(encoding="utf-8", errors="replace").strip()
+            if not FINGERPRINT.fullmatch(text):
+                raise SourceError(
+                    f"{file} is damaged: it should hold the fingerprint of the key of this folder's pseudonyms. Nothing was read or written. "
+                    f"Remove it if {MARK if file.name == COPY else COPY} is there; else restore it."
+                )
+            found.add(text)
+    if len(found) > 1:
+        raise SourceError(
+            f"{data_dir / MARK} and {data_dir / COPY} name different keys. Nothing was read or written. Restore the folder from a backup."
+        )
+    return found.pop() if found else ""
 
 
 def _has_history(data_dir: Path) -> bool:

@@ -123,6 +123,22 @@ def test_a_folder_with_history_of_other_ids_is_refused_and_stays_as_it_is(
     assert pseudonyms.marked(tmp_path) == (of[made_with].fingerprint if made_with else "")
 
 
+def test_a_lost_or_damaged_mark_does_not_make_pseudonyms_look_like_ids(tmp_path: Path) -> None:
+    wanted = pseudonyms.Pseudonyms(KEY.encode())
+    pseudonyms.claim(tmp_path, wanted)
+    (tmp_path / "lake" / "raw_events").mkdir(parents=True)
+    for lost in (pseudonyms.MARK, pseudonyms.COPY):
+        (tmp_path / lost).unlink()
+        with pytest.raises(SourceError, match="holds pseudonyms"):
+            pseudonyms.claim(tmp_path, None)
+        pseudonyms.claim(tmp_path, wanted)
+        assert (tmp_path / lost).exists()
+    for text, problem in (("garbage", "is damaged"), ("0" * 16, "name different keys")):
+        (tmp_path / pseudonyms.MARK).write_text(text)
+        with pytest.raises(SourceError, match=problem):
+            pseudonyms.claim(tmp_path, wanted)
+
+
 def test_without_a_key_or_with_a_short_one_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(tmp_path, HIDDEN)
     for value, problem in ((None, "SHOP_KEY, which holds the key, is not set"), ("hunter2", "the key in SHOP_KEY has 7 characters")):
