@@ -69,6 +69,15 @@ class GridModel:
         nothing = np.full(len(features), np.nan)
         return Assignment(labels[cell], nothing, nothing.copy())
 
+    def bins_of(self, customer: pd.DataFrame) -> dict[str, tuple[float | None, float | None]]:
+        """By feature that has several bins, the cut point below the bin of the customer (one row), and that at its upper end."""
+        found: dict[str, tuple[float | None, float | None]] = {}
+        for name, cuts in self._cuts().items():
+            if cuts:
+                place = int(np.searchsorted(cuts, float(customer[name].iloc[0]), side="left"))
+                found[name] = (cuts[place - 1] if place else None, cuts[place] if place < len(cuts) else None)
+        return found
+
     def usual_name(self, name: str) -> str:
         """The name in the grid of quintiles at the place, on average, of the cells with this name."""
         own = [cell for cell, found in zip(product(*map(range, self.bins)), self.cells, strict=True) if found == name]

@@ -42,3 +42,9 @@ def test_a_cell_is_treated_as_the_usual_one_at_its_place():
 def test_without_bins_or_names_it_is_the_grid_of_ten_names():
     assert GridModel.fit(SHOP, GridSettings()) == GridModel.fit(SHOP)
     assert GridModel.fit(SHOP).k == 10
+
+
+def test_the_cut_points_around_a_customer():
+    grid = GridModel.fit(SHOP, ASKED)
+    assert grid.bins_of(SHOP[:1]) == {"recency_days": (None, 7.0), "frequency": (None, 1.0), "monetary": (None, 3.0)}
+    assert grid.bins_of(SHOP[3:4]) == {"recency_days": (7.0, 90.0), "frequency": (1.0, None), "monetary": (3.0, None)}
