@@ -66,6 +66,7 @@ class Why:
     other_segment_id: int | None
     other_segment_name: str | None
     deciding: list[Pull]
+    bins: dict[str, tuple[float | None, float | None]]  # of a grid: by feature, the cut points around the customer
     moved: dict[str, Any] | None
     own_segments: dict[str, str]
     actions: list[dict[str, Any]]
@@ -119,7 +120,8 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
         placed = asked.rows("FROM customer_segments WHERE customer_id = ? AND snapshot_date = ?", customer, day)[0]
         since, snapshots = _stay(asked, placed["segment_id"], day)
         model = asked.model(day)
-        border = why.border(model, asked.features(day, model), placed["segment_id"])
+        features = asked.features(day, model)
+        border = why.border(model, features, placed["segment_id"])
         own = asked.rows(_OWN_SINCE, day, customer, day, customer)
         other = asked.name(border.segment_id, day) if border else None
         return Why(
@@ -135,6 +137,7 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
             other_segment_id=border.segment_id if border else None,
             other_segment_name=other,
             deciding=_deciding(asked, border, known[0], placed["segment_id"], day) if border else [],
+            bins=why.bins(model, features, placed["segment_id"]),
             moved=_moved(asked, day),
             own_segments={row["own_segment"]: row["since"].isoformat() for row in own},
             actions=asked.rows(_ACTIONS, placed["segment_id"], day),
@@ -237,7 +240,10 @@ def _sentences(found: Why, settings: Settings) -> Iterator[str]:
     yield f"Customer {found.customer_id} at {found.snapshot_date}: {', '.join([found.known['status'], *known])}."
     segment = f"{found.segment_name} ({found.segment_id})"
     yield f"Segment: {segment} since {found.since}, at {counted(found.snapshots, 'snapshot')}; model {found.model_version}."
-    if found.other_segment_id is None:
+    if found.bins:
+        inside = [f"{name} {_said(found.known.get(name))} ({_around(*cuts)})" for name, cuts in found.bins.items()]
+        yield f"Decides: {'; '.join(inside)}; the cells of a grid have no distances."
+    elif found.other_segment_id is None:
         yield "Border: not measured; the segment is by rule, or its model has no distances."
     else:
         other = f"{found.other_segment_name} ({found.other_segment_id})"
@@ -250,6 +256,12 @@ def _sentences(found: Why, settings: Settings) -> Iterator[str]:
     yield f"Own segments: {'; '.join(own) or 'in none'}."
     for action in found.actions:
         yield f"Action: {action['action']} ({action['channel']}, priority {action['priority']})."
+
+
+def _around(above: float | None, up_to: float | None) -> str:
+    """A bin in words."""
+    ends = [f"{word} {_said(cut)}" for word, cut in (("above", above), ("up to", up_to)) if cut is not None]
+    return ", ".join(ends)
 
 
 def _medians(pull: Pull) -> str:

@@ -21,7 +21,7 @@ MOST_CHARACTERS = 600
 # Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above it a major one.
 READ_PSI = "A PSI of up to 0.25 is commonly read as a moderate change, a higher one as a large change."
 FIT = "If the model uses any of these features, segments may fit less well."
-TIERS = {Tier.DISTINCT: "distinct segments", Tier.CONVENIENT: "a convenient partition", Tier.GRID: "the named recency x frequency grid"}
+TIERS = {Tier.DISTINCT: "distinct segments", Tier.CONVENIENT: "a convenient partition", Tier.GRID: "a grid"}
 
 
 @dataclass(frozen=True)

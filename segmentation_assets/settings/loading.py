@@ -112,6 +112,8 @@ class Settings(BaseSettings):
         model = self.model.model_dump(mode="json")
         if self.model.stability_sample == ModelSettings.model_fields["stability_sample"].default:
             model["stability_sample"] = 2_000  # the default of version 0.1.0, whose models are still in force
+        if self.model.tier == "auto":  # of earlier versions, whose models are still in force
+            del model["tier"], model["grid"]
         relevant = {"model": model, "features": self.features.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,12 +1,68 @@
 """How customers are clustered, when drift is flagged, and when a model is retrained."""
 
-from typing import Annotated, Literal
+import math
+import re
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from segmentation_assets.settings.section import Section
 
 Algorithm = Literal["kmeans", "weighted_kmeans", "ward", "dbscan", "hdbscan"]
+
+
+MOST_BINS, MOST_CELLS = 9, 125
+
+
+def _cuts(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_BINS:
+        return value
+    if isinstance(value, list | tuple) and 1 <= len(value) < MOST_BINS:
+        numbers = all(isinstance(one, int | float) and math.isfinite(one) for one in value)
+        if numbers and all(low < high for low, high in pairwise(value)):
+            return value
+    raise ValueError(f"must be a number of bins, 1 to {MOST_BINS}, or at most {MOST_BINS - 1} rising cut points, like [7, 30, 90]")
+
+
+Cuts = Annotated[int | tuple[float, ...], BeforeValidator(_cuts)]
+
+
+class GridSettings(Section):
+    """A grid of one's own on recency, frequency and spend, published under `model.tier: grid`. A cell's code has three digits, such as
+    `543`: its bin of each, the best being the highest."""
+
+    recency_days: Cuts = Field(5, description="Bins of recency: their number (quantiles), or cut points; the fewest days are best.")
+    frequency: Cuts = Field(5, description="Bins of frequency, likewise; a value on a cut point is in the lower bin.")
+    monetary: Cuts = Field(1, description="Bins of spend, likewise; 1: it does not count.")
+    names: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
+        {}, description="Name of cells by code, such as `5**: New`; the first that fits counts, and `*` fits any digit. Cells of one name "
+        "are one segment. Empty: the ten usual names where spend does not count and the others have 5 bins, else the codes.",
+    )  # fmt: skip
+    edges: Literal["fixed", "refitted"] = Field(
+        "fixed", description="Whether quantiles are those of the snapshot at which the grid came into force, or of each snapshot."
+    )
+
+    @property
+    def bins(self) -> tuple[int, int, int]:
+        """The number of bins of recency, frequency and spend."""
+        recency, frequency, monetary = (
+            cuts if isinstance(cuts, int) else len(cuts) + 1 for cuts in (self.recency_days, self.frequency, self.monetary)
+        )
+        return recency, frequency, monetary
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "GridSettings":
+        if (cells := math.prod(self.bins)) > MOST_CELLS:
+            raise ValueError(f"has {cells} cells, more than {MOST_CELLS}; use fewer bins")
+        for code in self.names:
+            fits = re.fullmatch(r"[1-9*]{3}", code) is not None
+            if not fits or any(digit != "*" and int(digit) > most for digit, most in zip(code, self.bins, strict=True)):
+                most = ", ".join(map(str, self.bins))
+                raise ValueError(
+                    f"names: {code!r} is no code of a cell. It has a digit or * for recency, frequency and spend, at most {most}"
+                )
+        return self
 
 
 class ModelSettings(Section):
@@ -66,6 +122,10 @@ class ModelSettings(Section):
     min_samples: int | None = Field(
         None, ge=2, description="Neighbours that make a customer a core point of dbscan; empty: twice the dimensions, at least 5."
     )
+    tier: Literal["auto", "grid"] = Field(
+        "auto", description="What is published: what the data allow (docs/model.md), or the grid of `model.grid`, judged beside it."
+    )
+    grid: GridSettings = Field(GridSettings(), description="The grid that is published under `tier: grid`.")
     seed: int = Field(20170401, ge=0, le=2**32 - 1, description="Seed of every random choice.")
 
     @model_validator(mode="after")

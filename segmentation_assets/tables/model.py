@@ -51,7 +51,7 @@ MODEL_REGISTRY = Contract(
         required("algorithm", "string", "Clustering algorithm; `rfm_grid` is the recency x frequency grid."),
         required("k", "int64", "Number of segments by model; 0 if no customer was active.", minimum=0),
         Column(
-            "tier", "string", "distinct segments, a convenient partition, or the named recency x frequency grid; empty without customers.", allowed=tuple(Tier)
+            "tier", "string", "distinct segments, a convenient partition, or a grid: the named one of recency x frequency, or that of the settings; empty without customers.", allowed=tuple(Tier)
         ),
         Column("tier_reason", "string", "Why this tier, as a sentence."),
         required("seed", "int64", "Seed of every random choice."),

@@ -10,6 +10,7 @@ FOUND = Why(
     known={"status": "active", "monetary": 1234.5, "town": "Ulm " * 40, "morning_share": 1},
     segment_id=1, segment_name="Loyal", since="2024-02-01", snapshots=2, model_version="m", confidence=0.25, other_segment_id=2,
     other_segment_name="Rare", deciding=[Pull("monetary", 1234.5, 0.75, 900.0, 12.0), Pull("town", "Ulm", -0.25, None, None)],
+    bins={},
     moved={
         "snapshot_date": "2024-02-01", "change": "moved", "cause": "both", "from_segment_id": 2, "to_segment_id": 1,
         "from_segment_name": "Rare", "to_segment_name": "Loyal",
@@ -45,3 +46,9 @@ def test_what_is_not_measured_is_said():
     assert "Border: not measured; the segment is by rule, or its model has no distances." in text
     assert "Decides" not in text
     assert "Moved: not since the first snapshot. Own segments: in none." in text
+
+
+def test_in_a_grid_the_cut_points_around_the_customer_decide():
+    text = said(replace(FOUND, other_segment_id=None, deciding=[], bins={"monetary": (540.0, None), "frequency": (3.0, 9.0)}))
+    assert "Decides: monetary 1,234.5 (above 540); frequency unknown (above 3, up to 9); the cells of a grid have no distances." in text
+    assert "Border" not in text

@@ -255,6 +255,14 @@ def test_the_model_digest_depends_on_the_model_section_only(written):
         ("stable_jaccard: 0.4", "dissolved_jaccard: 0.6 is above stable_jaccard: 0.4"),
         ("features: [frequency, frequency]", "features: frequency is there twice"),
         ("k: 4, seed: 1, k: 6", "k is there twice"),
+        ("grid: {frequency: [5, 5]}", "model.grid.frequency: must be a number of bins, 1 to 9, or at most 8 rising cut points"),
+        ("grid: {frequency: 10}", "model.grid.frequency: found 10; must be a number of bins"),
+        ("grid: {names: {611: Best}}", "must be text; numbers and true or false need quotes"),
+        (
+            'grid: {names: {"611": Best}}',
+            "names: '611' is no code of a cell. It has a digit or * for recency, frequency and spend, at most 5",
+        ),
+        ("grid: {recency_days: 9, frequency: 9, monetary: 9}", "has 729 cells, more than 125"),
     ],
 )
 def test_impossible_model_settings_are_refused(written, model, problem):
@@ -264,6 +272,11 @@ def test_impossible_model_settings_are_refused(written, model, problem):
 def test_a_sensitive_attribute_in_the_model_is_refused(written):
     text = SMALLEST + "model: {features: [religion, monetary]}\nprivacy: {sensitive: [religion, health]}"
     assert "model.features: religion is in privacy.sensitive, and sensitive attributes never enter a model" in refusal(written(text))
+
+
+def test_a_grid_that_is_not_published_changes_no_model(written):
+    plain, unused, used = (load_settings(written(SMALLEST + text)) for text in ("", "model: {grid: {frequency: 3}}", "model: {tier: grid}"))
+    assert plain.model_digest() == unused.model_digest() != used.model_digest()
 
 
 def test_an_own_segment_is_a_condition_alone_or_with_a_description(written):

@@ -53,7 +53,12 @@ def quintile(values: pd.Series) -> NDArray[np.int64]:
     >>> quintile(pd.Series([1, 1, 1, 7, 9])).tolist()
     [2, 2, 2, 4, 5]
     """
+    return binned(values, 5)
+
+
+def binned(values: pd.Series, bins: int) -> NDArray[np.int64]:
+    """Which of `bins` quantiles, from 1 on (n,), each value is in by its mid-rank."""
     if len(values) == 0:
         return np.empty(0, dtype=np.int64)
     middle = (values.rank(method="average").to_numpy() - 0.5) / len(values)
-    return np.asarray(np.minimum(np.floor(5 * middle) + 1, 5), dtype=np.int64)
+    return np.asarray(np.minimum(np.floor(bins * middle) + 1, bins), dtype=np.int64)

@@ -87,12 +87,14 @@ def next_model(
     now = now or SnapshotContext()
     if now.rollback_target is not None:
         return _measured(_rolled_back(now.rollback_target, champion, active), active, spec)
-    needed = _needs_training(champion, spec, active)
+    needed = _needs_training(champion, spec, active) or _grid_refitted(spec, requested=now.request is not None)
     if champion is not None and active.empty:
         return ModelDecision(_carried_without_customers(champion, active, needed))
     if champion is None or needed:
         return train(active, champion, spec, as_of, needed, now.past)
     before = _measured(champion, active, spec)
+    if spec.settings.tier == "grid":
+        return ModelDecision(_carried(champion, active, "the edges of the settings' grid are fixed (model.grid.edges)"), before.candidates)
     standing, flagged = before.candidates[0], _flagged(drifted)
     lost = failings(champion, standing, spec.settings)
     champion = _watched(before.model, bool(lost), bool(flagged))
@@ -151,6 +153,15 @@ def _needs_training(champion: SegmentModel | None, spec: ModelSpec, active: pd.D
     if champion.provenance.settings_digest != spec.settings_digest:
         return "The settings of the model have changed since it was fitted, so it is trained again."
     return ""
+
+
+def _grid_refitted(spec: ModelSpec, requested: bool) -> str:
+    """Why the grid of the settings is cut again without a contest; empty if it is not."""
+    if spec.settings.tier != "grid":
+        return ""
+    if spec.settings.grid.edges == "refitted":
+        return "The edges of the settings' grid are refitted at every snapshot (model.grid.edges); no gate applies."
+    return "It was requested, so the settings' grid is cut again; no gate applies." if requested else ""
 
 
 def _nobody(needed: str) -> str:

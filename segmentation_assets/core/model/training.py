@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate, measured_again
+from segmentation_assets.core.choice.forward_validity import eta_squared
 from segmentation_assets.core.choice.grid_model import FREQUENCY, RECENCY, GridModel
 from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
@@ -175,6 +176,8 @@ def _chosen(
     if active.empty:
         return None, (), "", "", " No customers are active, so there are no segments by model."
     inputs, settings = active[list(spec.settings.features)], spec.settings
+    if settings.tier == "grid":
+        return _own_grid(active, spec, past)
     distinct = count_distinct(spec.preprocessor.fitted_to(inputs).transform(inputs))
     if distinct == 1:
         alike = _alike(inputs)
@@ -192,6 +195,31 @@ def _chosen(
     clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
     return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
+
+
+def _own_grid(
+    active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
+) -> tuple[GridModel, tuple[Candidate, ...], str, str, str]:
+    """Like `_chosen`, where the settings ask for their grid: the other candidates are measured beside it."""
+    settings = spec.settings
+    clusters = GridModel.fit(active, settings.grid)
+    reason = f"The grid of the settings (model.tier: grid), with {counted(clusters.k, 'name')}."
+    explained = np.nan
+    if past is not None and not past.active.empty:
+        explained = eta_squared(past.outcome, GridModel.fit(past.active, settings.grid).assign(past.active).label)
+    if np.isfinite(explained):
+        reason += f" One snapshot back, it explained {explained:.1%} of the differences in spend that followed."
+    others, instead = _beside_grid(active, spec, past)
+    reason += f" Without model.tier, this would be published: {instead}"
+    names = np.array(clusters.names)[clusters.assign(active).label]
+    own = _grid_candidate(pd.DataFrame({"segment": names}), Tier.GRID, reason)
+    return clusters, (*others, own), Tier.GRID, reason, ""
+
+
+def _beside_grid(active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None) -> tuple[tuple[Candidate, ...], str]:
+    """The candidates that a grid of one's own stands in for, none of them chosen, and why one of them would be."""
+    _, candidates, _, reason, _ = _chosen(active, replace(spec, settings=spec.settings.model_copy(update={"tier": "auto"})), past)
+    return tuple(replace(candidate, chosen=False) for candidate in candidates), reason
 
 
 def _alike(inputs: pd.DataFrame) -> str:
@@ -257,7 +285,7 @@ def _named_segments(
 ) -> tuple[Segment, ...]:
     highest = previous.provenance.highest_segment_id if previous else 0
     if isinstance(clusters, GridModel):
-        return _grid_segments(previous, highest)
+        return _grid_segments(clusters, previous, highest)
     labels = pd.Series(clusters.assign(active).label)
     matched = _matched(active, labels, previous, as_of, past) if previous and previous.clusters else {}
     ids = identity.segment_ids(clusters.k, matched, highest)
@@ -283,11 +311,20 @@ def _matched(
     return {c: i for c, i in moved.items() if c not in found and i not in found.values()} | found
 
 
-def _grid_segments(previous: SegmentModel | None, highest: int) -> tuple[Segment, ...]:
-    """The grid's ten names. They mean the same whenever the grid is cut, so a new grid keeps the segments of the previous one."""
+def _grid_segments(grid: GridModel, previous: SegmentModel | None, highest: int) -> tuple[Segment, ...]:
+    """The grid's names. They mean the same whenever the grid is cut, so a new grid keeps the segments of the previous one by name."""
+    before = previous.segments if previous else ()
     if previous and isinstance(previous.clusters, GridModel):
-        return previous.segments
-    taken = {s.name for s in previous.segments} if previous else set()
-    names = [name.capitalize() for name in NAMES]
-    unique = [f"{name} (grid)" if name in taken else name for name in names]
-    return tuple(Segment(highest + 1 + c, name, GRID_CHARACTERS[NAMES[c]]) for c, name in enumerate(unique))
+        if previous.clusters.names == grid.names:
+            return before
+        kept = {s.name: s for s in before}
+    else:
+        kept = {}
+    is_named = grid.names == NAMES
+    spoken = [name.capitalize() if is_named else name for name in grid.names]
+    taken = {s.name for s in before} - kept.keys()
+    unique = [f"{name} (grid)" if name in taken else name for name in spoken]
+    fresh = (Segment(highest + 1 + n, name, "") for n, name in enumerate(name for name in unique if name not in kept))
+    segments = kept | {segment.name: segment for segment in fresh}
+    usual = [name if is_named else grid.usual_name(name) for name in grid.names]
+    return tuple(replace(segments[name], character=GRID_CHARACTERS[place]) for name, place in zip(unique, usual, strict=True))

@@ -17,7 +17,7 @@ SEGMENT_COLUMNS = ["segment_id", "segment_name", "description", "customers", "sh
 STANDINGS: dict[str, list[str]] = {
     Tier.DISTINCT: ["A distinct segment."],
     Tier.CONVENIENT: ["Part of a convenient partition, not a distinct segment."],
-    Tier.GRID: ["Cells of the named recency x frequency grid, not a distinct segment; its name stands for ranks, not for a change."],
+    Tier.GRID: ["Cells of a grid, not a distinct segment; its name stands for ranks or cut points, not for a change."],
 }
 PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
 

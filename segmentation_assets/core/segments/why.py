@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.choice.grid_model import FREQUENCY, MONETARY, RECENCY, GridModel
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.model.segment_model import SegmentModel
+
+CUT = (RECENCY, FREQUENCY, MONETARY)  # by grids
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,17 @@ def shares(pulls: dict[str, float]) -> dict[str, float]:
     return {name: pull / total for name, pull in ordered} if total else {}
 
 
+def bins(model: SegmentModel, customer: pd.DataFrame, segment_id: int) -> dict[str, tuple[float | None, float | None]]:
+    """By feature of a grid, the cut points around a customer of `segment_id`; empty if the model is no grid, or has no such segment."""
+    by_model = segment_id in {segment.segment_id for segment in model.segments}
+    return model.clusters.bins_of(customer) if isinstance(model.clusters, GridModel) and by_model else {}
+
+
 def features_of(model: SegmentModel) -> list[str]:
-    """The features from which the model computes distances; none if it has no distances."""
-    return [column.name for column in model.clusters.preprocessor.columns_] if isinstance(model.clusters, PrototypeModel) else []
+    """The features by which the model places customers."""
+    if isinstance(model.clusters, GridModel):
+        return list(CUT)
+    return [column.name for column in model.clusters.preprocessor.columns_] if model.clusters is not None else []
 
 
 def _towards(clusters: PrototypeModel, customer: pd.DataFrame, from_cluster: int, to_cluster: int) -> NDArray[np.float64]:

@@ -237,7 +237,7 @@ def no_segment_has_run_empty(
     registered, segments = (to_frame(_partition(lake, table, key)) for table in ("model_registry", "segments"))
     own = segments[segments["segment_id"] > 0]
     if Tier.GRID in set(registered.loc[registered["in_force"], "tier"]):
-        return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is the recency x frequency grid.")
+        return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is a grid.")
     few = own[own["customers"] < (least if own["customers"].sum() >= least * len(own) else 1)]
     counts = {row.segment_name: int(row.customers) for row in few.itertuples()}
     text = "; ".join(f"{name} has {counted(customers, 'customer')}" for name, customers in counts.items())

@@ -17,7 +17,7 @@ from segmentation_assets.core.model.population import drift_report
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
 from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot
 from segmentation_assets.core.segments import segment_events
-from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
+from segmentation_assets.settings.model import DriftSettings, GridSettings, ModelSettings, RetrainSettings
 from segmentation_assets_tests.builders import features
 from segmentation_assets_tests.conftest import examples
 
@@ -327,6 +327,41 @@ def test_a_grid_read_back_is_carried_forward_and_assigns_new_customers():
     later = train(MANY, previous=model, day=LATER)
     assert later.provenance.decision == "carried forward"
     assert later.assign(features((0, 99, 1), (400, 1, 1)))["segment_name"].tolist() == ["Champions", "Hibernating"]
+
+
+OWN_GRID = GridSettings(recency_days=(30.0,), frequency=2, names={"22*": "Fans", "2**": "New", "***": "Gone"})
+
+
+def own_grid(previous=None, frame=MANY, day=DAY, settings_digest="own", past=None, **grid):
+    ask = ASK.model_copy(update={"tier": "grid", "grid": OWN_GRID.model_copy(update=grid)})
+    return decided(frame, previous, day, ask=ask, settings_digest=settings_digest, past=past)
+
+
+def test_the_grid_of_the_settings_is_published_with_the_model_beside_it():
+    found = own_grid(past=GRID_WINS)
+    about = found.model.provenance
+    assert (about.tier, about.k, [s.name for s in found.model.segments]) == ("grid", 3, ["Gone", "New", "Fans"])
+    expected = np.where(MANY["recency_days"] > 30, "Gone", np.where(MANY["frequency"] > MANY["frequency"].quantile(0.5), "Fans", "New"))
+    assert found.model.assign(MANY)["segment_name"].tolist() == expected.tolist()
+    assert "One snapshot back, it explained" in about.tier_reason and "Without model.tier, this would be published:" in about.tier_reason
+    assert [c.algorithm for c in found.candidates if c.chosen] == ["rfm_grid"]
+    assert "kmeans" in {c.algorithm for c in found.candidates}
+
+
+def test_a_grid_with_fixed_edges_is_carried_forward_and_a_refitted_one_keeps_its_ids():
+    first, frequent = own_grid().model, MANY.assign(frequency=MANY["frequency"] + 100)
+    carried, refitted = own_grid(first, frequent, LATER).model, own_grid(first, frequent, LATER, edges="refitted").model
+    assert "edges of the settings' grid are fixed" in carried.provenance.reason
+    assert carried.clusters == read_back(first).clusters
+    assert refitted.provenance.decision == "trained"
+    assert refitted.clusters.frequency_cuts == tuple(cut + 100 for cut in first.clusters.frequency_cuts)
+    assert refitted.segments == first.segments
+
+
+def test_a_grid_with_other_names_keeps_the_ids_of_the_old_ones():
+    first = own_grid(frame=SHOP).model
+    other = own_grid(first, SHOP, LATER, "other", names={"22*": "Fans", "***": "Rest"}).model
+    assert [(s.segment_id, s.name) for s in other.segments] == [(4, "Rest"), (first.segments[2].segment_id, "Fans")]
 
 
 def test_a_refitted_grid_keeps_its_ids_and_one_after_a_model_gets_new_ones():

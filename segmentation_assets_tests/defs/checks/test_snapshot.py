@@ -278,7 +278,7 @@ def test_a_new_decision_on_the_model_is_a_warning_with_its_reason(lake, decision
     [
         ((90, 30), "convenient", None), ((100, 20), "distinct", "s2 has 20 customers."), ((40, 19), "distinct", None),
         ((9, 0), "convenient", "s2 has 0 customers."),
-        ((9, 0), "grid", "Not measured: the model in force is the recency x frequency grid."),
+        ((9, 0), "grid", "Not measured: the model in force is a grid."),
     ],
 )  # fmt: skip
 def test_an_emptied_segment_is_a_warning(lake, customers, tier, said):
