@@ -42,6 +42,16 @@ class CompleteJourney(Section):
 
     kind: Literal["complete_journey"] = Field("complete_journey", description="The Complete Journey demo data.")
 
+    @property
+    def contents(self) -> frozenset[str]:
+        """Which of customers, transactions and events there are."""
+        return frozenset(REQUIRED)
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there are transactions."""
+        return True
+
 
 class Reading(Section):
     """How cells are written, in files and databases alike."""
@@ -346,13 +356,15 @@ def _listed(value: Any) -> Any:
 
 
 class Tables(Section):
-    """Your own data, from files or databases: transactions and, if you have them, customers and events."""
+    """Your own data, from files or databases: transactions, customers, or both; and events, if you have them."""
 
     kind: Literal["tables"] = Field("tables", description="Files and database tables that you describe here.")
     customers: tuple[Customers, ...] = Field(
         (), description="Customer records: one table or a list. If left out, customers are those in transactions and events."
     )
-    transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
+    transactions: tuple[Transactions, ...] = Field(
+        (), description="Order lines: one table or a list. If left out, all customers are segmented by their attributes and events."
+    )
     events: tuple[Events, ...] = Field((), description="Other things that customers did or received: one table or a list.")
     orders_from: dt.date = Field(dt.date(1900, 1, 1), description="An earlier date counts as an error: the row has no usable date.")
     orders_until: dt.date | None = Field(
@@ -366,12 +378,21 @@ class Tables(Section):
     def _one_or_more(cls, value: Any) -> Any:
         return () if value is None else _listed(value)
 
-    @field_validator("transactions")
-    @classmethod
-    def _some(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not tables:
-            raise ValueError("is empty; segments are made from transactions, so name at least one table of them")
-        return tables
+    @model_validator(mode="after")
+    def _someone_is_described(self) -> Self:
+        if not self.transactions and not self.customers:
+            raise ValueError("names neither transactions nor customers; segments are made from either, so name at least one table")
+        return self
+
+    @property
+    def contents(self) -> frozenset[str]:
+        """Which of customers, transactions and events there are."""
+        return frozenset(name for name in REQUIRED if self.entity(name))
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there are transactions."""
+        return bool(self.transactions)
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
         """The tables of customers, transactions or events."""
