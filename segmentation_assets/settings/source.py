@@ -22,6 +22,7 @@ REQUIRED = {
     "transactions": ("customer_id", "ordered_at", "amount"),
     "events": ("customer_id", "event_type", "event_at"),
 }
+ROW_NUMBER = "row number"  # in place of a column of ids, for customers in a file that has none
 OPTIONAL = {
     "customers": ("known_at", "consent"),
     "transactions": ("order_id", "returned_order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
@@ -238,8 +239,8 @@ def _checked_columns(columns: dict[str, Expression], entity: str, further: bool 
 
 class _CustomerColumns(Section):
     columns: dict[str, Expression] = Field(
-        description="Canonical column -> source column, constant or expression: customer_id, and optionally known_at (customers are "
-        "unknown before it) and consent."
+        description="Canonical column -> source column, constant or expression: customer_id (`row number` if the file has no ids), and "
+        "optionally known_at (customers are unknown before it) and consent."
     )
     attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
         "all", description="Attributes of customers: `all` other columns, `none`, a list of columns, or name -> column or "

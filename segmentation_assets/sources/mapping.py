@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from segmentation_assets.core.customers.cleaning import MADE
-from segmentation_assets.settings.source import OPTIONAL, REQUIRED, Expression, SourceTable
+from segmentation_assets.settings.source import OPTIONAL, REQUIRED, ROW_NUMBER, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.expressions import ExpressionError, Mapped, mapped
@@ -118,6 +118,8 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     """
 
     def one(key: str, expression: Expression) -> Mapped:
+        if (entity, key, expression) == ("customers", "columns.customer_id", ROW_NUMBER) and expression not in rows.columns:
+            return Mapped(ibis.null("string"), ())  # rows are numbered once all are read
         try:
             return mapped(expression, rows.table, cells, rows.columns)
         except ExpressionError as error:
