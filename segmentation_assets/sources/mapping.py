@@ -200,9 +200,11 @@ def canonical(
             unread[name] = ibis.ifelse(nothing, something, False)
     fourth = _view(backend, third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()}))
     third, unread = fourth, {name: fourth[f"__unread_{name}"] for name in unread}
-    broken = functools.reduce(operator.or_, unread.values())
+    broken = functools.reduce(operator.or_, unread.values(), ibis.literal(False))
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
-    listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
+    listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items()), ibis.literal("")).substr(
+        1
+    )
     record = _record_without_ids(third, rows.columns, found) if pseudonyms else _record(third, rows.columns)
     # Which rows of a customer count is known only once all are read; with many rows each, keeping their records costs too much.
     repeats = getattr(cells.reading, "repeats", "first") if entity == "customers" else None
