@@ -9,6 +9,10 @@ from enum import StrEnum
 from typing import Literal
 
 MONEY = "currency units"  # if no currency is set
+WITHOUT_ORDERS = (
+    "The source has no orders, so nothing is said of recency, frequency, revenue, seasonality, cohorts or what customers do next, and "
+    "segments are compared with no grid of these."
+)
 
 
 class Status(StrEnum):
@@ -117,6 +121,7 @@ class Character(StrEnum):
     PAUSING = "pausing"
     RECENT = "recent"
     QUIET = "quiet"
+    DESCRIBED = "described"
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"

@@ -15,7 +15,7 @@ from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.store import published
-from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, Decision, beside, counted, points
+from segmentation_assets.vocabulary import BASELINE_WORDS, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
 
@@ -38,6 +38,7 @@ class Summary:
     weakest_error: float | None  # its standard error; None also if an earlier version measured it
     missing: list[str]  # a sentence on each source with missing rows
     forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
+    has_orders: bool = True  # or the source has none
     moves_hidden: bool = False  # whether some moves are of so few customers that their number is hidden
 
 
@@ -69,6 +70,7 @@ def read(data_dir: Path, key: str) -> Summary:
             " ORDER BY in_force DESC"
         )
         missing = _missing(database, key)
+        has_orders = database.execute(_UNORDERED, [key]).fetchone() is None
         # Without customers, nothing was evaluated.
         measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]
@@ -77,7 +79,7 @@ def read(data_dir: Path, key: str) -> Summary:
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()),
-        moves_hidden=bool(known["customers"].isna().any()), drift=drift,
+        moves_hidden=bool(known["customers"].isna().any()), drift=drift, has_orders=has_orders,
         drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
@@ -105,6 +107,7 @@ _MEASURED = """
     SELECT metric, value FROM evaluation_metrics
     WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%') AND isfinite(value)
 """
+_UNORDERED = "SELECT 1 FROM customer_features WHERE snapshot_date = CAST(? AS DATE) AND frequency IS NULL LIMIT 1"
 _HIDES = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'segment_transitions' AND column_name = ?"
 _MOVES = """
     WITH last_names AS (
@@ -132,14 +135,16 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     if summary.segments.empty:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
         return
-    segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", "Share", "Revenue share", "What marks them out"))
+    shares = ("Share", "Revenue share") if summary.has_orders else ("Share",)
+    segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", *shares, "What marks them out"))
     for row in summary.segments.itertuples():
+        of_all = [f"{row.share:.1%}", "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}"][: len(shares)]
         segments.add_row(
-            row.segment_name,
-            *_figures(row, f"{row.customers:,.0f}", f"{row.share:.1%}", "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}"),
-            "" if pd.isna(row.description) else row.description,
+            row.segment_name, *_figures(row, f"{row.customers:,.0f}", *of_all), "" if pd.isna(row.description) else row.description
         )
     console.print(segments)
+    if not summary.has_orders:
+        console.print(WITHOUT_ORDERS)
     console.print(summary.model)
     if summary.standing:
         console.print(summary.standing)
@@ -159,10 +164,11 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     else:
         console.print(f"\n{_moved(summary)}")
     if summary.before is not None and len(summary.moves):
-        moves = _table("", ("From", "To", "Customers", "Revenue before", "Revenue after"))
+        revenue = ("Revenue before", "Revenue after") if summary.has_orders else ()
+        moves = _table("", ("From", "To", "Customers", *revenue))
         for row in summary.moves.itertuples():
-            shown = _figures(row, f"{row.customers:,.0f}", f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}")
-            moves.add_row(row.came_from, row.went_to, *shown)
+            spent = [f"{row.revenue_before:,.0f}", f"{row.revenue_after:,.0f}"][: len(revenue)]
+            moves.add_row(row.came_from, row.went_to, *_figures(row, f"{row.customers:,.0f}", *spent))
         console.print(moves)
     console.print()
     for line in _drift(summary):

@@ -42,7 +42,7 @@ def picture(
     """
     if name not in PICTURES:
         raise LookupError(f"The picture {name} is not declared. Decorate the function that draws it with @shown(...).")
-    if not settings.exploration.pictures:
+    if not settings.exploration.pictures or (PICTURES[name].needs_orders and not settings.source.has_orders):
         return
     if left_out(context.instance, context.run):
         context.add_output_metadata({"not drawn": f"To draw it: {to_draw(context.partition_key)}"}, output_name=output)

@@ -26,22 +26,25 @@ def file(data_dir: Path, key: str) -> Path:
     return folder(data_dir, key) / "index.html"
 
 
-def write(data_dir: Path, key: str, pictures: Mapping[str, Path], withheld: Collection[str] = (), smallest_cell: int = 0) -> Path:
+def write(
+    data_dir: Path, key: str, pictures: Mapping[str, Path], withheld: Collection[str] = (), smallest_cell: int = 0, remark: str = ""
+) -> Path:
     """Write the report of snapshot `key` from PNG files by picture name; an old report that is open stays readable.
 
     Args:
         withheld: names of pictures that show fewer customers than `smallest_cell`; the page says so.
+        remark: a sentence at the top of the page.
     """
     page = file(data_dir, key)
     with replacing(page) as unfinished:
         unfinished.write_text(
-            html(key, {name: picture.read_bytes() for name, picture in pictures.items()}, withheld, smallest_cell), encoding="utf-8"
+            html(key, {name: picture.read_bytes() for name, picture in pictures.items()}, withheld, smallest_cell, remark), encoding="utf-8"
         )
     return page
 
 
-def html(key: str, pictures: Mapping[str, bytes], withheld: Collection[str] = (), smallest_cell: int = 0) -> str:
-    """The page of snapshot `key`; pictures are PNGs by name, and `withheld` as in `write`."""
+def html(key: str, pictures: Mapping[str, bytes], withheld: Collection[str] = (), smallest_cell: int = 0, remark: str = "") -> str:
+    """The page of snapshot `key`; pictures are PNGs by name, and the others as in `write`."""
     sections = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
             {"name": name, "caption": declared.caption, "png": base64.b64encode(pictures.get(name, b"")).decode()}
@@ -53,4 +56,4 @@ def html(key: str, pictures: Mapping[str, bytes], withheld: Collection[str] = ()
     day = dt.date.fromisoformat(key)
     shown = [section for section in sections if section["pictures"]]
     few = fewer_than(smallest_cell)
-    return pages.get_template("report.html").render(key=key, day=f"{day.day} {day:%B %Y}", sections=shown, few=few)
+    return pages.get_template("report.html").render(key=key, day=f"{day.day} {day:%B %Y}", sections=shown, few=few, remark=remark)

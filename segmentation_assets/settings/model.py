@@ -79,8 +79,8 @@ class ModelSettings(Section):
     )
     transform: Literal["declared", "log", "yeo-johnson", "none"] = Field(
         "declared",
-        description="Transform of numeric features: `declared` is each feature's own in the data dictionary (attributes: log), the others "
-        "apply to all; log is signed log1p.",
+        description="Transform of numeric features: `declared` is each feature's own in the data dictionary (attributes: if they are "
+        "skewed), the others apply to all; log is signed log1p.",
     )
     scaling: Literal["standard", "range", "robust"] = Field(
         "standard", description="Unit of a numeric feature: standard deviation, range, or interquartile range."

@@ -28,6 +28,11 @@ PLAYBOOK: dict[Character, Play] = {
     Character.PAUSING: Play(action="Ask them back with what they usually buy", channel="e-mail", priority=3),
     Character.RECENT: Play(action="Recommend the next category to try", channel="app", priority=5),
     Character.QUIET: Play(action="Say what is new since they last came", channel="e-mail", priority=6),
+    Character.DESCRIBED: Play(
+        action="Address them by what marks them out; their orders are not known",
+        channel="newsletter",
+        priority=5,
+    ),
     Character.LAPSED: Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
     Character.RETURNED: Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
     Character.PROSPECT: Play(action="First-purchase offer", channel="direct mail", priority=5),

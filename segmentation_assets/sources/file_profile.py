@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.expressions import identifier
-from segmentation_assets.settings.source import Files
+from segmentation_assets.settings.source import ROW_NUMBER, Files
 from segmentation_assets.sources import (
     column_names,
     dated_rows,
@@ -28,6 +28,7 @@ from segmentation_assets.sources import (
     progress,
 )
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
+from segmentation_assets.sources.customer_columns import ColumnLook, id_column, look_at_columns
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.number_forms import Forms
@@ -42,6 +43,7 @@ NEEDED_TYPES = {
     "event_type": {"text"},
 }  # fmt: skip
 NUMBERS = ("amount", "price", "quantity", "discount")
+FEW_NUMBERS = 2  # columns of an order without a date: a table of more is one of customers, even if one is called an amount
 MOST_FULL_LOOKS = 24  # most files of a folder that are all examined in full, and so are compared by order; `check` compares any number
 NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
 
@@ -66,11 +68,17 @@ class FileProfile:
     either_way: bool = False  # whether each of its dates can be read both day first and month first
     undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
     personal: dict[str, Personal] = field(default_factory=dict)  # columns that look personal
+    customers: dict[str, ColumnLook] = field(default_factory=dict)  # the columns, if it has one row per customer and no orders
 
     @property
     def name(self) -> str:
         """Its name in sentences."""
         return f"{self.file.name}, sheet {self.sheet}" if self.sheet else self.file.name
+
+    @property
+    def id_of_customers(self) -> str:
+        """The column of ids in a table of customers without orders, or ROW_NUMBER."""
+        return self.found.get("customer_id") or id_column(self.customers) or ROW_NUMBER
 
     @property
     def has_events(self) -> bool:
@@ -83,7 +91,7 @@ class FileProfile:
     @property
     def has_purchases(self) -> bool:
         """Whether it has an amount and a time, though perhaps no customer."""
-        return {"ordered_at", "amount"} <= set(self.found)
+        return {"ordered_at", "amount"} <= set(self.found) and not self.customers
 
 
 def look_at(paths: Sequence[Path]) -> list[FileProfile]:
@@ -182,12 +190,18 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
                 days = times.select(**dated_rows.counts(times.time, dated_rows.until([file])))
                 dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
-            orders = {"ordered_at", "amount"} <= set(found)
+            undated = _undated(backend, rows, Cells(settings), found, types)
+            of_customers = not export and not undated and not repeat and _is_of_customers(found, types)
+            if of_customers:
+                numeric = [name for name, kind in types.items() if kind == "number"]
+                numbers = number_forms.counted(backend, rows.table, numeric, rows.kind)
+                cells = replace(cells, decimals=number_forms.decimals(numbers))
+            customers = _customer_columns(backend, rows, cells, types) if of_customers else {}
+            orders = {"ordered_at", "amount"} <= set(found) and not customers
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
             if orders:
                 amounts = columns_of(found["amount"], rows.columns)
                 numbers |= number_forms.currencies_beside(backend, rows.table, rows.columns, amounts, cells)
-            undated = _undated(backend, rows, Cells(settings), found, types)
             about_people = personal.found(backend.to_pyarrow(personal.sampled(rows.table, rows.columns)).to_pydict())
             either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
@@ -208,7 +222,25 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         either_way=either_way,
         undated=undated,
         personal=about_people,
+        customers=customers,
     )
+
+
+def _is_of_customers(found: dict[str, str], types: dict[str, str]) -> bool:
+    """Whether the columns, whose ids do not repeat, are those of customers: none is an order's id or time, or surely its amount."""
+    if "order_id" in found or ("ordered_at" in found and _named_like(found["ordered_at"], "ordered_at")):
+        return False
+    fit = column_names.rank(found["amount"], "amount") if "customer_id" in found and "amount" in found else None
+    numbers = [name for name, kind in types.items() if kind == "number" and name != found.get("customer_id")]
+    return fit is None or fit[1] > 0 or ("ordered_at" not in found and len(numbers) > FEW_NUMBERS)
+
+
+def _customer_columns(backend: Any, rows: SourceRows, cells: Cells, types: dict[str, str]) -> dict[str, ColumnLook]:
+    """The look of each column of a table of customers; empty if there is nothing to compare them by."""
+    sample = rows.table.limit(guessing.SAMPLE)
+    read = {name: cells.number(sample[name]) if types[name] == "number" else cells.text(sample[name]) for name in rows.columns}
+    looks = look_at_columns(backend.to_pyarrow(sample.select(**read)).to_pandas(), types)
+    return looks if any(look.enters for look in looks.values()) else {}
 
 
 def _recognised(

@@ -1,16 +1,17 @@
 """A first settings file for the user's own files, with every guess explained in a comment."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from segmentation_assets.settings.source import Reading
+from segmentation_assets.settings.source import ROW_NUMBER, Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
-from segmentation_assets.sources import column_names, dated_rows, number_forms, personal
+from segmentation_assets.sources import column_names, dated_rows, first_snapshots, number_forms, personal
+from segmentation_assets.sources.customer_columns import KEPT, Role
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
-from segmentation_assets.sources.first_snapshots import snapshots
 from segmentation_assets.sources.guessing import other_readings
 from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.numbers import POINT
@@ -20,12 +21,15 @@ EVENT_COLUMNS = ("customer_id", "event_type", "event_at", "subject")
 ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
 
 
-def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False) -> str:
+def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False, today: dt.date | None = None) -> str:
     """The text of a first settings file, with paths relative to `base`, and TODO if no file seems to hold orders.
 
     Args:
         keep_personal: whether attributes that look personal are kept; else customers get the other ones only.
+        today: the date of a table of customers whose name has none; default: today in UTC.
     """
+    if not any(one.has_orders for one in looks) and (tables := [one for one in looks if one.customers]):
+        return of_customers(tables, looks, base, keep_personal, today or dt.datetime.now(dt.UTC).date())
     orders = order_files(looks)
     others = [one for one in looks if one not in orders]
     events = [one for one in others if one.has_events]
@@ -33,7 +37,7 @@ def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False)
     lines = ["# A first settings file, guessed from your files. Read each line, correct any wrong guesses, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
     dated = dated_rows.all_together(one.dated for one in orders)
-    lines += ["", "data_dir: data", "", *snapshots(dated), "", "source:", "  kind: tables", "  transactions:"]
+    lines += ["", "data_dir: data", "", *first_snapshots.snapshots(dated), "", "source:", "  kind: tables", "  transactions:"]
     for one in orders:
         lines += _item([*_table(one, base, ORDER_COLUMNS), *_order_cells(one)])
     for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):
@@ -48,6 +52,88 @@ def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False)
     return "\n".join([*lines, "", *cleaning(orders), ""])
 
 
+def of_customers(tables: Sequence[FileProfile], looks: Sequence[FileProfile], base: Path, keep_personal: bool, today: dt.date) -> str:
+    """The text of a first settings file for the first of some tables of customers without orders."""
+    one, *further = tables
+    events = [other for other in looks if other.has_events]
+    day, why = first_snapshots.day_of(one.file, today)
+    lines = [
+        "# A first settings file, guessed from your files. Read each line, correct any wrong guesses, then: segmentation check",
+        "# No file has orders: each row is taken for a customer, and customers are segmented by their attributes.",
+        "", "data_dir: data", "", "snapshots:",
+        f"  first: {day}             # {why}",
+        f"  last: {day}",
+        "  cadence: daily",
+        "", "features:", "  lookback: 1", "", "source:", "  kind: tables", "  customers:",
+        *_item([*_place(one, base, ("customer_id",)), *_customer_mapping(one, keep_personal)]),
+    ]  # fmt: skip
+    lines += ["  events:"] if events else []
+    for other in events:
+        lines += _item(_table(replace(other, found={**other.found, "event_at": other.found["ordered_at"]}), base, EVENT_COLUMNS))
+    named = {id(used) for used in (one, *events)}
+    lines += [
+        f"# Not used: {shown(other.name)}, because {'one table of customers is enough' if other in further else _unused_because(other)}"
+        for other in looks
+        if id(other) not in named
+    ]
+    return "\n".join([*lines, "", *_impossible_years(one), *_clustering(one, keep_personal), ""])
+
+
+def _customer_mapping(one: FileProfile, keep_personal: bool) -> list[str]:
+    column = one.id_of_customers
+    if column == ROW_NUMBER:
+        told = "no column is an id, so customers are numbered by row: keep the order of rows, or add ids"
+    else:
+        told = f"guessed; no two rows have the same. It holds {one.columns[column]}"
+    lines = ["columns:", f"  customer_id: {quoted(column)}    # {told}"]
+    kept, left_out = _kept_attributes(one, keep_personal)
+    if left_out:
+        lines.append(f"attributes: {_named(kept)}")
+        lines += [shown(f"# left out: {name} ({why})") for name, why in left_out.items()]
+    return lines
+
+
+def _kept_attributes(one: FileProfile, keep_personal: bool) -> tuple[list[str], dict[str, str]]:
+    """The columns that are kept as attributes, and why others are not."""
+    kept, left_out = list[str](), dict[str, str]()
+    for name, look in one.customers.items():
+        person = one.personal.get(name)
+        if name == one.id_of_customers:
+            continue
+        if look.role not in KEPT:
+            left_out[name] = f"{look.role}: {look.why}"
+        elif person and not keep_personal and not (person.kind == personal.BIRTH and look.role == Role.NUMBER):
+            left_out[name] = f"looks personal: {person}"
+        else:
+            kept.append(name)
+    return kept, left_out
+
+
+def _impossible_years(one: FileProfile) -> list[str]:
+    early = {attribute_name(name): look.impossible_before for name, look in one.customers.items() if look.impossible_before}
+    if not early:
+        return []
+    told = "some are earlier, which is impossible: they become missing"
+    return ["cleaning:", "  impossible:", *(f"    {quoted(name)}: {{minimum: {year}}}    # {told}" for name, year in early.items()), ""]
+
+
+def _clustering(one: FileProfile, keep_personal: bool) -> list[str]:
+    """The section `model`: the columns that customers are clustered by, and why not by the others."""
+    kept, _ = _kept_attributes(one, keep_personal)
+    entering = {name: one.customers[name] for name in kept if one.customers[name].enters}
+    if not entering:
+        return ["model:", f"  features: [{TODO}]    # no column seems fit to compare customers by: write those to cluster by"]
+    lines = ["model:", "  features:"]
+    lines += [
+        shown(f"    - {quoted(attribute_name(name))}    # {look.role}{look.why and f': {look.why}'}") for name, look in entering.items()
+    ]
+    numbers = [name for name in entering if one.columns[name] == "number"]
+    codes = [attribute_name(name) for name in numbers if entering[name].role in {Role.CODE, Role.YES_NO}]
+    lines += [f"  categorical: [{', '.join(map(quoted, codes))}]"] if codes else []
+    others = {name: one.customers[name] for name in kept if name not in entering}
+    return lines + [shown(f"  # not clustered by {name} ({look.role}): {look.why}") for name, look in others.items()]
+
+
 def order_files(looks: Sequence[FileProfile]) -> list[FileProfile]:
     """The files that hold orders; if none does, the most likely one."""
     return [one for one in looks if one.has_orders] or [max(looks, key=lambda one: len(NEEDED.keys() & one.found.keys()))]
@@ -55,6 +141,8 @@ def order_files(looks: Sequence[FileProfile]) -> list[FileProfile]:
 
 def missing(looks: Sequence[FileProfile]) -> list[str]:
     """What has to be filled in before anything can run, and why, in words for first-time users; empty if nothing is missing."""
+    if any(one.customers for one in looks) and not any(one.has_orders for one in looks):
+        return []
     (one, *_) = order_files(looks)
     absent = [name for name in NEEDED if name not in one.found]
     if not absent:
@@ -99,7 +187,8 @@ def _unused_because(one: FileProfile) -> str:
     return "the customer's ids repeat, and no column seems to say what happened when. If it holds events, write it under `events:`"
 
 
-def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
+def _place(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
+    """Where a table is, and how its cells are written."""
     try:
         path = one.file.resolve().relative_to(base.resolve()).as_posix()
     except ValueError:
@@ -113,8 +202,11 @@ def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
     if ours:
         others = [f"{when}: {other}" for when, other in other_readings(ours).items()]
         lines.append(f"date_format: {listed(ours)}    # {'; '.join(['guessed', *others])}")
-    lines += _marks(one)
-    lines.append("columns:")
+    return lines + _marks(one)
+
+
+def _table(one: FileProfile, base: Path, wanted: Sequence[str]) -> list[str]:
+    lines = [*_place(one, base, wanted), "columns:"]
     # A file without orders has no amount and no products.
     holds_orders = "amount" not in wanted or one.has_purchases or one.undated is not None
     for canonical in wanted if holds_orders else ("customer_id", "ordered_at", "amount"):
@@ -161,6 +253,7 @@ def _marks(one: FileProfile) -> list[str]:
     contradict each other, it would make some of them unreadable.
     """
     read = {column for name in ORDER_COLUMNS if name in one.found for column in columns_of(one.found[name], list(one.columns))}
+    read |= one.customers.keys()
     forms = {column: form for column, form in one.numbers.items() if column in read or form.of_amounts}
     told, mixed = number_forms.decimals(forms), [column for column, form in forms.items() if form.is_mixed]
     lines = []

@@ -1,10 +1,14 @@
 """Which snapshots a first settings file proposes: full months, each with a full lookback if history allows it."""
 
+import contextlib
 import datetime as dt
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from segmentation_assets.sources.dated_rows import DatedRows
 
+DAY_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])(?:[-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
 SLACK = 3  # days without orders at either end of a month that still counts as full
 LONGEST_LOOKBACK, MOST_SNAPSHOTS = 12, 24  # months
 
@@ -17,6 +21,15 @@ class Proposed:
     last: dt.date
     lookback: int
     ends_in_a_month: bool  # because the orders fill no whole month
+
+
+def day_of(file: Path, today: dt.date) -> tuple[dt.date, str]:
+    """The date of a file that says how customers are now, and where it is from: the file's name, else today."""
+    if found := DAY_IN_NAME.search(file.stem):
+        year, month, day = found.groups()
+        with contextlib.suppress(ValueError):
+            return dt.date(int(year), int(month), int(day or 1)), "the date in the file's name"
+    return today, "today, because the file's name has no date: write the date that the table describes"
 
 
 def proposed(first: dt.date, last: dt.date) -> Proposed:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from segmentation_assets.core.customers.cleaning import MADE
 from segmentation_assets.expressions import ExpressionError, Mapped, mapped
-from segmentation_assets.settings.source import OPTIONAL, REQUIRED, Expression, SourceTable
+from segmentation_assets.settings.source import OPTIONAL, REQUIRED, ROW_NUMBER, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.intake_record import FLAGS, PLACE
@@ -118,6 +118,8 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     """
 
     def one(key: str, expression: Expression) -> Mapped:
+        if (entity, key, expression) == ("customers", "columns.customer_id", ROW_NUMBER) and expression not in rows.columns:
+            return Mapped(ibis.null("string"), ())  # rows are numbered once all are read
         try:
             return mapped(expression, rows.table, cells, rows.columns)
         except ExpressionError as error:
@@ -198,9 +200,11 @@ def canonical(
             unread[name] = ibis.ifelse(nothing, something, False)
     fourth = _view(backend, third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()}))
     third, unread = fourth, {name: fourth[f"__unread_{name}"] for name in unread}
-    broken = functools.reduce(operator.or_, unread.values())
+    broken = functools.reduce(operator.or_, unread.values(), ibis.literal(False))
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
-    listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items())).substr(1)
+    listed = functools.reduce(operator.add, (ibis.ifelse(flag, f",{name}", "") for name, flag in unread.items()), ibis.literal("")).substr(
+        1
+    )
     record = _record_without_ids(third, rows.columns, found) if pseudonyms else _record(third, rows.columns)
     # Which rows of a customer count is known only once all are read; with many rows each, keeping their records costs too much.
     repeats = getattr(cells.reading, "repeats", "first") if entity == "customers" else None

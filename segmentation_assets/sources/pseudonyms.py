@@ -160,7 +160,7 @@ def marked(data_dir: Path) -> str:
             text = file.read_text(encoding="utf-8", errors="replace").strip()
             if not FINGERPRINT.fullmatch(text):
                 raise SourceError(
-                    f"{file} is damaged: it should hold the fingerprint of the key of the folder's pseudonyms. Nothing was read or written. "
+                    f"{file} is damaged: it should hold the fingerprint of the key of the pseudonyms. Nothing was read or written. "
                     f"Remove it if {MARK if file.name == COPY else COPY} is there; else restore it."
                 )
             found.add(text)

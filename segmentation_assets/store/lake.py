@@ -75,8 +75,9 @@ class Lake:
             columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
             return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
         table = self.engine.scan(files, hive_partitioning=dated)
-        # A column added later is empty in older partitions.
-        added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.name not in table.columns}
+        # A column added later is empty in older partitions; one that needs what the source lacks is absent, with all that need the same.
+        has = {c.needs for c in contract.columns if c.name in table.columns}
+        added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.needs in has and c.name not in table.columns}
         return table.mutate(**added) if added else table
 
 
@@ -122,11 +123,11 @@ def partition_keys(root: Path, table: str) -> list[str]:
 def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
     """The frame with the contract's columns in order and with its types; further columns only if it is open."""
     table = frame if isinstance(frame, ir.Table) else ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
-    missing = [c.name for c in contract.columns if c.name not in table.columns]
+    missing = [c.name for c in contract.columns if c.name not in table.columns and not c.needs]
     if missing:
         raise LakeError(f"{contract.name}: the computed table lacks {', '.join(missing)}; compute them or change the contract.")
     # Not `.cast`, which omits a cast to the type that Ibis expects, whereas DuckDB's sum of integers is a 128-bit integer.
-    named = {c.name: ops.Cast(table[c.name], to=ibis.dtype(c.type)).to_expr() for c in contract.columns}
+    named = {c.name: ops.Cast(table[c.name], to=ibis.dtype(c.type)).to_expr() for c in contract.columns if c.name in table.columns}
     further = {name: table[name] for name in table.columns if contract.open and name not in named}
     return table.select(**named, **further)
 

@@ -10,7 +10,7 @@ SEGMENTS = Contract(
         required("description", "string", "What marks the segment out, and whether it is a distinct segment or part of a convenient partition."),
         required("customers", "int64", "Customers in the segment.", minimum=0),
         required("share", "float64", "Share of all known customers.", **SHARE),
-        required("revenue", "float64", "Their spend within the lookback."),
+        Column("revenue", "float64", "Their spend within the lookback; empty if the source has no orders."),
         Column("revenue_share", "float64", "Share of all spend within the lookback; empty if nothing was spent."),
         MODEL_VERSION,
     ),

@@ -12,12 +12,13 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
     Rules: types, not null, bounds, allowed values, and the key's uniqueness (null counts as a value).
     """
     schema = rows.schema()
+    columns = [column for column in contract.columns if column.name in schema or not column.needs]
     broken = {
         f"{c.name} is {schema[c.name]}, not {c.type}": 1
-        for c in contract.columns
+        for c in columns
         if schema[c.name] != ibis.dtype(c.type)(nullable=schema[c.name].nullable)
     }
-    rules = [(column, text, rule.fill_null(False)) for column in contract.columns for text, rule in _rules(rows[column.name], column)]
+    rules = [(column, text, rule.fill_null(False)) for column in columns for text, rule in _rules(rows[column.name], column)]
     found = _counted(rows, rows.count(), _distinct(contract, rows), *(rule.cast("int64").sum() for _, _, rule in rules))
     total, distinct, *counts = found
     for (column, text, rule), count in zip(rules, counts, strict=True):

@@ -18,6 +18,7 @@ class Column:
     maximum: float | None = None
     allowed: tuple[str, ...] | None = None
     remedy: str = ""  # what to do if a value is out of bounds
+    needs: str = ""  # what a source must have for it; without that, this column and all others that need it are absent
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ CUSTOMER_EVENT_ACTIVITY = Contract(
 def feature_column(feature: Feature) -> Column:
     """The column of customer_features for a declared feature, with its unit in the description."""
     unit = f" Unit: {feature.unit}." if feature.unit else ""
-    return Column(feature.name, feature.type, feature.description + unit, not feature.required, feature.minimum, feature.maximum)
+    return Column(
+        feature.name, feature.type, feature.description + unit, not feature.required, feature.minimum, feature.maximum, needs=feature.needs
+    )
 
 
 CUSTOMER_FEATURES = Contract(
@@ -79,7 +81,7 @@ CUSTOMER_FEATURES = Contract(
     (
         CUSTOMER_ID,
         Column(
-            "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: returned everything they ever ordered; prospect: never ordered.",
+            "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: returned everything they ever ordered; prospect: never ordered. If the source has no orders, all are active.",
             nullable=False, allowed=tuple(Status),
         ),
         *(feature_column(feature) for feature in FEATURES),

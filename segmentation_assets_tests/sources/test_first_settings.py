@@ -158,21 +158,6 @@ def test_a_timestamp_column_with_a_technical_name_is_the_order_time(tmp_path: Pa
     assert (columns["ordered_at"], columns["amount"]) == ("order_ts", "amount")
 
 
-def test_a_file_of_customers_is_reported_to_hold_no_orders(tmp_path: Path) -> None:
-    (tmp_path / "mall.csv").write_text(
-        "CustomerID,Gender,Age,Annual Income (k$),Spending Score (1-100)\n" + "".join(f"{i},F,{20 + i},{i},{i}\n" for i in range(40))
-    )
-    looks = look_at([tmp_path / "mall.csv"])
-    columns = yaml.safe_load(write(looks, tmp_path))["source"]["transactions"][0]["columns"]
-    assert columns == {"customer_id": "CustomerID", "ordered_at": "TODO", "amount": "TODO"}
-    assert missing(looks) == [
-        "In mall.csv no column was recognised as ordered_at (when it was bought) and amount (what was paid: a column, or quantity * "
-        "price). It seems to hold no orders, but segments are made from orders: one row for each item bought.",
-        "If a column has it, replace TODO with its name. The columns: CustomerID, Gender, Age, Annual Income (k$), Spending Score (1-100).",
-        "If none has, export your orders from your shop or till, and run: segmentation init ORDERS_FILE",
-    ]
-
-
 def test_if_only_the_dates_are_unreadable_only_they_are_todo(tmp_path: Path) -> None:
     (tmp_path / "o.csv").write_text(
         "order_id;customer_id;order_date;amount\n" + "".join(f"o{i};c{i};{i} janv. 2024;{i}\n" for i in range(1, 9))
@@ -193,7 +178,6 @@ def test_if_only_the_dates_are_unreadable_only_they_are_todo(tmp_path: Path) -> 
         ("customer_id,created,amount", "17044650{:02}", ("created", "unix")),
         ("customer_id,points,amount", "17044650{:02}", ("TODO", "ISO 8601")),  # a number is a time only if its name says so
         ("customer_id,signup,amount", "2024-01-{:02}", ("TODO", "ISO 8601")),
-        ("customer_id,Placed,colour", "2024-01-{:02}", ("TODO", "ISO 8601")),  # there is no amount
     ],
 )
 def test_times_are_recognised_by_name_or_as_the_only_dates(tmp_path: Path, header: str, cells: str, expected: tuple[str, str]) -> None:

@@ -15,7 +15,7 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings, settings_file
 from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted
 
 HIDDEN = "Customer ids are read as pseudonyms, so ids that stand for nobody (guest, 0) or differ only in case are not looked for."
 MEMORY = "2GB"  # the engine's limit for sources of any size; beyond it, it spills to disk
@@ -52,9 +52,11 @@ def inspect(settings: Settings) -> Findings:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             looks = {name: EntityLook.at(name, settings, source, engine, keys, Path(scratch)) for name in ENTITIES}
-            for look in looks.values():
+            there = [look for look in looks.values() if look.name in settings.source.contents or settings.source.has_orders]
+            for look in there:
                 lines += look.lines()
                 problems += look.problems()
+            lines += [] if settings.source.has_orders else [WITHOUT_ORDERS]
             problems += names.unknown(settings, looks["customers"].attributes)
             total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
             mapping = advice.customer_mappings(settings, "transactions")

@@ -16,7 +16,8 @@ LEVELS = {"category", "event_type"}  # columns whose spellings cleaning.merge ma
 
 def unknown(settings: Settings, attributes: Collection[str]) -> list[str]:
     """A problem for each name that is neither a feature nor one of the `attributes` of customers, where it would have to be."""
-    features = {feature.name: feature.type for feature in declared(settings.features)}
+    lacks = set() if settings.source.has_orders else {"transactions"}
+    features = {feature.name: feature.type for feature in declared(settings.features) if feature.needs not in lacks}
     columns = {f"attribute_{name}" if name in features else name for name in attributes if name not in BOOKKEEPING}
     return [
         *unknown_names("model.features", settings.model.features, features.keys() | columns, "a feature"),

@@ -37,6 +37,7 @@ __all__ = [
     "labels_one_snapshot_back",
 ]
 ACTING = ", which is no reason against the model: segments are for acting, not for forecasting"
+LEAST_FOR_VALLEY = 50  # customers of a cluster; with fewer, the gate's halves have no more than two dozen of them
 LARGEST_LOSS = 0.02  # share of the spend that follows by which a convenient partition may fall short of a grid of as many groups
 
 
@@ -70,11 +71,13 @@ def choose(
     rfm: pd.DataFrame | None = None,
     past: PastSnapshot | None = None,
     diagnostics: bool = True,
+    has_orders: bool = True,
 ) -> Selection:
     """Choose a segmentation of `features` (n active customers, p features that enter the geometry).
 
     `rfm` has recency and frequency for the grid, on the same rows, if `features` lacks them. `past` allows judging a convenient
-    partition one snapshot back; `diagnostics` is as in `evaluate`. ClusteringError if there are no customers or all are alike.
+    partition one snapshot back; `diagnostics` is as in `evaluate`. If the source `has_orders`, the reason says how it was validated.
+    ClusteringError if there are no customers or all are alike.
     """
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
@@ -90,7 +93,7 @@ def choose(
     grid = _grid(features if rfm is None else rfm)
     validity = judge(past, taken, settings, preprocessor) if past is not None else None
     if tier == Tier.CONVENIENT:
-        told, kept = _validated(reason, validity)
+        told, kept = _validated(reason, validity) if has_orders else (reason, True)
         if kept:
             reason = told
         elif grid is not None:
@@ -117,9 +120,17 @@ class Decision:
 def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decision:
     """Tier DISTINCT if a candidate passes every test, else CONVENIENT at the business's k, or at `fallback_k` if that dissolves."""
     distinct = [c for c in candidates if not objections(c, settings)]
-    if distinct:
-        # Silhouettes are comparable, being in the space that all share; a further tie goes to the simpler algorithm, listed first.
-        best = max(distinct, key=lambda c: (c.k, c.silhouette))
+    # Silhouettes are comparable, being in the space that all share; a further tie goes to the simpler algorithm, listed first.
+    best = max(distinct, key=lambda c: (c.k, c.silhouette), default=None)
+    if best is not None and (finer := _finer(best, candidates, settings)):
+        better = beside(finer.silhouette, best.silhouette, 2)
+        reason = (
+            f"Not proven to be distinct segments, but found again when resampled (weakest {finer.stability}): k-means cuts customers into "
+            f"{finer.k}, which fit them better (silhouette {better}) than the {best.k} that are proven "
+            f"({best.silhouette:.2f}). Its smallest cluster has {counted(finer.smallest_count, 'customer')}, too few to show a valley."
+        )
+        return Decision(finer, Tier.CONVENIENT, reason)
+    if best is not None:
         smallest = beside(best.smallest_share, settings.min_share, 1, "%")
         reason = (
             f"Distinct segments: {best.algorithm} with k = {best.k} is the largest k whose clusters are all stable (weakest "
@@ -142,6 +153,17 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decisi
     found = f"weakest {business.stability}, {business.reading}"
     reason = f"{opening}, so k-means cuts it into {business.k}{why} ({found})."
     return Decision(business, Tier.CONVENIENT, reason)
+
+
+def _finer(best: Candidate, candidates: tuple[Candidate, ...], settings: ModelSettings) -> Candidate | None:
+    """k-means with more clusters than the distinct segments `best`, which fits better, is stable, and has a cluster too small for the
+    valley gate: of so few customers, that gate refutes nothing. None if there is none."""
+    found = [
+        c for c in candidates
+        if c.algorithm == "kmeans" and best.k < c.k <= settings.k_max and 0 < c.smallest_count < LEAST_FOR_VALLEY
+        and c.silhouette > best.silhouette and c.weakest_jaccard >= settings.stable_jaccard
+    ]  # fmt: skip
+    return max(found, key=lambda c: c.silhouette, default=None)
 
 
 def judge(

@@ -271,7 +271,7 @@ def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
     known = {"customer_id", "status", *(feature.name for feature in declared)}
     active = active_only(features)
     found = []
-    for name in (name for name in features.columns if name not in known):
+    for name in (name for name in features.columns if name not in known and "monetary" in features.columns):
         levels = _as_text(active[name]).fillna(MISSING_LEVEL)
         if not 1 < levels.nunique() <= MOST_LEVELS:
             continue

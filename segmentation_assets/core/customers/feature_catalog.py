@@ -53,6 +53,11 @@ class Feature:
     transform: Transform = "none"
     lineage: tuple[str, ...] = ()
 
+    @property
+    def needs(self) -> str:
+        """What the source must have for it."""
+        return {ENGAGEMENT: "events", ATTRIBUTES: "customers"}.get(self.group, "transactions")
+
 
 def number(value: ir.NumericValue) -> ir.FloatingValue:
     """The exact count or sum as a float, as clustering needs; the last step of a feature, so that sums stay exact until then."""

@@ -4,13 +4,15 @@ Belongs here: merging. The sums of each window are in `activity`, the features' 
 Use only dates, sums, counts, conditionals, joins and `nullif`, on which engines agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
+from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features, slug
 from segmentation_assets.core.customers.orders import count_where, counted, order_days, undone
@@ -55,20 +57,23 @@ class Activity:
         return Activity(*by_window, cut(self.orders, "order_day"), cut(self.returns, "order_day"))
 
 
-def customer_features(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:
+def customer_features(
+    customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features, contents: Collection[str] = ("transactions",)
+) -> ir.Table:
     """One row per known customer: id, status, every declared feature, and the attributes from the source.
+
+    Without orders, every known customer is active, and only features of what the source has are there.
 
     Args:
         customers: all customers known at the snapshot, with their first and last order (contract CUSTOMERS).
+        contents: which of customers, transactions and events the source has.
     """
     m = merged(customers, activity.within(lookback), lookback, settings)
-    status = ibis.cases(
-        (m.orders.fill_null(0) > 0, Status.ACTIVE),
-        (m.last_order_at.notnull(), Status.LAPSED),
-        (m.first_order_at.notnull() | m.first_return_at.notnull(), Status.RETURNED),
-        else_=Status.PROSPECT,
-    )
-    computed = {"status": status} | {feature.name: feature.expression(m) for feature in declared(settings)}
+    known, status = declared(settings), _status(m)
+    if "transactions" not in contents:
+        has = set(contents) if "birth_date" in customers.columns else set(contents) - {"customers"}
+        known, status = tuple(feature for feature in known if feature.needs in has), ibis.literal(str(Status.ACTIVE))
+    computed = {"status": status} | {feature.name: feature.expression(m) for feature in known}
     # An attribute with the name of a feature is renamed, rather than replacing the feature.
     attributes = {
         f"attribute_{name}" if name in computed else name: m[_attribute(name)] for name in customers.columns if name not in BOOKKEEPING
@@ -76,9 +81,28 @@ def customer_features(customers: ir.Table, activity: Activity, lookback: Lookbac
     return m.select("customer_id", **computed, **attributes)
 
 
+def _status(m: ir.Table) -> ir.StringValue:
+    return ibis.cases(
+        (m.orders.fill_null(0) > 0, Status.ACTIVE),
+        (m.last_order_at.notnull(), Status.LAPSED),
+        (m.first_order_at.notnull() | m.first_return_at.notnull(), Status.RETURNED),
+        else_=Status.PROSPECT,
+    )
+
+
 def declared(settings: Features) -> tuple[Feature, ...]:
     """Every feature computed under these settings, including those of event types."""
     return (*FEATURES, *event_features(settings.event_types))
+
+
+def described(settings: Features, customers: pd.DataFrame) -> tuple[Feature, ...]:
+    """The features by which customers, rows of customer_features, are described: the declared ones that they have and, without orders,
+    their numeric attributes."""
+    known = declared(settings)
+    if "frequency" in customers.columns:
+        return known
+    names = {feature.name for feature in known}
+    return (*(feature for feature in known if feature.name in customers.columns), *attribute_features(customers, names))
 
 
 def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:

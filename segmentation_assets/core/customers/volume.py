@@ -118,7 +118,9 @@ def table(found: Sequence[Volume]) -> pd.DataFrame:
     """The table of volumes, one row per source."""
     names = ["source", "rows", "windows", "usual_rows", "last_day", "silent_days", "usual_silent_days", "verdict"]
     rows = [{name: getattr(one, name) for name in names} | {"sentence": one.sentence} for one in found]
-    return pd.DataFrame(rows).astype({"usual_rows": "float64", "silent_days": "Int64", "usual_silent_days": "Int64"})
+    return pd.DataFrame(rows, columns=[*names, "sentence"]).astype(
+        {"usual_rows": "float64", "silent_days": "Int64", "usual_silent_days": "Int64"}
+    )
 
 
 def _verdict(found: Volume, rule: settings.Volume, weekly: bool) -> Verdict:

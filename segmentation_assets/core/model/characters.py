@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.model import naming, pace
+from segmentation_assets.core.model import attribute_names, naming, pace
 from segmentation_assets.core.model.segment_model import Segment
+from segmentation_assets.vocabulary import Character
 
 
 def judged(
@@ -23,9 +27,25 @@ def judged(
     if not isinstance(clusters, PrototypeModel) or active.empty:
         return segments
     labels = clusters.assign(active).label
+    if naming.FREQUENCY not in active:
+        return _by_attributes(segments, clusters, active, labels)
     found = zip(segments, naming.standings(active, labels, clusters.k), pace.paces(clusters, active, labels), strict=True)
     seen = [segment.judged(at, its, at_once) if at is not None else replace(segment, pace=None) for segment, at, its in found]
     bases = [naming.base(segment.name, segment.character) for segment in segments]
     spend = active["monetary"].groupby(labels).median().reindex(range(clusters.k)).tolist()
     names = naming.names([segment.state for segment in seen], bases, spend)
     return tuple(replace(s, name=name + naming.CHANGES.get(s.character, "")) for s, name in zip(seen, names, strict=True))
+
+
+def _by_attributes(
+    segments: tuple[Segment, ...], clusters: PrototypeModel, active: pd.DataFrame, labels: NDArray[np.int64]
+) -> tuple[Segment, ...]:
+    """The segments of customers without orders, of whom nothing is known but how they compare with others."""
+    columns = [column for column in clusters.preprocessor.columns_ if column.weight > 0]
+    inputs = [column.name for column in columns]
+    codes = [column.name for column in columns if isinstance(column, CategoricalColumn)]
+    marks = attribute_names.marks(active[inputs].reset_index(drop=True), labels, clusters.k, codes)
+    empty = set(range(clusters.k)) - set(labels.tolist())
+    names = attribute_names.names(marks, inputs, [segment.name for segment in segments], empty)
+    kind = Character.DESCRIBED
+    return tuple(replace(s, name=name, character=kind, state=kind, leaning="", pace=None) for s, name in zip(segments, names, strict=True))

@@ -18,6 +18,7 @@ from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
 
+FREQUENCY = "frequency"  # a feature of all active customers, if the source has orders
 LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
 RULE_SEGMENTS = {
     LAPSED: ("Lapsed", Character.LAPSED), PROSPECT: ("Prospects", Character.PROSPECT), RETURNED: ("Returns only", Character.RETURNED),
@@ -221,7 +222,7 @@ def _of_one_state(label: str, spend: list[float], so_far: list[str], taken: Coll
     for place, own in enumerate(spend):
         if not found[place]:
             others = [other for i, other in enumerate(spend) if i != place and (found[i] or not any(so_far))]
-            found[place] = _unused(label + _mark(own, others), {*found, *taken})
+            found[place] = unused(label + _mark(own, others), {*found, *taken})
     true = _true([name.removeprefix(label) for name in found], spend)
     return found if true or not any(so_far) else _of_one_state(label, spend, [""] * len(spend), taken)
 
@@ -244,7 +245,7 @@ def _mark(own: float, others: Sequence[float]) -> str:
     return ", higher spend" if above == 0 else ", lower spend" if above == len(others) else ", medium spend"
 
 
-def _unused(name: str, used: Collection[str]) -> str:
+def unused(name: str, used: Collection[str]) -> str:
     """The name, with a number if it is in use."""
     numbered = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
     return next(candidate for candidate in numbered if candidate not in used)
@@ -275,12 +276,14 @@ def description(segment: pd.DataFrame, population: Spread, segment_id: int, decl
         return f"Bought before, but not within the lookback{since}."
     if segment.empty:
         return "No customers at this snapshot."
+    marks = marked_out_by(segment, population, declared)
+    if FREQUENCY not in segment:
+        return f"Against the average customer, the typical one {listed(marks)}." if marks else "Close to the average customer."
     typical = segment[["frequency", "monetary", "recency_days"]].median()
     sentence = (
         f"Typically {counted(round(typical['frequency']), 'order')} worth {typical['monetary']:,.0f} within the lookback, "
         f"the last one {_days_ago(typical['recency_days'])}"
     )
-    marks = marked_out_by(segment, population, declared)
     return (
         f"{sentence}; against the average customer, the typical one {listed(marks)}."
         if marks

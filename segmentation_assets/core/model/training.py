@@ -189,10 +189,11 @@ def _chosen(
             alike,
             f" There is 1 segment instead of {settings.k}.",
         )
-    rfm = [RECENCY, FREQUENCY]
+    has_orders = FREQUENCY in active
+    rfm = active[[RECENCY, FREQUENCY]] if has_orders else None
     before = past.of(settings.features) if past is not None else None
-    found = choose(inputs, settings, spec.preprocessor, active[rfm], before, spec.diagnostics)
-    clusters = GridModel.fit(active[rfm]) if found.model is None else found.model
+    found = choose(inputs, settings, spec.preprocessor, rfm, before, spec.diagnostics, has_orders)
+    clusters = GridModel.fit(active) if found.model is None else found.model
     grid = () if found.grid is None else (_grid_candidate(found.grid, found.tier, found.reason),)
     return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
 
@@ -262,7 +263,8 @@ def _version(as_of: dt.date, active: pd.DataFrame, previous: SegmentModel | None
     """The snapshot, and six digits of a digest of the model's inputs: format, settings, the customers' features, the previous model (whose
     segment ids it may keep), and how it started. Results are not part of it, because their last bits differ between machines."""
     before = previous.provenance.model_version if previous else ""
-    inputs = active[list(dict.fromkeys(["customer_id", *spec.settings.features, RECENCY, FREQUENCY]))]
+    named = dict.fromkeys(["customer_id", *spec.settings.features, RECENCY, FREQUENCY])
+    inputs = active[[name for name in named if name in active]]
     digest = hashlib.sha256("\n".join([FORMAT, spec.settings_digest, before, how]).encode())
     digest.update(np.sort(pd.util.hash_pandas_object(inputs.apply(_portable), index=False).to_numpy()).astype("<u8").tobytes())
     return f"{as_of.isoformat()}-{digest.hexdigest()[:6]}"

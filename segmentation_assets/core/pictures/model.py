@@ -162,7 +162,12 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
     return figure
 
 
-@shown("forward_validity", Section.CHOICE, "What the segments explain of the spend that followed, beside groups cut without a model.")
+@shown(
+    "forward_validity",
+    Section.CHOICE,
+    "What the segments explain of the spend that followed, beside groups cut without a model.",
+    needs_orders=True,
+)
 @styled()
 def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
     """A bar for the segments of the snapshot before and for each baseline; `not_validated` says why there are none."""

@@ -232,7 +232,7 @@ def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour
     return edge + side * half, middle, half
 
 
-@shown("bridge", Section.SEGMENTS, "Why the revenue of each segment changed since the previous snapshot.")
+@shown("bridge", Section.SEGMENTS, "Why the revenue of each segment changed since the previous snapshot.", needs_orders=True)
 @drawn("What changed the revenue of each segment")
 def bridge_waterfalls(
     title: str, bridge: pd.DataFrame, names: Mapping[int, str], order: Sequence[int] = (), currency: str = MONEY

@@ -55,16 +55,18 @@ class Shown:
 
     section: Section
     caption: str
+    needs_orders: bool = False
 
 
 PICTURES: dict[str, Shown] = {}  # by name, in the order of their declaration
 
 
-def shown(name: str, section: Section, caption: str) -> Callable[[Draw], Draw]:
-    """Decorator that declares the picture drawn by a function: its name, and its section and caption in the report."""
+def shown(name: str, section: Section, caption: str, needs_orders: bool = False) -> Callable[[Draw], Draw]:
+    """Decorator that declares the picture drawn by a function: its name, its section and caption in the report, and whether it is left out
+    if the source has no orders, as are all of the section on orders."""
 
     def declare(draw: Draw) -> Draw:
-        PICTURES[name] = Shown(section, caption)
+        PICTURES[name] = Shown(section, caption, needs_orders or section == Section.ORDERS)
         return draw
 
     return declare

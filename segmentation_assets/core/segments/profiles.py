@@ -32,11 +32,12 @@ def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel
     joined = side_by_side(features, assigned[["customer_id", "segment_id", "segment_name"]])
     active = naming.Spread.of(active_only(joined))
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
-    revenue = float(joined["monetary"].sum())
+    spend = joined["monetary"] if "monetary" in joined else pd.Series(np.nan, joined.index)  # without orders, unknown
+    revenue = float(spend.sum())
     rows = []
     for segment_id, name in names.items():
         members = joined[joined["segment_id"] == segment_id]
-        spent = float(members["monetary"].sum())
+        spent = float(spend[members.index].sum(skipna=False))
         rows.append({
             "segment_id": segment_id, "segment_name": name,
             "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),

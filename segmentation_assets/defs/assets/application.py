@@ -18,6 +18,7 @@ from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import SEGMENT_ACTIONS
+from segmentation_assets.vocabulary import WITHOUT_ORDERS
 
 
 @table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
@@ -75,7 +76,8 @@ def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourcePara
     """
     pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     withheld = [name for contract in CONTRACTS for name in withheld_of(context, dg.AssetKey(contract.name))]
-    page = report.write(settings.data_dir, context.partition_key, pictures, withheld, settings.privacy.smallest_cell)
+    remark = "" if settings.source.has_orders else WITHOUT_ORDERS
+    page = report.write(settings.data_dir, context.partition_key, pictures, withheld, settings.privacy.smallest_cell, remark)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(pictures),

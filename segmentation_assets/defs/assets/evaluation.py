@@ -20,7 +20,7 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
-from segmentation_assets.vocabulary import Baseline
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
@@ -77,9 +77,12 @@ def evaluation_metrics(
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
-    forward = forward_metrics(earlier, placed_before, customer_activity, ask.seed)
+    has_orders = settings.source.has_orders
+    forward = forward_metrics(earlier, placed_before, customer_activity, ask.seed) if has_orders else {}
     unknown = ""
-    if not forward:
+    if not has_orders:
+        unknown = WITHOUT_ORDERS
+    elif not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
         nobody = "there is no earlier snapshot" if earlier.empty else "no customer was active at the previous snapshot"
         unknown = f"not yet validated: {nobody}"

@@ -10,7 +10,7 @@ from segmentation_assets.core import pictures
 from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import units
-from segmentation_assets.core.customers.features import declared
+from segmentation_assets.core.customers.features import described
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
@@ -29,7 +29,7 @@ def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Location, spread, shape, missing values and outliers of each feature."""
-    known = declared(settings.features)
+    known = described(settings.features, customer_features)
     summary = exploration.feature_summary(customer_features, known)
     picture(context, settings, "outliers", lambda: pictures.features.outliers(summary, units(known, settings.exploration.money)))
     return summary
@@ -40,7 +40,7 @@ def feature_distributions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
 ) -> pd.DataFrame:
     """Histograms of each feature, raw and as transformed for clustering."""
-    known = declared(settings.features)
+    known = described(settings.features, customer_features)
     bins = exploration.feature_distributions(customer_features, known)
     changed = [f.name for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
@@ -59,7 +59,7 @@ def feature_missingness(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
-    missing = exploration.feature_missingness(customer_features, declared(settings.features))
+    missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features))
     picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=missing["missing"])
     return missing
 
@@ -67,7 +67,7 @@ def feature_missingness(
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
 def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
     """The most extreme customers of each feature, for review."""
-    return exploration.feature_outliers(customer_features, declared(settings.features))
+    return exploration.feature_outliers(customer_features, described(settings.features, customer_features))
 
 
 @table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
@@ -76,7 +76,7 @@ def feature_correlations(
 ) -> pd.DataFrame:
     """Which features move together, and which pairs are redundant. Only a pair that enters the clustering is a warning."""
     ask = settings.model
-    pairs = exploration.feature_correlations(customer_features, declared(settings.features), ask.features, ask.seed)
+    pairs = exploration.feature_correlations(customer_features, described(settings.features, customer_features), ask.features, ask.seed)
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
@@ -131,7 +131,8 @@ def revenue_concentration(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: ir.Table
 ) -> pd.DataFrame:
     """How much of the revenue comes from the top customers (Pareto)."""
-    curve = exploration.revenue_concentration(to_frame(customer_features.select("monetary")))
+    spend = to_frame(customer_features.select("monetary")) if settings.source.has_orders else pd.DataFrame({"monetary": []})
+    curve = exploration.revenue_concentration(spend)
     gini = exploration.gini(curve)
     if len(curve):
         context.add_output_metadata(
@@ -159,7 +160,7 @@ def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
-    levels = exploration.attribute_spend(customer_features, declared(settings.features))
+    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features))
     draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
     picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels

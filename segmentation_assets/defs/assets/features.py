@@ -59,6 +59,5 @@ def customer_features(
 ) -> ir.Table:
     """The features of each customer as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
     windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
-    return features.customer_features(
-        customers, windows, Lookback.of(snapshot_date(context), settings.snapshots, settings.features), settings.features
-    )
+    lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
+    return features.customer_features(customers, windows, lookback, settings.features, settings.source.contents)

@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.core.customers.feature_catalog import units
-from segmentation_assets.core.customers.features import declared
+from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.core.model.months import Months
@@ -109,13 +110,13 @@ def model(
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(
-        past=_past(before, customer_activity),
+        past=_past(before, customer_activity) if settings.source.has_orders else None,
         lookback=settings.features.lookback,
         age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
         request=request,
         rollback_target=archive.rollback_target(settings.data_dir, key, request),
     )
-    decided = next_model(active, champion, drifted, _spec(settings), snapshot_date(context), settings.retrain, now)
+    decided = next_model(active, champion, drifted, _spec(settings, active), snapshot_date(context), settings.retrain, now)
     if decided.model.provenance.decision in {Decision.TRAINED, Decision.PROMOTED}:
         archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     if asked:
@@ -143,10 +144,12 @@ def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, acti
     return drift_report(champion, population, active, settings.model, settings.drift, trained_on, months)
 
 
-def _spec(settings: Settings) -> ModelSpec:
+def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
-    declared_transforms = {feature.name: feature.transform for feature in declared(settings.features)}
+    known = declared(settings.features)
+    attributes = attribute_features(active, {feature.name for feature in known})
+    declared_transforms = {feature.name: feature.transform for feature in (*known, *attributes)}
     return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
 
 
@@ -192,7 +195,7 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
     if isinstance(clusters, PrototypeModel) and len(active) and has_numeric_features(clusters):
         names = [s.name for s in decided.model.segments]
-        of_features = units(declared(settings.features), settings.exploration.money)
+        of_features = units(described(settings.features, active), settings.exploration.money)
         draw = lambda: typical_customers(clusters, active, names, of_features)  # noqa: E731
         sizes = decided.model.assign(active)["segment_id"].value_counts() if settings.privacy.smallest_cell else ()
         picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name, sizes)
@@ -205,7 +208,7 @@ def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, deci
         measured = {"silhouette": chosen.silhouette, "weakest_jaccard": chosen.weakest_jaccard}
         context.add_output_metadata(figures(measured), output_name=output)
     if len(tried) > 2:  # else all customers are alike
-        placed = canonical_order(_spec(settings).preprocessor.fit_transform(active[list(ask.features)]))
+        placed = canonical_order(_spec(settings, active).preprocessor.fit_transform(active[list(ask.features)]))
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
         picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)

@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import sensitive
-from segmentation_assets.core.customers.features import declared
+from segmentation_assets.core.customers.features import described
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
 from segmentation_assets.defs import markdown
@@ -29,7 +29,7 @@ def segments(
     """Name, size, revenue and one sentence on what distinguishes the segment. Shares sum to one over all segments."""
     model = model_from_rows(segmentation_model)
     about = model.provenance
-    found = profiles.segments(customer_features, customer_segments, model, declared(settings.features))
+    found = profiles.segments(customer_features, customer_segments, model, described(settings.features, customer_features))
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {

@@ -55,6 +55,8 @@ def source_volume(
     dated = {"transactions": (raw_transactions, "ordered_at"), "events": (raw_events, "event_at")}
     found = []
     for source, (rows, time) in dated.items():
+        if not settings.source.has_orders and source not in settings.source.contents:
+            continue
         rows_on = {row["day"]: row["rows"] for row in lake.engine.rows(volume.rows_per_day(rows, time))}
         found.append(volume.judged(source, rows_on, snapshot_date(context), settings.snapshots, settings.volume))
     return volume.table(found)

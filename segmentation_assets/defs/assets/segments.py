@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -166,6 +167,8 @@ def segment_transitions(
     """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
     moved, names = movement.transitions(before, now), _names(customer_segments)
+    if not settings.source.has_orders:
+        moved[["revenue_before", "revenue_after"]] = np.nan
     if len(before):
         named = {
             "from": moved["from_segment_id"].map(names).fillna(movement.NEW),
@@ -196,8 +199,8 @@ def segment_bridge(
 ) -> pd.DataFrame:
     """Why each segment's revenue changed: customers stayed, came, left, entered or lapsed, or the model changed."""
     before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    if before.empty:
-        return movement.bridge(before, before)  # there is nothing to compare with
+    if before.empty or not settings.source.has_orders:
+        return movement.bridge(before[:0], before[:0])  # there is nothing to compare with
     causes = movement.bridge(before, now)
     names = _names(customer_segments)
     shown = causes
@@ -254,7 +257,8 @@ def _sides(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Customers before and now, as input for `movement`; those now with the segment that the previous model would give them."""
     placed, placed_before = at_and_before(customer_segments, as_of, "customer_id", "segment_id")
-    spent, spent_before = at_and_before(customer_features, as_of, "customer_id", "monetary")
+    spend = customer_features if "monetary" in customer_features.columns else customer_features.mutate(monetary=ibis.null("float64"))
+    spent, spent_before = at_and_before(spend, as_of, "customer_id", "monetary")
     model, model_before = at_and_before(segmentation_model, as_of)
     sides = [side_by_side(found, known) for found, known in ((placed_before, spent_before), (placed, spent))]
     before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)

@@ -218,3 +218,16 @@ def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
     settings = ModelSettings(resamples=30, seed=0)
     selection = choose(population.features, settings, FeaturePreprocessor(population.transform), diagnostics=False)
     assert (selection.tier, selection.model.k) == ("distinct", k)
+
+
+FINER = dataclasses.replace(PASSING, k=5, silhouette=0.5, smallest_count=22, smallest_share=0.1, valley_p=0.6, jaccard=(0.9,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "k"),
+    [({}, 5), ({"silhouette": 0.3}, 3), ({"smallest_count": 60}, 3), ({"jaccard": (0.7,) * 3}, 3), ({"algorithm": "ward"}, 3)],
+)
+def test_stable_clusters_too_small_for_the_valley_gate_are_published_as_convenient_if_they_fit_better(changed, k):
+    decision = decide((PASSING, dataclasses.replace(FINER, **changed)), QUICK)
+    assert (decision.taken.k, decision.tier) == (k, "convenient" if k == 5 else "distinct")
+    assert k == 3 or "22 customers, too few to show a valley" in decision.reason

@@ -1,0 +1,58 @@
+"""Attributes of customers as features, where they are all that is known: how each is called, and on which scale it is compared.
+
+Belongs here: attributes, which have any name and meaning. Features that the package computes are declared in `feature_catalog`.
+"""
+
+import re
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from segmentation_assets.core.customers.feature_catalog import Feature, Transform
+
+SKEWED = 1.0  # skewness from which on a few large values decide about distances
+TAILS = (0.005, 0.995)  # quantiles beyond which values say nothing on the shape
+LONGEST_ACRONYM = 3  # letters; longer words in capitals are read as plain ones
+NO_FEATURES = {"customer_id", "status"}
+
+
+def attribute_features(customers: pd.DataFrame, declared: Collection[str]) -> tuple[Feature, ...]:
+    """A feature for each numeric attribute of the customers, which are rows of customer_features; `declared` are the other features."""
+    numeric = customers.select_dtypes("number").columns
+    names = [str(name) for name in numeric if name not in NO_FEATURES and name not in declared]
+    return tuple(_feature(name, customers[name].to_numpy(dtype="float64", na_value=np.nan)) for name in names)
+
+
+def _feature(name: str, values: NDArray[np.float64]) -> Feature:
+    called = label(name)
+    return Feature(
+        name, name, lambda m: m[name], f"Attribute {name} of the source.", "", f"has high {called}", f"has low {called}",
+        transform=suited_transform(values),
+    )  # fmt: skip
+
+
+def suited_transform(values: NDArray[np.float64]) -> Transform:
+    """The transform for values (n,), NaN if missing: `log` if they are skewed to the right and never negative, `yeo-johnson` if skewed
+    otherwise, else `none`. A single extreme value does not decide."""
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return "none"
+    inner = np.clip(known, *np.quantile(known, TAILS))
+    spread = inner.std()
+    skewness = float((((inner - inner.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
+    if abs(skewness) < SKEWED or len(np.unique(known)) <= 2:
+        return "none"
+    return "log" if skewness > 0 and known.min() >= 0 else "yeo-johnson"
+
+
+def label(column: str) -> str:
+    """A column's name as words of a sentence, without its unit.
+
+    >>> [label(name) for name in ("Annual Income (k$)", "CREDIT_LIMIT", "PRC_FULL_PAYMENT", "MntWines")]
+    ['annual income', 'credit limit', 'PRC full payment', 'mnt wines']
+    """
+    bare = re.sub(r"[(\[].*?[)\]]", " ", column).strip() or column
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare).replace("_", " ").split()
+    return " ".join(word if word.isupper() and len(word) <= LONGEST_ACRONYM else word.lower() for word in words)

@@ -1,0 +1,30 @@
+"""Attributes as features: their transforms."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segmentation_assets.core.customers.attributes import attribute_features, suited_transform
+
+EVEN = np.linspace(1, 100, 500)
+
+
+@pytest.mark.parametrize(
+    ("values", "transform"),
+    [
+        (EVEN, "none"),
+        (np.append(EVEN, 666_666.0), "none"),
+        (np.exp(EVEN / 20), "log"),
+        (-np.exp(EVEN / 20), "yeo-johnson"),
+        (np.repeat([0.0, 1.0], [900, 50]), "none"),
+        (np.full(5, np.nan), "none"),
+    ],
+)
+def test_the_transform_is_that_of_the_shape_whatever_a_single_value_is(values, transform):
+    assert suited_transform(values) == transform
+
+
+def test_numeric_attributes_are_features_in_their_own_words():
+    frame = pd.DataFrame({"customer_id": ["a"], "status": ["active"], "events": [1.0], "Income_k": [3.0], "Plan": ["basic"]})
+    (income,) = attribute_features(frame, {"events"})
+    assert (income.name, income.high) == ("Income_k", "has high income k")
