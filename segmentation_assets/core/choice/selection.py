@@ -86,7 +86,7 @@ def choose(
     require_clusterable(points, 2)
     samples = Samples.of(points, settings)
     candidates = evaluate(samples, settings, diagnostics)
-    decision = decide(candidates, settings)
+    decision = decide(candidates, settings, has_orders)
     taken, tier, reason = decision.taken, decision.tier, decision.reason
     final = FAMILIES[taken.algorithm](settings).sweep.fit(points, (taken.k,), settings.seed)[taken.k]
     model: PrototypeModel | None = to_model(final, fitted, taken.algorithm, settings.seed)
@@ -117,12 +117,16 @@ class Decision:
     reason: str
 
 
-def decide(candidates: tuple[Candidate, ...], settings: ModelSettings) -> Decision:
-    """Tier DISTINCT if a candidate passes every test, else CONVENIENT at the business's k, or at `fallback_k` if that dissolves."""
+def decide(candidates: tuple[Candidate, ...], settings: ModelSettings, has_orders: bool = True) -> Decision:
+    """Tier DISTINCT if a candidate passes every test, else CONVENIENT at the business's k, or at `fallback_k` if that dissolves.
+
+    Tables of customers without orders are often small: there, stable clusters that are too small for the valley gate may go before fewer
+    distinct segments. With orders that rule has not been calibrated.
+    """
     distinct = [c for c in candidates if not objections(c, settings)]
     # Silhouettes are comparable, being in the space that all share; a further tie goes to the simpler algorithm, listed first.
     best = max(distinct, key=lambda c: (c.k, c.silhouette), default=None)
-    if best is not None and (finer := _finer(best, candidates, settings)):
+    if best is not None and not has_orders and (finer := _finer(best, candidates, settings)):
         better = beside(finer.silhouette, best.silhouette, 2)
         reason = (
             f"Not proven to be distinct segments, but found again when resampled (weakest {finer.stability}): k-means cuts customers into "

@@ -228,6 +228,8 @@ FINER = dataclasses.replace(PASSING, k=5, silhouette=0.5, smallest_count=22, sma
     [({}, 5), ({"silhouette": 0.3}, 3), ({"smallest_count": 60}, 3), ({"jaccard": (0.7,) * 3}, 3), ({"algorithm": "ward"}, 3)],
 )
 def test_stable_clusters_too_small_for_the_valley_gate_are_published_as_convenient_if_they_fit_better(changed, k):
-    decision = decide((PASSING, dataclasses.replace(FINER, **changed)), QUICK)
+    both = (PASSING, dataclasses.replace(FINER, **changed))
+    assert decide(both, QUICK).taken is PASSING
+    decision = decide(both, QUICK, has_orders=False)
     assert (decision.taken.k, decision.tier) == (k, "convenient" if k == 5 else "distinct")
     assert k == 3 or "22 customers, too few to show a valley" in decision.reason
