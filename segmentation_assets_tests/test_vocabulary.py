@@ -20,6 +20,7 @@ HOMONYMS = {
     "core/model/segment_model.py": {"distance"},
     "core/model/training.py": {"champions", "promising"},
     "core/segments/movement.py": {"lapsed"},
+    "sources/customer_columns.py": {"born"},
     "tables/segments.py": {"distance"},
 }
 

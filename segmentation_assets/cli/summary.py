@@ -70,7 +70,7 @@ def read(data_dir: Path, key: str) -> Summary:
             " ORDER BY in_force DESC"
         )
         missing = _missing(database, key)
-        has_orders = database.execute(_UNORDERED, [key]).fetchone() is None
+        has_orders = found.empty or database.execute(_UNORDERED, [key]).fetchone() is None
         # Without customers, nothing was evaluated.
         measured = {} if found.empty else dict(database.execute(_MEASURED, [key]).fetchall())
     known = moves[(moves["came_from"] != ENTERED)]

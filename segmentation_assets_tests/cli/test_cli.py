@@ -200,7 +200,7 @@ def test_figures_of_few_customers_are_said_to_be_so_and_sums_without_them_are_th
     day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
     drift = pd.DataFrame()
     shown = summary.Summary(
-        day, before, segments, moves.assign(small_cell=few[0]), 3, 9, drift, "why", "A model.", "", None, None, [], {}, True
+        day, before, segments, moves.assign(small_cell=few[0]), 3, 9, drift, "why", "A model.", "", None, None, [], {}, moves_hidden=True
     )
     summary.show(shown, Console(width=200))
     out = " ".join(capsys.readouterr().out.split())
