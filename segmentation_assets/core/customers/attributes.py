@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.exploration import skewness
 from segmentation_assets.core.customers.feature_catalog import Feature, Transform
 
 SKEWED = 1.0  # skewness from which on a few large values decide about distances
@@ -40,11 +41,10 @@ def suited_transform(values: NDArray[np.float64]) -> Transform:
     if known.size == 0:
         return "none"
     inner = np.clip(known, *np.quantile(known, TAILS))
-    spread = inner.std()
-    skewness = float((((inner - inner.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
-    if abs(skewness) < SKEWED or len(np.unique(known)) <= 2:
+    skew = skewness(inner)
+    if np.isnan(skew) or abs(skew) < SKEWED or len(np.unique(known)) <= 2:
         return "none"
-    return "log" if skewness > 0 and known.min() >= 0 else "yeo-johnson"
+    return "log" if skew > 0 and known.min() >= 0 else "yeo-johnson"
 
 
 def label(column: str) -> str:

@@ -58,8 +58,8 @@ def feature_summary(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.D
             {
                 "feature": feature.name, "unit": feature.unit, "customers": column.size, "missing": column.size - known.size,
                 "missing_share": 1 - known.size / column.size if column.size else np.nan,
-                "mean": _or_nan(np.mean, known), "sd": _or_nan(np.std, known), "skewness": _skewness(known),
-                "skewness_transformed": _skewness(transformed(known, feature.transform)),
+                "mean": _or_nan(np.mean, known), "sd": _or_nan(np.std, known), "skewness": skewness(known),
+                "skewness_transformed": skewness(transformed(known, feature.transform)),
                 "minimum": _or_nan(np.min, known), "p01": p01, "p25": p25, "median": p50, "p75": p75, "p99": p99,
                 "maximum": _or_nan(np.max, known), "zero_share": _or_nan(np.mean, known == 0),
                 "outliers": int((np.abs(z) > OUTLIER_Z).sum()), "outlier_share": _or_nan(np.mean, np.abs(z) > OUTLIER_Z),
@@ -313,7 +313,7 @@ def _explained(spend: pd.Series, levels: pd.Series) -> dict[str, float]:
     return {"eta_squared": eta, "epsilon_squared": max(0.0, 1 - (1 - eta) * (len(log) - 1) / free) if free > 0 else float("nan")}
 
 
-def _skewness(values: NDArray[np.float64]) -> float:
+def skewness(values: NDArray[np.float64]) -> float:
     """Third standardised moment (Fisher and Pearson); empty for a constant."""
     if values.size == 0 or np.ptp(values) == 0:
         return float("nan")

@@ -116,14 +116,15 @@ def model(
         request=request,
         rollback_target=archive.rollback_target(settings.data_dir, key, request),
     )
-    decided = next_model(active, champion, drifted, _spec(settings, active), snapshot_date(context), settings.retrain, now)
+    spec = _spec(settings, active)
+    decided = next_model(active, champion, drifted, spec, snapshot_date(context), settings.retrain, now)
     if decided.model.provenance.decision in {Decision.TRAINED, Decision.PROMOTED}:
         archive.keep(settings.data_dir, decided.model, training_population(decided.model, active, settings.model))
     if asked:
         archive.ask(settings.data_dir, key, asked)
     _show_drift(context, drifted)
     _show_model(context, settings, decided, active)
-    _show_candidates(context, settings, decided, active)
+    _show_candidates(context, settings, spec, decided, active)
     return {
         SEGMENTATION_MODEL.name: model_to_rows(decided.model),
         DRIFT_REPORT.name: drifted,
@@ -201,14 +202,17 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name, sizes)
 
 
-def _show_candidates(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
+def _show_candidates(
+    context: dg.AssetExecutionContext, settings: Settings, spec: ModelSpec, decided: ModelDecision, active: pd.DataFrame
+) -> None:
     tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
     chosen = next((c for c in tried if c.chosen), None)
     if chosen:  # which is known at every snapshot, unlike the other candidates
         measured = {"silhouette": chosen.silhouette, "weakest_jaccard": chosen.weakest_jaccard}
         context.add_output_metadata(figures(measured), output_name=output)
     if len(tried) > 2:  # else all customers are alike
-        placed = canonical_order(_spec(settings, active).preprocessor.fit_transform(active[list(ask.features)]))
+        inputs = active[list(ask.features)]
+        placed = canonical_order(spec.preprocessor.fitted_to(inputs).transform(inputs))
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
         picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from segmentation_assets.core.customers import sensitive
 from segmentation_assets.core.customers.features import described
+from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
 from segmentation_assets.defs import markdown
@@ -59,8 +60,7 @@ def sensitive_proxies(
     asked = settings.privacy
     if not asked.sensitive:
         return pd.DataFrame(columns=sensitive.COLUMNS)
-    segments = to_frame(customer_segments.select("customer_id", "segment_id"))
-    segment_of = to_frame(customer_features).merge(segments, on="customer_id", validate="1:1")
+    segment_of = side_by_side(to_frame(customer_features), to_frame(customer_segments.select("customer_id", "segment_id")))
     found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
     context.add_output_metadata({"proxies": dg.MetadataValue.md(markdown.bullets(sensitive.sentences(found)))}, output_name=OUTPUT)
     return found
