@@ -143,6 +143,7 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
 
 
+@pytest.mark.full  # three snapshots; a retrain by the form in a browser: test_ui; a rollback: test_story
 def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(shop, tmp_path):
     run = Run(shutil.copytree(shop.data_dir, tmp_path / "copy"))
     assert run.make(D2, SHOP, asked={"retrain": True, "force": True, "reason": "spring", "requested_by": "ann"})

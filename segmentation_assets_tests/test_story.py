@@ -113,6 +113,7 @@ def test_paths_and_stays_cover_everyone(story):
     assert (story / "reports" / D3 / "bridge.png").exists()
 
 
+@pytest.mark.full  # a second history; that snapshots made again are the same, and features made ahead: test_small_runs
 def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, tmp_path):
     make(tmp_path, D1, D2, D3, D4, job="features")
     make(tmp_path, D1, D2, D3, D4, job="segment")
