@@ -36,13 +36,13 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
-    from segmentation_assets.store import published
+    from segmentation_assets.store import published, restoring
 
     keys = runs.existing_keys(settings)
     wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
     planned = runs.plan(settings, wanted, again=force or snapshot is not None)
     console = new_console()
-    for damage in published.mend(settings.data_dir) if every else []:
+    for damage in restoring.mend(settings.data_dir) if every else []:
         console.print(f"{damage}. It has been rebuilt.")
     if planned.current:
         console.print(f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).")
@@ -137,11 +137,11 @@ def _login() -> str:
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
     """All published snapshots, and the given one, by default the latest."""
-    from segmentation_assets.store import published
+    from segmentation_assets.store import database_files, published
 
     made = published.keys(settings.data_dir)
     if not made:
-        raise published.PublishError(published.nothing_yet(settings.data_dir))
+        raise database_files.PublishError(published.nothing_yet(settings.data_dir))
     return made, known(snapshot, made) if snapshot else made[-1]
 
 
@@ -199,7 +199,7 @@ def _show_step(bar: Progress, task: TaskID, step: str, ended: int, total: int) -
 def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:
     from segmentation_assets.cli import summary
     from segmentation_assets.report import report
-    from segmentation_assets.store.published import DATABASE
+    from segmentation_assets.store.database_files import DATABASE
 
     summary.show(summary.read(settings.data_dir, key), console, warned)
     console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", soft_wrap=True)

@@ -25,7 +25,7 @@ from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import freshness, published
+from segmentation_assets.store import freshness, published, restoring
 from segmentation_assets.store.lake import opened
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
@@ -175,7 +175,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
-        problem = "\n".join(blocking) if blocking else published.with_remedy(_root_cause(result))
+        problem = "\n".join(blocking) if blocking else restoring.with_remedy(_root_cause(result))
         raise RunError(
             f"Snapshot {key} was not published; the database is unchanged.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."

@@ -12,7 +12,7 @@ from segmentation_assets.defs.resources import PARTITION
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
-from segmentation_assets.store import freshness, provenance, published
+from segmentation_assets.store import database_files, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
@@ -161,7 +161,7 @@ def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
     """Requests for the snapshots to make again, in order, or why there are none. The cursor is the last state seen."""
-    private = settings.data_dir / published.PRIVATE
+    private = settings.data_dir / database_files.PRIVATE
     try:
         source = open_source(settings)
         source_then, _, lake_then = (cursor or "").rpartition("\n")
