@@ -368,7 +368,7 @@ PLACES = {  # what would go round a language's place, and the files that may do 
         {
             "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/pseudonyms.py", "sources/reading.py",
             "sources/sqlite_tables.py", "store/database_files.py", "store/master.py", "store/published.py", "store/spreadsheet.py",
-            "store/confinement.py", "store/small_cells.py",
+            "store/confinement.py",
         },
     ),
 }  # fmt: skip

@@ -143,6 +143,8 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
             row.segment_name, *_figures(row, f"{row.customers:,.0f}", *of_all), "" if pd.isna(row.description) else row.description
         )
     console.print(segments)
+    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
+        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
     if not summary.has_orders:
         console.print(WITHOUT_ORDERS)
     console.print(summary.model)

@@ -12,7 +12,7 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.store.database_files import BULKY, DATABASE, MASTER, NATIVE, PRIVATE, SNAPSHOTS, text_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.quoting import column_type, folded, literal, quoted
-from segmentation_assets.store.small_cells import without_small_cells
+from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
@@ -80,12 +80,15 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
             _fit(connection, contract.name, column, known[folded(column)].type, kind, key)
     describe(connection, contract, known, "TABLE")
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
-    shown = without_small_cells(connection, contract, key, lake, smallest) if contract.cells and smallest > 1 else "*"
-    connection.execute(
-        f"INSERT INTO {contract.name} BY NAME "
-        f"SELECT CAST(? AS DATE) AS snapshot_date, {shown} FROM read_parquet(?, hive_partitioning = false)",
-        [key, str(file)],
-    )
+    dated = f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, *"
+    if not contract.cells or smallest <= 1:
+        connection.execute(f"{dated} FROM read_parquet(?, hive_partitioning = false)", [key, str(file)])
+        return len(partition)
+    connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
+    connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {literal(MEANING)}")
+    connection.register("shown", published_rows(lake, contract, key, smallest))
+    connection.execute(f"{dated} FROM shown", [key])
+    connection.unregister("shown")
     return len(partition)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_assets.settings.snapshots import Schedule
 from segmentation_assets.sources import SourceError
-from segmentation_assets.store import database_files, freshness, health, published
+from segmentation_assets.store import database_files, freshness, health, published, restoring
 from segmentation_assets.store.freshness import Cause, Stale
 from segmentation_assets.store.health import Finding, State
 from segmentation_assets_tests.builders import D1, D2, LOADED
@@ -109,7 +109,7 @@ def test_a_source_that_cannot_be_read_is_asked_once_and_is_a_finding(made: Any, 
 
 def test_the_pages_of_a_database_are_read_once_until_it_is_published_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Path] = []
-    monkeypatch.setattr(published, "damaged", lambda folder: looks.append(folder) or [])
+    monkeypatch.setattr(restoring, "damaged", lambda folder: looks.append(folder) or [])
     mine = settings(made(D1))
     for _ in range(2):
         assert {one.subject for one in health.findings(mine, MARCH)} >= {"database", "source"}
