@@ -81,6 +81,8 @@ FORMS = {  # of alerts, with an address of each
     "slack": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7",
     "workflows": "workflows://prod-1.westeurope.logic.azure.com:443/WORKFLOW/SIGNATURE",
     "jsons": "jsons://user:password@example.com/path",
+    "discord": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "mmosts": "mmosts://mattermost.example.com/3ccdd113474722377935511fc85d3dd4",
 }
 TEMPLATES = {"report.html"}
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -311,6 +313,8 @@ READINGS: dict[str, Callable[[dict[str, Any]], str]] = {  # what a reader of a f
     "slack": lambda sent: unescape(sent["attachments"][0]["text"]),
     "workflows": lambda sent: _seen(sent["attachments"][0]["content"]["body"][-1]["text"]),
     "jsons": lambda sent: sent["message"],
+    "discord": lambda sent: _seen(sent["content"]).replace("@\u200b", "@"),
+    "mmosts": lambda sent: _seen(sent["text"]).replace("@\u200b", "@"),
 }
 
 
@@ -319,6 +323,13 @@ def _seen(text: str) -> str:
     tokens = [token for block in MARKDOWN.parse(text) for token in (block.children or [block])]
     assert not {token.type for token in tokens} & {"image", "html_inline", "html_block"}
     return "".join(token.content for token in tokens)
+
+
+def test_a_message_in_markdown_notifies_nobody_and_makes_no_link() -> None:
+    written = markdown.message("@everyone <@123> look:\n- [x](javascript:alert(1))\n- www.remote.example")
+    tokens = [token for block in MARKDOWN.parse(written) for token in (block, *(block.children or ()))]
+    assert {token.type for token in tokens} <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "softbreak"}
+    assert "@everyone" not in written and "@123" not in written
 
 
 @pytest.mark.parametrize("form", FORMS)
