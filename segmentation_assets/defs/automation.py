@@ -36,7 +36,9 @@ segment_job = dg.define_asset_job(
 )  # fmt: skip
 
 pictures_job = dg.define_asset_job(
-    PICTURES, selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
+    PICTURES, tags=IN_ORDER,
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features")
+    - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("published_database"), "no_rows_came_late")),
     description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read, and its tables do not "
     "change.",
 )  # fmt: skip
