@@ -283,3 +283,8 @@ def test_a_source_that_is_not_read_needs_no_key_and_cannot_be_read(tmp_path: Pat
     assert source.fingerprint() == with_key
     with pytest.raises(SourceError, match="holds pseudonyms"):
         source.kept("transactions")
+
+
+def test_only_the_whole_history_is_made_anew() -> None:
+    refused = CliRunner().invoke(main, ["run", "--anew", "--snapshot", D1])
+    assert (refused.exit_code, "--anew makes the whole history again: use it with --all." in refused.output) == (2, True)
