@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
+from segmentation_assets.store.published import VIEWS
 from segmentation_assets_tests.conftest import segmentation
 
 pytestmark = pytest.mark.slow
@@ -226,6 +227,6 @@ def test_export_holds_every_table_natively(demo: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(tmp_path / "out.duckdb"), read_only=True) as copy:
         views = {name for (name,) in copy.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
-        assert views == {"latest_segments", "latest_customer_segments", "named_segment_changes"}
+        assert views == {*VIEWS}
         assert one(copy, "SELECT count(*) FROM transactions") == 1_468_773
         assert one(copy, "SELECT count(*) FROM duckdb_tables() WHERE comment IS NULL AND NOT internal") == 0

@@ -43,7 +43,10 @@ DAMAGED_FILE = re.compile(
 SNAPSHOTS = "published_snapshots"
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
 SMALL_CELL = "small_cell"  # the column that says which rows have hidden figures
-LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
+LATEST = {
+    f"latest_{table}": table
+    for table in ("segments", "customer_segments", "segment_attributes", "segment_categories", "segment_examples", "segment_rules")
+}
 VIEWS = {
     view: (f"FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})", f"{table} at the latest snapshot.")
     for view, table in LATEST.items()

@@ -1,0 +1,98 @@
+"""Contracts of who is in a segment: attributes, categories, typical customers, and the rule that finds them."""
+
+from segmentation_assets.tables.contract import CUSTOMER_ID, SEGMENT_ID, SHARE, Column, Contract, required
+
+SEGMENT_NAME = required("segment_name", "string", "Name of the segment at this snapshot.")
+LIFT = (
+    Column(
+        "lift", "float64", "`share` as a multiple of `active_share`: above 1, more common here than among all active customers.", minimum=0
+    ),
+    Column(
+        "lift_low",
+        "float64",
+        "Lower limit of its 95% interval (Katz et al. 1978; the segment is part of the whole, which is taken into account).",
+        minimum=0,
+    ),
+    Column("lift_high", "float64", "Upper limit of its 95% interval.", minimum=0),
+)
+OF_CUSTOMERS = ("share", "lift", "lift_low", "lift_high")
+
+SEGMENT_ATTRIBUTES = Contract(
+    "segment_attributes", "segment with active customers, attribute and level of it",
+    (
+        SEGMENT_ID, SEGMENT_NAME,
+        required("attribute", "string", "Attribute of customers, such as their income; those in privacy.sensitive are left out."),
+        required("level", "string", "Its value, or band between quartiles of all active customers; `(missing)` if there is none."),
+        required("customers", "int64", "Active customers of the segment with it.", minimum=0),
+        required("of_customers", "int64", "Those for whom the attribute is known, of whom `share` is; for `(missing)`, all of the segment.", minimum=1),
+        required("share", "float64", "Their share.", **SHARE),
+        required("active_customers", "int64", "Active customers with it, in all segments.", minimum=1),
+        required("active_share", "float64", "Their share, likewise.", **SHARE),
+        *LIFT,
+    ),
+    key=("segment_id", "attribute", "level"),
+    largest_first=("lift_low",),
+    lineage={"customers": ("customer_segments.customer_id",)},
+    cells={"customers": OF_CUSTOMERS, "active_customers": ("active_share", "customers", *OF_CUSTOMERS)},
+)  # fmt: skip
+SEGMENT_CATEGORIES = Contract(
+    "segment_categories", "segment with active customers and category bought within the lookback",
+    (
+        SEGMENT_ID, SEGMENT_NAME,
+        required("category", "string", "Category of the product."),
+        required("customers", "int64", "Customers of the segment who bought it.", minimum=0),
+        required("of_customers", "int64", "Active customers of the segment.", minimum=1),
+        required("share", "float64", "Share of them who bought it.", **SHARE),
+        required("active_customers", "int64", "Active customers who bought it, in all segments.", minimum=1),
+        required("active_share", "float64", "Their share.", **SHARE),
+        *LIFT,
+        required("purchases", "float64", "What the segment's customers paid for it, before returns.", minimum=0),
+        Column("purchase_share", "float64", "Share of all they bought; empty if they paid nothing.", **SHARE),
+        Column("active_purchase_share", "float64", "The same of all active customers.", **SHARE),
+        Column("purchase_lift", "float64", "`purchase_share` as a multiple of `active_purchase_share`.", minimum=0),
+    ),
+    key=("segment_id", "category"),
+    largest_first=("lift_low",),
+    lineage={"purchases": ("customer_category_activity.purchases",), "customers": ("customer_segments.customer_id",)},
+    cells={
+        "customers": (*OF_CUSTOMERS, "purchases", "purchase_share", "purchase_lift"),
+        "active_customers": ("active_share", "active_purchase_share", "customers", *OF_CUSTOMERS, "purchases", "purchase_share", "purchase_lift"),
+    },
+)  # fmt: skip
+SEGMENT_EXAMPLES = Contract(
+    "segment_examples", "segment by model, typical customer of it and figure; none if privacy.smallest_cell hides figures of few customers",
+    (
+        SEGMENT_ID, SEGMENT_NAME,
+        required("example", "string", "`customer A`, the most typical, to `customer C`."),
+        CUSTOMER_ID,
+        required("feature", "string", "Column of customer_features."),
+        Column("value", "float64", "Its value with two digits; empty if it is text or missing."),
+        Column("text", "string", "Its value, if it is text or true or false."),
+    ),
+    key=("segment_id", "example", "feature"),
+    lineage={"customer_id": ("customer_segments.customer_id", "segmentation_model.value"), "value": ("customer_features.monetary",)},
+)  # fmt: skip
+SEGMENT_RULES = Contract(
+    "segment_rules", "segment with customers: a short condition over customer_features that finds them",
+    (
+        SEGMENT_ID, SEGMENT_NAME,
+        Column("rule", "string", "SQL condition over customer_features at this snapshot; empty if no rule reaches rules.min_precision and rules.min_recall. In other dialects: segmentation rules --dialect."),
+        Column("words", "string", "The same in words, after `customers who`."),
+        required("conditions", "int64", "Comparisons in it, that of the status not counted; 0 if there is no rule.", minimum=0),
+        Column("rule_customers", "int64", "Customers at this snapshot who meet it; empty if there is no rule.", minimum=0),
+        required("customers", "int64", "Customers of the segment.", minimum=1),
+        Column("precision", "float64", "Share of those who meet it that are in the segment, among customers it was not learnt from; also of a rule that is not published.", **SHARE),
+        Column("recall", "float64", "Share of the segment's customers who meet it, likewise.", **SHARE),
+        required("tested_selected", "int64", "Customers who met it, of those it was not learnt from.", minimum=0),
+        required("tested_members", "int64", "Customers of the segment, of those.", minimum=0),
+        required("tested_found", "int64", "Customers who met it and are in the segment, of those.", minimum=0),
+        required("reason", "string", "Why there is this rule, or none, with the figures."),
+    ),
+    key=("segment_id",),
+    largest_first=("precision",),
+    lineage={"rule": ("customer_segments.segment_id",), "rule_customers": ("customer_features.customer_id",)},
+    cells={
+        "customers": ("rule", "words", "conditions", "rule_customers", "precision", "recall", "tested_selected", "tested_members", "tested_found", "reason"),
+        "rule_customers": ("rule", "words"),
+    },
+)  # fmt: skip
