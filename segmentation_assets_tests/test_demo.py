@@ -93,6 +93,36 @@ def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.
         assert [row for row in differences if side == "to" or row[0] is not None] == []
 
 
+def test_each_rule_as_printed_returns_the_customers_it_is_said_to(database: duckdb.DuckDBPyConnection) -> None:
+    """By status the segment itself; otherwise most of it, on the customers of the snapshot as well as on those held out."""
+    rules = database.execute(
+        "SELECT snapshot_date, segment_id, rule, rule_customers, precision, recall FROM segment_rules WHERE rule IS NOT NULL"
+    ).fetchall()
+    assert len({day for day, *_ in rules}) == 10
+    for day, segment_id, rule, customers, precision, recall in rules:
+        met, found, size = database.execute(
+            f"SELECT count(*) FILTER ({rule}), count(*) FILTER (({rule}) AND segment_id = $1), count(*) FILTER (segment_id = $1) "
+            "FROM customer_features JOIN customer_segments USING (customer_id, snapshot_date) WHERE snapshot_date = $2",
+            [segment_id, day],
+        ).fetchall()[0]
+        assert met == customers
+        assert (found / met, found / size) == pytest.approx((precision, recall), abs=0 if segment_id < 0 else 0.1)
+
+
+def test_levels_of_an_attribute_add_up_to_the_segment(database: duckdb.DuckDBPyConnection) -> None:
+    different = """
+        SELECT snapshot_date, segment_id, attribute, sum(a.customers), any_value(s.customers) FROM segment_attributes AS a
+        JOIN segments AS s USING (snapshot_date, segment_id) GROUP BY ALL HAVING sum(a.customers) <> any_value(s.customers)
+    """
+    assert database.execute(different).fetchall() == []
+    bought = """
+        SELECT sum(c.customers) FROM segment_categories AS c SEMI JOIN latest_segments USING (snapshot_date)
+        UNION ALL SELECT sum(customers) FROM category_mix SEMI JOIN latest_segments USING (snapshot_date)
+    """
+    (of_segments,), (of_all,) = database.execute(bought).fetchall()
+    assert of_segments == of_all
+
+
 def test_own_segments_are_as_plain_sql_says(database: duckdb.DuckDBPyConnection) -> None:
     placed = "customer_features JOIN customer_segments USING (customer_id, snapshot_date)"
     published = database.execute("SELECT DISTINCT own_segment, condition FROM own_segments ORDER BY ALL").fetchall()

@@ -487,7 +487,8 @@ def test_printed_rules_return_the_same_customers_on_postgresql(postgres: Server)
         for i, (pair, home) in enumerate(zip(values.T, homes, strict=True))
     )
     postgres.run(
-        'drop table if exists features; create table features (id int, status text, recency_days float8, "Annual Income" float8, "select" text);'
+        "drop table if exists features; create table features (id int, status text, recency_days float8, "
+        '"Annual Income" float8, "select" text);'
         f"insert into features values {cells}"
     )
     asked = " union all ".join(f"select {n} n, id from features where {in_dialect(rule.sql(), 'postgres')}" for n, rule in enumerate(rules))

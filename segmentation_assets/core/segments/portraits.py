@@ -47,7 +47,7 @@ def lifts(part: Numbers, of_part: Numbers, whole: Numbers, of_whole: Numbers) ->
         part, of_part: customers in the part who have it (a), of how many (n); whole, of_whole: of all (K, N). Each (rows,), K above 0.
 
     >>> [values.round(2).tolist() for values in lifts(*(np.array([float(n)]) for n in (30, 100, 100, 1000)))]
-    [[3.0], [2.25], [4.01]]
+    [[3.0], [2.3], [3.91]]
     """
     a, n, k, everyone = part, of_part, whole, of_whole
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -55,7 +55,7 @@ def lifts(part: Numbers, of_part: Numbers, whole: Numbers, of_whole: Numbers) ->
         variance = 1 / a - 1 / n - 1 / k + 2 * a / (n * k) - 1 / everyone
         factor = np.exp(Z95 * np.sqrt(np.maximum(variance, 0)))
         none = (1 - TAIL ** (1 / n)) / (k / everyone)
-    return lift, np.where(a > 0, lift / factor, 0.0), np.where(a > 0, lift * factor, none)
+        return lift, np.where(a > 0, lift / factor, 0.0), np.where(a > 0, lift * factor, none)
 
 
 def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:

@@ -107,9 +107,9 @@ def table(segments: pd.DataFrame, learnt: Mapping[int, Rule], asked: Rules, mone
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def customers_who_meet(rules: Mapping[int, str | None], customers: ir.Table) -> dict[int, int]:
-    """How many of all customers (rows of customer_features) meet each rule, by segment id; not of those without a rule."""
-    met = {f"{i}": mapped(rule, customers, Typed()).value for i, rule in rules.items() if rule}
+def customers_who_meet(rules: Mapping[int, Any], customers: ir.Table) -> dict[int, int]:
+    """How many of all customers (rows of customer_features) meet each rule, by segment id; not of what is no text, but missing."""
+    met = {f"{i}": mapped(rule, customers, Typed()).value for i, rule in rules.items() if isinstance(rule, str)}
     if not met:
         return {}
     counts = customers.agg(**{name: ibis.ifelse(value.fill_null(False), 1, 0).sum() for name, value in met.items()})
@@ -286,11 +286,14 @@ def _rounded(threshold: float, values: NDArray[np.float64]) -> Iterator[float]:
     known = values[np.isfinite(values)]
     below = float(known[known <= threshold].max(initial=-math.inf))
     magnitude = math.floor(math.log10(abs(threshold))) if threshold else 0
+    last = math.nan
     for digits in range(1, MOST_DIGITS):
         places = digits - 1 - magnitude
         if below == round(below, places):
             break
-        yield round(threshold, places)
+        if (value := round(threshold, places)) != last:
+            yield value
+        last = value
     yield below if math.isfinite(below) else threshold
 
 

@@ -92,7 +92,8 @@ def test_capitals_and_words_of_sql_are_quoted_as_each_dialect_does():
     rule = Predicate("active", ((Condition("Home", "=", "it's"), Condition("select", ">", 2.5)),)).sql()
     assert rule == """status = 'active' AND "Home" = 'it''s' AND "select" > 2.5"""
     assert in_dialect(rule, "bigquery") == "status = 'active' AND `Home` = 'it\\'s' AND `select` > 2.5"
-    assert in_dialect(rule, "snowflake") == in_dialect(rule, "postgres") == rule
+    assert in_dialect(rule, "postgres") == rule
+    assert in_dialect(rule, "snowflake") == rule.replace("it''s", "it\\'s")
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def test_the_table_has_a_rule_or_a_reason_for_each_segment():
     weak = Rule(Predicate("active", ((Condition("monetary", ">", 9.0),),)), selected=100, members=200, found=70)
     good = Rule(Predicate("active", ((Condition("recency_days", "<=", 9.0),),)), selected=100, members=100, found=90)
     found = rules.table(segments, {1: good, 2: weak}, ASK, "EUR").set_index("segment_id")
-    assert found["rule"].where(found["rule"].notna(), None).to_dict() == {
-        -1: "status = 'lapsed'", 1: "status = 'active' AND recency_days <= 9", 2: None,
+    assert found["rule"].fillna("none").to_dict() == {
+        -1: "status = 'lapsed'", 1: "status = 'active' AND recency_days <= 9", 2: "none",
     }  # fmt: skip
     assert found.loc[2, ["precision", "recall", "conditions"]].tolist() == [0.7, 0.35, 0]
     assert found.loc[-1, ["precision", "recall", "tested_members"]].tolist() == [1, 1, 40]
