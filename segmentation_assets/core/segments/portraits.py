@@ -20,7 +20,7 @@ from segmentation_assets.core.customers.exploration import MISSING_LEVEL, MOST_L
 from segmentation_assets.core.model.segment_model import SegmentModel
 
 Numbers = NDArray[np.float64]
-Z95, TAIL = 1.959963984540054, 0.025  # of a normal distribution, for 95%
+Z95 = 1.959963984540054  # of a normal distribution, for 95%
 FEW_VALUES = 5  # an attribute with no more different numbers is a category
 QUARTILES = (0.25, 0.5, 0.75)
 DIGITS_OF_EDGES = 4
@@ -39,23 +39,40 @@ DIGITS_SHOWN = 2
 def lifts(part: Numbers, of_part: Numbers, whole: Numbers, of_whole: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """The share in a part of all customers as a multiple of the share in all, with its 95% interval.
 
-    The interval is that of Katz, Baptista, Azen and Pike (1978) for the logarithm of a ratio of two proportions, whose variance takes
-    into account, by the delta method, that the part belongs to the whole: 1/a - 1/n - 1/K + 2a/(nK) - 1/N. Where nobody of the part
-    has it, the upper limit is that of Clopper and Pearson (1934) for the share.
+    A part is not independent of the whole, but the customers with and those without the level are of each other. So the interval is that of
+    the ratio r of their chances of being in the part, from Wilson's intervals (1927) of both by MOVER-R (Newcombe 2016), which also
+    holds for a handful of customers; with q, the share in all, the lift is 1 / (q + (1 - q) / r). It is exactly 1 where the part is
+    the whole, or everyone has the level.
 
     Args:
-        part, of_part: customers in the part who have it (a), of how many (n); whole, of_whole: of all (K, N). Each (rows,), K above 0.
+        part, of_part: customers in the part who have it, of how many; whole, of_whole: of all. Each (rows,), whole above 0.
 
     >>> [values.round(2).tolist() for values in lifts(*(np.array([float(n)]) for n in (30, 100, 100, 1000)))]
-    [[3.0], [2.3], [3.91]]
+    [[3.0], [2.26], [3.8]]
     """
-    a, n, k, everyone = part, of_part, whole, of_whole
+    without, part_without, q = of_whole - whole, of_part - part, whole / of_whole
+    fixed = (without == 0) | (of_part == of_whole)
     with np.errstate(divide="ignore", invalid="ignore"):
-        lift = (a / n) / (k / everyone)
-        variance = 1 / a - 1 / n - 1 / k + 2 * a / (n * k) - 1 / everyone
-        factor = np.exp(Z95 * np.sqrt(np.maximum(variance, 0)))
-        none = (1 - TAIL ** (1 / n)) / (k / everyone)
-        return lift, np.where(a > 0, lift / factor, 0.0), np.where(a > 0, lift * factor, none)
+        low, high = _ratio(part, whole, part_without, np.where(fixed, 1.0, without))
+        found = part / of_part / q, 1 / (q + (1 - q) / low), 1 / (q + (1 - q) / high)
+    lift, lower, upper = (np.where(fixed, 1.0, values) for values in found)
+    return lift, lower, upper
+
+
+def _ratio(a: Numbers, n: Numbers, b: Numbers, m: Numbers) -> tuple[Numbers, Numbers]:
+    """95% limits of the ratio of the proportions a/n and b/m by MOVER-R; the upper one is infinite if b may be none at all."""
+    p, s = a / n, b / m
+    (p_low, p_high), (s_low, s_high) = _wilson(a, n), _wilson(b, m)
+    low = (p * s - np.sqrt((p * s) ** 2 - p_low * s_high * (2 * p - p_low) * (2 * s - s_high))) / (s_high * (2 * s - s_high))
+    high = (p * s + np.sqrt((p * s) ** 2 - p_high * s_low * (2 * p - p_high) * (2 * s - s_low))) / (s_low * (2 * s - s_low))
+    return np.where(a > 0, low, 0.0), np.where(b > 0, high, np.inf)
+
+
+def _wilson(a: Numbers, n: Numbers) -> tuple[Numbers, Numbers]:
+    """Wilson's 95% interval (1927) of the proportion a/n."""
+    p, z2 = a / n, Z95**2
+    centre, half = p + z2 / (2 * n), Z95 * np.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
+    return np.maximum((centre - half) / (1 + z2 / n), 0.0), np.minimum((centre + half) / (1 + z2 / n), 1.0)
 
 
 def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:
@@ -76,30 +93,27 @@ def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:
     if not counted:
         return pd.DataFrame(columns=ATTRIBUTE_COLUMNS)
     found = ibis.union(*counted, distinct=False).to_pyarrow().to_pandas()
-    return pd.concat([_compared(of, name) for name, of in found.groupby("attribute", sort=True)], ignore_index=True)[ATTRIBUTE_COLUMNS]
+    grid = found.set_index(["attribute", "level", "segment_id"])["customers"].unstack(fill_value=0).sort_index()
+    missing = (grid.index.get_level_values("level") == MISSING_LEVEL)[:, None]
+    everyone, known = (of.groupby("attribute").transform("sum").to_numpy() for of in (grid, grid * ~missing))
+    return _shares(grid, np.where(missing, everyone, known))[ATTRIBUTE_COLUMNS]
 
 
-def _compared(counts: pd.DataFrame, attribute: Any) -> pd.DataFrame:
-    """The rows of one attribute, from customers by segment and level."""
-    grid = counts.pivot_table(index="segment_id", columns="level", values="customers", aggfunc="sum", fill_value=0)
-    known = grid.drop(columns=MISSING_LEVEL, errors="ignore").sum(axis=1)
-    parts = []
-    for level in grid.columns:
-        of = grid.sum(axis=1) if level == MISSING_LEVEL else known
-        parts.append(_shares(grid[level], of).assign(attribute=attribute, level=level))
-    return pd.concat(parts, ignore_index=True)
+def _shares(grid: pd.DataFrame, of: NDArray[np.int64]) -> pd.DataFrame:
+    """Shares and lift by level and segment, without segments in which there is nobody to compare.
 
-
-def _shares(customers: pd.Series, of: pd.Series) -> pd.DataFrame:
-    """Shares and lift by segment, of customers out of `of`; without segments in which there is nobody to compare."""
-    rows = pd.DataFrame({"customers": customers, "of_customers": of}).rename_axis("segment_id").reset_index()
-    all_with, everyone = int(customers.sum()), int(of.sum())
-    rows = rows[rows["of_customers"] > 0].astype("int64")
-    a, n = rows["customers"].to_numpy(np.float64), rows["of_customers"].to_numpy(np.float64)
-    found = lifts(a, n, np.full(len(rows), float(all_with)), np.full(len(rows), float(everyone)))
-    return rows.assign(
-        share=a / n, active_customers=all_with, active_share=all_with / max(everyone, 1), **dict(zip(LIFT, found, strict=True))
-    )
+    Args:
+        grid: customers by level (rows) and segment (columns); of: of how many, likewise.
+    """
+    counts = grid.to_numpy(np.int64)
+    of = np.broadcast_to(of, counts.shape)
+    whole, of_whole = (np.broadcast_to(one.sum(axis=1, keepdims=True), counts.shape) for one in (counts, of))
+    rows = grid.index.repeat(grid.shape[1]).to_frame(index=False)
+    rows["segment_id"] = np.tile(grid.columns.to_numpy(np.int64), len(grid))
+    rows[["customers", "of_customers", "active_customers"]] = np.column_stack([one.ravel() for one in (counts, of, whole)])
+    kept = (of > 0).ravel()
+    a, n, k, everyone = (one.ravel()[kept].astype(np.float64) for one in (counts, of, whole, of_whole))
+    return rows[kept].assign(share=a / n, active_share=k / everyone, **dict(zip(LIFT, lifts(a, n, k, everyone), strict=True)))
 
 
 def _levels(active: ir.Table, names: Sequence[str]) -> dict[str, ir.StringValue]:
@@ -163,19 +177,15 @@ def categories(activity: ir.Table, active: ir.Table, lookback: Lookback) -> pd.D
     sizes = active.group_by("segment_id").agg(customers=ibis._.count()).to_pyarrow().to_pandas()
     of = sizes.set_index("segment_id")["customers"].sort_index()
     customers, purchases = (
-        found.pivot_table(index="segment_id", columns="category", values=what, aggfunc="sum", fill_value=0).reindex(of.index, fill_value=0)
+        found.set_index(["category", "segment_id"])[what].unstack(fill_value=0).reindex(columns=of.index, fill_value=0).sort_index()
         for what in ("customers", "purchases")
     )
-    shares = purchases.div(purchases.sum(axis=1).replace(0, np.nan), axis=0)
-    total = purchases.sum().sum() or np.nan
-    parts = []
-    for category in customers.columns:
-        rows = _shares(customers[category], of).assign(category=category)
-        own, of_all = shares[category].reindex(rows["segment_id"]).to_numpy(), float(purchases[category].sum() / total)
-        lift = own / of_all if of_all else np.full(len(rows), np.nan)
-        spent = purchases[category].reindex(rows["segment_id"]).to_numpy()
-        parts.append(rows.assign(purchases=spent, purchase_share=own, active_purchase_share=of_all, purchase_lift=lift))
-    return pd.concat(parts, ignore_index=True)[CATEGORY_COLUMNS]
+    rows = _shares(customers, of.to_numpy())
+    spent, by_segment, by_category = purchases.to_numpy(), purchases.sum(axis=0).to_numpy(), purchases.sum(axis=1).to_numpy()[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own, of_all = spent / by_segment, np.broadcast_to(by_category / by_segment.sum(), spent.shape)
+        figures = spent, own, of_all, own / of_all  # every segment has customers, so `rows` has all of them
+    return rows.assign(**{name: values.ravel() for name, values in zip(SPEND, figures, strict=True)})[CATEGORY_COLUMNS]
 
 
 def examples(active: pd.DataFrame, model: SegmentModel, sensitive: Collection[str] = (), seed: int = 0) -> pd.DataFrame:

@@ -59,15 +59,28 @@ def test_a_segment_of_all_customers_has_no_lift_at_all():
     assert [values.item() for values in lifts(*(np.array([n]) for n in (30.0, 100.0, 30.0, 100.0)))] == [1, 1, 1]
 
 
-@pytest.mark.parametrize(("inside", "with_it", "more"), [(0.3, 0.2, 1.6), (0.8, 0.3, 1.1), (0.1, 0.1, 0.5)])
-def test_the_interval_of_the_lift_covers_the_truth_as_often_as_it_says(inside, with_it, more):
-    """Of 4,000 shops of 2,000 customers each; not taking into account that the segment is part of all would cover 98 to 100%."""
+@pytest.mark.parametrize(
+    ("inside", "with_it", "more", "least", "most"),
+    [
+        (0.3, 0.2, 1.6, 0.94, 0.96), (0.8, 0.3, 1.1, 0.94, 0.96), (0.1, 0.1, 0.5, 0.94, 0.97),
+        (0.2, 0.95, 1.0, 0.94, 0.96), (0.3, 0.003, 2.0, 0.94, 0.99),  # six customers have it, and often all of them are inside
+    ],
+)  # fmt: skip
+def test_the_interval_of_the_lift_covers_the_truth_as_often_as_it_says(inside, with_it, more, least, most):
+    """Of 4,000 shops of 2,000 customers each."""
     both = with_it * inside * more
     cells = [both, inside - both, with_it - both, 1 - inside - with_it + both]
     drawn = np.random.default_rng(5).multinomial(2_000, cells, 4_000).astype(float).T
-    part, everyone = drawn[0], np.full(4_000, 2_000.0)
-    _, low, high = lifts(part, drawn[0] + drawn[1], drawn[0] + drawn[2], everyone)
-    assert 0.94 <= np.mean((low <= more) & (more <= high)) <= 0.96
+    drawn = drawn[:, drawn[0] + drawn[2] > 0]
+    _, low, high = lifts(drawn[0], drawn[0] + drawn[1], drawn[0] + drawn[2], np.full(drawn.shape[1], 2_000.0))
+    assert least <= np.mean((low <= more) & (more <= high)) <= most
+
+
+def test_one_customer_proves_nothing_and_nobody_is_no_certainty():
+    lift, low, high = lifts(np.array([1.0, 0.0]), np.array([500.0, 500.0]), np.array([1.0, 3.0]), np.array([2000.0, 2000.0]))
+    assert lift.tolist() == [4, 0]
+    assert low[0] < 1 < high[0]
+    assert (low[1], high[1] > 1) == (0, True)
 
 
 def bought(customer, category, purchases, window=dt.date(2024, 1, 1), lines=1):
