@@ -126,11 +126,11 @@ def reason(rule: Rule, asked: Rules, segment_id: int) -> str:
         return f"No rule: {least if few else 'none of the model inputs tells its customers from the others'}."
     if not rule.predicate.conditions:
         return "All active customers are in it."
-    precision, recall = beside(rule.precision, asked.min_precision, 2), beside(rule.recall, asked.min_recall, 2)
-    figures = (
-        f"precision {precision} ({rule.found:,} of the {rule.selected:,} who meet it) and recall {recall} ({rule.found:,} of its "
-        f"{rule.members:,} customers), among customers it was not learnt from"
-    )
+    precision = f"precision {beside(rule.precision, asked.min_precision, 2)} ({rule.found:,} of the {rule.selected:,} who meet it)"
+    recall = f"recall {beside(rule.recall, asked.min_recall, 2)} ({rule.found:,} of its {rule.members:,} customers)"
+    if not rule.selected:
+        precision = "no precision (nobody meets it)"
+    figures = f"{precision} and {recall}, among customers it was not learnt from"
     if rule.suffices(asked):
         return f"It has {figures}."
     limit = f"with a precision of {asked.min_precision:g} and a recall of {asked.min_recall:g} or more"

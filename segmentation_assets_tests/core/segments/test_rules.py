@@ -66,8 +66,8 @@ def test_held_out_figures_are_of_customers_the_rule_was_not_learnt_from(monkeypa
     found = rules.learnt_rules(pd.DataFrame({"id": ids, "segment_id": np.where(ids < 60, 1, 2)}), ["id"], ASK)[1]
     assert (found.selected, found.found, found.members) == (0, 0, 60)
     assert seen.count(set(ids)) == 2  # one for each segment is published
-    assert np.isnan(found.precision)
     assert not found.suffices(ASK)
+    assert "the best has no precision (nobody meets it) and recall 0.00 (0 of its 60 customers)" in rules.reason(found, ASK, 1)
 
 
 def test_too_few_customers_are_not_learnt_from():
