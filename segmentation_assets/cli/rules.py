@@ -12,7 +12,7 @@ from segmentation_assets.vocabulary import counted
 
 NEEDED = "segment_rules"
 COLUMNS = (
-    "segment_id", "segment_name", "customers", "rule", "words", "rule_customers", "precision", "recall", "reason",
+    "segment_id", "segment_name", "customers", "rule", "words", "rule_customers", "rule_found", "precision", "recall", "reason",
 )  # fmt: skip
 
 
@@ -36,6 +36,10 @@ def read(data_dir: Path, key: str, dialect: str) -> list[dict[str, Any]]:
     return [{**row, "rule": in_dialect(row["rule"], dialect) if row["rule"] else None} for row in rows]
 
 
+def _of_them(row: dict[str, Any]) -> str:
+    return "" if row["rule_found"] is None else f", {row['rule_found']:,} of them in the segment"
+
+
 _ORDER = "ORDER BY customers DESC NULLS LAST, segment_id"
 
 
@@ -50,7 +54,11 @@ def lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         size = row[published.SMALL_CELL] if row["customers"] is None else counted(row["customers"], "customer")
         yield visible(f"{row['segment_name']} ({row['segment_id']}), {size}")
         if row["rule"]:
-            meets = "" if row["rule_customers"] is None else f" {counted(row['rule_customers'], 'customer meets', 'customers meet')} it."
+            meets = (
+                ""
+                if row["rule_customers"] is None
+                else f" {counted(row['rule_customers'], 'customer meets', 'customers meet')} it{_of_them(row)}."
+            )
             yield visible(f"  {row['rule']}")
             yield visible(f"  Customers who {row['words']}.{meets}")
         if row["reason"]:

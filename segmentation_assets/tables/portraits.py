@@ -80,6 +80,7 @@ SEGMENT_RULES = Contract(
         Column("words", "string", "The same in words, after `customers who`."),
         required("conditions", "int64", "Comparisons in it, that of the status not counted; 0 if there is no rule.", minimum=0),
         Column("rule_customers", "int64", "Customers at this snapshot who meet it; empty if there is no rule.", minimum=0),
+        Column("rule_found", "int64", "Those of them who are in the segment.", minimum=0),
         required("customers", "int64", "Customers of the segment.", minimum=1),
         Column("precision", "float64", "Share of those who meet it that are in the segment, among customers it was not learnt from; also of a rule that is not published.", **SHARE),
         Column("recall", "float64", "Share of the segment's customers who meet it, likewise.", **SHARE),
@@ -92,7 +93,7 @@ SEGMENT_RULES = Contract(
     largest_first=("precision",),
     lineage={"rule": ("customer_segments.segment_id",), "rule_customers": ("customer_features.customer_id",)},
     cells={
-        "customers": ("rule", "words", "conditions", "rule_customers", "precision", "recall", "tested_selected", "tested_members", "tested_found", "reason"),
-        "rule_customers": ("rule", "words"),
+        "customers": ("rule", "words", "conditions", "rule_customers", "rule_found", "precision", "recall", "tested_selected", "tested_members", "tested_found", "reason"),
+        "rule_customers": ("rule", "words", "rule_found"), "rule_found": (),
     },
 )  # fmt: skip

@@ -13,7 +13,7 @@ ROWS = [
     {
         "segment_id": 1, "segment_name": "Cham\x1bpions", "customers": 900, "rule": "status = 'active' AND \"Home\" = 'it''s'",
         "words": "have home it's", "conditions": 1,
-        "rule_customers": 800, "precision": 0.9, "recall": 0.8, "reason": "It has precision 0.90.",
+        "rule_customers": 800, "rule_found": 750, "precision": 0.9, "recall": 0.8, "reason": "It has precision 0.90.",
     },
     {"segment_id": 2, "segment_name": "Rare", "customers": 3, "reason": "No rule: 3 customers."},
     {"segment_id": 3, "segment_name": "Others", "customers": 90, "reason": "No rule: 90 customers."},
@@ -34,7 +34,7 @@ def test_each_rule_is_a_line_to_copy_and_a_segment_without_one_says_why(publishe
     assert list(lines(read(published, D1, "bigquery"))) == [
         "Cham\\x1bpions (1), 900 customers",
         "  status = 'active' AND `Home` = 'it\\'s'",
-        "  Customers who have home it's. 800 customers meet it.",
+        "  Customers who have home it's. 800 customers meet it, 750 of them in the segment.",
         "  It has precision 0.90.",
         "Others (3), 90 customers",
         "  No rule: 90 customers.",

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -107,13 +106,19 @@ def table(segments: pd.DataFrame, learnt: Mapping[int, Rule], asked: Rules, mone
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def customers_who_meet(rules: Mapping[int, Any], customers: ir.Table) -> dict[int, int]:
-    """How many of all customers (rows of customer_features) meet each rule, by segment id; not of what is no text, but missing."""
-    met = {f"{i}": mapped(rule, customers, Typed()).value for i, rule in rules.items() if isinstance(rule, str)}
+def customers_who_meet(rules: Mapping[int, Any], customers: ir.Table) -> dict[int, tuple[int, int]]:
+    """How many of all customers meet each rule, and how many of these are in the segment, by its id; not of what is no text, but missing.
+
+    Args:
+        customers: rows of customer_features with their segment_id, as from `own.placed`.
+    """
+    met = {i: mapped(rule, customers, Typed()).value.fill_null(False) for i, rule in rules.items() if isinstance(rule, str)}
     if not met:
         return {}
-    counts = customers.agg(**{name: ibis.ifelse(value.fill_null(False), 1, 0).sum() for name, value in met.items()})
-    return {int(name): int(count or 0) for name, count in counts.to_pyarrow().to_pylist()[0].items()}
+    found = {i: value & (customers["segment_id"] == i) for i, value in met.items()}
+    sums = {f"{what} {i}": value.cast("int64").sum() for what, of in (("met", met), ("found", found)) for i, value in of.items()}
+    counts = customers.agg(**sums).to_pyarrow().to_pylist()[0]
+    return {i: (int(counts[f"met {i}"] or 0), int(counts[f"found {i}"] or 0)) for i in met}
 
 
 def reason(rule: Rule, asked: Rules, segment_id: int) -> str:

@@ -10,7 +10,7 @@ from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.segments import portraits, profiles, rules
+from segmentation_assets.core.segments import own, portraits, profiles, rules
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import LOOKBACK, Input
 from segmentation_assets.defs.table import OUTPUT, Made, snapshot_date, table, tables
@@ -114,7 +114,7 @@ def segment_portraits(
     computed = {feature.name for feature in declared(settings.features)}
     inputs = [name for name in settings.model.features if name in active.columns]
     columns = dict.fromkeys((*portraits.needed(model, active.columns), *inputs))
-    known = to_frame(active.select("customer_id", "segment_id", *columns))
+    known = to_frame(active.select("customer_id", "segment_id", *columns).order_by("customer_id"))  # samples depend on the order
     lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
     one_by_one = settings.privacy.smallest_cell > 1  # a figure of one customer is one of few
     found = {
@@ -124,11 +124,12 @@ def segment_portraits(
     }
     learnt = rules.learnt_rules(known, inputs, settings.rules, settings.model.categorical, settings.model.seed)
     named = {name: rows.assign(segment_name=rows["segment_id"].map(names)) for name, rows in found.items()}
-    return {**named, SEGMENT_RULES.name: _rules(settings, placed, learnt, customer_features)}
+    return {**named, SEGMENT_RULES.name: _rules(settings, placed, learnt, own.placed(customer_features, customer_segments))}
 
 
 def _rules(settings: Settings, placed: pd.DataFrame, learnt: dict[int, rules.Rule], customers: ir.Table) -> pd.DataFrame:
-    """One row per segment with customers."""
+    """One row per segment with customers; `customers` are all, with their segments."""
     found = rules.table(placed, learnt, settings.rules, settings.exploration.money)
     met = rules.customers_who_meet(dict(zip(found["segment_id"], found["rule"], strict=True)), customers)
-    return found.assign(rule_customers=found["segment_id"].map(met).astype("Int64"))
+    counts = pd.DataFrame.from_dict(met, orient="index", columns=["rule_customers", "rule_found"], dtype="Int64")
+    return found.join(counts, on="segment_id")

@@ -112,5 +112,8 @@ def test_the_table_has_a_rule_or_a_reason_for_each_segment():
 
 
 def test_who_meets_a_rule_is_counted_among_all_customers():
-    customers = ibis.memtable({"status": ["active", "active", "lapsed", None], "recency_days": [5.0, None, 5.0, 5.0]})
-    assert rules.customers_who_meet({1: "status = 'active' AND recency_days <= 9", 2: None}, customers) == {1: 1}
+    customers = ibis.memtable(
+        {"status": ["active", "active", "lapsed", None], "recency_days": [5.0, None, 5.0, 5.0], "segment_id": [1, 1, -1, 1]}
+    )
+    asked = {1: "status = 'active' AND recency_days <= 9", 2: None, 3: "recency_days <= 9"}
+    assert rules.customers_who_meet(asked, customers) == {1: (1, 1), 3: (3, 0)}
