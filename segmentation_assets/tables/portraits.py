@@ -10,7 +10,7 @@ LIFT = (
     Column(
         "lift_low",
         "float64",
-        "Lower limit of its 95% interval (Katz et al. 1978; the segment is part of the whole, which is taken into account).",
+        "Lower limit of its 95% interval (MOVER-R; Newcombe 2016).",
         minimum=0,
     ),
     Column("lift_high", "float64", "Upper limit of its 95% interval.", minimum=0),
