@@ -65,6 +65,10 @@ GRAPH = {
     "evaluation_metrics": {"customer_features", "segmentation_model", "customer_segments", "customer_activity"},
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
+    "segment_attributes": {"customer_features", "customer_segments"},
+    "segment_categories": {"customer_category_activity", "customer_features", "customer_segments"},
+    "segment_examples": {"customer_features", "customer_segments", "segmentation_model"},
+    "segment_rules": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_actions": {"segments", "segmentation_model"},
     "snapshot_report": {"published_database"},
     "published_database": {
@@ -72,6 +76,7 @@ GRAPH = {
         "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
+        "segment_attributes", "segment_categories", "segment_examples", "segment_rules",
     },
 }  # fmt: skip
 ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
+from segmentation_assets.store.published import VIEWS
 from segmentation_assets_tests.conftest import segmentation
 
 pytestmark = pytest.mark.slow
@@ -90,6 +91,37 @@ def test_transitions_reconcile_with_the_segments_on_both_sides(database: duckdb.
         """).fetchall()  # names of our own
         # The last snapshot has no successor to move to, so on the from side its segments stand alone.
         assert [row for row in differences if side == "to" or row[0] is not None] == []
+
+
+def test_each_rule_as_printed_returns_the_customers_it_is_said_to(database: duckdb.DuckDBPyConnection) -> None:
+    """By status the segment itself; otherwise most of it, on the customers of the snapshot as well as on those held out."""
+    rules = database.execute(
+        "SELECT snapshot_date, segment_id, rule, rule_customers, rule_found, precision, recall FROM segment_rules WHERE rule IS NOT NULL"
+    ).fetchall()
+    assert len({day for day, *_ in rules}) == 10
+    for day, segment_id, rule, customers, inside, precision, recall in rules:
+        met, found, size = database.execute(
+            f"SELECT count(*) FILTER ({rule}), count(*) FILTER (({rule}) AND segment_id = $1), count(*) FILTER (segment_id = $1) "
+            "FROM customer_features JOIN customer_segments USING (customer_id, snapshot_date) WHERE snapshot_date = $2",
+            [segment_id, day],
+        ).fetchall()[0]
+        assert (met, found) == (customers, inside)
+        held_out = 2 * precision * recall / (precision + recall)
+        assert 2 * found / (met + size) == pytest.approx(held_out, abs=0 if segment_id < 0 else 0.12)
+
+
+def test_levels_of_an_attribute_add_up_to_the_segment(database: duckdb.DuckDBPyConnection) -> None:
+    different = """
+        SELECT snapshot_date, segment_id, attribute, sum(a.customers), any_value(s.customers) FROM segment_attributes AS a
+        JOIN segments AS s USING (snapshot_date, segment_id) GROUP BY ALL HAVING sum(a.customers) <> any_value(s.customers)
+    """
+    assert database.execute(different).fetchall() == []
+    bought = """
+        SELECT sum(c.customers) FROM segment_categories AS c SEMI JOIN latest_segments USING (snapshot_date)
+        UNION ALL SELECT sum(customers) FROM category_mix SEMI JOIN latest_segments USING (snapshot_date)
+    """
+    (of_segments,), (of_all,) = database.execute(bought).fetchall()
+    assert of_segments == of_all
 
 
 def test_own_segments_are_as_plain_sql_says(database: duckdb.DuckDBPyConnection) -> None:
@@ -226,6 +258,6 @@ def test_export_holds_every_table_natively(demo: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(tmp_path / "out.duckdb"), read_only=True) as copy:
         views = {name for (name,) in copy.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
-        assert views == {"latest_segments", "latest_customer_segments", "named_segment_changes"}
+        assert views == {*VIEWS}
         assert one(copy, "SELECT count(*) FROM transactions") == 1_468_773
         assert one(copy, "SELECT count(*) FROM duckdb_tables() WHERE comment IS NULL AND NOT internal") == 0

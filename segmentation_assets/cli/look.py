@@ -1,4 +1,4 @@
-"""Commands that look at what was made: show, why, models, sql, export, doctor, settings."""
+"""Commands that look at what was made: show, why, rules, models, sql, export, doctor, settings."""
 
 import datetime as dt
 import json
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from segmentation_assets.store.health import Finding
 
 MOST_ROWS = 100
+DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery")
 PIPES = "/dev/fd"
 
 
@@ -59,6 +60,24 @@ def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path 
         say(json.dumps(asdict(found), indent=2))
         return
     for line in reasons.lines(found, settings):
+        say(line)
+
+
+@command()
+@click.option("--dialect", type=click.Choice(DIALECTS), default=DIALECTS[0], show_default=True, help="Whose SQL the rules are written in.")
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects, one for each segment.")
+@settings_option
+def rules(dialect: str, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
+    """Print the rule of each segment, to find its customers in another system: as SQL over customer_features, and in words.
+
+    Example: segmentation rules --dialect bigquery
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import rules as printed
+
+    found = printed.read(settings.data_dir, _published_key(settings, snapshot), dialect)
+    for line in [printed.as_json(found)] if as_json else printed.lines(found):
         say(line)
 
 

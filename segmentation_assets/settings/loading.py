@@ -20,6 +20,7 @@ from segmentation_assets.settings.own_segments import OwnSegments
 from segmentation_assets.settings.playbook import PLAYBOOK, Play
 from segmentation_assets.settings.privacy import Privacy
 from segmentation_assets.settings.retention import Retention
+from segmentation_assets.settings.rules import Rules
 from segmentation_assets.settings.section import nearest
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
         description="Segments of one's own: a name, and a condition such as `monetary > 1000 and recency_days > 60`, or a section with "
         "`condition` and `description` (docs/own-segments.md).",
     )
+    rules: Rules = Field(Rules(), description="The rule of each segment.")
     playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")

@@ -16,10 +16,12 @@ from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
-LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
 VIEWS = {
-    view: (f"FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})", f"{table} at the latest snapshot.")
-    for view, table in LATEST.items()
+    f"latest_{contract.name}": (
+        f"FROM {contract.name} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {SNAPSHOTS})",  # also where that one has no rows
+        f"{contract.name} at the latest snapshot.",
+    )
+    for contract in NATIVE
 } | {
     "named_segment_changes": (
         "SELECT c.*, f.segment_name AS from_segment_name, t.segment_name AS to_segment_name FROM segment_changes AS c "

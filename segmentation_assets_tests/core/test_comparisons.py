@@ -17,7 +17,10 @@ from segmentation_assets.core.choice.selection import LARGEST_LOSS, _validated
 from segmentation_assets.core.model import gates
 from segmentation_assets.core.model.gates import Contest
 from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot, train
+from segmentation_assets.core.segments.predicates import Condition, Predicate
+from segmentation_assets.core.segments.rules import Rule, reason
 from segmentation_assets.settings.model import ModelSettings, RetrainSettings
+from segmentation_assets.settings.rules import Rules
 from segmentation_assets.vocabulary import Baseline, beside
 from segmentation_assets_tests.builders import features
 
@@ -136,3 +139,14 @@ def test_whether_a_partition_stands_against_a_grid_of_as_many_groups(loss, high,
     assert kept == (not worse or named >= 0)
     assert ("is published all the same" in sentence) == (worse and kept)
     assert ("acting, not for forecasting" in sentence) == (kept and money < 0)
+
+
+@given(PAIRS, PAIRS)
+def test_a_segment_has_a_rule_exactly_where_the_printed_precision_and_recall_reach_their_limits(precision, recall):
+    asked = Rules(min_precision=precision[0], min_recall=recall[0])
+    predicate = Predicate("active", ((Condition("monetary", ">", 1.0),),))
+    measured = type("Measured", (Rule,), {"precision": precision[1], "recall": recall[1]})(predicate, 1, 1, 1)
+    told = reason(measured, asked, 1)
+    printed = [number(rf"{name} ([0-9.]+)", told) for name in (r"has precision", r"and recall")]
+    reached = all(share >= Decimal(str(limit)) for share, (limit, _) in zip(printed, (precision, recall), strict=True))
+    assert reached == measured.suffices(asked) == told.startswith("It has")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.cli.check import inspect
+from segmentation_assets.core.segments.predicates import Condition, Predicate, in_dialect
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import TransactionDatabase
 from segmentation_assets.sources.base import SourceError, Window, midnight, within
@@ -22,7 +24,7 @@ from segmentation_assets.sources.database import _windowed
 from segmentation_assets.sources.mapping import Bounds
 from segmentation_assets.sources.reading import connect
 from segmentation_assets_tests.conftest import examples
-from segmentation_assets_tests.sources.conftest import FOREVER, PASSWORD
+from segmentation_assets_tests.sources.conftest import FOREVER, PASSWORD, Server
 
 ROWS = [
     ("c1", "2024-01-05 10:00:00", "10.50"),
@@ -464,3 +466,35 @@ def test_text_dates_cannot_be_counted_by_the_server(opened: Any, shop: Any) -> N
     shop.run("drop table if exists texts; create table texts (buyer text, at text, paid int)")
     source = opened(transactions=at(shop, table="texts"))
     assert source.source.counts("transactions", source.engine, {"one": JANUARY}) is None
+
+
+def test_printed_rules_return_the_same_customers_on_postgresql(postgres: Server) -> None:
+    """Thresholds on the customers' own values, which have all digits of a float, and one step beside them; values are missing."""
+    draw = np.random.default_rng(7)
+    values = np.where(draw.random((2, 60)) < 0.2, np.nan, draw.lognormal(3, 4, (2, 60)) * draw.choice([-1, 1], (2, 60)))
+    homes = draw.choice(np.array(["it's", "a\\b", None], dtype=object), 60)
+    columns = {"recency_days": values[0], "Annual Income": values[1], "select": homes}
+    known = [value for value in values.ravel() if value == value]
+    rules = [
+        Predicate(
+            "active", ((Condition("recency_days", "<=", np.nextafter(draw.choice(known), beside)), Condition("select", *text)),
+                       (Condition("Annual Income", ">", draw.choice(known)),)),
+        )
+        for beside in (-np.inf, 0.0, np.inf) for text in (("=", "it's"), ("<>", "a\\b")) for _ in range(8)
+    ]  # fmt: skip
+    cells = ",".join(
+        f"({i}, 'active', {', '.join('null' if value != value else repr(float(value)) for value in pair)}, {_said(home)})"
+        for i, (pair, home) in enumerate(zip(values.T, homes, strict=True))
+    )
+    postgres.run(
+        "drop table if exists features; create table features (id int, status text, recency_days float8, "
+        '"Annual Income" float8, "select" text);'
+        f"insert into features values {cells}"
+    )
+    asked = " union all ".join(f"select {n} n, id from features where {in_dialect(rule.sql(), 'postgres')}" for n, rule in enumerate(rules))
+    found = [tuple(map(int, line.split("|"))) for line in postgres.run(f"select n, id from ({asked}) a order by n, id").split()]
+    assert found == [(n, int(i)) for n, rule in enumerate(rules) for i in np.flatnonzero(rule.met(columns))]
+
+
+def _said(text: str | None) -> str:
+    return "null" if text is None else "'" + text.replace("'", "''") + "'"

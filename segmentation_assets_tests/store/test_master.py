@@ -50,6 +50,15 @@ def test_latest_views_show_the_newest_snapshot_even_if_an_older_one_was_publishe
     assert ask(data_dir, "SELECT customer_id FROM latest_customer_segments") == [("new",)]
 
 
+def test_every_table_of_the_database_has_a_latest_view_that_never_shows_older_rows(lake, data_dir):
+    make(lake, D1, segment_events=[{"event": "born", "from_segment_ids": "", "to_segment_ids": "1", "sentence": "x"}])
+    make(lake, D2)
+    views = {name for (name,) in ask(data_dir, "SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+    assert views >= {f"latest_{contract.name}" for contract in CONTRACTS if not contract.bulky}
+    assert ask(data_dir, "SELECT count(*) FROM segment_events") == [(1,)]
+    assert ask(data_dir, "FROM latest_segment_events") == []
+
+
 def test_order_lines_are_shown_with_their_snapshot(lake, data_dir):
     make(lake, D1, transactions=[{"customer_id": "a"}])
     make(lake, D2, transactions=[{"customer_id": "b"}])

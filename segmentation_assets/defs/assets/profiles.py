@@ -1,20 +1,28 @@
-"""Interpret: the segments in words and numbers."""
+"""Interpret: the segments in words and numbers, who is in them, and the rule that finds them."""
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import sensitive
-from segmentation_assets.core.customers.features import described
+from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.segments import profiles
+from segmentation_assets.core.segments import own, portraits, profiles, rules
 from segmentation_assets.defs import markdown
-from segmentation_assets.defs.table import OUTPUT, table
+from segmentation_assets.defs.partitions import LOOKBACK, Input
+from segmentation_assets.defs.table import OUTPUT, Made, snapshot_date, table, tables
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
 from segmentation_assets.tables.exploration import SENSITIVE_PROXIES
+from segmentation_assets.tables.features import CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_FEATURES
+from segmentation_assets.tables.model import SEGMENTATION_MODEL
+from segmentation_assets.tables.portraits import SEGMENT_ATTRIBUTES, SEGMENT_CATEGORIES, SEGMENT_EXAMPLES, SEGMENT_RULES
+from segmentation_assets.tables.segments import CUSTOMER_SEGMENTS
+from segmentation_assets.vocabulary import Status
 
 GROUP = "interpret"
 
@@ -64,3 +72,64 @@ def sensitive_proxies(
     found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
     context.add_output_metadata({"proxies": dg.MetadataValue.md(markdown.bullets(sensitive.sentences(found)))}, output_name=OUTPUT)
     return found
+
+
+MADE_FROM = (CUSTOMER_FEATURES.name, CUSTOMER_SEGMENTS.name)
+
+
+@tables(
+    Made(
+        SEGMENT_ATTRIBUTES, GROUP, {"duckdb", "parquet"}, MADE_FROM,
+        "Which levels of the attributes are more and less common in a segment than among all active customers.",
+    ),
+    Made(
+        SEGMENT_CATEGORIES, GROUP, {"duckdb", "parquet"}, (CUSTOMER_CATEGORY_ACTIVITY.name, *MADE_FROM),
+        "Which product categories are.",
+    ),
+    Made(SEGMENT_EXAMPLES, GROUP, {"pandas", "parquet"}, (*MADE_FROM, SEGMENTATION_MODEL.name), "A few typical customers of each segment."),
+    Made(
+        SEGMENT_RULES, GROUP, {"scikitlearn", "parquet"}, (*MADE_FROM, SEGMENTATION_MODEL.name),
+        "A short SQL condition that finds the segment's customers, with held-out precision and recall.",
+    ),
+    name="portraits",
+    ins={CUSTOMER_CATEGORY_ACTIVITY.name: Input(LOOKBACK)},
+)  # fmt: skip
+def segment_portraits(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: ir.Table,
+    customer_segments: ir.Table,
+    customer_category_activity: ir.Table,
+    segmentation_model: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """They share one reading of the active customers with their segments."""
+    model = model_from_rows(segmentation_model)
+    placed = customer_segments.group_by("segment_id", "segment_name").agg(customers=ibis._.count()).to_pyarrow().to_pandas()
+    names = placed.set_index("segment_id")["segment_name"]
+    active = customer_features.filter(customer_features.status == Status.ACTIVE)
+    active = active.drop(*({"segment_id"} & set(active.columns))).inner_join(
+        customer_segments.select("customer_id", "segment_id"), "customer_id"
+    )
+    hidden = settings.privacy.sensitive
+    computed = {feature.name for feature in declared(settings.features)}
+    inputs = [name for name in settings.model.features if name in active.columns]
+    columns = dict.fromkeys((*portraits.needed(model, active.columns), *inputs))
+    known = to_frame(active.select("customer_id", "segment_id", *columns).order_by("customer_id"))  # samples depend on the order
+    lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
+    one_by_one = settings.privacy.smallest_cell > 1  # a figure of one customer is one of few
+    found = {
+        SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}),
+        SEGMENT_CATEGORIES.name: portraits.categories(customer_category_activity, active, lookback),
+        SEGMENT_EXAMPLES.name: portraits.examples(known.iloc[:0] if one_by_one else known, model, hidden, settings.model.seed),
+    }
+    learnt = rules.learnt_rules(known, inputs, settings.rules, settings.model.categorical, settings.model.seed)
+    named = {name: rows.assign(segment_name=rows["segment_id"].map(names)) for name, rows in found.items()}
+    return {**named, SEGMENT_RULES.name: _rules(settings, placed, learnt, own.placed(customer_features, customer_segments))}
+
+
+def _rules(settings: Settings, placed: pd.DataFrame, learnt: dict[int, rules.Rule], customers: ir.Table) -> pd.DataFrame:
+    """One row per segment with customers; `customers` are all, with their segments."""
+    found = rules.table(placed, learnt, settings.rules, settings.exploration.money)
+    met = rules.customers_who_meet(dict(zip(found["segment_id"], found["rule"], strict=True)), customers)
+    counts = pd.DataFrame.from_dict(met, orient="index", columns=["rule_customers", "rule_found"], dtype="Int64")
+    return found.join(counts, on="segment_id")
