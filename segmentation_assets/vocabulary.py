@@ -22,6 +22,7 @@ class Status(StrEnum):
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"
+    FORMER = "former"
 
 
 class Tier(StrEnum):
@@ -125,6 +126,7 @@ class Character(StrEnum):
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"
+    FORMER = "former"
 
 
 class Verdict(StrEnum):

@@ -20,5 +20,6 @@ def open_source(settings: Settings) -> Source:
     made = pseudonyms.Pseudonyms.of(asked, settings.cleaning) if asked else None
     pseudonyms.require(settings.data_dir, made)
     if isinstance(settings.source, Tables):
-        return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning, made)
+        folder, snapshots = settings.data_dir / "intake", settings.snapshots
+        return TablesSource(settings.source, folder, snapshots.timezone, settings.cleaning, made, snapshots)
     return CompleteJourneySource()

@@ -1,7 +1,9 @@
 """Customer attributes as numbers, dates, booleans or text; and the combination of several rows into one record."""
 
+import datetime as dt
 import functools
 import operator
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers.cleaning import RULES, cleaned_attribute, identifier
 from segmentation_assets.settings.cleaning import Cleaning
-from segmentation_assets.settings.source import ROW_NUMBER, Files, SourceTable
-from segmentation_assets.sources import number_forms
+from segmentation_assets.settings.source import ROW_NUMBER, CustomerTable, Files, SourceTable
+from segmentation_assets.sources import customer_dates, number_forms
+from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.intake_record import FLAGS, PLACE, IntakeRecord, numbered
@@ -26,20 +29,47 @@ DROPPED = (*OURS, *FLAGS)
 CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, a telephone; not 0 itself
 
 
-def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTable, zone: str = "UTC") -> ir.Table:
+def read_attributes(
+    backend: Any,
+    kept: list[IntakeRecord],
+    settings: SourceTable,
+    zone: str = "UTC",
+    dates: Collection[dt.date] | None = None,
+    rules: Cleaning = RULES,
+) -> ir.Table:
     """The customer records of several files with their attributes read by type, on DuckDB.
 
     An attribute of a text file is a number or a date if nearly all of its values over all files are; the others are set to
     missing and listed in `unread`. It is text if any value is a whole number that starts with 0, because a code such as a
     postcode would lose the zero. `attribute_types` overrides this. If the newest rows count, records are in the order of their times.
+
+    Args:
+        dates: the as-of dates whose rows count, if customers are described anew at several (`each_date`).
+        rules: cleaning rules; ids that they make equal count as equal.
+
+    Raises:
+        SourceError: customers are numbered by row, in several files.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
+    if isinstance(settings, CustomerTable) and settings.each_date and dates is not None:
+        timed = [customer_dates.with_time(part, file.source, settings) for part, file in zip(parts, kept, strict=True)]
+        parts = [
+            part.mutate(problem=ibis.coalesce(part.problem, ibis.ifelse(part.known_at.isnull(), NO_TIME, ibis.null("string"))))
+            for part in timed
+        ]
     if settings.columns["customer_id"] == ROW_NUMBER:
+        if len(parts) > 1:
+            raise SourceError(
+                f"{kept[0].source} and {len(kept) - 1} more: customers are numbered by row, and the rows of these files have the same "
+                "numbers. Map customer_id to a column of ids, or put all rows into one file."
+            )
         parts = [part.mutate(customer_id=ibis.coalesce(part.customer_id, part.row_number.cast("string"))) for part in parts]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
+    if isinstance(settings, CustomerTable) and settings.each_date and dates is not None:
+        rows = customer_dates.chosen(rows, dates, settings, rules)
     cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
