@@ -190,14 +190,16 @@ def _as_history(place: Path, every: Sequence[Path], looks: Sequence[FileProfile]
         return None
     one = looks[0]
     columns = {one.as_of.column if one.as_of else one.history.dated_by if one.history else None for one in looks}
+    named = {day for file in every if (day := date_in_name(file.name))}
+    formats: tuple[str, ...] = (ISO,)
     if all(date_in_name(file.name) for file in every):
-        dated_by, formats = FILE_NAME, (ISO,)
+        dated_by = FILE_NAME
     elif len(columns) == 1 and (dated := looks[0].as_of or looks[0].history):
         dated_by, formats = next(iter(columns)) or "", dated.formats
     else:
         return None
     found = None if one.id_of_customers == ROW_NUMBER else first_dates.history(every, one.id_of_customers, dated_by, formats)
-    days = tuple(OnDate(day, 0) for day in sorted({date_in_name(file.name) for file in every} - {None})) if found is None else ()
+    days = tuple(OnDate(day, 0) for day in sorted(named)) if found is None else ()
     common = [name for name in one.columns if all(name in other.columns for other in looks)]
     return replace(
         one,

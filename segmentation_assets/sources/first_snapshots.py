@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
-from segmentation_assets.settings.snapshots import DAYS_OF_WEEK, Snapshots, following, keys_until
+from segmentation_assets.settings.snapshots import DAYS_OF_WEEK, Cadence, Snapshots, following, keys_until
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.names_of_days import date_in_name
 from segmentation_assets.vocabulary import counted
@@ -18,6 +17,7 @@ SLACK = 3  # days without orders at either end of a month that still counts as f
 LONGEST_LOOKBACK, MOST_SNAPSHOTS = 12, 24  # months
 LONGEST_DAY, LONGEST_WEEK = 3, 13  # days between two dates, up to which snapshots are daily or weekly
 LAST_DAY_OF_ALL_MONTHS = 28
+DAYS_OF: dict[Cadence, int] = {"monthly": 31, "weekly": DAYS_OF_WEEK, "daily": 1}
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,12 @@ def of_dates(days: Sequence[dt.date]) -> Snapshots:
     """Snapshots for customers described anew on these days: of all that have most dates, those that come soonest after them."""
     dates = sorted(set(days))
     gaps = [(later - earlier).days for earlier, later in pairwise(dates)]
-    cadence = "monthly" if not gaps or median(gaps) > LONGEST_WEEK else "weekly" if median(gaps) > LONGEST_DAY else "daily"
-    starts = 1 if cadence == "daily" else DAYS_OF_WEEK if cadence == "weekly" else LAST_DAY_OF_ALL_MONTHS
-    tried = [_starting(dates, cadence, step) for step in range(starts + 3 if cadence == "monthly" else starts)]
+    cadence: Cadence = "monthly" if not gaps or median(gaps) > LONGEST_WEEK else "weekly" if median(gaps) > LONGEST_DAY else "daily"
+    tried = [_starting(dates, cadence, step) for step in range(DAYS_OF[cadence])]
     return min((one for one in tried if one), key=lambda one: _lag(dates, one))
 
 
-def _starting(dates: Sequence[dt.date], cadence: Literal["monthly", "weekly", "daily"], step: int) -> Snapshots | None:
+def _starting(dates: Sequence[dt.date], cadence: Cadence, step: int) -> Snapshots | None:
     """Snapshots of which the first is so many days after the first date, and the last the first that knows the last date."""
     first = dates[0] + dt.timedelta(days=step)
     if cadence == "monthly" and first.day > LAST_DAY_OF_ALL_MONTHS:

@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-CLOCK = r"(?:[T_ -]?(?:[01]\d|2[0-3])[-_:.h]?[0-5]\d(?:[-_:.]?[0-5]\d)?)?"
+CLOCK = r"(?:[T_ -]?(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d)?|[-:.h][0-5]\d(?:[-:.m][0-5]\d)?)(?![-_. ]?\d))?"
 DIGITS = re.compile(rf"(?<!\d)((?:19|20)\d\d)[-_. ]?(0[1-9]|1[0-2])(?:[-_. ]?(0[1-9]|[12]\d|3[01]){CLOCK})?(?!\d)")
 WORDS = re.compile(rf"(?<![a-z])({'|'.join(MONTHS)})[a-z]*[-_. ]?((?:19|20)\d\d)(?!\d)", re.IGNORECASE)
 WORDS_AFTER = re.compile(rf"(?<!\d)((?:19|20)\d\d)[-_. ]?({'|'.join(MONTHS)})[a-z]*(?![a-z])", re.IGNORECASE)
