@@ -49,7 +49,9 @@ def made(tmp_path_factory):
     (folder / "segmentation.yaml").write_text(write(look_at([folder / "cards"]), folder) + QUICK, encoding="utf-8")
     text = (folder / "segmentation.yaml").read_text(encoding="utf-8").replace(f"last: {KEYS[0]}", f"last: {KEYS[-1]}")
     (folder / "segmentation.yaml").write_text(text, encoding="utf-8")
-    settings = load_settings(folder / "segmentation.yaml").model_copy(update={"data_dir": folder / "data"})
+    loaded = load_settings(folder / "segmentation.yaml")
+    without = loaded.exploration.model_copy(update={"pictures": False})
+    settings = loaded.model_copy(update={"data_dir": folder / "data", "exploration": without})
     then = {}
     for key in KEYS:
         deliver(folder / "cards", key)

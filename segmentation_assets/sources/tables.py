@@ -81,6 +81,16 @@ class TablesSource:
         files = [file for file in kept if file.source in used]
         return engine.scan([self.intake.with_attributes(files, table, dates, self.rules)]).drop("known_at")
 
+    def newest_dates(self, engine: Engine, end: dt.date) -> dict[str, dt.date | None]:
+        """By table that describes customers anew at several dates, the newest date that a snapshot dated `end` has."""
+        found: dict[str, dt.date | None] = {}
+        for table, (name, kept) in zip(self.settings.customers, self.kept_by_table("customers").items(), strict=True):
+            if table.each_date:
+                found[name] = max(
+                    customer_dates.standing(customer_dates.days_of(engine, kept, table), table, end, self.snapshots), default=None
+                )
+        return found
+
     def by_date(self, engine: Engine, table: CustomerTable, kept: list[IntakeRecord]) -> list[OnDate]:
         """The customers of each date of a table that describes them anew at several."""
         rows = scanned(engine, kept)
