@@ -4,12 +4,14 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import ibis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from segmentation_assets.defs.checks.source import customers_have_a_new_date
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.settings.source import Tables
@@ -17,6 +19,7 @@ from segmentation_assets.sources import customer_dates, first_snapshots
 from segmentation_assets.sources.base import SourceError, Window
 from segmentation_assets.sources.customer_dates import OnDate
 from segmentation_assets.sources.names_of_days import date_in_name
+from segmentation_assets_tests.builders import D1, D2, D3, LOADED
 from segmentation_assets_tests.conftest import examples
 
 BY_NAME = {"files": "cards", "columns": {"customer_id": "id", "known_at": "file name"}, "each_date": "complete"}
@@ -186,3 +189,17 @@ def test_a_weekly_snapshots_rows_stand_for_weeks() -> None:
     days = {"a": {dt.date(2024, 1, on): 1 for on in (1, 8, 15, 22)}}
     weekly = Snapshots(first=dt.date(2024, 1, 1), cadence="weekly")
     assert customer_dates.standing(days, settings, dt.date(2024, 1, 15), weekly) == {dt.date(2024, 1, 8), dt.date(2024, 1, 15)}
+
+
+def test_an_export_that_did_not_come_is_a_warning_with_the_remedy(opened: Any, lake: Any, tmp_path: Path) -> None:
+    put(tmp_path, **{D1: "a,1", D3: "b,2"})
+    source = opened(customers=BY_NAME).source
+    found = [customers_have_a_new_date(dg.build_op_context(partition_key=key), LOADED, source, lake) for key in (D1, D2, D3)]
+    assert [one.passed for one in found] == [True, False, True]
+    assert found[1].severity == dg.AssetCheckSeverity.WARN
+    assert found[1].description == (
+        f"cards has no date after {D1}, so its customers of {D1} count again. Deliver it, then: segmentation run --from {D2}"
+    )
+    none = opened(customers={"files": "cards", "columns": {"customer_id": "id"}}).source
+    told = customers_have_a_new_date(dg.build_op_context(partition_key=D1), LOADED, none, lake)
+    assert told.passed and str(told.description).startswith("Not measured")
