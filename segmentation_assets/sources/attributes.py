@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from segmentation_assets.sources.located import ENDINGS, ending_of
 from segmentation_assets.sources.records import to_json
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+EMPTY = "empty"  # the type of an attribute without a value
 NO_TIME = "known_at is missing or is not a date"
 ENUMERATED = r"^\s*\(\d+\)\s*$"  # (1) and the like, which are negative numbers only among others
 DROPPED = (*OURS, *FLAGS)
@@ -36,6 +37,7 @@ def read_attributes(
     zone: str = "UTC",
     dates: Collection[dt.date] | None = None,
     rules: Cleaning = RULES,
+    before: Mapping[str, str] | None = None,
 ) -> ir.Table:
     """The customer records of several files with their attributes read by type, on DuckDB.
 
@@ -46,6 +48,7 @@ def read_attributes(
     Args:
         dates: the as-of dates whose rows count, if customers are described anew at several (`each_date`).
         rules: cleaning rules; ids that they make equal count as equal.
+        before: types of attributes in files so far, for those of which these rows have no value.
 
     Raises:
         SourceError: customers are numbered by row, in several files.
@@ -72,6 +75,7 @@ def read_attributes(
         rows = customer_dates.chosen(rows, dates, settings, rules)
     cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
+    wanted = {name: (before or {}).get(name, "text") if kind == EMPTY else kind for name, kind in wanted.items()}
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     numbers = [name for name in names if wanted.get(name) == "number"]
     forms = number_forms.counted(backend, rows, numbers, _kind(kept[0], settings))
@@ -173,9 +177,11 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     for position, name in enumerate(texts):
         some = found[f"some{position}"] or 0
         number, date, code = (found[f"{kind}{position}"] or 0 for kind in ("number", "date", "code"))
-        if some and number >= READABLE * some and not code:
+        if not some:
+            guesses[name] = EMPTY
+        elif number >= READABLE * some and not code:
             guesses[name] = "number"
-        elif some and date >= READABLE * some:
+        elif date >= READABLE * some:
             guesses[name] = "date"
     return guesses
 

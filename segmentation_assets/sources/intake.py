@@ -78,13 +78,19 @@ class Intake:
         return [replace(one, doubts=doubts) for one in [*kept, *passed_over]]
 
     def with_attributes(
-        self, kept: list[IntakeRecord], settings: SourceTable, dates: Collection[dt.date] | None = None, rules: Cleaning = RULES
+        self,
+        kept: list[IntakeRecord],
+        settings: SourceTable,
+        dates: Collection[dt.date] | None = None,
+        rules: Cleaning = RULES,
+        before: Mapping[str, str] | None = None,
     ) -> Path:
         """Customer records of all files of a table, with their attributes read: a Parquet file.
 
         Args:
             dates: the as-of dates whose rows count; None: all rows do.
             rules: cleaning rules; ids that they make equal count as equal.
+            before: types of attributes in files so far, for those of which these rows have no value.
 
         Raises:
             SourceError: customers are numbered by row, in several files.
@@ -96,7 +102,7 @@ class Intake:
             [(file.rows_file, file.source) for file in kept],
             settings.model_dump(mode="json"),
             [Path(file.rows_file).stat().st_mtime_ns for file in kept],
-            *([] if dates is None else [sorted(map(str, dates)), rules.ids_without_decimals]),
+            *([] if dates is None else [sorted(map(str, dates)), rules.ids_without_decimals, before]),
         ]
         digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
@@ -105,9 +111,8 @@ class Intake:
                 target.touch()  # when it was last used
             else:
                 with self._reading("customers", settings) as reading, replacing(target) as unfinished:
-                    reading.backend.to_parquet(
-                        read_attributes(reading.backend, kept, settings, self.zone, dates, rules), unfinished, compression="zstd"
-                    )
+                    records = read_attributes(reading.backend, kept, settings, self.zone, dates, rules, before)
+                    reading.backend.to_parquet(records, unfinished, compression="zstd")
         return target
 
     def fingerprints(self, settings: SourceTable) -> dict[str, str]:

@@ -15,7 +15,7 @@ from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.snapshots import EARLIEST, Snapshots
 from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, CustomerTable, Database, SourceTable, Tables
-from segmentation_assets.sources import customer_dates, order_cells
+from segmentation_assets.sources import customer_dates, guessing, order_cells
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import SourceError, Window, counted, midnight, within
 from segmentation_assets.sources.customer_dates import OnDate, dated_by_name
@@ -79,7 +79,9 @@ class TablesSource:
         if not used:
             return _union([], RAW_CUSTOMERS)
         files = [file for file in kept if file.source in used]
-        return engine.scan([self.intake.with_attributes(files, table, dates, self.rules)]).drop("known_at")
+        so_far = [file for file in kept if any(day <= end for day in days.get(file.source, {}) if day)]
+        types = guessing.combined_types(so_far)
+        return engine.scan([self.intake.with_attributes(files, table, dates, self.rules, types)]).drop("known_at")
 
     def newest_dates(self, engine: Engine, end: dt.date) -> dict[str, dt.date | None]:
         """By table that describes customers anew at several dates, the newest date that a snapshot dated `end` has."""

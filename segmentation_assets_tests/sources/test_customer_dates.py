@@ -84,6 +84,13 @@ def test_later_files_change_no_earlier_snapshot_even_with_other_columns_and_type
         assert {row["points"] for row in source.rows("customers", day("2024-03-01"))} == {7, 8, 9}
 
 
+def test_a_column_without_a_value_on_a_date_keeps_its_type(opened: Any, tmp_path: Path) -> None:
+    put(tmp_path, **{"2024-01-01": "a,1 b,2", "2024-02-01": "a, b,"})
+    source = opened(customers=BY_NAME)
+    tables = [source.source.customers(source.engine, day(on)) for on in ("2024-01-01", "2024-02-01")]
+    assert [str(table.income.type()) for table in tables] == ["float64", "float64"]
+
+
 def test_a_file_issued_anew_for_an_old_date_changes_the_fingerprint_and_its_snapshots_rows(opened: Any, tmp_path: Path) -> None:
     put(tmp_path, **{"2024-01-01": "a,1 b,2", "2024-02-01": "a,3 b,4"})
     source = opened(customers=BY_NAME)
