@@ -24,6 +24,7 @@ class Status(StrEnum):
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"
+    FORMER = "former"
 
 
 class Tier(StrEnum):
@@ -127,6 +128,7 @@ class Character(StrEnum):
     LAPSED = "lapsed"
     RETURNED = "returned"
     PROSPECT = "prospect"
+    FORMER = "former"
 
 
 class Verdict(StrEnum):

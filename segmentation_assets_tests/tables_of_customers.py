@@ -3,6 +3,7 @@
 Belongs here: the files and their truth. What `init` and a run make of them is tested elsewhere.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,39 @@ def planted(groups: int, seed: int, customers: int = 600, informative: int = 4, 
     table.insert(0, "customer", [f"c{i}" for i in range(customers)])
     noise = {"noise_1": rng.normal(50, 9, customers).round(2), "noise_2": rng.uniform(0, 100, customers).round(2)}
     return table.assign(**noise, age=rng.integers(18, 80, customers)), truth
+
+
+def dated_cards(days: Sequence[str], customers: int = 3_000, seed: int = 7) -> dict[str, pd.DataFrame]:
+    """Card holders at each of some days: ids, 11 columns, missing values. Of each day's customers 2% are gone at the next, as many come,
+    and one of the three groups spends less and draws more cash from day to day."""
+    rng = np.random.default_rng(seed)
+    number = customers
+    ids, kind = np.arange(customers), rng.integers(0, 3, customers)
+    own = rng.normal(size=(customers, 6))
+    found = {}
+    for step, day in enumerate(days):
+        drift = np.where(kind == 1, 0.35 * step, 0.0)
+        now = own + rng.normal(scale=0.1, size=own.shape)
+        table = pd.DataFrame({
+            "CUST_ID": [f"C{10_001 + i}" for i in ids],
+            "BALANCE": np.exp(np.array([5.0, 6.8, 8.2])[kind] + 0.5 * now[:, 0]).round(2),
+            "PURCHASES": np.exp(np.array([7.2, 5.5, 3.5])[kind] - drift + 0.5 * now[:, 1]).round(2),
+            "CASH_ADVANCE": np.exp(np.array([2.0, 4.0, 7.5])[kind] + drift + 0.5 * now[:, 2]).round(2),
+            "PURCHASES_TRX": np.exp(np.array([3.2, 2.2, 0.8])[kind] - drift / 2 + 0.3 * now[:, 1]).round(),
+            "CREDIT_LIMIT": (np.exp(8.2 + 0.5 * own[:, 3]) / 100).round() * 100,
+            "PAYMENTS": np.exp(np.array([7.0, 6.0, 6.5])[kind] + 0.6 * now[:, 4]).round(2),
+            "MINIMUM_PAYMENTS": np.exp(5.5 + 0.8 * now[:, 5]).round(2),
+            "PRC_FULL_PAYMENT": rng.beta(1, 6, len(ids)).round(3),
+            "TENURE": rng.choice([12, 11, 8], len(ids), p=[0.9, 0.06, 0.04]),
+            "CARD": rng.choice(["classic", "gold", "student"], len(ids)),
+            "AGE": (18 + 50 * (own[:, 3] > 0) * rng.random(len(ids)) + 5).round(),
+        })  # fmt: skip
+        table.loc[rng.random(len(ids)) < 0.035, "MINIMUM_PAYMENTS"] = np.nan
+        found[day] = table
+        stays = rng.random(len(ids)) >= 0.02
+        come = int((~stays).sum())
+        ids = np.concatenate([ids[stays], number + np.arange(come)])
+        kind = np.concatenate([kind[stays], rng.integers(0, 3, come)])
+        own = np.concatenate([own[stays], rng.normal(size=(come, 6))])
+        number += come
+    return found

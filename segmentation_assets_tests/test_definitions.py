@@ -141,7 +141,7 @@ def test_these_checks_across_tables_exist():
         "volume_is_as_usual", "history_is_complete", "features_are_not_redundant", "features_have_not_drifted",
         "segment_mix_has_not_drifted",
         "distance_has_not_drifted", "joint_distribution_has_not_drifted", "no_model_decision_to_review", "no_segment_has_run_empty",
-        "columns_are_as_before", "rejects_are_few", "no_rows_came_late",
+        "columns_are_as_before", "rejects_are_few", "no_rows_came_late", "customers_have_a_new_date",
     }  # fmt: skip
 
 

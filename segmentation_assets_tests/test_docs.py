@@ -87,6 +87,8 @@ def test_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.Monke
             for name in arguments:
                 if Path(name).suffix == ".csv":
                     Path(name).write_text("")
+                if name.endswith("/"):
+                    Path(name).mkdir()
             arguments = ["orders.csv" if argument in {"FILE", "FILE..."} else argument for argument in arguments]
             Path("orders.csv").write_text("")
             with main.make_context("segmentation", arguments[:1] if arguments[0].startswith("-") else [arguments[0]]) as context:

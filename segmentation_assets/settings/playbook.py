@@ -36,4 +36,5 @@ PLAYBOOK: dict[Character, Play] = {
     Character.LAPSED: Play(action="Win-back campaign at low cost; honour opt-outs", channel="e-mail", priority=8),
     Character.RETURNED: Play(action="Ask what was wrong; no promotion until that is mended", channel="e-mail", priority=6),
     Character.PROSPECT: Play(action="First-purchase offer", channel="direct mail", priority=5),
+    Character.FORMER: Play(action="No campaign: they have left; ask why only if they agreed to be asked", channel="none", priority=9),
 }

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from segmentation_assets.settings.section import Section, Zone
 
+Cadence = Literal["monthly", "weekly", "daily"]
 EARLIEST = dt.date(1900, 1, 1)  # Dagster's partition keys take four-digit years only
 DAYS_OF_WEEK = 7
 
@@ -22,7 +23,7 @@ class Snapshots(Section):
 
     first: dt.date = Field(description="Date of the first snapshot; it also includes all earlier history.")
     last: dt.date | None = Field(None, description="Date of the last snapshot; empty: up to today.")
-    cadence: Literal["monthly", "weekly", "daily"] = Field("monthly", description="Time between two snapshots.")
+    cadence: Cadence = Field("monthly", description="Time between two snapshots.")
     timezone: Zone = Field(
         "UTC",
         description="Zone in which days and months end, such as Europe/Amsterdam; all times are converted to it. After a change, every "

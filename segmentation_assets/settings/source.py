@@ -23,6 +23,7 @@ REQUIRED = {
     "events": ("customer_id", "event_type", "event_at"),
 }
 ROW_NUMBER = "row number"  # in place of a column of ids, for customers in a file that has none
+FILE_NAME = "file name"  # in place of a column of dates, for customers in files whose names have them
 OPTIONAL = {
     "customers": ("known_at", "consent"),
     "transactions": ("order_id", "returned_order_id", "quantity", "product_id", "category", "discount", "coupon_discount"),
@@ -52,6 +53,11 @@ class CompleteJourney(Section):
     def has_orders(self) -> bool:
         """Whether there are transactions."""
         return True
+
+    @property
+    def tells_who_left(self) -> bool:
+        """Whether a customer who was on record and no longer is has left."""
+        return False
 
 
 class Reading(Section):
@@ -240,7 +246,7 @@ def _checked_columns(columns: dict[str, Expression], entity: str, further: bool 
 class _CustomerColumns(Section):
     columns: dict[str, Expression] = Field(
         description="Canonical column -> source column, constant or expression: customer_id (`row number` if the file has no ids), and "
-        "optionally known_at (customers are unknown before it) and consent."
+        "optionally known_at (customers are unknown before it; `file name` if each file has its date in its name) and consent."
     )
     attributes: Literal["all", "none"] | tuple[str, ...] | dict[str, Expression] = Field(
         "all", description="Attributes of customers: `all` other columns, `none`, a list of columns, or name -> column or "
@@ -254,6 +260,15 @@ class _CustomerColumns(Section):
         description="Which row of a customer with several rows counts: the `first`, or for each attribute the `newest` value known "
         "before the snapshot, by `known_at`, such as for a country on each order line.",
     )
+    each_date: Literal["complete", "changes"] | None = Field(
+        None,
+        description="For customers described anew at several dates (`known_at`): whether each date lists all of them, so that whoever "
+        "is absent has left (`complete`), or only those that changed, so that a customer's newest row stands (`changes`). Empty: "
+        "customers have one row.",
+    )
+    stands: int = Field(
+        12, ge=1, le=1000, description="Windows for which a row stands, with `each_date: changes`; then the customer has left."
+    )
 
     @field_validator("columns")
     @classmethod
@@ -264,6 +279,28 @@ class _CustomerColumns(Section):
     def _newest_is_told(self) -> Self:
         if self.repeats == "newest" and "known_at" not in self.columns:
             raise ValueError("repeats: newest needs to know which row is newer; map known_at to a time, such as the order's date")
+        return self
+
+    @model_validator(mode="after")
+    def _dates_and_customers_are_told(self) -> Self:
+        dated_by = self.columns.get("known_at")
+        if self.each_date is None:
+            if dated_by == FILE_NAME:
+                raise ValueError(
+                    f"known_at: {FILE_NAME} is for customers described anew in each file; set each_date to complete, if each file lists "
+                    "all of them, or to changes"
+                )
+            return self
+        if dated_by is None:
+            raise ValueError(f"each_date: {self.each_date} needs the dates; map known_at to the column that has them, or to `{FILE_NAME}`")
+        if self.columns["customer_id"] == ROW_NUMBER:
+            raise ValueError(
+                f"each_date: {self.each_date} needs ids, because the rows of two dates have the same numbers; map customer_id to a column"
+            )
+        if self.repeats == "newest":
+            raise ValueError(
+                "repeats: newest takes each attribute from the newest row that has it, and each_date whole rows; set one of them"
+            )
         return self
 
 
@@ -328,6 +365,13 @@ class CustomerFiles(Files, _CustomerColumns):
 class CustomerDatabase(Database, _CustomerColumns):
     """Customers in a database."""
 
+    @model_validator(mode="after")
+    def _rows_have_ids_and_dates(self) -> Self:
+        for name, instead in (("customer_id", ROW_NUMBER), ("known_at", FILE_NAME)):
+            if self.columns.get(name) == instead:
+                raise ValueError(f"{name}: {instead} is for files; map it to a column of the table")
+        return self
+
 
 class TransactionFiles(Files, _TransactionColumns):
     """Order lines in files."""
@@ -349,6 +393,7 @@ Customers = Annotated[Annotated[CustomerFiles, Tag("files")] | Annotated[Custome
 Transactions = Annotated[Annotated[TransactionFiles, Tag("files")] | Annotated[TransactionDatabase, Tag("database")], Discriminator(_place)]
 Events = Annotated[Annotated[EventFiles, Tag("files")] | Annotated[EventDatabase, Tag("database")], Discriminator(_place)]
 Place = Files | Database
+CustomerTable = CustomerFiles | CustomerDatabase
 SourceTable = CustomerFiles | CustomerDatabase | TransactionFiles | TransactionDatabase | EventFiles | EventDatabase
 
 
@@ -383,6 +428,10 @@ class Tables(Section):
     def _someone_is_described(self) -> Self:
         if not self.transactions and not self.customers:
             raise ValueError("names neither transactions nor customers; segments are made from either, so name at least one table")
+        if len(self.customers) > 1 and any(table.columns["customer_id"] == ROW_NUMBER for table in self.customers):
+            raise ValueError(
+                f"customers: customer_id: {ROW_NUMBER} is for one table, because the rows of two have the same numbers; map it to a column"
+            )
         return self
 
     @property
@@ -394,6 +443,11 @@ class Tables(Section):
     def has_orders(self) -> bool:
         """Whether there are transactions."""
         return bool(self.transactions)
+
+    @property
+    def tells_who_left(self) -> bool:
+        """Whether a customer who was on record and no longer is has left."""
+        return any(table.each_date for table in self.customers)
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
         """The tables of customers, transactions or events."""

@@ -25,5 +25,6 @@ def open_source(settings: Settings, to_read: bool = True) -> Source:
     if to_read:
         pseudonyms.require(settings.data_dir, made)
     if isinstance(settings.source, Tables):
-        return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning, made)
+        folder, snapshots = settings.data_dir / "intake", settings.snapshots
+        return TablesSource(settings.source, folder, snapshots.timezone, settings.cleaning, made, snapshots)
     return CompleteJourneySource()

@@ -1,7 +1,9 @@
 """Customer attributes as numbers, dates, booleans or text; and the combination of several rows into one record."""
 
+import datetime as dt
 import functools
 import operator
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import ibis.expr.types as ir
 
 from segmentation_assets.core.customers.cleaning import RULES, cleaned_attribute, identifier
 from segmentation_assets.settings.cleaning import Cleaning
-from segmentation_assets.settings.source import ROW_NUMBER, Files, SourceTable
-from segmentation_assets.sources import number_forms
+from segmentation_assets.settings.source import ROW_NUMBER, CustomerTable, Files, SourceTable
+from segmentation_assets.sources import customer_dates, number_forms
+from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.intake_record import FLAGS, PLACE, IntakeRecord, numbered
@@ -20,28 +23,59 @@ from segmentation_assets.sources.located import ENDINGS, ending_of
 from segmentation_assets.sources.records import to_json
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
+EMPTY = "empty"  # the type of an attribute without a value
 NO_TIME = "known_at is missing or is not a date"
 ENUMERATED = r"^\s*\(\d+\)\s*$"  # (1) and the like, which are negative numbers only among others
 DROPPED = (*OURS, *FLAGS)
 CODE = r"^\s*(0\d+|\pL+\d+|\+[\d ]{7,})\s*$"  # a postcode, a code such as R12, a telephone; not 0 itself
 
 
-def read_attributes(backend: Any, kept: list[IntakeRecord], settings: SourceTable, zone: str = "UTC") -> ir.Table:
+def read_attributes(
+    backend: Any,
+    kept: list[IntakeRecord],
+    settings: SourceTable,
+    zone: str = "UTC",
+    dates: Collection[dt.date] | None = None,
+    rules: Cleaning = RULES,
+    before: Mapping[str, str] | None = None,
+) -> ir.Table:
     """The customer records of several files with their attributes read by type, on DuckDB.
 
     An attribute of a text file is a number or a date if nearly all of its values over all files are; the others are set to
     missing and listed in `unread`. It is text if any value is a whole number that starts with 0, because a code such as a
     postcode would lose the zero. `attribute_types` overrides this. If the newest rows count, records are in the order of their times.
+
+    Args:
+        dates: the as-of dates whose rows count, if customers are described anew at several (`each_date`).
+        rules: cleaning rules; ids that they make equal count as equal.
+        before: types of attributes in files so far, for those of which these rows have no value.
+
+    Raises:
+        SourceError: customers are numbered by row, in several files.
     """
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
+    if isinstance(settings, CustomerTable) and settings.each_date and dates is not None:
+        timed = [customer_dates.with_time(part, file.source, settings) for part, file in zip(parts, kept, strict=True)]
+        parts = [
+            part.mutate(problem=ibis.coalesce(part.problem, ibis.ifelse(part.known_at.isnull(), NO_TIME, ibis.null("string"))))
+            for part in timed
+        ]
     if settings.columns["customer_id"] == ROW_NUMBER:
+        if len(parts) > 1:
+            raise SourceError(
+                f"{kept[0].source} and {len(kept) - 1} more: customers are numbered by row, and the rows of these files have the same "
+                "numbers. Map customer_id to a column of ids, or put all rows into one file."
+            )
         parts = [part.mutate(customer_id=ibis.coalesce(part.customer_id, part.row_number.cast("string"))) for part in parts]
     names = list(dict.fromkeys(name for part in parts for name in part.columns if name not in DROPPED))
     types = {name: {str(part[name].type()) for part in parts if name in part.columns} for name in names}
     aligned = [part.select(*OURS, **{name: _as_one(part, name, types[name]) for name in names}) for part in parts]
     rows = functools.reduce(lambda one, other: one.union(other), aligned)
+    if isinstance(settings, CustomerTable) and settings.each_date and dates is not None:
+        rows = customer_dates.chosen(rows, dates, settings, rules)
     cells = Cells(settings, kept[0].date_formats, zone)
     wanted: dict[str, str] = {} if all(file.typed for file in kept) else _guessed(backend, rows, names, cells)
+    wanted = {name: (before or {}).get(name, "text") if kind == EMPTY else kind for name, kind in wanted.items()}
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     numbers = [name for name in names if wanted.get(name) == "number"]
     forms = number_forms.counted(backend, rows, numbers, _kind(kept[0], settings))
@@ -143,9 +177,11 @@ def _guessed(backend: Any, rows: ir.Table, names: list[str], cells: Cells) -> di
     for position, name in enumerate(texts):
         some = found[f"some{position}"] or 0
         number, date, code = (found[f"{kind}{position}"] or 0 for kind in ("number", "date", "code"))
-        if some and number >= READABLE * some and not code:
+        if not some:
+            guesses[name] = EMPTY
+        elif number >= READABLE * some and not code:
             guesses[name] = "number"
-        elif some and date >= READABLE * some:
+        elif date >= READABLE * some:
             guesses[name] = "date"
     return guesses
 

@@ -3,9 +3,12 @@
 Everything here is a guess that `first_settings` writes down for the user to review.
 """
 
+import glob
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,13 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.expressions import identifier
-from segmentation_assets.settings.source import ROW_NUMBER, Files
+from segmentation_assets.settings.source import FILE_NAME, ROW_NUMBER, Files
 from segmentation_assets.sources import (
     column_names,
     dated_rows,
     exports,
     files,
+    first_dates,
     folder_survey,
     guessing,
     number_forms,
@@ -30,8 +34,11 @@ from segmentation_assets.sources import (
 )
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
 from segmentation_assets.sources.customer_columns import ColumnLook, id_column, look_at_columns
+from segmentation_assets.sources.customer_dates import OnDate
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
+from segmentation_assets.sources.first_dates import AsOf, History
+from segmentation_assets.sources.names_of_days import date_in_name
 from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.order_signs import OrderSigns, all_together, order_signs
 from segmentation_assets.sources.personal import Personal
@@ -70,7 +77,10 @@ class FileProfile:
     undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
     personal: dict[str, Personal] = field(default_factory=dict)  # columns that look personal
     answers: dict[str, str] = field(default_factory=dict)  # columns with a word that reads as missing, but may be an answer
-    customers: dict[str, ColumnLook] = field(default_factory=dict)  # the columns, if it has one row per customer and no orders
+    customers: dict[str, ColumnLook] = field(default_factory=dict)  # the columns, if it has one row per customer (and date) and no orders
+    history: History | None = None  # if it describes customers anew at several dates
+    as_of: AsOf | None = None  # the column with the only date of a table of customers
+    not_in_all: tuple[str, ...] = ()  # columns that some of its files lack
 
     @property
     def name(self) -> str:
@@ -84,7 +94,8 @@ class FileProfile:
 
     @property
     def has_events(self) -> bool:
-        return not self.has_orders and self.ids_repeat and {"customer_id", "ordered_at", "event_type"} <= set(self.found)
+        told = {"customer_id", "ordered_at", "event_type"} <= set(self.found)
+        return told and self.ids_repeat and not self.has_orders and self.history is None
 
     @property
     def has_orders(self) -> bool:
@@ -105,7 +116,7 @@ def look_at(paths: Sequence[Path]) -> list[FileProfile]:
     found: list[FileProfile] = []
     for path in paths:
         found += _look_at_folder(path) if path.is_dir() else _look_at_sheets(path)
-    return found
+    return _dated_together(found)
 
 
 def _look_at_sheets(file: Path) -> list[FileProfile]:
@@ -121,6 +132,8 @@ def _look_at_folder(folder: Path) -> list[FileProfile]:
     if not inside.alike or len(every) <= MOST_FULL_LOOKS:
         return _looked_at_in_full(folder, every, inside)
     looks = _days_and_months_alike([look(file) for file in progress.through(inside.some, f"looking at {folder.name}")])
+    if together := _as_history(folder, every, looks, inside.notes):
+        return [together]
     one = looks[0]
     numeric = [column for name in NUMBERS if name in one.found for column in columns_of(one.found[name], list(one.columns))]
     currency = next((column for column, forms in one.numbers.items() if forms.of_amounts), None)
@@ -134,7 +147,74 @@ def _looked_at_in_full(folder: Path, inside: Sequence[Path], survey: folder_surv
         ids = [Path(scratch) / f"{number}.parquet" for number in range(len(inside))]
         pairs = progress.through(list(zip(inside, ids, strict=True)), f"looking at {folder.name}")
         looks = _days_and_months_alike([look(file, place) for file, place in pairs])
+        if together := _as_history(folder, inside, looks, survey.notes):
+            return [together]
         return [_together(folder, looks, shared_orders(inside, ids), survey.notes)] if survey.alike else looks
+
+
+def _dated_together(looks: list[FileProfile]) -> list[FileProfile]:
+    """The profiles, in which files of one folder that describe customers at different dates are one."""
+    alone = [one for one in looks if one.customers and not one.history and not one.sheet and one.file.is_file()]
+    folders = {one.file.parent for one in alone}
+    if len(alone) < 2 or len(folders) > 1 or len({one.id_of_customers for one in alone}) > 1:
+        return looks
+    every = [one.file for one in alone]
+    pattern = _pattern_of(every)
+    together = _as_history(pattern, every, alone, {}) if pattern else None
+    return [together, *(one for one in looks if one not in alone)] if together else looks
+
+
+def _pattern_of(every: Sequence[Path]) -> Path | None:
+    """A glob that names these files of one folder and no others; None if there is none."""
+    names = [file.name for file in every]
+    begin = _common_beginning(names)
+    end = _common_beginning([name[len(begin) :][::-1] for name in names])[::-1]
+    # Of dates, a part may be common, such as the year, which later files do not share.
+    parts = ((re.sub(r"(\d+[-_. ]?)+$", "", begin), re.sub(r"^([-_. ]?\d+)+", "", end)), (begin, end))
+    patterns = (f"{glob.escape(first)}*{glob.escape(last)}" for first, last in parts)
+    folder, files = every[0].parent, {file.name for file in every}
+    return next((folder / pattern for pattern in patterns if {file.name for file in folder.glob(pattern)} == files), None)
+
+
+def _common_beginning(names: Sequence[str]) -> str:
+    alike = takewhile(lambda letters: letters[0] == letters[1], zip(min(names), max(names), strict=False))
+    return "".join(one for one, _ in alike)
+
+
+def _as_history(place: Path, every: Sequence[Path], looks: Sequence[FileProfile], notes: dict[str, str]) -> FileProfile | None:
+    """The profile of files that together describe customers at several dates; None if they do not.
+
+    Args:
+        place: the folder or the glob that names them.
+        looks: profiles of some of them, or of all.
+    """
+    if not all(one.customers for one in looks) or len({one.id_of_customers for one in looks}) > 1:
+        return None
+    one = looks[0]
+    columns = {one.as_of.column if one.as_of else one.history.dated_by if one.history else None for one in looks}
+    named = {day for file in every if (day := date_in_name(file.name))}
+    formats: tuple[str, ...] = (ISO,)
+    if all(date_in_name(file.name) for file in every):
+        dated_by = FILE_NAME
+    elif len(columns) == 1 and (dated := looks[0].as_of or looks[0].history):
+        dated_by, formats = next(iter(columns)) or "", dated.formats
+    else:
+        return None
+    found = None if one.id_of_customers == ROW_NUMBER else first_dates.history(every, one.id_of_customers, dated_by, formats)
+    days = tuple(OnDate(day, 0) for day in sorted(named)) if found is None else ()
+    common = [name for name in one.columns if all(name in other.columns for other in looks)]
+    return replace(
+        one,
+        file=place,
+        notes={**one.notes, **notes},
+        columns={name: one.columns[name] for name in common},
+        customers={name: seen for name, seen in one.customers.items() if name in common},
+        not_in_all=tuple(dict.fromkeys(name for other in looks for name in other.columns if name not in common)),
+        numbers=number_forms.together(one.numbers for one in looks),
+        formats=formats,
+        history=found or History(dated_by, days, formats),
+        as_of=None,
+    )
 
 
 def _days_and_months_alike(looks: list[FileProfile]) -> list[FileProfile]:
@@ -193,12 +273,19 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
                 dated = dated_rows.found(backend.to_pyarrow(dated_rows.by_month(days)).to_pylist())
             cells = Cells(settings, written.get(when or "", (ISO,)), decimals=number_forms.decimals(numbers))
             undated = _undated(backend, rows, Cells(settings), found, types)
-            of_customers = not export and not undated and not repeat and _is_of_customers(found, types)
+            possible = {} if export else _dates_of_customers(backend, rows, types, written, found, repeat)
+            panel = first_dates.panel(backend, rows, ids, possible, "event_type" in found) if ids and repeat else None
+            only = first_dates.only_date(backend, rows, possible) if not repeat else None
+            dated_by = panel[0] if panel else only.column if only else None
+            of_customers = bool(panel or only) or (not export and not undated and not repeat and _is_of_customers(found, types))
             if of_customers:
                 numeric = [name for name, kind in types.items() if kind == "number"]
                 numbers = number_forms.counted(backend, rows.table, numeric, rows.kind)
                 cells = replace(cells, decimals=number_forms.decimals(numbers))
-            customers = _customer_columns(backend, rows, cells, types) if of_customers else {}
+            of_one_date = first_dates.newest(backend, rows, *panel) if panel else rows.table
+            customers = _customer_columns(backend, of_one_date, rows.columns, cells, types) if of_customers else {}
+            if customers and dated_by:
+                dates, written, undated = dated_by, {**written, dated_by: possible[dated_by]}, None
             orders = {"ordered_at", "amount"} <= set(found) and not customers
             signs = order_signs(backend, rows, cells, found, types, export, order_ids) if orders else NO_SIGNS
             if orders:
@@ -209,6 +296,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
+    described = first_dates.history([file], ids, *panel) if customers and panel and ids else None
     return FileProfile(
         file,
         types,
@@ -227,11 +315,44 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         personal=about_people,
         answers=special_categories.answers({name: sample[name] for name, kind in types.items() if kind == "text"}, settings.missing_values),
         customers=customers,
+        history=described,
+        as_of=only if customers else None,
     )
 
 
-def _is_of_customers(found: dict[str, str], types: dict[str, str]) -> bool:
-    """Whether the columns, whose ids do not repeat, are those of customers: none is an order's id or time, or surely its amount."""
+def _dates_of_customers(
+    backend: Any, rows: SourceRows, types: dict[str, str], written: dict[str, tuple[str, ...]], found: dict[str, str], repeat: bool
+) -> dict[str, tuple[str, ...]]:
+    """Columns of dates -> formats, likelier ones first, by which a table may describe customers.
+
+    Args:
+        repeat: whether ids repeat.
+    """
+    dates = {name: written.get(name, (ISO,)) for name, kind in types.items() if kind == "date"}
+    every = {**dates, **first_dates.months_without_days(backend, rows, types)}
+    fit = {name: formats for name, formats in every.items() if _is_of_customers(found, types, name, repeat)}
+    return dict(sorted(fit.items(), key=lambda one: (one[0] != found.get("ordered_at"), not _named_like(one[0], "ordered_at"))))
+
+
+def _surely(found: Mapping[str, str], canonical: str) -> bool:
+    """Whether a column's name leaves no doubt that it is a canonical column, or an expression stands for it."""
+    if canonical not in found:
+        return False
+    fit = column_names.rank(found[canonical], canonical)
+    return fit is None or fit[1] == 0
+
+
+def _is_of_customers(found: dict[str, str], types: dict[str, str], dated_by: str | None = None, repeat: bool = False) -> bool:
+    """Whether the columns are those of customers: none is an order's id or time, or surely its amount.
+
+    Args:
+        dated_by: a column of dates that may say when a row describes a customer.
+        repeat: whether ids repeat.
+    """
+    if dated_by and (repeat or dated_by == found.get("ordered_at")):
+        if any(_surely(found, name) for name in ("ordered_at", "amount", "order_id", "quantity", "price", "product_id", "discount")):
+            return False
+        return len([name for name, kind in types.items() if kind == "number" and name != found.get("customer_id")]) > FEW_NUMBERS
     if "order_id" in found or ("ordered_at" in found and _named_like(found["ordered_at"], "ordered_at")):
         return False
     fit = column_names.rank(found["amount"], "amount") if "customer_id" in found and "amount" in found else None
@@ -239,10 +360,10 @@ def _is_of_customers(found: dict[str, str], types: dict[str, str]) -> bool:
     return fit is None or fit[1] > 0 or ("ordered_at" not in found and len(numbers) > FEW_NUMBERS)
 
 
-def _customer_columns(backend: Any, rows: SourceRows, cells: Cells, types: dict[str, str]) -> dict[str, ColumnLook]:
-    """The look of each column of a table of customers; empty if there is nothing to compare them by."""
-    sample = rows.table.limit(guessing.SAMPLE)
-    read = {name: cells.number(sample[name]) if types[name] == "number" else cells.text(sample[name]) for name in rows.columns}
+def _customer_columns(backend: Any, rows: ir.Table, names: Sequence[str], cells: Cells, types: dict[str, str]) -> dict[str, ColumnLook]:
+    """The look of each of the named columns of a table of customers; empty if there is nothing to compare them by."""
+    sample = rows.limit(guessing.SAMPLE)
+    read = {name: cells.number(sample[name]) if types[name] == "number" else cells.text(sample[name]) for name in names}
     looks = look_at_columns(backend.to_pyarrow(sample.select(**read)).to_pandas(), types)
     return looks if any(look.enters for look in looks.values()) else {}
 

@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from segmentation_assets.settings.source import ROW_NUMBER, Reading
+from segmentation_assets.settings.source import FILE_NAME, ROW_NUMBER, Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
-from segmentation_assets.sources import column_names, dated_rows, first_snapshots, number_forms, personal, special_categories
+from segmentation_assets.sources import (
+    column_names,
+    customer_dates,
+    dated_rows,
+    first_snapshots,
+    number_forms,
+    personal,
+    special_categories,
+)
 from segmentation_assets.sources.customer_columns import KEPT, Role
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
 from segmentation_assets.sources.first_cleaning import cleaning
+from segmentation_assets.sources.first_dates import History
 from segmentation_assets.sources.guessing import other_readings
 from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.numbers import POINT
@@ -32,8 +41,9 @@ def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False,
         return of_customers(tables, looks, base, keep_personal, today or dt.datetime.now(dt.UTC).date())
     orders = order_files(looks)
     others = [one for one in looks if one not in orders]
+    histories = [one for one in others if one.history]
     events = [one for one in others if one.has_events]
-    customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases]
+    customers = [one for one in others if "customer_id" in one.found and not one.ids_repeat and not one.has_purchases and not one.history]
     lines = ["# A first settings file, guessed from your files. Read each line, correct any wrong guesses, then: segmentation check"]
     lines += [f"# {shown(line)}" for line in missing(looks)]
     dated = dated_rows.all_together(one.dated for one in orders)
@@ -41,30 +51,28 @@ def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False,
     for one in orders:
         lines += _item([*_table(one, base, ORDER_COLUMNS), *_order_cells(one)])
     for entity, these, wanted in (("customers", customers, ("customer_id", "consent")), ("events", events, EVENT_COLUMNS)):
-        lines += [f"  {entity}:"] if these else []
+        dated_ones = histories if entity == "customers" else []
+        lines += [f"  {entity}:"] if these or dated_ones else []
+        for one in dated_ones:
+            lines += _item([*_place(one, base, ("customer_id",)), *_customer_mapping(one, keep_personal)])
         for one in these:
             named = {**one.found, "event_at": one.found["ordered_at"]} if entity == "events" else one.found
             table = _table(replace(one, found=named), base, wanted)
             lines += _item([*table, *(_attributes(one) if entity == "customers" and not keep_personal else [])])
     for one in others:
-        if one not in events and one not in customers:
+        if one not in events and one not in customers and one not in histories:
             lines.append(f"# Not used: {shown(one.name)}, because {_unused_because(one)}")
-    return "\n".join([*lines, "", *cleaning(orders), *_privacy(customers), ""])
+    return "\n".join([*lines, "", *cleaning(orders), *_privacy([*histories, *customers]), ""])
 
 
 def of_customers(tables: Sequence[FileProfile], looks: Sequence[FileProfile], base: Path, keep_personal: bool, today: dt.date) -> str:
     """The text of a first settings file for the first of some tables of customers without orders."""
     one, *further = tables
     events = [other for other in looks if other.has_events]
-    day, why = first_snapshots.day_of(one.file, today)
     lines = [
         "# A first settings file, guessed from your files. Read each line, correct any wrong guesses, then: segmentation check",
         "# No file has orders: each row is taken for a customer, and customers are segmented by their attributes.",
-        "", "data_dir: data", "", "snapshots:",
-        f"  first: {day}             # {why}",
-        f"  last: {day}",
-        "  cadence: daily",
-        "", "features:", "  lookback: 1", "", "source:", "  kind: tables", "  customers:",
+        "", "data_dir: data", "", *_dates(one, today), "", "source:", "  kind: tables", "  customers:",
         *_item([*_place(one, base, ("customer_id",)), *_customer_mapping(one, keep_personal)]),
     ]  # fmt: skip
     lines += ["  events:"] if events else []
@@ -79,18 +87,59 @@ def of_customers(tables: Sequence[FileProfile], looks: Sequence[FileProfile], ba
     return "\n".join([*lines, "", *_impossible_years(one), *_clustering(one, keep_personal), *_privacy([one]), ""])
 
 
+def _dates(one: FileProfile, today: dt.date) -> list[str]:
+    """The sections `snapshots` and `features` of a table of customers."""
+    if one.history:
+        return first_snapshots.for_history([on.day for on in one.history.days])
+    day, why = (one.as_of.day, f"the only date in {one.as_of.column}") if one.as_of else first_snapshots.day_of(one.file, today)
+    return [
+        "snapshots:",
+        f"  first: {day}             # {shown(why)}",
+        f"  last: {day}",
+        "  cadence: daily",
+        "",
+        "features:",
+        "  lookback: 1",
+    ]
+
+
 def _customer_mapping(one: FileProfile, keep_personal: bool) -> list[str]:
-    column = one.id_of_customers
-    if column == ROW_NUMBER:
+    column, history = one.id_of_customers, one.history
+    if column == ROW_NUMBER and history:
+        told = f"write the column of ids; none was recognised, and the rows of two dates have the same numbers. {', '.join(one.columns)}"
+        column = TODO
+    elif column == ROW_NUMBER:
         told = "no column is an id, so customers are numbered by row: keep the order of rows, or add ids"
     else:
-        told = f"guessed; no two rows have the same. It holds {one.columns[column]}"
-    lines = ["columns:", f"  customer_id: {quoted(column)}    # {told}"]
+        told = f"guessed; no two rows{' of a date' if history else ''} have the same. It holds {one.columns[column]}"
+    lines = ["columns:", shown(f"  customer_id: {quoted(column)}    # {told}")]
+    lines += _known_at(history) if history else []
     kept, left_out = _kept_attributes(one, keep_personal)
+    if one.not_in_all:
+        left_out |= dict.fromkeys(one.not_in_all, "not in all files")
     if left_out:
         lines.append(f"attributes: {_named(kept)}")
         lines += [shown(f"# left out: {name} ({why})") for name, why in left_out.items()]
     return lines
+
+
+def _known_at(history: History) -> list[str]:
+    """The settings for customers described anew at several dates, with why."""
+    named = history.dated_by == FILE_NAME
+    told = "the date in each file's name" if named else "guessed; each customer has one row for each of its dates"
+    each, share = customer_dates.likely(history.days), customer_dates.overlap(history.days)
+    if share is None:
+        why = "not measured, because there is only one date" if len(history.days) < 2 else "not measured, because customers have no ids"
+    else:
+        why = f"guessed: {share:.0%} of a date's customers are also at the next (median)"
+    if each == customer_dates.COMPLETE:
+        why += "; who is absent has left. Otherwise: changes"
+    else:
+        why += "; the newest row stands. Otherwise: complete"
+    lines = [shown(f"  known_at: {quoted(history.dated_by)}    # {told}"), f"each_date: {each}    # {why}"]
+    return lines + (
+        ["stands: 12    # windows after which a customer without a newer row counts as gone"] if each == customer_dates.CHANGES else []
+    )
 
 
 def _kept_attributes(one: FileProfile, keep_personal: bool) -> tuple[list[str], dict[str, str]]:
@@ -98,7 +147,7 @@ def _kept_attributes(one: FileProfile, keep_personal: bool) -> tuple[list[str], 
     kept, left_out = list[str](), dict[str, str]()
     for name, look in one.customers.items():
         person = one.personal.get(name)
-        if name == one.id_of_customers:
+        if name == one.id_of_customers or (one.history and name == one.history.dated_by):
             continue
         if look.role not in KEPT:
             left_out[name] = f"{look.role}: {look.why}"

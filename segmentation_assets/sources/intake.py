@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import ibis
 import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.core.customers.cleaning import RULES
 from segmentation_assets.engines import parquet
+from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.source import Files, SourceTable
 from segmentation_assets.sources import guessing, number_forms, progress
 from segmentation_assets.sources.attributes import read_attributes
@@ -75,8 +77,24 @@ class Intake:
         doubts = number_forms.doubts(forms, settings)
         return [replace(one, doubts=doubts) for one in [*kept, *passed_over]]
 
-    def with_attributes(self, kept: list[IntakeRecord], settings: SourceTable) -> Path:
-        """Customer records of all files of a table, with their attributes read: a Parquet file."""
+    def with_attributes(
+        self,
+        kept: list[IntakeRecord],
+        settings: SourceTable,
+        dates: Collection[dt.date] | None = None,
+        rules: Cleaning = RULES,
+        before: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Customer records of all files of a table, with their attributes read: a Parquet file.
+
+        Args:
+            dates: the as-of dates whose rows count; None: all rows do.
+            rules: cleaning rules; ids that they make equal count as equal.
+            before: types of attributes in files so far, for those of which these rows have no value.
+
+        Raises:
+            SourceError: customers are numbered by row, in several files.
+        """
         kept = [file for file in kept if not file.skipped]
         parts = [
             VERSION,
@@ -84,6 +102,7 @@ class Intake:
             [(file.rows_file, file.source) for file in kept],
             settings.model_dump(mode="json"),
             [Path(file.rows_file).stat().st_mtime_ns for file in kept],
+            *([] if dates is None else [sorted(map(str, dates)), rules.ids_without_decimals, before]),
         ]
         digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
         target = self.folder / "customers" / f"{digest}.attributes.parquet"
@@ -92,7 +111,8 @@ class Intake:
                 target.touch()  # when it was last used
             else:
                 with self._reading("customers", settings) as reading, replacing(target) as unfinished:
-                    reading.backend.to_parquet(read_attributes(reading.backend, kept, settings, self.zone), unfinished, compression="zstd")
+                    records = read_attributes(reading.backend, kept, settings, self.zone, dates, rules, before)
+                    reading.backend.to_parquet(records, unfinished, compression="zstd")
         return target
 
     def fingerprints(self, settings: SourceTable) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from segmentation_assets.core.customers.cleaning import MADE
 from segmentation_assets.expressions import ExpressionError, Mapped, mapped
-from segmentation_assets.settings.source import OPTIONAL, REQUIRED, ROW_NUMBER, Expression, SourceTable
+from segmentation_assets.settings.source import FILE_NAME, OPTIONAL, REQUIRED, ROW_NUMBER, Expression, SourceTable
 from segmentation_assets.sources.base import SourceError, midnight
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.intake_record import FLAGS, PLACE
@@ -120,6 +120,8 @@ def resolve(entity: str, settings: SourceTable, rows: SourceRows, cells: Cells, 
     def one(key: str, expression: Expression) -> Mapped:
         if (entity, key, expression) == ("customers", "columns.customer_id", ROW_NUMBER) and expression not in rows.columns:
             return Mapped(ibis.null("string"), ())  # rows are numbered once all are read
+        if (entity, key, expression) == ("customers", "columns.known_at", FILE_NAME) and expression not in rows.columns:
+            return Mapped(ibis.null("timestamp(6)"), ())  # and dated, because files that are alike are read by the same statements
         try:
             return mapped(expression, rows.table, cells, rows.columns)
         except ExpressionError as error:

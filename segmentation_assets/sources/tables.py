@@ -10,13 +10,15 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from segmentation_assets.core.customers.cleaning import RULES
+from segmentation_assets.core.customers.cleaning import RULES, identifier
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.cleaning import Cleaning
-from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, Database, SourceTable, Tables
-from segmentation_assets.sources import order_cells
+from segmentation_assets.settings.snapshots import EARLIEST, Snapshots
+from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, CustomerTable, Database, SourceTable, Tables
+from segmentation_assets.sources import customer_dates, guessing, order_cells
 from segmentation_assets.sources.attributes import newest_records
 from segmentation_assets.sources.base import SourceError, Window, counted, midnight, within
+from segmentation_assets.sources.customer_dates import OnDate, dated_by_name
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
 from segmentation_assets.sources.intake_record import PLACE, IntakeRecord, scanned
@@ -38,12 +40,20 @@ class TablesSource:
         zone: the zone to which all times are converted.
         rules: cleaning rules, applied when several rows of a customer are combined into one record.
         pseudonyms: what customer ids are replaced with, in all that is stored; None: nothing.
+        snapshots: how long the windows are for which a row of changes stands; None: months.
     """
 
     def __init__(
-        self, settings: Tables, folder: Path, zone: str = "UTC", rules: Cleaning = RULES, pseudonyms: Pseudonyms | None = None
+        self,
+        settings: Tables,
+        folder: Path,
+        zone: str = "UTC",
+        rules: Cleaning = RULES,
+        pseudonyms: Pseudonyms | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.settings, self.zone, self.rules, self.pseudonyms = settings, zone, rules, pseudonyms
+        self.snapshots = snapshots or Snapshots(first=EARLIEST)
         bounds = Bounds(settings.orders_from, settings.orders_until or LAST, settings.orders_until is not None)
         self.intake, self.databases = Intake(folder, bounds, zone, pseudonyms), DatabaseRows(folder, bounds, zone, pseudonyms)
 
@@ -51,11 +61,46 @@ class TablesSource:
         tables = []
         end = midnight(window.end)
         for table, kept in zip(self.settings.customers, self.kept_by_table("customers").values(), strict=True):
+            if table.each_date:
+                tables.append(self._on_dates(engine, table, kept, window.end))
+                continue
             newest = table.repeats == "newest"
             rows = engine.scan([self.intake.with_attributes(kept, table)], **({PLACE: True} if newest else {}))
             known = rows.filter((rows.known_at < end) | rows.known_at.isnull())
             tables.append((newest_records(known, self.rules) if newest else known).drop("known_at"))
         return _union(tables, RAW_CUSTOMERS)
+
+    def _on_dates(self, engine: Engine, table: CustomerTable, kept: list[IntakeRecord], end: dt.date) -> ir.Table:
+        """The records of a snapshot dated `end`, of customers described anew at several dates. Files of later dates have no say in how
+        they are read."""
+        days = customer_dates.days_of(engine, kept, table)
+        dates = customer_dates.standing(days, table, end, self.snapshots)
+        used = customer_dates.files_with(days, dates, end)
+        if not used:
+            return _union([], RAW_CUSTOMERS)
+        files = [file for file in kept if file.source in used]
+        so_far = [file for file in kept if any(day <= end for day in days.get(file.source, {}) if day)]
+        types = guessing.combined_types(so_far)
+        return engine.scan([self.intake.with_attributes(files, table, dates, self.rules, types)]).drop("known_at")
+
+    def newest_dates(self, engine: Engine, end: dt.date) -> dict[str, dt.date | None]:
+        """By table that describes customers anew at several dates, the newest date that a snapshot dated `end` has."""
+        found: dict[str, dt.date | None] = {}
+        for table, (name, kept) in zip(self.settings.customers, self.kept_by_table("customers").items(), strict=True):
+            if table.each_date:
+                found[name] = max(
+                    customer_dates.standing(customer_dates.days_of(engine, kept, table), table, end, self.snapshots), default=None
+                )
+        return found
+
+    def by_date(self, engine: Engine, table: CustomerTable, kept: list[IntakeRecord]) -> list[OnDate]:
+        """The customers of each date of a table that describes them anew at several."""
+        rows = scanned(engine, kept)
+        named = {file.source: customer_dates.day_of(file.source) for file in kept if file.rows} if dated_by_name(table) else {}
+        day = customer_dates.as_of(rows.known_at, customer_dates.whole_months(table))
+        if named:
+            day = ibis.cases(*((rows.source_file == name, ibis.date(of.isoformat())) for name, of in named.items()), else_=day)
+        return customer_dates.by_date(engine, rows.select(customer_id=identifier(rows.customer_id, self.rules)[0].nullif(""), day=day))
 
     def transactions(self, engine: Engine, window: Window) -> ir.Table:
         return self.dated("transactions", engine, window, self.kept_by_table("transactions", window))
@@ -87,9 +132,9 @@ class TablesSource:
         """The current number of rows of the entity in each window; None if a database would have to be read completely."""
         totals = dict.fromkeys(windows, 0)
         for table in self.settings.entity(entity):
-            if isinstance(table, CustomerFiles) and table.repeats == "newest":
+            if isinstance(table, CustomerFiles) and (table.each_date or table.repeats == "newest"):
                 found = self._records(engine, table, windows)
-            elif isinstance(table, CustomerDatabase) and table.repeats == "newest":
+            elif isinstance(table, CustomerDatabase) and (table.each_date or table.repeats == "newest"):
                 found = None
             elif isinstance(table, Database):
                 found = self.databases.counts(entity, table, windows)
@@ -104,7 +149,12 @@ class TablesSource:
     def _records(self, engine: Engine, table: CustomerFiles, windows: Mapping[str, Window]) -> dict[str, int]:
         """How many records are made of the rows of a table."""
         alone = TablesSource(
-            self.settings.model_copy(update={"customers": (table,)}), self.intake.folder, self.zone, self.rules, self.pseudonyms
+            self.settings.model_copy(update={"customers": (table,)}),
+            self.intake.folder,
+            self.zone,
+            self.rules,
+            self.pseudonyms,
+            self.snapshots,
         )
         return {name: int(engine.rows(alone.customers(engine, window).agg(n=ibis._.count()))[0]["n"]) for name, window in windows.items()}
 

@@ -207,6 +207,7 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
         for contract in CONTRACTS:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
             describe(copy, contract, columns_of(copy, contract.name), "TABLE")
+        copy.execute(f"CREATE TABLE {SNAPSHOTS} AS FROM source.{SNAPSHOTS}")  # the views need it
         for view, (query, _) in VIEWS.items():
             copy.execute(f"CREATE VIEW {view} AS {query}")
         counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}

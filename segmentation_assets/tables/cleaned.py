@@ -20,6 +20,9 @@ CUSTOMERS = Contract(
     (
         CUSTOMER_ID,
         required("registered", "boolean", "Whether the customers source has a record of the customer."),
+        Column(
+            "has_left", "boolean", "Whether the customer was on record at an earlier snapshot and no longer is; empty if the source does not say who left (`each_date`).",
+        ),
         Column("first_order_at", "timestamp(6)", "First order ever, in the snapshots' time zone."),
         Column("last_order_at", "timestamp(6)", "Last order before the snapshot that was not fully returned, in the snapshots' time zone."),
         Column("earlier_order_at", "timestamp(6)", "Last such order before the lookback, in the snapshots' time zone."),

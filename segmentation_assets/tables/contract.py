@@ -95,7 +95,9 @@ SNAPSHOT_DATE = required(
 )
 CUSTOMER_ID = required("customer_id", "string", "The customer's id, as text.")
 SEGMENT_ID = required(
-    "segment_id", "int64", "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only. Never reused for another segment."
+    "segment_id",
+    "int64",
+    "Segment: 1, 2, ... by model, -1 lapsed, -2 prospect, -3 returns only, -4 former. Never reused for another segment.",
 )
 MODEL_VERSION = required(
     "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and a digest of its content."

@@ -81,7 +81,7 @@ CUSTOMER_FEATURES = Contract(
     (
         CUSTOMER_ID,
         Column(
-            "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: returned everything they ever ordered; prospect: never ordered. If the source has no orders, all are active.",
+            "status", "string", "active: ordered within the lookback; lapsed: only before it; returned: returned everything they ever ordered; prospect: never ordered; former: never ordered, on record at an earlier snapshot and no longer. If the source has no orders, all but former customers are active.",
             nullable=False, allowed=tuple(Status),
         ),
         *(feature_column(feature) for feature in FEATURES),

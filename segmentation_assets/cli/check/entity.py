@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 
-from segmentation_assets.cli.check import advice, counts, described, identities, snapshots
+from segmentation_assets.cli.check import advice, counts, dates, described, identities, snapshots
 from segmentation_assets.cli.check.counts import Counted, Days
 from segmentation_assets.cli.check.identities import Orders
 from segmentation_assets.core.customers import cleaning
@@ -144,8 +144,18 @@ class EntityLook:
         if self.name == "customers" and self.tables:
             kinds = [f"{name} ({kind})" for name, kind in self.attributes.items()]
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
+            yield from self._dates()
         if self.counted.later:
             yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, and left to later snapshots"
+
+    def _dates(self) -> Iterator[str]:
+        """The dates at which customers are described anew, for each table that does so."""
+        if not isinstance(self.source, TablesSource):
+            return
+        for table, (name, kept) in zip(self.source.settings.customers, self.tables.items(), strict=True):
+            if table.each_date:
+                found = self.source.by_date(self.engine, table, kept)
+                yield from dates.lines(name if len(self.tables) > 1 else "", table, found, self.keys, self.settings.snapshots)
 
     def _personal(self, judged: cleaning.Judged) -> dict[str, Personal]:
         """The ids and, of customers, the attributes that look personal."""
@@ -208,7 +218,8 @@ class EntityLook:
 
     def _customers_stop(self, limit: float) -> Iterator[str]:
         """The problem that too many customer records are rejected, overall or at a snapshot with fewer of them."""
-        if not self.counted.rejected_source_rows:
+        anew = isinstance(self.source, TablesSource) and any(table.each_date for table in self.source.settings.customers)
+        if not self.counted.rejected_source_rows and not anew:
             return
         windows = {key: Window(None, window_of(key, self.settings.snapshots).end) for key in self.keys}
         dated = isinstance(self.source, TablesSource) and self.source.is_dated(self.name)
@@ -218,7 +229,9 @@ class EntityLook:
             rows = self.source.customers(self.engine, windows[key])
             return counts.count(self.engine, cleaning.judged_customers(rows, self.settings.cleaning), None, windows[key].end)
 
-        if sizes is None:
+        if anew:
+            over, reasons = snapshots.each_customers_stop(self.keys, judged, limit)
+        elif sizes is None:
             sizes, own = dict.fromkeys(self.keys, self.counted.source_rows), self.counted
             over, reasons = snapshots.customers_stop(self.counted, sizes, lambda key: own, limit)
         else:

@@ -90,6 +90,18 @@ def customers_stop(
     return over, reasons
 
 
+def each_customers_stop(keys: Sequence[str], judged: Callable[[str], Counted], limit: float) -> tuple[dict[str, float], Counter[str]]:
+    """The same for customers described anew at several dates, of which each snapshot has others."""
+    over, reasons = dict[str, float](), Counter[str]()
+    for key in keys:
+        own = judged(key)
+        share = own.rejected_source_rows / max(own.source_rows, 1)
+        if share > limit:
+            over[key] = share
+            reasons = Counter({reason: sum(days.values()) for reason, days in own.reasons.items()})
+    return over, reasons
+
+
 def changed_kinds(entity: str, tables: dict[str, list[IntakeRecord]], used: dict[str, set[str]]) -> list[str]:
     """The problem that a mapped column can no longer be read as before, which stops a run, judged as in `columns_are_as_before`.
 

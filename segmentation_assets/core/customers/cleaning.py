@@ -190,7 +190,13 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
 
 
 def known_customers(
-    records: ir.Table, orders: ir.Table, events: ir.Table, previous: ir.Table, earlier: ir.Table, corrected: ir.Table
+    records: ir.Table,
+    orders: ir.Table,
+    events: ir.Table,
+    previous: ir.Table,
+    earlier: ir.Table,
+    corrected: ir.Table,
+    tells_who_left: bool = False,
 ) -> ir.Table:
     """All customers known at the snapshot, with their attributes and their first and last order.
 
@@ -200,6 +206,7 @@ def known_customers(
         previous: this table at the previous snapshot (empty if there is none).
         earlier: `customer_id` and `earlier_order_at`, from `orders.earlier_orders`.
         corrected: `customer_id` and `last_order_at` of customers whose last order changed because orders were undone in the window.
+        tells_who_left: whether a customer who was on record at an earlier snapshot and no longer is has left.
     """
     kept = ("first_order_at", "last_order_at", "first_return_at", "first_event_at")
     nothing = dict.fromkeys((*kept, "earlier_order_at"), ibis.null("timestamp(6)"))
@@ -221,7 +228,12 @@ def known_customers(
     seen = named.mutate(last_order_at=last).drop("corrected_id", "corrected_at")
     marked = records.mutate(on_record=True)
     joined = seen.left_join(marked, "customer_id").drop("customer_id_right")
-    return joined.mutate(registered=joined.on_record.fill_null(False)).drop("on_record")
+    known = joined.mutate(registered=joined.on_record.fill_null(False)).drop("on_record")
+    if not tells_who_left:
+        return known.mutate(has_left=ibis.null("boolean"))
+    were = previous.filter(previous.registered | previous.has_left.fill_null(False)).select(was_on_record="customer_id")
+    named = known.left_join(were, known.customer_id == were.was_on_record)
+    return named.mutate(has_left=~named.registered & named.was_on_record.notnull()).drop("was_on_record")
 
 
 def _times(values: dict[str, ir.Value]) -> dict[str, ir.Value]:

@@ -22,6 +22,7 @@ from segmentation_assets.vocabulary import Status
 BOOKKEEPING = {
     "customer_id",
     "registered",
+    "has_left",
     "first_order_at",
     "last_order_at",
     "earlier_order_at",
@@ -62,7 +63,7 @@ def customer_features(
 ) -> ir.Table:
     """One row per known customer: id, status, every declared feature, and the attributes from the source.
 
-    Without orders, every known customer is active, and only features of what the source has are there.
+    Without orders, every known customer who has not left is active, and only features of what the source has are there.
 
     Args:
         customers: all customers known at the snapshot, with their first and last order (contract CUSTOMERS).
@@ -72,7 +73,8 @@ def customer_features(
     known, status = declared(settings), _status(m)
     if "transactions" not in contents:
         has = set(contents) if "birth_date" in customers.columns else set(contents) - {"customers"}
-        known, status = tuple(feature for feature in known if feature.needs in has), ibis.literal(str(Status.ACTIVE))
+        known = tuple(feature for feature in known if feature.needs in has)
+        status = ibis.ifelse(m.has_left.fill_null(False), str(Status.FORMER), str(Status.ACTIVE))
     computed = {"status": status} | {feature.name: feature.expression(m) for feature in known}
     # An attribute with the name of a feature is renamed, rather than replacing the feature.
     attributes = {
@@ -86,6 +88,7 @@ def _status(m: ir.Table) -> ir.StringValue:
         (m.orders.fill_null(0) > 0, Status.ACTIVE),
         (m.last_order_at.notnull(), Status.LAPSED),
         (m.first_order_at.notnull() | m.first_return_at.notnull(), Status.RETURNED),
+        (m.has_left.fill_null(False), Status.FORMER),
         else_=Status.PROSPECT,
     )
 

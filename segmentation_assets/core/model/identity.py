@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.vocabulary import SegmentChange
 
+TENURE = "tenure_days"  # a feature of all active customers, if the source has orders
 SURVIVES_FROM = 0.5  # Jaccard overlap above which a segment is the same as before (MONIC; Spiliopoulou et al. 2006)
 MOST, PART = 0.5, 0.1  # share that counts as most of a segment (MONIC), and the least share that counts as a part in a split or merger
 
@@ -60,8 +61,11 @@ class SegmentEvent:
 
 
 def known_before(active: pd.DataFrame, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
-    """Which of the active customers (n rows of customer_features) had already bought when a model was fitted at that snapshot."""
-    return active["tenure_days"] > (as_of - dt.date.fromisoformat(fitted_snapshot)).days
+    """Which of the active customers (n rows of customer_features) had already bought when a model was fitted at that snapshot; all of
+    them without orders, because then it is not known since when they have been customers."""
+    if TENURE not in active:
+        return pd.Series(True, index=active.index)
+    return active[TENURE] > (as_of - dt.date.fromisoformat(fitted_snapshot)).days
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,12 +19,12 @@ from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
 
 FREQUENCY = "frequency"  # a feature of all active customers, if the source has orders
-LAPSED, PROSPECT, RETURNED, NOISE = -1, -2, -3, 0
+LAPSED, PROSPECT, RETURNED, FORMER, NOISE = -1, -2, -3, -4, 0
 RULE_SEGMENTS = {
     LAPSED: ("Lapsed", Character.LAPSED), PROSPECT: ("Prospects", Character.PROSPECT), RETURNED: ("Returns only", Character.RETURNED),
-    NOISE: ("Unassigned", Character.STEADY),
+    FORMER: ("Former customers", Character.FORMER), NOISE: ("Unassigned", Character.STEADY),
 }  # fmt: skip
-BY_STATUS = {Status.LAPSED: LAPSED, Status.RETURNED: RETURNED, Status.PROSPECT: PROSPECT}
+BY_STATUS = {Status.LAPSED: LAPSED, Status.RETURNED: RETURNED, Status.PROSPECT: PROSPECT, Status.FORMER: FORMER}
 
 # A state says where customers stand today; only a measured change of pace adds that they are changing.
 NAMES = {
@@ -268,6 +268,8 @@ def description(segment: pd.DataFrame, population: Spread, segment_id: int, decl
     """
     if segment_id == PROSPECT:
         return "Known, for instance from demographics or a campaign, but never bought."
+    if segment_id == FORMER:
+        return "On record at an earlier snapshot, and no longer."
     if segment_id == RETURNED:
         return "Returned everything they ever ordered, or have returns but no orders."
     if segment_id == LAPSED:

@@ -66,14 +66,15 @@ class ModelSpec:
 
 @dataclass(frozen=True, eq=False)
 class PreviousSnapshot:
-    """The active customers of the previous snapshot (n rows of customer_features) and log1p of their spend since (n,)."""
+    """The active customers of the previous snapshot (n rows of customer_features) and log1p of their spend since (n,), all 0 without
+    orders."""
 
     active: pd.DataFrame
     outcome: NDArray[np.float64]
 
     def of(self, features: tuple[str, ...]) -> PastSnapshot | None:
-        """The past that `choose` can judge by; None if nobody was active or a feature did not exist yet."""
-        if self.active.empty or not set(features) <= set(self.active.columns):
+        """The past that `choose` can judge by; None if nobody was active, a feature did not exist yet, or orders are not known."""
+        if self.active.empty or not {*features, *RFM} <= set(self.active.columns):
             return None
         return PastSnapshot(self.active[list(features)], self.outcome, self.active[list(RFM)])
 

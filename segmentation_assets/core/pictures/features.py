@@ -144,7 +144,8 @@ def missingness(title: str, table: pd.DataFrame) -> "Figure":
     never = (shares == 1).all(axis=1)
     shown = shares[~whole & ~by_nature & ~never].sort_values(list(shares.columns), ascending=False, kind="stable")
     said = f"{whole.sum()} {'is' if whole.sum() == 1 else 'are'} present for all customers"
-    said += f", {by_nature.sum()} for all active customers and, as they describe orders, for no others." if by_nature.any() else "."
+    why = "as nothing is known of who has left" if set(without_orders.columns) == {Status.FORMER} else "as they describe orders"
+    said += f", {by_nature.sum()} for all active customers and, {why}, for no others." if by_nature.any() else "."
     said += f"\nWithout a value for anyone: {', '.join(map(plain, shares.index[never]))}." if never.any() else ""
     if shown.empty:
         return empty("No value is missing that should be there", f"Of {len(shares)} features and attributes, {said}")

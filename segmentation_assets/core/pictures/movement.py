@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT, RETURNED
+from segmentation_assets.core.model.naming import FORMER, LAPSED, NOISE, PROSPECT, RETURNED
 from segmentation_assets.core.pictures.style import (
     BLUE,
     GRID,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LEFT = "(left)"
 LEAST_FLOW, LEAST_BLOCK = 0.005, 0.03  # smaller flows (share of customers) have no number; smaller blocks (inches) are drawn so high
-RULE_COLOURS: Mapping[int | str, str] = {NOISE: "#5b6670", LAPSED: "#87929c", PROSPECT: "#aab3bb", RETURNED: "#c3b5a8"}
+RULE_COLOURS: Mapping[int | str, str] = {NOISE: "#5b6670", LAPSED: "#87929c", PROSPECT: "#aab3bb", RETURNED: "#c3b5a8", FORMER: "#9a8c98"}
 NOWHERE_COLOUR = "#cbd2d9"  # of those not known on one side
 LINE, LETTER = 0.175, 0.075  # inches: height of a line, and width of a letter, of 9 points
 HEAD = 0.75  # inches above the blocks, for dates and shares

@@ -4,7 +4,7 @@ Belongs here: comparing customers' segments at two or more snapshots. `identity`
 pictures are in `pictures.movement`.
 
 Two snapshots are passed as `before` and `after`, one row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by
-it, -1 lapsed, -2 prospect, -3 returns only) and revenue (spend within the lookback; missing counts as 0). `after` may have
+it, -1 lapsed, -2 prospect, -3 returns only, -4 former) and revenue (spend within the lookback; missing counts as 0). `after` may have
 `segment_id_unchanged`: the segment that the model in force at the previous snapshot would assign now. If it differs from
 segment_id, the model changed and not the customer. Without the column, or if its value is missing, the model did not change.
 """

@@ -88,7 +88,8 @@ def customers(
     judged = cleaning.judged_customers(raw_customers, settings.cleaning)
     context.add_output_metadata(_counted(judged, lake), output_name=OUTPUT)
     placed = _of(customer_orders, as_of)
-    return cleaning.known_customers(judged.kept().drop(*cleaning.ORIGIN), placed, events, previous, earlier, corrected)
+    records = judged.kept().drop(*cleaning.ORIGIN)
+    return cleaning.known_customers(records, placed, events, previous, earlier, corrected, settings.source.tells_who_left)
 
 
 def _of(dated: ir.Table, snapshot: dt.date) -> ir.Table:

@@ -110,7 +110,7 @@ def model(
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(
-        past=_past(before, customer_activity) if settings.source.has_orders else None,
+        past=_past(before, customer_activity, settings.source.has_orders),
         lookback=settings.features.lookback,
         age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
         request=request,
@@ -154,10 +154,12 @@ def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
     return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
 
 
-def _past(active: pd.DataFrame, customer_activity: pd.DataFrame) -> PreviousSnapshot | None:
+def _past(active: pd.DataFrame, customer_activity: pd.DataFrame, has_orders: bool) -> PreviousSnapshot | None:
     """The active customers of the previous snapshot, with their spend since; None if there were none."""
     if active.empty:
         return None
+    if not has_orders:
+        return PreviousSnapshot(active, np.zeros(len(active)))
     spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
     return PreviousSnapshot(active, np.log1p(spend))
 

@@ -227,6 +227,36 @@ def remembered_columns(folder: Path, key: str, tables: Sequence[str]) -> dict[st
 
 
 @check(
+    asset="raw_customers", name="customers_have_a_new_date",
+    description="Customers who are described anew at several dates (each_date) have a new date in the snapshot's window; if not, those of "
+    "the date before count again.",
+)  # fmt: skip
+def customers_have_a_new_date(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    source: dg.ResourceParam[Source],
+    lake: dg.ResourceParam[Lake],
+) -> dg.AssetCheckResult:
+    """Warn of an export that did not come: without it, nobody seems to have moved or left."""
+    window = window_of(context.partition_key, settings.snapshots)
+    newest = source.newest_dates(lake.engine, window.end) if isinstance(source, TablesSource) else {}
+    if not newest:
+        return dg.AssetCheckResult(passed=True, description="Not measured: no table describes customers anew at several dates.")
+    old = {name: day for name, day in newest.items() if day is None or (window.start is not None and day <= window.start)}
+    told = [
+        f"{name} has no date on or before {window.end}, so no customers"
+        if day is None
+        else f"{name} has no date after {window.start}, so its customers of {day} count again"
+        for name, day in old.items()
+    ]
+    remedy = f". Deliver it, then: segmentation run --from {context.partition_key}" if told else ""
+    return dg.AssetCheckResult(
+        passed=not told, severity=dg.AssetCheckSeverity.WARN, description="; ".join(told) + remedy or None,
+        metadata={name: str(day) for name, day in newest.items()},
+    )  # fmt: skip
+
+
+@check(
     asset="published_database", name="no_rows_came_late",
     description="The published snapshots up to this one have as many rows as their windows have at the source, and each was made "
     "from the rows collected last.",

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from segmentation_assets.core.customers import cleaning
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.cleaning import Cleaning
+from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS
 from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.raw import RAW_CUSTOMERS, RAW_EVENTS, RAW_TRANSACTIONS
+from segmentation_assets_tests.builders import table
 from segmentation_assets_tests.conftest import examples
 
 ENGINE = DuckDBEngine(threads=1)
@@ -267,3 +269,17 @@ def test_every_row_is_clean_or_rejected_whatever_it_holds(entity: str, rules: st
     assert all(row["reason"] and isinstance(json.loads(row["record"]), dict) for row in bad)
     assert all(row["customer_id"].strip() for row in good)
     assert (counts["rows_in"], counts["rows_clean"]) == (len(rows), len(good))
+
+
+@pytest.mark.parametrize(("tells", "has_left"), [
+    (True, {"stays": False, "goes": True, "gone": True, "back": False, "guest": False, "new": False}),
+    (False, dict.fromkeys(("stays", "goes", "gone", "back", "guest", "new"))),
+])  # fmt: skip
+def test_who_was_on_record_and_no_longer_is_has_left_if_the_source_tells(tells, has_left):
+    was = {"stays": (True, False), "goes": (True, None), "gone": (False, True), "back": (False, True), "guest": (False, None)}
+    previous = table(CUSTOMERS, *({"customer_id": c, "registered": on, "has_left": left} for c, (on, left) in was.items()))
+    records = ibis.memtable({"customer_id": ["stays", "back", "new"]})
+    nothing = {"customer_id": "string", "earlier_order_at": "timestamp(6)", "last_order_at": "timestamp(6)"}
+    none = ibis.memtable([], schema=nothing)
+    known = cleaning.known_customers(records, table(CUSTOMER_ORDERS), table(EVENTS), previous, none, none, tells_who_left=tells)
+    assert {row["customer_id"]: row["has_left"] for row in ENGINE.rows(known)} == has_left

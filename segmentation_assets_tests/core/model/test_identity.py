@@ -1,11 +1,14 @@
 """The identity of segments: which survive a new model, and what became of the others."""
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.model.identity import Flow, judged_anew, matched_clusters, segment_events, segment_ids
+from segmentation_assets.core.model.identity import Flow, judged_anew, known_before, matched_clusters, segment_events, segment_ids
+from segmentation_assets.core.model.training import PreviousSnapshot
 
 labelled = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -154,3 +157,17 @@ def test_another_character_is_an_event_and_so_is_another_name_alone():
     before = {1: ("loyal", "A"), 2: ("new", "B"), 3: ("new", "C"), 4: ("new", "D")}
     now = {1: ("champions", "A"), 2: ("new", "B"), 3: ("new", "E"), 5: ("new", "F")}
     assert [(e.event, e.before) for e in judged_anew(before, now)] == [("changed character", (1,)), ("renamed", (3,))]
+
+
+def test_without_orders_everybody_counts_as_known_because_nothing_says_since_when():
+    customers = pd.DataFrame({"customer_id": ["a", "b"], "tenure_days": [40.0, 20.0]})
+    as_of = dt.date(2024, 3, 1)
+    assert known_before(customers, as_of, "2024-02-01").tolist() == [True, False]
+    assert known_before(customers.drop(columns="tenure_days"), as_of, "2024-02-01").tolist() == [True, True]
+
+
+def test_a_past_without_orders_is_nothing_to_judge_spend_by():
+    customers = pd.DataFrame({"income": [1.0, 2.0]})
+    ordered = customers.assign(recency_days=1.0, frequency=1.0, monetary=1.0)
+    assert PreviousSnapshot(customers, np.zeros(2)).of(("income",)) is None
+    assert PreviousSnapshot(ordered, np.zeros(2)).of(("income",)) is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY
 from segmentation_assets.core.model.naming import (
     CHANGES,
+    FORMER,
     LAPSED,
     MARKS,
     NAMES,
@@ -228,6 +229,8 @@ def test_an_empty_segment_and_those_by_rule_have_sentences_of_their_own():
     assert description(nobody, Spread.of(active), LAPSED) == "Bought before, but not within the lookback."
     assert "more than 200 days ago" in description(features((200, 0, 0), status="lapsed"), Spread.of(active), LAPSED)
     assert "never bought" in description(features((None, 0, 0), status="prospect"), Spread.of(active), PROSPECT)
+    gone = description(features((None, 0, 0), status="former"), Spread.of(active), FORMER)
+    assert gone == "On record at an earlier snapshot, and no longer."
     assert description(features((None, 0, -5), status="returned"), Spread.of(active), RETURNED) == (
         "Returned everything they ever ordered, or have returns but no orders."
     )

@@ -199,3 +199,12 @@ def test_identical_customers_are_not_mapped(recwarn):
     figure = model.pca_map(np.ones((5, 2)), np.zeros(5, dtype=np.int64), ["All"], ["#000000"], 0)
     assert "are alike in the model's features" in " ".join(text.get_text() for text in figure.texts)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("other", "why"), [("former", "as nothing is known of who has left"), ("lapsed", "as they describe orders")])
+def test_why_features_are_missing_for_other_customers_is_said(other, why):
+    shares = {("income", "active"): 0.1, ("income", other): 1.0, ("balance", "active"): 0.0, ("balance", other): 1.0}
+    table = pd.DataFrame([(*key, share, 10) for key, share in shares.items()], columns=["feature", "status", "missing_share", "customers"])
+    figure = features.missingness(table)
+    said = " ".join(text.get_text() for text in [*figure.texts, *(text for ax in figure.axes for text in ax.texts)])
+    assert f"1 for all active customers and, {why}, for no others" in " ".join(said.split())
