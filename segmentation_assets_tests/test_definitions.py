@@ -43,6 +43,7 @@ GRAPH = {
     "feature_missingness": {"customer_features"},
     "feature_outliers": {"customer_features"},
     "feature_correlations": {"customer_features"},
+    "feature_choices": {"customer_features", "feature_correlations", "segmentation_model"},
     "order_seasonality": {"customer_orders", "order_seasonality"},
     "cohort_retention": {"customers", "customer_activity", "cohort_retention"},
     "revenue_concentration": {"customer_features"},
@@ -70,7 +71,7 @@ GRAPH = {
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
-        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
+        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations", "feature_choices",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },
 }  # fmt: skip

@@ -42,10 +42,11 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
 @command()
 @click.argument("customer")
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--long", "in_full", is_flag=True, help="All of it: what is known, every feature that decides, every action.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with all that is known.")
 @settings_option
-def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
-    """Print why CUSTOMER, an id, is in a segment: what is known, how near the border, which features decide, why they moved.
+def why(customer: str, snapshot: str | None, in_full: bool, as_json: bool, settings_path: Path | None) -> None:
+    """Print why CUSTOMER, an id, is in a segment: what speaks for it, which other is near, why they moved, what to do.
 
     Everything comes from the published tables.
 
@@ -58,7 +59,7 @@ def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path 
     if as_json:
         say(json.dumps(asdict(found), indent=2))
         return
-    for line in reasons.lines(found, settings):
+    for line in reasons.lines(found, settings, in_full):
         say(line)
 
 

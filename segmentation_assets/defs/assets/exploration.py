@@ -1,5 +1,7 @@
 """Explore: tables that describe a snapshot's customers and orders, most with a picture."""
 
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import dagster as dg
@@ -7,10 +9,17 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core import pictures
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.clustering.feature_columns import NumericColumn
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
-from segmentation_assets.core.customers.feature_catalog import units
+from segmentation_assets.core.customers.feature_catalog import Feature, units
+from segmentation_assets.core.customers.feature_choices import Treatment
+from segmentation_assets.core.customers.feature_choices import choices as decisions
 from segmentation_assets.core.customers.features import described
+from segmentation_assets.core.model.rows import model_from_rows
+from segmentation_assets.core.segments.why import CUT
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
@@ -24,14 +33,26 @@ GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
 
 
+def _called(settings: Settings) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """A function that gives the features of a table the names that people know them by."""
+    names = dict.fromkeys(("feature", "feature_a", "feature_b", "take_out"), settings.labels)
+    return lambda table: table.replace(names) if settings.labels else table
+
+
+def _units(settings: Settings, known: Sequence[Feature]) -> dict[str, str]:
+    """The unit of each feature, by the name that people know it by."""
+    return {settings.labels.get(name, name): unit for name, unit in units(known, settings.exploration.money).items()}
+
+
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
 def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Location, spread, shape, missing values and outliers of each feature."""
-    known = described(settings.features, customer_features)
+    known = described(settings.features, customer_features, settings.attributes)
     summary = exploration.feature_summary(customer_features, known)
-    picture(context, settings, "outliers", lambda: pictures.features.outliers(summary, units(known, settings.exploration.money)))
+    called, named = _called(settings), _units(settings, known)
+    picture(context, settings, "outliers", lambda: pictures.features.outliers(called(summary), named))
     return summary
 
 
@@ -40,15 +61,16 @@ def feature_distributions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
 ) -> pd.DataFrame:
     """Histograms of each feature, raw and as transformed for clustering."""
-    known = described(settings.features, customer_features)
+    known = described(settings.features, customer_features, settings.attributes)
     bins = exploration.feature_distributions(customer_features, known)
-    changed = [f.name for f in known if f.transform != "none"]
+    called, named = _called(settings), _units(settings, known)
+    changed = [settings.labels.get(f.name, f.name) for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
         picture(
             context,
             settings,
             f"distributions_{scale}",
-            partial(pictures.features.distributions, bins, feature_summary, units(known, settings.exploration.money), scale, changed),
+            partial(pictures.features.distributions, called(bins), called(feature_summary), named, scale, changed),
             cells=bins["customers"],
         )
     return bins
@@ -59,15 +81,16 @@ def feature_missingness(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
-    missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features))
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=missing["missing"])
+    called = _called(settings)
+    missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features, settings.attributes))
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(called(missing)), cells=missing["missing"])
     return missing
 
 
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
 def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
     """The most extreme customers of each feature, for review."""
-    return exploration.feature_outliers(customer_features, described(settings.features, customer_features))
+    return exploration.feature_outliers(customer_features, described(settings.features, customer_features, settings.attributes))
 
 
 @table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
@@ -76,7 +99,9 @@ def feature_correlations(
 ) -> pd.DataFrame:
     """Which features move together, and which pairs are redundant. Only a pair that enters the clustering is a warning."""
     ask = settings.model
-    pairs = exploration.feature_correlations(customer_features, described(settings.features, customer_features), ask.features, ask.seed)
+    pairs = exploration.feature_correlations(
+        customer_features, described(settings.features, customer_features, settings.attributes), ask.features, ask.seed
+    )
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
@@ -85,8 +110,31 @@ def feature_correlations(
     none = "No two features are redundant." if measured else "Not measured: too few active customers have two features that vary."
     said = markdown.bullets(named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    picture(context, settings, "correlations", lambda: pictures.features.correlations(pairs))
+    picture(context, settings, "correlations", lambda: pictures.features.correlations(_called(settings)(pairs)))
     return pairs
+
+
+@table(contracts.FEATURE_CHOICES, group=GROUP, kinds=PANDAS)
+def feature_choices(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    feature_correlations: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Which features customers are clustered by, with how much weight, and why the others are left out."""
+    clusters, ask = model_from_rows(segmentation_model).clusters, settings.model
+    fitted = clusters.preprocessor.columns_ if isinstance(clusters, PrototypeModel) else ()
+    treated = {
+        column.name: Treatment(column.transform if isinstance(column, NumericColumn) else "category", column.weight) for column in fitted
+    }
+    if isinstance(clusters, GridModel):
+        treated = {name: Treatment("bins", math.nan) for name in CUT}
+    sensitive, shared = settings.privacy.sensitive, not settings.source.has_orders
+    found = decisions(customer_features, feature_correlations, ask, treated, sensitive, settings.outcome, shared)
+    entering = found[found["enters"]].drop(columns="enters")
+    context.add_output_metadata({"clustered by": dg.MetadataValue.md(markdown.table(entering, markdown.SENTENCE))}, output_name=OUTPUT)
+    return found
 
 
 @table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": Input(PREVIOUS, "order_seasonality")})
@@ -160,7 +208,7 @@ def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
-    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features))
+    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features, settings.attributes))
     draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
     picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels

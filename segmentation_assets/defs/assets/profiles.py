@@ -30,7 +30,9 @@ def segments(
     """Name, size, revenue and one sentence on what distinguishes the segment. Shares sum to one over all segments."""
     model = model_from_rows(segmentation_model)
     about = model.provenance
-    found = profiles.segments(customer_features, customer_segments, model, described(settings.features, customer_features))
+    found = profiles.segments(
+        customer_features, customer_segments, model, described(settings.features, customer_features, settings.attributes)
+    )
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {
