@@ -18,6 +18,7 @@ from segmentation_assets.vocabulary import Status
 NEARLY_ALL = 0.95  # share of customers with one value, from which on a column separates hardly anyone
 MOSTLY_MISSING = 0.5
 FEW_NUMBERS = 10  # different whole numbers, up to which they may be grades
+LEAST_GRADES = 5  # with fewer, customers of one grade are a group by themselves
 MOST_LEVELS = 30  # different texts, above which they are no categories
 LEAST_INPUTS = 2  # numbers to cluster by; with fewer, categories enter too
 MOST_ENTERING_LEVELS = 12  # of a category that enters
@@ -147,6 +148,8 @@ def _of_numbers(name: str, known: pd.Series, levels: int) -> ColumnLook:
     if words & BIRTH_WORDS and whole and known.between(1800, 2100).all():
         early = EARLIEST_BIRTH if known.min() < EARLIEST_BIRTH else None
         return ColumnLook(Role.NUMBER, True, "year of birth", levels, early)
+    if whole and levels < LEAST_GRADES:
+        return ColumnLook(Role.ORDINAL, False, f"{levels} grades; it {DESCRIBES.format('grade')}", levels)
     if whole and levels <= FEW_NUMBERS:
         return ColumnLook(Role.ORDINAL, True, f"{levels} grades", levels)
     shape = {"log": "skewed, so its logarithm counts", "yeo-johnson": "skewed, so it is transformed", "none": ""}

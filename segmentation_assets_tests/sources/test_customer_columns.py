@@ -72,7 +72,8 @@ def test_a_campaign_table_keeps_the_year_of_birth_without_1893(tmp_path):
     text, settings = settings_for(tmp_path / "campaign.csv")
     assert settings.source.customers[0].columns == {"customer_id": "ID"}
     assert settings.cleaning.impossible["Year_Birth"].minimum == 1900
-    assert {"Year_Birth", "Income", "Kidhome", "MntWines"} <= set(settings.model.features)
+    assert {"Year_Birth", "Income", "MntWines"} <= set(settings.model.features)
+    assert "# not clustered by Kidhome (ordinal): 3 grades; it describes the segments" in text
     assert "left out: Z_CostContact (constant: all have 3)" in text
     assert "# not clustered by Dt_Customer (date)" in text
     assert settings.outcome is None and text.endswith("# outcome: Response\n")

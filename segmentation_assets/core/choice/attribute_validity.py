@@ -71,16 +71,18 @@ def outcome_metrics(
     return found | {f"{prefix}_mean: {name}": float(mean) for name, mean in means.items()}
 
 
-def in_words(metrics: Mapping[str, float], before: dt.date | None = None) -> Iterator[str]:
+def in_words(metrics: Mapping[str, float], before: dt.date | None = None, outcome: str | None = None) -> Iterator[str]:
     """A sentence on each kind of validity among the metrics: of attributes, and of the outcome, which says whether it is a forecast.
 
     Args:
         before: the date of the snapshot before, whose segments a forward figure judges.
+        outcome: what it is called.
     """
+    what = f"the outcome {outcome}" if outcome else "the outcome"
     kinds = {
         "attributes": "Of the differences between customers in what they are clustered by, the segments explain {}",
-        "forward_outcome": f"Of the differences in the outcome at this snapshot, the segments of {before} explain {{}}",
-        "outcome": "Of the differences in the outcome, the segments of the same snapshot explain {}, which describes and forecasts nothing",
+        "forward_outcome": f"Of the differences in {what} at this snapshot, the segments of {before} explain {{}}",
+        "outcome": f"Of the differences in {what}, the segments of the same snapshot explain {{}}, which describes and forecasts nothing",
     }
     for prefix, opening in kinds.items():
         if (own := metrics.get(f"{prefix}_eta_squared", np.nan)) == own:

@@ -4,7 +4,7 @@ Belongs here: attributes, which have any name and meaning. Features that the pac
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ SKEWED = 1.0  # skewness from which on a few large values decide about distances
 TAILS = (0.005, 0.995)  # quantiles beyond which values say nothing on the shape
 LONGEST_ACRONYM = 3  # letters; longer words in capitals are read as plain ones
 NO_FEATURES = {"customer_id", "status"}
+YEAR = "year"  # the unit of years, which are no amounts
+YEAR_WORDS = re.compile(r"year|jahr|ann[eé]e|birth|born|geburt|naissance|nacimiento|nascita", re.IGNORECASE)
 
 
 def attribute_features(
@@ -40,12 +42,27 @@ def attribute_features(
 def _feature(name: str, values: NDArray[np.float64], words: AttributeWords) -> Feature:
     called = words.label or label(name)
     answers = set(np.unique(values[np.isfinite(values)]).tolist()) <= {0.0, 1.0}
-    high, low = (
-        (f"has {called} more often", f"has {called} less often") if answers else (f"has high {called}", f"has low {called}")
-    )  # nobody has a high "yes"
+    ways = ("has {} more often", "has {} less often") if answers else ("has high {}", "has low {}")  # nobody has a high "yes"
+    high, low = (way.format(called) for way in ways)
     return Feature(
-        name, name, lambda m: m[name], f"Attribute {name} of the source.", words.unit, high, low, transform=suited_transform(values)
-    )
+        name, name, lambda m: m[name], f"Attribute {name} of the source.", words.unit or _unit(name, values), high, low,
+        transform=suited_transform(values),
+    )  # fmt: skip
+
+
+def _unit(name: str, values: NDArray[np.float64]) -> str:
+    known = values[np.isfinite(values)]
+    named = known.size and YEAR_WORDS.search(name)
+    return YEAR if named and ((known % 1 == 0) & (known >= 1800) & (known <= 2100)).all() else ""
+
+
+def spoken(columns: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
+    """What attributes are called: by the `labels` of the settings, else by their names.
+
+    >>> spoken(["inc", "CREDIT_LIMIT"], {"inc": "annual income"})
+    {'inc': 'annual income', 'CREDIT_LIMIT': 'credit limit'}
+    """
+    return {column: labels.get(column) or label(column) for column in columns}
 
 
 def suited_transform(values: NDArray[np.float64]) -> Transform:

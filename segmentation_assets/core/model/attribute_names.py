@@ -3,14 +3,14 @@
 Belongs here: names by the model's inputs. Names by recency, frequency and monetary value are in `naming`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers import attributes
+from segmentation_assets.core.customers.attributes import spoken
 from segmentation_assets.core.model.naming import NUMBER, listed, unused
 
 MARKED, STILL_MARKED = 0.5, 0.35  # standard deviations from the average from which a mark is named, and above which it stays in a name
@@ -28,15 +28,6 @@ class Mark:
     strength: float
 
 
-def spoken(words: Mapping[str, str]) -> Callable[[str], str]:
-    """What a column is called: by the `words` of the settings, else by its name.
-
-    >>> [spoken({"inc": "annual income"})(name) for name in ("inc", "CREDIT_LIMIT")]
-    ['annual income', 'credit limit']
-    """
-    return lambda name: words.get(name) or attributes.label(name)
-
-
 def marks(
     inputs: pd.DataFrame, labels: NDArray[np.int64], k: int, categorical: Collection[str] = (), words: Mapping[str, str] | None = None
 ) -> list[list[Mark]]:
@@ -50,17 +41,17 @@ def marks(
     Numbers are compared by their ranks, so that a few extreme customers decide nothing.
     """
     found: list[list[Mark]] = [[] for _ in range(k)]
-    label = spoken(words or {})
+    called = spoken(map(str, inputs.columns), words or {})
     for name in inputs.columns:
         values = inputs[name]
         is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and name not in categorical
         scores = (
-            {("high ", "low "): values.rank()} if is_number else {(word, ""): has for word, has in _levels(label(name), values).items()}
+            {("high ", "low "): values.rank()} if is_number else {(word, ""): has for word, has in _levels(called[name], values).items()}
         )
         for (high, low), score in scores.items():
             z, share = _standing(score, labels, k)
             for c in range(k):
-                said = f"{high if z[c] > 0 else low}{label(name)}" if is_number else high
+                said = f"{high if z[c] > 0 else low}{called[name]}" if is_number else high
                 if abs(z[c]) >= STILL_MARKED and (is_number or (z[c] > 0 and share[c] >= MOSTLY)):
                     found[c].append(Mark(said, float(abs(z[c]))))
     return [sorted(own, key=lambda mark: -round(mark.strength, 9)) for own in found]
@@ -95,7 +86,7 @@ def names(
         so_far: the name of each segment until now; empty: none.
         empty: segments without customers, which keep their names.
     """
-    inputs = [spoken(words or {})(name) for name in inputs]
+    inputs = list(spoken(inputs, words or {}).values())
     found = [name if c in empty or _holds(name, own) else "" for c, (name, own) in enumerate(zip(so_far, of, strict=True))]
     for number in range(FIRST, MOST + 1):
         wanted = {c: _name(of[c], inputs, number) for c in range(len(of)) if not found[c]}

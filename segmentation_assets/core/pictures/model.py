@@ -3,6 +3,7 @@
 Belongs here: drawing candidates, segments and the evidence for them. The computations are in `choice` and `model`.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
+HEADING = 13  # letters of a line above a column
 STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
 # figure of a candidate, its title
 _PANELS: Mapping[str, str] = {
@@ -185,7 +187,7 @@ def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
     ax = figure.subplots()
     others = [forward[f"{spend}_{baseline}"] for baseline in OF_SPEND]
     ax.barh(range(len(others) + 1), [forward[spend], *others], height=0.6, color=[BLUE, *[MUTED] * len(others)])
-    for position, baseline in enumerate(Baseline, start=1):
+    for position, baseline in enumerate(OF_SPEND, start=1):
         ends = [forward[spend] - forward[f"forward_spend_gain_over_{baseline}_{end}"] for end in ("low", "high")]
         ax.plot(ends, [position, position], color=INK, lw=1.5)
     for position, value in enumerate([forward[spend], *others]):
@@ -353,7 +355,9 @@ def typical_customers(
     text = np.array(written, dtype=object)
     scale = {"label": "standard deviations", "pad": 0.02}
     heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
-    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{called[c.name]}\n{units.get(c.name, '')}".strip() for c in numeric])
+    ax.set_xticks(
+        np.arange(len(numeric)) + 0.5, [f"{textwrap.fill(called[c.name], HEADING)}\n{units.get(c.name, '')}".strip() for c in numeric]
+    )
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()
     return figure

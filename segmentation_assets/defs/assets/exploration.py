@@ -1,7 +1,7 @@
 """Explore: tables that describe a snapshot's customers and orders, most with a picture."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -13,11 +13,12 @@ from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import exploration, order_patterns
+from segmentation_assets.core.customers.attributes import NO_FEATURES, spoken
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import Feature, units
 from segmentation_assets.core.customers.feature_choices import Treatment
 from segmentation_assets.core.customers.feature_choices import choices as decisions
-from segmentation_assets.core.customers.features import described
+from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments.why import CUT
 from segmentation_assets.defs import markdown
@@ -33,15 +34,20 @@ GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
 
 
-def _called(settings: Settings) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """A function that gives the features of a table the names that people know them by."""
-    names = dict.fromkeys(("feature", "feature_a", "feature_b", "take_out"), settings.labels)
-    return lambda table: table.replace(names) if settings.labels else table
+def _labels(settings: Settings, customer_features: pd.DataFrame) -> dict[str, str]:
+    """What attributes are called."""
+    computed = {feature.name for feature in declared(settings.features)}
+    return spoken([str(name) for name in customer_features.columns if name not in {*computed, *NO_FEATURES}], settings.labels)
 
 
-def _units(settings: Settings, known: Sequence[Feature]) -> dict[str, str]:
-    """The unit of each feature, by the name that people know it by."""
-    return {settings.labels.get(name, name): unit for name, unit in units(known, settings.exploration.money).items()}
+def _called(table: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
+    """A table about features, with what attributes are called."""
+    return table.replace(dict.fromkeys(("feature", "feature_a", "feature_b", "take_out"), labels)) if labels else table
+
+
+def _units(settings: Settings, known: Sequence[Feature], labels: dict[str, str]) -> dict[str, str]:
+    """The unit of each feature, by what it is called."""
+    return {labels.get(name, name): unit for name, unit in units(known, settings.exploration.money).items()}
 
 
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
@@ -51,8 +57,8 @@ def feature_summary(
     """Location, spread, shape, missing values and outliers of each feature."""
     known = described(settings.features, customer_features, settings.attributes)
     summary = exploration.feature_summary(customer_features, known)
-    called, named = _called(settings), _units(settings, known)
-    picture(context, settings, "outliers", lambda: pictures.features.outliers(called(summary), named))
+    labels = _labels(settings, customer_features)
+    picture(context, settings, "outliers", lambda: pictures.features.outliers(_called(summary, labels), _units(settings, known, labels)))
     return summary
 
 
@@ -63,14 +69,15 @@ def feature_distributions(
     """Histograms of each feature, raw and as transformed for clustering."""
     known = described(settings.features, customer_features, settings.attributes)
     bins = exploration.feature_distributions(customer_features, known)
-    called, named = _called(settings), _units(settings, known)
-    changed = [settings.labels.get(f.name, f.name) for f in known if f.transform != "none"]
+    labels = _labels(settings, customer_features)
+    named = _units(settings, known, labels)
+    changed = [labels.get(f.name, f.name) for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
         picture(
             context,
             settings,
             f"distributions_{scale}",
-            partial(pictures.features.distributions, called(bins), called(feature_summary), named, scale, changed),
+            partial(pictures.features.distributions, _called(bins, labels), _called(feature_summary, labels), named, scale, changed),
             cells=bins["customers"],
         )
     return bins
@@ -81,9 +88,9 @@ def feature_missingness(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
-    called = _called(settings)
+    labels = _labels(settings, customer_features)
     missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features, settings.attributes))
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(called(missing)), cells=missing["missing"])
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(_called(missing, labels)), cells=missing["missing"])
     return missing
 
 
@@ -102,6 +109,7 @@ def feature_correlations(
     pairs = exploration.feature_correlations(
         customer_features, described(settings.features, customer_features, settings.attributes), ask.features, ask.seed
     )
+    labels = _labels(settings, customer_features)
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
@@ -110,7 +118,7 @@ def feature_correlations(
     none = "No two features are redundant." if measured else "Not measured: too few active customers have two features that vary."
     said = markdown.bullets(named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    picture(context, settings, "correlations", lambda: pictures.features.correlations(_called(settings)(pairs)))
+    picture(context, settings, "correlations", lambda: pictures.features.correlations(_called(pairs, labels)))
     return pairs
 
 

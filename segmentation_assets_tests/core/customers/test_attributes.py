@@ -36,3 +36,11 @@ def test_an_attribute_has_the_words_of_the_settings_and_an_answer_is_neither_hig
     income, replied = attribute_features(table, (), {"inc": AttributeWords(label="annual income", unit="k$")})
     assert (income.unit, income.high, income.low) == ("k$", "has high annual income", "has low annual income")
     assert (replied.unit, replied.high, replied.low) == ("", "has replied more often", "has replied less often")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "unit"), [("Year_Birth", [1893, 1996], "year"), ("year", [1.0, 2.0], ""), ("Income", [1900, 1950], "")]
+)
+def test_years_are_no_amounts(name, values, unit):
+    (feature,) = attribute_features(pd.DataFrame({name: values}, dtype="float64"), ())
+    assert feature.unit == unit
