@@ -36,7 +36,7 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome), new_console())
+    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels), new_console())
 
 
 @command()

@@ -1,7 +1,7 @@
 """The summary at the end of a run: segments, who moved, and what drifted; and the list of models. Read from the published database."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,13 @@ class Summary:
     missing: list[str]  # a sentence on each source with missing rows
     forward: dict[str, float]  # what its segments explain, of the spend since the previous snapshot and else; empty if unknown
     outcome: str | None = None
+    labels: Mapping[str, str] | None = None
     has_orders: bool = True  # or the source has none
     moves_hidden: bool = False  # whether some moves are of so few customers that their number is hidden
 
 
-def read(data_dir: Path, key: str, outcome: str | None = None) -> Summary:
-    """The summary of a published snapshot; `outcome` is the setting.
+def read(data_dir: Path, key: str, outcome: str | None = None, labels: Mapping[str, str] | None = None) -> Summary:
+    """The summary of a published snapshot; `outcome` and `labels` are those of the settings.
 
     Raises:
         PublishError: nothing was published yet, or this snapshot was not.
@@ -81,7 +82,7 @@ def read(data_dir: Path, key: str, outcome: str | None = None) -> Summary:
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()),
-        moves_hidden=bool(known["customers"].isna().any()), drift=drift, has_orders=has_orders, outcome=outcome,
+        moves_hidden=bool(known["customers"].isna().any()), drift=drift, has_orders=has_orders, outcome=outcome, labels=labels,
         drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
@@ -163,7 +164,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
     compared = [baseline for baseline in OF_SPEND if f"forward_spend_gain_over_{baseline}_low" in summary.forward]
     if compared:
         console.print(_baselines(summary.forward, compared))
-    for sentence in in_words(summary.forward, summary.before, summary.outcome):
+    for sentence in in_words(summary.forward, summary.before, summary.outcome, summary.labels):
         console.print(sentence)
     if summary.before is None:
         console.print("\nThere is no earlier snapshot, so no customer has moved yet.")

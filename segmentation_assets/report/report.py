@@ -93,7 +93,7 @@ def html(
         day=f"{day.day} {day:%B %Y}",
         sections=shown,
         few=few,
-        remarks=remarks,
+        remarks=[visible(remark) for remark in remarks],
         own_segments=own,
         has_revenue=any(row.revenue_share for row in own),
     )

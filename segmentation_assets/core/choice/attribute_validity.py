@@ -71,14 +71,17 @@ def outcome_metrics(
     return found | {f"{prefix}_mean: {name}": float(mean) for name, mean in means.items()}
 
 
-def in_words(metrics: Mapping[str, float], before: dt.date | None = None, outcome: str | None = None) -> Iterator[str]:
+def in_words(
+    metrics: Mapping[str, float], before: dt.date | None = None, outcome: str | None = None, labels: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A sentence on each kind of validity among the metrics: of attributes, and of the outcome, which says whether it is a forecast.
 
     Args:
         before: the date of the snapshot before, whose segments a forward figure judges.
-        outcome: what it is called.
+        outcome: its column; labels: what the settings call columns.
     """
-    what = f"the outcome {outcome}" if outcome else "the outcome"
+    called = labels or {}
+    what = f"the outcome {called.get(outcome, outcome)}" if outcome else "the outcome"
     kinds = {
         "attributes": "Of the differences between customers in what they are clustered by, the segments explain {}",
         "forward_outcome": f"Of the differences in {what} at this snapshot, the segments of {before} explain {{}}",
@@ -86,14 +89,15 @@ def in_words(metrics: Mapping[str, float], before: dt.date | None = None, outcom
     }
     for prefix, opening in kinds.items():
         if (own := metrics.get(f"{prefix}_eta_squared", np.nan)) == own:
-            rest = "; ".join(_others_in_words(metrics, prefix))
+            rest = "; ".join(_others_in_words(metrics, prefix, called))
             yield f"{opening.format(f'{own:.1%}')}. For comparison: {rest}."
 
 
-def _others_in_words(metrics: Mapping[str, float], prefix: str) -> Iterator[str]:
+def _others_in_words(metrics: Mapping[str, float], prefix: str, called: Mapping[str, str]) -> Iterator[str]:
     alone = {metric.partition(": ")[2]: share for metric, share in metrics.items() if metric.startswith(f"{prefix}_eta_squared_by: ")}
+    best = max(alone, key=lambda name: alone[name], default="one column")
     words = {
-        Baseline.COLUMN: f"{max(alone, key=lambda name: alone[name])} alone, cut into as many groups," if alone else "one column alone",
+        Baseline.COLUMN: f"{called.get(best, best)} alone, cut into as many groups,",
         Baseline.RANDOM: "groups of the same sizes by chance",
     }
     for baseline in OF_ATTRIBUTES:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
-HEADING = 13  # letters of a line above a column
+HEADING = 14  # letters of a line above a column
 STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
 # figure of a candidate, its title
 _PANELS: Mapping[str, str] = {

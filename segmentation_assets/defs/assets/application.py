@@ -96,7 +96,7 @@ def _said(settings: Settings, key: str) -> tuple[list[str], list[report.OwnSegme
             "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
         ).fetchall()[0]
     known = {metric: value for metric, value in metrics if value is not None}
-    remarks = [*([] if settings.source.has_orders else [WITHOUT_ORDERS]), *in_words(known, before, settings.outcome)]
+    remarks = [*([] if settings.source.has_orders else [WITHOUT_ORDERS]), *in_words(known, before, settings.outcome, settings.labels)]
     return remarks, [_own_segment(row) for row in own.itertuples()]
 
 
