@@ -280,7 +280,7 @@ def _gist(found: Why, settings: Settings) -> Iterator[str]:
         against = f"; against it: {', '.join(there)}" if there else ""
         yield f"{for_it}Nearest other: {found.other_segment_name} (confidence {found.confidence:.2f}){against}."
     if found.moved:
-        steps = found.moved["features"][:GIST]
+        steps = [step for step in found.moved["features"] if step["share"] > 0][:GIST]
         changed = [f"{_called(step['feature'], settings)} {_said(step['before'])} -> {_said(step['now'])}" for step in steps]
         came_from = f"from {found.moved['from_segment_name']}, " if found.moved["from_segment_id"] is not None else "as new, "
         yield f"Came {came_from}{CAUSES[MoveCause(found.moved['cause'])]}{': ' if changed else ''}{', '.join(changed)}."

@@ -15,7 +15,10 @@ FOUND = Why(
     moved={
         "snapshot_date": "2024-02-01", "change": "moved", "cause": "both", "from_segment_id": 2, "to_segment_id": 1,
         "from_segment_name": "Rare", "to_segment_name": "Loyal",
-        "features": [{"feature": "monetary", "before": 12, "now": 1234.5, "share": 1.0}],
+        "features": [
+            {"feature": "monetary", "before": 12, "now": 1234.5, "share": 1.0},
+            {"feature": "town", "before": "Bonn", "now": "Ulm", "share": -0.1},
+        ],
     },
     own_segments={"vips": "2024-03-01"}, actions=[{"action": "Thank them", "channel": "e-mail", "priority": 3}],
 )  # fmt: skip
@@ -35,7 +38,8 @@ def test_sentences_say_what_is_known_and_fit_in_80_columns_without_control_chara
         "Segment: Loyal (1) since 2024-02-01, at 2 snapshots; model m.",
         "Border: confidence 0.25 (0 on the border, 1 at the centre); beyond it lies Rare (2).",
         "Decides: monetary 1,234.5 for Loyal (75%; medians 900 and 12); town Ulm for Rare (25%).",
-        "Moved: 2024-02-01, from Rare (2) to Loyal (1), by own behaviour and because the model changed: monetary 12 -> 1,234.5 (+100%).",
+        "Moved: 2024-02-01, from Rare (2) to Loyal (1), by own behaviour and because the model changed: monetary 12 -> 1,234.5 (+100%), "
+        "town Bonn -> Ulm (-10%).",
         "Own segments: vips since 2024-03-01.",
         "Action: Thank them (e-mail, priority 3).",
     ):
