@@ -4,7 +4,7 @@ Belongs here: the arithmetic, beside groups that one column or chance makes. Wit
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.baselines import random_cut, single_column
 from segmentation_assets.core.choice.forward_validity import ForwardValidity, beside_others, compared, eta_squared, resampled_etas
+from segmentation_assets.core.customers.exploration import active_only
+from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, Baseline, beside, points
 
 RESAMPLES, INTERVAL_ROWS = 500, 5_000  # of an interval; with 20 inputs half a second
@@ -38,6 +40,37 @@ def attribute_metrics(inputs: pd.DataFrame, labels: NDArray[np.int64], seed: int
     drawn = np.tensordot(weights, np.stack(resampled_etas(columns, groupings, seed, RESAMPLES, INTERVAL_ROWS)), 1)
     found = beside_others([_mean_share(told, grouping) for grouping in groupings], drawn, list(others))
     return _metrics("attributes", found, alone)
+
+
+def judged_by_outcome(
+    outcome: str,
+    now: tuple[pd.DataFrame, pd.DataFrame],
+    before: tuple[pd.DataFrame, pd.DataFrame],
+    inputs: Sequence[str],
+    seed: int,
+    smallest_cell: int = 0,
+    categorical: Collection[str] = (),
+) -> dict[str, float]:
+    """`outcome_metrics` of active customers: how well the segments of the previous snapshot explain what the outcome is now, with metrics
+    that begin with `forward_outcome`; without a previous snapshot, how well today's explain it, with `outcome`.
+
+    Args:
+        outcome: its column. now, before: rows of customer_features and customer_segments.
+        inputs: the columns that segments are made of.
+        smallest_cell: fewest customers of a segment whose mean is told.
+    """
+    (features, placed), (earlier, placed_before) = now, before
+    named = ["customer_id", "segment_name"]
+    if earlier.empty or not set(inputs) <= set(earlier.columns):
+        rows, prefix = side_by_side(features, placed[named]), "outcome"
+    else:
+        then = side_by_side(earlier.drop(columns=outcome, errors="ignore"), placed_before[named])
+        rows, prefix = side_by_side(then, features[["customer_id", outcome]]), "forward_outcome"
+    rows = active_only(rows).reset_index(drop=True)
+    found = outcome_metrics(rows[outcome], rows[list(inputs)], rows["segment_name"], seed, prefix, categorical)
+    customers = rows.loc[rows[outcome].notna(), "segment_name"].value_counts()
+    few = {f"{prefix}_mean: {segment}" for segment, number in customers.items() if number < smallest_cell}
+    return {metric: value for metric, value in found.items() if metric not in few}
 
 
 def outcome_metrics(

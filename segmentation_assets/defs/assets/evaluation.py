@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.choice import evaluation
-from segmentation_assets.core.choice.attribute_validity import attribute_metrics, outcome_metrics
+from segmentation_assets.core.choice.attribute_validity import attribute_metrics, judged_by_outcome
 from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import forward_metrics
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
-from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
@@ -83,8 +82,9 @@ def evaluation_metrics(
             picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed))
             if not settings.source.has_orders:
                 metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
-    if settings.outcome in features and inputs:
-        metrics |= _judged_by_outcome(settings, features, placed, earlier, placed_before, inputs, codes)
+    if settings.outcome is not None and settings.outcome in features and inputs:
+        sides = (features, placed), (earlier, placed_before)
+        metrics |= judged_by_outcome(settings.outcome, *sides, inputs, ask.seed, settings.privacy.smallest_cell, codes)
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
@@ -107,26 +107,3 @@ def evaluation_metrics(
     )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)
-
-
-def _judged_by_outcome(
-    settings: Settings,
-    now: pd.DataFrame,
-    placed: pd.DataFrame,
-    before: pd.DataFrame,
-    placed_before: pd.DataFrame,
-    inputs: list[str],
-    codes: list[str],
-) -> dict[str, float]:
-    """How well the previous snapshot's segments explain what the outcome is now; without a previous snapshot, how well today's do."""
-    name, smallest = str(settings.outcome), settings.privacy.smallest_cell
-    if before.empty or not set(inputs) <= set(before.columns):
-        rows, prefix = side_by_side(now, placed[["customer_id", "segment_name"]]), "outcome"
-    else:
-        then = side_by_side(before.drop(columns=name, errors="ignore"), placed_before[["customer_id", "segment_name"]])
-        rows, prefix = side_by_side(then, now[["customer_id", name]]), "forward_outcome"
-    rows = active_only(rows).reset_index(drop=True)
-    found = outcome_metrics(rows[name], rows[inputs], rows["segment_name"], settings.model.seed, prefix, codes)
-    customers = rows.loc[rows[name].notna(), "segment_name"].value_counts()
-    few = {f"{prefix}_mean: {segment}" for segment, number in customers.items() if number < smallest}
-    return {metric: value for metric, value in found.items() if metric not in few}

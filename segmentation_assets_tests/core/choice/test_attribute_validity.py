@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.choice.attribute_validity import attribute_metrics, in_words, outcome_metrics
+from segmentation_assets.core.choice.attribute_validity import attribute_metrics, in_words, judged_by_outcome, outcome_metrics
 
 CORNERS = np.repeat([0, 1, 2, 3], 25)  # of a square, so that either column alone tells half of it
 NOISE = np.random.default_rng(3).normal(0, 0.05, (100, 2))
@@ -83,3 +83,27 @@ def test_sentences_name_the_column_and_say_what_is_no_forecast():
         "Of the differences in the outcome at this snapshot, the segments of 2024-01-01 explain 100.0%. For comparison: "
     )
     assert list(in_words({"silhouette": 0.4})) == []
+
+
+def snapshot(churned, segments) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of customer_features and customer_segments."""
+    ids = [f"c{i}" for i in range(len(segments))]
+    features = pd.DataFrame({"customer_id": ids, "status": "active", "spent": np.arange(len(ids)) % 5.0, "churned": churned})
+    return features, pd.DataFrame({"customer_id": ids, "segment_name": segments})
+
+
+def test_the_segments_of_the_snapshot_before_are_judged_by_the_outcome_now():
+    halves, churned = np.repeat(["good", "bad"], 20), np.repeat([0.0, 1.0], 20)
+    before, nobody = snapshot(1 - churned, halves), snapshot([], [])
+    now = snapshot(churned, np.tile(["x", "y"], 20))  # segments of today say nothing
+    forward = judged_by_outcome("churned", now, before, ["spent"], 1)
+    assert forward["forward_outcome_eta_squared"] == pytest.approx(1)
+    assert (forward["forward_outcome_mean: good"], forward["forward_outcome_mean: bad"]) == (0, 1)
+    described = judged_by_outcome("churned", now, nobody, ["spent"], 1)
+    assert described["outcome_eta_squared"] == pytest.approx(0, abs=1e-9)
+    assert not [metric for metric in described if metric.startswith("forward")]
+
+
+def test_the_mean_outcome_of_few_customers_is_not_told():
+    found = judged_by_outcome("churned", snapshot(np.arange(40) % 2.0, ["few"] * 4 + ["many"] * 36), snapshot([], []), ["spent"], 1, 5)
+    assert "outcome_mean: many" in found and "outcome_mean: few" not in found
