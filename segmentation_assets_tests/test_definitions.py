@@ -71,7 +71,7 @@ GRAPH = {
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
-        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations", "feature_choices",
+        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_choices",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },
 }  # fmt: skip
