@@ -232,7 +232,7 @@ FINER = dataclasses.replace(
         ({"silhouette": 0.3}, 3),
         ({"smallest_count": 60}, 3),
         ({"jaccard": (0.7,) * 3}, 3),
-        ({"prediction_strength": 0.75}, 3),
+        ({"prediction_strength": 0.86}, 3),
         ({"algorithm": "ward"}, 3),
     ],
 )
