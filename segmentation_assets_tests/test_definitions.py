@@ -12,6 +12,7 @@ import yaml
 
 from segmentation_assets.definitions import build, defs
 from segmentation_assets.defs.assets import application, model
+from segmentation_assets.defs.automation import FIRST_HALF
 from segmentation_assets.defs.instance import prepare_instance
 from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.defs.partitions import PREVIOUS, snapshot_partitions
@@ -76,6 +77,11 @@ GRAPH = {
     },
 }  # fmt: skip
 ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}
+
+
+def test_the_first_half_of_a_snapshot_needs_nothing_of_the_second() -> None:
+    first = {name for name, asset in ASSETS.items() if asset.group_name in FIRST_HALF}
+    assert {name: GRAPH[name] - first for name in first if GRAPH[name] - first} == {}
 
 
 def test_each_asset_has_these_inputs():

@@ -1,6 +1,5 @@
 """Explore: tables that describe a snapshot's customers and orders, most with a picture."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,18 +8,11 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core import pictures
-from segmentation_assets.core.choice.grid_model import GridModel
-from segmentation_assets.core.clustering.feature_columns import NumericColumn
-from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.attributes import NO_FEATURES, spoken
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.feature_catalog import Feature, units
-from segmentation_assets.core.customers.feature_choices import Treatment
-from segmentation_assets.core.customers.feature_choices import choices as decisions
 from segmentation_assets.core.customers.features import declared, described
-from segmentation_assets.core.model.rows import model_from_rows
-from segmentation_assets.core.segments.why import CUT
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
@@ -120,29 +112,6 @@ def feature_correlations(
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
     picture(context, settings, "correlations", lambda: pictures.features.correlations(_called(pairs, labels)))
     return pairs
-
-
-@table(contracts.FEATURE_CHOICES, group=GROUP, kinds=PANDAS)
-def feature_choices(
-    context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
-    feature_correlations: pd.DataFrame,
-    segmentation_model: pd.DataFrame,
-) -> pd.DataFrame:
-    """Which features customers are clustered by, with how much weight, and why the others are left out."""
-    clusters, ask = model_from_rows(segmentation_model).clusters, settings.model
-    fitted = clusters.preprocessor.columns_ if isinstance(clusters, PrototypeModel) else ()
-    treated = {
-        column.name: Treatment(column.transform if isinstance(column, NumericColumn) else "category", column.weight) for column in fitted
-    }
-    if isinstance(clusters, GridModel):
-        treated = {name: Treatment("bins", math.nan) for name in CUT}
-    sensitive, shared = settings.privacy.sensitive, not settings.source.has_orders
-    found = decisions(customer_features, feature_correlations, ask, treated, sensitive, settings.outcome, shared)
-    entering = found[found["enters"]].drop(columns="enters")
-    context.add_output_metadata({"clustered by": dg.MetadataValue.md(markdown.table(entering, markdown.SENTENCE))}, output_name=OUTPUT)
-    return found
 
 
 @table(contracts.ORDER_SEASONALITY, group=GROUP, ins={"previous": Input(PREVIOUS, "order_seasonality")})

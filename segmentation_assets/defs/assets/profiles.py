@@ -1,20 +1,28 @@
-"""Interpret: the segments in words and numbers."""
+"""Interpret: the segments in words and numbers, and which features they are made of."""
+
+import math
 
 import dagster as dg
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.clustering.feature_columns import NumericColumn
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import sensitive
+from segmentation_assets.core.customers.feature_choices import Treatment
+from segmentation_assets.core.customers.feature_choices import choices as decisions
 from segmentation_assets.core.customers.features import described
 from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import profiles
+from segmentation_assets.core.segments.why import CUT
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.table import OUTPUT, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
-from segmentation_assets.tables.exploration import SENSITIVE_PROXIES
+from segmentation_assets.tables.exploration import FEATURE_CHOICES, SENSITIVE_PROXIES
 
 GROUP = "interpret"
 
@@ -65,4 +73,27 @@ def sensitive_proxies(
     segment_of = side_by_side(to_frame(customer_features), to_frame(customer_segments.select("customer_id", "segment_id")))
     found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
     context.add_output_metadata({"proxies": dg.MetadataValue.md(markdown.bullets(sensitive.sentences(found)))}, output_name=OUTPUT)
+    return found
+
+
+@table(FEATURE_CHOICES, group=GROUP, kinds={"pandas", "parquet"})
+def feature_choices(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    feature_correlations: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Which features customers are clustered by, with how much weight, and why the others are left out."""
+    clusters, ask = model_from_rows(segmentation_model).clusters, settings.model
+    fitted = clusters.preprocessor.columns_ if isinstance(clusters, PrototypeModel) else ()
+    treated = {
+        column.name: Treatment(column.transform if isinstance(column, NumericColumn) else "category", column.weight) for column in fitted
+    }
+    if isinstance(clusters, GridModel):
+        treated = {name: Treatment("bins", math.nan) for name in CUT}
+    sensitive, shared = settings.privacy.sensitive, not settings.source.has_orders
+    found = decisions(customer_features, feature_correlations, ask, treated, sensitive, settings.outcome, shared)
+    entering = found[found["enters"]].drop(columns="enters")
+    context.add_output_metadata({"clustered by": dg.MetadataValue.md(markdown.table(entering, markdown.SENTENCE))}, output_name=OUTPUT)
     return found
