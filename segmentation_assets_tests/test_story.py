@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_assets.core.model.champion import Request
 from segmentation_assets.definitions import build
-from segmentation_assets.store import archive, published
+from segmentation_assets.store import archive, database_files
 from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def story(tmp_path_factory):
 
 
 def ask(data_dir, query) -> pd.DataFrame:
-    with duckdb.connect(str(data_dir / published.DATABASE), read_only=True) as database:
+    with duckdb.connect(str(data_dir / database_files.DATABASE), read_only=True) as database:
         return database.sql(query).df()
 
 

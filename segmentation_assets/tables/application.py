@@ -1,6 +1,17 @@
 """Contracts of what the segments are like, and of the suggested actions."""
 
-from segmentation_assets.tables.contract import MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
+from segmentation_assets.tables.contract import (
+    MODEL_VERSION,
+    SEGMENT_ID,
+    SHARE,
+    Cells,
+    Column,
+    Contract,
+    HiddenWith,
+    if_total_is_hidden,
+    of_hidden_segments,
+    required,
+)
 
 SEGMENTS = Contract(
     "segments", "segment at the snapshot",
@@ -17,7 +28,10 @@ SEGMENTS = Contract(
     key=("segment_id",),
     largest_first=("customers",),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
-    cells={"customers": ("share", "revenue", "revenue_share", "description")},
+    cells=(
+        # Those of the model add up to the active customers, the others to the rest of all who are known.
+        Cells("customers", ("share", "revenue", "revenue_share", "description"), sums=(lambda rows: rows["segment_id"] >= 0,), totals=("share",)),
+    ),
 )  # fmt: skip
 SEGMENT_PROFILES = Contract(
     "segment_profiles", "segment and numeric feature",
@@ -34,7 +48,7 @@ SEGMENT_PROFILES = Contract(
     ),
     key=("segment_id", "feature"),
     largest_first=("z",),
-    cells={"segments.customers": ("mean", "median", "p10", "p90", "z")},
+    cells=(HiddenWith("segments", of_hidden_segments, ("mean", "median", "p10", "p90", "z")),),
 )  # fmt: skip
 SEGMENT_ACTIONS = Contract(
     "segment_actions", "segment and suggested action",
@@ -47,5 +61,5 @@ SEGMENT_ACTIONS = Contract(
         required("priority", "int64", "1 is done first.", minimum=1, maximum=9),
     ),
     key=("segment_id", "action"),
-    cells={"segments.customers": ("reason",)},
+    cells=(HiddenWith("segments", of_hidden_segments, ("reason",)), HiddenWith("segments", if_total_is_hidden, ("reason",))),
 )  # fmt: skip

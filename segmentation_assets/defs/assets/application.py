@@ -16,7 +16,8 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import Fingerprint
-from segmentation_assets.store.published import SMALL_CELL, publish_snapshot, reading
+from segmentation_assets.store.published import publish_snapshot, reading
+from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import SEGMENT_ACTIONS
 from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted

@@ -16,7 +16,7 @@ from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
-from segmentation_assets.defs.pictures import picture
+from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
@@ -50,7 +50,8 @@ def feature_summary(
     known = described(settings.features, customer_features, settings.attributes)
     summary = exploration.feature_summary(customer_features, known)
     labels = _labels(settings, customer_features)
-    picture(context, settings, "outliers", lambda: pictures.features.outliers(_called(summary, labels), _units(settings, known, labels)))
+    draw = partial(pictures.features.outliers, _called(summary, labels), _units(settings, known, labels))
+    picture(context, settings, "outliers", draw, cells=ONE_EACH)
     return summary
 
 
@@ -82,7 +83,8 @@ def feature_missingness(
     """Which features and attributes are missing, and for whom."""
     labels = _labels(settings, customer_features)
     missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features, settings.attributes))
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(_called(missing, labels)), cells=missing["missing"])
+    parts = [*missing["missing"], *(missing["customers"] - missing["missing"])]
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(_called(missing, labels)), cells=parts)
     return missing
 
 
@@ -125,6 +127,7 @@ def order_seasonality(
         settings,
         "seasonality",
         lambda: pictures.orders.seasonality(slots, snapshot_date(context), settings.exploration.money),
+        cells=[*slots.groupby("month")["orders"].sum(), *slots.groupby(["weekday", "hour"])["orders"].sum()],
     )
     return slots
 
@@ -164,7 +167,7 @@ def revenue_concentration(
             figures({"gini": gini, "top_20_percent": curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0]}), output_name=OUTPUT
         )
     draw = partial(pictures.orders.concentration, curve, gini, settings.exploration.money)
-    picture(context, settings, "revenue_concentration", draw, cells=curve["customers"])
+    picture(context, settings, "revenue_concentration", draw, cells=curve["customers"].diff().fillna(0))
     return curve
 
 
