@@ -46,12 +46,15 @@ class Decision(StrEnum):
 
 
 class Baseline(StrEnum):
-    """What segments are compared with: groups that quantiles make without a model. A part of the names of `evaluation_metrics`."""
+    """What segments are compared with: groups that quantiles or chance make without a model. A part of the names of
+    `evaluation_metrics`."""
 
     MONEY = "money_quintiles"
     FREQUENCY_MONETARY = "frequency_monetary_grid"
     RECENCY_FREQUENCY_MONETARY = "recency_frequency_monetary_grid"
     RECENCY_FREQUENCY = "recency_frequency_grid"
+    COLUMN = "best_single_column"
+    RANDOM = "random_cut"
 
 
 BASELINE_WORDS = {
@@ -59,7 +62,11 @@ BASELINE_WORDS = {
     Baseline.FREQUENCY_MONETARY: "a frequency x monetary grid of as many groups",
     Baseline.RECENCY_FREQUENCY_MONETARY: "a recency x frequency x monetary grid of as many groups",
     Baseline.RECENCY_FREQUENCY: "the recency x frequency grid of ten names",
+    Baseline.COLUMN: "one column alone, cut into as many groups",
+    Baseline.RANDOM: "chance, in groups of the same sizes",
 }
+OF_ATTRIBUTES = (Baseline.COLUMN, Baseline.RANDOM)
+OF_SPEND = tuple(baseline for baseline in Baseline if baseline not in OF_ATTRIBUTES)
 
 
 class SegmentChange(StrEnum):

@@ -95,3 +95,34 @@ def write(folder: Path) -> Path:
     file = folder / "segmentation.yaml"
     file.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     return file
+
+
+def write_customers(folder: Path) -> Path:
+    """Write a table of customers without orders, and its settings with an outcome, labels and own segments; return the settings file."""
+    draw = random.Random(18)  # noqa: S311  # no secret
+    numbers, (outcome, text) = ATTRIBUTES[:4], ATTRIBUTES[4:6]
+    people = [
+        {
+            "id": who,
+            **{name: round(draw.gauss(50 + 40 * (number % 2), 5), 1) for name in numbers},
+            text: ALL[number % 7],
+            outcome: ALL[number % 2],
+        }
+        for number, who in enumerate(customers())
+    ]
+    pq.write_table(pa.Table.from_pylist(people), folder / "people.parquet")
+    settings = {
+        "data_dir": "data",
+        "snapshots": {"first": "2024-02-01", "last": "2024-02-01", "cadence": "monthly"},
+        "source": {"kind": "tables", "customers": {"files": "people.parquet", "columns": {"customer_id": "id"}}},
+        "model": {"features": list(numbers), "k": 3, "k_max": 3, "algorithms": ["kmeans"], "resamples": 10, "splits": 1},
+        "outcome": outcome,
+        "attributes": {name: {"label": f"{texts[-1].replace(',', '')} label".strip(), "unit": texts[0].replace(",", "")[:20]}
+                       for name, texts in zip(numbers, TEXTS.values(), strict=False)},
+        "own_segments": {
+            visible(texts[0])[:60].strip(): {"condition": "segment_id > 0", "description": texts[0]} for texts in TEXTS.values()
+        },
+    }  # fmt: skip
+    file = folder / "segmentation.yaml"
+    file.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+    return file

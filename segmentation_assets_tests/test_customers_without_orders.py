@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from html import unescape
 
 import duckdb
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from segmentation_assets.cli import summary
 from segmentation_assets.cli.check import inspect
+from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.selection import choose
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.customers.attributes import attribute_features
@@ -26,6 +28,13 @@ from segmentation_assets_tests import tables_of_customers
 
 KEY = "2026-11-29"
 INCOME, SCORE = "Annual Income (k$)", "Spending Score (1-100)"
+MORE = f"""
+outcome: Age
+attributes:
+  {INCOME}: {{unit: k$}}
+own_segments:
+  young_savers: 'Age < 35 and "{SCORE}" < 40'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,9 @@ def made(tmp_path_factory):
     table, truth = tables_of_customers.shoppers()
     table.to_csv(folder / "shoppers.csv", index=False)
     text = write(look_at([folder / "shoppers.csv"]), folder, today=dt.date.fromisoformat(KEY))
-    (folder / "segmentation.yaml").write_text(text.replace("    - Age    # number\n", "") + "  resamples: 10\n", encoding="utf-8")
+    assert "  min_count: 10" in text  # 5% of 200 customers
+    text = text.replace("    - Age    # number\n", "") + f"  resamples: 10\n{MORE}"
+    (folder / "segmentation.yaml").write_text(text, encoding="utf-8")
     settings = load_settings(folder / "segmentation.yaml").model_copy(update={"data_dir": folder / "data"})
     return settings, truth, build(settings).resolve_job_def("snapshot").execute_in_process(partition_key=KEY, raise_on_error=False)
 
@@ -60,8 +71,7 @@ def test_the_five_groups_come_out_with_names_a_person_would_use(made):
 
 def test_what_needs_orders_is_absent_and_said_once(made):
     settings, _, result = made
-    # Two of the groups have 22 and 23 customers, fewer than model.min_count; nothing else is to be warned of.
-    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"no_segment_has_run_empty"}
+    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == set()
     assert asked(settings, "SELECT count(*), count(frequency), count(monetary), count(revenue) FROM customer_features, segments")[0][
         1:
     ] == (0, 0, 0)
@@ -77,6 +87,37 @@ def test_what_needs_orders_is_absent_and_said_once(made):
     assert page.count(WITHOUT_ORDERS) == 1
     assert 'id="typical_customers"' in page
     assert not [name for name in ("seasonality", "cohorts", "forward_validity", "attributes", "bridge") if f'id="{name}"' in page]
+
+
+def test_segments_are_compared_with_one_column_and_chance_and_judged_by_the_outcome(made):
+    settings, _, _ = made
+    found = dict(asked(settings, "SELECT metric, value FROM evaluation_metrics WHERE metric SIMILAR TO '(attributes|outcome)_.*'"))
+    assert found["attributes_eta_squared"] > found["attributes_eta_squared_best_single_column"] > found["attributes_eta_squared_random_cut"]
+    assert found["attributes_gain_over_best_single_column_low"] > 0
+    assert found["outcome_eta_squared"] < 0.2  # ages were drawn without regard to the groups
+    assert len([metric for metric in found if metric.startswith("outcome_mean: ")]) == 5
+    sentences = list(in_words(found, outcome="Age"))
+    assert [sentence.split(",")[0] for sentence in sentences] == [
+        "Of the differences between customers in what they are clustered by",
+        "Of the differences in the outcome Age",
+    ]
+    console = Console(record=True, width=2_000, file=io.StringIO())
+    summary.show(summary.read(settings.data_dir, KEY, settings.outcome), console)
+    shown, page = console.export_text(), (settings.data_dir / "reports" / KEY / "index.html").read_text(encoding="utf-8")
+    assert [sentence in shown and sentence in unescape(page) for sentence in sentences] == [True, True]
+
+
+def test_each_column_has_its_decision_and_own_segments_their_place_on_the_page(made):
+    settings, _, _ = made
+    choices = dict(asked(settings, "SELECT feature, reason FROM feature_choices"))
+    assert {name for (name,) in asked(settings, "SELECT feature FROM feature_choices WHERE enters")} == {INCOME, SCORE}
+    assert choices["Age"] == "the outcome, by which segments are judged"
+    assert choices["Gender"].startswith("a category with 2 levels; it describes the segments")
+    ((customers, revenue),) = asked(settings, "SELECT customers, revenue FROM own_segments")
+    ((plain,),) = asked(settings, f'SELECT count(*) FROM customer_features WHERE "Age" < 35 AND "{SCORE}" < 40')
+    assert (customers, revenue) == (plain, None)
+    page = (settings.data_dir / "reports" / KEY / "index.html").read_text(encoding="utf-8")
+    assert page.count('id="own-segments"') == 1 and f"{plain} customers" in page
 
 
 def test_check_reads_the_table_and_says_that_there_are_no_orders(made):

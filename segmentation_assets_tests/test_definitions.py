@@ -12,6 +12,7 @@ import yaml
 
 from segmentation_assets.definitions import build, defs
 from segmentation_assets.defs.assets import application, model
+from segmentation_assets.defs.automation import FIRST_HALF
 from segmentation_assets.defs.instance import prepare_instance
 from segmentation_assets.defs.order import ONE_AT_A_TIME
 from segmentation_assets.defs.partitions import PREVIOUS, snapshot_partitions
@@ -43,6 +44,7 @@ GRAPH = {
     "feature_missingness": {"customer_features"},
     "feature_outliers": {"customer_features"},
     "feature_correlations": {"customer_features"},
+    "feature_choices": {"customer_features", "feature_correlations", "segmentation_model"},
     "order_seasonality": {"customer_orders", "order_seasonality"},
     "cohort_retention": {"customers", "customer_activity", "cohort_retention"},
     "revenue_concentration": {"customer_features"},
@@ -74,12 +76,17 @@ GRAPH = {
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
-        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
+        "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_choices",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
         "segment_attributes", "segment_categories", "segment_examples", "segment_rules",
     },
 }  # fmt: skip
 ASSETS = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}
+
+
+def test_the_first_half_of_a_snapshot_needs_nothing_of_the_second() -> None:
+    first = {name for name, asset in ASSETS.items() if asset.group_name in FIRST_HALF}
+    assert {name: GRAPH[name] - first for name in first if GRAPH[name] - first} == {}
 
 
 def test_each_asset_has_these_inputs():

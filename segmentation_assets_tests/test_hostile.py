@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -30,6 +31,7 @@ import pandas as pd
 import pytest
 import requests
 import uvicorn
+import yaml
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -200,7 +202,54 @@ def test_the_report_has_its_own_elements_only(bad_shop: Shop) -> None:
     page = report.file(bad_shop.data_dir, KEY).read_text(encoding="utf-8")
     drawn = {file.stem for file in report.folder(bad_shop.data_dir, KEY).glob("*.png")}
     assert {"attributes", "categories", "missingness", "typical_customers"} <= drawn == set(re.findall(r'<figure id="(\w+)"', page))
-    assert hostile.REMOTE not in page and hostile.MARK not in page and "<script" not in page
+    assert of_its_own(page)
+    assert 'id="own-segments"' in page
+
+
+class Elements(HTMLParser):
+    """The elements of a page, with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def of_its_own(page: str) -> bool:
+    """Whether every element is one of the template's: none of a text, none that loads or does anything."""
+    elements = Elements(page).found
+    tags = {tag for tag, _ in elements}
+    addresses = {value for _, attributes in elements for name, value in attributes.items() if name in {"src", "href"}}
+    told = [value for _, attributes in elements for name, value in attributes.items() if name.startswith("on") or name == "id"]
+    kept = all(str(address).startswith(("#", "data:image/png")) for address in addresses)
+    return kept and not tags & {"script", "iframe", "svg", "object", "link"} and not any(hostile.MARK in str(value) for value in told)
+
+
+@pytest.fixture(scope="module")
+def bad_customers(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The same texts in a table of customers without orders."""
+    folder = tmp_path_factory.mktemp("hostile_customers")
+    settings = hostile.write_customers(folder)
+    done = segmentation("run", "--all", data_dir=folder / "data", SEGMENTATION_SETTINGS=str(settings))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Shop(folder, done.stdout + done.stderr)
+
+
+def test_a_table_of_customers_without_orders_is_printed_and_shown_as_plain_text(bad_customers: Shop) -> None:
+    why, in_full = (bad_customers.call("why", f"{hostile.ALL[1]}#", *more) for more in ((), ("--long",)))
+    proposed = bad_customers.call("init", "{shop}/people.parquet", "--output", "{shop}/proposed.yaml")
+    for said in (bad_customers.printed, bad_customers.call("check"), bad_customers.call("show"), why, in_full, proposed):
+        assert said and not hostile.ESCAPES & set(said) and "Traceback" not in said and "Unexpected" not in said
+    assert "the segments explain" in bad_customers.printed
+    page = report.file(bad_customers.data_dir, KEY).read_text(encoding="utf-8")
+    assert of_its_own(page) and not hostile.ESCAPES & set(page)
+    written = yaml.safe_load((bad_customers.folder / "proposed.yaml").read_text(encoding="utf-8"))
+    assert set(written["model"]["features"]) <= set(hostile.ATTRIBUTES)
+    found = bad_customers.csv("SELECT feature FROM feature_choices WHERE enters")
+    assert {name for (name,) in found} == set(hostile.ATTRIBUTES[:4])
 
 
 # Dagster's pages

@@ -17,6 +17,7 @@ HOMONYMS = {
     "core/choice/forward_validity.py": {"active"},
     "core/choice/rfm_grid.py": {"champions", "promising"},
     "core/customers/exploration.py": {"distance"},
+    "core/customers/feature_choices.py": {"distance"},
     "core/model/segment_model.py": {"distance"},
     "core/model/training.py": {"champions", "promising"},
     "core/segments/movement.py": {"lapsed"},

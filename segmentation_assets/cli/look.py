@@ -37,16 +37,17 @@ def show(snapshot: str | None, settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot)), new_console())
+    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels), new_console())
 
 
 @command()
 @click.argument("customer")
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--long", "in_full", is_flag=True, help="All of it: what is known, every feature that decides, every action.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with all that is known.")
 @settings_option
-def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
-    """Print why CUSTOMER, an id, is in a segment: what is known, how near the border, which features decide, why they moved.
+def why(customer: str, snapshot: str | None, in_full: bool, as_json: bool, settings_path: Path | None) -> None:
+    """Print why CUSTOMER, an id, is in a segment: what speaks for it, which other is near, why they moved, what to do.
 
     Everything comes from the published tables.
 
@@ -59,7 +60,7 @@ def why(customer: str, snapshot: str | None, as_json: bool, settings_path: Path 
     if as_json:
         say(json.dumps(asdict(found), indent=2))
         return
-    for line in reasons.lines(found, settings):
+    for line in reasons.lines(found, settings, in_full):
         say(line)
 
 

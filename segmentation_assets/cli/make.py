@@ -274,7 +274,7 @@ def _show_last(settings: Settings, key: str, console: Console, warned: bool, und
     from segmentation_assets.report import report
     from segmentation_assets.store.database_files import DATABASE
 
-    summary.show(summary.read(settings.data_dir, key), console, warned)
+    summary.show(summary.read(settings.data_dir, key, settings.outcome, settings.labels), console, warned)
     console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", soft_wrap=True)
     if (page := report.file(settings.data_dir, key)).exists():
         console.print(f"Report:   {_from_here(page)}", soft_wrap=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation_assets.core.segments.predicates import in_dialect
-from segmentation_assets.store import published
+from segmentation_assets.store import database_files, published, small_cells
 from segmentation_assets.visible import visible
 from segmentation_assets.vocabulary import counted
 
@@ -24,11 +24,11 @@ def read(data_dir: Path, key: str, dialect: str) -> list[dict[str, Any]]:
     """
     with published.reading(data_dir) as database:
         there = database.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [NEEDED]).fetchall()
-        columns = [*COLUMNS, *({published.SMALL_CELL} & {name for (name,) in there})]
+        columns = [*COLUMNS, *({small_cells.SMALL_CELL} & {name for (name,) in there})]
         query = f"SELECT {', '.join(columns)} FROM {NEEDED} WHERE snapshot_date = CAST(? AS DATE) {_ORDER}"  # noqa: S608  # of ours
         found = database.execute(query, [key]).fetchall() if there else []
     if not found:
-        raise published.PublishError(
+        raise database_files.PublishError(
             f"Snapshot {key} has no rules: an earlier version made it, or it has no customers. Make it again: "
             f"segmentation run --snapshot {key}"
         )
@@ -51,7 +51,7 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The rows for people: each rule on a line of its own, to copy."""
     for row in rows:
-        size = row[published.SMALL_CELL] if row["customers"] is None else counted(row["customers"], "customer")
+        size = row[small_cells.SMALL_CELL] if row["customers"] is None else counted(row["customers"], "customer")
         yield visible(f"{row['segment_name']} ({row['segment_id']}), {size}")
         if row["rule"]:
             meets = (

@@ -1,7 +1,7 @@
 """The summary at the end of a run: segments, who moved, and what drifted; and the list of models. Read from the published database."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.store import database_files, published, small_cells
-from segmentation_assets.vocabulary import BASELINE_WORDS, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
+from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
 
@@ -37,13 +38,15 @@ class Summary:
     weakest_jaccard: float | None  # of the segments, on this snapshot's customers; None if the model is new or has no segments
     weakest_error: float | None  # its standard error; None also if an earlier version measured it
     missing: list[str]  # a sentence on each source with missing rows
-    forward: dict[str, float]  # how much of the spend since the previous snapshot its segments explain; empty if unknown
+    forward: dict[str, float]  # what its segments explain, of the spend since the previous snapshot and else; empty if unknown
+    outcome: str | None = None
+    labels: Mapping[str, str] | None = None
     has_orders: bool = True  # or the source has none
     moves_hidden: bool = False  # whether some moves are of so few customers that their number is hidden
 
 
-def read(data_dir: Path, key: str) -> Summary:
-    """The summary of a published snapshot.
+def read(data_dir: Path, key: str, outcome: str | None = None, labels: Mapping[str, str] | None = None) -> Summary:
+    """The summary of a published snapshot; `outcome` and `labels` are those of the settings.
 
     Raises:
         PublishError: nothing was published yet, or this snapshot was not.
@@ -79,7 +82,7 @@ def read(data_dir: Path, key: str) -> Summary:
         snapshot=dt.date.fromisoformat(key), before=before[0] if before else None, segments=found,
         moves=moves[moves["came_from"] != moves["went_to"]].head(MOST_MOVES),
         moved=int(known.loc[~same, "customers"].sum()), stayed=int(known.loc[same, "customers"].sum()),
-        moves_hidden=bool(known["customers"].isna().any()), drift=drift, has_orders=has_orders,
+        moves_hidden=bool(known["customers"].isna().any()), drift=drift, has_orders=has_orders, outcome=outcome, labels=labels,
         drift_unmeasured=unmeasured(drift),
         model="\n".join(
             f"{'Model' if place == 0 else 'Challenger'} {row.model_version}, {row.decision}. {row.reason}"
@@ -88,7 +91,7 @@ def read(data_dir: Path, key: str) -> Summary:
         standing=next((reason for reason in registered["tier_reason"].head(1) if isinstance(reason, str)), ""),
         weakest_jaccard=measured.get("weakest_jaccard") if Decision.CARRIED in set(registered["decision"]) else None,
         weakest_error=measured.get("weakest_jaccard_error"), missing=missing,
-        forward={name: value for name, value in measured.items() if name.startswith("forward_spend")},
+        forward={name: value for name, value in measured.items() if not name.startswith("weakest_jaccard")},
     )  # fmt: skip
 
 
@@ -105,7 +108,9 @@ def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
 ENTERED = "(entered)"
 _MEASURED = """
     SELECT metric, value FROM evaluation_metrics
-    WHERE snapshot_date = CAST(? AS DATE) AND (metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%') AND isfinite(value)
+    WHERE snapshot_date = CAST(? AS DATE) AND isfinite(value) AND (
+        metric LIKE 'forward_spend%' OR metric LIKE 'weakest_jaccard%' OR metric SIMILAR TO '(attributes|outcome|forward_outcome)_.*'
+    )
 """
 _UNORDERED = "SELECT 1 FROM customer_features WHERE snapshot_date = CAST(? AS DATE) AND frequency IS NULL LIMIT 1"
 _HIDES = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'segment_transitions' AND column_name = ?"
@@ -158,9 +163,11 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
         )
     if "forward_spend_eta_squared" in summary.forward:
         console.print(_forward(summary))
-    compared = [baseline for baseline in Baseline if f"forward_spend_gain_over_{baseline}_low" in summary.forward]
+    compared = [baseline for baseline in OF_SPEND if f"forward_spend_gain_over_{baseline}_low" in summary.forward]
     if compared:
         console.print(_baselines(summary.forward, compared))
+    for sentence in in_words(summary.forward, summary.before, summary.outcome, summary.labels):
+        console.print(sentence)
     if summary.before is None:
         console.print("\nThere is no earlier snapshot, so no customer has moved yet.")
     else:

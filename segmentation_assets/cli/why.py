@@ -21,6 +21,8 @@ from segmentation_assets.visible import visible
 from segmentation_assets.vocabulary import MoveCause, counted
 
 WIDTH = 80
+UNMEASURED = "Border: not measured; the segment is by rule, or its model has no distances."
+GIST = 2  # features for and against a segment, and those that moved a customer, where only the gist is told
 SHOWN = ("recency_days", "frequency", "monetary", "tenure_days")  # of the features; attributes are shown too, JSON has all
 KEY = {"snapshot_date", "customer_id"}
 NEEDED = "segment_changes"  # the last of the tables here that came into being
@@ -227,35 +229,79 @@ def _plain(value: Any) -> Any:
     return None if number != number else int(number) if number.is_integer() else number
 
 
-def lines(found: Why, settings: Settings) -> Iterator[str]:
-    """What was found as sentences of at most `WIDTH` columns."""
-    for sentence in _sentences(found, settings):
+def lines(found: Why, settings: Settings, in_full: bool = False) -> Iterator[str]:
+    """What was found as sentences of at most `WIDTH` columns: the gist, or everything `in_full`."""
+    for sentence in (_sentences if in_full else _gist)(found, settings):
         yield from textwrap.wrap(visible(sentence), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _sentences(found: Why, settings: Settings) -> Iterator[str]:
     computed = {"status", *(feature.name for feature in declared(settings.features))}
     shown = [*(name for name in SHOWN if name in found.known), *(name for name in found.known if name not in computed)]
-    known = [f"{name} {_said(found.known[name])}{f' {settings.exploration.money}' if name == 'monetary' else ''}" for name in shown]
+    known = [_with_value(name, found.known[name], settings) for name in shown]
     yield f"Customer {found.customer_id} at {found.snapshot_date}: {', '.join([found.known['status'], *known])}."
     segment = f"{found.segment_name} ({found.segment_id})"
     yield f"Segment: {segment} since {found.since}, at {counted(found.snapshots, 'snapshot')}; model {found.model_version}."
     if found.bins:
-        inside = [f"{name} {_said(found.known.get(name))} ({_around(*cuts)})" for name, cuts in found.bins.items()]
-        yield f"Decides: {'; '.join(inside)}; the cells of a grid have no distances."
+        yield f"Decides: {_in_bins(found, settings)}; the cells of a grid have no distances."
     elif found.other_segment_id is None:
-        yield "Border: not measured; the segment is by rule, or its model has no distances."
+        yield UNMEASURED
     else:
         other = f"{found.other_segment_name} ({found.other_segment_id})"
         yield f"Border: confidence {found.confidence:.2f} (0 on the border, 1 at the centre); beyond it lies {other}."
-        pulls = [f"{pull.feature} {_said(pull.value)} for {found.segment_name if pull.share > 0 else found.other_segment_name} "
-                 f"({abs(pull.share):.0%}{_medians(pull)})" for pull in found.deciding]  # fmt: skip
+        pulls = [
+            f"{_called(pull.feature, settings)} {_said(pull.value)} for "
+            f"{found.segment_name if pull.share > 0 else found.other_segment_name} ({abs(pull.share):.0%}{_medians(pull)})"
+            for pull in found.deciding
+        ]
         yield f"Decides: {'; '.join(pulls)}."
-    yield f"Moved: {_movement(found.moved)}"
+    yield f"Moved: {_movement(found.moved, settings)}"
     own = [f"{name} since {since}" for name, since in found.own_segments.items()]
     yield f"Own segments: {'; '.join(own) or 'in none'}."
     for action in found.actions:
         yield f"Action: {action['action']} ({action['channel']}, priority {action['priority']})."
+
+
+def _gist(found: Why, settings: Settings) -> Iterator[str]:
+    """Where the customer is and since when, what lies beyond the border and what decides, the last move, and what to do."""
+    at = f"Customer {found.customer_id} at {found.snapshot_date}: {found.segment_name}, since {found.since}"
+    own = f"; also in {', '.join(found.own_segments)}" if found.own_segments else ""
+    yield f"{at}{own}."
+    if found.bins:
+        yield f"Decides: {_in_bins(found, settings)}."
+    elif found.other_segment_id is None:
+        yield UNMEASURED
+    else:
+        here, there = (
+            [f"{_with_value(pull.feature, pull.value, settings)}" for pull in found.deciding if (pull.share > 0) == own][:GIST]
+            for own in (True, False)
+        )
+        for_it = f"For it: {', '.join(here)}. " if here else ""
+        against = f"; against it: {', '.join(there)}" if there else ""
+        yield f"{for_it}Nearest other: {found.other_segment_name} (confidence {found.confidence:.2f}){against}."
+    if found.moved:
+        steps = [step for step in found.moved["features"] if step["share"] > 0][:GIST]
+        changed = [f"{_called(step['feature'], settings)} {_said(step['before'])} -> {_said(step['now'])}" for step in steps]
+        came_from = f"from {found.moved['from_segment_name']}, " if found.moved["from_segment_id"] is not None else "as new, "
+        yield f"Came {came_from}{CAUSES[MoveCause(found.moved['cause'])]}{': ' if changed else ''}{', '.join(changed)}."
+    for action in found.actions[:1]:
+        yield f"Action: {action['action']} ({action['channel']})."
+
+
+def _in_bins(found: Why, settings: Settings) -> str:
+    return "; ".join(f"{_with_value(name, found.known.get(name), settings)} ({_around(*cuts)})" for name, cuts in found.bins.items())
+
+
+def _called(feature: str, settings: Settings) -> str:
+    """What people call a feature."""
+    return settings.labels.get(feature, feature)
+
+
+def _with_value(feature: str, value: Any, settings: Settings) -> str:
+    """A feature and its value with the unit, where the settings have one."""
+    words = settings.attributes.get(feature)
+    unit = settings.exploration.money if feature == "monetary" else words.unit if words else ""
+    return f"{_called(feature, settings)} {_said(value)}{f' {unit}' if unit and value is not None else ''}"
 
 
 def _around(above: float | None, up_to: float | None) -> str:
@@ -277,11 +323,14 @@ CAUSES = {
 }
 
 
-def _movement(moved: dict[str, Any] | None) -> str:
+def _movement(moved: dict[str, Any] | None, settings: Settings) -> str:
     if moved is None:
         return "not since the first snapshot."
     came_from = f"from {moved['from_segment_name']} ({moved['from_segment_id']})" if moved["from_segment_id"] is not None else "as new"
-    steps = [f"{step['feature']} {_said(step['before'])} -> {_said(step['now'])} ({step['share']:+.0%})" for step in moved["features"]]
+    steps = [
+        f"{_called(step['feature'], settings)} {_said(step['before'])} -> {_said(step['now'])} ({step['share']:+.0%})"
+        for step in moved["features"]
+    ]
     why_moved = f"{CAUSES[MoveCause(moved['cause'])]}{': ' if steps else ''}{', '.join(steps)}"
     return f"{moved['snapshot_date']}, {came_from} to {moved['to_segment_name']} ({moved['to_segment_id']}), {why_moved}."
 

@@ -52,6 +52,18 @@ class Exploration(Section):
         return self.currency or MONEY
 
 
+class AttributeWords(Section):
+    """What people call an attribute of customers."""
+
+    label: str = Field(
+        "",
+        max_length=60,
+        pattern=r"^[^,\r\n]*$",
+        description="Its name in sentences and pictures, such as `annual income`, without commas; empty: the column's.",
+    )
+    unit: str = Field("", max_length=20, description="Unit of its values, such as `k$`; empty: none.")
+
+
 class Movement(Section):
     """How far back the paths of customers through the segments are followed."""
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.cleaning import Cleaning
-from segmentation_assets.settings.customers import Exploration, Features, Movement
+from segmentation_assets.settings.customers import AttributeWords, Exploration, Features, Movement
 from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.own_segments import OwnSegments
@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     features: Features = Field(Features(), description="How customers are described.")
     exploration: Exploration = Field(Exploration(), description="What to draw.")
     model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
+    attributes: dict[str, AttributeWords] = Field(
+        {}, description="What people call attributes of customers, such as `annual_income: {label: annual income, unit: k$}`."
+    )
+    outcome: str | None = Field(
+        None,
+        min_length=1,
+        description="Attribute of customers, a number or yes/no such as `response`, by which segments are judged: at the next snapshot, "
+        "or at the same one if there is no other. It never enters a model.",
+    )
     movement: Movement = Field(Movement(), description="How movement between segments is followed.")
     own_segments: OwnSegments = Field(
         {},
@@ -96,6 +105,11 @@ class Settings(BaseSettings):
                 f"model.features: {', '.join(entering)} is in privacy.sensitive, and sensitive attributes never enter a model. "
                 "Remove it from one of the two"
             )
+        if self.outcome is not None and self.outcome in named:
+            raise ValueError(
+                f"model.features: {self.outcome} is the outcome, by which segments are judged, so they must not be made of it. "
+                "Remove it from one of the two"
+            )
         return self
 
     @classmethod
@@ -104,6 +118,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource, file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
         return env_settings, init_settings
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people call attributes, where the settings say it."""
+        return {name: words.label for name, words in self.attributes.items() if words.label}
 
     def without_folder(self, text: str) -> str:
         """The text with paths in the folder of the settings file relative to it, so that a folder that was moved reads the same."""
@@ -114,6 +133,8 @@ class Settings(BaseSettings):
         model = self.model.model_dump(mode="json")
         if self.model.stability_sample == ModelSettings.model_fields["stability_sample"].default:
             model["stability_sample"] = 2_000  # the default of version 0.1.0, whose models are still in force
+        if self.model.near_copies == ModelSettings.model_fields["near_copies"].default:
+            del model["near_copies"]  # which version 0.1.0 does not have
         if self.model.tier == "auto":  # of earlier versions, whose models are still in force
             del model["tier"], model["grid"]
         relevant = {"model": model, "features": self.features.model_dump(mode="json")}

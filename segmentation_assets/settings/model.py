@@ -77,6 +77,13 @@ class ModelSettings(Section):
     weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
         {}, description="Weight of a feature in the squared distance, such as `monetary: 2`; default 1."
     )
+    near_copies: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Spearman correlation, in either direction, from which on inputs share the weight of one, so that five columns that "
+        "say much the same do not count five times; without orders only. 1: each counts in full.",
+    )
     transform: Literal["declared", "log", "yeo-johnson", "none"] = Field(
         "declared",
         description="Transform of numeric features: `declared` is each feature's own in the data dictionary (attributes: if they are "

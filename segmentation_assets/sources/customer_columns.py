@@ -18,6 +18,7 @@ from segmentation_assets.vocabulary import Status
 NEARLY_ALL = 0.95  # share of customers with one value, from which on a column separates hardly anyone
 MOSTLY_MISSING = 0.5
 FEW_NUMBERS = 10  # different whole numbers, up to which they may be grades
+LEAST_GRADES = 5  # with fewer, customers of one grade are a group by themselves
 MOST_LEVELS = 30  # different texts, above which they are no categories
 LEAST_INPUTS = 2  # numbers to cluster by; with fewer, categories enter too
 MOST_ENTERING_LEVELS = 12  # of a category that enters
@@ -26,6 +27,10 @@ ID_WORDS = {"id", "nr", "no", "number", "key", "index", "uuid", "kennung", "nume
 CODE_WORDS = {
     "region", "channel", "type", "typ", "code", "class", "group", "gruppe", "segment", "cluster", "zip", "plz", "postcode", "status",
     "plan", "gender", "sex", "country", "state", "area", "branch", "kanal", "canal", "pays", "land", "category", "kategorie",
+}  # fmt: skip
+OUTCOME_WORDS = {
+    "response", "responded", "churn", "churned", "converted", "conversion", "exited", "attrition", "outcome", "target", "purchased",
+    "bought", "kundigung", "abwanderung", "resiliation", "abandono",
 }  # fmt: skip
 BIRTH_WORDS = {"birth", "born", "dob", "geburtsjahr", "naissance", "nacimiento", "nascita", "geboortejaar"}
 
@@ -59,6 +64,8 @@ class ColumnLook:
         why: why it does or does not enter, in words; empty if nothing is to be said.
         levels: number of different values.
         impossible_before: the first possible year, if some are earlier.
+        outcome: whether it seems to say what became of the customer.
+        rows: customers that were looked at.
     """
 
     role: Role
@@ -66,6 +73,13 @@ class ColumnLook:
     why: str
     levels: int = 0
     impossible_before: int | None = None
+    outcome: bool = False
+    rows: int = 0
+
+    @property
+    def is_code(self) -> bool:
+        """Whether its numbers stand for something else, so that they are no more and no less of anything."""
+        return self.role == Role.CODE
 
 
 def look_at_columns(sample: pd.DataFrame, types: Mapping[str, str]) -> dict[str, ColumnLook]:
@@ -75,9 +89,18 @@ def look_at_columns(sample: pd.DataFrame, types: Mapping[str, str]) -> dict[str,
         sample: numbers as floats, everything else as text; missing cells are null.
         types: column -> number, date, text and so on, as `guessing` found them.
     """
-    found = {name: _of_column(name, sample[name], types[name]) for name in sample.columns}
+    found = {name: _outcome_aside(name, _of_column(name, sample[name], types[name]), len(sample)) for name in sample.columns}
     found = _without_redundant(sample, found)
     return found if sum(look.enters for look in found.values()) >= LEAST_INPUTS else _with_categories(found)
+
+
+def _outcome_aside(name: str, look: ColumnLook, rows: int) -> ColumnLook:
+    """The look, in which what seems to be an outcome does not enter: segments made of it could not be judged by it."""
+    _, words = folded(name)
+    if look.role not in {Role.NUMBER, Role.ORDINAL, Role.YES_NO} or not words & OUTCOME_WORDS:
+        return replace(look, rows=rows)
+    why = "it seems to say what became of the customer, by the name, so segments can be judged by it"
+    return replace(look, enters=False, why=why, outcome=True, rows=rows)
 
 
 def id_column(looks: Mapping[str, ColumnLook]) -> str | None:
@@ -117,13 +140,16 @@ def _is_id(name: str, values: pd.Series, levels: int) -> bool:
 def _of_numbers(name: str, known: pd.Series, levels: int) -> ColumnLook:
     _, words = folded(name)
     whole = bool((known % 1 == 0).all())
+    answers = set(known.unique()) <= {0.0, 1.0}
+    if whole and words & CODE_WORDS and levels <= MOST_LEVELS and not answers:
+        return ColumnLook(Role.CODE, False, f"numbers that seem to be codes, by the name; it {DESCRIBES.format('code')}", levels)
     if levels == 2:
         return ColumnLook(Role.YES_NO, False, DESCRIBES.format("answer"), levels)
-    if whole and words & CODE_WORDS and levels <= MOST_LEVELS:
-        return ColumnLook(Role.CODE, False, f"numbers that seem to be codes, by the name; it {DESCRIBES.format('code')}", levels)
     if words & BIRTH_WORDS and whole and known.between(1800, 2100).all():
         early = EARLIEST_BIRTH if known.min() < EARLIEST_BIRTH else None
         return ColumnLook(Role.NUMBER, True, "year of birth", levels, early)
+    if whole and levels < LEAST_GRADES:
+        return ColumnLook(Role.ORDINAL, False, f"{levels} grades; it {DESCRIBES.format('grade')}", levels)
     if whole and levels <= FEW_NUMBERS:
         return ColumnLook(Role.ORDINAL, True, f"{levels} grades", levels)
     shape = {"log": "skewed, so its logarithm counts", "yeo-johnson": "skewed, so it is transformed", "none": ""}
@@ -159,6 +185,10 @@ def _with_categories(found: dict[str, ColumnLook]) -> dict[str, ColumnLook]:
     usable = {
         name
         for name, look in found.items()
-        if look.role in CATEGORIES and 1 < look.levels <= MOST_ENTERING_LEVELS and "missing" not in look.why and "constant" not in look.why
+        if look.role in CATEGORIES
+        and not look.outcome
+        and 1 < look.levels <= MOST_ENTERING_LEVELS
+        and "missing" not in look.why
+        and "constant" not in look.why
     }
     return {name: replace(look, enters=True, why=why) if name in usable else look for name, look in found.items()}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.settings.source import FILE_NAME, ROW_NUMBER, Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
 from segmentation_assets.sources import (
@@ -26,6 +27,7 @@ from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.numbers import POINT
 from segmentation_assets.sources.yaml_text import listed, quoted, shown
 
+LEAST_COUNT, SMALLEST_SEGMENT = 10, 0.05  # fewest customers of a segment, and its share of few customers
 EVENT_COLUMNS = ("customer_id", "event_type", "event_at", "subject")
 ORDER_COLUMNS = ("customer_id", "ordered_at", "amount", "order_id", "quantity", "product_id", "category", "discount")
 
@@ -117,6 +119,10 @@ def _customer_mapping(one: FileProfile, keep_personal: bool) -> list[str]:
     kept, left_out = _kept_attributes(one, keep_personal)
     if one.not_in_all:
         left_out |= dict.fromkeys(one.not_in_all, "not in all files")
+    codes = [attribute_name(name) for name in kept if one.customers[name].is_code]
+    if codes:
+        types = ", ".join(f"{quoted(name)}: text" for name in codes)
+        lines.append(f"attribute_types: {{{types}}}    # their numbers seem to be codes, so no number is more than another")
     if left_out:
         lines.append(f"attributes: {_named(kept)}")
         lines += [shown(f"# left out: {name} ({why})") for name, why in left_out.items()]
@@ -198,11 +204,19 @@ def _clustering(one: FileProfile, keep_personal: bool) -> list[str]:
         shown(f"    - {quoted(attribute_name(name))}    # {look.role}{look.why and f': {look.why}'}") for name, look in entering.items()
     ]
     numbers = [name for name in entering if one.columns[name] == "number"]
-    codes = [attribute_name(name) for name in numbers if entering[name].role in {Role.CODE, Role.YES_NO}]
+    codes = [attribute_name(name) for name in numbers if entering[name].role == Role.YES_NO]
     lines += [f"  categorical: [{', '.join(map(quoted, codes))}]"] if codes else []
     others = {name: one.customers[name] for name in kept if name not in entering}
     why = {name: f"{category}, a special category (GDPR, Art. 9)" for name, category in special.items()}
-    return lines + [shown(f"  # not clustered by {name} ({look.role}): {why.get(name, look.why)}") for name, look in others.items()]
+    lines += [shown(f"  # not clustered by {name} ({look.role}): {why.get(name, look.why)}") for name, look in others.items()]
+    rows = max(look.rows for look in one.customers.values())
+    if (least := max(LEAST_COUNT, round(rows * SMALLEST_SEGMENT))) < ModelSettings().min_count:
+        lines.append(f"  min_count: {least}    # fewest customers of a distinct segment; with {rows:,} customers, fewer than the usual 30")
+    example = f"{quoted(attribute_name(next(iter(entering))))}: {{label: its name, unit: EUR}}"
+    lines += ["", "# What columns are called in names and pictures, and their units:", shown(f"# attributes: {{{example}}}")]
+    outcomes = [name for name in others if one.customers[name].outcome]
+    lines += ["", "# To judge segments by what became of customers, remove the #; it then never enters a model:"] if outcomes else []
+    return lines + [shown(f"# outcome: {quoted(attribute_name(name))}") for name in outcomes]
 
 
 def order_files(looks: Sequence[FileProfile]) -> list[FileProfile]:

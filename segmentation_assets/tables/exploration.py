@@ -140,6 +140,19 @@ FEATURE_CORRELATIONS = Contract(
     largest_first=("redundant", "spearman"),
     cells=(Cells("customers", ("spearman",), whole="feature_summary.customers"),),
 )  # fmt: skip
+FEATURE_CHOICES = Contract(
+    "feature_choices", "feature or attribute: whether customers are clustered by it, and why",
+    (
+        required("feature", "string", "Column of customer_features."),
+        required("enters", "boolean", "Whether the model in force uses it."),
+        required("reason", "string", "Why it does or does not, and what speaks against it, as a sentence; shares are of a sample if more than 50,000 customers are active."),
+        Column("transform", "string", "On which scale it enters: `log`, `yeo-johnson`, `none`, `category` or, for a grid, `bins`; empty if it does not."),
+        Column("weight", "float64", "Its weight in the squared distance, which near copies share (model.near_copies); empty if it does not enter, and for a grid.", minimum=0),
+    ),
+    key=("feature",),
+    largest_first=("enters",),
+    lineage={"enters": ("segmentation_model.value",), "reason": ("customer_features.customer_id", "feature_correlations.spearman")},
+)  # fmt: skip
 ORDER_SEASONALITY = Contract(
     "order_seasonality", "window so far, month, weekday and hour of the day",
     (

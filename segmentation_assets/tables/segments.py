@@ -53,7 +53,7 @@ OWN_SEGMENTS = Contract(
         Column("description", "string", "What it is for, from the settings."),
         required("customers", "int64", "Customers who meet the condition.", minimum=0),
         Column("share", "float64", "Their share of all known customers; empty if none is known.", **SHARE),
-        required("revenue", "float64", "Their spend within the lookback, in the source's currency."),
+        Column("revenue", "float64", "Their spend within the lookback, in the source's currency; empty if the source has no orders."),
         Column("revenue_share", "float64", "Their share of all revenue; empty if there is none."),
         Column("customers_entered", "int64", "Customers in it who were not at the previous snapshot; empty if it was not set then.", minimum=0),
         Column("customers_left", "int64", "Customers no longer in it; empty if it was not set at the previous snapshot.", minimum=0),
@@ -270,7 +270,9 @@ EVALUATION_METRICS = Contract(
         required(
             "metric", "string",
             "Name of the metric; `name: segment` for one segment. `forward_spend_gain_over_*`: how much more of the differences in spend since the "
-            "previous snapshot its segments explain than money quintiles or grids of quantiles (docs/model.md), with `_low` and `_high`.",
+            "previous snapshot its segments explain than money quintiles or grids of quantiles (docs/model.md), with `_low` and `_high`. Likewise "
+            "`attributes_*` of the model's inputs, without orders, and `outcome_*` and `forward_outcome_*` of the setting `outcome`; `_by: column` is what "
+            "that column alone explains, cut into as many groups.",
         ),
         Column("value", "float64", "Its value; empty if it cannot be computed."),
     ),

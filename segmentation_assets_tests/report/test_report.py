@@ -1,6 +1,7 @@
 """The report is one self-contained file with every picture that was drawn."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def test_every_picture_of_the_demo_is_in_its_report_and_has_a_caption(demo: Path
         drawn = {file.stem for file in folder.glob("*.png")}
         assert {figure["id"] for figure in Page((folder / "index.html").read_text()).of("figure")} == drawn
         assert drawn <= set(PICTURES)
+
+
+def test_segments_of_ones_own_have_a_section_in_which_nothing_runs():
+    row = report.OwnSegmentRow(
+        "<script>x</script>", "monetary > 1\x1b[2J", "", "12 customers", "1.2%", "", "3 entered, 4 left", "Loyal (64%)"
+    )
+    text = report.html("2018-01-01", {}, remarks=["One.", "Two."], own_segments=[row])
+    page = Page(text)
+    assert [heading["id"] for heading in page.of("h2")] == ["own-segments"]
+    assert not page.of("script") and "\x1b" not in text and "monetary &gt; 1\\x1b[2J" in text
+    assert "<p>One.</p>" in text and "3 entered, 4 left" in text and "Revenue share" not in text
+    assert "Revenue share" in report.html("2018-01-01", {}, own_segments=[replace(row, revenue_share="5.0%")])
+    assert "own-segments" not in report.html("2018-01-01", {})

@@ -310,3 +310,21 @@ def test_a_key_in_place_of_the_variable_that_holds_it_is_not_repeated(written):
 def test_pseudonyms_of_the_demo_data_are_refused(written):
     message = refusal(written(SMALLEST + "privacy: {pseudonyms: {key_variable: SHOP_KEY}}"))
     assert "privacy.pseudonyms: the ids of the demo data are not people's" in message
+
+
+def test_an_outcome_in_the_model_is_refused(written):
+    message = refusal(written(SMALLEST + "model: {features: [churned, monetary]}\noutcome: churned"))
+    assert "model.features: churned is the outcome, by which segments are judged, so they must not be made of it" in message
+
+
+def test_attributes_have_names_and_units_of_their_own_but_names_without_commas(written):
+    settings = load_settings(written(SMALLEST + "attributes: {income: {label: annual income, unit: k$}, age: {unit: years}}"))
+    assert settings.labels == {"income": "annual income"}
+    assert "attributes.income.label" in refusal(written(SMALLEST + "attributes: {income: {label: 'income, annual'}}"))
+
+
+def test_models_of_version_010_keep_their_digest_unless_near_copies_count_otherwise(written):
+    digests = [
+        load_settings(written(SMALLEST + more)).model_digest() for more in ("", "model: {near_copies: 0.8}", "model: {near_copies: 1}")
+    ]
+    assert digests[0] == digests[1] != digests[2]

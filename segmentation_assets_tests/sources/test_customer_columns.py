@@ -27,6 +27,23 @@ def settings_for(file: Path):
     return text, load_settings(written)
 
 
+def load_with(file: Path, text: str, instead: str):
+    """The settings in a file, edited."""
+    file.write_text(file.read_text(encoding="utf-8").replace(text, instead), encoding="utf-8")
+    return load_settings(file)
+
+
+def test_an_outcome_is_not_clustered_by_even_where_categories_are():
+    types = {"plan": "text", "paid": "text", "churned": "number", "churn": "number", "spent": "number"}
+    sample = pd.DataFrame({
+        "plan": ["basic", "gold"] * 20, "paid": ["a", "b", "c", "d"] * 10, "churned": [0.0, 1.0] * 20,
+        "churn": [float(i) for i in range(40)], "spent": [float(i % 7) for i in range(40)],
+    })  # fmt: skip
+    looks = look_at_columns(sample, types)
+    assert {name for name, look in looks.items() if look.outcome} == {"churned", "churn"}
+    assert {name for name, look in looks.items() if look.enters} == {"plan", "paid", "spent"}
+
+
 def test_a_card_table_is_clustered_by_its_numbers_without_redundant_and_nearly_constant_ones(tmp_path):
     tables_of_customers.cards(tmp_path / "cards-2026-10.csv", customers=400)
     text, settings = settings_for(tmp_path / "cards-2026-10.csv")
@@ -45,6 +62,8 @@ def test_a_wholesale_table_without_ids_is_numbered_by_row_and_its_codes_describe
     assert settings.source.customers[0].columns == {"customer_id": "row number"}
     assert settings.model.features == ("Fresh", "Milk", "Grocery", "Frozen", "Detergents\xa0Paper", "Delicassen")
     assert "# not clustered by Region (code)" in text
+    assert settings.source.customers[0].attribute_types == {"Channel": "text", "Region": "text"}
+    assert settings.model.min_count == 22  # 5% of 440, where the usual 30 are many
     assert settings.snapshots.first == TODAY
 
 
@@ -53,9 +72,13 @@ def test_a_campaign_table_keeps_the_year_of_birth_without_1893(tmp_path):
     text, settings = settings_for(tmp_path / "campaign.csv")
     assert settings.source.customers[0].columns == {"customer_id": "ID"}
     assert settings.cleaning.impossible["Year_Birth"].minimum == 1900
-    assert {"Year_Birth", "Income", "Kidhome", "MntWines"} <= set(settings.model.features)
+    assert {"Year_Birth", "Income", "MntWines"} <= set(settings.model.features)
+    assert "# not clustered by Kidhome (ordinal): 3 grades; it describes the segments" in text
     assert "left out: Z_CostContact (constant: all have 3)" in text
     assert "# not clustered by Dt_Customer (date)" in text
+    assert settings.outcome is None and text.endswith("# outcome: Response\n")
+    assert load_with(tmp_path / "campaign.yaml", "# outcome: Response", "outcome: Response").outcome == "Response"
+    assert settings.model.min_count == 30
 
 
 def test_columns_are_told_apart_and_categories_enter_only_for_want_of_numbers():

@@ -24,6 +24,8 @@ def unknown(settings: Settings, attributes: Collection[str]) -> list[str]:
         *unknown_names("cleaning.impossible", settings.cleaning.impossible, attributes, "an attribute of customers"),
         *unknown_names("cleaning.merge", settings.cleaning.merge, {*LEVELS, *attributes}, "a column that can be merged"),
         *unknown_names("privacy.sensitive", settings.privacy.sensitive, columns, "an attribute of customers"),
+        *unknown_names("attributes", settings.attributes, columns, "an attribute of customers"),
+        *unknown_names("outcome", [settings.outcome] if settings.outcome else [], columns, "an attribute of customers"),
         *_unusable_conditions(settings, features, columns),
     ]
 

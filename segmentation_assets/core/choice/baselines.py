@@ -1,4 +1,4 @@
-"""What segments are compared with: money quintiles, and grids of quantiles of recency, frequency and monetary value.
+"""What segments are compared with: money quintiles, grids of quantiles of recency, frequency and monetary value, one column, and chance.
 
 Belongs here: cutting customers without a model. Cuts see nothing of what followed. The grid with names is `rfm_grid.py`.
 """
@@ -26,6 +26,28 @@ def baselines(rfm: pd.DataFrame, k: int) -> dict[Baseline, NDArray[np.int64]]:
         Baseline.RECENCY_FREQUENCY_MONETARY: quantile_grid(rfm[[FREQUENCY, MONETARY, RECENCY]], k),
         Baseline.RECENCY_FREQUENCY: pd.factorize(rfm_grid(rfm[RECENCY], rfm[FREQUENCY])["segment"])[0],
     }
+
+
+def single_column(values: pd.Series, categorical: bool, k: int) -> NDArray[np.int64]:
+    """Group 0..k-1 (n,) of each customer by one column: quantiles of a number, the k - 1 commonest levels of a category and the rest.
+
+    Missing numbers lie in the middle; a missing category is a level.
+
+    >>> single_column(pd.Series([4.0, 1.0, None, 9.0]), False, 2).tolist(), single_column(pd.Series(["a", "b", "a", "c"]), True, 2).tolist()
+    ([1, 0, 0, 1], [0, 1, 0, 1])
+    """
+    if not categorical:
+        numbers = values.astype("float64")
+        return quantile_grid(numbers.fillna(numbers.median() if numbers.notna().any() else 0.0).to_frame(), k)
+    levels = values.astype("object").where(values.notna(), "").astype(str)
+    common = levels.value_counts().rename_axis("level").reset_index().sort_values(["count", "level"], ascending=[False, True])["level"]
+    places = {level: min(place, k - 1) for place, level in enumerate(common)}
+    return levels.map(places).to_numpy(dtype=np.int64)
+
+
+def random_cut(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The labels (n,) dealt to the customers at random, so that groups keep their sizes."""
+    return np.random.default_rng(seed).permutation(labels)
 
 
 def quantile_grid(features: pd.DataFrame, k: int) -> NDArray[np.int64]:

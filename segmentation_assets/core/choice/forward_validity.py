@@ -65,25 +65,36 @@ def compared(
         raise ValueError(f"outcomes, groups and the others have {', '.join(map(str, sizes))} customers; align them first")
     if any(np.isnan(values).any() for values in known.values()):
         raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
+    etas = resampled_etas(list(known.values()), labels, seed, resamples, interval_rows)
+    return {
+        name: beside_others([eta_squared(known[name], own) for own in labels], found, list(others), level)
+        for name, found in zip(known, etas, strict=True)
+    }
+
+
+def resampled_etas(
+    outcomes: Sequence[NDArray[np.float64]], labels: Sequence[NDArray[np.int64]], seed: int, resamples: int, most_rows: int
+) -> list[NDArray[np.float64]]:
+    """For each outcome (n,), eta squared (groupings, resamples) by each of the labels (n,), over bootstrap resamples of `most_rows`
+    customers or all of them."""
     rng = np.random.default_rng(seed)
-    rows = np.arange(sizes[0])
-    if len(rows) > interval_rows:
-        rows = np.sort(rng.choice(len(rows), interval_rows, replace=False))
+    rows = np.arange(len(labels[0]))
+    if len(rows) > most_rows:
+        rows = np.sort(rng.choice(len(rows), most_rows, replace=False))
     n, sampled = len(rows), _Groups.of([found[rows] for found in labels])
-    seen, drawn = [values[rows] for values in known.values()], []
+    seen, drawn = [values[rows] for values in outcomes], []
     for begin in range(0, resamples, 50):
         counts = np.array([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(min(50, resamples - begin))], dtype=np.float64)
         drawn.append(sampled.eta(seen, counts))
-    etas = [np.concatenate(batches, axis=1) for batches in zip(*drawn, strict=True)]
-    return {name: _beside(known[name], labels, found, list(others), level) for name, found in zip(known, etas, strict=True)}
+    return [np.concatenate(batches, axis=1) for batches in zip(*drawn, strict=True)]
 
 
-def _beside(
-    values: NDArray[np.float64], labels: Sequence[NDArray[np.int64]], drawn: NDArray[np.float64], others: Sequence[Name], level: float
+def beside_others(
+    measured: Sequence[float], drawn: NDArray[np.float64], others: Sequence[Name], level: float = 0.95
 ) -> dict[Name, ForwardValidity]:
-    """The first of the labels compared with each of the others, from the etas of all labels in each draw (labels, draws)."""
+    """The first of the groupings compared with each of the others, from the eta squared of each, and in each draw (groupings, draws)."""
     ours, *theirs = drawn
-    eta, *etas = (eta_squared(values, found) for found in labels)
+    eta, *etas = measured
     found = {}
     for name, theirs_drawn, base in zip(others, theirs, etas, strict=True):
         low, high = _interval(ours - theirs_drawn, level)

@@ -38,6 +38,7 @@ __all__ = [
 ]
 ACTING = ", which is no reason against the model: segments are for acting, not for forecasting"
 LEAST_FOR_VALLEY = 50  # customers of a cluster; with fewer, the gate's halves have no more than two dozen of them
+PREDICTED = 0.9  # prediction strength; where small clusters split true groups, it was up to 0.86 (docs/model.md)
 LARGEST_LOSS = 0.02  # share of the spend that follows by which a convenient partition may fall short of a grid of as many groups
 
 
@@ -129,9 +130,10 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings, has_order
     if best is not None and not has_orders and (finer := _finer(best, candidates, settings)):
         better = beside(finer.silhouette, best.silhouette, 2)
         reason = (
-            f"Not proven to be distinct segments, but found again when resampled (weakest {finer.stability}): k-means cuts customers into "
-            f"{finer.k}, which fit them better (silhouette {better}) than the {best.k} that are proven "
-            f"({best.silhouette:.2f}). Its smallest cluster has {counted(finer.smallest_count, 'customer')}, too few to show a valley."
+            f"Not proven to be distinct segments, but found again when resampled (weakest {finer.stability}) and in either half of "
+            f"the customers (prediction strength {finer.prediction_strength:.2f}): k-means cuts customers into {finer.k}, which fit them "
+            f"better (silhouette {better}) than the {best.k} that are proven ({best.silhouette:.2f}). Its smallest cluster has "
+            f"{counted(finer.smallest_count, 'customer')}, too few to show a valley."
         )
         return Decision(finer, Tier.CONVENIENT, reason)
     if best is not None:
@@ -160,12 +162,13 @@ def decide(candidates: tuple[Candidate, ...], settings: ModelSettings, has_order
 
 
 def _finer(best: Candidate, candidates: tuple[Candidate, ...], settings: ModelSettings) -> Candidate | None:
-    """k-means with more clusters than the distinct segments `best`, which fits better, is stable, and has a cluster too small for the
-    valley gate: of so few customers, that gate refutes nothing. None if there is none."""
+    """k-means with more clusters than the distinct segments `best`, which fits better, is stable, is predicted by the other half of the
+    customers (Tibshirani and Walther, 2005), and has a cluster too small for the valley gate: of so few customers, that gate refutes
+    nothing. None if there is none."""
     found = [
         c for c in candidates
         if c.algorithm == "kmeans" and best.k < c.k <= settings.k_max and 0 < c.smallest_count < LEAST_FOR_VALLEY
-        and c.silhouette > best.silhouette and c.weakest_jaccard >= settings.stable_jaccard
+        and c.silhouette > best.silhouette and c.weakest_jaccard >= settings.stable_jaccard and c.prediction_strength >= PREDICTED
     ]  # fmt: skip
     return max(found, key=lambda c: c.silhouette, default=None)
 

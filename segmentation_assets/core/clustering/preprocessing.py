@@ -116,13 +116,16 @@ class FeaturePreprocessor(TransformerMixin, BaseEstimator):
         return pd.Series(joined, index=features.index, dtype=object)
 
     @classmethod
-    def from_settings(cls, settings: ModelSettings, declared: Mapping[str, Transform]) -> "FeaturePreprocessor":
-        """The preprocessor for the settings: each feature with its declared transform, unless one is set for all."""
+    def from_settings(
+        cls, settings: ModelSettings, declared: Mapping[str, Transform], shares: Mapping[str, float] | None = None
+    ) -> "FeaturePreprocessor":
+        """The preprocessor for the settings: each feature with its declared transform, unless one is set for all, and the share of its
+        weight that near copies leave to it (default 1)."""
         return cls(
             numeric_transform=declared if settings.transform == "declared" else settings.transform,
             scaling=settings.scaling,
             winsorize=(settings.winsorize, 1 - settings.winsorize),
-            weights=dict(settings.weights),
+            weights={**settings.weights, **{name: settings.weights.get(name, 1.0) * share for name, share in (shares or {}).items()}},
             categorical=settings.categorical,
         )
 

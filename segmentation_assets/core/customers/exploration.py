@@ -162,7 +162,7 @@ def feature_correlations(
     names = [f.name for f in numeric(declared, features) if active[f.name].nunique() > 1]
     present = active[names].notna().to_numpy("float64")
     both = present.T @ present
-    rho = _spearman(active[names].to_numpy("float64"))
+    rho = spearman(active[names].to_numpy("float64"))
     rows = [
         {
             "feature_a": names[i],
@@ -181,7 +181,7 @@ def feature_correlations(
     return pairs.assign(take_out=_to_take_out(pairs, names, in_model))
 
 
-def _spearman(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def spearman(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Spearman's correlation (p, p) of the columns of `values` (n, p), each pair over the rows that have both; NaN for fewer than
     LEAST_PAIRED rows or a constant. Columns that lack the same rows are ranked together, not anew for each pair."""
     from scipy.stats import rankdata

@@ -4,7 +4,7 @@ Belongs here: merging. The sums of each window are in `activity`, the features' 
 Use only dates, sums, counts, conditionals, joins and `nullif`, on which engines agree.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ibis
@@ -16,7 +16,7 @@ from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features, slug
 from segmentation_assets.core.customers.orders import count_where, counted, order_days, undone
-from segmentation_assets.settings.customers import Features
+from segmentation_assets.settings.customers import AttributeWords, Features
 from segmentation_assets.vocabulary import Status
 
 BOOKKEEPING = {
@@ -98,14 +98,14 @@ def declared(settings: Features) -> tuple[Feature, ...]:
     return (*FEATURES, *event_features(settings.event_types))
 
 
-def described(settings: Features, customers: pd.DataFrame) -> tuple[Feature, ...]:
+def described(settings: Features, customers: pd.DataFrame, words: Mapping[str, AttributeWords] | None = None) -> tuple[Feature, ...]:
     """The features by which customers, rows of customer_features, are described: the declared ones that they have and, without orders,
-    their numeric attributes."""
+    their numeric attributes, with the `words` of the settings."""
     known = declared(settings)
     if "frequency" in customers.columns:
         return known
     names = {feature.name for feature in known}
-    return (*(feature for feature in known if feature.name in customers.columns), *attribute_features(customers, names))
+    return (*(feature for feature in known if feature.name in customers.columns), *attribute_features(customers, names, words))
 
 
 def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings: Features) -> ir.Table:

@@ -3,14 +3,14 @@
 Belongs here: names by the model's inputs. Names by recency, frequency and monetary value are in `naming`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.attributes import label
+from segmentation_assets.core.customers.attributes import spoken
 from segmentation_assets.core.model.naming import NUMBER, listed, unused
 
 MARKED, STILL_MARKED = 0.5, 0.35  # standard deviations from the average from which a mark is named, and above which it stays in a name
@@ -28,34 +28,40 @@ class Mark:
     strength: float
 
 
-def marks(inputs: pd.DataFrame, labels: NDArray[np.int64], k: int, categorical: Collection[str] = ()) -> list[list[Mark]]:
+def marks(
+    inputs: pd.DataFrame, labels: NDArray[np.int64], k: int, categorical: Collection[str] = (), words: Mapping[str, str] | None = None
+) -> list[list[Mark]]:
     """The marks of each of k segments, strongest first; none for an empty segment.
 
     Args:
         inputs: the model's inputs of each customer (n, p); `labels`: the segment of each (n,).
         categorical: numeric inputs whose numbers are codes.
+        words: what the settings call columns.
 
     Numbers are compared by their ranks, so that a few extreme customers decide nothing.
     """
     found: list[list[Mark]] = [[] for _ in range(k)]
+    called = spoken(map(str, inputs.columns), words or {})
     for name in inputs.columns:
         values = inputs[name]
         is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and name not in categorical
-        scores = {("high ", "low "): values.rank()} if is_number else {(word, ""): has for word, has in _levels(name, values).items()}
+        scores = (
+            {("high ", "low "): values.rank()} if is_number else {(word, ""): has for word, has in _levels(called[name], values).items()}
+        )
         for (high, low), score in scores.items():
             z, share = _standing(score, labels, k)
             for c in range(k):
-                words = f"{high if z[c] > 0 else low}{label(name)}" if is_number else high
+                said = f"{high if z[c] > 0 else low}{called[name]}" if is_number else high
                 if abs(z[c]) >= STILL_MARKED and (is_number or (z[c] > 0 and share[c] >= MOSTLY)):
-                    found[c].append(Mark(words, float(abs(z[c]))))
+                    found[c].append(Mark(said, float(abs(z[c]))))
     return [sorted(own, key=lambda mark: -round(mark.strength, 9)) for own in found]
 
 
-def _levels(name: str, values: pd.Series) -> dict[str, pd.Series]:
+def _levels(called: str, values: pd.Series) -> dict[str, pd.Series]:
     """For each level of a category, in words, whether each customer has it (1 or 0)."""
     if pd.api.types.is_bool_dtype(values.dropna().infer_objects()):
-        return {label(name): values.eq(True).astype("float64"), f"no {label(name)}": values.eq(False).astype("float64")}
-    return {f"{label(name)} {level}": values.eq(level).astype("float64") for level in sorted(values.dropna().unique(), key=str)}
+        return {called: values.eq(True).astype("float64"), f"no {called}": values.eq(False).astype("float64")}
+    return {f"{called} {level}": values.eq(level).astype("float64") for level in sorted(values.dropna().unique(), key=str)}
 
 
 def _standing(score: pd.Series, labels: NDArray[np.int64], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -66,14 +72,21 @@ def _standing(score: pd.Series, labels: NDArray[np.int64], k: int) -> tuple[NDAr
     return np.nan_to_num(z), np.nan_to_num(means)
 
 
-def names(of: Sequence[Sequence[Mark]], inputs: Sequence[str], so_far: Sequence[str], empty: Collection[int] = ()) -> list[str]:
+def names(
+    of: Sequence[Sequence[Mark]],
+    inputs: Sequence[str],
+    so_far: Sequence[str],
+    empty: Collection[int] = (),
+    words: Mapping[str, str] | None = None,
+) -> list[str]:
     """A name for each segment from its marks. A name so far stays while each of its words is still true.
 
     Args:
-        inputs: the model's inputs.
+        inputs: the model's inputs; words: what the settings call them.
         so_far: the name of each segment until now; empty: none.
         empty: segments without customers, which keep their names.
     """
+    inputs = list(spoken(inputs, words or {}).values())
     found = [name if c in empty or _holds(name, own) else "" for c, (name, own) in enumerate(zip(so_far, of, strict=True))]
     for number in range(FIRST, MOST + 1):
         wanted = {c: _name(of[c], inputs, number) for c in range(len(of)) if not found[c]}
@@ -87,7 +100,7 @@ def names(of: Sequence[Sequence[Mark]], inputs: Sequence[str], so_far: Sequence[
 
 def _name(own: Sequence[Mark], inputs: Sequence[str], number: int) -> str:
     words = [mark.words for mark in own if mark.strength >= MARKED][:number]
-    average = f"average {listed([label(name) for name in inputs])}" if 0 < len(inputs) <= FEW else AVERAGE
+    average = f"average {listed(inputs)}" if 0 < len(inputs) <= FEW else AVERAGE
     said = ", ".join(words) or average
     return said[0].upper() + said[1:]
 

@@ -86,25 +86,27 @@ def next_model(
     """
     now = now or SnapshotContext()
     if now.rollback_target is not None:
-        return _measured(_rolled_back(now.rollback_target, champion, active), active, spec)
+        return _measured(_rolled_back(now.rollback_target, champion, active, spec), active, spec)
     needed = _needs_training(champion, spec, active) or _grid_refitted(spec, requested=now.request is not None)
     if champion is not None and active.empty:
-        return ModelDecision(_carried_without_customers(champion, active, needed))
+        return ModelDecision(_carried_without_customers(champion, active, spec, needed))
     if champion is None or needed:
         return train(active, champion, spec, as_of, needed, now.past)
     before = _measured(champion, active, spec)
     if spec.settings.tier == "grid":
-        return ModelDecision(_carried(champion, active, "the edges of the settings' grid are fixed (model.grid.edges)"), before.candidates)
+        return ModelDecision(
+            _carried(champion, active, spec, "the edges of the settings' grid are fixed (model.grid.edges)"), before.candidates
+        )
     standing, flagged = before.candidates[0], _flagged(drifted)
     lost = failings(champion, standing, spec.settings)
     champion = _watched(before.model, bool(lost), bool(flagged))
     why, otherwise = ("It was requested", "") if now.request else _occasion(retrain, now.age, drifted, champion, lost, active, spec)
     if not why:
-        return ModelDecision(_carried(champion, active, otherwise), (standing,))
+        return ModelDecision(_carried(champion, active, spec, otherwise), (standing,))
     contest = Contest(champion, standing, active, spec, retrain, now.past, now.lookback)
     fresh = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
     challengers = [(challenger, contest.gates(challenger)) for challenger in _challengers(contest, fresh, as_of)]
-    return _contested(champion, challengers, active, forced=now.request is not None and now.request.force)
+    return _contested(champion, challengers, active, spec, forced=now.request is not None and now.request.force)
 
 
 def _measured(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> ModelDecision:
@@ -136,8 +138,8 @@ def _challengers(contest: Contest, fresh: ModelDecision, as_of: dt.date) -> list
     return [fresh, other] if better else [other, fresh]
 
 
-def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, needed: str) -> SegmentModel:
-    carried = _carried(champion, active, _nobody(needed))
+def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec, needed: str) -> SegmentModel:
+    carried = _carried(champion, active, spec, _nobody(needed))
     if champion.clusters is not None:
         return carried
     none = f"As at {champion.provenance.fitted_snapshot}, no customer is active, so there are still no segments by model."
@@ -238,7 +240,7 @@ def _undrifted(used: pd.DataFrame) -> str:
 
 
 def _contested(
-    champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: pd.DataFrame, forced: bool
+    champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: pd.DataFrame, spec: ModelSpec, forced: bool
 ) -> ModelDecision:
     """The first challenger that passes every gate, else the champion; if forced, the first challenger even if it fails."""
     fitted = champion.provenance.fitted_snapshot
@@ -254,7 +256,7 @@ def _contested(
     tried = tuple(
         replace(c, chosen=False, reason=f"{c.reason} The challenger was refused." if c.chosen else c.reason) for c in first.candidates
     )
-    return ModelDecision(_carried(champion, active, "the challenger was refused"), tried, refusal)
+    return ModelDecision(_carried(champion, active, spec, "the challenger was refused"), tried, refusal)
 
 
 def _words(gates: list[Gate]) -> str:
@@ -268,21 +270,21 @@ def _promoted(challenger: ModelDecision, champion: SegmentModel, words: str) -> 
     return replace(challenger, model=replace(challenger.model, provenance=now))
 
 
-def _carried(champion: SegmentModel, active: pd.DataFrame, why: str) -> SegmentModel:
+def _carried(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec, why: str) -> SegmentModel:
     reason = f"The model of {champion.provenance.fitted_snapshot} is carried forward: {why}."
-    return _in_force_again(champion, active, replace(champion.provenance, decision=Decision.CARRIED, reason=reason))
+    return _in_force_again(champion, active, spec, replace(champion.provenance, decision=Decision.CARRIED, reason=reason))
 
 
-def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.DataFrame) -> SegmentModel:
+def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.DataFrame, spec: ModelSpec) -> SegmentModel:
     about = model.provenance
     instead = f" in place of the model of {champion.provenance.fitted_snapshot}" if champion and champion.clusters is not None else ""
     if champion is not None and champion.provenance.model_version == about.model_version:
         instead = "; it was already in force, so no challenger was trained"
     highest = max(about.highest_segment_id, champion.provenance.highest_segment_id if champion else 0)
     reason = f"Someone rolled back to the model of {about.fitted_snapshot} at this snapshot{instead}."
-    return _in_force_again(model, active, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
+    return _in_force_again(model, active, spec, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
 
 
-def _in_force_again(model: SegmentModel, active: pd.DataFrame, provenance: Provenance) -> SegmentModel:
+def _in_force_again(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec, provenance: Provenance) -> SegmentModel:
     """The same model at a later snapshot: ids stay, characters and names describe the customers now in the segments."""
-    return replace(model, segments=characters.judged(model.segments, model.clusters, active), provenance=provenance)
+    return replace(model, segments=characters.judged(model.segments, model.clusters, active, spec.labels), provenance=provenance)

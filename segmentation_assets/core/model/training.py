@@ -5,6 +5,7 @@ Belongs here: making a model. `champion` decides whether one is made, and whethe
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,13 @@ def _plain() -> "FeaturePreprocessor":
 @dataclass(frozen=True)
 class ModelSpec:
     """What to train: the settings, a digest that shows when they change, and how features enter the geometry. `diagnostics` as in
-    `evaluate`."""
+    `evaluate`; `labels` are what the settings call attributes."""
 
     settings: ModelSettings
     settings_digest: str
     preprocessor: "FeaturePreprocessor" = field(default_factory=_plain)
     diagnostics: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,7 @@ def _decision(
     past: PreviousSnapshot | None,
 ) -> ModelDecision:
     highest = previous.provenance.highest_segment_id if previous else 0
-    segments = _named_segments(active, clusters, previous, as_of, past) if clusters else ()
+    segments = _named_segments(active, clusters, previous, spec, as_of, past) if clusters else ()
     taken = next((c for c in candidates if c.chosen), None)
     how = taken.algorithm if taken and taken.algorithm == FROM_CHAMPION else ""
     provenance = Provenance(
@@ -283,6 +285,7 @@ def _named_segments(
     active: pd.DataFrame,
     clusters: PrototypeModel | GridModel,
     previous: SegmentModel | None,
+    spec: ModelSpec,
     as_of: dt.date,
     past: PreviousSnapshot | None,
 ) -> tuple[Segment, ...]:
@@ -294,7 +297,7 @@ def _named_segments(
     ids = identity.segment_ids(clusters.k, matched, highest)
     old = {s.segment_id: s for s in previous.segments} if previous else {}
     segments = tuple(old[ids[c]] if c in matched else Segment(ids[c], "", "") for c in range(clusters.k))
-    return characters.judged(segments, clusters, active, at_once=True)
+    return characters.judged(segments, clusters, active, spec.labels, at_once=True)
 
 
 def _matched(

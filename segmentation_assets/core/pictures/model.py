@@ -3,6 +3,7 @@
 Belongs here: drawing candidates, segments and the evidence for them. The computations are in `choice` and `model`.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,13 @@ from segmentation_assets.core.pictures.style import (
     titled,
 )
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import BASELINE_WORDS, Baseline, beside, counted, points
+from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, Baseline, beside, counted, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
+HEADING = 14  # letters of a line above a column
 STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
 # figure of a candidate, its title
 _PANELS: Mapping[str, str] = {
@@ -183,16 +185,16 @@ def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
         "segments. Segments are for acting, not for forecasting.",
     )
     ax = figure.subplots()
-    others = [forward[f"{spend}_{baseline}"] for baseline in Baseline]
+    others = [forward[f"{spend}_{baseline}"] for baseline in OF_SPEND]
     ax.barh(range(len(others) + 1), [forward[spend], *others], height=0.6, color=[BLUE, *[MUTED] * len(others)])
-    for position, baseline in enumerate(Baseline, start=1):
+    for position, baseline in enumerate(OF_SPEND, start=1):
         ends = [forward[spend] - forward[f"forward_spend_gain_over_{baseline}_{end}"] for end in ("low", "high")]
         ax.plot(ends, [position, position], color=INK, lw=1.5)
     for position, value in enumerate([forward[spend], *others]):
         edge = ax.get_yaxis_transform()  # beside the panel, where no bar and no interval can be
         ax.text(1.01, position, f"{value:.1%}", va="center", fontsize=9, fontweight="bold", transform=edge)
     ax.axvline(forward[spend], linestyle="--", color=INK, linewidth=1)
-    ax.set_yticks(range(len(others) + 1), ["the segments", *(BASELINE_WORDS[baseline] for baseline in Baseline)])
+    ax.set_yticks(range(len(others) + 1), ["the segments", *(BASELINE_WORDS[baseline] for baseline in OF_SPEND)])
     ax.set(ylim=(len(others) + 0.5, -0.5), xlabel="share of the differences in spend explained")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -318,12 +320,15 @@ def _numeric(model: PrototypeModel) -> list[NumericColumn]:
     "typical_customers", Section.SEGMENTS, "What the typical customer of each segment does at this snapshot, in the units of the features."
 )
 @styled()
-def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequence[str], units: Mapping[str, str]) -> "Figure":
+def typical_customers(
+    model: PrototypeModel, active: pd.DataFrame, names: Sequence[str], units: Mapping[str, str], labels: Mapping[str, str] | None = None
+) -> "Figure":
     """The median customer of each segment, as in its description: colour in standard deviations from the average customer, text in
     customer units.
 
     Args:
-        active: the snapshot's active customers, at least the model's features; units: by feature; attributes have none.
+        active: the snapshot's active customers, at least the model's features.
+        units, labels: by feature; what the settings say of attributes.
     """
     numeric = _numeric(model)
     if not numeric:
@@ -333,8 +338,9 @@ def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequen
     spreads = np.column_stack([_spreads(c, values[c.name], medians[c.name]) for c in numeric])
     row, column = divmod(int(np.abs(spreads).round(9).argmax()), spreads.shape[1])
     written = [[_written(value, units.get(c.name, "")) for value, c in zip(line, numeric, strict=True)] for line in medians.to_numpy()]
+    called = {c.name: (labels or {}).get(c.name) or plain(c.name) for c in numeric}
     what = numeric[column].name
-    title = f"{names[row]} are furthest from the average customer, in {plain(what)}: {written[row][column]} {units.get(what, '')}"
+    title = f"{names[row]} are furthest from the average customer, in {called[what]}: {written[row][column]} {units.get(what, '')}"
     said = (
         "The median customer of each segment at this snapshot, in the units of the features. "
         "Colour: standard deviations from the average customer, on the scale of the model."
@@ -349,7 +355,9 @@ def typical_customers(model: PrototypeModel, active: pd.DataFrame, names: Sequen
     text = np.array(written, dtype=object)
     scale = {"label": "standard deviations", "pad": 0.02}
     heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
-    ax.set_xticks(np.arange(len(numeric)) + 0.5, [f"{plain(c.name)}\n{units.get(c.name, '')}".strip() for c in numeric])
+    ax.set_xticks(
+        np.arange(len(numeric)) + 0.5, [f"{textwrap.fill(called[c.name], HEADING)}\n{units.get(c.name, '')}".strip() for c in numeric]
+    )
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()
     return figure

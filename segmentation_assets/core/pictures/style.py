@@ -173,9 +173,11 @@ def short(value: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A value without its unit; a share as a percentage."""
+    """A value without its unit; a share as a percentage, a year in full."""
     if np.isnan(value):
         return ""
+    if unit == "year":
+        return f"{value:.0f}"
     return f"{value * 100:.3g}%" if unit == "share" else short(value)
 
 

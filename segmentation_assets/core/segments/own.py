@@ -68,8 +68,12 @@ def members(own: Mapping[str, OwnSegment], customers: ir.Table, sensitive: Colle
     Args and raises: as for `conditions`.
     """
     met = conditions(own, customers, sensitive)
-    parts = [customers.filter(one.met).select("customer_id", own_segment=ibis.literal(name)) for name, one in met.items()]
-    return ibis.union(*parts) if parts else ibis.memtable([], schema={"customer_id": "string", "own_segment": "string"})
+    if not met:
+        return ibis.memtable([], schema={"customer_id": "string", "own_segment": "string"})
+    # One pass over the customers, however many own segments there are.
+    names = [ibis.ifelse(one.met, ibis.literal(name), ibis.null("string")) for name, one in met.items()]
+    listed = customers.select("customer_id", own_segment=ibis.array(names).unnest())
+    return listed.filter(listed["own_segment"].notnull())
 
 
 def summary(
@@ -89,7 +93,8 @@ def summary(
     """
     if not own:
         return pd.DataFrame()
-    spent = features.select("customer_id", revenue=features["monetary"].cast("float64").fill_null(0))
+    has_orders = "monetary" in features.columns  # without orders, what they spend is unknown
+    spent = features.select("customer_id", revenue=features["monetary"].cast("float64").fill_null(0) if has_orders else ibis.literal(0.0))
     total = spent.agg(customers=spent.count(), revenue=spent["revenue"].sum()).to_pyarrow().to_pylist()[0]
     placed_members = inside.join(spent, "customer_id").join(segments.select("customer_id", *PLACED), "customer_id")
     shared = placed_members.group_by("own_segment", *PLACED).agg(customers=ibis._.count(), revenue=ibis._["revenue"].sum())
@@ -105,7 +110,8 @@ def summary(
         rows.append({
             "own_segment": name, "condition": segment.condition, "description": segment.description or None,
             "customers": size, "share": _share(size, total["customers"]),
-            "revenue": revenue, "revenue_share": _share(revenue, total["revenue"]), "customers_entered": entered, "customers_left": left,
+            "revenue": revenue if has_orders else None, "revenue_share": _share(revenue, total["revenue"]),
+            "customers_entered": entered, "customers_left": left,
             **{f"largest_overlap_{column}": largest[0][column] if largest else None for column in PLACED},
             "largest_overlap": _share(largest[0]["customers"], size) if largest else None,
         })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Evaluate: how good the model in force is on this snapshot's customers, and how much subsequent spend its segments explain."""
+"""Evaluate: how good the model in force is on this snapshot's customers, and how much of what followed its segments explain."""
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.choice import evaluation
+from segmentation_assets.core.choice.attribute_validity import attribute_metrics, judged_by_outcome
 from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import forward_metrics
+from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
@@ -20,12 +22,14 @@ from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
-from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline
+from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
 PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
     "active_customers", "silhouette", "explained", "weakest_jaccard", "mean_confidence", "smallest_share", "largest_share", "share_moved",
-    "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in Baseline), "forward_active_eta_squared",
+    "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in OF_SPEND), "forward_active_eta_squared",
+    *(f"{kind}_{what}" for kind in ("attributes", "outcome", "forward_outcome")
+      for what in ("eta_squared", *(f"gain_over_{baseline}" for baseline in OF_ATTRIBUTES))),
 )  # fmt: skip
 VALIDATED = "on the window since the previous snapshot, beside groups cut without a model; segments are for acting, not for forecasting"
 
@@ -48,7 +52,9 @@ def evaluation_metrics(
     that snapshot's segments explain, beside groups cut without a model."""
     model, ask = model_from_rows(segmentation_model), settings.model
     clusters = model.clusters.preprocessor.columns_ if isinstance(model.clusters, PrototypeModel) else ()
-    needed = {"customer_id", "status", *RFM, *(column.name for column in clusters)}
+    entering = [column for column in clusters if column.weight > 0]
+    inputs, codes = [column.name for column in entering], [column.name for column in entering if isinstance(column, CategoricalColumn)]
+    needed = {"customer_id", "status", *RFM, *(column.name for column in clusters), *([settings.outcome] if settings.outcome else [])}
     known = [name for name in customer_features.columns if name in needed]  # the model says which of its columns are missing
     features, earlier = at_and_before(customer_features, snapshot_date(context), *known)
     placed, placed_before = at_and_before(
@@ -76,6 +82,11 @@ def evaluation_metrics(
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
             picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed), cells=ONE_EACH)
+            if not settings.source.has_orders:
+                metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
+    if settings.outcome is not None and settings.outcome in features and inputs:
+        sides = (features, placed), (earlier, placed_before)
+        metrics |= judged_by_outcome(settings.outcome, *sides, inputs, ask.seed, settings.privacy.smallest_cell, codes)
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())

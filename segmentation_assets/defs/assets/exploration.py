@@ -1,5 +1,6 @@
 """Explore: tables that describe a snapshot's customers and orders, most with a picture."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -8,9 +9,10 @@ import pandas as pd
 
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers import exploration, order_patterns
+from segmentation_assets.core.customers.attributes import NO_FEATURES, spoken
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
-from segmentation_assets.core.customers.feature_catalog import units
-from segmentation_assets.core.customers.features import described
+from segmentation_assets.core.customers.feature_catalog import Feature, units
+from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
@@ -24,14 +26,31 @@ GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
 
 
+def _labels(settings: Settings, customer_features: pd.DataFrame) -> dict[str, str]:
+    """What attributes are called."""
+    computed = {feature.name for feature in declared(settings.features)}
+    return spoken([str(name) for name in customer_features.columns if name not in {*computed, *NO_FEATURES}], settings.labels)
+
+
+def _called(table: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
+    """A table about features, with what attributes are called."""
+    return table.replace(dict.fromkeys(("feature", "feature_a", "feature_b", "take_out"), labels)) if labels else table
+
+
+def _units(settings: Settings, known: Sequence[Feature], labels: dict[str, str]) -> dict[str, str]:
+    """The unit of each feature, by what it is called."""
+    return {labels.get(name, name): unit for name, unit in units(known, settings.exploration.money).items()}
+
+
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
 def feature_summary(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Location, spread, shape, missing values and outliers of each feature."""
-    known = described(settings.features, customer_features)
+    known = described(settings.features, customer_features, settings.attributes)
     summary = exploration.feature_summary(customer_features, known)
-    draw = partial(pictures.features.outliers, summary, units(known, settings.exploration.money))
+    labels = _labels(settings, customer_features)
+    draw = partial(pictures.features.outliers, _called(summary, labels), _units(settings, known, labels))
     picture(context, settings, "outliers", draw, cells=ONE_EACH)
     return summary
 
@@ -41,15 +60,17 @@ def feature_distributions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
 ) -> pd.DataFrame:
     """Histograms of each feature, raw and as transformed for clustering."""
-    known = described(settings.features, customer_features)
+    known = described(settings.features, customer_features, settings.attributes)
     bins = exploration.feature_distributions(customer_features, known)
-    changed = [f.name for f in known if f.transform != "none"]
+    labels = _labels(settings, customer_features)
+    named = _units(settings, known, labels)
+    changed = [labels.get(f.name, f.name) for f in known if f.transform != "none"]
     for scale in ("raw", "transformed"):
         picture(
             context,
             settings,
             f"distributions_{scale}",
-            partial(pictures.features.distributions, bins, feature_summary, units(known, settings.exploration.money), scale, changed),
+            partial(pictures.features.distributions, _called(bins, labels), _called(feature_summary, labels), named, scale, changed),
             cells=bins["customers"],
         )
     return bins
@@ -60,16 +81,17 @@ def feature_missingness(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
-    missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features))
+    labels = _labels(settings, customer_features)
+    missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features, settings.attributes))
     parts = [*missing["missing"], *(missing["customers"] - missing["missing"])]
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=parts)
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(_called(missing, labels)), cells=parts)
     return missing
 
 
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
 def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
     """The most extreme customers of each feature, for review."""
-    return exploration.feature_outliers(customer_features, described(settings.features, customer_features))
+    return exploration.feature_outliers(customer_features, described(settings.features, customer_features, settings.attributes))
 
 
 @table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
@@ -78,7 +100,10 @@ def feature_correlations(
 ) -> pd.DataFrame:
     """Which features move together, and which pairs are redundant. Only a pair that enters the clustering is a warning."""
     ask = settings.model
-    pairs = exploration.feature_correlations(customer_features, described(settings.features, customer_features), ask.features, ask.seed)
+    pairs = exploration.feature_correlations(
+        customer_features, described(settings.features, customer_features, settings.attributes), ask.features, ask.seed
+    )
+    labels = _labels(settings, customer_features)
     harmful = exploration.redundancies(pairs[pairs["both_in_model"]])
     named = exploration.redundancies(pairs)
     for pair, sentence in named.items():
@@ -87,7 +112,7 @@ def feature_correlations(
     none = "No two features are redundant." if measured else "Not measured: too few active customers have two features that vary."
     said = markdown.bullets(named.values()) or none
     context.add_output_metadata({"redundant pairs": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    picture(context, settings, "correlations", lambda: pictures.features.correlations(pairs))
+    picture(context, settings, "correlations", lambda: pictures.features.correlations(_called(pairs, labels)))
     return pairs
 
 
@@ -163,7 +188,7 @@ def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
-    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features))
+    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features, settings.attributes))
     draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
     picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels

@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.attributes import attribute_features
+from segmentation_assets.core.customers.attributes import attribute_features, spoken
 from segmentation_assets.core.customers.feature_catalog import units
+from segmentation_assets.core.customers.feature_choices import weight_shares
 from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.model.champion import Request, SnapshotContext, next_model
 from segmentation_assets.core.model.drift import unmeasured
@@ -151,7 +152,9 @@ def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
     known = declared(settings.features)
     attributes = attribute_features(active, {feature.name for feature in known})
     declared_transforms = {feature.name: feature.transform for feature in (*known, *attributes)}
-    return ModelSpec(settings.model, settings.model_digest(), FeaturePreprocessor.from_settings(settings.model, declared_transforms))
+    shares = {} if settings.source.has_orders else weight_shares(active, settings.model)
+    preprocessor = FeaturePreprocessor.from_settings(settings.model, declared_transforms, shares)
+    return ModelSpec(settings.model, settings.model_digest(), preprocessor, labels=settings.labels)
 
 
 def _past(active: pd.DataFrame, customer_activity: pd.DataFrame, has_orders: bool) -> PreviousSnapshot | None:
@@ -198,8 +201,10 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
     context.add_output_metadata(shown, output_name=SEGMENTATION_MODEL.name)
     if isinstance(clusters, PrototypeModel) and len(active) and has_numeric_features(clusters):
         names = [s.name for s in decided.model.segments]
-        of_features = units(described(settings.features, active), settings.exploration.money)
-        draw = lambda: typical_customers(clusters, active, names, of_features)  # noqa: E731
+        computed = {feature.name for feature in declared(settings.features)}
+        labels = spoken([str(name) for name in active.columns if name not in computed], settings.labels)
+        of_features = units(described(settings.features, active, settings.attributes), settings.exploration.money)
+        draw = lambda: typical_customers(clusters, active, names, of_features, labels)  # noqa: E731
         sizes = decided.model.assign(active)["segment_id"].value_counts() if settings.privacy.smallest_cell else ()
         picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name, sizes)
 

@@ -1,23 +1,31 @@
-"""Interpret: the segments in words and numbers, who is in them, and the rule that finds them."""
+"""Interpret: the segments in words and numbers, who is in them, the rule that finds them, and which features they are made of."""
+
+import math
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.clustering.feature_columns import NumericColumn
+from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import sensitive
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.feature_choices import Treatment
+from segmentation_assets.core.customers.feature_choices import choices as decisions
 from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.core.customers.matching import side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import own, portraits, profiles, rules
+from segmentation_assets.core.segments.why import CUT
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import LOOKBACK, Input
 from segmentation_assets.defs.table import OUTPUT, Made, snapshot_date, table, tables
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
-from segmentation_assets.tables.exploration import SENSITIVE_PROXIES
+from segmentation_assets.tables.exploration import FEATURE_CHOICES, SENSITIVE_PROXIES
 from segmentation_assets.tables.features import CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
 from segmentation_assets.tables.portraits import SEGMENT_ATTRIBUTES, SEGMENT_CATEGORIES, SEGMENT_EXAMPLES, SEGMENT_RULES
@@ -38,7 +46,9 @@ def segments(
     """Name, size, revenue and one sentence on what distinguishes the segment. Shares sum to one over all segments."""
     model = model_from_rows(segmentation_model)
     about = model.provenance
-    found = profiles.segments(customer_features, customer_segments, model, described(settings.features, customer_features))
+    found = profiles.segments(
+        customer_features, customer_segments, model, described(settings.features, customer_features, settings.attributes)
+    )
     shown = found[["segment_name", "customers", "share", "revenue_share", "description"]]
     context.add_asset_metadata(
         {
@@ -133,3 +143,26 @@ def _rules(settings: Settings, placed: pd.DataFrame, learnt: dict[int, rules.Rul
     met = rules.customers_who_meet(dict(zip(found["segment_id"], found["rule"], strict=True)), customers)
     counts = pd.DataFrame.from_dict(met, orient="index", columns=["rule_customers", "rule_found"], dtype="Int64")
     return found.join(counts, on="segment_id")
+
+
+@table(FEATURE_CHOICES, group=GROUP, kinds={"pandas", "parquet"})
+def feature_choices(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: pd.DataFrame,
+    feature_correlations: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> pd.DataFrame:
+    """Which features customers are clustered by, with how much weight, and why the others are left out."""
+    clusters, ask = model_from_rows(segmentation_model).clusters, settings.model
+    fitted = clusters.preprocessor.columns_ if isinstance(clusters, PrototypeModel) else ()
+    treated = {
+        column.name: Treatment(column.transform if isinstance(column, NumericColumn) else "category", column.weight) for column in fitted
+    }
+    if isinstance(clusters, GridModel):
+        treated = {name: Treatment("bins", math.nan) for name in CUT}
+    sensitive, shared = settings.privacy.sensitive, not settings.source.has_orders
+    found = decisions(customer_features, feature_correlations, ask, treated, sensitive, settings.outcome, shared)
+    entering = found[found["enters"]].drop(columns="enters")
+    context.add_output_metadata({"clustered by": dg.MetadataValue.md(markdown.table(entering, markdown.SENTENCE))}, output_name=OUTPUT)
+    return found

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.choice.baselines import baselines, quantile_grid
+from segmentation_assets.core.choice.baselines import baselines, quantile_grid, random_cut, single_column
 from segmentation_assets.vocabulary import Baseline
 
 RNG = np.random.default_rng(5)
@@ -46,3 +46,18 @@ def test_all_baselines_are_of_the_same_customers():
         Baseline.MONEY: 5, Baseline.FREQUENCY_MONETARY: 7, Baseline.RECENCY_FREQUENCY_MONETARY: 7, Baseline.RECENCY_FREQUENCY: 10,
     }  # fmt: skip
     assert all(len(labels) == len(SHOP) for labels in found.values())
+
+
+def test_a_column_alone_is_cut_into_quantiles_or_its_commonest_levels():
+    numbers = pd.Series([9.0, 1.0, 2.0, np.nan, 5.0, 7.0])
+    assert single_column(numbers, False, 3).tolist() == [2, 0, 0, 1, 1, 2]
+    levels = pd.Series(["b", "a", "c", "a", None, "b", "a", "d"])
+    assert single_column(levels, True, 3).tolist() == [1, 0, 2, 0, 2, 1, 0, 2]
+    assert single_column(pd.Series([np.nan, np.nan]), False, 2).tolist() == [0, 0]
+
+
+def test_chance_keeps_the_sizes():
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    dealt = random_cut(labels, seed=1)
+    assert np.bincount(dealt).tolist() == [50, 30, 20]
+    assert (dealt != labels).mean() > 0.4

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from segmentation_assets.core.choice.forward_validity import compared, eta_squared, forward_metrics, forward_validity, segment_outcomes
-from segmentation_assets.vocabulary import Baseline
+from segmentation_assets.vocabulary import OF_SPEND
 
 
 def test_eta_squared_by_hand():
@@ -88,7 +88,7 @@ def test_segments_are_measured_beside_the_baselines_and_one_by_one():
     found = forward_metrics(before, placed, activity, seed=1)
     assert found["forward_active_eta_squared"] == pytest.approx(1.0)
     assert found["forward_active_eta_squared_recency_frequency_monetary_grid"] == pytest.approx(1.0)
-    assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in Baseline for end in ("", "_low", "_high")} < set(found)
+    assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in OF_SPEND for end in ("", "_low", "_high")} < set(found)
     assert (found["forward_mean_spend: Good"], found["forward_active_share: Poor"], found["forward_lift: Good"]) == (20, 0, 2)
 
 

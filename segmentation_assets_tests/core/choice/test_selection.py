@@ -220,12 +220,21 @@ def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
     assert (selection.tier, selection.model.k) == ("distinct", k)
 
 
-FINER = dataclasses.replace(PASSING, k=5, silhouette=0.5, smallest_count=22, smallest_share=0.1, valley_p=0.6, jaccard=(0.9,) * 3)
+FINER = dataclasses.replace(
+    PASSING, k=5, silhouette=0.5, smallest_count=22, smallest_share=0.1, valley_p=0.6, jaccard=(0.9,) * 3, prediction_strength=0.9
+)
 
 
 @pytest.mark.parametrize(
     ("changed", "k"),
-    [({}, 5), ({"silhouette": 0.3}, 3), ({"smallest_count": 60}, 3), ({"jaccard": (0.7,) * 3}, 3), ({"algorithm": "ward"}, 3)],
+    [
+        ({}, 5),
+        ({"silhouette": 0.3}, 3),
+        ({"smallest_count": 60}, 3),
+        ({"jaccard": (0.7,) * 3}, 3),
+        ({"prediction_strength": 0.86}, 3),
+        ({"algorithm": "ward"}, 3),
+    ],
 )
 def test_stable_clusters_too_small_for_the_valley_gate_are_published_as_convenient_if_they_fit_better(changed, k):
     both = (PASSING, dataclasses.replace(FINER, **changed))

@@ -41,3 +41,11 @@ def test_categories_and_yes_or_no_are_named_by_what_most_have_and_equal_names_ar
     assert found == ["Plan basic", "Plan basic (2)", "Plan gold"]
     told = marks(pd.DataFrame({"OptIn": [True, True, False, False]}), np.array([0, 0, 1, 1]), 2)
     assert [[mark.words for mark in own] for own in told] == [["opt in"], ["no opt in"]]
+
+
+def test_segments_are_named_in_the_words_of_the_settings():
+    inputs, labels = customers((25, 80), (88, 17))
+    words = {INCOME: "yearly pay", SCORE: "how much they buy"}
+    found = names(marks(inputs, labels, 2, words=words), list(inputs.columns), ["", ""], words=words)
+    assert {*found[0].casefold().split(", ")} == {"low yearly pay", "high how much they buy"}
+    assert names([[]], [INCOME, SCORE], [""], words=words) == ["Average yearly pay and how much they buy"]

@@ -14,7 +14,7 @@ from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.clustering.ward import Ward
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import Baseline
+from segmentation_assets.vocabulary import OF_SPEND
 
 NAMES = ["small spenders", "big spenders"]
 COLOURS = ["#123456", "#654321"]
@@ -101,7 +101,7 @@ def test_the_title_counts_the_segments_that_are_found_again(jaccard, said):
 
 def test_the_segments_are_drawn_beside_groups_cut_without_a_model():
     forward = {"forward_spend_eta_squared": 0.42}
-    for baseline in Baseline:
+    for baseline in OF_SPEND:
         forward |= {f"forward_spend_eta_squared_{baseline}": 0.43, f"forward_spend_gain_over_{baseline}": -0.01}
         forward |= {f"forward_spend_gain_over_{baseline}_low": -0.02, f"forward_spend_gain_over_{baseline}_high": 0.03}
     figure = pictures.model.forward_bars(forward, "")
