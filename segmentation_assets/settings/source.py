@@ -53,6 +53,11 @@ class CompleteJourney(Section):
         """Whether there are transactions."""
         return True
 
+    @property
+    def has_consent(self) -> bool:
+        """Whether it is known who agreed to be contacted."""
+        return False
+
 
 class Reading(Section):
     """How cells are written, in files and databases alike."""
@@ -394,6 +399,11 @@ class Tables(Section):
     def has_orders(self) -> bool:
         """Whether there are transactions."""
         return bool(self.transactions)
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether it is known who agreed to be contacted."""
+        return any("consent" in table.columns for table in self.customers)
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
         """The tables of customers, transactions or events."""
