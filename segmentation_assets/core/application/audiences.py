@@ -77,7 +77,8 @@ def audience_members(
     state = state.mutate(control=is_drawn(draws(control, state.customer_id), threshold(share)) if share else ibis.literal(False))
     contacts = ibis.literal(0, "int64")
     if past is not None and rules.contact_cap is not None:
-        state = state.left_join(past.contacts.select("contacts", contacts_of="customer_id"), ibis._.customer_id == ibis._.contacts_of)
+        made = past.contacts.select("contacts", contacts_of="customer_id")
+        state = state.left_join(made, state.customer_id == made.contacts_of).drop("contacts_of")
         contacts = state.contacts.fill_null(0)
     state = state.mutate(contacts=contacts).view()
     parts = []
@@ -86,7 +87,8 @@ def audience_members(
         taken = _taken(state, name, of_list, rules, past)
         parts.append(_rows(taken, name, of_list))
         new = (taken.role == Role.TREATED) & ~taken.paid
-        state = taken.select(*state.columns).mutate(contacts=taken.contacts + new.cast("int64")).view() if rules.contact_cap else state
+        if rules.contact_cap:
+            state = taken.mutate(contacts=taken.contacts + new.cast("int64")).select(*state.columns).view()
     return functools.reduce(lambda one, other: one.union(other), parts) if parts else _rows_of_nobody(state)
 
 

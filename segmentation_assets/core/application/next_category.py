@@ -55,7 +55,7 @@ def lifts(bought: ir.Table) -> ir.Table:
     together = both.group_by("category", "other").agg(together=both.count()).filter(ibis._.together >= LEAST_TOGETHER)
     everyone = bought.agg(everyone=bought.customer_id.nunique())
     of_other = frequent.select(other_one="category", other_buyers="buyers")
-    joined = together.join(frequent, "category").join(of_other, ibis._.other == ibis._.other_one).cross_join(everyone)
+    joined = together.join(frequent, "category").join(of_other, together.other == of_other.other_one).cross_join(everyone)
     expected = joined.buyers.cast("float64") * joined.other_buyers.cast("float64") / joined.everyone.cast("float64")
     known = joined.select("category", "other", lift=joined.together.cast("float64") / expected)
     above = known.filter(known.lift > 1)

@@ -16,9 +16,9 @@ from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import asset
-from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, LOOKBACK, PREVIOUS, Input
+from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import pictures_of, withheld_of
-from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, each_snapshot, snapshot_date, table
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import NEXT_CATEGORY
@@ -40,7 +40,7 @@ GROUP = "apply"
 @table(
     CUSTOMER_VALUE,
     group=GROUP,
-    ins={"placed_before": Input(PREVIOUS, "customer_segments"), "features_then": Input(A_LOOKBACK_AGO, "customer_features")},
+    ins={"customer_features": Input(LOOKBACK_AND_BEFORE, dated=True), "customer_segments": Input(PREVIOUS_AND_THIS, dated=True)},
 )
 def customer_value(
     context: dg.AssetExecutionContext,
@@ -49,16 +49,14 @@ def customer_value(
     customer_features: ir.Table,
     customer_segments: ir.Table,
     customer_activity: ir.Table,
-    placed_before: ir.Table,
-    features_then: ir.Table,
 ) -> ir.Table:
     """What each customer spends per window, and how much of it is at stake, as measured on their segment."""
     as_of = snapshot_date(context)
     then = following(as_of, settings.snapshots, -settings.features.lookback)
     lookback, lookback_then = (Lookback.of(day, settings.snapshots, settings.features) for day in (as_of, then))
-    return value.customer_value(
-        customer_features, customers, customer_segments, placed_before, customer_activity, features_then, lookback, lookback_then
-    )
+    placed, placed_before = each_snapshot(customer_segments, as_of)
+    now, features_then = (customer_features.filter(customer_features.snapshot_date == ibis.date(day.isoformat())) for day in (as_of, then))
+    return value.customer_value(now, customers, placed, placed_before, customer_activity, features_then, lookback, lookback_then)
 
 
 @table(AUDIENCE_MEMBERS, group=GROUP, ins={"customer_category_activity": Input(LOOKBACK)})

@@ -14,43 +14,33 @@ from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.core.application.rule import Case, Customer, Standing, action, by_loop, cases, made
 
 
-@examples(60)
+@examples(25)
 @given(case=cases())
-def test_audiences_are_those_of_a_plain_loop_over_the_rule(case: Case) -> None:
+def test_audiences_are_those_of_a_plain_loop_over_the_rule_and_break_no_promise(case: Case) -> None:
     rows = made(case)
-    found = {(row["list"], row["customer_id"]): (row["action"], row["role"], row["reason"], row["cost"]) for row in rows}
+    found = {(row["list"], row["customer_id"]): row for row in rows}
     assert len(found) == len(rows)
-    assert found == by_loop(case)
-
-
-@examples(40)
-@given(case=cases())
-def test_everyone_an_action_is_for_is_in_one_row_per_list_and_no_promise_is_broken(case: Case) -> None:
-    rows, customers = made(case), {one.customer_id: one for one in case.customers}
-    for name in {one.play.list for one in case.actions}:
-        concerned = [
-            one.customer_id for one in case.customers if any(m for m, a in zip(one.meant, case.actions, strict=True) if a.play.list == name)
-        ]
-        assert set(concerned) <= {row["customer_id"] for row in rows if row["list"] == name}
+    assert {key: (row["action"], row["role"], row["reason"], row["cost"]) for key, row in found.items()} == by_loop(case)
+    customers = {one.customer_id: one for one in case.customers}
+    assert set(found) >= {
+        (action.play.list, one.customer_id)
+        for one in case.customers
+        for is_for, action in zip(one.meant, case.actions, strict=True)
+        if is_for
+    }
+    assert all((row["reason"] is None) == (row["role"] == "treated") for row in rows)
     treated = [row for row in rows if row["role"] == "treated"]
     assert not [row for row in treated if customers[row["customer_id"]].barred]
-    assert all((row["reason"] is None) == (row["role"] == "treated") and (row["cost"] == 0 or row["role"] == "treated") for row in rows)
+    new = [row for row in treated if row["handed_over"] is None]
     for one in case.actions:
-        cost = sum(row["cost"] for row in treated if row["action"] == one.key and row["handed_over"] is None)
         if one.play.budget is not None:
+            cost = sum(row["cost"] for row in new if row["action"] == one.key)
             assert cost <= max(one.play.budget - case.spent.get(one.key, 0.0), 0) + 1e-9
     if case.rules.contact_cap:
-        new = Counter(row["customer_id"] for row in treated if row["handed_over"] is None)
-        assert all(number + customers[one].contacts <= case.rules.contact_cap.contacts for one, number in new.items())
-
-
-@examples(30)
-@given(case=cases())
-def test_what_was_handed_over_for_the_snapshot_does_not_change(case: Case) -> None:
-    rows = {(row["list"], row["customer_id"]): row for row in made(case)}
-    fixed = [(name, one, stand) for one in case.customers for name, stand in one.standing.items() if stand.fixed]
-    for name, one, stand in fixed:
-        row = rows[name, one.customer_id]
+        contacts = Counter(row["customer_id"] for row in new)
+        assert all(number + customers[one].contacts <= case.rules.contact_cap.contacts for one, number in contacts.items())
+    for (name, one), stand in {(name, one): s for one in case.customers for name, s in one.standing.items() if s.fixed}.items():
+        row = found[name, one.customer_id]  # handed over for this very snapshot: nothing but an opt-out changes it
         assert (row["action"], row["role"]) == (stand.action, "suppressed" if one.barred else stand.role)
         assert row["handed_over"] is not None
 
