@@ -65,11 +65,19 @@ GRAPH = {
     "evaluation_metrics": {"customer_features", "segmentation_model", "customer_segments", "customer_activity"},
     "segments": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_profiles": {"customer_features", "customer_segments"},
-    "segment_actions": {"segments", "segmentation_model"},
+    "customer_value": {"customers", "customer_features", "customer_segments", "customer_activity"},
+    "audience_members": {
+        "customers", "customer_segments", "own_segment_members", "segment_changes", "customer_value", "customer_category_activity",
+        "segments", "segmentation_model",
+    },
+    "segment_actions": {
+        "segments", "segmentation_model", "customer_segments", "own_segment_members", "segment_changes", "customer_value",
+        "audience_members",
+    },
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
-        "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
+        "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },

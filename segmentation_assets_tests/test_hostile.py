@@ -67,6 +67,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "settings": (),
     "pseudonym": (EVIL,),
     "why": (f"{hostile.ALL[1]}#",),
+    "audiences": (),
     "ui": ("--settings", EVIL),
     "doctor": (),
     "upgrade": (),

@@ -42,7 +42,7 @@ class Customer:
 class Case:
     customers: tuple[Customer, ...]
     actions: tuple[Action, ...]
-    rules: Audiences = Audiences()
+    rules: Audiences = field(default_factory=Audiences)
     spent: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -185,6 +185,7 @@ def action(key: str, **play: Any) -> Action:
 
 
 MONEY = st.sampled_from([None, 0.0, 1.0, 2.5, 2.5, 7.0])
+LISTS = st.sampled_from(["marketing", "service"])
 ROLES = st.sampled_from(["treated", "holdout"])
 
 
@@ -197,14 +198,15 @@ def cases(draw: st.DrawFn) -> Case:
         cost = draw(st.sampled_from([0, 1, 0.1]))
         limits = {"budget": draw(st.sampled_from([None, 0, 0.3, 2]))} if cost else {}
         actions.append(action(
-            f"a{place}", cost=cost, most_customers=draw(st.sampled_from([None, None, 0, 2])), list=draw(st.sampled_from(["marketing", "service"])),
+            f"a{place}", cost=cost, most_customers=draw(st.sampled_from([None, None, 0, 2])), list=draw(LISTS),
             holdout=draw(st.sampled_from([0, 0.5])), expected_uplift=draw(st.sampled_from([None, 0.5])), **limits,
         ))  # fmt: skip
     has_past = draw(st.booleans())
     stood = st.builds(Standing, st.sampled_from(["a0", "a1", "gone"]), ROLES, st.booleans())
     customers = tuple(
         Customer(
-            f"c{one}", draw(st.sampled_from([1, 2, -1])), draw(MONEY), draw(MONEY), tuple(draw(st.lists(st.booleans(), min_size=number, max_size=number))),
+            f"c{one}", draw(st.sampled_from([1, 2, -1])), draw(MONEY), draw(MONEY),
+            tuple(draw(st.lists(st.booleans(), min_size=number, max_size=number))),
             draw(st.sampled_from([None, None, None, "no consent"])), draw(st.sampled_from([0, 0, 1, 2])) if has_past else 0,
             draw(st.dictionaries(st.sampled_from(["marketing", "service", "former"]), stood, max_size=2)) if has_past else {},
         )
