@@ -123,24 +123,25 @@ def _remarks(settings: Settings, day: dt.date, names: Mapping[int, str]) -> dict
 def show(plan: Plan, currency: str, console: Console) -> None:
     """Print the plan as a table, then who is suppressed and why, and the actions that contact nobody."""
     table = Table(title=f"Plan of {plan.snapshot_date}; nothing is sent", title_justify="left")
-    for heading, justify in _HEADINGS:
-        table.add_column(heading.format(currency=currency), justify=justify)
+    for heading in _TEXTS:
+        table.add_column(heading)
+    for heading in _NUMBERS:
+        table.add_column(heading.format(currency=currency), justify="right")
     busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.suppressed]
     for one in busy:
         suppressed = _sum(one.suppressed.values())
         table.add_row(
             "" if one.priority is None else str(one.priority), one.action, one.list, one.channel,
-            *(_number(number, plan.fewest) for number in (one.treated, one.holdout, suppressed)), _money(one.cost), _money(one.value_at_stake),
+            *(_number(number, plan.fewest) for number in (one.treated, one.holdout, suppressed)),
+            *map(_money, (one.cost, one.value_at_stake)),
         )  # fmt: skip
     console.print(table)
     for line in _lines(plan, busy):
         console.print(line)
 
 
-_HEADINGS = (
-    ("first", "right"), ("action", "left"), ("list", "left"), ("channel", "left"), ("treated", "right"), ("holdout", "right"),
-    ("suppressed", "right"), ("cost, {currency}", "right"), ("at stake, {currency}", "right"),
-)  # fmt: skip
+_TEXTS = ("first", "action", "list", "channel")
+_NUMBERS = ("treated", "holdout", "suppressed", "cost, {currency}", "at stake, {currency}")
 
 
 def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:

@@ -48,8 +48,8 @@ class Play(Section):
         None,
         min_length=1,
         max_length=200,
-        description=f"`{USUAL_CATEGORY}`: the category on which the customer spends most; `{NEXT_CATEGORY}`: the one that goes best with "
-        "it and that the customer has not bought; or any text, for all.",
+        description=f"`{USUAL_CATEGORY}`: the category on which the customer spends most; `{NEXT_CATEGORY}`: of those not bought, the one "
+        "that customers who buy the same also buy; or any text, for all.",
     )
     cost: float = Field(0, ge=0, le=1e9, allow_inf_nan=False, description="Cost of a contact, in the source's currency.")
     expected_uplift: float | None = Field(

@@ -116,8 +116,11 @@ def _taken(state: ir.Table, name: str, actions: Placed, rules: Audiences, past: 
     for some in _stages(actions):
         rows = some(rows, rules.salt, past)
     prefixes, thresholds = (
-        _cases([(rows.place == place, ibis.literal(text(action))) for place, action in actions], "string")
-        for text in (lambda action: prefix(rules.salt, HOLDOUT, action.key), lambda action: threshold(action.play.holdout))
+        _cases([(rows.place == place, ibis.literal(text)) for place, text in texts], "string")
+        for texts in (
+            [(place, prefix(rules.salt, HOLDOUT, action.key)) for place, action in actions],
+            [(place, threshold(action.play.holdout)) for place, action in actions],
+        )
     )
     held = rows.control | is_drawn(ibis.ifelse(rows.place.notnull(), draws(prefixes, rows.customer_id), ibis.null("string")), thresholds)
     rows = rows.mutate(held=held.fill_null(False)).view()

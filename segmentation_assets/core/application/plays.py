@@ -106,9 +106,8 @@ class _Resolver:
     def unknown(self, aim: Aim) -> list[str]:
         """A sentence on each name that no segment has."""
         known = [*self.names.values(), *self.own_segments, *self.characters.values()]
-        wanted = [(name, self._segments(name)) for name in aim.segments]
-        wanted += [(name, self.moved([name])) for name in (*aim.entered, *aim.left)]
-        lost = [name for name, found in wanted if not found]
+        lost = [name for name in aim.segments if not self._segments(name)]
+        lost += [name for name in (*aim.entered, *aim.left) if not self.moved([name])]
         return [f"{name} is no segment at this snapshot.{nearest(str(name), known)}" for name in dict.fromkeys(lost)]
 
     def _segments(self, name: SegmentName) -> list[int]:

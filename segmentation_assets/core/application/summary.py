@@ -65,7 +65,7 @@ def segment_actions(
 
 def _eligible(meant: ir.Table, actions: int) -> dict[int, list[tuple[int, float | None, float | None]]]:
     """By segment, for each action: customers it is for, and the sums of their values, missing if none is known."""
-    sums = {}
+    sums: dict[str, ir.Scalar] = {}
     for place in range(actions):
         is_for = meant[f"for_{place}"]
         sums |= {f"customers_{place}": count_where(is_for), f"now_{place}": meant.value_now.sum(where=is_for)}

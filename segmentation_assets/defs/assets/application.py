@@ -135,7 +135,7 @@ def _with_next_category(plan: _Plan, categories: ir.Table, lake: Lake) -> ir.Tab
     offering = [meant[f"for_{place}"] for place, action in enumerate(plan.actions) if action.play.product == NEXT_CATEGORY]
     if not offering:
         return meant
-    concerned = meant.filter(functools.reduce(operator.or_, offering)).select("customer_id", "usual_category")
+    concerned = meant.filter(functools.reduce(operator.or_, offering)).select("customer_id")
     buyers = lake.engine.rows(categories.agg(buyers=categories.customer_id.nunique()))[0]["buyers"]
     found = next_categories(concerned, categories, min(1.0, SAMPLE / max(buyers, 1))).rename(next_of="customer_id")
     return meant.left_join(found, meant.customer_id == found.next_of).drop("next_of")

@@ -39,7 +39,8 @@ def test_audiences_are_those_of_a_plain_loop_over_the_rule_and_break_no_promise(
     if case.rules.contact_cap:
         contacts = Counter(row["customer_id"] for row in new)
         assert all(number + customers[one].contacts <= case.rules.contact_cap.contacts for one, number in contacts.items())
-    for name, one, stand in [(name, one, s) for one in case.customers for name, s in one.standing.items() if s.fixed]:
+    fixed = [(name, person, s) for person in case.customers for name, s in person.standing.items() if s.fixed]
+    for name, one, stand in fixed:
         row = found[name, one.customer_id]  # handed over for this very snapshot: nothing but an opt-out changes it
         assert (row["action"], row["role"]) == (stand.action, "suppressed" if one.barred else stand.role)
         assert row["handed_over"] is not None
