@@ -70,9 +70,8 @@ def table(schema: dict[str, str], *rows: tuple[Any, ...]) -> Any:
     return ibis.memtable(columns, schema=schema) if rows else ibis.memtable([], schema=schema)
 
 
-CHANGES = {
-    "customer_id": "string", "own_segment": "string", "change": "string", "cause": "string", "from_segment_id": "int64", "to_segment_id": "int64",
-}  # fmt: skip
+TEXTS, IDS = ("customer_id", "own_segment", "change", "cause"), ("from_segment_id", "to_segment_id")
+CHANGES = dict.fromkeys(TEXTS, "string") | dict.fromkeys(IDS, "int64")
 PLACED = table({"customer_id": "string", "segment_id": "int64"}, ("a", 1), ("b", 2), ("c", 2), ("d", 1))
 MEMBERS = table({"own_segment": "string", "customer_id": "string"}, ("vips", "a"), ("vips", "c"))
 MOVED = table(
