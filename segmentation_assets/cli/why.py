@@ -83,9 +83,11 @@ class _Published:
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    def has(self, table: str) -> bool:
-        """Whether the table was published; an earlier version may not have had it."""
-        return bool(self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", table))
+    def actions(self, segment_id: int, day: dt.date) -> list[dict[str, Any]]:
+        """The actions for the customer; as an earlier version published them, those for the segment."""
+        if self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", "audience_members"):
+            return self.rows(_AUDIENCES, self.customer, day)
+        return self.rows(_ACTIONS, segment_id, day)
 
     def model(self, day: dt.date) -> SegmentModel:
         return model_from_rows(self.database.execute("FROM segmentation_model WHERE snapshot_date = ?", [day]).df())
@@ -144,7 +146,9 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
             bins=why.bins(model, features, placed["segment_id"]),
             moved=_moved(asked, day),
             own_segments={row["own_segment"]: row["since"].isoformat() for row in own},
-            actions=asked.rows(_AUDIENCES, customer, day) if asked.has("audience_members") else asked.rows(_ACTIONS, placed["segment_id"], day),
+            actions=asked.rows(_AUDIENCES, customer, day)
+            if asked.has("audience_members")
+            else asked.rows(_ACTIONS, placed["segment_id"], day),
         )
 
 

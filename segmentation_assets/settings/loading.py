@@ -271,7 +271,8 @@ def _allowed_keys(where: list[str | int]) -> list[str]:
     for part in where:
         if isinstance(part, str):
             annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-            models = [found for annotation in annotations for found in _models_in(annotation)]
+            if annotations:  # else a key of a mapping, whose values are these models
+                models = [found for annotation in annotations for found in _models_in(annotation)]
     return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
 
 

@@ -26,10 +26,10 @@ def next_categories(concerned: ir.Table, categories: ir.Table, share: float = 1.
         categories: customer_category_activity within the lookback.
         share: of customers from whom similarities are learnt.
     """
-    bought = _bought(categories)
-    sampled = is_drawn(draws(prefix("", "next category"), bought.customer_id), threshold(share))
-    pairs = similarities(bought.filter(sampled) if share < 1 else bought)
-    own = bought.semi_join(concerned, "customer_id")
+    buyers = categories.select("customer_id").distinct()  # hashed once each
+    sampled = buyers.filter(is_drawn(draws(prefix("", "next category"), buyers.customer_id), threshold(share))) if share < 1 else buyers
+    pairs = similarities(_bought(categories.semi_join(sampled, "customer_id")))
+    own = _bought(categories.semi_join(concerned, "customer_id"))
     similar = own.join(pairs, "category").group_by("customer_id", "other").agg(score=ibis._.similarity.cast(EXACT).sum())
     new = similar.anti_join(own, [similar.customer_id == own.customer_id, similar.other == own.category])
     place = ibis.row_number().over(group_by="customer_id", order_by=[ibis.desc(new.score), new.other])

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.settings.playbook import Aim, Play, SegmentName, aim_of
 from segmentation_assets.settings.section import nearest
-from segmentation_assets.vocabulary import Move, MoveCause
+from segmentation_assets.vocabulary import Character, Move, MoveCause
 
 LAST_PRIORITY = 9
 OWN_CAUSES = (str(MoveCause.BEHAVIOUR), str(MoveCause.BOTH))
@@ -107,7 +107,8 @@ class _Resolver:
         """A sentence on each name that no segment has."""
         known = [*self.names.values(), *self.own_segments, *self.characters.values()]
         lost = [name for name in aim.segments if not self._segments(name)]
-        lost += [name for name in (*aim.entered, *aim.left) if not self.moved([name])]
+        moved = [name for name in (*aim.entered, *aim.left) if name not in list(Character)]  # there may be none of a character
+        lost += [name for name in moved if not self.moved([name])]
         return [f"{name} is no segment at this snapshot.{nearest(str(name), known)}" for name in dict.fromkeys(lost)]
 
     def _segments(self, name: SegmentName) -> list[int]:
