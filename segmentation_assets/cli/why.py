@@ -146,9 +146,7 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
             bins=why.bins(model, features, placed["segment_id"]),
             moved=_moved(asked, day),
             own_segments={row["own_segment"]: row["since"].isoformat() for row in own},
-            actions=asked.rows(_AUDIENCES, customer, day)
-            if asked.has("audience_members")
-            else asked.rows(_ACTIONS, placed["segment_id"], day),
+            actions=asked.actions(placed["segment_id"], day),
         )
 
 

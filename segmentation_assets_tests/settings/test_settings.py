@@ -321,7 +321,7 @@ VIPS = "own_segments: {vips: monetary > 10}\n"
     [
         ("champion: {action: Call, channel: phone}", r"playbook\.champion: is for nobody\. Did you mean champions\? Say whom with `for`"),
         ("mine:", r"playbook\.mine: is none of the shipped actions, so it cannot be turned off"),
-        ("mine: {action: Call, channel: phone, for: {own_segments: [vip]}}", r"mine\.for\.own_segments: vip is not an own segment\. Did you mean vips\?"),
+        ("x: {action: A, channel: c, for: {own_segments: [vip]}}", r"for\.own_segments: vip is not an own segment\. Did you mean vips\?"),
         ("mine: {action: Call, channel: phone, for: {characters: [champion]}}", r"\.for\.characters, entry 1: .* Did you mean champions\?"),
         ("mine: {action: Call, channel: phone, for: {}}", r"playbook\.mine\.for: names nobody; give at least one of characters"),
         ("mine: {action: Call, channel: phone, fro: {segments: [1]}}", r"playbook\.mine\.fro: no such key\. Did you mean for\?"),
