@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from segmentation_assets.store import published
+from segmentation_assets.store import database_files, published
 from segmentation_assets.store.lake import opened
 from segmentation_assets_tests.builders import put_snapshot
 
@@ -208,7 +208,7 @@ def _read_on(data: Path, until: Path) -> int:
     """How often the database was incomplete when read in a loop: a snapshot without its order lines, or fewer snapshots than before."""
     broken, most = 0, 0
     while not until.exists():
-        if (data / published.DATABASE).exists():
+        if (data / database_files.DATABASE).exists():
             with published.reading(data) as database:
                 query = "SELECT (SELECT count(*) FROM segments), (SELECT count(*) FROM published_snapshots), (SELECT count(*) FROM transactions)"
                 segments, snapshots, lines = database.sql(query).fetchall()[0]
@@ -222,7 +222,7 @@ def four_publish_while_two_read(folder: Path, _: int) -> Outcome:
     first, data, end = dt.date.fromisoformat(FIRST), folder / "data", folder / "end"
     keys = [(first + dt.timedelta(weeks=week)).isoformat() for week in range(SNAPSHOTS)]
     _publish(data, keys[:1])
-    holder = duckdb.connect(str(data / published.DATABASE))
+    holder = duckdb.connect(str(data / database_files.DATABASE))
     with ProcessPoolExecutor(WRITERS + 2, multiprocessing.get_context("spawn")) as processes:
         readers = [processes.submit(_read_on, data, end) for _ in range(2)]
         writers = [processes.submit(_publish, data, keys) for _ in range(WRITERS)]

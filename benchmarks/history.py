@@ -29,7 +29,7 @@ from segmentation_assets.settings.loading import Settings, load_settings
 from segmentation_assets.settings.snapshots import keys_until
 from segmentation_assets.sources import Source, open_source
 from segmentation_assets.sources.base import window_of
-from segmentation_assets.store import archive, layout, provenance, published
+from segmentation_assets.store import archive, database_files, layout, provenance, restoring
 from segmentation_assets.store.lake import Lake, opened, to_frame
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, REJECTED_ROWS, TRANSACTIONS
@@ -161,14 +161,14 @@ def write(settings: Settings, keys: Sequence[str], rows: Source | None = None) -
     """
     source = rows or open_source(settings)
     layout.prepare(settings.data_dir)
-    folder = settings.data_dir / published.PRIVATE
+    folder = settings.data_dir / database_files.PRIVATE
     with opened(settings.data_dir) as lake:
         for key in keys:
             Writer(settings, lake, source).snapshot(key)
         folder.mkdir(exist_ok=True)
         for key in keys:
             provenance.remember(lake, folder, key)
-    published.settle(settings.data_dir)  # what is recorded as published and not in the database is rebuilt from the lake
+    restoring.settle(settings.data_dir)  # what is recorded as published and not in the database is rebuilt from the lake
 
 
 def main() -> None:

@@ -219,7 +219,7 @@ def _made(folder: Path) -> Path:
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
     from segmentation_assets.settings.loading import load_settings
-    from segmentation_assets.store.published import DATABASE
+    from segmentation_assets.store.database_files import DATABASE
 
     settings = load_settings()
     prepare_instance(settings)

@@ -36,7 +36,7 @@ import duckdb
 
 from benchmarks import shop
 from benchmarks.alternatives import months_before
-from segmentation_assets.store.published import DATABASE
+from segmentation_assets.store.database_files import DATABASE
 
 NEWEST, EARLIER = f"{shop.month(shop.MONTHS)}", shop.MONTHS - 1
 REST = "start, log and end"

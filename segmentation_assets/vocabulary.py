@@ -4,10 +4,12 @@ The words are `StrEnum`s: their values are the texts in the tables.
 """
 
 import math
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+COUNT_OF_CUSTOMERS = re.compile(r"(?<![\d.,])(\d[\d,]*) (?:new |active )?customers?\b(?: \([^()]*%\))?")
 MONEY = "currency units"  # if no currency is set
 WITHOUT_ORDERS = (
     "The source has no orders, so nothing is said of recency, frequency, revenue, seasonality, cohorts or what customers do next, and "
@@ -171,6 +173,19 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     ('1 segment', '1,000 segments', '2 rows are')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def without_few(text: str, smallest: int) -> str:
+    """The text with numbers of fewer customers than `smallest`, as `counted` writes them, and their shares replaced.
+
+    >>> without_few("A has 1 customer (0.4%), B 12 customers, C 1,003 customers.", 5)
+    'A has fewer than 5 customers, B 12 customers, C 1,003 customers.'
+    """
+
+    def told(found: re.Match[str]) -> str:
+        return fewer_than(smallest) if 0 < int(found[1].replace(",", "")) < smallest else found[0]
+
+    return COUNT_OF_CUSTOMERS.sub(told, text)
 
 
 def fewer_than(smallest: int) -> str:

@@ -20,7 +20,7 @@ from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.sources.customer_columns import look_at_columns
 from segmentation_assets.sources.file_profile import look_at
 from segmentation_assets.sources.first_settings import write
-from segmentation_assets.store import published
+from segmentation_assets.store import database_files
 from segmentation_assets.vocabulary import WITHOUT_ORDERS
 from segmentation_assets_tests import tables_of_customers
 
@@ -41,7 +41,7 @@ def made(tmp_path_factory):
 
 
 def asked(settings, query):
-    with duckdb.connect(str(settings.data_dir / published.DATABASE), read_only=True) as database:
+    with duckdb.connect(str(settings.data_dir / database_files.DATABASE), read_only=True) as database:
         return database.sql(query).fetchall()
 
 

@@ -82,6 +82,8 @@ FORMS = {  # of alerts, with an address of each
     "slack": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7",
     "workflows": "workflows://prod-1.westeurope.logic.azure.com:443/WORKFLOW/SIGNATURE",
     "jsons": "jsons://user:password@example.com/path",
+    "discord": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "mmosts": "mmosts://mattermost.example.com/3ccdd113474722377935511fc85d3dd4",
 }
 TEMPLATES = {"report.html"}
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -268,10 +270,29 @@ def test_nothing_runs_in_a_browser(bad_shop: Shop, dagster_page: str) -> None:
                 page.get_by_text("[Show Markdown]").first.click()
             page.get_by_text(text).first.wait_for()
             wrong += _injected(page)
+        for address, (link, text) in _pages_of_runs().items():
+            page.goto(f"{dagster_page}/{address}")
+            if link:
+                page.get_by_text(link).last.click()
+            page.get_by_text(text).first.wait_for()
+            wrong += _injected(page)
         page.goto(report.file(bad_shop.data_dir, KEY).as_uri())
         wrong += _injected(page)
         browser.close()
     assert wrong == []
+
+
+def _pages_of_runs() -> dict[str, tuple[str, str]]:
+    """Pages of a run, whose log has every text, and of checks; each with what to click, if anything, and a text that it then shows."""
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs(limit=1)
+        for text in hostile.ALL:
+            instance.report_engine_event(f"It said: {text}", run)
+    return {
+        f"runs/{run.run_id}": ("", f"It said: {hostile.ALL[-2]}"),
+        "assets/raw_customers?view=checks": ("[Show JSON]", hostile.ATTRIBUTES[0]),
+        "assets/feature_correlations?view=checks": ("", "features_are_not_redundant"),
+    }
 
 
 def _is_ours(address: str, dagster_page: str) -> bool:
@@ -312,6 +333,8 @@ READINGS: dict[str, Callable[[dict[str, Any]], str]] = {  # what a reader of a f
     "slack": lambda sent: unescape(sent["attachments"][0]["text"]),
     "workflows": lambda sent: _seen(sent["attachments"][0]["content"]["body"][-1]["text"]),
     "jsons": lambda sent: sent["message"],
+    "discord": lambda sent: _seen(sent["content"]).replace("@\u200b", "@"),
+    "mmosts": lambda sent: _seen(sent["text"]).replace("@\u200b", "@"),
 }
 
 
@@ -320,6 +343,13 @@ def _seen(text: str) -> str:
     tokens = [token for block in MARKDOWN.parse(text) for token in (block.children or [block])]
     assert not {token.type for token in tokens} & {"image", "html_inline", "html_block"}
     return "".join(token.content for token in tokens)
+
+
+def test_a_message_in_markdown_notifies_nobody_and_makes_no_link() -> None:
+    written = markdown.message("@everyone <@123> look:\n- [x](javascript:alert(1))\n- www.remote.example")
+    tokens = [token for block in MARKDOWN.parse(written) for token in (block, *(block.children or ()))]
+    assert {token.type for token in tokens} <= {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "softbreak"}
+    assert "@everyone" not in written and "@123" not in written
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -368,7 +398,8 @@ PLACES = {  # what would go round a language's place, and the files that may do 
         r"\b(execute|sql|raw_sql|query|SQLExpression)\(\s*f[\"']",
         {
             "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/pseudonyms.py", "sources/reading.py",
-            "sources/sqlite_tables.py", "store/published.py", "store/spreadsheet.py",
+            "sources/sqlite_tables.py", "store/database_files.py", "store/master.py", "store/published.py", "store/spreadsheet.py",
+            "store/confinement.py",
         },
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from segmentation_assets.sources import file_profile, first_settings
-from segmentation_assets.store.published import DATABASE
+from segmentation_assets.store.database_files import DATABASE
 from segmentation_assets_tests import retailer
 from segmentation_assets_tests.conftest import ROOT, environment
 

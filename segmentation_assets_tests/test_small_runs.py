@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks import history
 from segmentation_assets.cli import audiences, summary
 from segmentation_assets.definitions import build
-from segmentation_assets.store import archive, deliveries, published
+from segmentation_assets.store import archive, database_files, deliveries, published
 from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
 from segmentation_assets_tests.test_atomic import of_a_process_that_is_gone
 
@@ -41,7 +41,7 @@ class Run:
         return self.result.success
 
     def ask(self, query):
-        with duckdb.connect(str(self.data_dir / published.DATABASE), read_only=True) as database:
+        with duckdb.connect(str(self.data_dir / database_files.DATABASE), read_only=True) as database:
             return database.sql(query).fetchall()
 
     def failed_checks(self):
@@ -112,8 +112,8 @@ def test_the_history_of_the_benchmark_has_the_bytes_that_runs_write(shop, tmp_pa
 PLACES = (
     "",
     "lake/segments/snapshot_date=2024-02-01/",
-    f"{published.PRIVATE}/",
-    f"{published.PRIVATE}/transactions/",
+    f"{database_files.PRIVATE}/",
+    f"{database_files.PRIVATE}/transactions/",
     "models/",
     "reports/",
 )
@@ -159,6 +159,7 @@ def test_what_was_handed_over_stands_when_the_snapshot_is_made_again(shop, tmp_p
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"
 
 
+@pytest.mark.full  # three snapshots; a retrain by the form in a browser: test_ui; a rollback: test_story
 def test_what_a_person_asks_for_in_the_form_is_done_registered_and_remembered(shop, tmp_path):
     run = Run(shutil.copytree(shop.data_dir, tmp_path / "copy"))
     assert run.make(D2, SHOP, asked={"retrain": True, "force": True, "reason": "spring", "requested_by": "ann"})
@@ -187,12 +188,12 @@ def test_a_form_that_asks_for_nothing_or_for_what_cannot_be_is_refused_and_not_r
 
 
 def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(shop):
-    database, lake = (shop.data_dir / published.DATABASE).read_bytes(), shop.lake()
+    database, lake = (shop.data_dir / database_files.DATABASE).read_bytes(), shop.lake()
     broken = RowsSource(transactions=[line("a", "2024-01-05", 1.0, row_number=1), line("b", "2024-01-06", 1.0, row_number=1)])
     assert not shop.make(D1, broken)
     assert "key (source_file, row_number) is not unique (1 row)" in shop.failure()["raw_transactions"]
     assert "published_database" not in {e.step_key for e in shop.result.all_events}
-    assert (shop.data_dir / published.DATABASE).read_bytes() == database
+    assert (shop.data_dir / database_files.DATABASE).read_bytes() == database
     assert (
         shop.lake()[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]
         == lake[f"lake/raw_transactions/snapshot_date={D1}/part-0.parquet"]

@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_assets.core.model.champion import Request
 from segmentation_assets.definitions import build
-from segmentation_assets.store import archive, published
+from segmentation_assets.store import archive, database_files
 from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def story(tmp_path_factory):
 
 
 def ask(data_dir, query) -> pd.DataFrame:
-    with duckdb.connect(str(data_dir / published.DATABASE), read_only=True) as database:
+    with duckdb.connect(str(data_dir / database_files.DATABASE), read_only=True) as database:
         return database.sql(query).df()
 
 
@@ -113,6 +113,7 @@ def test_paths_and_stays_cover_everyone(story):
     assert (story / "reports" / D3 / "bridge.png").exists()
 
 
+@pytest.mark.full  # a second history; that snapshots made again are the same, and features made ahead: test_small_runs
 def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, tmp_path):
     make(tmp_path, D1, D2, D3, D4, job="features")
     make(tmp_path, D1, D2, D3, D4, job="segment")

@@ -84,11 +84,11 @@ def audiences(plan: bool, snapshot: str | None, as_json: bool, settings_path: Pa
 
 def _published_key(settings: Settings, asked: str | None) -> str:
     """The published snapshot that is asked for; by default, the latest."""
-    from segmentation_assets.store import published
+    from segmentation_assets.store import database_files, published
 
     keys = published.keys(settings.data_dir)
     if not keys:
-        raise published.PublishError(published.nothing_yet(settings.data_dir))
+        raise database_files.PublishError(published.nothing_yet(settings.data_dir))
     return known(asked, keys) if asked else keys[-1]
 
 
@@ -118,14 +118,14 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
     settings = settings_in_force(settings_path)
     import duckdb
 
-    from segmentation_assets.store import published
+    from segmentation_assets.store import confinement, database_files, published, restoring
     from segmentation_assets.store.spreadsheet import without_formulas
 
     as_csv = as_csv or spreadsheet
     try:
         with published.reading(settings.data_dir) as database:
-            published.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
-            for statement in published.statements(database, query):
+            confinement.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
+            for statement in confinement.statements(database, query):
                 result = database.sql(statement.query)
                 if result is None:
                     continue
@@ -136,7 +136,7 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
                         result.show(max_rows=MOST_ROWS, max_width=new_console().width)
                     say(shown.getvalue(), nl=False)
     except duckdb.Error as error:
-        raise published.PublishError(published.with_remedy(f"The query failed: {error}")) from error
+        raise database_files.PublishError(restoring.with_remedy(f"The query failed: {error}")) from error
 
 
 @command()

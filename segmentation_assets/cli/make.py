@@ -2,6 +2,7 @@
 
 import datetime as dt
 import getpass
+import shlex
 import time
 from contextlib import suppress
 from functools import partial
@@ -27,22 +28,31 @@ if TYPE_CHECKING:
 @click.option("--from", "start", metavar="DATE", help="Make the snapshots from this one on.")
 @click.option("--to", "end", metavar="DATE", help="... up to this one.")
 @click.option("--force", is_flag=True, help="Make them again even if they are up to date.")
+@click.option("--anew", is_flag=True, help="With --all, after a change of privacy.pseudonyms: set the data folder aside, whole, first.")
 @settings_option
-def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, settings_path: Path | None) -> None:
-    """Make snapshots through Dagster, publish them, and print the segments of the last one."""
+def run(snapshot: str | None, every: bool, start: str | None, end: str | None, force: bool, anew: bool, settings_path: Path | None) -> None:
+    """Make snapshots through Dagster, publish them, and print the segments of the last one.
+
+    After privacy.pseudonyms or its key was changed, `run --all --anew` renames the data folder, which still holds the other ids, and
+    makes all snapshots from the source. If it is stopped, run it again.
+    """
+    if anew and not every:
+        raise click.UsageError("--anew makes the whole history again: use it with --all.")
     if every and (start or end):
         raise click.UsageError("--all means every snapshot, --from and --to some of them: use one or the other.")
     if sum((snapshot is not None, every, bool(start or end))) != 1:
         raise click.UsageError("Say which snapshots: --snapshot DATE, --all, or --from DATE and/or --to DATE.")
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
-    from segmentation_assets.store import published
+    from segmentation_assets.store import published, restoring
 
     keys = runs.existing_keys(settings)
+    if anew:
+        set_aside(settings, new_console())
     wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
     planned = runs.plan(settings, wanted, again=force or snapshot is not None)
     console = new_console()
-    for damage in published.mend(settings.data_dir) if every else []:
+    for damage in restoring.mend(settings.data_dir) if every else []:
         console.print(f"{damage}. It has been rebuilt.")
     if planned.current:
         console.print(f"{counted(len(planned.current), 'snapshot is', 'snapshots are')} up to date ({span(planned.current)}).")
@@ -59,6 +69,8 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
         advice = f"Later snapshots ({span(later)}) build on this one; if it changed, run: segmentation run --from {later[0]}"
         console.print(commands(advice))
     _show_last(settings, wanted[-1], console, warned=bool(planned.run), undrawn=planned.run[:-1])
+    if anew:
+        _tell_of_those_aside(settings, console)
 
 
 @command()
@@ -74,7 +86,7 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     _, key = _published(settings, snapshot)
     if not settings.exploration.pictures:
         raise click.ClickException("exploration.pictures is off; turn it on first.")
-    if runs.plan(settings, [key], again=False).run:
+    if runs.plan(settings, [key], again=False, to_read=False).run:
         raise click.ClickException(f"{key} is out of date. Make it again, with its pictures: segmentation run --snapshot {key}")
     prepare_instance(settings)
     console = new_console()
@@ -128,6 +140,67 @@ def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: b
     _carry_out(settings, key, made, Request(version, reason=reason, requested_by=_login()) if version else None)
 
 
+def set_aside(settings: Settings, console: Console) -> None:
+    """Rename the data folder if it holds other ids than the settings ask for, once it is known that its history can be made anew.
+
+    Raises:
+        SourceError: the key or the source is missing, or the folder cannot be renamed.
+        ClickException: the folder is in use, or holds files of the source or the settings.
+    """
+    from segmentation_assets.sources import open_source, pseudonyms
+
+    asked = settings.privacy.pseudonyms
+    wanted = pseudonyms.Pseudonyms.of(asked, settings.cleaning) if asked else None
+    if not pseudonyms.has_others(settings.data_dir, wanted):
+        console.print(f"{settings.data_dir} holds no other ids than the settings ask for, so it is not set aside.", soft_wrap=True)
+        return
+    open_source(settings, to_read=False).fingerprint()  # the source is there
+    folder = settings.data_dir.resolve()
+    if inside := next((file for file in _files_of(settings) if file.is_relative_to(folder)), None):
+        raise click.ClickException(f"{inside} is in the data folder, which would be set aside with it. Move it elsewhere first.")
+    if using := _using(settings):
+        raise click.ClickException(f"{using} Nothing was changed. Stop it, then run the same command again.")
+    aside = pseudonyms.set_aside(settings.data_dir, dt.datetime.now(dt.UTC))
+    console.print(
+        f"{settings.data_dir} was set aside as {aside}. To go back instead: stop, remove {settings.data_dir}, and rename {aside.name} to "
+        f"{folder.name}.",
+        soft_wrap=True,
+    )
+
+
+def _files_of(settings: Settings) -> list[Path]:
+    """The settings, and the files and folders that they name."""
+    from segmentation_assets.settings.loading import settings_file
+    from segmentation_assets.settings.source import REQUIRED, Tables
+
+    tables = [table for name in REQUIRED for table in settings.source.entity(name)] if isinstance(settings.source, Tables) else []
+    named = [pattern for table in tables for place in (table, *getattr(table, "lookups", ())) for pattern in getattr(place, "patterns", ())]
+    addresses = [str(getattr(table, "url", "")) for table in tables]
+    named += [address.partition("///")[2] for address in addresses if address.startswith(("sqlite:", "duckdb:"))]
+    return [file.resolve() for file in (settings_file(), *map(Path, named))]
+
+
+def _using(settings: Settings) -> str:
+    """What else uses the data folder, as a sentence; empty if nothing does."""
+    from segmentation_assets.defs import health
+
+    return health.using(settings, dt.datetime.now(dt.UTC))
+
+
+def _tell_of_those_aside(settings: Settings, console: Console) -> None:
+    from segmentation_assets.defs.instance import home_of
+    from segmentation_assets.sources import pseudonyms
+
+    home = home_of(settings)
+    for aside in pseudonyms.those_aside(settings.data_dir):
+        console.print(
+            f"\n{aside} still holds the former ids. Compare, then remove it and its backups: rm -r {shlex.quote(str(aside))}",
+            soft_wrap=True,
+        )
+    if not home.is_relative_to(settings.data_dir.resolve()):
+        console.print(f"Dagster's records in {home} are not in the data folder, and still hold what earlier runs recorded.", soft_wrap=True)
+
+
 def _login() -> str:
     """The login name; empty if this user has none, as in some containers."""
     with suppress(KeyError, OSError):
@@ -137,11 +210,11 @@ def _login() -> str:
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
     """All published snapshots, and the given one, by default the latest."""
-    from segmentation_assets.store import published
+    from segmentation_assets.store import database_files, published
 
     made = published.keys(settings.data_dir)
     if not made:
-        raise published.PublishError(published.nothing_yet(settings.data_dir))
+        raise database_files.PublishError(published.nothing_yet(settings.data_dir))
     return made, known(snapshot, made) if snapshot else made[-1]
 
 
@@ -199,7 +272,7 @@ def _show_step(bar: Progress, task: TaskID, step: str, ended: int, total: int) -
 def _show_last(settings: Settings, key: str, console: Console, warned: bool, undrawn: list[str]) -> None:
     from segmentation_assets.cli import summary
     from segmentation_assets.report import report
-    from segmentation_assets.store.published import DATABASE
+    from segmentation_assets.store.database_files import DATABASE
 
     summary.show(summary.read(settings.data_dir, key), console, warned)
     console.print(f"\nDatabase: {_from_here(settings.data_dir / DATABASE)}", soft_wrap=True)

@@ -25,8 +25,9 @@ from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import freshness, published
+from segmentation_assets.store import freshness, published, restoring
 from segmentation_assets.store.lake import opened
+from segmentation_assets.vocabulary import without_few
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
 Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
@@ -73,12 +74,16 @@ def existing_keys(settings: Settings) -> list[str]:
     return keys
 
 
-def plan(settings: Settings, wanted: list[str], again: bool) -> Plan:
-    """What to do for the wanted snapshots: make those that are out of date or build on one that is; with `again`, make all of them."""
+def plan(settings: Settings, wanted: list[str], again: bool, to_read: bool = True) -> Plan:
+    """What to do for the wanted snapshots: make those that are out of date or build on one that is; with `again`, make all of them.
+
+    Args:
+        to_read: whether the source will be read, which takes the key of its pseudonyms.
+    """
     published.require_calendar(settings.data_dir, settings.snapshots)
-    open_source(settings)  # a source that would be refused, such as without the key of its pseudonyms, stops before anything is made
+    source = open_source(settings, to_read)  # one that would be refused, such as without the key, stops before anything is made
     with opened(settings.data_dir) as lake:
-        found = [] if again else freshness.stale(settings, lake, wanted)
+        found = [] if again else freshness.stale(settings, lake, wanted, fingerprint=source.fingerprint)
         have_features = set(lake.keys("customer_features"))
     run = wanted if again else list(dict.fromkeys(one.snapshot for one in found))
     earlier = [key for key in existing_keys(settings) if run and key < run[0] and key not in have_features]
@@ -175,12 +180,12 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
-        problem = "\n".join(blocking) if blocking else published.with_remedy(_root_cause(result))
+        problem = "\n".join(blocking) if blocking else restoring.with_remedy(_root_cause(result))
         raise RunError(
             f"Snapshot {key} was not published; the database is unchanged.\n{problem}\n"
             f"Details: run {result.run_id} in the UI (segmentation ui)."
         )
-    return Outcome(key, result.run_id, [_sentence(e) for e in failed])
+    return Outcome(key, result.run_id, [without_few(_sentence(e), settings.privacy.smallest_cell) for e in failed])
 
 
 def _sentence(evaluation: dg.AssetCheckEvaluation) -> str:

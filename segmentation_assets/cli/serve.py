@@ -33,11 +33,11 @@ def ui(port: int, settings_path: Path | None) -> None:
     from dotenv import load_dotenv
 
     from segmentation_assets.defs.instance import WORKSPACE, prepare_instance
-    from segmentation_assets.store import published
+    from segmentation_assets.store import restoring
 
     _require_free(port, "ui")
     home = prepare_instance(settings)
-    published.settle(settings.data_dir)
+    restoring.settle(settings.data_dir)
     load_dotenv(Path.cwd() / ".env")  # such as passwords; variables already set win
     os.environ[SETTINGS_VARIABLE] = str(settings_file().resolve())
     if DATA_DIR_VARIABLE in os.environ:

@@ -14,7 +14,7 @@ from rich.table import Table
 from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
-from segmentation_assets.store import published
+from segmentation_assets.store import database_files, published, small_cells
 from segmentation_assets.vocabulary import BASELINE_WORDS, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
@@ -55,9 +55,9 @@ def read(data_dir: Path, key: str) -> Summary:
 
         found = rows("FROM segments WHERE snapshot_date = CAST(? AS DATE) ORDER BY revenue DESC NULLS LAST, segment_id")
         if found.empty and database.execute("FROM published_snapshots WHERE snapshot_date = CAST(? AS DATE)", [key]).fetchone() is None:
-            raise published.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
-        hides = database.execute(_HIDES, [published.SMALL_CELL])
-        moves = rows(_MOVES.format(small=f"t.{published.SMALL_CELL}" if hides.fetchone() else "NULL"))
+            raise database_files.PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
+        hides = database.execute(_HIDES, [small_cells.SMALL_CELL])
+        moves = rows(_MOVES.format(small=f"t.{small_cells.SMALL_CELL}" if hides.fetchone() else "NULL"))
         drift = rows(
             "SELECT subject, statistic, value, threshold, q_value, in_model, flagged FROM drift_report"
             " WHERE snapshot_date = CAST(? AS DATE) ORDER BY in_model DESC, value DESC, subject"
@@ -143,6 +143,8 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
             row.segment_name, *_figures(row, f"{row.customers:,.0f}", *of_all), "" if pd.isna(row.description) else row.description
         )
     console.print(segments)
+    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
+        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
     if not summary.has_orders:
         console.print(WITHOUT_ORDERS)
     console.print(summary.model)
@@ -177,7 +179,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
 
 def _figures(row: Any, *figures: str) -> list[str]:
     """The figures of a row; where they are hidden because they are of few customers, this instead of the first."""
-    hidden = getattr(row, published.SMALL_CELL, None)
+    hidden = getattr(row, small_cells.SMALL_CELL, None)
     return [hidden, *[""] * (len(figures) - 1)] if isinstance(hidden, str) else list(figures)
 
 

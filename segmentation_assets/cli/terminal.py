@@ -186,7 +186,7 @@ def _about_the_folder(problem: str) -> str:
     named = [Path(path).resolve() for path in WHOLE_PATH.findall(problem)]
     if named and not any(path.is_relative_to(folder.resolve()) for path in named):  # such as an unreadable source
         return ""
-    from segmentation_assets.store.published import DATABASE
+    from segmentation_assets.store.database_files import DATABASE
 
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     room = shutil.disk_usage(there).free

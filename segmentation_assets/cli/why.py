@@ -16,7 +16,7 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.segments import why
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store import published
+from segmentation_assets.store import database_files, published
 from segmentation_assets.visible import visible
 from segmentation_assets.vocabulary import MoveCause, counted
 
@@ -118,11 +118,11 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
     day = dt.date.fromisoformat(key)
     with published.reading(data_dir) as database:
         if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [NEEDED]).fetchall():
-            raise published.PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
+            raise database_files.PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
         asked = _Published(database, customer)
         known = asked.rows("FROM customer_features WHERE customer_id = ? AND snapshot_date = ?", customer, day)
         if not known:
-            raise published.PublishError(_unknown(asked, customer, key))
+            raise database_files.PublishError(_unknown(asked, customer, key))
         placed = asked.rows("FROM customer_segments WHERE customer_id = ? AND snapshot_date = ?", customer, day)[0]
         since, snapshots = _stay(asked, placed["segment_id"], day)
         model = asked.model(day)

@@ -8,9 +8,11 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import dagster as dg
 
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs import messages as alert_messages
 from segmentation_assets.defs.automation import segment_job, snapshot_job
 from segmentation_assets.defs.messages import Message
@@ -19,12 +21,13 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_REGISTRY
 from segmentation_assets.tables.raw import SOURCE_VOLUME
-from segmentation_assets.vocabulary import counted
+from segmentation_assets.vocabulary import counted, without_few
 
 JOBS = {snapshot_job.name, segment_job.name}
 PUBLISHED = dg.AssetKey("published_database")
 KINDS = {"drift": "warning", "volume": "warning", "failed_check": "failure", "failed_run": "failure", "promoted_model": "info"}
 INTERVAL = 10  # seconds between two ticks; a tick ends at the first run without messages
+READ_MARKDOWN = {"Discord", "Mattermost"}  # services that do, although Apprise sends them plain text
 LOUD = ("apprise", "urllib3", "urllib3.connectionpool")  # loggers that write whole addresses, including secrets
 
 
@@ -62,11 +65,11 @@ def _send_to(variable: str, url: str, messages: Sequence[Message]) -> str | None
     service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Customer segments", async_mode=False))
     if not service.add(url):
         return f"{variable} is not an Apprise URL, such as slack://... or mailtos://...: correct it (see docs/alerts.md)."
+    reads_markdown = service[0].service_name in READ_MARKDOWN
     for number, message in enumerate(messages):
+        title, body = (markdown.message(text) if reads_markdown else text for text in (message.title, message.body))
         try:
-            delivered = bool(
-                service.notify(message.body, message.title, notify_type=KINDS[message.event], body_format=apprise.NotifyFormat.TEXT)
-            )
+            delivered = bool(service.notify(body, title, notify_type=KINDS[message.event], body_format=apprise.NotifyFormat.TEXT))
         except Exception:  # its text may hold the address
             delivered = False
         if not delivered:
@@ -108,7 +111,9 @@ def _tell(settings: Settings, context: dg.RunStatusSensorContext) -> dg.SkipReas
         return dg.SkipReason("No address is configured; name one in alerts.url_variables (see docs/alerts.md).")
     if not _publishes(context.dagster_run) or not context.partition_key:
         return dg.SkipReason("Not a run that makes a snapshot.")
-    messages = [message for message in messages_of(settings, context) if message.event in settings.alerts.events]
+    smallest = settings.privacy.smallest_cell
+    told = [message for message in messages_of(settings, context) if message.event in settings.alerts.events]
+    messages = [replace(message, body=without_few(message.body, smallest)) for message in told]
     if not messages:
         return dg.SkipReason("No event to report.")
     send(messages, addresses(settings))

@@ -12,7 +12,7 @@ from segmentation_assets.defs.resources import PARTITION
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
-from segmentation_assets.store import freshness, provenance, published
+from segmentation_assets.store import database_files, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
@@ -36,7 +36,9 @@ segment_job = dg.define_asset_job(
 )  # fmt: skip
 
 pictures_job = dg.define_asset_job(
-    PICTURES, selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features"), tags=IN_ORDER,
+    PICTURES, tags=IN_ORDER,
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features")
+    - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("published_database"), "no_rows_came_late")),
     description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read, and its tables do not "
     "change.",
 )  # fmt: skip
@@ -161,7 +163,7 @@ def source_changes_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
     """Requests for the snapshots to make again, in order, or why there are none. The cursor is the last state seen."""
-    private = settings.data_dir / published.PRIVATE
+    private = settings.data_dir / database_files.PRIVATE
     try:
         source = open_source(settings)
         source_then, _, lake_then = (cursor or "").rpartition("\n")

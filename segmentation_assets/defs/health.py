@@ -18,6 +18,7 @@ from segmentation_assets.vocabulary import counted
 
 LOOKED_AT = 100  # latest runs
 SILENT_AFTER = dt.timedelta(minutes=5)  # each part of the daemon sends a heartbeat every half minute
+SIGN_OF_LIFE = dt.timedelta(minutes=2)  # a daemon without one for as long has been stopped
 PATIENCE = dt.timedelta(minutes=2)  # within which the daemon starts a queued run
 
 
@@ -37,6 +38,27 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
 def _instance(home: Path) -> dg.DagsterInstance:
     os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.from_config(str(home))
+
+
+def using(settings: Settings, now: dt.datetime) -> str:
+    """Which run or daemon uses the data folder, as a sentence; empty if none does."""
+    home = home_of(settings)
+    if not (home / CONFIGURATION).exists():
+        return ""
+    with _instance(home) as instance:
+        return in_use(instance, now)
+
+
+def in_use(instance: dg.DagsterInstance, now: dt.datetime) -> str:
+    """The same of the instance."""
+    dead = {run.run_id for run, _ in heartbeats.dead_runs(instance, now)}
+    going_on = instance.get_runs(dg.RunsFilter(statuses=[*heartbeats.MAY_BE_DEAD, dg.DagsterRunStatus.QUEUED]))
+    if alive := [run.run_id for run in going_on if run.run_id not in dead]:
+        return f"Run {alive[0]} is in progress."
+    last = max((sign.timestamp for sign in instance.get_daemon_heartbeats().values()), default=0.0)
+    if now - dt.datetime.fromtimestamp(last, dt.UTC) <= SIGN_OF_LIFE:
+        return f"Dagster's daemon (segmentation ui) gave a sign of life in the last {SIGN_OF_LIFE.seconds // 60} minutes."
+    return ""
 
 
 def runs(instance: dg.DagsterInstance, now: dt.datetime) -> tuple[State, str]:

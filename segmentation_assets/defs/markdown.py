@@ -40,6 +40,11 @@ def plain(text: object) -> str:
     return SIGNS.sub(lambda found: f"\\{found[0]}", visible(" ".join(str(text).split())))
 
 
+def message(text: str) -> str:
+    """A message for a program that reads Markdown, line by line as text. Nobody is notified whom it names, such as @everyone."""
+    return "\n".join(plain(line).replace("\\@", "@\u200b") for line in text.splitlines())
+
+
 def _is_number(values: pd.Series) -> bool:
     return not pd.api.types.is_bool_dtype(values) and all(isinstance(value, int | float | Decimal) for value in values.dropna())
 

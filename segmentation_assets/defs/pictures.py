@@ -21,6 +21,7 @@ from segmentation_assets.vocabulary import fewer_than
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ONE_EACH = (1,)  # the cells of a picture that draws a mark for each customer, or the value of a single one
 PICTURE, WITHHELD = "picture: ", "withheld picture: "  # before its name, in metadata
 LEFT_OUT = {"segmentation/pictures": "left out"}  # tag of a run that makes one of many snapshots, but not the newest
 

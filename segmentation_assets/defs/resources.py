@@ -8,7 +8,7 @@ import dagster as dg
 
 from segmentation_assets import atomic
 from segmentation_assets.defs import heartbeats
-from segmentation_assets.defs.order import take_turn
+from segmentation_assets.defs.order import PICTURES, take_turn
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
 from segmentation_assets.store import layout, published
@@ -66,4 +66,5 @@ class SourceResource(dg.ConfigurableResource[Source]):
     settings: dg.ResourceDependency[Settings]
 
     def create_resource(self, context: dg.InitResourceContext) -> Source:
-        return open_source(self.settings)
+        drawing = context.run is not None and context.run.job_name == PICTURES
+        return open_source(self.settings, to_read=not drawing)

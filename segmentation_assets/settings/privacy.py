@@ -27,7 +27,8 @@ class Privacy(Section):
         0,
         ge=0,
         le=LARGEST_CELL,
-        description="Fewest customers whose count or average the published profiles and the reports show; 0: all are shown.",
+        description="Fewest customers whose figures published tables, `show`, warnings and reports tell, also as the rest of a total; 0: "
+        "all are told (docs/security.md).",
     )
     sensitive: tuple[str, ...] = Field(
         (),

@@ -10,15 +10,20 @@ from segmentation_assets.sources.tables import TablesSource
 __all__ = ["Source", "SourceError", "Window", "open_source"]
 
 
-def open_source(settings: Settings) -> Source:
+def open_source(settings: Settings, to_read: bool = True) -> Source:
     """The source in the settings.
+
+    Args:
+        to_read: whether its rows will be read. If not, it can be opened without the key of its pseudonyms, but only for its fingerprint:
+            in a folder with pseudonyms, reading is then refused.
 
     Raises:
         SourceError: it cannot be found, or the data folder has another kind of ids than the settings ask for.
     """
-    asked = settings.privacy.pseudonyms
+    asked = settings.privacy.pseudonyms if to_read else None
     made = pseudonyms.Pseudonyms.of(asked, settings.cleaning) if asked else None
-    pseudonyms.require(settings.data_dir, made)
+    if to_read:
+        pseudonyms.require(settings.data_dir, made)
     if isinstance(settings.source, Tables):
         return TablesSource(settings.source, settings.data_dir / "intake", settings.snapshots.timezone, settings.cleaning, made)
     return CompleteJourneySource()

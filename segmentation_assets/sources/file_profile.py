@@ -26,6 +26,7 @@ from segmentation_assets.sources import (
     order_levels,
     personal,
     progress,
+    special_categories,
 )
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
 from segmentation_assets.sources.customer_columns import ColumnLook, id_column, look_at_columns
@@ -68,6 +69,7 @@ class FileProfile:
     either_way: bool = False  # whether each of its dates can be read both day first and month first
     undated: tuple[str, str] | None = None  # a column named like the time of orders, and one of its cells, which no format reads
     personal: dict[str, Personal] = field(default_factory=dict)  # columns that look personal
+    answers: dict[str, str] = field(default_factory=dict)  # columns with a word that reads as missing, but may be an answer
     customers: dict[str, ColumnLook] = field(default_factory=dict)  # the columns, if it has one row per customer and no orders
 
     @property
@@ -202,7 +204,8 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             if orders:
                 amounts = columns_of(found["amount"], rows.columns)
                 numbers |= number_forms.currencies_beside(backend, rows.table, rows.columns, amounts, cells)
-            about_people = personal.found(backend.to_pyarrow(personal.sampled(rows.table, rows.columns)).to_pydict())
+            sample = backend.to_pyarrow(personal.sampled(rows.table, rows.columns)).to_pydict()
+            about_people = personal.found(sample)
             either_way = dates is not None and guessing.reads_either_way(backend, rows.table[dates], written[dates], settings)
     finally:
         backend.disconnect()
@@ -222,6 +225,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         either_way=either_way,
         undated=undated,
         personal=about_people,
+        answers=special_categories.answers({name: sample[name] for name, kind in types.items() if kind == "text"}, settings.missing_values),
         customers=customers,
     )
 

@@ -20,7 +20,7 @@ from segmentation_assets.sources import text_files
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.dialects import Dialect, dialect_of, titles_above, unique_names
 from segmentation_assets.sources.json_files import read_json
-from segmentation_assets.sources.located import partitions_of
+from segmentation_assets.sources.located import partitions_of, require_readable_name
 from segmentation_assets.sources.rows import ROW, FileRows, SourceRows, column, named, staged
 from segmentation_assets.sources.typed_columns import plain_columns
 from segmentation_assets.sources.unpacked import content_of
@@ -48,6 +48,7 @@ def opened(backend: Any, file: Path, settings: Files, scratch: Path, careful: bo
     """
     if not file.is_file():
         raise SourceError(f"{file}: no such file. Correct `files` in the settings.")
+    require_readable_name(file)
     content = content_of(file, settings, scratch)
     try:
         if content.kind == "csv":

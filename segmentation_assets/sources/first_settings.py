@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segmentation_assets.settings.source import ROW_NUMBER, Reading
 from segmentation_assets.settings.todo import NEEDED, TODO
-from segmentation_assets.sources import column_names, dated_rows, first_snapshots, number_forms, personal
+from segmentation_assets.sources import column_names, dated_rows, first_snapshots, number_forms, personal, special_categories
 from segmentation_assets.sources.customer_columns import KEPT, Role
 from segmentation_assets.sources.exports import columns_of
 from segmentation_assets.sources.file_profile import FileProfile
@@ -49,7 +49,7 @@ def write(looks: Sequence[FileProfile], base: Path, keep_personal: bool = False,
     for one in others:
         if one not in events and one not in customers:
             lines.append(f"# Not used: {shown(one.name)}, because {_unused_because(one)}")
-    return "\n".join([*lines, "", *cleaning(orders), ""])
+    return "\n".join([*lines, "", *cleaning(orders), *_privacy(customers), ""])
 
 
 def of_customers(tables: Sequence[FileProfile], looks: Sequence[FileProfile], base: Path, keep_personal: bool, today: dt.date) -> str:
@@ -76,7 +76,7 @@ def of_customers(tables: Sequence[FileProfile], looks: Sequence[FileProfile], ba
         for other in looks
         if id(other) not in named
     ]
-    return "\n".join([*lines, "", *_impossible_years(one), *_clustering(one, keep_personal), ""])
+    return "\n".join([*lines, "", *_impossible_years(one), *_clustering(one, keep_personal), *_privacy([one]), ""])
 
 
 def _customer_mapping(one: FileProfile, keep_personal: bool) -> list[str]:
@@ -117,10 +117,31 @@ def _impossible_years(one: FileProfile) -> list[str]:
     return ["cleaning:", "  impossible:", *(f"    {quoted(name)}: {{minimum: {year}}}    # {told}" for name, year in early.items()), ""]
 
 
+def _privacy(tables: Sequence[FileProfile]) -> list[str]:
+    """Comments on attributes that by their name are a special category, and on answers that read as missing."""
+    columns = [column for one in tables for column in one.columns]
+    special = special_categories.found(columns)
+    lines = [
+        f"# {column}: {word!r} reads as a missing value; if it is an answer, set missing_values without it"
+        for one in tables
+        for column, word in one.answers.items()
+    ]
+    if special:
+        named = ", ".join(f"{column} ({category})" for column, category in special.items())
+        lines += [
+            f"# By their names, these are special categories of personal data (GDPR, Art. 9): {named}.",
+            "# To keep them out of every model:",
+            "# privacy:",
+            f"#   sensitive: [{', '.join(quoted(attribute_name(column)) for column in special)}]",
+        ]
+    return ["", *map(shown, lines)] if lines else []
+
+
 def _clustering(one: FileProfile, keep_personal: bool) -> list[str]:
     """The section `model`: the columns that customers are clustered by, and why not by the others."""
     kept, _ = _kept_attributes(one, keep_personal)
-    entering = {name: one.customers[name] for name in kept if one.customers[name].enters}
+    special = special_categories.found(kept)
+    entering = {name: one.customers[name] for name in kept if one.customers[name].enters and name not in special}
     if not entering:
         return ["model:", f"  features: [{TODO}]    # no column seems fit to compare customers by: write those to cluster by"]
     lines = ["model:", "  features:"]
@@ -131,7 +152,8 @@ def _clustering(one: FileProfile, keep_personal: bool) -> list[str]:
     codes = [attribute_name(name) for name in numbers if entering[name].role in {Role.CODE, Role.YES_NO}]
     lines += [f"  categorical: [{', '.join(map(quoted, codes))}]"] if codes else []
     others = {name: one.customers[name] for name in kept if name not in entering}
-    return lines + [shown(f"  # not clustered by {name} ({look.role}): {look.why}") for name, look in others.items()]
+    why = {name: f"{category}, a special category (GDPR, Art. 9)" for name, category in special.items()}
+    return lines + [shown(f"  # not clustered by {name} ({look.role}): {why.get(name, look.why)}") for name, look in others.items()]
 
 
 def order_files(looks: Sequence[FileProfile]) -> list[FileProfile]:

@@ -24,6 +24,9 @@ from segmentation_assets.sources.text_files import Row
 
 LINE_TEXT = "__json"
 LINE_BY_LINE = {".jsonl", ".ndjson"}
+NO_OBJECT = "it is not a JSON object"
+HALF_A_PAIR = "a text has half of a surrogate pair, such as \\ud800, which is no character"
+SURROGATE = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 MOST_NESTED = 100  # objects and lists within each other, in one row; the engine takes 128
 TEXT_IN_JSON = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 MOST_FIELDS = 100  # of an object within an object; one with more holds keys that are data, such as dates
@@ -94,9 +97,11 @@ def _as_columns(backend: Any, lines: Any, file: Path, notes: dict[str, str]) -> 
     text, null = column(LINE_TEXT), duckdb.ConstantExpression(None).cast("VARCHAR")
     kind = _function("json_type", _case(_function("json_valid", text), text, duckdb.ConstantExpression("null")))
     is_object = kind == duckdb.ConstantExpression("OBJECT")
+    unpaired = _function("regexp_replace", text, *map(duckdb.ConstantExpression, (2 * SURROGATE, "", "g")))
+    half = _function("regexp_matches", unpaired, duckdb.ConstantExpression(SURROGATE))
     marked = lines.select(
         column(ROW),
-        _case(is_object, null, duckdb.ConstantExpression("it is not a JSON object")).alias(PROBLEM),
+        _case(is_object, null, _case(half, duckdb.ConstantExpression(HALF_A_PAIR), duckdb.ConstantExpression(NO_OBJECT))).alias(PROBLEM),
         text.alias(LINE),
         _case(is_object, text, duckdb.ConstantExpression("{}")).alias(LINE_TEXT),
     )
@@ -121,6 +126,8 @@ def _as_columns(backend: Any, lines: Any, file: Path, notes: dict[str, str]) -> 
 def _without_objects(file: Path, marked: Any) -> SourceError:
     if not marked.limit(1).fetchall():
         return NoRows(file, "is an empty list")
+    if marked.filter(column(PROBLEM) == duckdb.ConstantExpression(HALF_A_PAIR)).limit(1).fetchall():
+        return SourceError(f"{file}: no row can be read; in the first, {HALF_A_PAIR}. Export it again.")
     return SourceError(f"{file}: no line is a JSON object, and it is not a list of objects. Write one object per line, or set format.")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import SourceError
+from segmentation_assets.visible import visible
 
 ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat", ".psv"), "csv"),
@@ -65,11 +66,12 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
             matches = [(file, path) for file in _in_folder(path) if settings.format != "auto" or has_known_ending(file)]
         else:
             root = _fixed_part(path)
-            matches = [(file, root) for file in root.glob(str(path.relative_to(root))) if file.is_file()] if root != path else []
+            matches = [(file, root) for file in root.glob(str(path.relative_to(root))) if _is_file(file)] if root != path else []
         matches = [(file, root) for file, root in matches if not file.name.startswith((".", "~$"))]
         if not matches:
             raise SourceError(_nothing_in(pattern))
         for file, root in matches:
+            require_readable_name(file)
             if not path.is_file():  # who delivers files into a folder may not have others read
                 _require_within(file, root)
             found[file] = file.relative_to(root).as_posix()
@@ -77,7 +79,26 @@ def matching_files(settings: Files) -> list[tuple[Path, str]]:
     return sorted(((file, name if names.count(name) == 1 else str(file)) for file, name in found.items()), key=lambda pair: pair[1])
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, or a link that leads nowhere, which is not passed over in silence."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def require_readable_name(file: Path) -> None:
+    """Refuse a file whose name is no text: it could not be written down, such as in the record of its rows.
+
+    Raises:
+        SourceError: its name has bytes that are not UTF-8.
+    """
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"{visible(str(file))}: its name has bytes that are not UTF-8. Rename it.") from None
+
+
 def _require_within(file: Path, root: Path) -> None:
+    if not file.exists():
+        raise SourceError(f"{file}: is a link to {file.readlink()}, which does not exist. Restore that file, or remove the link.")
     if not file.resolve().is_relative_to(root.resolve()):
         raise SourceError(f"{file}: is a link to a file outside of {root}. Name that file itself in `files`, or remove the link.")
 
@@ -103,7 +124,7 @@ def partitions_of(file: Path) -> dict[str, str | None]:
 def _in_folder(folder: Path) -> list[Path]:
     found = []
     for path in folder.iterdir():
-        if path.is_file():
+        if _is_file(path):
             found.append(path)
         elif path.is_dir() and PARTITION.fullmatch(path.name):
             found += _in_folder(path)

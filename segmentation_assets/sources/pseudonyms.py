@@ -7,6 +7,8 @@ A data folder holds one kind of ids: those of one key, which MARK and its COPY n
 the source. There are two, so that a lost MARK does not make pseudonyms look like ids.
 """
 
+import datetime
+import glob
 import hashlib
 import hmac
 import os
@@ -38,6 +40,7 @@ PADS = {"pseudonym_inner": 0x36, "pseudonym_outer": 0x5C}  # RFC 2104, section 2
 NOT_AN_ID = b"\0fingerprint of the key"  # a cleaned id begins with no control character
 _pseudonym = ibis.udf.scalar.builtin(lambda text: None, name="pseudonym", signature=((dt.string,), dt.string))  # the macro of `prepare`
 WITHHELD = "withheld, because it may hold customer ids; it is in the source"
+ASIDE = ".set-aside-"  # between the name of a data folder and the time
 IN_HISTORY = ("lake", "models", "publishing")
 
 
@@ -111,11 +114,11 @@ def require(data_dir: Path, wanted: Pseudonyms | None) -> None:
         SourceError: it was made with ids as they are, with pseudonyms, or with those of another key.
     """
     found, now = marked(data_dir), wanted.fingerprint if wanted else ""
-    if found == now or not _has_history(data_dir):
+    if not has_others(data_dir, wanted):
         return
     anew = (
-        "History is only made anew as a whole, so that no old id stays: rename the folder (or set another data_dir), run "
-        "`segmentation run --all`, and remove the old folder and its backups"
+        "History is only made anew as a whole, so that no old id stays: run `segmentation run --all --anew`, which sets the folder aside, "
+        "compare, and remove the old folder and its backups"
     )
     if not found:
         problem, back = "holds customer ids as they are, and privacy.pseudonyms is set", "remove privacy.pseudonyms"
@@ -124,6 +127,41 @@ def require(data_dir: Path, wanted: Pseudonyms | None) -> None:
     else:
         problem, back = f"holds pseudonyms of the key {found}, and the key in the environment is {now}", "set the former key again"
     raise SourceError(f"{data_dir} {problem}. Nothing was read or written. To go on with this folder, {back}. {anew}.")
+
+
+def has_others(data_dir: Path, wanted: Pseudonyms | None) -> bool:
+    """Whether the folder's history was made with another kind of ids than the wanted one.
+
+    Raises:
+        SourceError: see `marked`.
+    """
+    return marked(data_dir) != (wanted.fingerprint if wanted else "") and _has_history(data_dir)
+
+
+def set_aside(data_dir: Path, now: datetime.datetime) -> Path:
+    """Rename the data folder, whole, to a name beside it with the time, and return that. Where it was, nothing is left.
+
+    Raises:
+        SourceError: it cannot be renamed, such as one on which a disk is mounted.
+    """
+    folder = data_dir.resolve()  # of a link, the folder that it leads to
+    aside = folder.with_name(f"{folder.name}{ASIDE}{now:%Y%m%dT%H%M%S}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise SourceError(
+            f"{folder} cannot be renamed ({error.strerror}). Nothing was changed. If a disk is mounted there, set another data_dir and run "
+            "`segmentation run --all`; then remove the old folder and its backups."
+        ) from error
+    if data_dir.is_symlink():
+        folder.mkdir()
+    return aside
+
+
+def those_aside(data_dir: Path) -> list[Path]:
+    """The folders that `set_aside` made of this one, oldest first."""
+    folder = data_dir.resolve()
+    return sorted(folder.parent.glob(f"{glob.escape(folder.name + ASIDE)}*"))
 
 
 def claim(data_dir: Path, wanted: Pseudonyms | None) -> None:

@@ -4,6 +4,7 @@ Compressed text is read directly (`text_files`). A zip with one data file is unp
 is a compressed workbook or Parquet file. For other files, the error says what they are.
 """
 
+import functools
 import lzma
 import re
 import shutil
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from segmentation_assets.settings.source import Files
 from segmentation_assets.sources.base import NoRows, SourceError
@@ -26,6 +28,7 @@ from segmentation_assets.sources.text_files import (
     open_bytes,
     require_plausible,
 )
+from segmentation_assets.vocabulary import counted
 
 ZIP, PARQUET, OLD_WORKBOOK, DUCKDB = b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"DUCK"
 TAR = (257, b"ustar")  # where a tar says that it is one
@@ -38,6 +41,10 @@ OTHERS = {
 MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table")
 NO_DATA = re.compile(r"(?i)(read[ _-]?me|liesmich|li(re|sez)[ _-]?moi|licen[cs]e|copying|notice|changelog)\b.*")  # files next to data
 DEEPEST = 3  # archives within archives
+SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+CELL = re.compile(rb"""<(?:\w{1,40}:)?c\s[^>]*?\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["'][^>]*>""")
+LONGEST_TAG = 1 << 16
+MOST_CELLS, MOST_APART = 5_000_000, 20  # of the rectangle around the cells of a sheet; and for each cell, if it is larger
 DEFLATED = 1032  # times its own size, the most that one compressed byte of a zip or workbook becomes
 
 
@@ -66,6 +73,7 @@ def content_of(file: Path, settings: Files, scratch: Path) -> Content:
             sizes = _sizes_in(here, file)
             if _is_workbook(sizes):
                 _require_true_sizes(here, file)
+                _require_near_cells(here, file)
                 return Content(here, "excel", member)
             name, others = _only_member(file, sizes)
             here = _unpacked(here, file, name, scratch)
@@ -143,6 +151,47 @@ def _require_true_sizes(archive: Path, file: Path) -> None:
                             pass
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{file}: is a workbook that ends early or is damaged ({error}). Copy it again.") from error
+
+
+def _require_near_cells(archive: Path, file: Path) -> None:
+    """Refuse a workbook (.xlsx, .xlsm) with few cells that are far apart: its reader keeps the whole rectangle around them in memory."""
+    with zipfile.ZipFile(archive) as packed:
+        for name in filter(SHEET.fullmatch, packed.namelist()):
+            try:
+                with packed.open(name) as sheet:
+                    cells, rows, columns = _extent(sheet, file)
+            except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error):  # damaged or encrypted: its reader says so
+                return
+            if rows * columns > max(MOST_CELLS, MOST_APART * cells):
+                raise SourceError(
+                    f"{file}: the {counted(cells, 'cell')} of {name} are far apart, in a rectangle of {counted(rows, 'row')} and "
+                    f"{counted(columns, 'column')}. Delete what is far from the table, or save the table as CSV."
+                )
+
+
+def _extent(sheet: IO[bytes], file: Path) -> tuple[int, int, int]:
+    """How many cells of a sheet say where they are, and the rows and columns of the rectangle around these."""
+    cells, rest, rows, columns = 0, b"", set[bytes](), set[bytes]()
+    while chunk := sheet.read(CHUNK):
+        found = CELL.findall(rest + chunk)
+        cells += len(found)
+        columns |= {column for column, _ in found}
+        rows |= {row for _, row in found}
+        rest = (rest + chunk)[(rest + chunk).rfind(b"<") :]
+        if len(rest) > LONGEST_TAG:
+            raise SourceError(f"{file}: is not a readable workbook. Save it again as .xlsx, or the table as CSV.")
+    return cells, _span(map(int, rows)), _span(map(_number_of, columns))
+
+
+def _span(places: Iterable[int]) -> int:
+    """From the first to the last of the places, both included; 0 if there are none."""
+    found = list(places)
+    return max(found) - min(found) + 1 if found else 0
+
+
+def _number_of(column: bytes) -> int:
+    """The number of a column, such as 16,384 of XFD."""
+    return functools.reduce(lambda number, letter: 26 * number + letter - 64, column, 0)
 
 
 def _only_member(file: Path, sizes: Mapping[str, int]) -> tuple[str, list[str]]:

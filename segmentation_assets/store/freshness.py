@@ -14,7 +14,7 @@ from segmentation_assets.sources import Source, open_source, windows
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.sources.windows import Difference
-from segmentation_assets.store import provenance, published
+from segmentation_assets.store import database_files, provenance, published
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import ENTITIES, Fingerprint, SnapshotRecord
 from segmentation_assets.tables import BY_NAME
@@ -86,7 +86,7 @@ def stale(
         SourceError: the source cannot be read.
     """
     made = published.fingerprints(settings.data_dir)
-    records = provenance.recorded(settings.data_dir / published.PRIVATE)
+    records = provenance.recorded(settings.data_dir / database_files.PRIVATE)
     known = {key: made[key] for key in keys if key in made}
     looks: tuple[tuple[Collection[Cause], Callable[[], Iterator[Stale]]], ...] = (
         ({Cause.NEVER_MADE, Cause.STOPPED}, lambda: _unmade(lake, records, [key for key in keys if key not in made])),

@@ -15,7 +15,7 @@ from pathlib import Path
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, following, tick
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import freshness, published
+from segmentation_assets.store import database_files, freshness, published, restoring
 from segmentation_assets.store.freshness import Cause
 from segmentation_assets.store.lake import opened, partition_keys
 from segmentation_assets.store.provenance import Fingerprint
@@ -61,7 +61,7 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
     Reading the database would rebuild what is lost or damaged of it; then what needs it is not looked at.
     """
     fingerprint = _asked_once(settings)
-    lost, remedy = published.unsettled(settings.data_dir), "The next command that reads it rebuilds this: segmentation show"
+    lost, remedy = restoring.unsettled(settings.data_dir), "The next command that reads it rebuilds this: segmentation show"
     if not lost:
         lost, remedy = _damaged(settings.data_dir, published.stamp(settings.data_dir)), "To rebuild this: segmentation run --all"
     if lost:
@@ -80,7 +80,7 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
 def _damaged(data_dir: Path, _: str) -> list[str]:
     """The databases that have a damaged page. `doctor --port` answers often, and large ones take long to read: so only once for each
     state that was published, known by its stamp."""
-    return published.damaged(data_dir)
+    return restoring.damaged(data_dir)
 
 
 def _asked_once(settings: Settings) -> Callable[[], str]:
@@ -152,7 +152,9 @@ def disk(data_dir: Path) -> tuple[State, str]:
     """Whether there is room for another snapshot."""
     there = next(place for place in (data_dir.resolve(), *data_dir.resolve().parents) if place.exists())
     free = shutil.disk_usage(there).free
-    databases = [file for file in (data_dir / published.DATABASE, data_dir / published.PRIVATE / published.MASTER) if file.exists()]
+    databases = [
+        file for file in (data_dir / database_files.DATABASE, data_dir / database_files.PRIVATE / database_files.MASTER) if file.exists()
+    ]
     if not databases:
         return State.UNKNOWN, f"{free / 1e6:,.0f} MB are free. The size of a snapshot is known after the first."
     newest = max(partition_keys(data_dir / "lake", "customer_features"), default="")

@@ -1,6 +1,20 @@
 """Contracts of what the segments are like, and of the suggested actions."""
 
-from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
+import pandas as pd
+
+from segmentation_assets.tables.contract import (
+    CUSTOMER_ID,
+    MODEL_VERSION,
+    SEGMENT_ID,
+    SHARE,
+    Cells,
+    Column,
+    Contract,
+    HiddenWith,
+    if_total_is_hidden,
+    of_hidden_segments,
+    required,
+)
 from segmentation_assets.vocabulary import Reason, Role
 
 SEGMENTS = Contract(
@@ -18,7 +32,10 @@ SEGMENTS = Contract(
     key=("segment_id",),
     largest_first=("customers",),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
-    cells={"customers": ("share", "revenue", "revenue_share", "description")},
+    cells=(
+        # Those of the model add up to the active customers, the others to the rest of all who are known.
+        Cells("customers", ("share", "revenue", "revenue_share", "description"), sums=(lambda rows: rows["segment_id"] >= 0,), totals=("share",)),
+    ),
 )  # fmt: skip
 SEGMENT_PROFILES = Contract(
     "segment_profiles", "segment and numeric feature",
@@ -35,7 +52,7 @@ SEGMENT_PROFILES = Contract(
     ),
     key=("segment_id", "feature"),
     largest_first=("z",),
-    cells={"segments.customers": ("mean", "median", "p10", "p90", "z")},
+    cells=(HiddenWith("segments", of_hidden_segments, ("mean", "median", "p10", "p90", "z")),),
 )  # fmt: skip
 CUSTOMER_VALUE = Contract(
     "customer_value", "customer known at the snapshot",
@@ -82,6 +99,16 @@ AUDIENCE_MEMBERS = Contract(
         "reason": ("customers.customer_id",),
     },
 )  # fmt: skip
+ROLES = ("customers_treated", "customers_holdout", "customers_suppressed")
+WHOM_FOR = ("reason", *ROLES, "value_now", "value_at_stake", "cost")
+
+
+def _fewest_of_a_role(rows: pd.DataFrame) -> pd.Series:
+    """The smallest number of customers in a role, of those that have any: as they may add up to the eligible, none is shown without the others."""
+    numbers = rows[list(ROLES)]
+    return numbers.where(numbers > 0).min(axis=1)
+
+
 SEGMENT_ACTIONS = Contract(
     "segment_actions", "segment and action that is for customers in it",
     (
@@ -107,9 +134,8 @@ SEGMENT_ACTIONS = Contract(
         "customers_suppressed": ("audience_members.role",), "cost": ("audience_members.cost",),
         "value_now": ("customer_value.value_now",), "value_at_stake": ("customer_value.value_at_stake",),
     },
-    cells={
-        "segments.customers": ("reason",),
-        "customers_eligible": ("reason", "value_now", "value_at_stake", "cost"),
-        "customers_treated": ("cost",), "customers_holdout": (), "customers_suppressed": (),
-    },
+    cells=(
+        HiddenWith("segments", of_hidden_segments, ("customers_eligible", *WHOM_FOR)), HiddenWith("segments", if_total_is_hidden, ("reason",)),
+        Cells("customers_eligible", WHOM_FOR), Cells(_fewest_of_a_role, (*ROLES, "cost")),
+    ),
 )  # fmt: skip

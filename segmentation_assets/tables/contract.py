@@ -1,8 +1,13 @@
 """The contract of a table, and the columns that many tables share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+Of = Callable[[pd.DataFrame], pd.Series]
+"""From the rows of a table to a value of each."""
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 
 
@@ -22,6 +27,46 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """Customers whom rows count or describe: where they are few (privacy.smallest_cell), their figures are not published.
+
+    Attributes:
+        count: their number, as a column or as a function of the rows.
+        figures: columns that are hidden with it; it is hidden itself if it is a column.
+        of: columns that name the cell, if several rows are about the same customers; default: each row has its own.
+        whole: number of the customers of whom they are a part: the others are a cell too. As `count`, or the largest value of
+            "table.column".
+        sums: what groups the cells so that each group adds up to a number that is published: the next smallest cells are hidden too,
+            until at least two are and the smallest setting is reached, so that the total does not give one away.
+        overlap: whether the cells of a group may have customers in common.
+        totals: columns that tell the number to which a group adds up; hidden in the whole table if a group has too few cells to hide one.
+        steps: whether each row includes the customers of the one before.
+    """
+
+    count: str | Of
+    figures: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
+    whole: str | Of = ""
+    sums: tuple[Of, ...] = ()
+    overlap: bool = False
+    totals: tuple[str, ...] = ()
+    steps: bool = False
+
+
+@dataclass(frozen=True)
+class HiddenWith:
+    """Figures that are hidden because those of another table are.
+
+    Attributes:
+        where: from the rows, and those of `table` as they are published, to whether the row's `figures` are hidden.
+    """
+
+    table: str
+    where: Callable[[pd.DataFrame, pd.DataFrame], pd.Series]
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Contract:
     """One table. `row` completes the sentence "one row per ..."; `open` tables may carry further columns."""
 
@@ -33,9 +78,7 @@ class Contract:
     bulky: bool = False  # published as a view over the lake's files, not copied into the database
     largest_first: tuple[str, ...] = ()  # columns that order the preview on the asset's page, descending; default: the key
     lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
-    # Number of customers -> columns that describe these customers, hidden with it where it is small (privacy.smallest_cell). Where the number
-    # is in another table with the same first key, "table.column".
-    cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cells: tuple[Cells | HiddenWith, ...] = ()  # what is hidden where customers are few; the order matters to `sums`
 
     @property
     def description(self) -> str:
@@ -57,3 +100,23 @@ SEGMENT_ID = required(
 MODEL_VERSION = required(
     "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and a digest of its content."
 )
+
+
+def everyone(rows: pd.DataFrame) -> pd.Series:
+    """All rows as one group."""
+    return pd.Series(0, index=rows.index)
+
+
+def by(*columns: str) -> Of:
+    """Rows with the same values in these columns as a group."""
+    return lambda rows: rows.groupby(list(columns), dropna=False, sort=False).ngroup()
+
+
+def of_hidden_segments(rows: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    """Whether the row's segment is one whose size is hidden."""
+    return rows["segment_id"].isin(segments.loc[segments["customers"].isna(), "segment_id"])
+
+
+def if_total_is_hidden(rows: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    """Every row, if the number of all known customers is hidden, which each share of them tells."""
+    return pd.Series(bool(len(segments)) and bool(segments["share"].isna().all()), index=rows.index)

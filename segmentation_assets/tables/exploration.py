@@ -1,8 +1,29 @@
 """Contracts of the exploration tables, which summarise the features and orders of a snapshot."""
 
+from collections.abc import Callable
+
+import pandas as pd
+
+from segmentation_assets.core.customers.exploration import MISSING_LEVEL
 from segmentation_assets.core.customers.sensitive import CRAMER, RATIO
-from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Column, Contract, required
+from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Cells, Column, Contract, HiddenWith, by, everyone, required
 from segmentation_assets.vocabulary import Status
+
+
+def _valued(summary: pd.DataFrame) -> pd.Series:
+    """Customers with a value."""
+    return summary["customers"] - summary["missing"]
+
+
+def _beyond(share: float) -> Callable[[pd.DataFrame], pd.Series]:
+    """Customers on the near side of a quantile."""
+    return lambda summary: share * _valued(summary)
+
+
+def _one(rows: pd.DataFrame) -> pd.Series:
+    """What a single customer is like."""
+    return pd.Series(1, index=rows.index)
+
 
 FEATURE_SUMMARY = Contract(
     "feature_summary", "numeric feature: location, spread, shape, missing values and outliers over active customers",
@@ -28,7 +49,29 @@ FEATURE_SUMMARY = Contract(
         Column("outlier_share", "float64", "Their share of customers with a value.", **SHARE),
     ),
     key=("feature",),
+    cells=(
+        Cells("customers", ("missing", "missing_share", "zero_share", "outliers", "outlier_share")),
+        Cells(_valued, ("mean", "sd", "skewness", "skewness_transformed")),
+        Cells("missing", ("missing_share",), whole="customers"),
+        Cells(lambda rows: (rows["zero_share"] * _valued(rows)).round(), ("zero_share",), whole=_valued),
+        Cells("outliers", ("outlier_share",), whole=_valued),
+        Cells(_one, ("minimum", "maximum")), Cells(_beyond(0.01), ("p01", "p99")), Cells(_beyond(0.25), ("p25", "p75")),
+        Cells(_beyond(0.5), ("median",)),
+    ),
 )  # fmt: skip
+
+
+def _customers_at_an_end(bins: pd.DataFrame) -> pd.Series:
+    """Customers beyond the first or last edge: bins of the transformed scale end at the extremes, raw ones at the 1st and 99th percentile."""
+    customers = bins.groupby(["feature", "scale"])["customers"].transform("sum")
+    return (0.01 * customers).where(bins["scale"] == "raw", 1)
+
+
+def _not_all_valued(bins: pd.DataFrame, summary: pd.DataFrame) -> pd.Series:
+    """Whether it is hidden how many customers lack a value: the others are the sum of the bins."""
+    return bins["feature"].isin(summary.loc[summary["missing"].isna(), "feature"])
+
+
 FEATURE_DISTRIBUTIONS = Contract(
     "feature_distributions", "numeric feature, scale and bin of its histogram over active customers",
     (
@@ -40,8 +83,19 @@ FEATURE_DISTRIBUTIONS = Contract(
         required("customers", "int64", "Customers in the bin; the outermost raw bins include all values beyond them.", minimum=0),
     ),
     key=("feature", "scale", "bin"),
-    cells={"customers": ()},
+    cells=(
+        HiddenWith("feature_summary", _not_all_valued, ("customers",)), Cells("customers", sums=(by("feature", "scale"),)),
+        Cells(_customers_at_an_end, ("bin_from", "bin_to")),
+    ),
 )  # fmt: skip
+
+
+def _level_is_hidden(missing: pd.DataFrame, attributes: pd.DataFrame) -> pd.Series:
+    """Whether those who lack an attribute are a level of it whose size is hidden."""
+    hidden = attributes[attributes["customers"].isna() & (attributes["level"] == MISSING_LEVEL)]
+    return missing["feature"].isin(hidden["attribute"]) & (missing["status"] == Status.ACTIVE)
+
+
 FEATURE_MISSINGNESS = Contract(
     "feature_missingness", "feature or attribute, and status",
     (
@@ -53,7 +107,11 @@ FEATURE_MISSINGNESS = Contract(
     ),
     key=("feature", "status"),
     largest_first=("missing_share",),
-    cells={"customers": ("missing", "missing_share"), "missing": ("missing_share",)},
+    cells=(
+        Cells("customers", ("missing", "missing_share"), of=("status",), sums=(lambda rows: rows["status"] == Status.ACTIVE,)),
+        Cells("missing", ("missing_share",), whole="customers"),
+        HiddenWith("attribute_spend", _level_is_hidden, ("missing", "missing_share")),
+    ),
 )  # fmt: skip
 FEATURE_OUTLIERS = Contract(
     "feature_outliers", "numeric feature and one of its twenty most extreme active customers",
@@ -65,6 +123,7 @@ FEATURE_OUTLIERS = Contract(
         required("robust_z", "float64", "Modified z-score on the transformed scale (Iglewicz and Hoaglin 1993)."),
     ),
     key=("feature", "rank"),
+    cells=(Cells(_one, ("value", "robust_z")),),
 )  # fmt: skip
 FEATURE_CORRELATIONS = Contract(
     "feature_correlations", "pair of numeric features",
@@ -79,6 +138,7 @@ FEATURE_CORRELATIONS = Contract(
     ),
     key=("feature_a", "feature_b"),
     largest_first=("redundant", "spearman"),
+    cells=(Cells("customers", ("spearman",), whole="feature_summary.customers"),),
 )  # fmt: skip
 ORDER_SEASONALITY = Contract(
     "order_seasonality", "window so far, month, weekday and hour of the day",
@@ -92,7 +152,15 @@ ORDER_SEASONALITY = Contract(
     ),
     key=("window_start", "month", "weekday", "hour"),
     lineage={"orders": ("transactions.order_id",), "revenue": ("transactions.amount",)},
+    cells=(Cells("orders", ("revenue",), sums=(by("window_start"),)),),  # of at most as many customers
 )  # fmt: skip
+
+
+def _windows_ago(cohorts: pd.DataFrame) -> pd.Series:
+    """Rows of the same window, whose customers and revenue add up to those of the window: each cohort has a row for the last one."""
+    return cohorts.groupby("cohort")["period"].transform("max") - cohorts["period"]
+
+
 COHORT_RETENTION = Contract(
     "cohort_retention", "cohort (customers who first ordered in the same window) and window since, with zeros if none of them ordered",
     (
@@ -106,10 +174,10 @@ COHORT_RETENTION = Contract(
     ),
     key=("cohort", "period"),
     lineage={"cohort": ("customers.first_order_at",), "active_customers": ("customer_activity.orders",), "revenue": ("customer_activity.spend",)},
-    cells={
-        "cohort_customers": ("active_customers", "revenue", "retention", "revenue_per_customer"),
-        "active_customers": ("revenue", "retention", "revenue_per_customer"),
-    },
+    cells=(
+        Cells("cohort_customers", ("active_customers", "revenue", "retention", "revenue_per_customer"), of=("cohort",), sums=(everyone,)),
+        Cells("active_customers", ("revenue", "retention", "revenue_per_customer"), whole="cohort_customers", sums=(_windows_ago,)),
+    ),
 )  # fmt: skip
 REVENUE_CONCENTRATION = Contract(
     "revenue_concentration", "percentage of buyers, best first",
@@ -122,7 +190,7 @@ REVENUE_CONCENTRATION = Contract(
     ),
     key=("percentile",),
     lineage={"revenue": ("customer_features.monetary",)},
-    cells={"customers": ("customer_share", "revenue", "revenue_share")},
+    cells=(Cells("customers", ("customer_share", "revenue", "revenue_share"), steps=True),),
 )  # fmt: skip
 CATEGORY_MIX = Contract(
     "category_mix", "category bought within the lookback",
@@ -136,7 +204,12 @@ CATEGORY_MIX = Contract(
     key=("category",),
     largest_first=("share",),
     lineage={"purchases": ("customer_category_activity.purchases",)},
-    cells={"customers": ("purchases", "share", "penetration")},
+    cells=(
+        Cells(
+            "customers", ("purchases", "share", "penetration"), whole=lambda rows: (rows["customers"] / rows["penetration"]).round(),
+            sums=(everyone,), overlap=True,
+        ),
+    ),
 )  # fmt: skip
 ATTRIBUTE_SPEND = Contract(
     "attribute_spend", "level of an attribute with at most thirty levels, among active customers",
@@ -155,7 +228,7 @@ ATTRIBUTE_SPEND = Contract(
     key=("attribute", "level"),
     largest_first=("eta_squared",),
     lineage={"mean_spend": ("customer_features.monetary",)},
-    cells={"customers": ("share", "mean_spend", "p25_spend", "median_spend", "p75_spend")},
+    cells=(Cells("customers", ("share", "mean_spend", "p25_spend", "median_spend", "p75_spend"), sums=(by("attribute"),)),),
 )  # fmt: skip
 SENSITIVE_PROXIES = Contract(
     "sensitive_proxies", "attribute in privacy.sensitive, and feature, other attribute or `(segments)` that may tell it",
@@ -175,4 +248,5 @@ SENSITIVE_PROXIES = Contract(
     key=("attribute", "subject"),
     largest_first=("proxy", "association"),
     lineage={"customers": ("customer_features.customer_id",)},
+    cells=(Cells("customers", ("association",), whole="feature_summary.customers"),),
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """Contracts of the candidates, the model in force, its register, and drift since its training."""
 
-from segmentation_assets.tables.contract import MODEL_VERSION, SHARE, Column, Contract, required
+import pandas as pd
+
+from segmentation_assets.tables.contract import MODEL_VERSION, SHARE, Cells, Column, Contract, HiddenWith, everyone, required
 from segmentation_assets.vocabulary import Decision, DriftKind, DriftTest, Tier
 
 MODEL_CANDIDATES = Contract(
@@ -28,8 +30,29 @@ MODEL_CANDIDATES = Contract(
     ),
     key=("algorithm", "k"),
     largest_first=("chosen",),
-    cells={"smallest_count": ("smallest_share",)},
+    cells=(
+        Cells("smallest_count", ("smallest_share",)),
+        Cells(lambda rows: rows["noise_share"] * _customers(rows), ("noise_share",), whole=lambda rows: _customers(rows)),
+    ),
 )  # fmt: skip
+
+
+def _customers(candidates: pd.DataFrame) -> pd.Series:
+    """How many customers were clustered."""
+    return candidates["smallest_count"] / candidates["smallest_share"]
+
+
+def _weights(model: pd.DataFrame) -> pd.Series:
+    """How many customers a prototype stands for: a size of a segment, which is not needed to score."""
+    return model["value"].where((model["component"] == "prototype") & (model["field"] == "weight"))
+
+
+def _of_hidden_segments(model: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    """How stable a segment whose size is hidden is, and the pace of its customers."""
+    names = segments.loc[segments["customers"].isna(), "segment_name"]
+    return (model["component"] == "segment") & (model["field"] != "segment_id") & model["name"].isin(names)
+
+
 SEGMENTATION_MODEL = Contract(
     "segmentation_model", "number of the model in force: preprocessing, prototypes, segments and provenance",
     (
@@ -42,6 +65,7 @@ SEGMENTATION_MODEL = Contract(
         Column("text", "string", "The value, if it is text."),
     ),
     key=("component", "position", "name", "field"),
+    cells=(Cells(_weights, ("value",), sums=(everyone,)), HiddenWith("segments", _of_hidden_segments, ("value",))),
 )  # fmt: skip
 MODEL_REGISTRY = Contract(
     "model_registry", "snapshot and model: the one in force and how it came to be, and a challenger that was refused",
@@ -65,6 +89,7 @@ MODEL_REGISTRY = Contract(
     ),
     key=("model_version",),
     largest_first=("in_force",),
+    cells=(Cells("customers"),),
     lineage={"model_version": ("segmentation_model.model_version",)},
 )  # fmt: skip
 DRIFT_REPORT = Contract(

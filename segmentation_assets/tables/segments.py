@@ -1,7 +1,23 @@
 """Contracts of who is in which segment, and how customers and segments moved."""
 
+import pandas as pd
+
 from segmentation_assets.core.segments.movement import COMPONENTS
-from segmentation_assets.tables.contract import CUSTOMER_ID, MODEL_VERSION, SEGMENT_ID, SHARE, Column, Contract, required
+from segmentation_assets.tables.contract import (
+    CUSTOMER_ID,
+    MODEL_VERSION,
+    SEGMENT_ID,
+    SHARE,
+    Cells,
+    Column,
+    Contract,
+    HiddenWith,
+    by,
+    everyone,
+    if_total_is_hidden,
+    of_hidden_segments,
+    required,
+)
 from segmentation_assets.vocabulary import Move, MoveCause, SegmentChange
 
 CUSTOMER_SEGMENTS = Contract(
@@ -47,10 +63,22 @@ OWN_SEGMENTS = Contract(
     ),
     key=("own_segment",),
     lineage={"customers": ("own_segment_members.customer_id",), "revenue": ("customer_features.monetary",)},
-    cells={
-        "customers": ("share", "revenue", "revenue_share", "largest_overlap_segment_id", "largest_overlap_segment_name", "largest_overlap"),
-        "customers_entered": (), "customers_left": (),
-    },
+    cells=(
+        Cells(
+            "customers",
+            (
+                "share", "revenue", "revenue_share", "customers_entered", "customers_left", "largest_overlap_segment_id",
+                "largest_overlap_segment_name", "largest_overlap",
+            ),
+            whole=lambda rows: rows["customers"] / rows["share"],
+        ),
+        # The size before, and what one of the two tells of the other as both sizes are known.
+        Cells(lambda rows: rows["customers"] - rows["customers_entered"] + rows["customers_left"], ("customers_entered", "customers_left")),
+        Cells("customers_entered", ("customers_left",)),
+        Cells("customers_left", ("customers_entered",)),
+        Cells(lambda rows: rows["customers"] * rows["largest_overlap"], ("largest_overlap",), whole="customers"),
+        HiddenWith("segments", if_total_is_hidden, ("share",)),
+    ),
 )  # fmt: skip
 SEGMENT_CHANGES = Contract(
     "segment_changes", "customer who changed segment since the previous snapshot, and own segment that a customer entered or left",
@@ -71,6 +99,17 @@ SEGMENT_CHANGES = Contract(
         "own_segment": ("own_segment_members.own_segment",), "cause": ("segmentation_model.value",),
     },
 )  # fmt: skip
+
+
+def _margin(side: str) -> Cells:
+    """The size of a segment, as the sum of a row or column of the transitions."""
+    return Cells(
+        lambda rows: rows.groupby(side, dropna=False)["customers"].transform("sum"), MOVED, of=(side,), sums=(lambda rows: rows[side] >= 0,)
+    )
+
+
+MOVED = ("customers", "revenue_before", "revenue_after", "customers_by_model")
+BOTH_WAYS = (by("from_segment_id"), by("to_segment_id"))
 SEGMENT_TRANSITIONS = Contract(
     "segment_transitions", "pair of segments between which customers moved since the previous snapshot",
     (
@@ -83,8 +122,25 @@ SEGMENT_TRANSITIONS = Contract(
     ),
     key=("from_segment_id", "to_segment_id"),
     largest_first=("customers",),
-    cells={"customers": ("revenue_before", "revenue_after", "customers_by_model"), "customers_by_model": ()},
+    cells=(
+        _margin("from_segment_id"), _margin("to_segment_id"), Cells("customers", MOVED[1:], sums=BOTH_WAYS),
+        Cells("customers_by_model", whole="customers", sums=BOTH_WAYS),
+    ),
 )  # fmt: skip
+
+
+def _fewest(bridge: pd.DataFrame) -> pd.Series:
+    """The fewest customers, but some, behind a component of the segment."""
+    some = bridge["customers"].where(bridge["customers"] > 0)
+    return some.groupby(bridge["segment_id"]).transform("min")
+
+
+def _of_hidden_moves(bridge: pd.DataFrame, transitions: pd.DataFrame) -> pd.Series:
+    """Whether customers moved into or out of the segment whose number is hidden: its components are sums of such numbers."""
+    hidden = transitions[transitions["customers"].isna()]
+    return bridge["segment_id"].isin(hidden["from_segment_id"]) | bridge["segment_id"].isin(hidden["to_segment_id"])
+
+
 SEGMENT_BRIDGE = Contract(
     "segment_bridge", "segment and cause of the change of its revenue since the previous snapshot",
     (
@@ -100,8 +156,26 @@ SEGMENT_BRIDGE = Contract(
     key=("segment_id", "component"),
     largest_first=("customers",),
     lineage={"revenue": ("customer_features.monetary",), "customers": ("customer_segments.customer_id",)},
-    cells={"customers": ("revenue",)},
+    cells=(
+        Cells(_fewest, ("customers", "revenue"), of=("segment_id",)),
+        HiddenWith("segment_transitions", _of_hidden_moves, ("customers", "revenue")),
+    ),
 )  # fmt: skip
+
+
+def _ends_in_hidden(journeys: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    hidden = segments.loc[segments["customers"].isna(), "segment_id"].astype(str)
+    return _last(journeys).isin(hidden)
+
+
+def _last(journeys: pd.DataFrame) -> pd.Series:
+    return journeys["path"].str.rpartition(" > ")[2]
+
+
+def _first(journeys: pd.DataFrame) -> pd.Series:
+    return journeys["path"].str.partition(" > ")[0]
+
+
 SEGMENT_JOURNEYS = Contract(
     "segment_journeys", "path through the segments over the last snapshots, most common first",
     (
@@ -113,7 +187,10 @@ SEGMENT_JOURNEYS = Contract(
     ),
     key=("rank",),
     lineage={"path": ("customer_segments.segment_id",)},
-    cells={"customers": ("share",)},
+    cells=(
+        HiddenWith("segments", _ends_in_hidden, ("customers", "share")), Cells("customers", ("share",), sums=(_last, _first)),
+        HiddenWith("segments", if_total_is_hidden, ("share",)),
+    ),
 )  # fmt: skip
 SEGMENT_STAYS = Contract(
     "segment_stays", "segment: how long customers stay, and where they go",
@@ -131,8 +208,14 @@ SEGMENT_STAYS = Contract(
     key=("segment_id",),
     largest_first=("customers",),
     lineage={"chance_to_move": ("customer_segments.segment_id",)},
-    cells={"customers": ("mean_snapshots", "median_snapshots", "chance_to_move", "next_segment_id", "next_segment_name", "next_share")},
+    cells=(
+        HiddenWith(
+            "segments", of_hidden_segments,
+            ("customers", "mean_snapshots", "median_snapshots", "chance_to_move", "next_segment_id", "next_segment_name", "next_share"),
+        ),
+    ),
 )  # fmt: skip
+WITHOUT_SHARE = (SegmentChange.CHARACTER, SegmentChange.RENAMED)  # events that are not told by how many customers they concern
 SEGMENT_EVENTS = Contract(
     "segment_events", "event in the life of segments: what a change of model made of them, or another character or name",
     (
@@ -144,7 +227,42 @@ SEGMENT_EVENTS = Contract(
     ),
     key=("event", "from_segment_ids", "to_segment_ids"),
     lineage={"from_segment_ids": ("segmentation_model.value",), "to_segment_ids": ("segmentation_model.value",)},
+    # How many customers a share is of is not kept, so each may be of few.
+    cells=(Cells(lambda rows: (~rows["event"].isin(WITHOUT_SHARE)).astype(int), ("overlap", "sentence")),),
 )  # fmt: skip
+
+
+def _sizes(metrics: pd.DataFrame) -> pd.Series:
+    """Customers of each segment, from "customers: segment"."""
+    return metrics["value"].where(metrics["metric"].str.startswith("customers: "))
+
+
+def _parts(metrics: pd.DataFrame) -> pd.Series:
+    """Customers behind a share of the active ones."""
+    return (metrics["value"] * _active(metrics)).where(metrics["metric"].isin(["smallest_share", "largest_share", "noise_share"]))
+
+
+def _active(metrics: pd.DataFrame) -> pd.Series:
+    known = metrics.loc[metrics["metric"] == "active_customers", "value"]
+    return pd.Series(known.iloc[0] if len(known) else float("nan"), index=metrics.index)
+
+
+def _totals(metrics: pd.DataFrame) -> pd.Series:
+    return metrics["value"].where(metrics["metric"].isin(["customers", "active_customers"]))
+
+
+def _of_hidden_names(metrics: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    return metrics["metric"].str.partition(": ")[2].isin(segments.loc[segments["customers"].isna(), "segment_name"])
+
+
+def _all_known(metrics: pd.DataFrame, segments: pd.DataFrame) -> pd.Series:
+    return if_total_is_hidden(metrics, segments) & (metrics["metric"] == "customers")
+
+
+def _share_moved(metrics: pd.DataFrame, transitions: pd.DataFrame) -> pd.Series:
+    return (metrics["metric"] == "share_moved") & bool(transitions["customers"].isna().any())
+
+
 EVALUATION_METRICS = Contract(
     "evaluation_metrics", "metric of the model in force",
     (
@@ -157,4 +275,9 @@ EVALUATION_METRICS = Contract(
         Column("value", "float64", "Its value; empty if it cannot be computed."),
     ),
     key=("model_version", "metric"),
+    cells=(
+        HiddenWith("segments", _of_hidden_names, ("value",)), Cells(_sizes, ("value",), sums=(everyone,)), Cells(_totals, ("value",)),
+        Cells(_parts, ("value",), whole=_active), HiddenWith("segments", _all_known, ("value",)),
+        HiddenWith("segment_transitions", _share_moved, ("value",)),
+    ),
 )  # fmt: skip

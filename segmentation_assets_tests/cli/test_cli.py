@@ -24,7 +24,7 @@ from segmentation_assets.cli.runs import CLASS_PATH
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
 from segmentation_assets.sources import complete_journey
 from segmentation_assets.store import health
-from segmentation_assets.store.published import DATABASE, PublishError
+from segmentation_assets.store.database_files import DATABASE, PublishError
 from segmentation_assets_tests.conftest import ROOT, called, environment
 
 

@@ -93,3 +93,14 @@ def test_without_an_instance_nothing_is_created(tmp_path: Path, monkeypatch: pyt
     found: list[Any] = list(health.findings(LOADED.model_copy(update={"data_dir": tmp_path}), now()))
     assert {one.state for one in found} == {State.UNKNOWN} and len(found) == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_in_use_while_a_run_or_the_daemon_is_alive(instance: dg.DagsterInstance) -> None:
+    assert health.in_use(instance, now()) == ""
+    sign(instance, "SENSOR", 3 * MINUTE)
+    assert health.in_use(instance, now()) == ""
+    sign(instance, "SENSOR", 0 * MINUTE)
+    assert "daemon (segmentation ui) gave a sign of life" in health.in_use(instance, now())
+    alive = run(instance, Status.STARTED)
+    assert health.in_use(instance, now()) == f"Run {alive.run_id} is in progress."
+    assert health.in_use(instance, now() + 10 * MINUTE) == ""  # it has sent no heartbeat since

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 from segmentation_assets.sources import text_files, unpacked
 from segmentation_assets.sources.base import SourceError
-from segmentation_assets.sources.json_files import MOST_NESTED
+from segmentation_assets.sources.json_files import HALF_A_PAIR, MOST_NESTED
 from segmentation_assets_tests.sources.test_file_kinds import COLUMNS, TEXT, zipped
 
 LIMIT = 1 << 20  # of what is unsuspected, in these tests
@@ -125,3 +126,48 @@ def test_a_link_that_is_named_itself_or_stays_within_is_read(opened: Any, tmp_pa
     (tmp_path / "named.csv").symlink_to(tmp_path / "in" / "same.csv")
     (tmp_path / "other").symlink_to(tmp_path / "in")
     assert [len(kept(opened, files)) for files in ("named.csv", "in", "other")] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("files", ["in", "in/*.csv"])
+def test_a_link_that_leads_nowhere_is_not_passed_over(opened: Any, tmp_path: Path, files: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "o.csv").write_text(TEXT)
+    (tmp_path / "in" / "march.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(
+        SourceError, match=r"march\.csv: is a link to .*gone\.csv, which does not exist\. Restore that file, or remove the link"
+    ):
+        kept(opened, files)
+
+
+def test_a_file_whose_name_is_no_text_is_refused(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / os.fsdecode(b"o\xff.csv")).write_text(TEXT)
+    with pytest.raises(SourceError, match=r"o\\udcff\.csv: its name has bytes that are not UTF-8\. Rename it\."):
+        kept(opened, "in")
+
+
+def test_half_of_a_surrogate_pair_is_told(opened: Any, tmp_path: Path) -> None:
+    line = '{{"id": "{}", "day": "2024-01-05", "paid": 1}}\n'
+    (tmp_path / "o.jsonl").write_text("".join(line.format(who) for who in ("a", r"b\ud800", r"\ud83d\ude00")))
+    rows = opened(transactions={"files": "o.jsonl", "columns": COLUMNS}).rows("transactions")
+    assert [row["problem"] for row in rows] == [None, HALF_A_PAIR, None]
+    assert rows[2]["customer_id"] == "\U0001f600"
+
+
+def workbook(*cells: str) -> bytes:
+    rows = "".join(f'<row><c r="{cell}" t="inlineStr"><is><t>x</t></is></c></row>' for cell in cells)
+    return f'<?xml version="1.0"?><worksheet><sheetData>{rows}</sheetData></worksheet>'.encode()
+
+
+def test_a_workbook_whose_cells_are_far_apart_is_refused_before_its_reader_takes_memory_for_them(opened: Any, tmp_path: Path) -> None:
+    (tmp_path / "o.xlsx").write_bytes(sheet(workbook("A1", "XFD1048576")))
+    far = r"o\.xlsx: the 2 cells of xl/worksheets/sheet1\.xml are far apart, in a rectangle of 1,048,576 rows and 16,384 columns\. Delete"
+    with pytest.raises(SourceError, match=far):
+        kept(opened, "o.xlsx")
+
+
+@pytest.mark.parametrize(("at_once", "extent"), [(1 << 20, (3, 26, 28)), (7, (3, 26, 28))], ids=["whole", "in pieces"])
+def test_the_extent_of_a_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, extent: tuple[int, int, int]) -> None:
+    monkeypatch.setattr(unpacked, "CHUNK", at_once)
+    cells, rows, columns = unpacked._extent(io.BytesIO(workbook("B5", "AC30", "C7")), tmp_path)
+    assert (cells >= extent[0], rows, columns) == (True, *extent[1:])

@@ -1,5 +1,6 @@
 """Pseudonyms: no id gets past the source, equal ids stay equal, and a folder holds the pseudonyms of one key."""
 
+import datetime as dt
 import hmac
 import json
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+from click import ClickException
 from click.testing import CliRunner
 
+from segmentation_assets.cli import make
 from segmentation_assets.cli.main import main
+from segmentation_assets.cli.terminal import new_console
 from segmentation_assets.definitions import build
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import SourceError, open_source, pseudonyms
@@ -29,6 +33,8 @@ BAD = f"""{NEEDLE}1,2024-01-09,what,
 ,2024-01-12,5,{NEEDLE}
 """
 PEOPLE = f"who,town\n{NEEDLE}1,Ghent\n{NEEDLE}1,Bruges\n{NEEDLE}77,Ghent\n{NEEDLE}78,Ghent\n"
+
+NOW = dt.datetime(2024, 3, 5, 6, 7, 8, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +125,7 @@ def test_a_folder_with_history_of_other_ids_is_refused_and_stays_as_it_is(
         pseudonyms.claim(tmp_path, of[asked])
     assert problem in str(refused.value)
     assert remedy in str(refused.value)
-    assert "run `segmentation run --all`" in str(refused.value)
+    assert "run `segmentation run --all --anew`" in str(refused.value)
     assert pseudonyms.marked(tmp_path) == (of[made_with].fingerprint if made_with else "")
 
 
@@ -194,3 +200,91 @@ def test_the_command_tells_pseudonyms_to_who_has_the_key(tmp_path: Path) -> None
         assert CliRunner().invoke(main, ["pseudonym", "--settings", str(file), *arguments], input=given).stdout == made
     refused = CliRunner(env={"SHOP_KEY": None}).invoke(main, ["pseudonym", "--settings", str(file), "7"])
     assert (refused.exit_code, "SHOP_KEY, which holds the key, is not set" in refused.stderr) == (1, True)
+
+
+def with_history(folder: Path, of: pseudonyms.Pseudonyms | None) -> Path:
+    """A data folder with history of the kind of ids."""
+    (folder / "lake" / "raw_events").mkdir(parents=True)
+    (folder / "lake" / "raw_events" / "part").write_text(NEEDLE)
+    if of:
+        for name in (pseudonyms.MARK, pseudonyms.COPY):
+            (folder / name).write_text(of.fingerprint)
+    return folder
+
+
+def test_a_folder_is_set_aside_whole_and_found_again(tmp_path: Path) -> None:
+    folder = with_history(tmp_path / "data", None)
+    (tmp_path / "link").symlink_to(folder)
+    assert pseudonyms.those_aside(folder) == []
+    aside = pseudonyms.set_aside(tmp_path / "link", NOW)
+    assert aside == tmp_path / "data.set-aside-20240305T060708"
+    assert (aside / "lake" / "raw_events" / "part").read_text() == NEEDLE
+    assert folder.is_dir() and list(folder.iterdir()) == []  # a link still leads somewhere
+    assert pseudonyms.those_aside(folder) == pseudonyms.those_aside(tmp_path / "link") == [aside]
+
+
+def test_a_folder_that_cannot_be_renamed_is_refused_and_stays(tmp_path: Path) -> None:
+    folder = with_history(tmp_path / "data", None)
+    (tmp_path / "data.set-aside-20240305T060708").mkdir()
+    (tmp_path / "data.set-aside-20240305T060708" / "mine").touch()
+    with pytest.raises(SourceError, match=r"data cannot be renamed \(.*\)\. Nothing was changed\."):
+        pseudonyms.set_aside(folder, NOW)
+    assert (folder / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("made_with", "asked", "moved"), [("", KEY, True), (KEY, "", True), (KEY, OTHER, True), (KEY, KEY, False), ("", "", False)]
+)
+def test_only_a_folder_of_other_ids_is_set_aside_and_twice_does_no_harm(
+    tmp_path: Path, made_with: str, asked: str, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path, HIDDEN if asked else None)
+    folder = with_history(settings.data_dir, pseudonyms.Pseudonyms(made_with.encode()) if made_with else None)
+    monkeypatch.setenv("SHOP_KEY", asked or KEY)
+    for _ in range(2):  # the second time, as after a kill
+        make.set_aside(settings, new_console())
+        assert (folder.exists(), len(pseudonyms.those_aside(folder))) == (not moved, int(moved))
+
+
+def test_nothing_is_set_aside_before_it_is_known_that_history_can_be_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(tmp_path, HIDDEN)
+    with_history(settings.data_dir, None)
+    for missing, refused, problem in (
+        (lambda: monkeypatch.setenv("SHOP_KEY", ""), SourceError, "SHOP_KEY, which holds the key, is not set"),
+        (lambda: (tmp_path / "orders.csv").rename(tmp_path / "away.csv"), SourceError, r"orders\.csv"),
+    ):
+        missing()
+        with pytest.raises(refused, match=problem):
+            make.set_aside(settings, new_console())
+        monkeypatch.setenv("SHOP_KEY", KEY)
+    (tmp_path / "away.csv").rename(tmp_path / "orders.csv")
+    inside = settings.model_copy(update={"data_dir": tmp_path})
+    with_history(tmp_path, None)
+    with pytest.raises(ClickException, match=r"people\.csv is in the data folder|orders\.csv is in the data folder"):
+        make.set_aside(inside, new_console())
+    assert pseudonyms.those_aside(settings.data_dir) == []
+
+
+def test_a_folder_that_a_run_uses_is_not_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(tmp_path, HIDDEN)
+    with_history(settings.data_dir, None)
+    monkeypatch.setattr("segmentation_assets.defs.health.using", lambda *_: "Run 5 is in progress.")
+    with pytest.raises(ClickException, match=r"Run 5 is in progress\. Nothing was changed\. Stop it"):
+        make.set_aside(settings, new_console())
+    assert settings.data_dir.exists()
+
+
+def test_a_source_that_is_not_read_needs_no_key_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(tmp_path, HIDDEN)
+    with_history(settings.data_dir, pseudonyms.Pseudonyms(KEY.encode()))
+    with_key = open_source(settings).fingerprint()
+    monkeypatch.delenv("SHOP_KEY")
+    source = open_source(settings, to_read=False)
+    assert source.fingerprint() == with_key
+    with pytest.raises(SourceError, match="holds pseudonyms"):
+        source.kept("transactions")
+
+
+def test_only_the_whole_history_is_made_anew() -> None:
+    refused = CliRunner().invoke(main, ["run", "--anew", "--snapshot", D1])
+    assert (refused.exit_code, "--anew makes the whole history again: use it with --all." in refused.output) == (2, True)

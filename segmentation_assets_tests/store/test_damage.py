@@ -11,7 +11,7 @@ import pytest
 
 from segmentation_assets.core.model.rows import model_to_rows
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.store import archive, health, provenance, published
+from segmentation_assets.store import archive, database_files, health, provenance, published, restoring
 from segmentation_assets.store.health import State
 from segmentation_assets.store.lake import opened
 from segmentation_assets.store.retention import SET_ASIDE
@@ -25,13 +25,13 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
     "overwritten": lambda file: file.write_bytes(b"\xff" * file.stat().st_size),
 }
-PRIVATE = Path(published.PRIVATE)
+PRIVATE = Path(database_files.PRIVATE)
 PAGE, HEADERS = 262_144, 3 * 4_096  # bytes of DuckDB's files
 LINES_OF_D1 = PRIVATE / "transactions" / f"snapshot_date={D1}" / "part-0.parquet"
-DATABASES = (Path(published.DATABASE), PRIVATE / published.MASTER)
+DATABASES = (Path(database_files.DATABASE), PRIVATE / database_files.MASTER)
 PARTS = {
     "public file": DATABASES[:1], "master": DATABASES[1:], "both": DATABASES, "record": (PRIVATE / provenance.FILE,),
-    "marks": (PRIVATE / published.AS_PUBLISHED, PRIVATE / published.PLACE), "order lines": (LINES_OF_D1,),
+    "marks": (PRIVATE / database_files.AS_PUBLISHED, PRIVATE / database_files.PLACE), "order lines": (LINES_OF_D1,),
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Path:
     """A copy of them with separate files of order lines, so that damage to one leaves the lake intact."""
     copy = shutil.copytree(made, tmp_path / "data")
-    published.settle(copy)
+    restoring.settle(copy)
     return copy
 
 
@@ -102,7 +102,7 @@ def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: 
     assert said["newest snapshot"].state == said["next run"].state == State.UNKNOWN and state(folder) == before
     assert "about 0 MB" not in said["disk"].message
     assert ask(folder) == [[D1, D2], [D1, D2]]
-    assert published.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
+    assert restoring.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
 
 
 @pytest.mark.parametrize("part", ["public file", "master", "both"])
@@ -114,8 +114,8 @@ def test_a_damaged_page_is_named_by_the_doctor_and_mended(folder: Path, part: st
     broken = said["database"]
     assert broken.state == State.BROKEN and broken.message.endswith("To rebuild this: segmentation run --all") and state(folder) == before
     assert all(f"{folder / file} has a damaged page (" in broken.message for file in PARTS[part])
-    assert len(published.mend(folder)) == len(PARTS[part])
-    assert published.damaged(folder) == [] and ask(folder) == [[D1, D2], [D1, D2]]
+    assert len(restoring.mend(folder)) == len(PARTS[part])
+    assert restoring.damaged(folder) == [] and ask(folder) == [[D1, D2], [D1, D2]]
 
 
 def publish_third(folder: Path) -> None:
@@ -129,15 +129,15 @@ def test_a_damaged_page_stops_no_publication(folder: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
     publish_third(folder)
-    assert published.damaged(folder) == [] and ask(folder) == [[D1, D2, D3], [D1, D2, D3]]
+    assert restoring.damaged(folder) == [] and ask(folder) == [[D1, D2, D3], [D1, D2, D3]]
 
 
 def test_all_pages_are_read_before_publishing_only_if_the_lake_could_not_rebuild_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[Path] = []
-    found = published._damage
-    monkeypatch.setattr(published, "_damage", lambda file: looked.append(file) or found(file))
+    found = database_files.first_damage
+    monkeypatch.setattr(restoring, "first_damage", lambda file: looked.append(file) or found(file))
     publish_third(folder)
     assert looked == []
     KINDS["removed"](folder / "lake" / "segments" / f"snapshot_date={D1}" / "part-0.parquet")
@@ -149,11 +149,11 @@ def test_all_pages_are_read_before_publishing_only_if_the_lake_could_not_rebuild
 def test_who_reads_a_damaged_page_is_told_and_it_is_mended(folder: Path, tmp_path: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
-    with pytest.raises(published.PublishError, match=r"\.duckdb has a damaged page .* rebuilt; run the same command again"):
+    with pytest.raises(database_files.PublishError, match=r"\.duckdb has a damaged page .* rebuilt; run the same command again"):
         ask(folder)
-    assert ask(folder) == [[D1, D2], [D1, D2]] and published.mend(folder) == []
-    spoil(folder / published.DATABASE)
-    with pytest.raises(published.PublishError, match="been rebuilt"):
+    assert ask(folder) == [[D1, D2], [D1, D2]] and restoring.mend(folder) == []
+    spoil(folder / database_files.DATABASE)
+    with pytest.raises(database_files.PublishError, match="been rebuilt"):
         published.export(folder, tmp_path / "copy.duckdb")
     assert not (tmp_path / "copy.duckdb").exists()
 
@@ -162,7 +162,7 @@ def test_a_damaged_page_that_cannot_be_rebuilt_is_reported_with_the_remedy(folde
     for file in DATABASES:
         spoil(folder / file)
     KINDS["removed"](folder / "lake" / "segments" / f"snapshot_date={D1}" / "part-0.parquet")
-    with pytest.raises(published.PublishError, match=rf"the lake lacks tables of {D1}\. Restore one of them .* --all"):
+    with pytest.raises(database_files.PublishError, match=rf"the lake lacks tables of {D1}\. Restore one of them .* --all"):
         ask(folder)
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_page_is_not_copied_when_the_folder_is_moved(folder: Path, tmp
 
 
 def test_damaged_order_lines_are_made_again_from_the_partition_that_they_are_a_link_to() -> None:
-    said = published.with_remedy(f'Failed to read file "shop/{LINES_OF_D1}": no rows')
+    said = restoring.with_remedy(f'Failed to read file "shop/{LINES_OF_D1}": no rows')
     assert said.endswith(
         f"\nRemove shop/lake/transactions/snapshot_date={D1}/part-0.parquet, and make its contents again: segmentation run --all"
     )
@@ -193,7 +193,7 @@ def test_readers_miss_nothing_without_the_private_folder_or_the_order_lines(fold
 
 def test_snapshots_left_only_in_the_lake_are_reported_with_the_remedy(folder: Path) -> None:
     shutil.rmtree(folder / PRIVATE)
-    (folder / published.DATABASE).unlink()
+    (folder / database_files.DATABASE).unlink()
     told = f"all tables of 2 snapshots, {D1} to {D2}"
     assert told in published.nothing_yet(folder)
     found = health.database(LOADED.model_copy(update={"data_dir": folder}))
@@ -210,7 +210,10 @@ def test_snapshots_left_only_in_the_lake_are_reported_with_the_remedy(folder: Pa
 def test_unrecoverable_loss_is_reported_with_the_remedy(folder: Path, lost: str, why: str) -> None:
     for file in (*DATABASES, lost):
         KINDS["overwritten"](folder / file)
-    with opened(folder) as lake, pytest.raises(published.PublishError, match=rf"can be read, and {why}\. Restore one of them .* --all"):
+    with (
+        opened(folder) as lake,
+        pytest.raises(database_files.PublishError, match=rf"can be read, and {why}\. Restore one of them .* --all"),
+    ):
         published.publish_snapshot(lake, folder, D2, "fingerprint")
 
 
@@ -271,4 +274,4 @@ def test_a_damaged_parquet_file_is_named_with_the_remedy(tmp_path: Path, kind: s
     with pytest.raises(duckdb.Error) as damaged:
         engine.rows(engine.scan([file]))
     engine.close()
-    assert published.with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")
+    assert restoring.with_remedy(str(damaged.value)).splitlines()[-1].startswith(f"Remove {file}, and make its contents again")

@@ -12,7 +12,7 @@ from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.loading import load_settings
 from segmentation_assets.settings.privacy import Privacy
 from segmentation_assets.sources.base import window_of
-from segmentation_assets.store import archive, freshness, provenance, published
+from segmentation_assets.store import archive, database_files, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, Stale, sentences
 from segmentation_assets.store.lake import opened
 from segmentation_assets.store.provenance import ENTITIES, Fingerprint, one_hash
@@ -54,7 +54,7 @@ class Shop:
 
     def stale(self) -> list[Stale]:
         with opened(self.settings.data_dir) as lake:
-            records = provenance.recorded(self.settings.data_dir / published.PRIVATE)
+            records = provenance.recorded(self.settings.data_dir / database_files.PRIVATE)
             late = freshness.late_rows(self.settings, self.source, lake, records, by_content=True)
             return freshness.stale(self.settings, lake, self.keys, late=late.found, fingerprint=self.source.fingerprint)
 

@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_assets.settings.snapshots import Schedule
 from segmentation_assets.sources import SourceError
-from segmentation_assets.store import freshness, health, published
+from segmentation_assets.store import database_files, freshness, health, published, restoring
 from segmentation_assets.store.freshness import Cause, Stale
 from segmentation_assets.store.health import Finding, State
 from segmentation_assets_tests.builders import D1, D2, LOADED
@@ -83,7 +83,7 @@ def test_free_disk_space_is_compared_with_the_size_of_a_snapshot(
     made: Any, monkeypatch: pytest.MonkeyPatch, times: float, state: State
 ) -> None:
     folder = made(D1)
-    (folder / published.DATABASE).write_bytes(bytes(500_000))
+    (folder / database_files.DATABASE).write_bytes(bytes(500_000))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(times * 1_000_000))
     found = health.disk(folder)
     assert found[0] == state and "a snapshot writes about 1 MB" in found[1]
@@ -109,11 +109,11 @@ def test_a_source_that_cannot_be_read_is_asked_once_and_is_a_finding(made: Any, 
 
 def test_the_pages_of_a_database_are_read_once_until_it_is_published_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Path] = []
-    monkeypatch.setattr(published, "damaged", lambda folder: looks.append(folder) or [])
+    monkeypatch.setattr(restoring, "damaged", lambda folder: looks.append(folder) or [])
     mine = settings(made(D1))
     for _ in range(2):
         assert {one.subject for one in health.findings(mine, MARCH)} >= {"database", "source"}
     assert len(looks) == 1
-    (mine.data_dir / published.DATABASE).write_bytes(b"published")
+    (mine.data_dir / database_files.DATABASE).write_bytes(b"published")
     list(health.findings(mine, MARCH))
     assert len(looks) == 2

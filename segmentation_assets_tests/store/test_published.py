@@ -1,49 +1,20 @@
 """Publishing replaces the database as a whole, even while others have it open, and loses nothing that users wrote."""
 
 import datetime as dt
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from segmentation_assets.settings.snapshots import Snapshots
-from segmentation_assets.store import provenance, published
-from segmentation_assets.store.lake import opened
-from segmentation_assets.store.published import PublishError, export, fingerprints, publish_snapshot, reading
+from segmentation_assets.store import database_files, master, provenance, published
+from segmentation_assets.store.database_files import PublishError
+from segmentation_assets.store.published import export, fingerprints, publish_snapshot, reading
 from segmentation_assets.tables import CONTRACTS
-from segmentation_assets.tables.contract import SNAPSHOT_DATE
-from segmentation_assets_tests.builders import D1, D2, put, put_snapshot
-
-
-@pytest.fixture
-def data_dir(lake):
-    return lake.root.parent
-
-
-@pytest.fixture
-def database(data_dir):
-    return data_dir / published.DATABASE
-
-
-def segment(name, segment_id=1):
-    return {"segment_id": segment_id, "segment_name": name}
-
-
-def make(lake, key, fingerprint="f", **rows):
-    put_snapshot(lake, key, **rows)
-    return publish_snapshot(lake, lake.root.parent, key, fingerprint)
-
-
-def ask(data_dir, query):
-    with reading(data_dir) as connection:
-        return connection.sql(query).fetchall()
-
-
-NAMES = "SELECT CAST(snapshot_date AS VARCHAR), segment_name FROM segments ORDER BY ALL"
+from segmentation_assets_tests.builders import D1, D2, put
+from segmentation_assets_tests.store.conftest import LINES, NAMES, ask, line, make, segment
 
 HOLDER = """
 import sys, duckdb
@@ -106,103 +77,12 @@ def test_a_snapshot_that_lacks_a_table_is_refused_and_the_database_stays(lake, d
 def test_a_failed_publication_harms_neither_the_database_nor_the_next_one(lake, data_dir, monkeypatch):
     make(lake, D1, segments=[segment("A")])
     with monkeypatch.context() as patched:
-        patched.setattr(published, "_remember", lambda *_: 1 / 0)
+        patched.setattr(master, "_remember", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make(lake, D1, segments=[segment("half")])
     assert ask(data_dir, NAMES) == [(D1, "A")]
     make(lake, D2, segments=[segment("B")])
     assert ask(data_dir, NAMES) == [(D1, "A"), (D2, "B")]
-
-
-def test_a_new_attribute_becomes_a_column_that_older_snapshots_lack(lake, data_dir):
-    make(lake, D1, customers=[{"customer_id": "a"}])
-    put_snapshot(lake, D2)
-    put(lake, "customers", D2, {"customer_id": "a", "age": 40}, age=pa.int64())
-    publish_snapshot(lake, data_dir, D2, "f")
-    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(None,), (40,)]
-
-
-def test_a_removed_attribute_keeps_its_column(lake, data_dir):
-    put_snapshot(lake, D1)
-    put(lake, "customers", D1, {"customer_id": "a", "age": 40}, age=pa.int64())
-    publish_snapshot(lake, data_dir, D1, "f")
-    make(lake, D2, customers=[{"customer_id": "a"}])
-    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(40,), (None,)]
-
-
-def test_every_table_exists_and_has_a_comment(lake, data_dir):
-    make(lake, D1)
-    tables = "SELECT table_name, comment FROM duckdb_tables() UNION SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
-    comments = dict(ask(data_dir, tables))
-    assert {c.name: comments[c.name] for c in CONTRACTS} == {c.name: c.description for c in CONTRACTS}
-    assert [name for name, comment in comments.items() if not comment] == []
-
-
-def test_every_column_of_every_contract_has_its_comment(lake, data_dir):
-    make(lake, D1)
-    found = {
-        (table, column): comment
-        for table, column, comment in ask(data_dir, "SELECT table_name, column_name, comment FROM duckdb_columns()")
-    }
-    expected = {(c.name, column.name): column.description for c in CONTRACTS for column in (SNAPSHOT_DATE, *c.columns)}
-    assert {name: found.get(name) for name in expected} == expected
-
-
-def test_latest_views_show_the_newest_snapshot_even_if_an_older_one_was_published_last(lake, data_dir):
-    make(lake, D2, segments=[segment("B")], customer_segments=[{"customer_id": "new"}])
-    make(lake, D1, segments=[segment("A")], customer_segments=[{"customer_id": "old"}])
-    assert ask(data_dir, "SELECT segment_name FROM latest_segments") == [("B",)]
-    assert ask(data_dir, "SELECT customer_id FROM latest_customer_segments") == [("new",)]
-
-
-def test_order_lines_are_shown_with_their_snapshot(lake, data_dir):
-    make(lake, D1, transactions=[{"customer_id": "a"}])
-    make(lake, D2, transactions=[{"customer_id": "b"}])
-    lines = "SELECT CAST(snapshot_date AS VARCHAR), customer_id FROM transactions ORDER BY ALL"
-    assert ask(data_dir, lines) == [(D1, "a"), (D2, "b")]
-
-
-LINES = "SELECT order_id FROM transactions ORDER BY ALL"
-
-
-def line(order: str) -> dict[str, object]:
-    """A row of the cleaned order lines."""
-    return {"order_id": order}
-
-
-@pytest.mark.parametrize(
-    ("how", "refusal"),
-    [("moved", "No files found"), ("copied", r"which was moved or copied\. Run a command there first, such as segmentation show: .*other")],
-)
-def test_a_moved_or_copied_folder_has_its_own_order_lines(how, refusal, lake, data_dir, tmp_path):
-    make(lake, D1, transactions=[line("original")])
-    other = tmp_path / "other"
-    (shutil.move if how == "moved" else shutil.copytree)(data_dir, other)
-    if how == "copied":
-        make(lake, D1, transactions=[line("changed")])
-    with (
-        duckdb.connect(str(other / published.DATABASE), read_only=True) as elsewhere,
-        pytest.raises(duckdb.Error, match=refusal),
-    ):
-        elsewhere.sql(LINES).fetchall()
-    assert ask(other, LINES) == [("original",)]
-    with duckdb.connect(str(other / published.DATABASE), read_only=True) as elsewhere:
-        assert elsewhere.sql(LINES).fetchall() == [("original",)]
-    if how == "copied":
-        assert ask(data_dir, LINES) == [("changed",)]
-    assert not list(other.glob("*.kept-*"))  # copying does not count as writing
-
-
-def test_tables_written_by_a_user_into_a_copy_are_set_aside(lake, data_dir, tmp_path):
-    make(lake, D1)
-    other = tmp_path / "other"
-    shutil.copytree(data_dir, other)
-    with duckdb.connect(str(other / published.DATABASE)) as mine:
-        mine.execute("CREATE TABLE notes AS SELECT 1 AS note")
-    ask(other, NAMES)
-    (kept,) = other.glob("*.kept-*.duckdb")
-    with duckdb.connect(str(kept), read_only=True) as found:
-        assert found.sql("FROM notes").fetchall() == [(1,)]
 
 
 def test_order_lines_made_again_are_invisible_until_published(lake, data_dir):
@@ -245,7 +125,7 @@ def test_tables_are_read_from_the_master_while_the_public_file_is_locked(lake, d
 
 def test_a_reader_of_the_master_blocks_no_publication_and_sees_the_old_snapshot(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
-    with held_open(database, "read-write"), held_open(data_dir / published.PRIVATE / published.MASTER, "read-only") as reader:
+    with held_open(database, "read-write"), held_open(data_dir / database_files.PRIVATE / database_files.MASTER, "read-only") as reader:
         assert reader("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
         make(lake, D1, segments=[segment("new")])
         assert reader("FROM (SELECT segment_name FROM segments)") == "[('old',)]"
@@ -344,23 +224,6 @@ def test_an_export_before_the_first_publication_says_what_to_run_and_leaves_no_f
     assert list(tmp_path.glob("*out.duckdb*")) == []
 
 
-def attribute(lake, key, value, kind):
-    put_snapshot(lake, key)
-    put(lake, "customers", key, {"customer_id": "c", "age": value}, age=kind)
-    publish_snapshot(lake, lake.root.parent, key, "f")
-
-
-AGES = "SELECT CAST(snapshot_date AS VARCHAR), age, typeof(age) FROM customers ORDER BY 1"
-
-
-def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake, data_dir):
-    attribute(lake, D1, 40.0, pa.float64())
-    attribute(lake, D2, "about 40", pa.string())
-    assert ask(data_dir, AGES) == [(D1, "40.0", "VARCHAR"), (D2, "about 40", "VARCHAR")]
-    attribute(lake, D2, 41.0, pa.float64())
-    assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]
-
-
 def test_another_calendar_is_refused_but_a_longer_one_is_not(lake, data_dir):
     make(lake, D1)
     make(lake, D2)
@@ -373,16 +236,6 @@ def test_another_calendar_is_refused_but_a_longer_one_is_not(lake, data_dir):
             published.require_calendar(data_dir, other)
 
 
-def test_restoring_an_older_master_loses_no_published_snapshot(lake, data_dir):
-    make(lake, D1, segments=[segment("A")])
-    master = data_dir / published.PRIVATE / published.MASTER
-    older = master.read_bytes()
-    make(lake, D2, segments=[segment("B")])
-    master.write_bytes(older)
-    make(lake, D1, segments=[segment("C")])
-    assert ask(data_dir, NAMES) == [(D1, "C"), (D2, "B")]
-
-
 def test_snapshots_of_another_calendar_can_be_removed(lake, data_dir):
     """An earlier version could mix calendars, which counted order lines twice."""
     other = "2024-02-15"
@@ -393,89 +246,5 @@ def test_snapshots_of_another_calendar_can_be_removed(lake, data_dir):
     published.take_out(data_dir, [other])
     published.require_calendar(data_dir, calendar)
     assert (ask(data_dir, NAMES), ask(data_dir, LINES)) == ([(D1, D1), (D2, D2)], [(D1,), (D2,)])
-    assert list(provenance.recorded(data_dir / published.PRIVATE)) == [D1, D2]
+    assert list(provenance.recorded(data_dir / database_files.PRIVATE)) == [D1, D2]
     assert not list(data_dir.glob("*.kept-*"))
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """A folder with a published snapshot, and a file outside its data folder."""
-    folder = tmp_path_factory.mktemp("shop")
-    with opened(folder / "data") as lake:
-        make(lake, D1, transactions=[{"customer_id": "a"}], segments=[segment("A")])
-    (folder / "secret").write_text("x")
-    return folder
-
-
-@pytest.fixture
-def confined(shop):
-    """A connection as `segmentation sql` opens it."""
-    with reading(shop / "data") as connection:
-        published.confine(connection, shop / "data")
-        yield connection
-
-
-READS = [
-    "FROM segments",
-    "FROM transactions",
-    "EXPLAIN ANALYZE FROM segments",
-    "PIVOT segments ON segment_name USING count(*)",
-    "CREATE TEMP TABLE mine AS FROM transactions; INSERT INTO mine FROM mine; FROM mine",
-]
-
-
-@pytest.mark.parametrize("query", READS)
-def test_a_confined_connection_reads_tables_and_order_lines(confined, query):
-    for statement in published.statements(confined, query):
-        rows = confined.execute(statement.query).fetchall()
-    assert rows
-
-
-REACHES_OUT = [
-    "FROM read_text('{secret}')",
-    "FROM read_csv('{secret}')",
-    "FROM '{lines}/../../../../secret'",
-    "FROM glob('/*')",
-    "FROM read_csv('http://127.0.0.1:9/x')",
-    "ATTACH '{secret}.duckdb'",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "EXPORT DATABASE '{lines}/all'",
-    "COPY segments TO '{secret}.csv'",
-    "COPY segments TO '{lines}/more.csv'",
-    "COPY (PIVOT segments ON segment_name USING count(*)) TO '{lines}/more.csv'",
-    "EXPLAIN /* quietly */ ANALYZE COPY segments TO '{lines}/more.csv'",
-    "PREPARE later AS COPY segments TO '{lines}/more.csv'; EXECUTE later",
-    "FROM segments; COPY segments TO '{lines}/more.csv'",
-]
-
-
-@pytest.mark.parametrize("query", REACHES_OUT)
-def test_a_confined_connection_reaches_and_writes_nothing_else(confined, shop, query):
-    before = sorted(shop.rglob("*"))
-    reaching_out = query.format(secret=shop / "secret", lines=shop / "data" / published.PRIVATE / "transactions")
-    with pytest.raises((PublishError, duckdb.Error)):
-        for statement in published.statements(confined, reaching_out):
-            confined.execute(statement.query)
-    assert sorted(shop.rglob("*")) == before
-
-
-def test_figures_of_few_customers_are_hidden_and_said_to_be_so_but_stay_in_the_lake(lake, data_dir):
-    sizes = (("empty", 0), ("few", 4), ("enough", 5))
-    rows = [
-        {**segment(name, i), "customers": n, "share": n / 10, "revenue": 1.0, "description": "d"} for i, (name, n) in enumerate(sizes, 1)
-    ]
-    profiles = [{"segment_id": i, "feature": "frequency", "mean": 2.0, "population_mean": 3.0} for i in (1, 2, 3)]
-    put_snapshot(lake, D1, segments=rows, segment_profiles=profiles)
-    publish_snapshot(lake, data_dir, D1, "f", smallest_cell=5)
-    few = "fewer than 5 customers"
-    shown = [("empty", 0, 0.0, 1.0, "d", None), ("few", None, None, None, None, few), ("enough", 5, 0.5, 1.0, "d", None)]
-    query = "SELECT segment_name, customers, share, revenue, description, small_cell FROM segments ORDER BY segment_id"
-    assert ask(data_dir, query) == shown
-    about = "SELECT mean, population_mean, small_cell FROM segment_profiles ORDER BY segment_id"
-    assert ask(data_dir, about) == [(2.0, 3.0, None), (None, 3.0, few), (2.0, 3.0, None)]
-    for file in (data_dir / published.DATABASE, data_dir / published.PRIVATE / published.MASTER):
-        file.unlink()
-    assert ask(data_dir, query) == shown  # rebuilt from the lake, which keeps all figures
-    assert duckdb.sql(f"SELECT customers FROM '{lake.file('segments', D1)}' ORDER BY segment_id").fetchall() == [(0,), (4,), (5,)]

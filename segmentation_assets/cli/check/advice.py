@@ -86,6 +86,32 @@ def of_personal(looks: Mapping[str, Personal], kept: Collection[str]) -> Iterato
         yield f"these attributes look personal: {told}. Segments need none of them; to leave them out, set {remedy}.{year}"
 
 
+def of_special(found: Mapping[str, str], sensitive: Collection[str]) -> Iterator[str]:
+    """What to do about attributes that by their name are a special category of personal data.
+
+    Args:
+        sensitive: those that are kept out of models already.
+    """
+    told = {name: category for name, category in found.items() if name not in sensitive}
+    if told:
+        named = ", ".join(f"{name} ({category})" for name, category in told.items())
+        yield (
+            f"by their names, these attributes are special categories of personal data (GDPR, Art. 9): {named}. To keep them out of every "
+            f"model, set {line_of_list('privacy.sensitive', [*sensitive, *told])}"
+        )
+
+
+def of_answers(words: Mapping[str, str]) -> Iterator[str]:
+    """Say that a word that may be an answer reads as missing, such as `none` for no religion."""
+    for name, word in words.items():
+        yield f"{name}: {word!r} reads as a missing value; if it is an answer, set missing_values without it"
+
+
+def line_of_list(setting: str, names: Sequence[str]) -> str:
+    """A setting with several names as one line of YAML."""
+    return f"{setting}: {yaml.safe_dump(list(names), default_flow_style=True, width=10_000, allow_unicode=True).strip()}"
+
+
 def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappings: Sequence[str], columns: set[str]) -> Iterator[str]:
     """Say that ids differ only in case, and so count as different customers."""
     if total:

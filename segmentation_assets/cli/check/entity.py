@@ -1,5 +1,6 @@
 """Check one entity of a source: read and judge its rows once, and report the findings in order."""
 
+import contextlib
 import datetime as dt
 import functools
 from collections.abc import Iterator
@@ -15,10 +16,14 @@ from segmentation_assets.core.customers import cleaning
 from segmentation_assets.defs.checks.source import attribute_types
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.sources import Source, Window, order_cells, personal
-from segmentation_assets.sources.base import window_of, within
+from segmentation_assets.settings.source import Files, Tables
+from segmentation_assets.sources import Source, Window, order_cells, personal, special_categories
+from segmentation_assets.sources.base import NoRows, window_of, within
 from segmentation_assets.sources.intake_record import IntakeRecord, worth_a_look
+from segmentation_assets.sources.located import matching_files
+from segmentation_assets.sources.mapping import attribute_name
 from segmentation_assets.sources.personal import Personal
+from segmentation_assets.sources.reading import FileReader
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import counted
 
@@ -118,6 +123,7 @@ class EntityLook:
         unread = functools.partial(counts.unread_records, self.engine, cleaning.records(raw))
         yield from described.unreadable(seen, records, self.name, self.settings, unread, known)
         yield from advice.of_personal(self._personal(judged), self.attributes if self.name == "customers" else ())
+        yield from self._special()
         yield from self._doubled(judged)
         if self.orders:
             yield from order_cells.told(identities.repeated_amounts(self.engine, self.orders))
@@ -146,6 +152,21 @@ class EntityLook:
         names = ["customer_id", *(self.attributes if self.name == "customers" else ())]
         rows = self.engine.rows(personal.sampled(judged.rows, names))
         return personal.found({name: [row[name] for row in rows] for name in names})
+
+    def _special(self) -> Iterator[str]:
+        """Attributes that by their name are a special category, and answers that read as missing."""
+        if self.name != "customers":
+            return
+        yield from advice.of_special(special_categories.found(self.attributes), self.settings.privacy.sensitive)
+        texts = [name for name, kind in self.attributes.items() if kind in {"text", "empty"}]
+        tables = self.settings.source.customers if isinstance(self.settings.source, Tables) else ()
+        for table in (table for table in tables if isinstance(table, Files)):
+            file, _ = matching_files(table)[0]
+            with contextlib.suppress(NoRows), FileReader() as reader, reader.opened(file, table) as rows:
+                sample = personal.sampled(rows.viewed(reader.backend).table, rows.columns)
+                cells = {attribute_name(name): values for name, values in reader.backend.to_pyarrow(sample).to_pydict().items()}
+                known = {name: cells[name] for name in texts if name in cells}
+                yield from advice.of_answers(special_categories.answers(known, table.missing_values))
 
     def _doubled(self, judged: cleaning.Judged) -> Iterator[str]:
         """Sentences on equal files, and on orders or lines that come from two files."""

@@ -16,7 +16,7 @@ from segmentation_assets.core.pictures.model import forward_bars, pca_map, silho
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
-from segmentation_assets.defs.pictures import picture
+from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.tables.segments import EVALUATION_METRICS
@@ -70,10 +70,12 @@ def evaluation_metrics(
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
             points = model.clusters.preprocessor.transform(active)
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
-            picture(context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed))
+            picture(
+                context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed), cells=ONE_EACH
+            )
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed))
+            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed), cells=ONE_EACH)
     kept = placed.dropna(subset=["previous_segment_id"])
     if len(kept):
         metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())

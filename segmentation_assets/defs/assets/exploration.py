@@ -14,7 +14,7 @@ from segmentation_assets.core.customers.features import described
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
-from segmentation_assets.defs.pictures import picture
+from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import to_frame
@@ -31,7 +31,8 @@ def feature_summary(
     """Location, spread, shape, missing values and outliers of each feature."""
     known = described(settings.features, customer_features)
     summary = exploration.feature_summary(customer_features, known)
-    picture(context, settings, "outliers", lambda: pictures.features.outliers(summary, units(known, settings.exploration.money)))
+    draw = partial(pictures.features.outliers, summary, units(known, settings.exploration.money))
+    picture(context, settings, "outliers", draw, cells=ONE_EACH)
     return summary
 
 
@@ -60,7 +61,8 @@ def feature_missingness(
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
     missing = exploration.feature_missingness(customer_features, described(settings.features, customer_features))
-    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=missing["missing"])
+    parts = [*missing["missing"], *(missing["customers"] - missing["missing"])]
+    picture(context, settings, "missingness", lambda: pictures.features.missingness(missing), cells=parts)
     return missing
 
 
@@ -100,6 +102,7 @@ def order_seasonality(
         settings,
         "seasonality",
         lambda: pictures.orders.seasonality(slots, snapshot_date(context), settings.exploration.money),
+        cells=[*slots.groupby("month")["orders"].sum(), *slots.groupby(["weekday", "hour"])["orders"].sum()],
     )
     return slots
 
@@ -139,7 +142,7 @@ def revenue_concentration(
             figures({"gini": gini, "top_20_percent": curve.loc[curve["percentile"] == 20, "revenue_share"].iloc[0]}), output_name=OUTPUT
         )
     draw = partial(pictures.orders.concentration, curve, gini, settings.exploration.money)
-    picture(context, settings, "revenue_concentration", draw, cells=curve["customers"])
+    picture(context, settings, "revenue_concentration", draw, cells=curve["customers"].diff().fillna(0))
     return curve
 
 

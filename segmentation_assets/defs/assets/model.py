@@ -30,7 +30,7 @@ from segmentation_assets.core.model.training import ModelDecision, ModelSpec, Pr
 from segmentation_assets.core.pictures.model import dendrogram_of, has_numeric_features, indices_over_k, k_distance_of, typical_customers
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
-from segmentation_assets.defs.pictures import picture
+from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import snapshots_between
@@ -216,5 +216,5 @@ def _show_candidates(
         points = candidates.Samples.of(placed, ask).stability
         k = max(decided.model.provenance.k, 2)
         picture(context, settings, "indices_over_k", lambda: indices_over_k(tried, ask), output)
-        picture(context, settings, "dendrogram", lambda: dendrogram_of(points, k, ask.seed), output)
-        picture(context, settings, "k_distance_curve", lambda: k_distance_of(points, ask), output)
+        picture(context, settings, "dendrogram", lambda: dendrogram_of(points, k, ask.seed), output, ONE_EACH)
+        picture(context, settings, "k_distance_curve", lambda: k_distance_of(points, ask), output, ONE_EACH)

@@ -19,7 +19,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following, keys_until
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import BY_NAME
-from segmentation_assets.vocabulary import Decision, DriftKind, Tier, beside, counted
+from segmentation_assets.vocabulary import Decision, DriftKind, Tier, beside, counted, fewer_than
 
 SHARE_TOLERANCE = 1e-9
 GO_ON = "If business really was this quiet, continue with volume.when_low: warn."
@@ -243,7 +243,9 @@ def no_segment_has_run_empty(
         return dg.AssetCheckResult(passed=True, description="Not measured: the model in force is a grid.")
     few = own[own["customers"] < (least if own["customers"].sum() >= least * len(own) else 1)]
     counts = {row.segment_name: int(row.customers) for row in few.itertuples()}
-    text = "; ".join(f"{name} has {counted(customers, 'customer')}" for name, customers in counts.items())
+    smallest = settings.privacy.smallest_cell
+    told = {name: fewer_than(smallest) if 0 < n < smallest else counted(n, "customer") for name, n in counts.items()}
+    text = "; ".join(f"{name} has {size}" for name, size in told.items())
     return _result(few.empty, f"{text}.", counts, dg.AssetCheckSeverity.WARN)
 
 

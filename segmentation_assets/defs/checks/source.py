@@ -26,10 +26,10 @@ from segmentation_assets.sources.guessing import combined_types
 from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.store import freshness, provenance
+from segmentation_assets.store.database_files import PRIVATE
 from segmentation_assets.store.freshness import Cause
 from segmentation_assets.store.lake import PART, Lake
 from segmentation_assets.store.provenance import ENTITIES
-from segmentation_assets.store.published import PRIVATE
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.vocabulary import counted
 

@@ -51,7 +51,7 @@ def test_for_few_customers_the_simulated_null_keeps_alpha_and_chi_square_does_no
     assert np.mean(np.array(chi_square) <= ALPHA) > ALPHA + 2 * error(repeats)
 
 
-@pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 50), (10_000, 12)])
+@pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 50), pytest.param(10_000, 12, marks=pytest.mark.full)])
 def test_independent_features_are_significant_at_the_rate_alpha(n, repeats):
     found = simulate(n, repeats, population="independent")
     assert abs(found["numeric"].mean() - ALPHA) <= 2 * error(12 * repeats)
@@ -59,7 +59,7 @@ def test_independent_features_are_significant_at_the_rate_alpha(n, repeats):
     assert credible(found["significant"])
 
 
-@pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 40)])
+@pytest.mark.parametrize(("n", "repeats"), [(200, 60), pytest.param(1_000, 40, marks=pytest.mark.full)])
 def test_an_unchanged_snapshot_raises_alarms_at_most_at_the_rate_alpha(n, repeats):
     found = simulate(n, repeats)
     assert abs(found[["segment_mix", "distance", "joint"]].mean(axis=None) - ALPHA) <= 2 * error(3 * repeats)

@@ -8,6 +8,8 @@ import pytest
 
 from segmentation_assets.defs import checks, declared
 from segmentation_assets.defs.checks import snapshot
+from segmentation_assets.settings.privacy import Privacy
+from segmentation_assets.vocabulary import Tier
 from segmentation_assets_tests.builders import D1, D2, D3, LOADED, put
 
 CUSTOMERS = ("raw_customers", "raw_transactions", "raw_events", "customers", "transactions", "events", "rejected_rows")
@@ -286,6 +288,14 @@ def test_an_emptied_segment_is_a_warning(lake, customers, tier, said):
     put(lake, "segments", D1, {"segment_id": -1, "customers": 0}, *named)
     put(lake, "model_registry", D1, {"model_version": "m", "in_force": True, "tier": tier})
     assert verdict(snapshot.no_segment_has_run_empty, lake) == (said is None or "Not" in said, said)
+
+
+def test_a_warning_tells_no_size_of_few_customers(lake):
+    put(lake, "segments", D1, *({"segment_id": i, "segment_name": f"s{i}", "customers": n} for i, n in enumerate((3, 0, 90), 1)))
+    put(lake, "model_registry", D1, {"model_version": "m", "in_force": True, "tier": Tier.CONVENIENT})
+    hiding = LOADED.model_copy(update={"privacy": Privacy(smallest_cell=5)})
+    found = outcome(snapshot.no_segment_has_run_empty, lake, settings=hiding)
+    assert found.description == "s1 has fewer than 5 customers; s2 has 0 customers."
 
 
 def test_checks_of_sums_block_downstream_assets_and_warnings_do_not():

@@ -1,0 +1,156 @@
+"""Write a snapshot's tables, and views over its order lines, into the private master database."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from segmentation_assets.atomic import replacing
+from segmentation_assets.store.database_files import BULKY, DATABASE, MASTER, NATIVE, PRIVATE, SNAPSHOTS, text_of
+from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.quoting import column_type, folded, literal, quoted
+from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
+from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+
+SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
+LATEST = {"latest_segments": "segments", "latest_customer_segments": "customer_segments"}
+VIEWS = {
+    view: (f"FROM {table} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {table})", f"{table} at the latest snapshot.")
+    for view, table in LATEST.items()
+} | {
+    "named_segment_changes": (
+        "SELECT c.*, f.segment_name AS from_segment_name, t.segment_name AS to_segment_name FROM segment_changes AS c "
+        "ASOF LEFT JOIN segments AS f ON f.segment_id = c.from_segment_id AND f.snapshot_date < c.snapshot_date "
+        "ASOF LEFT JOIN segments AS t ON t.segment_id = c.to_segment_id AND t.snapshot_date <= c.snapshot_date",
+        "segment_changes with the names that the segments had before and at the snapshot.",
+    )
+}
+"""View -> its query over the published tables, and its comment."""
+
+
+def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerprint: str) -> dict[str, int]:
+    """Copy the tables of a snapshot into the master, all or none; return rows by table."""
+    with writing(master) as connection:
+        connection.begin()
+        smallest = int(text_of(data_dir / PRIVATE / SMALLEST_CELL) or 0)
+        rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
+        show_order_lines(connection, data_dir)
+        _remember(connection, key, fingerprint)
+        for view, (query, comment) in VIEWS.items():
+            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+            connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+        connection.commit()
+    return rows
+
+
+@contextmanager
+def writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The master, for writing; while another program reads it, a copy that then replaces it."""
+    try:
+        alone = duckdb.connect(str(master))
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        with replacing(master) as unfinished:
+            shutil.copyfile(master, unfinished)
+            with duckdb.connect(str(unfinished)) as copy:
+                yield copy
+                copy.execute("CHECKPOINT")
+        return
+    with alone:
+        yield alone
+        alone.execute("CHECKPOINT")
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int) -> int:
+    """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
+    file, known = lake.file(contract.name, key), columns_of(connection, contract.name)
+    if not known:
+        columns = ", ".join(f"{quoted(c.name)} {column_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
+        connection.execute(f"CREATE TABLE {contract.name} ({columns})")
+        known = columns_of(connection, contract.name)
+    partition = connection.read_parquet(str(file), hive_partitioning=False)
+    for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
+        if folded(column) not in known:
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(column)} {kind}")
+        elif contract.open and known[folded(column)].type != kind:
+            _fit(connection, contract.name, column, known[folded(column)].type, kind, key)
+    describe(connection, contract, known, "TABLE")
+    connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
+    dated = f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, *"
+    if not contract.cells or smallest <= 1:
+        connection.execute(f"{dated} FROM read_parquet(?, hive_partitioning = false)", [key, str(file)])
+        return len(partition)
+    connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
+    connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {literal(MEANING)}")
+    connection.register("shown", published_rows(lake, contract, key, smallest))
+    connection.execute(f"{dated} FROM shown", [key])
+    connection.unregister("shown")
+    return len(partition)
+
+
+class _Column(NamedTuple):
+    type: str
+    comment: str | None
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, _Column]:
+    """The columns that a table or view of the database has, by folded name; none if it is absent."""
+    found = connection.execute(
+        "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE database_name = current_database() AND table_name = ?", [table]
+    ).fetchall()
+    return {folded(name): _Column(kind, comment) for name, kind, comment in found}
+
+
+def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, found: str, kind: str, key: str) -> None:
+    """Give a column of the type `found` the type in the snapshot's rows if all other rows fit it, otherwise text."""
+    unfit = connection.execute(
+        f"SELECT count(*) FROM {table} WHERE snapshot_date <> CAST(? AS DATE) AND {quoted(column)} IS NOT NULL "
+        f"AND TRY_CAST({quoted(column)} AS {kind}) IS NULL", [key],
+    ).fetchall()[0][0]  # fmt: skip
+    type_for_all = "VARCHAR" if unfit else kind
+    if type_for_all != found:
+        expression = f"TRY_CAST({quoted(column)} AS {type_for_all})"  # only this snapshot's values can be lost, and its rows are replaced
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} SET DATA TYPE {type_for_all} USING {expression}")
+
+
+def show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """Views over the published partitions of bulky tables.
+
+    A view has the absolute paths of its files. So that a copy of the folder never shows the original's rows, each view checks the path
+    of the database from which it is read.
+    """
+    places = ", ".join(literal(str(data_dir.resolve() / file)) for file in (DATABASE, Path(PRIVATE) / MASTER))
+    refusal = literal(
+        "Order lines are kept next to the database, which was moved or copied. Run a command there first, such as segmentation show: "
+    )
+    here = (
+        f"(SELECT CASE WHEN bool_or(path IN ({places})) THEN true ELSE error({refusal} || string_agg(path, ', ')) END "
+        "FROM duckdb_databases())"
+    )
+    for contract in BULKY:
+        files = literal(str(data_dir.resolve() / PRIVATE / contract.name / "*" / "*.parquet"))
+        connection.execute(
+            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
+            f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
+            f"WHERE {here}"
+        )
+        describe(connection, contract, columns_of(connection, contract.name), "VIEW")
+
+
+def describe(connection: duckdb.DuckDBPyConnection, contract: Contract, known: Mapping[str, _Column], kind: str) -> None:
+    """Describe a TABLE or VIEW (`kind`) and those of its `known` columns that are not described yet: all would be 1,000 statements."""
+    connection.execute(f"COMMENT ON {kind} {contract.name} IS {literal(contract.description)}")
+    for column in (SNAPSHOT_DATE, *contract.columns):
+        if column.name not in known or known[column.name].comment != column.description:
+            connection.execute(f"COMMENT ON COLUMN {contract.name}.{quoted(column.name)} IS {literal(column.description)}")
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {SNAPSHOTS} (snapshot_date DATE, fingerprint VARCHAR)")
+    connection.execute(f"COMMENT ON TABLE {SNAPSHOTS} IS 'One row per snapshot in this database.'")
+    connection.execute(f"DELETE FROM {SNAPSHOTS} WHERE snapshot_date = CAST(? AS DATE)", [key])
+    connection.execute(f"INSERT INTO {SNAPSHOTS} VALUES (CAST(? AS DATE), ?)", [key, fingerprint])

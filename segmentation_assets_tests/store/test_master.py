@@ -1,0 +1,74 @@
+"""The database has every table with its comments, and columns that fit all snapshots."""
+
+import pyarrow as pa
+
+from segmentation_assets.store.published import publish_snapshot
+from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.contract import SNAPSHOT_DATE
+from segmentation_assets_tests.builders import D1, D2, put, put_snapshot
+from segmentation_assets_tests.store.conftest import ask, make, segment
+
+
+def test_a_new_attribute_becomes_a_column_that_older_snapshots_lack(lake, data_dir):
+    make(lake, D1, customers=[{"customer_id": "a"}])
+    put_snapshot(lake, D2)
+    put(lake, "customers", D2, {"customer_id": "a", "age": 40}, age=pa.int64())
+    publish_snapshot(lake, data_dir, D2, "f")
+    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(None,), (40,)]
+
+
+def test_a_removed_attribute_keeps_its_column(lake, data_dir):
+    put_snapshot(lake, D1)
+    put(lake, "customers", D1, {"customer_id": "a", "age": 40}, age=pa.int64())
+    publish_snapshot(lake, data_dir, D1, "f")
+    make(lake, D2, customers=[{"customer_id": "a"}])
+    assert ask(data_dir, "SELECT age FROM customers ORDER BY snapshot_date") == [(40,), (None,)]
+
+
+def test_every_table_exists_and_has_a_comment(lake, data_dir):
+    make(lake, D1)
+    tables = "SELECT table_name, comment FROM duckdb_tables() UNION SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+    comments = dict(ask(data_dir, tables))
+    assert {c.name: comments[c.name] for c in CONTRACTS} == {c.name: c.description for c in CONTRACTS}
+    assert [name for name, comment in comments.items() if not comment] == []
+
+
+def test_every_column_of_every_contract_has_its_comment(lake, data_dir):
+    make(lake, D1)
+    found = {
+        (table, column): comment
+        for table, column, comment in ask(data_dir, "SELECT table_name, column_name, comment FROM duckdb_columns()")
+    }
+    expected = {(c.name, column.name): column.description for c in CONTRACTS for column in (SNAPSHOT_DATE, *c.columns)}
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_latest_views_show_the_newest_snapshot_even_if_an_older_one_was_published_last(lake, data_dir):
+    make(lake, D2, segments=[segment("B")], customer_segments=[{"customer_id": "new"}])
+    make(lake, D1, segments=[segment("A")], customer_segments=[{"customer_id": "old"}])
+    assert ask(data_dir, "SELECT segment_name FROM latest_segments") == [("B",)]
+    assert ask(data_dir, "SELECT customer_id FROM latest_customer_segments") == [("new",)]
+
+
+def test_order_lines_are_shown_with_their_snapshot(lake, data_dir):
+    make(lake, D1, transactions=[{"customer_id": "a"}])
+    make(lake, D2, transactions=[{"customer_id": "b"}])
+    lines = "SELECT CAST(snapshot_date AS VARCHAR), customer_id FROM transactions ORDER BY ALL"
+    assert ask(data_dir, lines) == [(D1, "a"), (D2, "b")]
+
+
+def attribute(lake, key, value, kind):
+    put_snapshot(lake, key)
+    put(lake, "customers", key, {"customer_id": "c", "age": value}, age=kind)
+    publish_snapshot(lake, lake.root.parent, key, "f")
+
+
+AGES = "SELECT CAST(snapshot_date AS VARCHAR), age, typeof(age) FROM customers ORDER BY 1"
+
+
+def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake, data_dir):
+    attribute(lake, D1, 40.0, pa.float64())
+    attribute(lake, D2, "about 40", pa.string())
+    assert ask(data_dir, AGES) == [(D1, "40.0", "VARCHAR"), (D2, "about 40", "VARCHAR")]
+    attribute(lake, D2, 41.0, pa.float64())
+    assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]
