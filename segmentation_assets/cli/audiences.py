@@ -123,6 +123,7 @@ def _remarks(settings: Settings, day: dt.date, names: Mapping[int, str]) -> dict
 def show(plan: Plan, currency: str, console: Console) -> None:
     """Print the plan as a table, then who is suppressed and why, and the actions that contact nobody."""
     table = Table(title=f"Plan of {plan.snapshot_date}; nothing is sent", title_justify="left")
+    table.add_column("first", justify="right")
     for heading in _TEXTS:
         table.add_column(heading)
     for heading in _NUMBERS:
@@ -140,7 +141,7 @@ def show(plan: Plan, currency: str, console: Console) -> None:
         console.print(line)
 
 
-_TEXTS = ("first", "action", "list", "channel")
+_TEXTS = ("action", "list", "channel")
 _NUMBERS = ("treated", "holdout", "suppressed", "cost, {currency}", "at stake, {currency}")
 
 
