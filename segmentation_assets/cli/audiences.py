@@ -13,6 +13,7 @@ from segmentation_assets.core.application import plays
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import aim_of
 from segmentation_assets.store import published
+from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import Reason, Role, counted, fewer_than
 
 NEEDED = "audience_members"
@@ -60,13 +61,13 @@ def read(settings: Settings, key: str) -> Plan:
     day, fewest = dt.date.fromisoformat(key), max(settings.privacy.smallest_cell, 1)
     with published.reading(settings.data_dir) as database:
         if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [NEEDED]).fetchall():
-            raise published.PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
+            raise PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
 
         def rows(query: str) -> list[tuple[Any, ...]]:
             return database.execute(query, [day]).fetchall()
 
         by_role = rows(_BY_ROLE)
-        priorities = dict(rows(_PRIORITIES))
+        told = {play: rest for play, *rest in rows(_TOLD)}
         names = dict(rows("SELECT segment_id, segment_name FROM segments WHERE snapshot_date = ?"))
     remarks = _remarks(settings, day, names)
     found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
@@ -74,10 +75,14 @@ def read(settings: Settings, key: str) -> Plan:
         found.setdefault((name, action), []).append(tuple(rest))
     known = {(play.list, name): play for name, play in settings.playbook.items() if play is not None}
     planned = [
-        _planned(name, action, of_roles, known.get((name, action)), priorities.get(action), remarks.get(action, ""), fewest)
+        _planned(name, action, of_roles, told.get(action, GONE), remarks.get(action, ""), fewest)
         for (name, action), of_roles in found.items()
     ]
-    idle = [_planned(*key, [], play, play.priority, remarks.get(key[1], ""), fewest) for key, play in known.items() if key not in found]
+    idle = [
+        _planned(*key, [], [play.action, play.channel, play.priority], remarks.get(key[1], ""), fewest)
+        for key, play in known.items()
+        if key not in found
+    ]
     last = 10
     return Plan(key, fewest, [*sorted(planned, key=lambda one: (one.list, one.priority or last, one.action)), *idle])
 
@@ -86,10 +91,16 @@ _BY_ROLE = """
     SELECT list, action, role, reason, count(*), count(handed_over), sum(cost), sum(value_at_stake) FILTER (role = 'treated')
     FROM audience_members WHERE snapshot_date = ? GROUP BY ALL ORDER BY ALL
 """
-_PRIORITIES = "SELECT play, min(priority) FROM segment_actions WHERE snapshot_date = ? AND play IS NOT NULL GROUP BY play"
+_TOLD = """
+    SELECT play, min(action), min(channel), min(priority) FROM segment_actions
+    WHERE snapshot_date = ? AND play IS NOT NULL GROUP BY play
+"""
+GONE = ["no longer in the playbook", "", None]
 
 
-def _planned(name: str, action: str, of_roles: list[tuple[Any, ...]], play: Any, priority: int | None, remark: str, fewest: int) -> Planned:
+def _planned(name: str, action: str, of_roles: list[tuple[Any, ...]], told: list[Any], remark: str, fewest: int) -> Planned:
+    """`told` are the action in words, its channel and its priority."""
+
     def shown(number: int) -> int | None:
         return None if 0 < number < fewest else number
 
@@ -99,9 +110,9 @@ def _planned(name: str, action: str, of_roles: list[tuple[Any, ...]], play: Any,
     return Planned(
         action=action,
         list=name,
-        does=play.action if play else "handed over earlier, and no longer in the playbook",
-        channel=play.channel if play else "",
-        priority=priority,
+        does=told[0],
+        channel=told[1],
+        priority=told[2],
         treated=shown(numbers[Role.TREATED]),
         holdout=shown(numbers[Role.HOLDOUT]),
         suppressed={row[1]: shown(row[2]) for row in of_roles if row[0] == Role.SUPPRESSED},
