@@ -138,6 +138,33 @@ class Character(StrEnum):
     FORMER = "former"
 
 
+class Role(StrEnum):
+    """What an action does with a customer it is for: column `role` of `audience_members`."""
+
+    TREATED = "treated"
+    HOLDOUT = "holdout"
+    SUPPRESSED = "suppressed"
+
+
+class Reason(StrEnum):
+    """Why a customer is not contacted: column `reason` of `audience_members`."""
+
+    OPTED_OUT = "opted out"
+    NO_CONSENT = "no consent"
+    SUPPRESSION_LIST = "suppression list"
+    CONTACT_CAP = "contact cap"
+    BEYOND_LIMIT = "beyond budget or limit"
+    ACTION_HOLDOUT = "holdout of the action"
+    UNIVERSAL_CONTROL = "universal control"
+
+
+class Change(StrEnum):
+    """What a delivery did with a customer: column `change` of deliveries."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+
+
 class Verdict(StrEnum):
     """Whether a source delivered as usual: column `verdict` of `source_volume`."""
 

@@ -71,11 +71,19 @@ GRAPH = {
     "segment_categories": {"customer_category_activity", "customer_features", "customer_segments"},
     "segment_examples": {"customer_features", "customer_segments", "segmentation_model"},
     "segment_rules": {"customer_features", "customer_segments", "segmentation_model"},
-    "segment_actions": {"segments", "segmentation_model"},
+    "customer_value": {"customers", "customer_features", "customer_segments", "customer_activity"},
+    "audience_members": {
+        "customers", "customer_segments", "own_segment_members", "segment_changes", "customer_value", "customer_category_activity",
+        "segments", "segmentation_model",
+    },
+    "segment_actions": {
+        "segments", "segmentation_model", "customer_segments", "own_segment_members", "segment_changes", "customer_value",
+        "audience_members",
+    },
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
-        "segment_changes", "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
+        "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_choices",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
         "segment_attributes", "segment_categories", "segment_examples", "segment_rules",

@@ -70,6 +70,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "pseudonym": (EVIL,),
     "why": (f"{hostile.ALL[1]}#",),
     "rules": ("--dialect", "postgres"),
+    "audiences": (),
     "ui": ("--settings", EVIL),
     "doctor": (),
     "upgrade": (),

@@ -5,13 +5,14 @@ import shutil
 
 import dagster as dg
 import duckdb
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from benchmarks import history
-from segmentation_assets.cli import summary
+from segmentation_assets.cli import audiences, summary
 from segmentation_assets.definitions import build
-from segmentation_assets.store import archive, database_files, published
+from segmentation_assets.store import archive, database_files, deliveries, published
 from segmentation_assets_tests.builders import D1, D2, LOADED, RowsSource, line
 from segmentation_assets_tests.test_atomic import of_a_process_that_is_gone
 
@@ -138,6 +139,21 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
     drawn = {file.stem for file in (shop.data_dir / "reports" / D2).glob("*.png")}
     assert {"flow", "seasonality", "typical_customers"} <= drawn
     assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "index.html").read_text() for name in drawn)
+
+
+def test_what_was_handed_over_stands_when_the_snapshot_is_made_again(shop, tmp_path):
+    run = Run(shutil.copytree(shop.data_dir, tmp_path / "copy"))
+    audience = f"SELECT customer_id, action, role, handed_over FROM audience_members WHERE snapshot_date = DATE '{D2}'"
+    before = {customer: rest for customer, *rest in run.ask(audience)}
+    assert set(before) == {*"abcrxyz", "new", "prospect"} and {role for _, role, _ in before.values()} <= {"treated", "holdout"}
+    row = {"list": "marketing", "action": "former", "customer_id": "a", "role": "holdout", "change": "added", "channel": None, "cost": 0.0}
+    deliveries.record(run.data_dir, pd.DataFrame([row]), dt.date.fromisoformat(D2), "crm", dt.datetime(2024, 3, 2, tzinfo=dt.UTC))
+    assert run.make(D2, SHOP), run.failure()
+    after = {customer: rest for customer, *rest in run.ask(audience)}
+    assert after == before | {"a": ["former", "holdout", dt.datetime(2024, 3, 2)]}
+    plan = audiences.read(LOADED.model_copy(update={"data_dir": run.data_dir}), D2)
+    assert [(one.action, one.holdout, one.handed_over) for one in plan.actions if one.action == "former"] == [("former", 1, 1)]
+    assert sum((one.treated or 0) + (one.holdout or 0) for one in plan.actions) == len(before)
 
 
 REGISTRY = "SELECT decision, requested_by, request_reason, reason FROM model_registry WHERE snapshot_date = DATE '{}' ORDER BY in_force"

@@ -1,4 +1,4 @@
-"""Commands that look at what was made: show, why, rules, models, sql, export, doctor, settings."""
+"""Commands that look at what was made: show, why, rules, audiences, models, sql, export, doctor, settings."""
 
 import datetime as dt
 import json
@@ -80,6 +80,26 @@ def rules(dialect: str, snapshot: str | None, as_json: bool, settings_path: Path
     found = printed.read(settings.data_dir, _published_key(settings, snapshot), dialect)
     for line in [printed.as_json(found)] if as_json else printed.lines(found):
         say(line)
+
+
+@command()
+@click.option("--plan", is_flag=True, help="Print the plan, which is also what happens without it.")
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with an entry for each action.")
+@settings_option
+def audiences(plan: bool, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
+    """Print whom each action of the playbook would contact, whom it leaves alone, who is suppressed and why, cost and value at stake.
+
+    Everything comes from the published tables, and nothing is sent.
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.cli import audiences as plans
+
+    found = plans.read(settings, _published_key(settings, snapshot))
+    if as_json:
+        say(json.dumps(found.as_dict(), indent=2))
+    else:
+        plans.show(found, settings.exploration.money, new_console())
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:

@@ -85,6 +85,12 @@ class _Published:
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def actions(self, segment_id: int, day: dt.date) -> list[dict[str, Any]]:
+        """The actions for the customer; as an earlier version published them, those for the segment."""
+        if self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", "audience_members"):
+            return self.rows(_AUDIENCES, self.customer, day)
+        return self.rows(_ACTIONS, segment_id, day)
+
     def model(self, day: dt.date) -> SegmentModel:
         return model_from_rows(self.database.execute("FROM segmentation_model WHERE snapshot_date = ?", [day]).df())
 
@@ -142,7 +148,7 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
             bins=why.bins(model, features, placed["segment_id"]),
             moved=_moved(asked, day),
             own_segments={row["own_segment"]: row["since"].isoformat() for row in own},
-            actions=asked.rows(_ACTIONS, placed["segment_id"], day),
+            actions=asked.actions(placed["segment_id"], day),
         )
 
 
@@ -166,6 +172,11 @@ def _stay(asked: _Published, segment_id: int, day: dt.date) -> tuple[dt.date, in
     return row["since"], row["snapshots"]
 
 
+_AUDIENCES = """
+    SELECT a.action, a.channel, a.priority, m.role, m.reason FROM audience_members AS m
+    JOIN segment_actions AS a ON a.snapshot_date = m.snapshot_date AND a.segment_id = m.segment_id AND a.play = m.action
+    WHERE m.customer_id = ? AND m.snapshot_date = ? ORDER BY a.priority, a.action
+"""
 _ACTIONS = "SELECT action, channel, priority FROM segment_actions WHERE segment_id = ? AND snapshot_date = ? ORDER BY priority, action"
 # Since the first snapshot after the last one that has the own segment without the customer.
 _OWN_SINCE = """
@@ -259,7 +270,8 @@ def _sentences(found: Why, settings: Settings) -> Iterator[str]:
     own = [f"{name} since {since}" for name, since in found.own_segments.items()]
     yield f"Own segments: {'; '.join(own) or 'in none'}."
     for action in found.actions:
-        yield f"Action: {action['action']} ({action['channel']}, priority {action['priority']})."
+        role = f"; {action['role']}: {action['reason']}" if action.get("reason") else ""
+        yield f"Action: {action['action']} ({action['channel']}, priority {action['priority']}{role})."
 
 
 def _gist(found: Why, settings: Settings) -> Iterator[str]:

@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from segmentation_assets.settings.alerts import Alerts
+from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import AttributeWords, Exploration, Features, Movement
 from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.own_segments import OwnSegments
-from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.playbook import PLAYBOOK, Playbook, problems
 from segmentation_assets.settings.privacy import Privacy
 from segmentation_assets.settings.retention import Retention
 from segmentation_assets.settings.rules import Rules
@@ -26,7 +27,6 @@ from segmentation_assets.settings.snapshots import Schedule, Snapshots
 from segmentation_assets.settings.source import SourceSettings, Tables
 from segmentation_assets.settings.todo import unfilled
 from segmentation_assets.settings.volume import Volume
-from segmentation_assets.vocabulary import Character
 
 SOURCE_KINDS = ("complete_journey", "tables")
 SETTINGS_VARIABLE = "SEGMENTATION_SETTINGS"
@@ -77,7 +77,13 @@ class Settings(BaseSettings):
         "`condition` and `description` (docs/own-segments.md).",
     )
     rules: Rules = Field(Rules(), description="The rule of each segment.")
-    playbook: dict[Character, Play] = Field(PLAYBOOK, description="Suggested action by character of segment.")
+    playbook: Playbook = Field(
+        PLAYBOOK,
+        max_length=100,
+        description="Actions by key: one of a character replaces the shipped one, an empty one turns it off, others say whom they are "
+        "`for` (docs/acting.md).",
+    )
+    audiences: Audiences = Field(Audiences(), description="Whom actions contact, and whom never.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     privacy: Privacy = Field(Privacy(), description="What of people's data is kept, shown and modelled.")
@@ -94,6 +100,16 @@ class Settings(BaseSettings):
     def _complete_playbook(cls, values: Any) -> Any:
         plays = values.get("playbook") if isinstance(values, dict) else None
         return {**values, "playbook": {**PLAYBOOK, **plays}} if isinstance(plays, dict) else values
+
+    @model_validator(mode="after")
+    def _playbook_fits(self) -> "Settings":
+        if found := problems(self.playbook, self.own_segments):
+            raise ValueError("\n".join(found))
+        if self.audiences.require_consent and not self.source.has_consent:
+            raise ValueError(
+                "audiences.require_consent: no table of source.customers maps consent among its columns. Map it, or remove this"
+            )
+        return self
 
     @model_validator(mode="after")
     def _privacy_fits(self) -> "Settings":
@@ -182,6 +198,8 @@ def load_settings(path: Path | None = None) -> Settings:
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
     if isinstance(settings.source, Tables):
         update["source"] = settings.source.resolved(folder)
+    if settings.audiences.suppression:
+        update["audiences"] = settings.audiences.resolved(folder)
     if settings.engine.temp_folder is not None:
         update["engine"] = settings.engine.model_copy(update={"temp_folder": folder / settings.engine.temp_folder.expanduser()})
     loaded = settings.model_copy(update=update)
@@ -276,8 +294,9 @@ def _allowed_keys(where: list[str | int]) -> list[str]:
     for part in where:
         if isinstance(part, str):
             annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-            models = [found for annotation in annotations for found in _models_in(annotation)]
-    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+            if annotations:  # else a key of a mapping, whose values are these models
+                models = [found for annotation in annotations for found in _models_in(annotation)]
+    return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
 
 
 def _models_in(annotation: Any) -> list[Any]:

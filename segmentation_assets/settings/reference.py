@@ -47,6 +47,8 @@ def _default(field: FieldInfo, long: bool) -> str:
     default = field.get_default(call_default_factory=True)
     if default is PydanticUndefined or default is None or long:
         return ""
+    if isinstance(default, dict) and default:
+        return "shipped"
     if isinstance(default, tuple | list):
         return f"[{', '.join(map(str, default))}]"
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -59,6 +59,11 @@ class CompleteJourney(Section):
         """Whether a customer who was on record and no longer is has left."""
         return False
 
+    @property
+    def has_consent(self) -> bool:
+        """Whether it is known who agreed to be contacted."""
+        return False
+
 
 class Reading(Section):
     """How cells are written, in files and databases alike."""
@@ -448,6 +453,11 @@ class Tables(Section):
     def tells_who_left(self) -> bool:
         """Whether a customer who was on record and no longer is has left."""
         return any(table.each_date for table in self.customers)
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether it is known who agreed to be contacted."""
+        return any("consent" in table.columns for table in self.customers)
 
     def entity(self, name: str) -> tuple[SourceTable, ...]:
         """The tables of customers, transactions or events."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from segmentation_assets.atomic import replacing
 from segmentation_assets.vocabulary import counted
 
-LAYOUTS = {"lake": 2, "models": 1, "publishing": 1}
+LAYOUTS = {"lake": 2, "models": 1, "publishing": 1, "deliveries": 1}
 """Folder of a part -> the layout that this version writes."""
 FILE = "layout.json"
 UNMARKED = 1  # the layout of version 0.1.0, which wrote no mark

@@ -24,7 +24,13 @@ FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
 NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention", "engine"}  # settings that change no snapshot
-ADDED = {"privacy", "own_segments", "rules"}  # sections that older records lack, and that count only where they are not the default
+# Sections that older records lack, and that count only where they are not the default.
+ADDED = {
+    "audiences",
+    "privacy",
+    "own_segments",
+    "rules",
+}
 
 
 def _no_input(settings: Settings) -> set[str]:

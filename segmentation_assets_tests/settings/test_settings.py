@@ -1,6 +1,7 @@
 """A wrong setting is refused with a sentence that says what to write instead."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,44 @@ def test_models_of_version_010_keep_their_digest_unless_near_copies_count_otherw
         load_settings(written(SMALLEST + more)).model_digest() for more in ("", "model: {near_copies: 0.8}", "model: {near_copies: 1}")
     ]
     assert digests[0] == digests[1] != digests[2]
+
+
+VIPS = "own_segments: {vips: monetary > 10}\n"
+
+
+@pytest.mark.parametrize(
+    ("play", "why"),
+    [
+        ("champion: {action: Call, channel: phone}", r"playbook\.champion: is for nobody\. Did you mean champions\? Say whom with `for`"),
+        ("mine:", r"playbook\.mine: is none of the shipped actions, so it cannot be turned off"),
+        ("x: {action: A, channel: c, for: {own_segments: [vip]}}", r"for\.own_segments: vip is not an own segment\. Did you mean vips\?"),
+        ("mine: {action: Call, channel: phone, for: {characters: [champion]}}", r"\.for\.characters, entry 1: .* Did you mean champions\?"),
+        ("mine: {action: Call, channel: phone, for: {}}", r"playbook\.mine\.for: names nobody; give at least one of characters"),
+        ("mine: {action: Call, channel: phone, fro: {segments: [1]}}", r"playbook\.mine\.fro: no such key\. Did you mean for\?"),
+        ("new: {action: Call, channel: phone, budget: 5}", r"playbook\.new: budget: says nothing while a contact costs nothing; set cost"),
+        ("new: {action: Call, channel: phone, starts: 2024-02-01, ends: 2024-01-31}", r"ends: 2024-01-31 is before it starts, 2024-02-01"),
+        ("new: {action: Call, channel: phone, holdout: 1}", r"playbook\.new\.holdout: .*0\.9"),
+    ],
+)  # fmt: skip
+def test_an_action_that_cannot_be_done_is_refused_with_the_reason(written, play, why):
+    assert re.search(why, refusal(written(SMALLEST + VIPS + f"playbook:\n  {play}\n")))
+
+
+def test_an_action_of_ones_own_joins_the_shipped_ones_and_an_empty_one_is_off(written):
+    playbook = load_settings(
+        written(SMALLEST + "playbook:\n  mine: {action: Call, channel: phone, for: {segments: [Champions, 3]}}\n  at_risk:\n")
+    ).playbook
+    assert (playbook["mine"].aim.segments, playbook["mine"].holdout, playbook["mine"].list) == (("Champions", 3), 0.1, "marketing")
+    assert playbook["at_risk"] is None and playbook["lapsed"] is not None
+
+
+def test_suppression_lists_are_relative_to_the_settings_file_and_on_this_machine(written, tmp_path):
+    found = load_settings(written(SMALLEST + "audiences: {suppression: lists/never.csv}")).audiences
+    assert found.suppression == (tmp_path / "lists" / "never.csv",)
+    assert "must be on this machine" in refusal(written(SMALLEST + "audiences: {suppression: ['https://a.example/never.csv']}"))
+
+
+def test_required_consent_must_be_mapped(written):
+    assert "audiences.require_consent: no table of source.customers maps consent" in refusal(
+        written(SMALLEST + "audiences: {require_consent: true}")
+    )

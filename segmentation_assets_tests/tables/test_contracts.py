@@ -45,6 +45,17 @@ def test_these_tables_have_exactly_these_columns(name):
         "customer_segments": {"imputed_features"},
         "segment_transitions": {"customers_by_model"},
         "drift_report": {"in_model", "test"},
+        "segment_actions": {
+            "play",
+            "list",
+            "customers_eligible",
+            "customers_treated",
+            "customers_holdout",
+            "customers_suppressed",
+            "value_now",
+            "value_at_stake",
+            "cost",
+        },
     }.get(name, set())
     assert set(columns(BY_NAME[name])) - further == set(EXACTLY[name])
 

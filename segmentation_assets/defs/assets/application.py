@@ -1,43 +1,159 @@
-"""Apply: suggested actions for each segment, the published database, and the report."""
+"""Apply: what customers are worth, whom actions contact, the actions by segment, the published database, and the report."""
 
 import datetime as dt
+import functools
+import operator
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.application import audiences, holdout, plays, summary, value
+from segmentation_assets.core.application.next_category import SAMPLE, next_categories
 from segmentation_assets.core.choice.attribute_validity import in_words
+from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.model.rows import model_from_rows
+from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import asset
+from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import pictures_of, withheld_of
-from segmentation_assets.defs.table import table
+from segmentation_assets.defs.table import OUTPUT, each_snapshot, snapshot_date, table
 from segmentation_assets.report import report
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.playbook import NEXT_CATEGORY
+from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources import Source
+from segmentation_assets.sources.pseudonyms import Pseudonyms
+from segmentation_assets.sources.suppression import suppressed
+from segmentation_assets.store import deliveries
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.store.published import publish_snapshot, reading
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.tables import CONTRACTS
-from segmentation_assets.tables.application import SEGMENT_ACTIONS
+from segmentation_assets.tables.application import AUDIENCE_MEMBERS, CUSTOMER_VALUE, SEGMENT_ACTIONS
 from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted
 
+GROUP = "apply"
 
-@table(SEGMENT_ACTIONS, group="apply", kinds={"pandas", "parquet"})
-def segment_actions(settings: dg.ResourceParam[Settings], segments: pd.DataFrame, segmentation_model: pd.DataFrame) -> pd.DataFrame:
-    """The playbook's action for each segment with customers, by its character."""
-    characters: dict[int, Any] = model_from_rows(segmentation_model).characters()
-    rows = []
-    for segment in segments[segments["customers"] > 0].itertuples():
-        play = settings.playbook[characters[segment.segment_id]]
-        kind = characters[segment.segment_id].replace("_", " ")
-        revenue = "" if pd.isna(segment.revenue_share) else f", {segment.revenue_share:.0%} of revenue"
-        rows.append({
-            "segment_id": segment.segment_id, "segment_name": segment.segment_name, "action": play.action, "channel": play.channel,
-            "reason": f"{segment.share:.0%} of customers{revenue}; character: {kind}. {segment.description}",
-            "priority": play.priority,
-        })  # fmt: skip
-    return pd.DataFrame(rows, columns=[column.name for column in SEGMENT_ACTIONS.columns])
+
+@table(
+    CUSTOMER_VALUE,
+    group=GROUP,
+    ins={"customer_features": Input(LOOKBACK_AND_BEFORE, dated=True), "customer_segments": Input(PREVIOUS_AND_THIS, dated=True)},
+)
+def customer_value(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customers: ir.Table,
+    customer_features: ir.Table,
+    customer_segments: ir.Table,
+    customer_activity: ir.Table,
+) -> ir.Table:
+    """What each customer spends per window, and how much of it is at stake, as measured on their segment."""
+    as_of = snapshot_date(context)
+    then = following(as_of, settings.snapshots, -settings.features.lookback)
+    lookback, lookback_then = (Lookback.of(day, settings.snapshots, settings.features) for day in (as_of, then))
+    placed, placed_before = each_snapshot(customer_segments, as_of)
+    now, features_then = (customer_features.filter(customer_features.snapshot_date == ibis.date(day.isoformat())) for day in (as_of, then))
+    return value.customer_value(now, customers, placed, placed_before, customer_activity, features_then, lookback, lookback_then)
+
+
+@table(AUDIENCE_MEMBERS, group=GROUP, ins={"customer_category_activity": Input(LOOKBACK)})
+def audience_members(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    customers: ir.Table,
+    customer_segments: ir.Table,
+    own_segment_members: ir.Table,
+    segment_changes: ir.Table,
+    customer_value: ir.Table,
+    customer_category_activity: ir.Table,
+    segments: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+) -> ir.Table:
+    """Whom the actions of the playbook contact, whom they leave alone to measure by, and whom they may not contact, with the reason.
+
+    Nothing is sent by this. What was handed over before (`store.deliveries`) stays as it was.
+    """
+    as_of, rules = snapshot_date(context), settings.audiences
+    plan = _plan(settings, as_of, segments, segmentation_model, customer_segments, own_segment_members, segment_changes, customer_value)
+    meant = _with_next_category(plan, customer_category_activity, lake)
+    period, since, until = holdout.rotation(as_of, settings.snapshots, rules.universal_control.rotation)
+    if rules.universal_control.share:
+        context.add_output_metadata({"universal control since": str(since), "universal control until": str(until)}, output_name=OUTPUT)
+    if plan.remarks:
+        said = [f"{key}: {remark}" for key, remark in plan.remarks.items()]
+        context.add_output_metadata({"remarks": dg.MetadataValue.md(markdown.bullets(said))}, output_name=OUTPUT)
+    pseudonyms = Pseudonyms.of(settings.privacy.pseudonyms, settings.cleaning) if settings.privacy.pseudonyms else None
+    listed = suppressed(rules.suppression, settings.cleaning, pseudonyms)
+    bars = audiences.barred(customers, settings.source.has_consent, listed)
+    return audiences.audience_members(meant, bars, plan.actions, rules, period, _past(settings, lake, as_of))
+
+
+@table(SEGMENT_ACTIONS, group=GROUP)
+def segment_actions(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    segments: pd.DataFrame,
+    segmentation_model: pd.DataFrame,
+    customer_segments: ir.Table,
+    own_segment_members: ir.Table,
+    segment_changes: ir.Table,
+    customer_value: ir.Table,
+    audience_members: ir.Table,
+) -> pd.DataFrame:
+    """The playbook's actions for each segment: for whom, who is contacted, what it costs, how much is at stake, and why."""
+    as_of = snapshot_date(context)
+    plan = _plan(settings, as_of, segments, segmentation_model, customer_segments, own_segment_members, segment_changes, customer_value)
+    characters = model_from_rows(segmentation_model).characters()
+    return summary.segment_actions(plan.actions, plan.meant, audience_members, segments, characters, settings.exploration.money)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The actions in order, the customers each is for, and what is to be said of an action."""
+
+    actions: list[plays.Action]
+    meant: ir.Table
+    remarks: dict[str, str]
+
+
+def _plan(settings: Settings, as_of: dt.date, segments: pd.DataFrame, segmentation_model: pd.DataFrame, *tables: ir.Table) -> _Plan:
+    """`tables` are those of `plays.meant`."""
+    names = dict(zip(segments["segment_id"], segments["segment_name"], strict=True))
+    characters = model_from_rows(segmentation_model).characters()
+    found = plays.done(settings.playbook, as_of, names, characters, settings.own_segments)
+    actions = plays.in_order(found.actions, lambda: summary.money(plays.meant(found.actions, *tables), found.actions))
+    return _Plan(actions, plays.meant(actions, *tables), found.remarks)
+
+
+def _with_next_category(plan: _Plan, categories: ir.Table, lake: Lake) -> ir.Table:
+    """The customers of a plan, with the next category of those to whom an action offers it."""
+    meant = plan.meant
+    offering = [meant[f"for_{place}"] for place, action in enumerate(plan.actions) if action.play.product == NEXT_CATEGORY]
+    if not offering:
+        return meant
+    concerned = meant.filter(functools.reduce(operator.or_, offering)).select("customer_id")
+    buyers = lake.engine.rows(categories.agg(buyers=categories.customer_id.nunique()))[0]["buyers"]
+    found = next_categories(concerned, categories, min(1.0, SAMPLE / max(buyers, 1))).rename(next_of="customer_id")
+    return meant.left_join(found, meant.customer_id == found.next_of).drop("next_of")
+
+
+def _past(settings: Settings, lake: Lake, as_of: dt.date) -> audiences.Past | None:
+    """What was handed over for this snapshot and earlier ones; None: nothing."""
+    rows = deliveries.rows(settings.data_dir, lake.engine, as_of)
+    if rows is None:
+        return None
+    stands = deliveries.standing(rows)
+    cap = settings.audiences.contact_cap
+    contacts = deliveries.contacts(rows, as_of - dt.timedelta(days=cap.days if cap else 0), as_of)
+    fixed = stands.snapshot_date == ibis.date(as_of.isoformat())
+    return audiences.Past(stands.mutate(fixed=fixed).drop("snapshot_date"), contacts, deliveries.spent(rows, as_of))
 
 
 def made_in_time(settings: Settings) -> dg.FreshnessPolicy | None:

@@ -1,0 +1,92 @@
+"""The actions by segment: whom they are for, who is contacted, what it costs, and how much is at stake."""
+
+from collections.abc import Mapping, Sequence
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.core.application.plays import Action
+from segmentation_assets.core.customers.orders import count_where
+from segmentation_assets.vocabulary import Role, counted
+
+OF_ROLES = {f"customers_{role}": role for role in Role}
+COLUMNS = [
+    "segment_id", "segment_name", "action", "channel", "reason", "priority", "play", "list", "customers_eligible", *OF_ROLES,
+    "value_now", "value_at_stake", "cost",
+]  # fmt: skip
+
+
+def money(meant: ir.Table, actions: Sequence[Action]) -> dict[str, float]:
+    """By key, the value at stake of all whom an action is for; 0 where nothing was measured."""
+    sums = {f"stake_{place}": meant.value_at_stake.sum(where=meant[f"for_{place}"]) for place in range(len(actions))}
+    if not sums:
+        return {}
+    found = meant.agg(**sums).to_pyarrow().to_pylist()[0]
+    return {action.key: float(found[f"stake_{place}"] or 0) for place, action in enumerate(actions)}
+
+
+def segment_actions(
+    actions: Sequence[Action],
+    meant: ir.Table,
+    members: ir.Table,
+    segments: pd.DataFrame,
+    characters: Mapping[int, str],
+    currency: str,
+) -> pd.DataFrame:
+    """One row per segment and action that is for customers in it.
+
+    Args:
+        actions, meant: as in `audiences.audience_members`; members: what it returned.
+        segments: rows of `segments`; characters: by segment id.
+        currency: its name in sentences.
+    """
+    if not actions:
+        return pd.DataFrame(columns=COLUMNS)
+    eligible = _eligible(meant, len(actions))
+    roles = members.group_by("segment_id", "action").agg(
+        cost=members.cost.sum(), **{name: count_where(members.role == role) for name, role in OF_ROLES.items()}
+    )
+    taken = {(row.pop("segment_id"), row.pop("action")): row for row in roles.to_pyarrow().to_pylist()}
+    none = {"cost": 0.0, **dict.fromkeys(OF_ROLES, 0)}
+    about = {row.segment_id: row for row in segments.itertuples()}
+    rows = []
+    for segment_id in sorted(eligible):
+        for place, action in enumerate(actions):
+            customers, now, stake = eligible[segment_id][place]
+            if customers and segment_id in about:
+                rows.append({
+                    "segment_id": segment_id, "segment_name": about[segment_id].segment_name, "action": action.play.action,
+                    "channel": action.play.channel, "priority": action.priority, "play": action.key, "list": action.play.list,
+                    "reason": f"{_segment(about[segment_id], characters[segment_id])} {_stake(customers, now, stake, currency)}",
+                    "customers_eligible": customers, "value_now": now, "value_at_stake": stake, **taken.get((segment_id, action.key), none),
+                })  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"value_now": "float64", "value_at_stake": "float64"})
+
+
+def _eligible(meant: ir.Table, actions: int) -> dict[int, list[tuple[int, float | None, float | None]]]:
+    """By segment, for each action: customers it is for, and the sums of their values, missing if none is known."""
+    sums: dict[str, ir.Scalar] = {}
+    for place in range(actions):
+        is_for = meant[f"for_{place}"]
+        sums |= {f"customers_{place}": count_where(is_for), f"now_{place}": meant.value_now.sum(where=is_for)}
+        sums |= {f"stake_{place}": meant.value_at_stake.sum(where=is_for)}
+    found = meant.group_by("segment_id").agg(**sums).to_pyarrow().to_pylist()
+    parts = ("customers", "now", "stake")
+    return {row["segment_id"]: [tuple(row[f"{part}_{place}"] for part in parts) for place in range(actions)] for row in found}
+
+
+def _segment(segment: object, character: str) -> str:
+    share, revenue_share, description = (getattr(segment, name) for name in ("share", "revenue_share", "description"))
+    revenue = "" if pd.isna(revenue_share) else f", {revenue_share:.0%} of revenue"
+    return f"{share:.0%} of customers{revenue}; character: {character.replace('_', ' ')}. {description}"
+
+
+def _stake(customers: int, now: float | None, stake: float | None, currency: str) -> str:
+    whom = f"For {counted(customers, 'customer')}"
+    if now is None:
+        return f"{whom}; what they spend is not known."
+    spend = f"{whom}, who spend {now:,.0f} {currency} per window"
+    if stake is None:
+        return f"{spend}; what is at stake was not measured."
+    share = "" if not now else f" ({stake / now:.0%}: as many of their segments one snapshot ago have not ordered since)"
+    return f"{spend}, of which {stake:,.0f} is at stake{share}."
