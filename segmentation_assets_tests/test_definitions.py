@@ -74,10 +74,12 @@ GRAPH = {
         "segments", "segmentation_model", "customer_segments", "own_segment_members", "segment_changes", "customer_value",
         "audience_members",
     },
+    "campaign_response": {"customer_event_activity", "customer_segments"},
     "snapshot_report": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
+        "campaign_response",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_correlations",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
     },

@@ -72,6 +72,7 @@ class Input:
 PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
+SEGMENTS_OF_LOOKBACK = Back(lambda settings: settings.features.lookback, end=-1)  # at the beginning of each of its windows
 LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
 A_LOOKBACK_AGO = Back(lambda settings: settings.features.lookback, end=None)
 LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster accepts no empty span
