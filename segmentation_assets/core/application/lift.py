@@ -19,7 +19,7 @@ from segmentation_assets.core.application.arms import (
     sample_ratio,
     smallest_effect,
 )
-from segmentation_assets.core.application.outcomes import ActionKey, Group, by_action, by_segment, in_table, in_words
+from segmentation_assets.core.application.outcomes import ActionKey, Group, by_action, by_segment, in_table, in_words, number
 from segmentation_assets.vocabulary import Measure, Role
 
 SAMPLE_RATIO_LEVEL = 0.001  # as is usual, because it is looked at every time (Fabijan et al., 2019)
@@ -130,7 +130,8 @@ def _verdict(row: Lift, money: str) -> str:
     if row.sample_ratio_p is not None and row.sample_ratio_p < SAMPLE_RATIO_LEVEL:
         said.append(
             f"{row.holdout:,} of {row.treated + row.holdout:,} customers are held out, which does not fit the share that was planned "
-            f"(p = {row.sample_ratio_p:.2g}): customers of one arm were lost, so do not trust the difference."
+            f"(p = {row.sample_ratio_p:.2g}): customers of one arm were lost, or the share was changed "
+            "since, so do not trust the difference."
         )
     return " ".join([*said, _difference_in_words(row, money)])
 
@@ -140,8 +141,8 @@ def _difference_in_words(row: Lift, money: str) -> str:
         return f"No figure: {row.treated:,} treated and {row.holdout:,} held out, and each needs at least {FEWEST_IN_ARM}."
     if row.effect is None or row.effect_low is None or row.effect_high is None or row.q_value is None or row.smallest_effect is None:
         return "No figure: within each arm all customers did the same, for instance because none ordered, so that chance cannot be judged."
-    effect, low, high = (in_words(one, row.measure, money) for one in (row.effect, row.effect_low, row.effect_high))
-    between = f"{effect}, 95% interval {low} to {high}"
+    low, high = (number(one, row.measure) for one in (row.effect_low, row.effect_high))
+    between = f"{in_words(row.effect, row.measure, money)} (95% interval {low} to {high})"
     if not row.sent:
         return f"They differ by {between}."
     if row.q_value < LEVEL:

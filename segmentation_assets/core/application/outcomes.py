@@ -28,7 +28,7 @@ class Group(NamedTuple):
     """Customers of an action with one role in one segment."""
 
     action: ActionKey
-    segment_id: int
+    segment_id: int | None
     role: Role
 
 
@@ -92,10 +92,11 @@ def by_action(found: Mapping[Group, Arm]) -> dict[ActionKey, dict[Role, Arm]]:
 
 
 def by_segment(found: Mapping[Group, Arm]) -> dict[tuple[ActionKey, int], dict[Role, Arm]]:
-    """Each action's customers in each segment by role."""
+    """Each action's customers in each segment by role; without those whose segment is not known."""
     totals: dict[tuple[ActionKey, int], dict[Role, Arm]] = {}
     for group, arm in found.items():
-        totals.setdefault((group.action, group.segment_id), {})[group.role] = arm
+        if group.segment_id is not None:
+            totals.setdefault((group.action, group.segment_id), {})[group.role] = arm
     return totals
 
 
@@ -105,7 +106,13 @@ def in_words(effect: float, measure: Measure, money: str) -> str:
     >>> in_words(-1.5, Measure.SPEND, "euros"), in_words(0.021, Measure.ORDERED, "euros")
     ('-1.50 euros per customer', '2.1 points of the share who order')
     """
-    return f"{effect:,.2f} {money} per customer" if measure is Measure.SPEND else f"{100 * effect:.1f} points of the share who order"
+    unit = f"{money} per customer" if measure is Measure.SPEND else "points of the share who order"
+    return f"{number(effect, measure)} {unit}"
+
+
+def number(effect: float, measure: Measure) -> str:
+    """An effect on one customer without its unit."""
+    return f"{effect:,.2f}" if measure is Measure.SPEND else f"{100 * effect:.1f}"
 
 
 def in_table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def test_an_effect_is_shown_for_the_action_and_its_segment():
     assert whole.effect_share == pytest.approx(whole.effect / whole.holdout_mean)
     assert whole.variance_removed == pytest.approx(0.3, abs=0.05)
     assert whole.power == pytest.approx(power_to_show(0.05 * whole.holdout_mean, 4_500, 500, sum_of(MAILED)))
-    assert whole.verdict.startswith(f"The treated did more: {whole.effect:.2f} euros per customer, 95% interval ")
+    assert whole.verdict.startswith(f"The treated did more: {whole.effect:.2f} euros per customer (95% interval ")
     assert pd.isna(whole.segment_id)
     assert (part.segment_id, part.effect) == (1, whole.effect)
 
