@@ -87,26 +87,30 @@ def coverage(runs: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+HISTORIES = 200
+
+
 def power(runs: int) -> pd.DataFrame:
     rows = []
     for kind in SHOPS:
         rng = np.random.default_rng([FRESH, 10 + SHOPS.index(kind)])
         since, before = shop(kind, rng)
-        for held_out, times in ((5_000, 9), (15_000, 1), (15_000, 9), (40_000, 1)):
-            customers = held_out * (1 + times)
-            past = rng.integers(POPULATION, size=customers)
-            like = Arm.of(since[past], before[past])
-            announced = power_to_show(UPLIFT * like.mean, held_out * times, held_out, like)
+
+        def drawn(number: int, uplift: float = 0.0, rng=rng, since=since, before=before) -> Arm:
+            chosen = rng.integers(POPULATION, size=number)
+            return Arm.of(since[chosen] * (1 + uplift), before[chosen])
+
+        for held_out, times in ((5_000, 9), (15_000, 1), (50_000, 1)):
+            histories = [drawn(held_out * (1 + times)) for _ in range(HISTORIES)]  # what an earlier window might have looked like
+            announced = [power_to_show(UPLIFT * like.mean, held_out * times, held_out, like) for like in histories]
             shown = 0
             for _ in range(runs):
-                drawn = rng.integers(POPULATION, size=customers)
-                y, x = since[drawn], before[drawn]
-                found = compared(Arm.of(y[held_out:] * (1 + UPLIFT), x[held_out:]), Arm.of(y[:held_out], x[:held_out]))
+                found = compared(drawn(held_out * times, UPLIFT), drawn(held_out))
                 assert found is not None
                 shown += found.p_value < LEVEL
-            rows.append([kind, held_out, held_out * times, like.variance_removed(), announced, shown / runs])
+            rows.append([kind, held_out, held_out * times, np.mean(announced), *np.quantile(announced, [0.05, 0.95]), shown / runs])
             print(rows[-1], flush=True)
-    return pd.DataFrame(rows, columns=["shop", "held out", "treated", "variance removed", "power announced", "power found"])
+    return pd.DataFrame(rows, columns=["spend", "held out", "treated", "power announced", "5% of histories", "95%", "power found"])
 
 
 def cost(customers: int, actions: int) -> None:

@@ -67,7 +67,7 @@ class Measure(StrEnum):
 
 
 class Likeness(StrEnum):
-    """Whose last window says how much the customers of an action differ: column `like` of `action_power`."""
+    """Whose last window says how much the customers of an action differ: column `basis` of `action_power`."""
 
     ACTION = "customers of the same action at the previous snapshot"
     SEGMENTS = "customers of the same segments at the previous snapshot"

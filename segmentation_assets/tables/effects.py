@@ -9,14 +9,14 @@ ACTION = required("action", "string", "The action's key in the playbook.")
 MEASURE = required(
     "measure", "string", "spend: money per customer, net of returns; ordered: share of customers who ordered.", allowed=tuple(Measure)
 )
-TREATED = required("treated", "int64", "Customers whom the action is for, or treated.", minimum=0)
-HOLDOUT = required("holdout", "int64", "Customers whom it is for, but who are held out, to compare with.", minimum=0)
+TREATED = required("treated", "int64", "Customers whom the action treats, or would.", minimum=0)
+HOLDOUT = required("holdout", "int64", "Customers whom it leaves alone, to compare with.", minimum=0)
 ACTION_POWER = Contract(
     "action_power", "action and measure: what its holdout can show in the coming window, at the 5% level",
     (
         LIST, ACTION, MEASURE, TREATED, HOLDOUT,
-        Column("like", "string", "Whose last window says how much customers differ.", allowed=tuple(Likeness)),
-        required("customers_like", "int64", "How many these were.", minimum=0),
+        Column("basis", "string", "Whose last window says how much customers differ.", allowed=tuple(Likeness)),
+        required("basis_customers", "int64", "How many these were.", minimum=0),
         Column("mean", "float64", "Their mean in the last window."),
         Column("variance_removed", "float64", "Share of its variance that the lookback before explains and the comparison removes (CUPED).", **SHARE),
         Column(
@@ -31,7 +31,7 @@ ACTION_POWER = Contract(
     ),
     key=("list", "action", "measure"),
     lineage={"treated": ("audience_members.role",), "mean": ("customer_orders.spend",)},
-    cells={"treated": (), "holdout": (), "customers_like": ("mean", "variance_removed", "smallest_effect", "smallest_effect_share", "expected_effect", "verdict")},
+    cells={"treated": (), "holdout": (), "basis_customers": ("mean", "variance_removed", "smallest_effect", "smallest_effect_share", "expected_effect", "verdict")},
 )  # fmt: skip
 _OF_BOTH_ARMS = (
     "treated_mean", "holdout_mean", "effect", "effect_low", "effect_high", "effect_share", "p_value", "q_value", "variance_removed", "smallest_effect",
@@ -53,7 +53,7 @@ ACTION_LIFT = Contract(
         Column("effect_high", "float64", "Upper end of its 95% interval."),
         Column("effect_share", "float64", "The effect as a share of the mean of those held out; empty if that is not above 0."),
         Column("p_value", "float64", "Chance of a difference as large if there is no effect.", **SHARE),
-        Column("q_value", "float64", "False discovery rate over the actions of the measure; for segments, over all segments of all actions (Benjamini-Hochberg 1995).", **SHARE),
+        Column("q_value", "float64", "False discovery rate over the actions assigned at that snapshot, by measure; for segments, over all segments of these actions (Benjamini-Hochberg 1995).", **SHARE),
         Column("variance_removed", "float64", "Share of the variance that was removed.", **SHARE),
         Column("smallest_effect", "float64", "Smallest effect that was seen with a chance of 80%."),
         Column("power", "float64", "Chance that the expected effect was seen; empty if the playbook states none.", **SHARE),

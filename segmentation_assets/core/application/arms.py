@@ -4,9 +4,10 @@ Belongs here: the arithmetic of one comparison and of its power; that of the tes
 and what is said of the result, does not belong here.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ LEVEL = 0.05  # of the tests; intervals are of 1 - LEVEL
 POWER = 0.8
 FEWEST_IN_ARM = 30  # customers; of fewer, no figure is given
 SUMS = ("y", "x", "yy", "xy", "xx")
+TEST = {"equal_var": True, "use_t": False}  # one variance for both arms, as `compared` says; the normal distribution
 FAR = 1e4  # standard deviations
 VALUE, BEFORE = "value", "before"  # names of the two columns within tea-tasting
 
@@ -107,32 +109,36 @@ class Difference:
 
 def power_to_show(effect: float, treated: int, holdout: int, like: Arm) -> float:
     """Chance that the test shows `effect` per customer, if it is there, among customers `like` these."""
-    return float(_solved("power", treated, holdout, like, effect_size=effect)[0].power)
+    import tea_tasting as tt
+
+    metric = tt.Mean(VALUE, BEFORE, **TEST, alpha=LEVEL, ratio=treated / holdout, n_obs=treated + holdout, effect_size=effect)
+    return float(metric.solve_power_from_aggregates(like.aggregates(), "power")[0].power)
 
 
 def smallest_effect(treated: int, holdout: int, like: Arm) -> float:
     """Smallest effect per customer that the test shows with the chance POWER."""
-    return float(_solved("effect_size", treated, holdout, like)[0].effect_size)
+    return _standard_errors_to_show() * float(np.sqrt(like.variance(like.slope()) * (1 / treated + 1 / holdout)))
 
 
-def _solved(parameter: str, treated: int, holdout: int, like: Arm, **known: float) -> Any:
+@functools.cache
+def _standard_errors_to_show() -> float:
+    """How many standard errors an effect must have to be shown with the chance POWER: solved once, because it is the same for all arms."""
     import tea_tasting as tt
+    from tea_tasting.aggr import Aggregates
 
-    metric = tt.Mean(
-        VALUE, BEFORE, equal_var=True, use_t=False, alpha=LEVEL, power=POWER, ratio=treated / holdout, n_obs=treated + holdout, **known
-    )
-    return metric.solve_power_from_aggregates(like.aggregates(), parameter)
+    metric = tt.Mean(VALUE, **TEST, alpha=LEVEL, power=POWER, n_obs=4)
+    return float(metric.solve_power_from_aggregates(Aggregates(4, {VALUE: 1.0}, {VALUE: 1.0}), "effect_size")[0].effect_size)
 
 
 def holdout_needed(effect: float, customers: int, like: Arm) -> int | None:
     """Fewest of so many customers that must be held out for the test to show `effect` with the chance POWER; None if half of them are too
     few, because a larger holdout shows less."""
-    low, high = 1, customers // 2
-    if customers < 4 or power_to_show(effect, customers - high, high, like) < POWER:
+    low, high = 0, customers // 2
+    if high < 1 or smallest_effect(customers - high, high, like) > effect:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_to_show(effect, customers - middle, middle, like) >= POWER else (middle, high)
+        low, high = (low, middle) if smallest_effect(customers - middle, middle, like) <= effect else (middle, high)
     return high
 
 
@@ -152,7 +158,7 @@ def compared(treated: Arm, holdout: Arm) -> Difference | None:
         return None
     # tea-tasting computes a relative effect, too, and overflows near a mean of 0: measured from far below, means are never near it.
     below = both.mean - FAR * both.variance(0) ** 0.5
-    metric = tt.Mean(VALUE, BEFORE, confidence_level=1 - LEVEL, equal_var=True, use_t=False)
+    metric = tt.Mean(VALUE, BEFORE, **TEST, confidence_level=1 - LEVEL)
     found = metric.analyze_aggregates(holdout.aggregates(below), treated.aggregates(below))
     return Difference(found.effect_size, found.effect_size_ci_lower, found.effect_size_ci_upper, found.pvalue)
 

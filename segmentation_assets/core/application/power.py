@@ -34,8 +34,8 @@ class Alike:
 class Power:
     """What a test can show. None: not known, or not asked."""
 
-    like: Likeness | None
-    customers_like: int
+    basis: Likeness | None
+    basis_customers: int
     mean: float | None
     variance_removed: float | None
     smallest_effect: float | None

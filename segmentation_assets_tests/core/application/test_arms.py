@@ -77,15 +77,15 @@ def test_the_smallest_effect_is_seen_with_the_stated_chance(held_out):
     assert smallest == pytest.approx(by_hand, rel=1e-4)
 
 
-@given(st.floats(0.5, 20), st.integers(4, 20_000))
+@given(st.floats(0.5, 200), st.integers(3, 20_000))
 def test_the_holdout_needed_is_the_smallest_that_is_enough(effect, customers):
     needed = holdout_needed(effect, customers, ALIKE)
     if needed is None:
         half = customers // 2
         assert power_to_show(effect, customers - half, half, ALIKE) < POWER
     else:
-        assert power_to_show(effect, customers - needed, needed, ALIKE) >= POWER
-        assert needed <= 2 or power_to_show(effect, customers - needed + 1, needed - 1, ALIKE) < POWER
+        assert power_to_show(effect, customers - needed, needed, ALIKE) >= POWER - 1e-6
+        assert needed == 1 or power_to_show(effect, customers - needed + 1, needed - 1, ALIKE) < POWER
 
 
 def test_sample_ratio_is_the_binomial_test_of_the_planned_share():

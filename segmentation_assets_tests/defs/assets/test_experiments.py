@@ -93,7 +93,7 @@ def test_what_was_handed_over_is_measured_from_then_on(shop: Lake, settings: Set
 def test_power_is_judged_by_the_same_action_a_snapshot_ago(shop: Lake, settings: Settings) -> None:
     power, _ = made(shop, settings)
     spent = power[power["measure"] == "spend"].iloc[0]
-    assert (spent["like"], spent["customers_like"], spent["treated"], spent["holdout"]) == (Likeness.ACTION, 200, 120, 80)
+    assert (spent["basis"], spent["basis_customers"], spent["treated"], spent["holdout"]) == (Likeness.ACTION, 200, 120, 80)
     assert spent["expected_effect"] == pytest.approx(0.1 * spent["mean"])
     assert spent["verdict"].startswith("The expected ")
 
@@ -102,7 +102,7 @@ def test_power_of_a_new_action_is_judged_by_all_in_its_segments(shop: Lake, sett
     put(shop, "audience_members", D2)
     power, lift = made(shop, settings)
     spent = power[power["measure"] == "spend"].iloc[0]
-    assert (spent["like"], spent["customers_like"], len(lift)) == (Likeness.SEGMENTS, 200, 0)
+    assert (spent["basis"], spent["basis_customers"], len(lift)) == (Likeness.SEGMENTS, 200, 0)
 
 
 def test_without_a_snapshot_before_nothing_is_known(shop: Lake, settings: Settings) -> None:
