@@ -69,6 +69,20 @@ OF_ATTRIBUTES = (Baseline.COLUMN, Baseline.RANDOM)
 OF_SPEND = tuple(baseline for baseline in Baseline if baseline not in OF_ATTRIBUTES)
 
 
+class Measure(StrEnum):
+    """What an action may change: money spent per customer, net of returns, or the share of customers who ordered."""
+
+    SPEND = "spend"
+    ORDERED = "ordered"
+
+
+class Likeness(StrEnum):
+    """Whose last window says how much the customers of an action differ: column `basis` of `action_power`."""
+
+    ACTION = "customers of the same action at the previous snapshot"
+    SEGMENTS = "customers of the same segments at the previous snapshot"
+
+
 class SegmentChange(StrEnum):
     """What became of a segment when another model came into force (MONIC: Spiliopoulou et al. 2006; and rollbacks)."""
 

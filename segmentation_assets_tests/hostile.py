@@ -70,6 +70,9 @@ def write(folder: Path) -> Path:
     pq.write_table(pa.Table.from_pylist(people), folder / "people.parquet")
     events = [{"who": who, "what": text, "when": "2024-01-20"} for who, text in zip(customers(), ALL, strict=True)]
     events[0]["what"] = LONG
+    events += [
+        {"who": who, "what": "campaign_received", "when": "2024-01-20", "about": ALL[-1 - number]} for number, who in enumerate(customers())
+    ]
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
     settings = {
         "data_dir": "data",
@@ -84,7 +87,10 @@ def write(folder: Path) -> Path:
                     "product_id": "product",
                 },
             },
-            "events": {"files": "events.jsonl", "columns": {"customer_id": "who", "event_type": "what", "event_at": "when"}},
+            "events": {
+                "files": "events.jsonl",
+                "columns": {"customer_id": "who", "event_type": "what", "event_at": "when", "subject": "about"},
+            },
         },
         "model": {"k": 3, "k_max": 3, "algorithms": ["kmeans"], "resamples": 10, "splits": 1, "stability_sample": 200},
         "exploration": {"currency": "$<b>"},

@@ -72,8 +72,13 @@ class Input:
 PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)
+SEGMENTS_OF_LOOKBACK = Back(lambda settings: settings.features.lookback, end=-1)  # at the beginning of each of its windows
 LOOKBACK_AND_BEFORE = Back(lambda settings: settings.features.lookback)
 A_LOOKBACK_AGO = Back(lambda settings: settings.features.lookback, end=None)
 LOOKBACK_BEFORE = Back(lambda settings: max(settings.features.lookback - 1, 1), end=-1)  # Dagster accepts no empty span
 WITH_USUAL = Back(lambda settings: windows_to_compare(settings.snapshots, settings.volume.windows))
+FOLLOWED_SNAPSHOTS = 3  # after this many, other things have happened to both arms that only add noise
+FOLLOWED = Back(lambda _: FOLLOWED_SNAPSHOTS, end=-1)
+FOLLOWED_AND_THIS = Back(lambda _: FOLLOWED_SNAPSHOTS)
+SINCE_FOLLOWED = Back(lambda _: FOLLOWED_SNAPSHOTS - 1)
 HISTORY = Back(lambda settings: settings.movement.history - 1)

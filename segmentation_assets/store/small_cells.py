@@ -24,7 +24,7 @@ SMALL_CELL = "small_cell"  # the column that says which rows have hidden figures
 HIDDEN = "hidden: few customers"
 """What it says, also of a figure that is hidden only so that another cannot be computed: else the two could be told apart."""
 MEANING = "Not empty: figures of this row are hidden, because they are of few customers, or would tell another such figure."
-SENTENCES = {"reason", "tier_reason", "sentence", "description"}  # columns of them; those of customers' own words are none
+SENTENCES = {"reason", "tier_reason", "sentence", "description", "verdict"}  # columns of them; those of customers' own words are none
 Mask = NDArray[np.bool_]
 
 

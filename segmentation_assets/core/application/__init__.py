@@ -1,1 +1,1 @@
-"""What is done with the segments: whom actions contact, whom they leave alone, and what is at stake."""
+"""What is done with the segments: whom actions contact, whom they leave alone, what is at stake, and whether it worked."""

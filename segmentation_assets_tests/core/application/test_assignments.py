@@ -1,0 +1,86 @@
+import datetime as dt
+
+import ibis
+import pandas as pd
+
+from segmentation_assets.core.application.assignments import ever_handed_over, handed_over, in_same_segments, planned, sizes
+from segmentation_assets.core.application.outcomes import ASSIGNED, ActionKey
+from segmentation_assets.tables.application import AUDIENCE_MEMBERS
+from segmentation_assets.tables.segments import CUSTOMER_SEGMENTS
+from segmentation_assets.vocabulary import Change, Reason, Role
+from segmentation_assets_tests.builders import table
+
+MARCH, APRIL = dt.date(2024, 3, 1), dt.date(2024, 4, 1)
+NAMES = ["list", "action", "customer_id", "role", "change", "snapshot_date", "delivered_at"]
+TREATED, HOLDOUT = str(Role.TREATED), str(Role.HOLDOUT)
+
+
+def member(customer: str, role: Role, reason: Reason | None = None, **further) -> dict:
+    return {
+        "list": "marketing", "action": "mail", "customer_id": customer, "role": str(role), "reason": reason and str(reason),
+        "segment_id": 1, **further,
+    }  # fmt: skip
+
+
+AUDIENCE = table(
+    AUDIENCE_MEMBERS,
+    member("a", Role.TREATED, segment_id=2),
+    member("b", Role.HOLDOUT, Reason.ACTION_HOLDOUT),
+    member("c", Role.HOLDOUT, Reason.UNIVERSAL_CONTROL),
+    member("d", Role.SUPPRESSED, Reason.OPTED_OUT),
+)
+
+
+def deliveries(*rows):
+    """(customer, role, change, snapshot, time of delivery)"""
+    frame = pd.DataFrame([("marketing", "mail", *row) for row in rows], columns=NAMES)
+    frame["snapshot_date"] = pd.to_datetime(frame["snapshot_date"])
+    frame["delivered_at"] = pd.to_datetime(frame["delivered_at"])
+    return ibis.memtable(frame).mutate(snapshot_date=lambda t: t.snapshot_date.cast("date"))
+
+
+def found(assigned: ibis.Table) -> list[tuple]:
+    assert tuple(assigned.columns) == ASSIGNED
+    return sorted((row["customer_id"], row["role"], row["segment_id"], row["since"]) for row in assigned.to_pyarrow().to_pylist())
+
+
+def test_an_audience_is_compared_without_the_suppressed_and_the_universal_control_group():
+    assert found(planned(AUDIENCE, MARCH)) == [("a", TREATED, 2, MARCH), ("b", HOLDOUT, 1, MARCH)]
+    assert sizes(planned(AUDIENCE, MARCH)) == {ActionKey("marketing", "mail"): {Role.TREATED: 1, Role.HOLDOUT: 1}}
+
+
+def test_who_was_handed_over_counts_from_the_first_delivery_as_assigned_then():
+    rows = deliveries(
+        ("a", TREATED, Change.ADDED, MARCH, "2024-03-04 09:00"), ("a", TREATED, Change.REMOVED, MARCH, "2024-03-06 09:00"),
+        ("a", HOLDOUT, Change.ADDED, MARCH, "2024-03-08 09:00"), ("b", HOLDOUT, Change.ADDED, MARCH, "2024-03-04 09:00"),
+    )  # fmt: skip
+    day = dt.date(2024, 3, 4)
+    assert found(handed_over(rows, AUDIENCE, MARCH, APRIL)) == [("a", TREATED, 2, day), ("b", HOLDOUT, 1, day)]
+
+
+def test_deliveries_of_other_snapshots_after_the_end_or_of_the_control_group_do_not_count():
+    rows = deliveries(
+        ("a", TREATED, Change.ADDED, dt.date(2024, 2, 1), "2024-02-02 09:00"), ("b", TREATED, Change.ADDED, MARCH, "2024-04-01 00:00"),
+        ("c", HOLDOUT, Change.ADDED, MARCH, "2024-03-02 09:00"),
+    )  # fmt: skip
+    assert found(handed_over(rows, AUDIENCE, MARCH, APRIL)) == []
+
+
+def test_a_customer_whom_the_audience_no_longer_has_stays():
+    rows = deliveries(("gone", TREATED, Change.ADDED, MARCH, "2024-03-04 09:00"))
+    assert handed_over(rows, AUDIENCE, MARCH, APRIL).to_pyarrow()["customer_id"].to_pylist() == ["gone"]
+
+
+def test_customers_of_the_same_segments_are_all_who_were_in_them():
+    placed = table(CUSTOMER_SEGMENTS, *({"customer_id": who, "segment_id": segment} for who, segment in (("x", 1), ("y", 2), ("z", 3))))
+    assert found(in_same_segments(planned(AUDIENCE, APRIL), placed, MARCH)) == [("x", TREATED, 1, MARCH), ("y", TREATED, 2, MARCH)]
+
+
+def test_an_action_was_handed_over_if_its_audience_or_a_delivery_says_so():
+    mail = ActionKey("marketing", "mail")
+    stands = table(AUDIENCE_MEMBERS, member("a", Role.TREATED, handed_over=dt.datetime(2024, 2, 2)))
+    delivered = deliveries(("a", TREATED, Change.ADDED, MARCH, "2024-03-04 09:00"))
+    assert ever_handed_over(AUDIENCE, None, MARCH) == set()
+    assert ever_handed_over(stands, None, MARCH) == {mail}
+    assert ever_handed_over(AUDIENCE, delivered, MARCH) == {mail}
+    assert ever_handed_over(AUDIENCE, delivered, dt.date(2024, 2, 1)) == set()
