@@ -228,6 +228,14 @@ def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.Da
     return own, earlier
 
 
+def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> pd.DataFrame:
+    """Rows of the snapshot `as_of`, from an input read with its dates: those that other assets read, unless a column of the snapshot
+    before is missing now, or has another type."""
+    now, _ = each_snapshot(dated, as_of)
+    own = lake.read(contract, [as_of.isoformat()])
+    return lake.frame(own) if own.schema() == now.schema() else to_frame(now)
+
+
 def each_snapshot(dated: ir.Table, as_of: dt.date) -> tuple[ir.Table, ir.Table]:
     """Like `at_and_before`, but not computed yet."""
     now = dated.snapshot_date == ibis.date(as_of.isoformat())

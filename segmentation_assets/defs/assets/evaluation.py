@@ -19,8 +19,10 @@ from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
-from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, at_and_before, each_snapshot, shared, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
@@ -43,6 +45,7 @@ VALIDATED = "on the window since the previous snapshot, beside groups cut withou
 def evaluation_metrics(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_features: ir.Table,
     segmentation_model: pd.DataFrame,
     customer_segments: ir.Table,
@@ -56,7 +59,8 @@ def evaluation_metrics(
     inputs, codes = [column.name for column in entering], [column.name for column in entering if isinstance(column, CategoricalColumn)]
     needed = {"customer_id", "status", *RFM, *(column.name for column in clusters), *([settings.outcome] if settings.outcome else [])}
     known = [name for name in customer_features.columns if name in needed]  # the model says which of its columns are missing
-    features, earlier = at_and_before(customer_features, snapshot_date(context), *known)
+    features = shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))[known]
+    earlier = to_frame(each_snapshot(customer_features, snapshot_date(context))[1].select(*known))
     placed, placed_before = at_and_before(
         customer_segments, snapshot_date(context), "customer_id", "segment_id", "segment_name", "previous_segment_id"
     )

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.core import pictures
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
@@ -34,7 +35,6 @@ from segmentation_assets.tables.segments import (
     SEGMENT_STAYS,
     SEGMENT_TRANSITIONS,
 )
-from segmentation_assets.vocabulary import Status
 
 GROUP = "segments"
 
@@ -240,16 +240,20 @@ def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
     ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
 )
 def segment_events(
-    context: dg.AssetExecutionContext, customer_features: ir.Table, segmentation_model: ir.Table, placed_then: pd.DataFrame
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: ir.Table, placed_then: ir.Table
 ) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
-    active = to_frame(customer_features.filter(customer_features.status == Status.ACTIVE))
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
-    then = None if placed_then.empty else placed_then
-    happened = events(before, model_from_rows(own), active, snapshot_date(context), then)
+    happened = events(before, model_from_rows(own), active_only(customer_features), snapshot_date(context), lambda: _known(placed_then))
     context.add_asset_metadata({"events": dg.MetadataValue.md(markdown.bullets(happened["sentence"]) or "none")})
     return happened
+
+
+def _known(placed: ir.Table) -> pd.DataFrame | None:
+    """Each customer's segment; None if there was no snapshot."""
+    found = to_frame(placed.select("customer_id", "segment_id"))
+    return None if found.empty else found
 
 
 def _sides(
