@@ -1,5 +1,7 @@
 """Evaluate: how good the model in force is on this snapshot's customers, and how much of what followed its segments explain."""
 
+from functools import cache, partial
+
 import dagster as dg
 import ibis.expr.types as ir
 import numpy as np
@@ -78,14 +80,14 @@ def evaluation_metrics(
                 (s.name, s.jaccard, s.jaccard_error) for s in model.segments if s.jaccard is not None and s.jaccard_error is not None
             ]
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
-            points = model.clusters.preprocessor.transform(active)
+            points = cache(partial(model.clusters.preprocessor.transform, active))
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
             picture(
-                context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed), cells=ONE_EACH
+                context, settings, "silhouettes", lambda: silhouette_plot(points(), found.label, names, colours, ask.seed), cells=ONE_EACH
             )
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed), cells=ONE_EACH)
+            picture(context, settings, "segment_map", lambda: pca_map(points(), found.label, names, colours, ask.seed), cells=ONE_EACH)
             if not settings.source.has_orders:
                 metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
     if settings.outcome is not None and settings.outcome in features and inputs:
