@@ -26,7 +26,7 @@ from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
 DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
-KEPT_FRAMES = 2  # of those read last: a snapshot's features and its segments
+KEPT_BYTES = 768 * 2**20  # of frames read last: the features and segments of a million customers
 
 
 class LakeError(RuntimeError):
@@ -87,12 +87,11 @@ class Lake:
         """`to_frame` of a table that `read` returned, kept for others who ask for the same: a dozen assets read a snapshot's customers.
         Each gets its own object, so that columns can be added to it; the columns share their memory until one is written to."""
         key = table.op()
-        if key not in self._frames:
-            self._frames[key] = to_frame(table)
-        self._frames.move_to_end(key)
-        while len(self._frames) > KEPT_FRAMES:
+        found = self._frames.pop(key, None)
+        self._frames[key] = found = to_frame(table) if found is None else found
+        while sum(frame.memory_usage(index=False).sum() for frame in self._frames.values()) > KEPT_BYTES:
             self._frames.popitem(last=False)
-        return self._frames[key].copy(deep=False)
+        return found.copy(deep=False)
 
 
 @contextmanager

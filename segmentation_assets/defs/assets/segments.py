@@ -23,7 +23,7 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
-from segmentation_assets.store.lake import to_frame
+from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     OWN_SEGMENT_MEMBERS,
@@ -220,16 +220,16 @@ def segment_bridge(
 
 
 @table(SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_journeys(customer_segments: ir.Table) -> pd.DataFrame:
+def segment_journeys(lake: dg.ResourceParam[Lake], customer_segments: ir.Table) -> pd.DataFrame:
     """The most common paths through the segments over the last snapshots."""
-    return movement.journeys(_history(customer_segments), _names(customer_segments))
+    return movement.journeys(_paths(lake, customer_segments), _names(customer_segments))
 
 
 @table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
+def segment_stays(lake: dg.ResourceParam[Lake], customer_segments: ir.Table) -> pd.DataFrame:
     """How long customers have been in their segment, how likely they are to move, and where they go."""
     names = _names(customer_segments)
-    stays = movement.stays(_history(customer_segments))
+    stays = movement.stays(_paths(lake, customer_segments))
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
@@ -273,9 +273,10 @@ def _sides(
     return before, now
 
 
-def _history(customer_segments: ir.Table) -> pd.DataFrame:
-    """Each customer's segment at each of several snapshots."""
-    return to_frame(customer_segments.select("snapshot_date", "customer_id", "segment_id"))
+def _paths(lake: Lake, customer_segments: ir.Table) -> pd.DataFrame:
+    """How many customers went the same way through the segments of several snapshots, for both tables."""
+    days = [row["day"] for row in lake.engine.rows(movement.snapshots(customer_segments))]
+    return lake.frame(movement.paths(customer_segments, days))
 
 
 def _names(customer_segments: ir.Table) -> dict[int, str]:
