@@ -26,6 +26,7 @@ RULES = Cleaning()
 MADE = ("record_rows", "record_changes")  # in a record that the source combined from several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
 ONE_RECORD = "combined into one record per customer"
+AS_READ = "__as_read_"  # before the name of a raw column, beside the repaired one
 REPEATED_CUSTOMER = "customer id repeats an earlier record"
 NOBODY = "customer id is missing, so no record is made of these rows"
 
@@ -67,7 +68,9 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Customer records: only the first for each id; impossible values set to missing, spellings merged."""
     customer_id, id_changed = identifier(raw.customer_id, rules)
     sound = raw.problem.isnull() & ~_blank(customer_id)
-    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw, raw.columns))
+    # The record is made after the window below, of rejected rows alone: before it, it would be made of all rows.
+    as_read = {f"{AS_READ}{name}": raw[name] for name in raw.columns}
+    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, **as_read)
     ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
     base = base.mutate(__first=ibis.row_number().over(ordered) == 0)
     values: dict[str, ir.Value] = {}
@@ -88,7 +91,8 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     repeats = ibis.ifelse(differing == "", REPEATED_CUSTOMER, ibis.literal(f"{REPEATED_CUSTOMER}, with other values: ") + differing)
     nobody, made = _blank(rows.customer_id), rows.record_rows.notnull() if "record_rows" in raw.columns else ibis.literal(False)
     reason = _reason(rows, {"customer id is missing": nobody & ~made, NOBODY: nobody & made})
-    rows = rows.mutate(reason=reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string"))))
+    reason = reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string")))
+    rows = rows.mutate(reason=reason, record=_record(rows, raw.columns, AS_READ))
     return Judged(rows, (*ORIGIN, "customer_id", *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
 
 
@@ -385,10 +389,10 @@ def records(raw: ir.Table) -> ir.Table:
     return raw.mutate(record=_record(raw, raw.columns))
 
 
-def _record(raw: ir.Table, columns: Sequence[str]) -> ir.StringValue:
-    """The original record, if the source kept it, else one built from the raw columns."""
-    values = {name: raw[name].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
-    return ibis.coalesce(raw.record, _json(values))
+def _record(raw: ir.Table, columns: Sequence[str], prefix: str = "") -> ir.StringValue:
+    """The original record, if the source kept it, else one built from the raw columns, whose names have the prefix."""
+    values = {name: raw[f"{prefix}{name}"].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
+    return ibis.coalesce(raw[f"{prefix}record"], _json(values))
 
 
 def _json(values: dict[str, ir.StringValue]) -> ir.StringValue:
