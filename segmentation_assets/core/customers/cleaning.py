@@ -39,15 +39,17 @@ class Judged:
         rows: the raw rows with their values repaired, their original `record` as JSON, and `reason` (null: usable).
         columns: the columns of clean rows.
         touched: rule -> whether it changed a row, over `rows`. Rules that set rows aside are in `reason`.
+        usable: whether `reason` is null, where that can be told without making the reason.
     """
 
     rows: ir.Table
     columns: tuple[str, ...]
     touched: dict[str, ir.BooleanValue]
+    usable: ir.BooleanValue
 
     def kept(self) -> ir.Table:
         """The clean rows."""
-        return self.rows.filter(self.rows.reason.isnull()).select(*self.columns)
+        return self.rows.filter(self.usable).select(*self.columns)
 
     def rejected(self, source: str) -> ir.Table:
         """The rejected rows, with their origin, the reasons and the original record as JSON."""
@@ -57,7 +59,7 @@ class Judged:
     def counts(self) -> ir.Table:
         """One row: `rows_in`, `rows_clean`, the number of clean rows that each rule in `touched` changed and, if the source combined
         rows into records, the number of these rows."""
-        fit = self.rows.reason.isnull()
+        fit = self.usable
         rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
         if "record_rows" in self.rows.columns:
             rules[ONE_RECORD] = self.rows.record_rows.sum().fill_null(0)
@@ -93,7 +95,8 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     reason = _reason(rows, {"customer id is missing": nobody & ~made, NOBODY: nobody & made})
     reason = reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string")))
     rows = rows.mutate(reason=reason, record=_record(rows, raw.columns, AS_READ))
-    return Judged(rows, (*ORIGIN, "customer_id", *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
+    return Judged(rows, (*ORIGIN, "customer_id", *values), of_rules, rows["__sound"] & rows["__first"])
 
 
 def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
@@ -158,7 +161,8 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     rows = raw.mutate(reason=_reason(raw, problems), record=_record(raw, columns), **values, **flags)
     if rules.exact_duplicates == "drop":
         rows = rows.mutate(reason=rows.reason.fill_null(ibis.ifelse(_repeats(rows, tuple(values)), REPEATS, ibis.null("string"))))
-    return Judged(rows, (*ORIGIN, *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
+    return Judged(rows, (*ORIGIN, *values), of_rules, rows.reason.isnull())
 
 
 def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
@@ -190,6 +194,7 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         rows,
         (*ORIGIN, "customer_id", "event_type", "event_at", "subject"),
         {name: rows[flag] for name, flag in zip(touched, flags, strict=True)},
+        rows.reason.isnull(),
     )
 
 
