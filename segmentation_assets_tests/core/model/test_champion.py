@@ -58,6 +58,10 @@ def test_without_drift_the_champion_is_carried_forward():
     assert decided.model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
 
 
+def test_the_previous_snapshot_is_not_read_unless_a_model_is_trained():
+    assert after(customers(3), past=lambda: pytest.fail("read")).model.provenance.decision == "carried forward"
+
+
 NOBODY = TRAINING.iloc[:0]
 
 
