@@ -40,7 +40,8 @@ def test_a_run_that_fails_after_publishing_does_not_say_that_nothing_was_publish
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(runs.RunError) as failed:
         runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, lambda *_: None)
     said = str(failed.value).splitlines()
-    assert said[0] == f"Snapshot {D1} is in the database, but the run failed after that." and said[1].startswith("snapshot_report: ")
+    assert said[0] == f"Snapshot {D1} is in the database, but the run failed after that.", said
+    assert said[1].startswith("snapshot_report: ")
     assert said[2] == f"Then make its report again: segmentation pictures --snapshot {D1}"
     assert keys(tmp_path) == [D1]
 
