@@ -212,7 +212,7 @@ def _clustering(one: FileProfile, keep_personal: bool) -> list[str]:
     rows = max(look.rows for look in one.customers.values())
     if (least := max(LEAST_COUNT, round(rows * SMALLEST_SEGMENT))) < ModelSettings().min_count:
         lines.append(f"  min_count: {least}    # fewest customers of a distinct segment; with {rows:,} customers, fewer than the usual 30")
-    example = f"{quoted(attribute_name(next(iter(entering))))}: {{label: its name, unit: EUR}}"
+    example = f"{quoted(attribute_name(next(iter(entering))))}: {{label: its name, unit: its unit}}"
     lines += ["", "# What columns are called in names and pictures, and their units:", shown(f"# attributes: {{{example}}}")]
     outcomes = [name for name in others if one.customers[name].outcome]
     lines += ["", "# To judge segments by what became of customers, remove the #; it then never enters a model:"] if outcomes else []
