@@ -102,8 +102,8 @@ class Card:
     plays: tuple[Play, ...]
 
 
-def card(tables: Tables, words: Words, names: dict[int, str], segment_id: int) -> Card:
-    """The card of a segment that the snapshot has."""
+def card(tables: Tables, words: Words, name: str, names: dict[int, str], segment_id: int) -> Card:
+    """The card of a segment that the snapshot has; `names` are those of all segments so far."""
     segments = tables["segments"]
     row = next(segments[segments["segment_id"] == segment_id].itertuples())
     history = tables.history[tables.history["segment_id"] == segment_id].set_index("snapshot_date")
@@ -113,7 +113,7 @@ def card(tables: Tables, words: Words, names: dict[int, str], segment_id: int) -
     rule, quality = rule_of(tables, segment_id)
     return Card(
         segment_id=segment_id,
-        name=names[segment_id],
+        name=name,
         customers=number(row.customers, hidden),
         share=share(row.share, hidden),
         revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.money(row.revenue),

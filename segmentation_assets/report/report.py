@@ -1,8 +1,8 @@
 """The report: for each snapshot one HTML file that can be mailed, and an index of the snapshots.
 
 Belongs here: how the pages are assembled and written. What they say is in `view` and `cards`, their look in `templates/`; a picture's
-caption is declared where it is drawn, in `core.pictures`. A page is self-contained: no fonts, no links but to the reports beside it, and one
-script of our own, which sorts tables. A content security policy refuses everything else.
+caption is declared where it is drawn, in `core.pictures`. A page is self-contained: no fonts, no links but to the reports beside it, and a
+script of our own that sorts tables. A content security policy refuses everything else.
 """
 
 import base64
@@ -177,7 +177,7 @@ def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection
 
 
 def _key(day: object) -> str:
-    return pd.Timestamp(day).date().isoformat()  # type: ignore[arg-type]
+    return pd.Timestamp(day).date().isoformat()
 
 
 def _neighbours(keys: list[str], key: str) -> tuple[str, str]:

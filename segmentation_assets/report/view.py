@@ -31,9 +31,9 @@ from segmentation_assets.report.words import (
     said,
     share,
 )
-from segmentation_assets.vocabulary import BASELINE_WORDS, WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, counted, fewer_than
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, counted, fewer_than
 
-MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 3, 3
+MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
 TIERS: dict[str, str] = {
     Tier.DISTINCT: "These are distinct groups: there is a gap between each and its neighbours",
     Tier.CONVENIENT: "These are a convenient cut through customers who differ by degrees, not groups with gaps between them",
@@ -124,7 +124,7 @@ class StartPage:
 def start_page(tables: Tables, words: Words) -> StartPage:
     """Everything the page says of a snapshot."""
     metrics = known_metrics(tables["evaluation_metrics"])
-    names = distinct_names(tables.history)
+    names, ever = distinct_names(tables["segments"]), distinct_names(tables.history)
     found = tuple(glances(tables, words, names))
     any_hidden = any(HIDDEN in (one.customers, one.revenue, one.at_stake) for one in found)
     return StartPage(
@@ -134,10 +134,10 @@ def start_page(tables: Tables, words: Words) -> StartPage:
         totals=totals(tables, words),
         warnings=tuple(warnings(tables)),
         segments=found,
-        changed=changed(tables, words, names),
+        changed=changed(tables, words, ever),
         to_do=tuple(to_do(tables, words, names)),
         trust=(structure(tables, metrics), forward(tables, metrics, words)),
-        cards=tuple(cards.card(tables, words, names, segment_id) for segment_id in (one.segment_id for one in found)),
+        cards=tuple(cards.card(tables, words, one.name, ever, one.segment_id) for one in found),
         own=tuple(own_segments(tables["own_segments"])),
         remarks=(*([] if words.has_orders else [WITHOUT_ORDERS]), *in_words(metrics, tables.before, words.outcome, words.labels)),
         hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
@@ -220,7 +220,7 @@ def one_line(tables: Tables, row: Any, words: Words) -> str:
         return said(first_sentence(row.description))
     orders, spend, days = typical
     ordered = counted(round(orders), "order")
-    return f"Typically {ordered} worth {words.money(spend)}, the last {counted(round(days), 'day')} ago."
+    return f"{ordered}, {words.money(spend)}, last {counted(round(days), 'day')} ago"
 
 
 def _bare(words: Words, amount: float) -> str:
@@ -264,7 +264,7 @@ def movement(tables: Tables, names: dict[int, str]) -> str:
     total, all_known = int(moved["customers"].sum()), int(known["customers"].sum())
     of_all = f" of {all_known:,}" if not least else ""
     by_model = moved["customers_by_model"].sum()
-    blamed = f", {int(by_model):,} of them only because the model is another" if by_model > 0 and not least else ""
+    blamed = f", {int(by_model):,} of them because the model changed, not their behaviour" if by_model > 0 and not least else ""
     opening = f"{since} {least}{total:,}{of_all} customers changed segment{blamed}"
     if moved["customers"].isna().all():
         return f"{since} some customers changed segment; how many is hidden, because they are few."
@@ -359,8 +359,8 @@ def structure(tables: Tables, metrics: dict[str, float]) -> str:
         return f"{TIERS[tier]}; how stable they are was not measured at this snapshot."
     valid = READINGS["doubtful"]
     return (
-        f"{TIERS[tier]}; drawn from other customers of the same kind, the least stable of them is found again to {in_digits(weakest)} of 1 "
-        f"({reading(weakest)}; {valid} counts as found again)."
+        f"{TIERS[tier]}; made again from resampled customers, the least stable of them overlaps with itself by {in_digits(weakest)} "
+        f"({reading(weakest)}; from {valid} on a segment counts as found again)."
     )
 
 
@@ -372,7 +372,7 @@ def forward(tables: Tables, metrics: dict[str, float], words: Words) -> str:
     if tables.before is None or explained is None:
         return "Whether they say anything of what customers spend next was not measured yet."
     other = metrics.get(f"forward_spend_eta_squared_{Baseline.MONEY}")
-    beside = "" if other is None else f", {BASELINE_WORDS[Baseline.MONEY]} {other:.0%}"
+    beside = "" if other is None else f", five groups by spend alone {other:.0%}"
     told = f"The segments of {date(tables.before)} explain {explained:.0%} of the differences in spend since{beside}"
     return f"{told}: act by them, do not forecast."
 
