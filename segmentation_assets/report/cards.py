@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from segmentation_assets.core.customers.cleaning import UNKNOWN
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, Words, date, hidden_of, number, said, share
+from segmentation_assets.store.small_cells import SMALL_CELL
 
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
 MOST_MARKS, MOST_LEVELS, MOST_MOVES = 3, 4, 3
@@ -118,7 +120,7 @@ def card(tables: Tables, words: Words, name: str, names: dict[int, str], segment
         share=share(row.share, hidden),
         revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.money(row.revenue),
         revenue_share=share(row.revenue_share, hidden),
-        at_stake=HIDDEN if stake_is_hidden else words.money(stake),
+        at_stake=HIDDEN if stake_is_hidden else _stake(words, stake),
         description=said(row.description),
         figures=tuple(figures(tables, words, segment_id)),
         rule=rule,
@@ -141,12 +143,19 @@ def _of(tables: Tables, name: str, segment_id: int) -> pd.DataFrame:
 
 
 def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
-    """By segment of which it is known, the value at stake, and whether it is hidden: as the size is, or because it is of few customers."""
-    of_hidden = set(tables["segments"].loc[tables["segments"]["customers"].isna(), "segment_id"])
+    """By segment of which it is known, the value at stake, and whether it is hidden: as the size is, because it is of few customers, or
+    because it would tell that of an action whose own is hidden."""
+    actions = tables["segment_actions"]
+    untold = actions["value_at_stake"].isna() & actions[SMALL_CELL].notna()
+    hidden = {*tables["segments"].loc[tables["segments"]["customers"].isna(), "segment_id"], *actions.loc[untold, "segment_id"]}
     return {
-        int(row.segment_id): (float(row.value_at_stake), row.segment_id in of_hidden or 0 < row.customers < words.smallest)
+        int(row.segment_id): (float(row.value_at_stake), row.segment_id in hidden or 0 < row.customers < words.smallest)
         for row in tables.stakes.itertuples()
     }
+
+
+def _stake(words: Words, amount: float) -> str:
+    return "not measured" if pd.isna(amount) else words.money(amount)
 
 
 def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
@@ -194,7 +203,7 @@ def rule_of(tables: Tables, segment_id: int) -> tuple[str, str]:
 
 def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -> Iterator[Level]:
     """What is more common in the segment than among all active customers, beyond chance: those with the highest lower limit of lift."""
-    beyond = rows[(rows["lift_low"] > 1) & (rows[column] != MISSING)].dropna(subset=["share", "active_share"])
+    beyond = rows[(rows["lift_low"] > 1) & ~rows[column].isin([MISSING, UNKNOWN])].dropna(subset=["share", "active_share"])
     for row in beyond.sort_values("lift_low", ascending=False, kind="stable").head(MOST_LEVELS).itertuples():
         name = said(getattr(row, column))
         if attribute:
@@ -204,13 +213,15 @@ def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -
 
 def examples(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str, str]]:
     """Typical customers without their ids, with rounded figures."""
-    for name, rows in _of(tables, "segment_examples", segment_id).groupby("example", sort=True):
+    for name, rows in _of(tables, "segment_examples", segment_id).groupby("example"):
+        first = {feature: place for place, feature in enumerate(ALWAYS)}
+        ordered = rows.sort_values("feature", key=lambda features: features.map(first).fillna(len(first)), kind="stable")
         told = [
             f"{said(words.label(row.feature))} {said(row.text) if isinstance(row.text, str) else words.figure(row.feature, row.value)}"
-            for row in rows.itertuples()
+            for row in ordered.itertuples()
             if isinstance(row.text, str) or not pd.isna(row.value)
         ]
-        yield said(name).capitalize(), "; ".join(told)
+        yield f"{name[:1].upper()}{name[1:]}", "; ".join(told)
 
 
 def moves(tables: Tables, names: dict[int, str], segment_id: int, here: str, there: str, nowhere: str) -> Iterator[str]:
@@ -253,7 +264,7 @@ def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
             treated=number(row.customers_treated, hidden),
             holdout=number(row.customers_holdout, hidden),
             suppressed=number(row.customers_suppressed, hidden),
-            at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else words.money(row.value_at_stake),
+            at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
             verdicts=tuple(verdicts(tables, row.play)),
         )
 

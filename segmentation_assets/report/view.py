@@ -324,7 +324,7 @@ def _day(value: Any) -> str:
 def to_do(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[ToDo]:
     """The first actions of the playbook, as they are in segment_actions."""
     rows = tables["segment_actions"]
-    rows = rows.assign(play=rows["play"].fillna(rows["action"]))
+    rows = rows.assign(play=rows["play"].where(rows["play"].notna(), rows["action"]).astype(object))
     totals_of = rows.groupby("play", sort=False).agg(priority=("priority", "min"), stake=("value_at_stake", "sum"))
     for play in totals_of.sort_values(["priority", "stake"], ascending=[True, False], kind="stable").index[:MOST_ACTIONS]:
         own = rows[rows["play"] == play]
