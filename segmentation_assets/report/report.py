@@ -7,6 +7,7 @@ script of our own that sorts tables. A content security policy refuses everythin
 
 import base64
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import fewer_than
 
 PAGE, PICTURE = "index.html", '<figure id="'
+LINK = re.compile(r'href="\.\./(\d{4}-\d\d-\d\d)/index\.html"')
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,17 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
             _replace(file(data_dir, one), html(start_page(tables.read(database, one), words), of_page, before, after, words.smallest))
         _replace(index(data_dir), _index(database, words, linked))
     return file(data_dir, key)
+
+
+def link_again(data_dir: Path, words: Words) -> None:
+    """Write the index and the oldest report again, if the report to which that one links has been removed."""
+    there = sorted(page.parent.name for page in (data_dir / "reports").glob(f"*/{PAGE}"))
+    if there and any(not file(data_dir, key).exists() for key in _linked_from(file(data_dir, there[0]))):
+        write(data_dir, there[0], words)
+
+
+def _linked_from(page: Path) -> list[str]:
+    return LINK.findall(page.read_text(encoding="utf-8"))
 
 
 def pictures_of(data_dir: Path, key: str) -> Pictures:

@@ -47,7 +47,8 @@ class Words:
         """The words of these settings."""
         declared = (*FEATURES, *event_features(settings.features.event_types))
         return cls(
-            said(settings.exploration.currency), settings.labels, settings.privacy.smallest_cell, settings.outcome, settings.source.has_orders,
+            said(settings.exploration.currency), settings.labels, settings.privacy.smallest_cell, settings.outcome,
+            settings.source.has_orders,
             {feature.name: feature for feature in declared},
         )  # fmt: skip
 

@@ -2,10 +2,13 @@
 
 import datetime as dt
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import duckdb
 import pytest
+from playwright.sync_api import sync_playwright
 
 from segmentation_assets.core.pictures import PICTURES
 from segmentation_assets.report import report
@@ -15,7 +18,8 @@ from segmentation_assets.report.words import Words, said
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets_tests.builders import D1, D2, D3, put_snapshot
-from segmentation_assets_tests.report.conftest import segment, tables
+from segmentation_assets_tests.report.conftest import KEY, segment, tables
+from segmentation_assets_tests.test_ui import CHROMIUM_FLAGS, QUESTIONS
 
 PNG = b"\x89PNG"
 HOSTILE = "</script><script>x</script>\x1b[2J'\"&"
@@ -120,6 +124,16 @@ def test_a_page_that_is_made_again_keeps_its_pictures_but_none_that_was_withheld
     assert [figure["id"] for figure in found.of("figure")] == ["flow", "cohorts"] and len(found.of("img")) == 1
 
 
+def test_links_to_a_report_that_was_removed_are_taken_back(lake):
+    folder = put(lake, D1, D2)
+    for key in (D1, D2):
+        report.write(folder, key, Words())
+    shutil.rmtree(report.folder(folder, D1))
+    report.link_again(folder, Words())
+    assert "../2024" not in report.file(folder, D2).read_text()
+    assert re.findall(r'href="([^"#]+)"', report.index(folder).read_text()) == [f"{D2}/index.html"]
+
+
 def test_a_snapshot_that_is_not_published_has_no_report(lake):
     folder = put(lake, D1)
     with pytest.raises(PublishError, match=f"Snapshot {D2} is not in the database. Run it: segmentation run --snapshot {D2}"):
@@ -129,8 +143,6 @@ def test_a_snapshot_that_is_not_published_has_no_report(lake):
 def test_a_database_of_an_earlier_version_is_read_as_far_as_it_goes(lake):
     folder = put(lake, D1)
     (folder / "publishing").rename(folder / "aside")
-    import duckdb
-
     with duckdb.connect(str(folder / "segmentation.duckdb")) as database:
         database.execute(
             "DROP VIEW latest_customer_value; DROP TABLE customer_value; DROP VIEW latest_segment_rules; DROP TABLE segment_rules"
@@ -150,3 +162,42 @@ def test_every_picture_of_the_demo_is_in_its_report_and_has_a_caption(demo: Path
         assert {figure["id"] for figure in Page((folder / "index.html").read_text()).of("figure")} == drawn
         assert drawn <= set(PICTURES)
     assert len(folders) == 10
+
+
+def twelve_segments() -> str:
+    """A page of 12 segments over 24 snapshots, with every picture that there is."""
+    days = [f"{2022 + (month + 3) // 12}-{(month + 3) % 12 + 1:02}-01" for month in range(23)] + [KEY]
+    values = {"share": 1 / 12, "revenue": 1e7, "revenue_share": 1 / 12, "description": "Part of it."}
+    ids = range(1, 13)
+    history = [segment(i, f"Occasional, seen lately, {i}", 100_000 + 7 * i, day, **values) for day in sorted(set(days)) for i in ids]
+    key_figures = [("frequency", 15.0), ("monetary", 1250.0), ("recency_days", 12.0), ("mean_gap_days", 8.0)]
+    plain = {"segment_name": "x", "action": "Invite into the loyalty programme's next tier", "channel": "e-mail"}
+    found = tables(
+        history,
+        stakes=[{"segment_id": i, "customers": 900, "value_at_stake": 234_567.0} for i in ids],
+        segment_profiles=[
+            {"segment_id": i, "feature": feature, "mean": value, "median": value, "population_mean": 4.0, "z": 0.5}
+            for i in ids for feature, value in key_figures
+        ],
+        segment_actions=[{**plain, "segment_id": i, "play": f"p{i}", "priority": i, "customers_treated": 12_345} for i in ids],
+        segment_transitions=[{"from_segment_id": i, "to_segment_id": 1, "customers": 900 + i, "customers_by_model": 0} for i in ids],
+        segment_events=[{"event": "renamed", "sentence": "Average customers (4) is now called Occasional shoppers: it was steady."}],
+    )  # fmt: skip
+    return report.html(start_page(found, Words("USD")), Pictures(dict.fromkeys(PICTURES, PNG)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "answered"), [(1400, 900, QUESTIONS), (390, 844, QUESTIONS[:3])], ids=["desk", "phone"])
+def test_a_page_of_many_segments_opens_within_a_second_with_its_answers_on_the_first_screen(tmp_path, width, height, answered):
+    file = tmp_path / "report.html"
+    file.write_text(twelve_segments())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(file.as_uri())
+        took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        ends = [page.locator(f"section[aria-labelledby={question}]").bounding_box() for question in answered]
+        lines = page.locator(".glance .spark polyline").count()
+        browser.close()
+    assert max(box["y"] + box["height"] for box in ends) <= height
+    assert lines == 12 and 0 < took < 1000
