@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.core.pictures import PICTURES, Section
+from segmentation_assets.core.pictures.style import title_of
 from segmentation_assets.report import tables
 from segmentation_assets.report.sparks import HEIGHT, WIDTH, Spark, spark
 from segmentation_assets.report.view import StartPage, distinct_names, start_page
@@ -106,7 +108,8 @@ def link_again(data_dir: Path, words: Words) -> None:
     """Write the index and the oldest report again, if the report to which that one links has been removed."""
     there = sorted(page.parent.name for page in (data_dir / "reports").glob(f"*/{PAGE}"))
     if there and any(not file(data_dir, key).exists() for key in _linked_from(file(data_dir, there[0]))):
-        write(data_dir, there[0], words)
+        with suppress(PublishError):  # its snapshot has been taken out of the database
+            write(data_dir, there[0], words)
 
 
 def _linked_from(page: Path) -> list[str]:
@@ -127,7 +130,7 @@ def html(page: StartPage, pictures: Pictures, before: str = "", after: str = "",
     """The page of a snapshot; `before` and `after` are the snapshots of the reports to link to, empty: none."""
     sections = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
-            {"name": name, "caption": declared.caption, "png": base64.b64encode(pictures.drawn.get(name, b"")).decode()}
+            _shown(name, declared.caption, pictures.drawn.get(name, b""))
             for name, declared in PICTURES.items()
             if declared.section == heading and name in {*pictures.drawn, *pictures.withheld}
         ]}
@@ -182,6 +185,13 @@ def trends_of(history: pd.DataFrame) -> list[Trend]:
         trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], share), now)
         found.append((not now, -float(last["customers"]) if not pd.isna(last["customers"]) else 0.0, trend))
     return [trend for *_, trend in sorted(found, key=lambda one: one[:2])]
+
+
+def _shown(name: str, caption: str, picture: bytes) -> dict[str, str]:
+    """A picture as the template shows it; its text has the finding first, then what it is."""
+    finding = said(title_of(picture))
+    alt = f"{finding.removesuffix('.')}. {caption}" if finding else caption
+    return {"name": name, "caption": caption, "alt": alt, "png": base64.b64encode(picture).decode()}
 
 
 def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection[str]) -> str:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from playwright.sync_api import sync_playwright
 
-from segmentation_assets.core.pictures import PICTURES
+from segmentation_assets.core.pictures import PICTURES, style
 from segmentation_assets.report import report
 from segmentation_assets.report.report import Pictures
 from segmentation_assets.report.view import start_page
@@ -51,6 +51,13 @@ def test_pictures_are_embedded_under_their_headings_with_a_caption():
         ("Where customers went since the previous snapshot.", "data:image/png;base64,iVBORw=="),
         ("Who comes back, and what they spend, by the time of the first order.", "data:image/png;base64,iVBORw=="),
     ]
+
+
+def test_the_text_of_a_picture_carries_its_finding():
+    drawn = style.png(style.titled(2, "Half <b>leave</b>\x1b", "below"))
+    assert Page(page_of(Pictures({"flow": drawn}))).of("img")[0]["alt"] == (
+        "Half <b>leave</b>\\x1b. Where customers went since the previous snapshot."
+    )
 
 
 def test_a_picture_of_too_few_customers_is_named_but_not_shown():
