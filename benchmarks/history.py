@@ -122,7 +122,9 @@ class Writer:
             drift_report(None, None, active, settings.model, settings.drift),
             settings.retrain.model_copy(update={"policy": "never"}),
         )
-        context = SnapshotContext(self._past(before, key) if request else None, lookback=settings.features.lookback, request=request)
+        context = SnapshotContext(
+            lambda: self._past(before, key) if request else None, lookback=settings.features.lookback, request=request
+        )
         decided = next_model(active, champion, unmeasured, spec, dt.date.fromisoformat(key), retrain, context)
         model = decided.model
         if model.provenance.decision != Decision.CARRIED:

@@ -145,11 +145,11 @@ def shop(kind: str, seed: int, n: int = 800, base: int = FRESH, policy: str = "w
         features = active.drop(columns=["place", "group"])
         drifted = drift_report(model, population, features, settings, limits, trained_on)
         past = None if before is None else PreviousSnapshot(before, np.log1p(since[before["place"]]))
-        now = SnapshotContext(past, number - fitted, LOOKBACK)
+        now = SnapshotContext(lambda past=past: past, number - fitted, LOOKBACK)
         decided = next_model(active, model, drifted, spec, as_of, retrain, now)
         about = decided.model.provenance
         if number:
-            told = events(model, decided.model, active, as_of, placed[number - LOOKBACK] if number >= LOOKBACK else None)
+            told = events(model, decided.model, active, as_of, lambda n=number: placed[n - LOOKBACK] if n >= LOOKBACK else None)
             tried = decided.refused is not None or about.decision == Decision.PROMOTED
             row["triggers"] += tried
             row["promotions"] += about.decision == Decision.PROMOTED

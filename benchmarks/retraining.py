@@ -42,7 +42,7 @@ def walk(snapshots: list[Snapshot], lookback: int, policy: str, settings: ModelS
     for number, snapshot in enumerate(snapshots):
         active = customers(snapshot)
         drifted = drift_report(model, population, active, settings, DriftSettings(), trained_on)
-        now = SnapshotContext(past, number - fitted, lookback)
+        now = SnapshotContext(lambda past=past: past, number - fitted, lookback)
         decided = next_model(active, model, drifted, spec, snapshot.date.date(), RetrainSettings(policy=policy), now)
         about = decided.model.provenance
         labels = decided.model.assign(active)["segment_id"]

@@ -75,3 +75,12 @@ def test_a_failed_write_leaves_nothing_beside_the_target(tmp_path: Path) -> None
         with_a_log(unfinished)
         raise OSError("full")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_has_the_bytes_of_its_source_and_none_of_an_older_longer_one(tmp_path: Path) -> None:
+    source, target = tmp_path / "master.duckdb", tmp_path / "public.duckdb"
+    source.write_bytes(b"new")
+    target.write_bytes(b"older and longer")
+    atomic.copied(source, target)
+    source.write_bytes(b"newer")
+    assert target.read_bytes() == b"new"

@@ -7,8 +7,11 @@ import dagster as dg
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from ibis.backends.duckdb import Backend
 
 from benchmarks import alternatives, history, shop, stages, whole
 from segmentation_assets.definitions import build
@@ -132,6 +135,39 @@ def test_three_real_snapshots_have_the_bytes_of_the_history(made, tmp_path):
     places = [Path("lake", name, f"snapshot_date={key}", "part-0.parquet") for name in history.READ_LATER for key in keys]
     counting = Path("lake", "segmentation_model", f"snapshot_date={keys[1]}", "part-0.parquet")
     assert [place for place in places if (real.data_dir / place).read_bytes() != (written.data_dir / place).read_bytes()] == [counting]
+
+
+COLLECTED = ("raw_customers", "raw_transactions", "raw_events")
+IN_THE_ENGINE = (
+    "source_volume", "transactions", "events", "rejected_rows", "customer_orders", "order_returns", "customers", "customer_activity",
+    "customer_category_activity", "customer_event_activity", "customer_features", "order_seasonality", "cohort_retention", "category_mix",
+)  # fmt: skip
+
+
+@pytest.mark.full
+def test_no_rows_of_customers_leave_the_engine_from_clean_to_features(tmp_path, monkeypatch):
+    """Python gets counts and aggregates, of which there are fewer than half as many as customers."""
+    customers, left, to_pyarrow = 10_000, [], Backend.to_pyarrow
+    shop.write(tmp_path, customers, seed=2)
+    source = TablesSource(Settings(**shop_settings(tmp_path)).source.resolved(tmp_path), tmp_path / "intake")
+    settings = LOADED.model_copy(update={"data_dir": tmp_path, "snapshots": LOADED.snapshots.model_copy(update={"first": AS_OF})})
+    job = build(settings, source).resolve_job_def("snapshot")
+
+    def counted(*args: object, **asked: object) -> object:
+        found = to_pyarrow(*args, **asked)
+        left.append(_rows(found))
+        return found
+
+    for names in (COLLECTED, IN_THE_ENGINE):
+        assert job.execute_in_process(partition_key=whole.NEWEST, asset_selection=[dg.AssetKey(name) for name in names]).success
+        monkeypatch.setattr(Backend, "to_pyarrow", counted)
+    features = tmp_path / "lake" / "customer_features" / f"snapshot_date={whole.NEWEST}" / "part-0.parquet"
+    assert pq.read_metadata(features).num_rows == customers > 2 * max(left) > 0
+
+
+def _rows(found: object) -> int:
+    """Rows of a result of the engine, 1 for a single value."""
+    return len(found) if isinstance(found, pa.Table | pa.ChunkedArray) else 1
 
 
 def shop_settings(folder: Path) -> dict:

@@ -167,8 +167,10 @@ def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:
     if any(one.treated and one.value_at_stake is None for one in busy):
         yield "Where nothing is at stake, it was not measured: docs/acting.md says when."
     for one in plan.actions:
-        if one.remark:
+        if one.remark and one.remark != NOBODY:
             yield f"{one.action}: {one.remark}"
+    if unused := [one.action for one in plan.actions if one.remark == NOBODY]:
+        yield f"{NOBODY.capitalize()}: {', '.join(unused)}."
 
 
 def _sum(numbers: Any) -> int | None:

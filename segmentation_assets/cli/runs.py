@@ -19,7 +19,9 @@ import dagster as dg
 from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
 from segmentation_assets.cli.terminal import STILL_TO_COME, Stopped
 from segmentation_assets.definitions import build
+from segmentation_assets.defs.alerts import PUBLISHED
 from segmentation_assets.defs.instance import instance_of_command
+from segmentation_assets.defs.messages import AFTER_PUBLISHING
 from segmentation_assets.defs.order import PICTURES, WAITING
 from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
@@ -167,7 +169,7 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     """Run a job for one snapshot in this process, recorded in the instance; without pictures unless `drawn`.
 
     Raises:
-        RunError: a step or a blocking check failed; the published database is unchanged.
+        RunError: a step or a blocking check failed; unless that was after publishing, the database is unchanged.
     """
     with _watched(build(settings).resolve_job_def(job), progress) as watched:
         result = watched.execute_in_process(
@@ -181,10 +183,10 @@ def run_partition(settings: Settings, job: str, key: str, instance: dg.DagsterIn
     if not result.success:
         blocking = [_sentence(e) for e in failed if e.severity == dg.AssetCheckSeverity.ERROR]
         problem = "\n".join(blocking) if blocking else restoring.with_remedy(_root_cause(result))
-        raise RunError(
-            f"Snapshot {key} was not published; the database is unchanged.\n{problem}\n"
-            f"Details: run {result.run_id} in the UI (segmentation ui)."
-        )
+        there = any(event.is_step_success and event.step_key == PUBLISHED.to_user_string() for event in result.all_events)
+        outcome = AFTER_PUBLISHING if there else "was not published; the database is unchanged."
+        remedy = f"Then make its report again: segmentation pictures --snapshot {key}\n" if there else ""
+        raise RunError(f"Snapshot {key} {outcome}\n{problem}\n{remedy}Details: run {result.run_id} in the UI (segmentation ui).")
     return Outcome(key, result.run_id, [without_few(_sentence(e), settings.privacy.smallest_cell) for e in failed])
 
 

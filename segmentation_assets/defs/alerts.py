@@ -131,9 +131,11 @@ def messages_of(settings: Settings, context: dg.RunStatusSensorContext) -> list[
     link = f"{settings.alerts.link}/runs/{run.run_id}"
     failed = run.status == dg.DagsterRunStatus.FAILURE
     checks = [event.asset_check_evaluation_data for event in _events(context, dg.DagsterEventType.ASSET_CHECK_EVALUATION)]
-    messages = alert_messages.of_checks(checks, key, link, published=not failed)
+    done = {event.step_key for event in _events(context, dg.DagsterEventType.STEP_SUCCESS)}
+    published = not failed or PUBLISHED.to_user_string() in done
+    messages = alert_messages.of_checks(checks, key, link, published)
     if failed:
-        return [*alert_messages.of_failure(*_root_cause(context), key, link), *messages]
+        return [*alert_messages.of_failure(*_root_cause(context), key, link, published), *messages]
     engine = DuckDBEngine(threads=1)
     try:
         lake = Lake(settings.data_dir / "lake", engine)

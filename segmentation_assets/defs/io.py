@@ -4,7 +4,7 @@ import dagster as dg
 import ibis.expr.types as ir
 import pandas as pd
 
-from segmentation_assets.store.lake import DATED, Lake, LakeError, Staged, to_frame
+from segmentation_assets.store.lake import DATED, Lake, LakeError, Staged
 from segmentation_assets.tables import BY_NAME
 
 
@@ -28,4 +28,4 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 f"Run it, then this snapshot again: segmentation run --from {absent[0]}"
             )
         table = self.lake.read(contract, keys, dated=bool((context.definition_metadata or {}).get(DATED)))
-        return to_frame(table) if context.dagster_type.typing_type is pd.DataFrame else table
+        return self.lake.frame(table) if context.dagster_type.typing_type is pd.DataFrame else table

@@ -21,6 +21,7 @@ MOST_CHARACTERS = 600
 # Siddiqi (2006), Credit Risk Scorecards: below 0.10 no change, up to 0.25 a small one, above it a major one.
 READ_PSI = "A PSI of up to 0.25 is commonly read as a moderate change, a higher one as a large change."
 FIT = "If the model uses any of these features, segments may fit less well."
+AFTER_PUBLISHING = "is in the database, but the run failed after that."
 TIERS = {Tier.DISTINCT: "distinct segments", Tier.CONVENIENT: "a convenient partition", Tier.GRID: "a grid"}
 
 
@@ -108,17 +109,18 @@ def of_checks(evaluations: Sequence[dg.AssetCheckEvaluation], snapshot: str, lin
     ]
 
 
-def of_failure(step: str | None, cause: str, snapshot: str, link: str) -> list[Message]:
+def of_failure(step: str | None, cause: str, snapshot: str, link: str, published: bool = False) -> list[Message]:
     """The message on a failed run: the step, and the message of the error that caused it."""
     return [
         Message(
             "failed_run",
             f"Customer segments {snapshot}: the run failed" + (f" at {step}" if step else ""),
             _body(
-                f"Snapshot {snapshot} could not be made:",
+                f"Snapshot {snapshot} could not be {'finished' if published else 'made'}:",
                 [f"{step or 'outside of any step'}: {cause}"],
-                "The snapshot was not published; the database and its segments are unchanged.",
-                f"Remove the cause, then make the snapshot again: segmentation run --snapshot {snapshot}",
+                f"The snapshot {AFTER_PUBLISHING if published else 'was not published; the database and its segments are unchanged.'}",
+                f"Remove the cause, then make {'its report' if published else 'the snapshot'} again: "
+                f"segmentation {'pictures' if published else 'run'} --snapshot {snapshot}",
                 link,
             ),
         )

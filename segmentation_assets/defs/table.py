@@ -46,12 +46,18 @@ class Made:
 
 
 def table(
-    contract: Contract, *, group: str, ins: Mapping[str, Input] | None = None, kinds: set[str] | None = None
+    contract: Contract,
+    *,
+    group: str,
+    ins: Mapping[str, Input] | None = None,
+    kinds: set[str] | None = None,
+    told: Callable[[Lake, ir.Table], Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
     The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. If rows
-    break the contract, the asset and its check `contract` fail, and the existing partition stays.
+    break the contract, the asset and its check `contract` fail, and the existing partition stays. `told` makes metadata from the rows
+    as written, which is cheaper than computing them again.
     """
 
     def decorate(compute: Callable[P, R]) -> Asset[P, R]:
@@ -66,7 +72,7 @@ def table(
                 metadata=_metadata(contract),
                 ins=_ins(ins, settings),
                 check_specs=[_check_spec(contract, settings)],
-            )(_written_and_checked({OUTPUT: contract}, compute))
+            )(_written_and_checked({OUTPUT: contract}, compute, told))
 
         return Declared(compute, make)
 
@@ -170,7 +176,9 @@ def _preview(contract: Contract, lake: Lake, staged: Staged) -> pd.DataFrame:
     return to_frame(rows.order_by([*(ibis.desc(name) for name in contract.largest_first), *contract.key]).limit(RANKED_ROWS))
 
 
-def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..., Any]) -> Callable[..., Any]:
+def _written_and_checked(
+    contracts: Mapping[str, Contract], compute: Callable[..., Any], told: Callable[[Lake, ir.Table], Mapping[str, Any]] | None = None
+) -> Callable[..., Any]:
     """The function that Dagster runs: it calls `compute`, then writes and checks its tables, one per output."""
     own = inspect.signature(compute).parameters
 
@@ -187,7 +195,8 @@ def _written_and_checked(contracts: Mapping[str, Contract], compute: Callable[..
             for output, partition in staged.items():
                 # The same rows have the same version, so re-running a snapshot makes later ones stale only if something changed.
                 version = dg.DataVersion(partition.digest())
-                yield dg.Output(partition, output_name=output, data_version=version, metadata=_shown(contracts[output], lake, partition))
+                shown = {**_shown(contracts[output], lake, partition), **(told(lake, lake.read_staged(partition)) if told else {})}
+                yield dg.Output(partition, output_name=output, data_version=version, metadata=shown)
                 yield dg.AssetCheckResult(check_name=CHECK, asset_key=contracts[output].name, passed=True)
 
     # Dagster reads inputs and resources from the signature: those of `compute`, and those that writing and checking need.
@@ -226,6 +235,14 @@ def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.Da
     """Rows of the snapshot `as_of` and of the one before, from an input read with its dates; all columns, if none is named."""
     own, earlier = (to_frame(rows.select(*(columns or rows.columns))) for rows in each_snapshot(dated, as_of))
     return own, earlier
+
+
+def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> pd.DataFrame:
+    """Rows of the snapshot `as_of`, from an input read with its dates: those that other assets read, unless a column of the snapshot
+    before is missing now, or has another type."""
+    now, _ = each_snapshot(dated, as_of)
+    own = lake.read(contract, [as_of.isoformat()])
+    return lake.frame(own) if own.schema() == now.schema() else to_frame(now)
 
 
 def each_snapshot(dated: ir.Table, as_of: dt.date) -> tuple[ir.Table, ir.Table]:

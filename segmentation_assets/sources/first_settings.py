@@ -177,7 +177,7 @@ def _privacy(tables: Sequence[FileProfile]) -> list[str]:
     columns = [column for one in tables for column in one.columns]
     special = special_categories.found(columns)
     lines = [
-        f"# {column}: {word!r} reads as a missing value; if it is an answer, set missing_values without it"
+        f"# {column}: {word!r} reads as a missing value; if it is an answer, set missing_values of its table without it"
         for one in tables
         for column, word in one.answers.items()
     ]

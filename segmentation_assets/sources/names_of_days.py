@@ -20,14 +20,10 @@ def date_in_name(name: str) -> dt.date | None:
 
     A month without a day stands for the whole month, which is known when it is over: on the first day of the next.
 
-    >>> for name in ("crm-2024-03-01.csv", "20240229.csv.gz", "c_202402.csv", "Mar2024.xlsx", "year=2024/month=3/part-0.parquet", "a.csv"):
-    ...     print(date_in_name(name))
-    2024-03-01
-    2024-02-29
-    2024-03-01
-    2024-04-01
-    2024-04-01
-    None
+    >>> [str(date_in_name(name)) for name in ("crm-2024-03-01.csv", "20240229.csv.gz", "c_202402.csv", "Mar2024.xlsx", "a.csv")]
+    ['2024-03-01', '2024-02-29', '2024-03-01', '2024-04-01', 'None']
+    >>> str(date_in_name("year=2024/month=3/part-0.parquet"))
+    '2024-04-01'
     """
     path = PurePosixPath(name)
     folders = PARTITION_DAY.sub(lambda part: f"{part[1].zfill(2)}-", f"{path.parent.as_posix()}/").rstrip("-/")

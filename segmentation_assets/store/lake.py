@@ -4,6 +4,7 @@ Belongs here: paths and atomic replacement. The tables' contents are described i
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
 DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
+KEPT_BYTES = 768 * 2**20  # of frames read last: the features and segments of a million customers
 
 
 class LakeError(RuntimeError):
@@ -37,6 +39,7 @@ class Lake:
     def __init__(self, root: Path, engine: Engine) -> None:
         self.root = root
         self.engine = engine
+        self._frames: OrderedDict[ops.Relation, pd.DataFrame] = OrderedDict()
 
     def file(self, table: str, key: str) -> Path:
         return self.root / table / f"snapshot_date={key}" / PART
@@ -79,6 +82,16 @@ class Lake:
         has = {c.needs for c in contract.columns if c.name in table.columns}
         added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.needs in has and c.name not in table.columns}
         return table.mutate(**added) if added else table
+
+    def frame(self, table: ir.Table) -> pd.DataFrame:
+        """`to_frame` of a table that `read` returned, kept for others who ask for the same: a dozen assets read a snapshot's customers.
+        Each gets its own object, so that columns can be added to it; the columns share their memory until one is written to."""
+        key = table.op()
+        found = self._frames.pop(key, None)
+        self._frames[key] = found = to_frame(table) if found is None else found
+        while sum(frame.memory_usage(index=False).sum() for frame in self._frames.values()) > KEPT_BYTES:
+            self._frames.popitem(last=False)
+        return found.copy(deep=False)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Write a snapshot's tables, and views over its order lines, into the private master database."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from segmentation_assets.atomic import replacing
+from segmentation_assets.atomic import copied, replacing
 from segmentation_assets.store.database_files import BULKY, DATABASE, MASTER, NATIVE, PRIVATE, SNAPSHOTS, text_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.quoting import column_type, folded, literal, quoted
@@ -57,7 +56,7 @@ def writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         if "lock" not in str(error):
             raise
         with replacing(master) as unfinished:
-            shutil.copyfile(master, unfinished)
+            copied(master, unfinished)
             with duckdb.connect(str(unfinished)) as copy:
                 yield copy
                 copy.execute("CHECKPOINT")

@@ -7,7 +7,6 @@ import datetime as dt
 import filecmp
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from segmentation_assets.atomic import replacing
+from segmentation_assets.atomic import copied, replacing
 from segmentation_assets.engines import parquet
 from segmentation_assets.store import provenance
 from segmentation_assets.store.database_files import (
@@ -70,7 +69,7 @@ def restore(lake: Lake, data_dir: Path, every_page: bool = True) -> list[str]:
     elif outside is not None and (inside is None or not set(outside) <= set(inside)):
         log_of(master).unlink(missing_ok=True)
         with replacing(master) as unfinished:
-            shutil.copyfile(public, unfinished)
+            copied(public, unfinished)
         inside = outside
     _link_again(lake, data_dir, inside or [])
     provenance.restore(lake, private, inside or [])
@@ -237,7 +236,7 @@ def link_lines(file: Path, link: Path) -> None:
         try:
             os.link(file, unfinished)
         except OSError:  # a file system without hard links
-            shutil.copyfile(file, unfinished)
+            copied(file, unfinished)
 
 
 def replace_public(master: Path, database: Path) -> Path | None:
@@ -250,7 +249,7 @@ def replace_public(master: Path, database: Path) -> Path | None:
         if log.exists():
             log.replace(log_of(kept))
     with replacing(database) as unfinished:
-        shutil.copyfile(master, unfinished)
+        copied(master, unfinished)
         mark.write_text(stamp_of(unfinished))
     return kept
 

@@ -111,8 +111,9 @@ def with_company(
     counts: NDArray[np.float64], hidden: Mask, groups: list[NDArray[np.int64]], smallest: int, overlap: bool = False
 ) -> tuple[Mask, bool]:
     """Hide further cells until no hidden one (n,) is told by a total: in each group of each grouping (n,), none or at least two are hidden,
-    and together they have at least `smallest` customers, since their sum can be computed. Cells alike in size are hidden together, so that
-    the choice is the same in every table.
+    and together they have at least `smallest` customers, since their sum can be computed. A cell that is all there is in one group is
+    told by that group's total, and does not count in its others. Cells alike in size are hidden together, so that the choice is the same
+    in every table.
 
     Args:
         overlap: whether cells may have customers in common, so that one of those hidden must have `smallest` by itself.
@@ -121,21 +122,26 @@ def with_company(
         Which are hidden, and whether a group has too few cells for it.
     """
     hidden, some = hidden.copy(), counts > 0
+    told = np.zeros(len(counts), dtype=bool)  # hidden in vain: alone in a group, so that its total tells it, and no company elsewhere
     settled, bare = False, False
     while not settled:
-        settled, bare = True, False
+        settled = True
         for grouping in groups:
-            for group in np.unique(grouping[hidden & some]):
+            for group in np.unique(grouping[hidden & some & ~told]):
                 own = (grouping == group) & some
-                inside = counts[own & hidden]
+                company = own & hidden & ~told
+                inside = counts[company]
                 if len(inside) > 1 and (inside.max() if overlap else inside.sum()) >= smallest:
                     continue
                 left = own & ~hidden
-                if not left.any():
-                    bare = True
+                if left.any():
+                    hidden |= left & (counts == counts[left].min())
+                    settled = False
                     continue
-                hidden |= left & (counts == counts[left].min())
-                settled = False
+                bare = True
+                if len(inside) == 1:
+                    told |= company
+                    settled = False
     return hidden, bare
 
 

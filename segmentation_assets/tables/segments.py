@@ -247,6 +247,33 @@ def _active(metrics: pd.DataFrame) -> pd.Series:
     return pd.Series(known.iloc[0] if len(known) else float("nan"), index=metrics.index)
 
 
+FORWARD = ("forward_customers", "forward_mean_spend", "forward_lift", "forward_active_share")
+"""What became of a segment of the previous snapshot; its size then may be another than today's."""
+
+
+def _sizes_before(metrics: pd.DataFrame) -> pd.Series:
+    """Customers of each segment of the previous snapshot, from "forward_customers: segment"."""
+    return metrics["value"].where(metrics["metric"].str.startswith("forward_customers: "))
+
+
+def _followed(metrics: pd.DataFrame) -> pd.Series:
+    """Customers behind a figure of what became of a segment; 1 if their number was not kept, up to version 0.1.0."""
+    kind, segment = _kind_and_segment(metrics)
+    sizes = metrics.loc[kind == "forward_customers"].set_index(segment[kind == "forward_customers"])["value"]
+    return segment.map(sizes).fillna(1).where(kind.isin(FORWARD))
+
+
+def _bought_since(metrics: pd.DataFrame) -> pd.Series:
+    """How many of them ordered since."""
+    kind, _ = _kind_and_segment(metrics)
+    return (metrics["value"] * _followed(metrics)).round().where(kind == "forward_active_share")
+
+
+def _kind_and_segment(metrics: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    parts = metrics["metric"].str.partition(": ")
+    return parts[0], parts[2]
+
+
 def _totals(metrics: pd.DataFrame) -> pd.Series:
     return metrics["value"].where(metrics["metric"].isin(["customers", "active_customers"]))
 
@@ -279,7 +306,8 @@ EVALUATION_METRICS = Contract(
     key=("model_version", "metric"),
     cells=(
         HiddenWith("segments", _of_hidden_names, ("value",)), Cells(_sizes, ("value",), sums=(everyone,)), Cells(_totals, ("value",)),
-        Cells(_parts, ("value",), whole=_active), HiddenWith("segments", _all_known, ("value",)),
+        Cells(_parts, ("value",), whole=_active), Cells(_followed, ("value",)), Cells(_sizes_before, ("value",), sums=(everyone,)),
+        Cells(_bought_since, ("value",), whole=_followed), HiddenWith("segments", _all_known, ("value",)),
         HiddenWith("segment_transitions", _share_moved, ("value",)),
     ),
 )  # fmt: skip

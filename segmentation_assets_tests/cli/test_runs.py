@@ -11,6 +11,7 @@ from segmentation_assets.cli import make, runs
 from segmentation_assets.cli.terminal import progress_bar
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.order import TURN
+from segmentation_assets.store.published import keys
 from segmentation_assets_tests.builders import D1, LOADED, RowsSource, line
 
 SHOP = RowsSource(transactions=[line("a", "2024-01-05", 10.0)])
@@ -31,6 +32,18 @@ def test_a_run_that_waits_for_one_of_the_page_says_so_and_then_continues(tmp_pat
         runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, progress)
     assert steps[0] == f"Waiting for run {page.run_id}, which is making a snapshot of the same data folder."
     assert steps[-1] == "snapshot_report"
+
+
+def test_a_run_that_fails_after_publishing_does_not_say_that_nothing_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "build", lambda settings: build(settings, SHOP))
+    (tmp_path / "reports" / D1 / "index.html").mkdir(parents=True)  # where the report would go
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(runs.RunError) as failed:
+        runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, lambda *_: None)
+    said = str(failed.value).splitlines()
+    assert said[0] == f"Snapshot {D1} is in the database, but the run failed after that.", said
+    assert said[1].startswith("snapshot_report: ")
+    assert said[2] == f"Then make its report again: segmentation pictures --snapshot {D1}"
+    assert keys(tmp_path) == [D1]
 
 
 def test_without_a_terminal_waiting_prints_a_line_and_steps_print_none() -> None:

@@ -147,6 +147,12 @@ def test_a_failed_run_is_reported_with_step_and_cause():
     )
 
 
+def test_a_run_that_failed_after_publishing_says_so():
+    (message,) = messages.of_failure("snapshot_report", "disk full", D2, LINK, published=True)
+    assert "The snapshot is in the database, but the run failed after that." in message.body
+    assert "What to do: Remove the cause, then make its report again: segmentation pictures --snapshot 2024-03-01" in message.body
+
+
 def test_a_lost_run_is_reported_without_a_step():
     (message,) = messages.of_failure(None, "The process ended.", D2, LINK)
     assert message.title == "Customer segments 2024-03-01: the run failed"

@@ -54,6 +54,17 @@ def test_the_preview_is_sorted_rounded_and_blank_for_missing_values(lake):
     assert made.materialization.metadata["preview"].value.splitlines()[2:] == ["|d|12,346|", "|e|3|", "|b\\|c|0.1235|", "|a||"]
 
 
+def test_metadata_can_be_made_of_the_rows_as_written(lake):
+    @table(FIRST, group="test", told=lambda lake, rows: {"largest": lake.engine.rows(rows.agg(largest=rows.id.max()))[0]["largest"]})
+    def first_table():
+        """Numbers."""
+        return pd.DataFrame({"id": [7, 9]})
+
+    resources = {"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)}
+    (event,) = dg.materialize([first_table.make(LOADED)], partition_key=D1, resources=resources).get_asset_materialization_events()
+    assert event.materialization.metadata["largest"].value == 9
+
+
 @pytest.mark.parametrize(("first", "second", "broken"), [([3], [-1], SECOND), ([-1], [4], FIRST)])
 def test_a_broken_contract_of_one_leaves_both_unwritten_and_no_files_behind(lake, written, first, second, broken):
     result = made(lake, first, second)

@@ -46,7 +46,7 @@ def test_init_says_so_and_leaves_the_attribute_out_of_the_model(tmp_path: Path) 
     text = first_settings.write(file_profile.look_at([tmp_path / "people.csv"]), tmp_path)
     assert "GDPR, Art. 9): religion (religion or belief)" in text
     assert "#   sensitive: [religion]" in text
-    assert "# religion: 'none' reads as a missing value; if it is an answer, set missing_values without it" in text
+    assert "# religion: 'none' reads as a missing value; if it is an answer, set missing_values of its table without it" in text
     assert "religion" not in yaml.safe_load(text)["model"]["features"]
 
 

@@ -189,3 +189,28 @@ def test_any_rows_survive_the_lake_unchanged(rows):
 
 
 ENGINE = DuckDBEngine(threads=2)
+
+
+def test_a_frame_is_read_once_until_its_partition_is_replaced_and_no_reader_sees_the_changes_of_another(lake, monkeypatch):
+    read = []
+    monkeypatch.setattr("segmentation_assets.store.lake.to_frame", lambda table: read.append(table) or to_frame(table))
+    lake.stage(SALES, D1, sales("a", "b")).commit()
+    first, second = (lake.frame(lake.read(SALES, [D1])) for _ in range(2))
+    first["more"], first.loc[0, "id"] = 1, "changed"
+    assert len(read) == 1
+    assert second["id"].tolist() == lake.frame(lake.read(SALES, [D1]))["id"].tolist() == ["a", "b"]
+    assert "more" not in second
+    lake.stage(SALES, D1, sales("c")).commit()
+    assert lake.frame(lake.read(SALES, [D1]))["id"].tolist() == ["c"]
+
+
+def test_frames_beyond_the_limit_are_given_up_oldest_first(lake, monkeypatch):
+    for key in (D1, D2, D3):
+        lake.stage(SALES, key, sales("a", "b")).commit()
+    size = to_frame(lake.read(SALES, [D1])).memory_usage(index=False).sum()
+    monkeypatch.setattr("segmentation_assets.store.lake.KEPT_BYTES", 2 * size)
+    read = []
+    monkeypatch.setattr("segmentation_assets.store.lake.to_frame", lambda table: read.append(table) or to_frame(table))
+    for key in (D1, D2, D1, D3, D1, D2):
+        lake.frame(lake.read(SALES, [key]))
+    assert len(read) == 4  # D2 was read longest ago when D3 came

@@ -66,6 +66,13 @@ def test_no_total_tells_a_hidden_cell(sizes: list[int], data: st.DataObject) -> 
         assert not len(inside) or (len(inside) > 1 and inside.sum() >= FEW) or (bare and not left.any())
 
 
+def test_a_cell_that_another_total_tells_is_no_company() -> None:
+    """Of 63 prospects, 3 and 40 bought and 20 stayed; nobody became one, so that today's number of prospects tells the 20."""
+    counts, before, now = np.array([3.0, 20, 40, 50]), np.array([0, 0, 0, 1]), np.array([2, 0, 1, 2])
+    hidden, bare = with_company(counts, counts < FEW, [before, now], FEW)
+    assert hidden.tolist() == [True, True, True, True] and bare
+
+
 @given(sizes=SIZES, order=st.randoms(use_true_random=False))
 def test_the_choice_does_not_depend_on_the_order_of_cells(sizes: list[int], order: object) -> None:
     counts, place = np.array(sizes, dtype=float), np.arange(len(sizes))
@@ -170,6 +177,24 @@ def test_no_published_table_of_the_demo_tells_a_figure_of_few(of_demo: Lake, sma
             "evaluation_metrics",
         }
         linked(of_demo, key, smallest)
+
+
+def test_what_became_of_few_is_hidden_whatever_the_segment_is_today() -> None:
+    """So is the size of the next smallest, Loyal: sizes add up to all who were active."""
+    followed = {"Gone": (4, 0.5), "Loyal": (27, 26 / 27), "Half": (30, 0.5)}
+    rows = [
+        {"metric": f"{kind}: {name}", "value": value}
+        for name, (customers, share) in followed.items()
+        for kind, value in (("forward_customers", customers), ("forward_mean_spend", 9.0), ("forward_active_share", share))
+    ]
+    metrics = pd.DataFrame([*rows, {"metric": "forward_lift: Old", "value": 1.1}])
+    none = pd.DataFrame({"segment_id": [], "segment_name": []})
+    tables = {"segments": none.assign(customers=[]), "segment_transitions": none.assign(customers=[])}
+    where = hidden_figures(BY_NAME["evaluation_metrics"], metrics, FEW, tables.__getitem__, tables.__getitem__)["value"]
+    assert metrics["metric"][where].tolist() == [
+        "forward_customers: Gone", "forward_mean_spend: Gone", "forward_active_share: Gone", "forward_customers: Loyal",
+        "forward_active_share: Loyal", "forward_lift: Old",
+    ]  # fmt: skip
 
 
 def test_every_table_that_counts_customers_says_which_figures_are_hidden() -> None:

@@ -104,7 +104,7 @@ def of_special(found: Mapping[str, str], sensitive: Collection[str]) -> Iterator
 def of_answers(words: Mapping[str, str]) -> Iterator[str]:
     """Say that a word that may be an answer reads as missing, such as `none` for no religion."""
     for name, word in words.items():
-        yield f"{name}: {word!r} reads as a missing value; if it is an answer, set missing_values without it"
+        yield f"{name}: {word!r} reads as a missing value; if it is an answer, set missing_values of its table without it"
 
 
 def line_of_list(setting: str, names: Sequence[str]) -> str:

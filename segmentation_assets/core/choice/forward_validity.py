@@ -150,6 +150,7 @@ def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.Dat
                 f"forward_{name}_gain_over_{baseline}_high": said.gain_high,
             }  # fmt: skip
     for row in segment_outcomes(spend, segments).itertuples():
+        found |= {f"forward_customers: {row.segment}": float(row.customers)}
         found |= {f"forward_mean_spend: {row.segment}": row.mean_outcome, f"forward_lift: {row.segment}": row.lift}
         found |= {f"forward_active_share: {row.segment}": float(bought[(segments == row.segment).to_numpy()].mean())}
     return found

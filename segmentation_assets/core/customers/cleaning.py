@@ -26,6 +26,7 @@ RULES = Cleaning()
 MADE = ("record_rows", "record_changes")  # in a record that the source combined from several rows
 NOT_ATTRIBUTES = frozenset({*ORIGIN, *MADE, "customer_id", "unread", "problem", "record"})
 ONE_RECORD = "combined into one record per customer"
+AS_READ = "__as_read_"  # before the name of a raw column, beside the repaired one
 REPEATED_CUSTOMER = "customer id repeats an earlier record"
 NOBODY = "customer id is missing, so no record is made of these rows"
 
@@ -38,15 +39,17 @@ class Judged:
         rows: the raw rows with their values repaired, their original `record` as JSON, and `reason` (null: usable).
         columns: the columns of clean rows.
         touched: rule -> whether it changed a row, over `rows`. Rules that set rows aside are in `reason`.
+        usable: whether `reason` is null, where that can be told without making the reason.
     """
 
     rows: ir.Table
     columns: tuple[str, ...]
     touched: dict[str, ir.BooleanValue]
+    usable: ir.BooleanValue
 
     def kept(self) -> ir.Table:
         """The clean rows."""
-        return self.rows.filter(self.rows.reason.isnull()).select(*self.columns)
+        return self.rows.filter(self.usable).select(*self.columns)
 
     def rejected(self, source: str) -> ir.Table:
         """The rejected rows, with their origin, the reasons and the original record as JSON."""
@@ -56,7 +59,7 @@ class Judged:
     def counts(self) -> ir.Table:
         """One row: `rows_in`, `rows_clean`, the number of clean rows that each rule in `touched` changed and, if the source combined
         rows into records, the number of these rows."""
-        fit = self.rows.reason.isnull()
+        fit = self.usable
         rules = {name: (flag & fit).fill_null(False).cast("int64").sum().fill_null(0) for name, flag in self.touched.items()}
         if "record_rows" in self.rows.columns:
             rules[ONE_RECORD] = self.rows.record_rows.sum().fill_null(0)
@@ -67,7 +70,9 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     """Customer records: only the first for each id; impossible values set to missing, spellings merged."""
     customer_id, id_changed = identifier(raw.customer_id, rules)
     sound = raw.problem.isnull() & ~_blank(customer_id)
-    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, record=_record(raw, raw.columns))
+    # The record is made after the window below, of rejected rows alone: before it, it would be made of all rows.
+    as_read = {f"{AS_READ}{name}": raw[name] for name in raw.columns}
+    base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, **as_read)
     ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
     base = base.mutate(__first=ibis.row_number().over(ordered) == 0)
     values: dict[str, ir.Value] = {}
@@ -88,8 +93,10 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     repeats = ibis.ifelse(differing == "", REPEATED_CUSTOMER, ibis.literal(f"{REPEATED_CUSTOMER}, with other values: ") + differing)
     nobody, made = _blank(rows.customer_id), rows.record_rows.notnull() if "record_rows" in raw.columns else ibis.literal(False)
     reason = _reason(rows, {"customer id is missing": nobody & ~made, NOBODY: nobody & made})
-    rows = rows.mutate(reason=reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string"))))
-    return Judged(rows, (*ORIGIN, "customer_id", *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+    reason = reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string")))
+    rows = rows.mutate(reason=reason, record=_record(rows, raw.columns, AS_READ))
+    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
+    return Judged(rows, (*ORIGIN, "customer_id", *values), of_rules, rows["__sound"] & rows["__first"])
 
 
 def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
@@ -154,7 +161,8 @@ def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     rows = raw.mutate(reason=_reason(raw, problems), record=_record(raw, columns), **values, **flags)
     if rules.exact_duplicates == "drop":
         rows = rows.mutate(reason=rows.reason.fill_null(ibis.ifelse(_repeats(rows, tuple(values)), REPEATS, ibis.null("string"))))
-    return Judged(rows, (*ORIGIN, *values), {name: rows[flag] for name, flag in zip(touched, flags, strict=True)})
+    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
+    return Judged(rows, (*ORIGIN, *values), of_rules, rows.reason.isnull())
 
 
 def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
@@ -186,6 +194,7 @@ def judged_events(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
         rows,
         (*ORIGIN, "customer_id", "event_type", "event_at", "subject"),
         {name: rows[flag] for name, flag in zip(touched, flags, strict=True)},
+        rows.reason.isnull(),
     )
 
 
@@ -385,10 +394,10 @@ def records(raw: ir.Table) -> ir.Table:
     return raw.mutate(record=_record(raw, raw.columns))
 
 
-def _record(raw: ir.Table, columns: Sequence[str]) -> ir.StringValue:
-    """The original record, if the source kept it, else one built from the raw columns."""
-    values = {name: raw[name].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
-    return ibis.coalesce(raw.record, _json(values))
+def _record(raw: ir.Table, columns: Sequence[str], prefix: str = "") -> ir.StringValue:
+    """The original record, if the source kept it, else one built from the raw columns, whose names have the prefix."""
+    values = {name: raw[f"{prefix}{name}"].cast("string") for name in columns if name not in {*ORIGIN, "unread", "problem", "record"}}
+    return ibis.coalesce(raw[f"{prefix}record"], _json(values))
 
 
 def _json(values: dict[str, ir.StringValue]) -> ir.StringValue:

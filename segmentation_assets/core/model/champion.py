@@ -6,6 +6,7 @@ decision rests.
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
@@ -48,14 +49,14 @@ class SnapshotContext:
     """What is known at a snapshot apart from its customers.
 
     Args:
-        past: the previous snapshot and the spend since.
+        past: reads the previous snapshot and the spend since, if a model is trained.
         age: snapshots since the model in force was fitted.
         lookback: number of snapshots after which the features no longer cover the time before a change.
         request: what a person requests for this snapshot.
         rollback_target: the earlier model to put in force from here on, if a person requests that.
     """
 
-    past: PreviousSnapshot | None = None
+    past: Callable[[], PreviousSnapshot | None] = lambda: None
     age: int = 0
     lookback: int = 1
     request: Request | None = None
@@ -91,7 +92,7 @@ def next_model(
     if champion is not None and active.empty:
         return ModelDecision(_carried_without_customers(champion, active, spec, needed))
     if champion is None or needed:
-        return train(active, champion, spec, as_of, needed, now.past)
+        return train(active, champion, spec, as_of, needed, now.past())
     before = _measured(champion, active, spec)
     if spec.settings.tier == "grid":
         return ModelDecision(
@@ -103,8 +104,8 @@ def next_model(
     why, otherwise = ("It was requested", "") if now.request else _occasion(retrain, now.age, drifted, champion, lost, active, spec)
     if not why:
         return ModelDecision(_carried(champion, active, spec, otherwise), (standing,))
-    contest = Contest(champion, standing, active, spec, retrain, now.past, now.lookback)
-    fresh = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past)
+    contest = Contest(champion, standing, active, spec, retrain, now.past(), now.lookback)
+    fresh = train(active, champion, spec, as_of, f"{why}, so a challenger was trained.", now.past())
     challengers = [(challenger, contest.gates(challenger)) for challenger in _challengers(contest, fresh, as_of)]
     return _contested(champion, challengers, active, spec, forced=now.request is not None and now.request.force)
 

@@ -3,7 +3,9 @@
 Belongs here: what is stored about them, once per model, and the comparison. The statistics are in `drift`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -69,15 +71,25 @@ def drift_report(
         there = months.aligned(active)
         there = there if trained_on is None else months.same_spread(there, trained_on)
         if not there.equals(active):
-            aligned = _shifts(champion, population, there, trained_on, settings.seed, limits.alpha)
+            alike = {str(name) for name in active.columns if there[name].equals(active[name])}
+            same: dict[tuple[DriftKind, str], drift.Shift] = {
+                (kind, subject): shift for kind, subject, shift in found if kind == DriftKind.FEATURE and subject in alike
+            }
+            aligned = _shifts(champion, population, there, trained_on, settings.seed, limits.alpha, same)
             found = [max(pair, key=lambda shift: (shift[2].p_value, -shift[2].value)) for pair in zip(found, aligned, strict=True)]
     return drift.report(found, settings.features, limits)
 
 
 def _shifts(
-    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, trained_on: pd.DataFrame | None, seed: int, alpha: float
+    model: SegmentModel,
+    population: TrainingPopulation,
+    active: pd.DataFrame,
+    trained_on: pd.DataFrame | None,
+    seed: int,
+    alpha: float,
+    known: Mapping[tuple[DriftKind, str], drift.Shift] = MappingProxyType({}),
 ) -> list[tuple[DriftKind, str, drift.Shift]]:
-    """The shift of each reference, and of all coordinates jointly."""
+    """The shift of each reference, and of all coordinates jointly; those that are `known` are not computed."""
     draws, here = drift.draws_for(len(population.references), alpha), _placed(active, model)
     now = _subjects(model, population, active, here)
     few = trained_on is not None and max(len(trained_on), len(active)) <= pairing.MOST_CUSTOMERS
@@ -89,7 +101,9 @@ def _shifts(
         subject = (reference.kind, reference.subject)
         if subject not in now:
             continue
-        if same is None or subject not in then:
+        if subject in known:
+            shift = known[subject]
+        elif same is None or subject not in then:
             shift = drift.psi_shift(reference, now[subject], draws, seed)
         else:
             chosen = same.of(_unlearnt(model, there, same)) if reference.kind == DriftKind.DISTANCE else same

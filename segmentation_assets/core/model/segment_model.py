@@ -86,16 +86,23 @@ class SegmentModel:
             if self.clusters is None:
                 ids[active] = naming.NOISE
             else:
-                found = self.clusters.assign(features[active])
+                inputs = features.loc[active, self.inputs(features)]
+                found = self.clusters.assign(inputs)
                 own = np.array([s.segment_id for s in self.segments] + [naming.NOISE])  # label -1, noise, is the last
                 ids[active], distance[active], confidence[active] = own[found.label], found.distance, found.confidence
                 if isinstance(self.clusters, PrototypeModel):
-                    imputed[active] = self.clusters.preprocessor.imputed(features[active])
+                    imputed[active] = self.clusters.preprocessor.imputed(inputs)
         names = {s.segment_id: s.name for s in self.segments} | {i: name for i, (name, _) in naming.RULE_SEGMENTS.items()}
         return pd.DataFrame({
             "customer_id": features["customer_id"], "segment_id": ids, "segment_name": pd.Series(ids).map(names).to_numpy(),
             "distance": distance, "confidence": confidence, "imputed_features": imputed, "model_version": self.provenance.model_version,
         })  # fmt: skip
+
+    def inputs(self, features: pd.DataFrame) -> list[str]:
+        """The columns of customer_features that the model reads: copying all of them takes longer than assigning customers."""
+        if not isinstance(self.clusters, PrototypeModel):
+            return list(features.columns)
+        return [column.name for column in self.clusters.preprocessor.columns_ if column.name in features.columns]
 
     def with_stability(self, jaccard: Sequence[float], errors: Sequence[float]) -> "SegmentModel":
         """The model with the stability of each segment; unchanged if it was not measured."""

@@ -9,7 +9,7 @@ it, -1 lapsed, -2 prospect, -3 returns only, -4 former) and revenue (spend withi
 segment_id, the model changed and not the customer. Without the column, or if its value is missing, the model did not change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -22,6 +22,7 @@ from segmentation_assets.vocabulary import Move, MoveCause
 
 COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
 NEW, AWAY = "(new)", "(away)"
+NEVER = ""  # no date: a history without rows has a column too
 _ABSENT, _UNBORN, _END = -(2**31), -(2**31) + 1, -(2**31) + 2  # in place of a segment id, below all of them
 
 
@@ -145,11 +146,32 @@ def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def journeys(history: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> pd.DataFrame:
-    """The most common paths through the segments of customers known at the last snapshot.
+def snapshots(history: ir.Table) -> ir.Table:
+    """The dates of a history as text: `day`, oldest first."""
+    return history.select(day=history.snapshot_date.cast("string")).distinct().order_by("day")
+
+
+def paths(history: ir.Table, days: Sequence[str]) -> ir.Table:
+    """How many customers went the same way, so that few rows leave the engine.
 
     Args:
         history: snapshot_date, customer_id, segment_id at consecutive snapshots.
+        days: their dates, as `snapshots` gives them.
+
+    Returns:
+        One row per sequence of segments: `segment_<i>` at the i-th snapshot (missing if not known) and `customers`.
+    """
+    dated, nowhere = history.mutate(day=history.snapshot_date.cast("string")), ibis.null("int64")
+    at = {f"segment_{i}": ibis.ifelse(dated.day == day, dated.segment_id, nowhere).max() for i, day in enumerate(days or [NEVER])}
+    each = dated.group_by("customer_id").agg(**at)
+    return each.group_by(list(at)).agg(customers=each.count())
+
+
+def journeys(went: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> pd.DataFrame:
+    """The most common paths through the segments of customers known at the last snapshot.
+
+    Args:
+        went: the result of `paths`.
         names: name of each segment id, for `path_names`.
         top: number of paths to return.
 
@@ -161,15 +183,15 @@ def journeys(history: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> 
     moved has the path "3", by name "Champions throughout". A path starts with "(new)" if the customer was not known at the first
     snapshot, and has "(away)" for the time when a known customer was no longer known.
     """
-    grid = _grid(history)
-    grid = grid[grid[:, -1] != _ABSENT]
+    grid, customers = _grid(went)
+    grid, customers = grid[grid[:, -1] != _ABSENT], customers[grid[:, -1] != _ABSENT]
     began = np.maximum.accumulate(grid != _ABSENT, axis=1)
     grid = np.where(began, grid, _UNBORN)
     steps = np.ones(grid.shape, dtype=bool)
     steps[:, 1:] = grid[:, 1:] != grid[:, :-1]
     packed = np.take_along_axis(np.where(steps, grid, _END), np.argsort(~steps, axis=1, kind="stable"), axis=1)
     columns = list(range(grid.shape[1]))
-    best = pd.DataFrame({"customers": 1} | {i: packed[:, i] for i in columns}).groupby(columns, as_index=False)["customers"].sum()
+    best = pd.DataFrame({"customers": customers} | {i: packed[:, i] for i in columns}).groupby(columns, as_index=False)["customers"].sum()
     best = best.sort_values("customers", ascending=False, kind="stable").head(top)
     paths = [[step for step in path if step != _END] for path in best[columns].itertuples(index=False)]
     marks = {_UNBORN: NEW, _ABSENT: AWAY}
@@ -179,15 +201,15 @@ def journeys(history: pd.DataFrame, names: Mapping[int, str], top: int = 20) -> 
         "rank": np.arange(1, len(paths) + 1, dtype=np.int64),
         "path": pd.Series([" > ".join(marks.get(step) or str(step) for step in path) for path in paths], dtype=object),
         "path_names": pd.Series([name + end for name, end in zip(spoken, throughout, strict=True)], dtype=object),
-        "customers": best["customers"].to_numpy(np.int64), "share": best["customers"].to_numpy(np.float64) / max(len(grid), 1),
+        "customers": best["customers"].to_numpy(np.int64), "share": best["customers"].to_numpy(np.float64) / max(customers.sum(), 1),
     })  # fmt: skip
 
 
-def stays(history: pd.DataFrame) -> pd.DataFrame:
+def stays(went: pd.DataFrame) -> pd.DataFrame:
     """How long customers have been in their segment, and where they are likely to go next.
 
     Args:
-        history: snapshot_date, customer_id, segment_id at consecutive snapshots.
+        went: the result of `paths`.
 
     Returns:
         One row per segment at the last snapshot, by id: segment_id, customers, and
@@ -198,14 +220,17 @@ def stays(history: pd.DataFrame) -> pd.DataFrame:
         next_segment_id: the segment to which most movers went, the lowest id in a tie; missing if nobody moved.
         next_share: its share of the movers; NaN if nobody moved.
     """
-    grid = _grid(history)
-    here = grid[grid[:, -1] != _ABSENT]
+    grid, customers = _grid(went)
+    here, of_each = grid[grid[:, -1] != _ABSENT], customers[grid[:, -1] != _ABSENT]
     length = np.logical_and.accumulate((here == here[:, -1:])[:, ::-1], axis=1).sum(axis=1)
-    table = pd.Series(length, dtype=np.int64).groupby(here[:, -1]).agg(["size", "mean", "median"]).rename_axis("segment_id")
+    every = pd.Series(np.repeat(length, of_each), dtype=np.int64)
+    table = every.groupby(np.repeat(here[:, -1], of_each)).agg(["size", "mean", "median"]).rename_axis("segment_id")
     table.columns = ["customers", "mean_snapshots", "median_snapshots"]
 
-    pairs = pd.DataFrame({"from": grid[:, :-1].ravel(), "to": grid[:, 1:].ravel()})
-    counts = pairs[(pairs != _ABSENT).all(axis=1)].groupby(["from", "to"]).size().rename("customers").reset_index()
+    times = np.repeat(customers, grid.shape[1] - 1)
+    pairs = pd.DataFrame({"from": grid[:, :-1].ravel(), "to": grid[:, 1:].ravel(), "customers": times})
+    known = (pairs[["from", "to"]] != _ABSENT).all(axis=1)
+    counts = pairs[known].groupby(["from", "to"])["customers"].sum().reset_index()
     moves = counts[counts["from"] != counts["to"]]
     likely = moves.sort_values(["from", "customers", "to"], ascending=[True, False, True]).drop_duplicates("from").set_index("from")
     movers, seen = (rows.groupby("from")["customers"].sum() for rows in (moves, counts))
@@ -236,10 +261,7 @@ def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _grid(history: pd.DataFrame) -> NDArray[np.int64]:
-    """Segment id of each customer at each snapshot, oldest first (customers, snapshots); `_ABSENT` if not known."""
-    days, dates = pd.factorize(history["snapshot_date"], sort=True)
-    rows, customers = pd.factorize(history["customer_id"])
-    grid = np.full((len(customers), max(len(dates), 1)), _ABSENT, dtype=np.int64)
-    grid[rows, days] = history["segment_id"].to_numpy(np.int64)
-    return grid
+def _grid(went: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Segment id at each snapshot, oldest first, of each path (paths, snapshots), `_ABSENT` if not known; and its customers (paths,)."""
+    ids = went.drop(columns="customers").astype("Int64").fillna(_ABSENT)
+    return ids.to_numpy(np.int64), went["customers"].to_numpy(np.int64)

@@ -5,7 +5,7 @@ Belongs here: comparing two models in force. `identity` matches their segments.
 
 import datetime as dt
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -17,18 +17,19 @@ from segmentation_assets.core.model.segment_model import Segment, SegmentModel
 from segmentation_assets.vocabulary import Decision, SegmentChange, counted
 
 JUDGED = (SegmentChange.CHARACTER, SegmentChange.RENAMED)
+Placed = Callable[[], pd.DataFrame | None]
 COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
 
 
 def events(
-    before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: pd.DataFrame | None = None
+    before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: Placed = lambda: None
 ) -> pd.DataFrame:
     """One row per event between the model `before` and the one `now` (columns `COLUMNS`).
 
     Args:
         active: the active customers (rows of customer_features) of the snapshot `as_of`, which both models assign.
-        placed_then: customer_id and segment_id a lookback ago, when the features did not yet cover today's window; None if there was no
-            snapshot then.
+        placed_then: reads customer_id and segment_id a lookback ago, when the features did not yet cover today's window, if the model
+            changed; None if there was no snapshot then.
     """
     old = {s.segment_id: s for s in before.segments} if before else {}
     new = {s.segment_id: s for s in now.segments}
@@ -36,11 +37,11 @@ def events(
     if before is None:
         found += [identity.SegmentEvent(SegmentChange.BORN, (), (i,), 0.0) for i in new]
     elif before.provenance.model_version != now.provenance.model_version:
-        found += _of_models(before, now, active, as_of, placed_then)
+        found += _of_models(before, now, active, as_of, placed_then())
     found += identity.judged_anew(*({i: (s.character, s.name) for i, s in segments.items()} for segments in (old, new)))
     names = {i: f"{s.name} ({i})" for i, s in (old | new).items()}
     both = {i: (old[i], new[i]) for i in old.keys() & new.keys()}
-    empty = new.keys() - set(now.assign(active)["segment_id"])
+    empty = new.keys() - set(now.assign(active)["segment_id"]) if found else set()
     rows = [
         (e.event, _ids(e.before), _ids(e.after), e.overlap, _judged(*both[e.after[0]]) if e.event in JUDGED else _sentence(e, names, empty))
         for e in found

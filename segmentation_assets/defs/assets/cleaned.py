@@ -97,26 +97,25 @@ def _of(dated: ir.Table, snapshot: dt.date) -> ir.Table:
     return dated.filter(dated.snapshot_date == ibis.date(snapshot.isoformat()))
 
 
-@table(REJECTED_ROWS, group=GROUP)
+def _reasons(lake: Lake, rejected: ir.Table) -> dict[str, dg.MetadataValue]:
+    """Metadata: how many rows were set aside for which reason."""
+    rows = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
+    return {"reasons": dg.MetadataValue.md(markdown.table(pd.DataFrame(rows), markdown.SENTENCE))} if rows else {}
+
+
+@table(REJECTED_ROWS, group=GROUP, told=_reasons)
 def rejected_rows(
-    context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    lake: dg.ResourceParam[Lake],
     raw_customers: ir.Table,
     raw_transactions: ir.Table,
     raw_events: ir.Table,
 ) -> ir.Table:
     """Nothing is dropped silently: rows in = clean + rejected, for every source."""
-    rejected = ibis.union(
+    return ibis.union(
         cleaning.judged_customers(raw_customers, settings.cleaning).rejected("customers"),
         cleaning.judged_transactions(raw_transactions, settings.cleaning).rejected("transactions"),
         cleaning.judged_events(raw_events, settings.cleaning).rejected("events"),
     )
-    reasons = lake.engine.rows(rejected.group_by("source", "reason").agg(rows=ibis._.count()).order_by("source", "reason"))
-    if reasons:
-        said = markdown.table(pd.DataFrame(reasons), markdown.SENTENCE)
-        context.add_output_metadata({"reasons": dg.MetadataValue.md(said)}, output_name=OUTPUT)
-    return rejected
 
 
 def _counted(judged: cleaning.Judged, lake: Lake) -> dict[str, int]:

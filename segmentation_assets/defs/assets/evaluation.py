@@ -1,5 +1,7 @@
 """Evaluate: how good the model in force is on this snapshot's customers, and how much of what followed its segments explain."""
 
+from functools import cache, partial
+
 import dagster as dg
 import ibis.expr.types as ir
 import numpy as np
@@ -19,8 +21,10 @@ from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
-from segmentation_assets.defs.table import OUTPUT, at_and_before, snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, at_and_before, each_snapshot, shared, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
@@ -43,6 +47,7 @@ VALIDATED = "on the window since the previous snapshot, beside groups cut withou
 def evaluation_metrics(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_features: ir.Table,
     segmentation_model: pd.DataFrame,
     customer_segments: ir.Table,
@@ -56,7 +61,8 @@ def evaluation_metrics(
     inputs, codes = [column.name for column in entering], [column.name for column in entering if isinstance(column, CategoricalColumn)]
     needed = {"customer_id", "status", *RFM, *(column.name for column in clusters), *([settings.outcome] if settings.outcome else [])}
     known = [name for name in customer_features.columns if name in needed]  # the model says which of its columns are missing
-    features, earlier = at_and_before(customer_features, snapshot_date(context), *known)
+    features = shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))[known]
+    earlier = to_frame(each_snapshot(customer_features, snapshot_date(context))[1].select(*known))
     placed, placed_before = at_and_before(
         customer_segments, snapshot_date(context), "customer_id", "segment_id", "segment_name", "previous_segment_id"
     )
@@ -74,14 +80,14 @@ def evaluation_metrics(
                 (s.name, s.jaccard, s.jaccard_error) for s in model.segments if s.jaccard is not None and s.jaccard_error is not None
             ]
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
-            points = model.clusters.preprocessor.transform(active)
+            points = cache(partial(model.clusters.preprocessor.transform, active))
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
             picture(
-                context, settings, "silhouettes", lambda: silhouette_plot(points, found.label, names, colours, ask.seed), cells=ONE_EACH
+                context, settings, "silhouettes", lambda: silhouette_plot(points(), found.label, names, colours, ask.seed), cells=ONE_EACH
             )
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: pca_map(points, found.label, names, colours, ask.seed), cells=ONE_EACH)
+            picture(context, settings, "segment_map", lambda: pca_map(points(), found.label, names, colours, ask.seed), cells=ONE_EACH)
             if not settings.source.has_orders:
                 metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
     if settings.outcome is not None and settings.outcome in features and inputs:

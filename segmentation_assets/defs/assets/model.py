@@ -5,6 +5,7 @@ depend on each other in a cycle.
 """
 
 import datetime as dt
+from functools import cache
 from typing import Self
 
 import dagster as dg
@@ -17,6 +18,7 @@ from segmentation_assets.core.choice import candidates, forward_validity
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.attributes import attribute_features, spoken
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.feature_choices import weight_shares
 from segmentation_assets.core.customers.features import declared, described
@@ -32,11 +34,12 @@ from segmentation_assets.core.pictures.model import dendrogram_of, has_numeric_f
 from segmentation_assets.defs.figures import figures
 from segmentation_assets.defs.partitions import PREVIOUS, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
-from segmentation_assets.defs.table import Made, at_and_before, snapshot_date, tables
+from segmentation_assets.defs.table import Made, each_snapshot, shared, snapshot_date, tables
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import snapshots_between
 from segmentation_assets.store import archive
-from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.model import DRIFT_REPORT, MODEL_CANDIDATES, MODEL_REGISTRY, SEGMENTATION_MODEL
 from segmentation_assets.vocabulary import Decision, DriftKind, Status
 
@@ -98,7 +101,7 @@ def model(
     lake: dg.ResourceParam[Lake],
     config: ModelRequest,
     customer_features: ir.Table,
-    customer_activity: pd.DataFrame,
+    customer_activity: ir.Table,
     previous: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """First comes drift of today's customers since the previous model was trained, then the decision, then the model.
@@ -107,11 +110,11 @@ def model(
     """
     key, asked = context.partition_key, config.request()
     request = asked or archive.requests(settings.data_dir).get(key)
-    active, before = at_and_before(customer_features.filter(customer_features.status == Status.ACTIVE), snapshot_date(context))
+    active = active_only(shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))).reset_index(drop=True)
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(
-        past=_past(before, customer_activity, settings.source.has_orders),
+        past=cache(lambda: _past(settings, customer_features, customer_activity, snapshot_date(context))),
         lookback=settings.features.lookback,
         age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
         request=request,
@@ -157,13 +160,15 @@ def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
     return ModelSpec(settings.model, settings.model_digest(), preprocessor, labels=settings.labels)
 
 
-def _past(active: pd.DataFrame, customer_activity: pd.DataFrame, has_orders: bool) -> PreviousSnapshot | None:
+def _past(settings: Settings, customer_features: ir.Table, customer_activity: ir.Table, as_of: dt.date) -> PreviousSnapshot | None:
     """The active customers of the previous snapshot, with their spend since; None if there were none."""
+    _, before = each_snapshot(customer_features, as_of)
+    active = to_frame(before.filter(before.status == Status.ACTIVE))
     if active.empty:
         return None
-    if not has_orders:
+    if not settings.source.has_orders:
         return PreviousSnapshot(active, np.zeros(len(active)))
-    spend, _ = forward_validity.window_outcomes(active["customer_id"], customer_activity)
+    spend, _ = forward_validity.window_outcomes(active["customer_id"], to_frame(customer_activity))
     return PreviousSnapshot(active, np.log1p(spend))
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.core import pictures
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
@@ -22,7 +23,7 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
-from segmentation_assets.store.lake import to_frame
+from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     OWN_SEGMENT_MEMBERS,
@@ -34,7 +35,6 @@ from segmentation_assets.tables.segments import (
     SEGMENT_STAYS,
     SEGMENT_TRANSITIONS,
 )
-from segmentation_assets.vocabulary import Status
 
 GROUP = "segments"
 
@@ -220,16 +220,16 @@ def segment_bridge(
 
 
 @table(SEGMENT_JOURNEYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_journeys(customer_segments: ir.Table) -> pd.DataFrame:
+def segment_journeys(lake: dg.ResourceParam[Lake], customer_segments: ir.Table) -> pd.DataFrame:
     """The most common paths through the segments over the last snapshots."""
-    return movement.journeys(_history(customer_segments), _names(customer_segments))
+    return movement.journeys(_paths(lake, customer_segments), _names(customer_segments))
 
 
 @table(SEGMENT_STAYS, group=GROUP, kinds=PANDAS, ins=LAST_SNAPSHOTS)
-def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
+def segment_stays(lake: dg.ResourceParam[Lake], customer_segments: ir.Table) -> pd.DataFrame:
     """How long customers have been in their segment, how likely they are to move, and where they go."""
     names = _names(customer_segments)
-    stays = movement.stays(_history(customer_segments))
+    stays = movement.stays(_paths(lake, customer_segments))
     return stays.assign(segment_name=stays["segment_id"].map(names), next_segment_name=stays["next_segment_id"].map(names))
 
 
@@ -240,16 +240,20 @@ def segment_stays(customer_segments: ir.Table) -> pd.DataFrame:
     ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
 )
 def segment_events(
-    context: dg.AssetExecutionContext, customer_features: ir.Table, segmentation_model: ir.Table, placed_then: pd.DataFrame
+    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: ir.Table, placed_then: ir.Table
 ) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
-    active = to_frame(customer_features.filter(customer_features.status == Status.ACTIVE))
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
     before = None if earlier.empty else model_from_rows(earlier)
-    then = None if placed_then.empty else placed_then
-    happened = events(before, model_from_rows(own), active, snapshot_date(context), then)
+    happened = events(before, model_from_rows(own), active_only(customer_features), snapshot_date(context), lambda: _known(placed_then))
     context.add_asset_metadata({"events": dg.MetadataValue.md(markdown.bullets(happened["sentence"]) or "none")})
     return happened
+
+
+def _known(placed: ir.Table) -> pd.DataFrame | None:
+    """Each customer's segment; None if there was no snapshot."""
+    found = to_frame(placed.select("customer_id", "segment_id"))
+    return None if found.empty else found
 
 
 def _sides(
@@ -269,9 +273,10 @@ def _sides(
     return before, now
 
 
-def _history(customer_segments: ir.Table) -> pd.DataFrame:
-    """Each customer's segment at each of several snapshots."""
-    return to_frame(customer_segments.select("snapshot_date", "customer_id", "segment_id"))
+def _paths(lake: Lake, customer_segments: ir.Table) -> pd.DataFrame:
+    """How many customers went the same way through the segments of several snapshots, for both tables."""
+    days = [row["day"] for row in lake.engine.rows(movement.snapshots(customer_segments))]
+    return lake.frame(movement.paths(customer_segments, days))
 
 
 def _names(customer_segments: ir.Table) -> dict[int, str]:

@@ -90,6 +90,7 @@ def test_segments_are_measured_beside_the_baselines_and_one_by_one():
     assert found["forward_active_eta_squared_recency_frequency_monetary_grid"] == pytest.approx(1.0)
     assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in OF_SPEND for end in ("", "_low", "_high")} < set(found)
     assert (found["forward_mean_spend: Good"], found["forward_active_share: Poor"], found["forward_lift: Good"]) == (20, 0, 2)
+    assert found["forward_customers: Good"] == 2
 
 
 def test_the_first_snapshot_has_no_forward_metrics():

@@ -58,6 +58,10 @@ def test_without_drift_the_champion_is_carried_forward():
     assert decided.model.provenance.reason == "The model of 2024-02-01 is carried forward: nothing that it depends on has drifted."
 
 
+def test_the_previous_snapshot_is_not_read_unless_a_model_is_trained():
+    assert after(customers(3), past=lambda: pytest.fail("read")).model.provenance.decision == "carried forward"
+
+
 NOBODY = TRAINING.iloc[:0]
 
 
@@ -136,7 +140,7 @@ def test_a_challenger_that_fails_a_gate_is_refused_with_the_reason_and_the_champ
 
 def test_a_challenger_that_explains_less_of_later_spend_is_refused():
     tells = (CHAMPION.assign(SHIFTED)["segment_id"] == 3).to_numpy(dtype=float)  # later spend depends only on the champion's segments
-    refused = after(SHIFTED, spec=LARGE, past=PreviousSnapshot(SHIFTED, tells), lookback=0).refused
+    refused = after(SHIFTED, spec=LARGE, past=lambda: PreviousSnapshot(SHIFTED, tells), lookback=0).refused
     assert refused is not None
     assert "of the spend since and the champion" in refused.reason
 

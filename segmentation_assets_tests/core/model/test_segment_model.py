@@ -33,7 +33,7 @@ def decided(frame=SHOP, previous=None, day=DAY, features=COLUMNS, ask=ASK, setti
     active = frame[frame["status"] == "active"].reset_index(drop=True)
     spec = ModelSpec(ask.model_copy(update={"features": features}), settings_digest)
     undrifted = drift_report(None, None, active, ask, DriftSettings())
-    return next_model(active, previous, undrifted, spec, day, RetrainSettings(), SnapshotContext(past=past))
+    return next_model(active, previous, undrifted, spec, day, RetrainSettings(), SnapshotContext(past=lambda: past))
 
 
 def train(frame=SHOP, previous=None, k=2, seed=1, **further):
