@@ -125,12 +125,14 @@ def share(value: float, hidden: object = None) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as part of a sentence.
+    """Names as part of a sentence; with semicolons, if a name has a comma.
 
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a, b", "c", "d"])
+    ('a', 'a, b and c', 'a, b; c; d')
     """
     *first, last = names
+    if any("," in name for name in (*first, last)):
+        return "; ".join([*first, last])
     return f"{', '.join(first)} and {last}" if first else last
 
 
