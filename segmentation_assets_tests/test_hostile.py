@@ -450,7 +450,7 @@ PLACES = {  # what would go round a language's place, and the files that may do 
         r"click\.echo\(|(?<![.\w])print\(|(?<![.\w])Console\(|from_markup|markup=True",
         {"cli/terminal.py", "tables/dictionary.py", "sources/pseudonyms.py"},  # the last only names a command of Python
     ),
-    "Markdown": (r"to_markdown|(?<!`)MetadataValue\.md\((?!markdown\.)", {"defs/assets/cleaned.py", "defs/assets/exploration.py"}),
+    "Markdown": (r"to_markdown|(?<!`)MetadataValue\.md\((?!markdown\.)", {"defs/assets/exploration.py"}),
     "HTML": (r"Markup\(|\|\s*safe\b|autoescape|to_html\(|HTMLResponse", {"report/report.py"}),
     "TeX": (r"parse_math|usetex|mathtext", {"core/pictures/style.py"}),
     "CSV": (r"\.writerow|csv\.writer|to_csv\(|write_csv\(|(?i:format csv)", {"cli/look.py"}),

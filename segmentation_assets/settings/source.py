@@ -164,11 +164,17 @@ def holds_secret(url: str) -> bool:
 
     >>> [holds_secret(url) for url in ("postgresql://ann@host:5432/shop?sslmode=require", "mysql://ann:p/w@host/shop", "duckdb:///md:?a_token=1")]
     [False, True, True]
+    >>> holds_secret("postgresql://host/shop?options=-c my.token=1")
+    True
     """
     read = urllib.parse.unquote(url)  # as the driver does: an escaped `:` or a connection string in a parameter hides nothing
-    names = {part.partition("=")[0].lower() for part in re.split("[?&;#]", read)[1:]} - FILES_OF_SECRETS
+    parameters = re.split("[?&;#]", read, maxsplit=1)[1:]
+    names = {name.lower() for text in parameters for name in re.findall(r"([\w.-]+)\s*=", text)} - FILES_OF_SECRETS  # also in a value
     password = re.match("[^:]+://[^:/?#@]*:.*@", read, re.DOTALL)
     return password is not None or "key" in names or any(word in name for name in names for word in SECRET_WORDS)
+
+
+IN_A_FILE = ("sqlite:", "duckdb:")  # whose names may have a #
 
 
 class Database(Reading):
@@ -191,6 +197,8 @@ class Database(Reading):
             raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
         if holds_secret(url):
             raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
+        if "#" in url and not url.startswith(IN_A_FILE):
+            raise ValueError("has a part after #, which no database reads; remove it, or write a # of a name as %23")
         return url
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ def test_each_rule_is_a_line_to_copy_and_a_segment_without_one_says_why(publishe
         "  It has precision 0.90.",
         "Others (3), 90 customers",
         "  No rule: 90 customers.",
-        "Rare (2), fewer than 5 customers",
+        "Rare (2), hidden: few customers",
     ]
 
 
@@ -46,7 +46,7 @@ def test_programs_get_the_rule_exactly(published):
     first, second, hidden = json.loads(as_json(read(published, D1, "postgres")))
     assert (first["rule"], first["segment_name"], first["precision"]) == (ROWS[0]["rule"], "Cham\x1bpions", 0.9)
     assert (second["rule"], second["reason"]) == (None, "No rule: 90 customers.")
-    assert (hidden["customers"], hidden["small_cell"]) == (None, "fewer than 5 customers")
+    assert (hidden["customers"], hidden["small_cell"]) == (None, "hidden: few customers")
 
 
 def test_a_snapshot_without_rules_says_how_to_get_them(published):

@@ -107,12 +107,18 @@ source: {{kind: tables, transactions: {{url: "{}", table: orders, columns: {{cus
         "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dann%3BPWD%3Dneedle",
         "postgresql://ann%3Aneedle@host/shop",
         "sqlite:///shop.db?key=needle",
+        "postgresql://ann@host/shop?options=-c my.token=needle",
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_no_part_of_it_repeated(written, url):
     said = refusal(written(DATABASE.format(url)))
     assert "transactions" in said and "holds a secret" in said
     assert "needle" not in said
+
+
+def test_what_follows_a_hash_in_the_address_of_a_server_is_refused_unrepeated(written):
+    said = refusal(written(DATABASE.format("postgresql://ann@host/shop#needle")))
+    assert "has a part after #, which no database reads" in said and "needle" not in said
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_rows_of_a_database_are_stored_with_pseudonyms(tmp_path: Path) -> None:
         "table": "orders",
         "columns": COLUMNS,
     }
-    source = Settings(**{**settings.model_dump(mode="json"), "source": {"kind": "tables", "transactions": orders}})
+    source = Settings(**{**settings.model_dump(mode="json", by_alias=True), "source": {"kind": "tables", "transactions": orders}})
     [kept] = open_source(source).kept("transactions")
     assert kept.rows == 3
     assert holding(settings.data_dir, NEEDLE) == []

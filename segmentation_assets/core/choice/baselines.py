@@ -34,7 +34,7 @@ def single_column(values: pd.Series, categorical: bool, k: int) -> NDArray[np.in
     Missing numbers lie in the middle; a missing category is a level.
 
     >>> single_column(pd.Series([4.0, 1.0, None, 9.0]), False, 2).tolist(), single_column(pd.Series(["a", "b", "a", "c"]), True, 2).tolist()
-    ([1, 0, 0, 1], [0, 1, 0, 1])
+    ([1, 0, 1, 1], [0, 1, 0, 1])
     """
     if not categorical:
         numbers = values.astype("float64")

@@ -118,6 +118,7 @@ STATUS_WORDS: dict[str, str] = {
     Status.LAPSED: "ordered before the lookback, but not within it",
     Status.RETURNED: "returned everything they ever ordered",
     Status.PROSPECT: "are known but never ordered",
+    Status.FORMER: "were on record, and no longer are",
 }
 
 

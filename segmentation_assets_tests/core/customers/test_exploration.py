@@ -138,6 +138,6 @@ def test_zero_customers_or_one_can_be_explored(rows: int) -> None:
 @given(arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 6)), elements=st.sampled_from([0.0, 1.0, 2.5, -3.0, float("nan")])))
 def test_pairs_correlate_as_pandas_says(values):
     expected = pd.DataFrame(values).corr(method="spearman", min_periods=3).to_numpy()
-    found = exploration._spearman(values)
+    found = exploration.spearman(values)
     apart = ~np.eye(values.shape[1], dtype=bool)
     np.testing.assert_allclose(found[apart], expected[apart], atol=1e-12)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.cli.look import DIALECTS
-from segmentation_assets.core.segments.predicates import Condition, Predicate, in_dialect
+from segmentation_assets.core.segments.predicates import STATUS_WORDS, Condition, Predicate, in_dialect
 from segmentation_assets.expressions import Typed, mapped
+from segmentation_assets.vocabulary import Status
 from segmentation_assets_tests import hostile
 
 NUMBERS = st.one_of(
@@ -122,3 +123,7 @@ def test_a_missing_value_meets_no_condition():
     columns = {"x": np.array([np.nan]), "kind": np.array([None], dtype=object)}
     for one in (Condition("x", "<=", 1.0), Condition("x", ">", 1.0), Condition("kind", "=", "a"), Condition("kind", "<>", "a")):
         assert not one.met(columns).any()
+
+
+def test_every_status_has_words():
+    assert set(STATUS_WORDS) == set(Status)
