@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
-from segmentation_assets.store.published import VIEWS
+from segmentation_assets.store.master import VIEWS
 from segmentation_assets_tests.conftest import segmentation
 
 pytestmark = pytest.mark.slow

@@ -40,9 +40,7 @@ def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerp
         rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
         show_order_lines(connection, data_dir)
         _remember(connection, key, fingerprint)
-        for view, (query, comment) in VIEWS.items():
-            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-            connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+        show_views(connection)
         connection.commit()
     return rows
 
@@ -91,6 +89,14 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
     connection.execute(f"{dated} FROM shown", [key])
     connection.unregister("shown")
     return len(partition)
+
+
+def show_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """The views over the tables, and the description of the list of snapshots that they need."""
+    connection.execute(f"COMMENT ON TABLE {SNAPSHOTS} IS 'One row per snapshot in this database.'")
+    for view, (query, comment) in VIEWS.items():
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+        connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
 
 
 class _Column(NamedTuple):
@@ -152,6 +158,5 @@ def describe(connection: duckdb.DuckDBPyConnection, contract: Contract, known: M
 
 def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:
     connection.execute(f"CREATE TABLE IF NOT EXISTS {SNAPSHOTS} (snapshot_date DATE, fingerprint VARCHAR)")
-    connection.execute(f"COMMENT ON TABLE {SNAPSHOTS} IS 'One row per snapshot in this database.'")
     connection.execute(f"DELETE FROM {SNAPSHOTS} WHERE snapshot_date = CAST(? AS DATE)", [key])
     connection.execute(f"INSERT INTO {SNAPSHOTS} VALUES (CAST(? AS DATE), ?)", [key, fingerprint])

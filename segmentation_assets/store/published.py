@@ -32,7 +32,7 @@ from segmentation_assets.store.database_files import (
     stamp_of,
 )
 from segmentation_assets.store.lake import Lake, opened, partition_keys
-from segmentation_assets.store.master import SMALLEST_CELL, VIEWS, columns_of, describe, take_in_snapshot, writing
+from segmentation_assets.store.master import SMALLEST_CELL, columns_of, describe, show_views, take_in_snapshot, writing
 from segmentation_assets.store.quoting import literal
 from segmentation_assets.store.restoring import link_lines, mending, replace_public, restore, settle, write_place
 from segmentation_assets.tables import CONTRACTS
@@ -208,8 +208,7 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
             describe(copy, contract, columns_of(copy, contract.name), "TABLE")
         copy.execute(f"CREATE TABLE {SNAPSHOTS} AS FROM source.{SNAPSHOTS}")  # the views need it
-        for view, (query, _) in VIEWS.items():
-            copy.execute(f"CREATE VIEW {view} AS {query}")
+        show_views(copy)
         counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
         copy.execute("DETACH source")
     return counts
