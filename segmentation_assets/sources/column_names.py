@@ -136,6 +136,12 @@ def rank(column: str, canonical: str) -> tuple[int, ...] | None:
     return (less, *min(fits)) if fits else None
 
 
+def is_for_want_of(column: str, canonical: str) -> bool:
+    """Whether a column's name fits a canonical column only for want of another, as an e-mail address stands for an id."""
+    fit = rank(column, canonical)
+    return fit is not None and fit[1] == len(ENGLISH[canonical])
+
+
 def says_other(column: str, canonical: str) -> bool:
     """Whether a column's name shows that it is not a canonical column."""
     bare, words = folded(column)

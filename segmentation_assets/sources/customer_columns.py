@@ -24,6 +24,10 @@ LEAST_INPUTS = 2  # numbers to cluster by; with fewer, categories enter too
 MOST_ENTERING_LEVELS = 12  # of a category that enters
 EARLIEST_BIRTH = 1900  # an earlier year of birth is impossible for a customer
 ID_WORDS = {"id", "nr", "no", "number", "key", "index", "uuid", "kennung", "numero", "identifier", "rowid", "unnamed"}
+HOLDER_NAMES = {
+    "account", "subscriber", "respondent", "member", "cardholder", "participant", "konto", "compte", "cuenta", "conto", "rekening",
+}  # fmt: skip
+LEAST_NUMBERED = 20  # rows from which on consecutive numbers count the rows
 CODE_WORDS = {
     "region", "channel", "type", "typ", "code", "class", "group", "gruppe", "segment", "cluster", "zip", "plz", "postcode", "status",
     "plan", "gender", "sex", "country", "state", "area", "branch", "kanal", "canal", "pays", "land", "category", "kategorie",
@@ -131,10 +135,22 @@ def _shown(value: float | str) -> str:
 
 
 def _is_id(name: str, values: pd.Series, levels: int) -> bool:
-    bare, words = folded(name)
     if levels < len(values) or len(values) < 2:
         return False
-    return bool(words & ID_WORDS) or bare in ID_WORDS or bare.endswith("id")
+    return named_as_id(name) or _counts_rows(values)
+
+
+def named_as_id(name: str) -> bool:
+    """Whether a column's name says that it identifies somebody or something."""
+    bare, words = folded(name)
+    return bool(words & ID_WORDS) or bare in ID_WORDS | HOLDER_NAMES or bare.endswith("id")
+
+
+def _counts_rows(values: pd.Series) -> bool:
+    """Whether different numbers are 0 or 1 in the first row and one more in each further row, which no measurement is."""
+    if not pd.api.types.is_numeric_dtype(values) or len(values) < LEAST_NUMBERED:
+        return False
+    return values.iloc[0] in (0, 1) and bool((values.diff().iloc[1:] == 1).all())
 
 
 def _of_numbers(name: str, known: pd.Series, levels: int) -> ColumnLook:

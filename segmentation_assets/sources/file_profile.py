@@ -33,7 +33,7 @@ from segmentation_assets.sources import (
     special_categories,
 )
 from segmentation_assets.sources.cells import ISO, UNIX, Cells
-from segmentation_assets.sources.customer_columns import ColumnLook, id_column, look_at_columns
+from segmentation_assets.sources.customer_columns import ColumnLook, id_column, look_at_columns, named_as_id
 from segmentation_assets.sources.customer_dates import OnDate
 from segmentation_assets.sources.dated_rows import DatedRows
 from segmentation_assets.sources.exports import Export, columns_of
@@ -90,7 +90,10 @@ class FileProfile:
     @property
     def id_of_customers(self) -> str:
         """The column of ids in a table of customers without orders, or ROW_NUMBER."""
-        return self.found.get("customer_id") or id_column(self.customers) or ROW_NUMBER
+        named, held = self.found.get("customer_id"), id_column(self.customers)
+        if named is None or (held and column_names.is_for_want_of(named, "customer_id")):
+            named = held
+        return named or ROW_NUMBER
 
     @property
     def has_events(self) -> bool:
@@ -263,6 +266,8 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             numeric = [column for name in NUMBERS if name in found for column in columns_of(found[name], rows.columns)]
             numbers = number_forms.counted(backend, rows.table, list(dict.fromkeys(numeric)), rows.kind)
             ids = found.get("customer_id")
+            if ids is None and not export and (ids := _id_beside_dates(backend, rows, Cells(settings), types, written, found)):
+                found = {**found, "customer_id": ids}
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
             when = found.get("ordered_at")
             dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
@@ -318,6 +323,22 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         history=described,
         as_of=only if customers else None,
     )
+
+
+def _id_beside_dates(
+    backend: Any, rows: SourceRows, cells: Cells, types: dict[str, str], written: dict[str, tuple[str, ...]], found: dict[str, str]
+) -> str | None:
+    """The first column that is named as an id and has each of its values once per date, but not once in all; None if there is none."""
+    others = set(column_names.NOT["customer_id"].split())
+    for name, kind in types.items():
+        if kind not in {"text", "number"} or not named_as_id(name) or column_names.folded(name)[1] & others:
+            continue
+        if not _repeat(backend, cells.text(rows.table[name])):
+            continue
+        dates = _dates_of_customers(backend, rows, types, written, {**found, "customer_id": name}, repeat=True)
+        if first_dates.panel(backend, rows, name, dates, "event_type" in found):
+            return name
+    return None
 
 
 def _dates_of_customers(

@@ -48,7 +48,7 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     while len(chosen) < SEVERAL:
         some, *counts = backend.to_pyarrow(_counted(remaining, len(candidates))).to_pylist()[0].values()
         allowed = [i for i, written in enumerate(candidates) if not any(_contradict(written, other) for other in chosen)]
-        most = max(counts[i] for i in allowed)
+        most = max((counts[i] for i in allowed), default=0)  # none is left beside seconds since 1970
         if not most:
             break
         best = _likeliest(backend, remaining, {i: candidates[i] for i in allowed if counts[i] == most})

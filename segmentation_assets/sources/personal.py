@@ -122,6 +122,15 @@ def is_iban(text: str) -> bool:
     return int("".join(str(int(sign, 36)) for sign in bare[4:] + bare[:4])) % 97 == 1
 
 
+def are_years(cells: Sequence[str | None]) -> bool:
+    """Whether cells hold years without a month and a day, which tell an age and no more.
+
+    >>> are_years(["1970", "1981.0", None]), are_years(["1970-04-02"])
+    (True, False)
+    """
+    return all(re.fullmatch(r"\d{4}(\.0*)?", cell.strip()) for cell in cells if cell)
+
+
 def _is_phone(text: str) -> bool:
     return re.search(PHONE, text) is not None and sum(map(str.isdigit, text)) >= FEWEST_DIGITS
 

@@ -37,11 +37,31 @@ def test_an_outcome_is_not_clustered_by_even_where_categories_are():
     types = {"plan": "text", "paid": "text", "churned": "number", "churn": "number", "spent": "number"}
     sample = pd.DataFrame({
         "plan": ["basic", "gold"] * 20, "paid": ["a", "b", "c", "d"] * 10, "churned": [0.0, 1.0] * 20,
-        "churn": [float(i) for i in range(40)], "spent": [float(i % 7) for i in range(40)],
+        "churn": [float(i * i) for i in range(40)], "spent": [float(i % 7) for i in range(40)],
     })  # fmt: skip
     looks = look_at_columns(sample, types)
     assert {name for name, look in looks.items() if look.outcome} == {"churned", "churn"}
     assert {name for name, look in looks.items() if look.enters} == {"plan", "paid", "spent"}
+
+
+@pytest.mark.parametrize(("column", "is_id"), [("Respondent", True), ("Answer", True), ("answer_2", False)])
+def test_numbers_that_count_the_rows_identify_them_and_are_not_clustered_by(column, is_id):
+    consecutive = column != "answer_2"
+    values = [float(i + (i > 20 and not consecutive)) for i in range(40)]
+    looks = look_at_columns(
+        pd.DataFrame({column: values, "spent": [float(i * i % 41) for i in range(40)]}), dict.fromkeys([column, "spent"], "number")
+    )
+    assert (looks[column].role == "id", looks[column].enters) == (is_id, not is_id)
+
+
+def test_an_id_is_preferred_to_an_email_address_and_odd_ids_are_no_dates(tmp_path):
+    ids = [f"{number:08x}" for number in range(10**9, 10**9 + 60)]
+    ids[7:9] = ["20240131", "1700000000"]
+    table = pd.DataFrame({"subscriber_id": ids, "email": [f"u{i}@example.com" for i in range(60)], "hours": [i % 37 for i in range(60)]})
+    table.to_csv(tmp_path / "subscribers.csv", index=False)
+    _, settings = settings_for(tmp_path / "subscribers.csv")
+    (customers,) = settings.source.customers
+    assert (customers.columns, settings.model.features) == ({"customer_id": "subscriber_id"}, ("hours",))
 
 
 def test_a_card_table_is_clustered_by_its_numbers_without_redundant_and_nearly_constant_ones(tmp_path):
@@ -160,6 +180,14 @@ def test_a_table_with_one_row_per_customer_and_date_is_a_history(tmp_path, cards
     assert customers.date_format == ("auto" if "%d" in written else written)
     assert (str(settings.snapshots.first), settings.snapshots.cadence) == (wanted, "monthly")
     assert "MONTH" not in settings.model.features
+
+
+@pytest.mark.parametrize("ids", ["member_no", "account", "subscriber_id"])
+def test_a_history_is_found_by_any_column_that_is_named_as_an_id(tmp_path, cards, ids):
+    dated = pd.concat([table.assign(month_end=day) for day, table in cards.items()]).rename(columns={"CUST_ID": ids})
+    dated.to_csv(tmp_path / "cards.csv", index=False)
+    _, settings = dated_settings(tmp_path, tmp_path / "cards.csv")
+    assert settings.source.customers[0].columns == {"customer_id": ids, "known_at": "month_end"}
 
 
 def test_files_that_share_few_customers_hold_changes(tmp_path, cards):

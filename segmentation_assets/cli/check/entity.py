@@ -22,7 +22,7 @@ from segmentation_assets.sources.base import NoRows, window_of, within
 from segmentation_assets.sources.intake_record import IntakeRecord, worth_a_look
 from segmentation_assets.sources.located import matching_files
 from segmentation_assets.sources.mapping import attribute_name
-from segmentation_assets.sources.personal import Personal
+from segmentation_assets.sources.personal import BIRTH, Personal
 from segmentation_assets.sources.reading import FileReader
 from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import counted
@@ -161,7 +161,8 @@ class EntityLook:
         """The ids and, of customers, the attributes that look personal."""
         names = ["customer_id", *(self.attributes if self.name == "customers" else ())]
         rows = self.engine.rows(personal.sampled(judged.rows, names))
-        return personal.found({name: [row[name] for row in rows] for name in names})
+        cells = {name: [row[name] for row in rows] for name in names}
+        return {name: look for name, look in personal.found(cells).items() if not (look.kind == BIRTH and personal.are_years(cells[name]))}
 
     def _special(self) -> Iterator[str]:
         """Attributes that by their name are a special category, and answers that read as missing."""

@@ -42,7 +42,7 @@ def attribute_features(
 def _feature(name: str, values: NDArray[np.float64], words: AttributeWords) -> Feature:
     called = words.label or label(name)
     answers = set(np.unique(values[np.isfinite(values)]).tolist()) <= {0.0, 1.0}
-    ways = ("has {} more often", "has {} less often") if answers else ("has high {}", "has low {}")  # nobody has a high "yes"
+    ways = ("has {} more often", "has {} less often") if answers else ("has higher {}", "has lower {}")  # nobody has a high "yes"
     high, low = (way.format(called) for way in ways)
     return Feature(
         name, name, lambda m: m[name], f"Attribute {name} of the source.", words.unit or _unit(name, values), high, low,

@@ -217,6 +217,7 @@ def _own_grid(
     reason += f" Without model.tier, this would be published: {instead}"
     names = np.array(clusters.names)[clusters.assign(active).label]
     own = _grid_candidate(pd.DataFrame({"segment": names}), Tier.GRID, reason)
+    others = tuple(other for other in others if (other.algorithm, other.k) != (own.algorithm, own.k))  # the named grid has as many names
     return clusters, (*others, own), Tier.GRID, reason, ""
 
 

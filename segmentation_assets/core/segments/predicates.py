@@ -114,7 +114,7 @@ class Predicate:
 
 
 STATUS_WORDS: dict[str, str] = {
-    Status.ACTIVE: "are active: ordered within the lookback",
+    Status.ACTIVE: "are active",
     Status.LAPSED: "ordered before the lookback, but not within it",
     Status.RETURNED: "returned everything they ever ordered",
     Status.PROSPECT: "are known but never ordered",

@@ -28,13 +28,13 @@ def test_the_transform_is_that_of_the_shape_whatever_a_single_value_is(values, t
 def test_numeric_attributes_are_features_in_their_own_words():
     frame = pd.DataFrame({"customer_id": ["a"], "status": ["active"], "events": [1.0], "Income_k": [3.0], "Plan": ["basic"]})
     (income,) = attribute_features(frame, {"events"})
-    assert (income.name, income.high) == ("Income_k", "has high income k")
+    assert (income.name, income.high) == ("Income_k", "has higher income k")
 
 
 def test_an_attribute_has_the_words_of_the_settings_and_an_answer_is_neither_high_nor_low():
     table = pd.DataFrame({"customer_id": ["a", "b"], "inc": [1.0, 2.0], "replied": [0.0, 1.0]})
     income, replied = attribute_features(table, (), {"inc": AttributeWords(label="annual income", unit="k$")})
-    assert (income.unit, income.high, income.low) == ("k$", "has high annual income", "has low annual income")
+    assert (income.unit, income.high, income.low) == ("k$", "has higher annual income", "has lower annual income")
     assert (replied.unit, replied.high, replied.low) == ("", "has replied more often", "has replied less often")
 
 

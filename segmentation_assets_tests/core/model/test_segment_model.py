@@ -348,6 +348,12 @@ def test_the_grid_of_the_settings_is_published_with_the_model_beside_it():
     assert "kmeans" in {c.algorithm for c in found.candidates}
 
 
+def test_the_grid_of_the_settings_takes_the_place_of_the_named_grid_with_as_many_names():
+    ask = ASK.model_copy(update={"tier": "grid"})
+    keys = [(c.algorithm, c.k) for c in decided(MANY, None, DAY, ask=ask, settings_digest="own").candidates]
+    assert len(set(keys)) == len(keys) and "rfm_grid" in dict(keys)
+
+
 def test_a_grid_with_fixed_edges_is_carried_forward_and_a_refitted_one_keeps_its_ids():
     first, frequent = own_grid().model, MANY.assign(frequency=MANY["frequency"] + 100)
     carried, refitted = own_grid(first, frequent, LATER).model, own_grid(first, frequent, LATER, edges="refitted").model

@@ -33,6 +33,12 @@ PREDICATES = st.builds(
 )
 
 
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_words_and_those_of_active_customers_tell_of_no_orders(status):
+    words = Predicate(status).words()
+    assert words and not (status == Status.ACTIVE and "order" in words)
+
+
 @st.composite
 def cases(draw):
     """A predicate, and customers on, just below and just above its constants, or without a value."""
@@ -100,7 +106,7 @@ def test_capitals_and_words_of_sql_are_quoted_as_each_dialect_does():
 @pytest.mark.parametrize(
     ("boxes", "words"),
     [
-        ((), "are active: ordered within the lookback"),
+        ((), "are active"),
         ((("recency_days", "<=", 9.0), ("monetary", ">", 1200.0)), "came within the last 9 days and spent more than 1,200 EUR"),
         ((("frequency", ">", 3.0), ("frequency", "<=", 10.0)), "ordered more than 3 and at most 10 times"),
         ((("weekend_share", ">", 0.25),), "have weekend share above 0.25"),
