@@ -71,6 +71,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "why": (f"{hostile.ALL[1]}#",),
     "rules": ("--dialect", "postgres"),
     "audiences": (),
+    "report": ("--snapshot", EVIL),
     "ui": ("--settings", EVIL),
     "doctor": (),
     "upgrade": (),
@@ -88,7 +89,7 @@ FORMS = {  # of alerts, with an address of each
     "discord": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
     "mmosts": "mmosts://mattermost.example.com/3ccdd113474722377935511fc85d3dd4",
 }
-TEMPLATES = {"report.html"}
+TEMPLATES = {"macros.html", "report.html", "snapshots.html", "sort.js", "style.css"}
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -203,7 +204,8 @@ def test_the_report_has_its_own_elements_only(bad_shop: Shop) -> None:
     page = report.file(bad_shop.data_dir, KEY).read_text(encoding="utf-8")
     drawn = {file.stem for file in report.folder(bad_shop.data_dir, KEY).glob("*.png")}
     assert {"attributes", "categories", "missingness", "typical_customers"} <= drawn == set(re.findall(r'<figure id="(\w+)"', page))
-    assert of_its_own(page)
+    assert of_its_own(page) and of_its_own(report.index(bad_shop.data_dir).read_text(encoding="utf-8"))
+    assert not hostile.ESCAPES & set(page)
     assert 'id="own-segments"' in page
 
 
@@ -220,13 +222,16 @@ class Elements(HTMLParser):
 
 
 def of_its_own(page: str) -> bool:
-    """Whether every element is one of the template's: none of a text, none that loads or does anything."""
+    """Whether every element is one of the template's: none of a text, none that loads anything, and one script, the template's."""
     elements = Elements(page).found
     tags = {tag for tag, _ in elements}
     addresses = {value for _, attributes in elements for name, value in attributes.items() if name in {"src", "href"}}
     told = [value for _, attributes in elements for name, value in attributes.items() if name.startswith("on") or name == "id"]
-    kept = all(str(address).startswith(("#", "data:image/png")) for address in addresses)
-    return kept and not tags & {"script", "iframe", "svg", "object", "link"} and not any(hostile.MARK in str(value) for value in told)
+    kept = all(re.match(r"#|data:image/png|(\.\./)?([\d-]+/)?index\.html$", str(address)) for address in addresses)
+    scripts = [text.partition("</script>")[0] for text in page.split("<script>")[1:]]
+    ours = scripts == [(Path(report.__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8").removesuffix("\n")]
+    known = {tag for tag in tags if tag not in {"iframe", "object", "link", "image", "foreignobject", "animate", "use", "base", "form"}}
+    return ours and kept and known == tags and not any(hostile.MARK in str(value) for value in told)
 
 
 @pytest.fixture(scope="module")
@@ -326,10 +331,15 @@ def test_nothing_runs_in_a_browser(bad_shop: Shop, dagster_page: str) -> None:
                 page.get_by_text(link).last.click()
             page.get_by_text(text).first.wait_for()
             wrong += _injected(page)
-        page.goto(report.file(bad_shop.data_dir, KEY).as_uri())
-        wrong += _injected(page)
+        refused: list[str] = []
+        page.on("console", lambda message: refused.append(message.text))
+        for written in (report.file(bad_shop.data_dir, KEY), report.index(bad_shop.data_dir)):
+            page.goto(written.as_uri())
+            for heading in page.locator("th button").all():
+                heading.click()
+            wrong += _injected(page)
         browser.close()
-    assert wrong == []
+    assert (wrong, refused) == ([], [])
 
 
 def _pages_of_runs() -> dict[str, tuple[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -111,22 +111,66 @@ def test_the_page_shows_every_table_its_columns_and_its_checks(demo: Path, page:
             page.get_by_text(name).first.wait_for()
 
 
-@pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
-def test_the_report_opens_from_a_single_file(demo: Path, page: Page, tmp_path: Path, width: int) -> None:
+QUESTIONS = ("segments-at-a-glance", "what-changed", "what-to-do", "how-sure", "where-is-the-list")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "answered", "scheme"),
+    [(1400, 900, QUESTIONS, "light"), (1400, 900, QUESTIONS, "dark"), (390, 844, QUESTIONS[:3], "light")],
+    ids=["desk", "dark", "phone"],
+)
+def test_the_report_opens_from_a_single_file_with_its_answers_on_the_first_screen(
+    demo: Path, page: Page, tmp_path: Path, width: int, height: int, answered: tuple[str, ...], scheme: Literal["light", "dark"]
+) -> None:
     mailed = tmp_path / "report.html"
     mailed.write_bytes(report.file(demo, "2018-01-01").read_bytes())
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
     page.unroute("**/*")
-    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": height})
     page.goto(mailed.as_uri())
+    ends = [page.locator(f"section[aria-labelledby={question}]").bounding_box() for question in answered]
+    assert max(box["y"] + box["height"] for box in ends if box) <= height and all(ends)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures scroll within their frame
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 25, 30)"
+    assert dark == (scheme == "dark")
     page.get_by_role("link", name="Orders and revenue").click()
     page.get_by_role("img", name="Who comes back").wait_for()
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 500)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures scroll within their frame
     assert page.evaluate("Math.min(...[...document.images].map(image => image.width / image.naturalWidth))") > 0.5  # and stay readable
     assert wrong == []
+
+
+def test_the_report_sorts_its_segments_by_keyboard_and_prints_its_start_on_one_page(demo: Path, page: Page) -> None:
+    page.unroute("**/*")
+    page.goto(report.file(demo, "2018-01-01").as_uri())
+    rows = page.locator(".glance tbody tr")
+    before = rows.all_inner_texts()
+    heading = page.get_by_role("button", name="Customers", exact=True)
+    sizes = [float(str(row.locator("td").first.get_attribute("data-value"))) for row in rows.all()]
+    heading.focus()
+    page.keyboard.press("Enter")
+    assert [float(str(row.locator("td").first.get_attribute("data-value"))) for row in rows.all()] == sorted(sizes, reverse=True)
+    page.keyboard.press("Enter")
+    assert [float(str(row.locator("td").first.get_attribute("data-value"))) for row in rows.all()] == sorted(sizes)
+    assert sorted(rows.all_inner_texts()) == sorted(before)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 710, "height": 1000})  # A4 without its margins
+    box = page.locator(".start").bounding_box()
+    assert box and box["y"] + box["height"] <= 1039  # 275 mm
+
+
+def test_the_index_links_to_each_report_and_each_report_to_its_neighbours(demo: Path, page: Page) -> None:
+    page.unroute("**/*")
+    page.goto(report.index(demo).as_uri())
+    page.get_by_role("link", name="1 January 2018").click()
+    page.get_by_role("link", name="1 December 2017").click()
+    page.get_by_role("heading", name="Customer segments on 1 December 2017").wait_for()
+    page.get_by_role("link", name="1 January 2018").click()
+    page.get_by_role("heading", name="Customer segments on 1 January 2018").wait_for()
+    assert page.url == report.file(demo, "2018-01-01").as_uri()
 
 
 @dataclass(frozen=True)

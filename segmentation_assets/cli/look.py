@@ -1,4 +1,4 @@
-"""Commands that look at what was made: show, why, rules, audiences, models, sql, export, doctor, settings."""
+"""Commands that look at what was made: show, why, rules, audiences, report, models, sql, export, doctor, settings."""
 
 import datetime as dt
 import json
@@ -110,6 +110,24 @@ def _published_key(settings: Settings, asked: str | None) -> str:
     if not keys:
         raise database_files.PublishError(published.nothing_yet(settings.data_dir))
     return known(asked, keys) if asked else keys[-1]
+
+
+@command()
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@settings_option
+def report(snapshot: str | None, settings_path: Path | None) -> None:
+    """Write the report of a published snapshot again, from the published tables: one HTML file to open or mail, and the index of all.
+
+    It keeps the pictures that it has; `segmentation pictures` draws them.
+
+    Example: segmentation report --snapshot 2017-12-01
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.report import report as pages
+    from segmentation_assets.report.words import Words
+
+    page = pages.write(settings.data_dir, _published_key(settings, snapshot), Words.of(settings))
+    say(f"Report: {page}\nIndex:  {pages.index(settings.data_dir)}")
 
 
 @command()

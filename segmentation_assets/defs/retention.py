@@ -9,6 +9,8 @@ from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStora
 from sqlalchemy import func, select
 
 from segmentation_assets.event_log import KeptOpenSqliteEventLogStorage
+from segmentation_assets.report import report
+from segmentation_assets.report.words import Words
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import retention
 from segmentation_assets.vocabulary import counted
@@ -22,6 +24,7 @@ def tidied(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -
     Unfinished runs are left alone, however old.
     """
     said = retention.tidied(settings.data_dir, settings.retention, now)
+    report.link_again(settings.data_dir, Words.of(settings))
     if settings.retention.logs is None:
         return said
     before, log = now - dt.timedelta(days=settings.retention.logs), instance.event_log_storage

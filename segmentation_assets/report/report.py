@@ -1,99 +1,237 @@
-"""The report of a snapshot: its pictures under headings, with a caption each, in one HTML file that can be mailed.
+"""The report: for each snapshot one HTML file that can be mailed, and an index of the snapshots.
 
-Belongs here: how the page is assembled. A picture's title and caption are declared where it is drawn, in `core.pictures`; the page's
-look is in `templates/report.html`. The page is self-contained: no scripts, no fonts, no links to files.
+Belongs here: how the pages are assembled and written. What they say is in `view` and `cards`, their look in `templates/`; a picture's
+caption is declared where it is drawn, in `core.pictures`. A page is self-contained: no fonts, no links but to the reports beside it, and a
+script of our own that sorts tables. A content security policy refuses everything else.
 """
 
 import base64
-import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.core.pictures import PICTURES, Section
-from segmentation_assets.visible import visible
+from segmentation_assets.core.pictures.style import title_of
+from segmentation_assets.report import tables
+from segmentation_assets.report.sparks import HEIGHT, WIDTH, Spark, spark
+from segmentation_assets.report.view import StartPage, distinct_names, start_page
+from segmentation_assets.report.words import Words, date, number, said, share
+from segmentation_assets.store import published
+from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import fewer_than
+
+PAGE, PICTURE = "index.html", '<figure id="'
+LINK = re.compile(r'href="\.\./(\d{4}-\d\d-\d\d)/index\.html"')
 
 
 @dataclass(frozen=True)
-class OwnSegmentRow:
-    """A segment of one's own, each figure as it is written; empty where it is not known."""
+class Pictures:
+    """The pictures of a page: PNGs by name, and the names of those that are withheld because they show too few customers."""
+
+    drawn: Mapping[str, bytes]
+    withheld: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotLine:
+    """A snapshot in the index: its figures as texts; `linked`: it has a report."""
+
+    key: str
+    day: str
+    linked: bool
+    customers: str
+    segments: int
+    revenue: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A segment in the index, over all snapshots."""
 
     name: str
-    condition: str
-    description: str
     customers: str
+    sizes: Spark
     share: str
-    revenue_share: str
-    change: str
-    overlap: str
+    shares: Spark
+    now: bool
 
 
 def folder(data_dir: Path, key: str) -> Path:
-    """The folder with the pictures of snapshot `key`."""
+    """The folder with the report and the pictures of snapshot `key`."""
     return data_dir / "reports" / key
 
 
 def file(data_dir: Path, key: str) -> Path:
     """The report of snapshot `key`."""
-    return folder(data_dir, key) / "index.html"
+    return folder(data_dir, key) / PAGE
 
 
-def write(
-    data_dir: Path,
-    key: str,
-    pictures: Mapping[str, Path],
-    withheld: Collection[str] = (),
-    smallest_cell: int = 0,
-    remarks: Sequence[str] = (),
-    own_segments: Sequence[OwnSegmentRow] = (),
-) -> Path:
-    """Write the report of snapshot `key` from PNG files by picture name; an old report that is open stays readable.
+def index(data_dir: Path) -> Path:
+    """The index of the reports."""
+    return data_dir / "reports" / PAGE
+
+
+def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = None) -> Path:
+    """Write the report of the published snapshot `key`, those of its neighbours again, which link to it, and the index.
 
     Args:
-        withheld: names of pictures that show fewer customers than `smallest_cell`; the page says so.
-        remarks: sentences at the top of the page.
-        own_segments: the segments of one's own, in their own section.
+        pictures: those of the page; None: those that it has already.
+
+    Raises:
+        PublishError: the snapshot is not published.
     """
+    with published.reading(data_dir) as database:
+        keys = tables.keys(database)
+        if key not in keys:
+            raise PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
+        linked = [one for one in keys if one == key or file(data_dir, one).exists()]
+        place = linked.index(key)
+        for one in linked[max(place - 1, 0) : place + 2]:
+            before, after = _neighbours(linked, one)
+            of_page = pictures if one == key and pictures is not None else pictures_of(data_dir, one)
+            _replace(file(data_dir, one), html(start_page(tables.read(database, one), words), of_page, before, after, words.smallest))
+        _replace(index(data_dir), _index(database, words, linked))
+    return file(data_dir, key)
+
+
+def link_again(data_dir: Path, words: Words) -> None:
+    """Write the index and the oldest report again, if the report to which that one links has been removed."""
+    there = sorted(page.parent.name for page in (data_dir / "reports").glob(f"*/{PAGE}"))
+    if there and any(not file(data_dir, key).exists() for key in _linked_from(file(data_dir, there[0]))):
+        with suppress(PublishError):  # its snapshot has been taken out of the database
+            write(data_dir, there[0], words)
+
+
+def _linked_from(page: Path) -> list[str]:
+    return LINK.findall(page.read_text(encoding="utf-8"))
+
+
+def pictures_of(data_dir: Path, key: str) -> Pictures:
+    """The pictures that the report of a snapshot has; the folder may also hold older ones, and files of pictures that were withheld."""
     page = file(data_dir, key)
-    with replacing(page) as unfinished:
-        drawn = {name: picture.read_bytes() for name, picture in pictures.items()}
-        unfinished.write_text(html(key, drawn, withheld, smallest_cell, remarks, own_segments), encoding="utf-8")
-    return page
+    parts = page.read_text(encoding="utf-8").split(PICTURE)[1:] if page.exists() else []
+    named = {part.partition('"')[0]: "<img" in part.partition("</figure>")[0] for part in parts}
+    files = {name: folder(data_dir, key) / f"{name}.png" for name, drawn in named.items() if drawn and name in PICTURES}
+    withheld = [name for name, drawn in named.items() if not drawn and name in PICTURES]
+    return Pictures({name: picture.read_bytes() for name, picture in files.items() if picture.exists()}, withheld)
 
 
-def html(
-    key: str,
-    pictures: Mapping[str, bytes],
-    withheld: Collection[str] = (),
-    smallest_cell: int = 0,
-    remarks: Sequence[str] = (),
-    own_segments: Sequence[OwnSegmentRow] = (),
-) -> str:
-    """The page of snapshot `key`; pictures are PNGs by name, and the others as in `write`."""
+def html(page: StartPage, pictures: Pictures, before: str = "", after: str = "", smallest: int = 0) -> str:
+    """The page of a snapshot; `before` and `after` are the snapshots of the reports to link to, empty: none."""
     sections = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
-            {"name": name, "caption": declared.caption, "png": base64.b64encode(pictures.get(name, b"")).decode()}
-            for name, declared in PICTURES.items() if declared.section == heading and name in {*pictures, *withheld}
+            _shown(name, declared.caption, pictures.drawn.get(name, b""))
+            for name, declared in PICTURES.items()
+            if declared.section == heading and name in {*pictures.drawn, *pictures.withheld}
         ]}
         for heading in Section
     ]  # fmt: skip
-    pages = Environment(loader=PackageLoader("segmentation_assets.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    day = dt.date.fromisoformat(key)
-    shown = [section for section in sections if section["pictures"]]
-    few = fewer_than(smallest_cell)
-    own = [
-        replace(row, name=visible(row.name), condition=visible(row.condition), description=visible(row.description)) for row in own_segments
-    ]
-    return pages.get_template("report.html").render(
-        key=key,
-        day=f"{day.day} {day:%B %Y}",
-        sections=shown,
-        few=few,
-        remarks=[visible(remark) for remark in remarks],
-        own_segments=own,
-        has_revenue=any(row.revenue_share for row in own),
+    return _pages().get_template("report.html").render(
+        page=page, sections=[section for section in sections if section["pictures"]], few=fewer_than(smallest),
+        before=_link(before), after=_link(after),
+    )  # fmt: skip
+
+
+def index_html(snapshots: Collection[SnapshotLine], trends: Collection[Trend], currency: str = "") -> str:
+    """The index of the snapshots, newest first, with the trends of their segments."""
+    return _pages().get_template("snapshots.html").render(snapshots=snapshots, trends=trends, currency=currency)
+
+
+def snapshot_lines(
+    history: pd.DataFrame, models: pd.DataFrame, words: Words, linked: Collection[str], keys: Collection[str]
+) -> list[SnapshotLine]:
+    """A line for each snapshot, newest first.
+
+    Args:
+        history, models: as `tables.whole_history` returns them.
+        linked: those that have a report; keys: all that are published.
+    """
+    decisions = {_key(row.snapshot_date): said(row.decision) for row in models.itertuples()}
+    of = {_key(day): rows for day, rows in history.groupby("snapshot_date")}
+    lines = []
+    for key in sorted(keys, reverse=True):
+        rows = of.get(key, history.iloc[:0])
+        everyone, revenue = rows["customers"].sum(min_count=max(len(rows), 1)), rows["revenue"].sum(min_count=max(len(rows), 1))
+        hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
+        lines.append(
+            SnapshotLine(
+                key, date(key), key in linked, number(everyone, hidden), len(rows), words.money(revenue).removesuffix(f" {words.currency}"),
+                decisions.get(key, ""),
+            )
+        )  # fmt: skip
+    return lines
+
+
+def trends_of(history: pd.DataFrame) -> list[Trend]:
+    """A trend for each segment that any snapshot has: those of the last snapshot first, the largest first."""
+    days = sorted(history["snapshot_date"].unique())
+    found = []
+    for segment_id, name in distinct_names(history).items():
+        own = history[history["segment_id"] == segment_id].set_index("snapshot_date").reindex(days)
+        last = own.iloc[-1]
+        now = not pd.isna(last["segment_id"])
+        size, part = (number(last["customers"], last["small_cell"]), share(last["share"], last["small_cell"])) if now else ("", "")
+        sizes = spark([float(value) for value in own["customers"]], number)
+        trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], share), now)
+        found.append((not now, -float(last["customers"]) if not pd.isna(last["customers"]) else 0.0, trend))
+    return [trend for *_, trend in sorted(found, key=lambda one: one[:2])]
+
+
+def _shown(name: str, caption: str, picture: bytes) -> dict[str, str]:
+    """A picture as the template shows it; its text has the finding first, then what it is."""
+    finding = said(title_of(picture))
+    alt = f"{finding.removesuffix('.')}. {caption}" if finding else caption
+    return {"name": name, "caption": caption, "alt": alt, "png": base64.b64encode(picture).decode()}
+
+
+def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection[str]) -> str:
+    history, models = tables.whole_history(database)
+    return index_html(snapshot_lines(history, models, words, linked, tables.keys(database)), trends_of(history), words.currency)
+
+
+def _key(day: object) -> str:
+    return pd.Timestamp(day).date().isoformat()
+
+
+def _neighbours(keys: list[str], key: str) -> tuple[str, str]:
+    place = keys.index(key)
+    return keys[place - 1] if place else "", keys[place + 1] if place + 1 < len(keys) else ""
+
+
+def _link(key: str) -> dict[str, str] | None:
+    return {"key": key, "day": date(key)} if key else None
+
+
+def _replace(page: Path, text: str) -> None:
+    """Write a page; an old one that is open stays readable."""
+    with replacing(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+@cache
+def _pages() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("segmentation_assets.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    allowed = {name: _digest(pages.get_template(name).render()) for name in ("style.css", "sort.js")}
+    pages.globals |= {
+        "policy": f"default-src 'none'; img-src data:; style-src '{allowed['style.css']}'; script-src '{allowed['sort.js']}'; "
+        "base-uri 'none'; form-action 'none'",
+        "spark_width": WIDTH, "spark_height": HEIGHT,
+    }  # fmt: skip
+    return pages
+
+
+def _digest(text: str) -> str:
+    """A text's digest, as a content security policy names an inline style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

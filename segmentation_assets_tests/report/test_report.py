@@ -1,16 +1,28 @@
-"""The report is one self-contained file with every picture that was drawn."""
+"""A report is one self-contained file, made from the published database alone, beside an index of all."""
 
+import datetime as dt
 import re
-from dataclasses import replace
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import duckdb
 import pytest
+from playwright.sync_api import sync_playwright
 
-from segmentation_assets.core.pictures import PICTURES
+from segmentation_assets.core.pictures import PICTURES, style
 from segmentation_assets.report import report
+from segmentation_assets.report.report import Pictures
+from segmentation_assets.report.view import start_page
+from segmentation_assets.report.words import Words, said
+from segmentation_assets.store.database_files import PublishError
+from segmentation_assets.store.published import publish_snapshot
+from segmentation_assets_tests.builders import D1, D2, D3, put_snapshot
+from segmentation_assets_tests.report.conftest import KEY, segment, tables
+from segmentation_assets_tests.test_ui import CHROMIUM_FLAGS, QUESTIONS
 
 PNG = b"\x89PNG"
+HOSTILE = "</script><script>x</script>\x1b[2J'\"&"
 
 
 class Page(HTMLParser):
@@ -28,52 +40,171 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
+def page_of(pictures: Pictures, **given) -> str:
+    return report.html(start_page(tables([segment(1, "A", 9)], **given), Words("USD")), pictures, smallest=5)
+
+
 def test_pictures_are_embedded_under_their_headings_with_a_caption():
-    page = Page(report.html("2018-01-01", {"cohorts": PNG, "flow": PNG}))
-    assert [heading["id"] for heading in page.of("h2")] == ["segments", "orders-and-revenue"]
+    page = Page(page_of(Pictures({"cohorts": PNG, "flow": PNG})))
+    assert [heading["id"] for heading in page.of("h3") if "id" in heading] == ["segments", "orders-and-revenue"]
     assert [(i["alt"], i["src"]) for i in page.of("img")] == [
         ("Where customers went since the previous snapshot.", "data:image/png;base64,iVBORw=="),
         ("Who comes back, and what they spend, by the time of the first order.", "data:image/png;base64,iVBORw=="),
     ]
 
 
+def test_the_text_of_a_picture_carries_its_finding():
+    drawn = style.png(style.titled(2, "Half <b>leave</b>\x1b", "below"))
+    assert Page(page_of(Pictures({"flow": drawn}))).of("img")[0]["alt"] == (
+        "Half <b>leave</b>\\x1b. Where customers went since the previous snapshot."
+    )
+
+
 def test_a_picture_of_too_few_customers_is_named_but_not_shown():
-    text = report.html("2018-01-01", {"cohorts": PNG}, withheld=["flow"], smallest_cell=5)
+    text = page_of(Pictures({"cohorts": PNG}, withheld=["flow"]))
     assert [figure["id"] for figure in Page(text).of("figure")] == ["flow", "cohorts"]
     assert len(Page(text).of("img")) == 1
     assert "Not shown: it has figures of fewer than 5 customers." in text
 
 
-def test_the_page_loads_nothing_from_elsewhere():
-    text = report.html("2018-01-01", dict.fromkeys(PICTURES, PNG))
-    assert not {tag for tag, _ in Page(text).found} & {"script", "link", "iframe", "object"}
-    assert all(address.startswith(("#", "data:image/png")) for address in re.findall(r'(?:src|href)="([^"]*)"', text))
-    assert "url(" not in text
+def test_the_page_loads_nothing_and_runs_only_its_own_script():
+    text = page_of(Pictures(dict.fromkeys(PICTURES, PNG)))
+    assert not {tag for tag, _ in Page(text).found} & {"link", "iframe", "object"}
+    assert Page(text).of("script") == [{}] and "unsafe" not in text and "style=" not in text
+    assert all(re.match(r"#|data:image/png|\.\./index\.html$", address) for address in re.findall(r'(?:src|href)="([^"]*)"', text))
+    assert "url(" not in text and "default-src &#39;none&#39;" in text
 
 
-def test_without_pictures_the_report_says_why(tmp_path: Path):
-    page = report.write(tmp_path, "2018-01-01", {})
-    assert page == tmp_path / "reports" / "2018-01-01" / "index.html"
-    assert "exploration.pictures is off" in page.read_text()
+def test_texts_of_the_data_are_shown_as_text():
+    own = {"own_segment": HOSTILE, "condition": "monetary > 1", "customers": 12, "description": HOSTILE}
+    action = {"segment_id": 1, "segment_name": HOSTILE, "action": HOSTILE, "channel": HOSTILE, "play": "x", "priority": 1}
+    history = [segment(1, HOSTILE, 9, description=HOSTILE)]
+    page = start_page(tables(history, own_segments=[own], segment_actions=[action]), Words(said(HOSTILE), {"recency_days": HOSTILE}))
+    text = report.html(page, Pictures({}))
+    assert text.count("<script>") == 1 and "\x1b" not in text
+    assert text.count("&lt;/script&gt;") > 5 and "monetary &gt; 1" in text
+
+
+def put(lake, *keys: str) -> Path:
+    for place, key in enumerate(keys):
+        row = {"segment_id": 1, "segment_name": "Champions", "customers": 10 + place, "share": 1.0, "description": "All."}
+        placed = {"customer_id": "secret-7", "segment_id": 1}
+        stake = {"customer_id": "secret-7", "value_at_stake": 42.0}
+        put_snapshot(lake, key, segments=[row], customer_segments=[placed], customer_value=[stake])
+        publish_snapshot(lake, lake.root.parent, key, "f")
+    return lake.root.parent
+
+
+def test_a_report_is_made_from_the_published_tables_with_links_to_its_neighbours(lake):
+    folder = put(lake, D1, D2, D3)
+    for key in (D1, D3, D2):
+        page = report.write(folder, key, Words())
+    assert page == folder / "reports" / D2 / "index.html"
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]
+    text = page.read_text()
+    assert "exploration.pictures is off" in text and "+1" in text and ">42<" in text and "secret" not in text
+    links = {key: re.findall(r'href="(\.\./[^"]+)"', report.file(folder, key).read_text()) for key in (D1, D2, D3)}
+    assert links == {
+        D1: [f"../{D2}/index.html", "../index.html"],
+        D2: [f"../{D1}/index.html", f"../{D3}/index.html", "../index.html"],
+        D3: [f"../{D2}/index.html", "../index.html"],
+    }
+
+
+def test_the_index_has_every_snapshot_and_links_to_those_with_a_report(lake):
+    folder = put(lake, D1, D2, D3)
+    report.write(folder, D3, Words())
+    text = report.index(folder).read_text()
+    assert re.findall(r'href="([^"#]+)"', text) == [f"{D3}/index.html"]
+    assert re.findall(r"1 \w+ 2024", text) == ["1 April 2024", "1 March 2024", "1 February 2024"]
+    assert "Customers of Champions: from 10 to 12 over 3 snapshots, between 10 and 12" in text
+
+
+def test_a_page_that_is_made_again_keeps_its_pictures_but_none_that_was_withheld(lake):
+    folder = put(lake, D1)
+    report.folder(folder, D1).mkdir(parents=True)
+    for name in ("cohorts", "flow", "seasonality"):
+        (report.folder(folder, D1) / f"{name}.png").write_bytes(PNG)
+    report.write(folder, D1, Words(), Pictures({"cohorts": PNG}, withheld=["flow"]))
+    report.write(folder, D1, Words(smallest=5))
+    found = Page(report.file(folder, D1).read_text())
+    assert [figure["id"] for figure in found.of("figure")] == ["flow", "cohorts"] and len(found.of("img")) == 1
+
+
+def test_links_to_a_report_that_was_removed_are_taken_back(lake):
+    folder = put(lake, D1, D2)
+    for key in (D1, D2):
+        report.write(folder, key, Words())
+    shutil.rmtree(report.folder(folder, D1))
+    report.link_again(folder, Words())
+    assert "../2024" not in report.file(folder, D2).read_text()
+    assert re.findall(r'href="([^"#]+)"', report.index(folder).read_text()) == [f"{D2}/index.html"]
+
+
+def test_a_snapshot_that_is_not_published_has_no_report(lake):
+    folder = put(lake, D1)
+    with pytest.raises(PublishError, match=f"Snapshot {D2} is not in the database. Run it: segmentation run --snapshot {D2}"):
+        report.write(folder, D2, Words())
+
+
+def test_a_database_of_an_earlier_version_is_read_as_far_as_it_goes(lake):
+    folder = put(lake, D1)
+    (folder / "publishing").rename(folder / "aside")
+    with duckdb.connect(str(folder / "segmentation.duckdb")) as database:
+        database.execute(
+            "DROP VIEW latest_customer_value; DROP TABLE customer_value; DROP VIEW latest_segment_rules; DROP TABLE segment_rules"
+        )
+        database.execute("ALTER TABLE segment_actions DROP COLUMN value_at_stake")
+        found = report.tables.read(database, D1)
+    assert found.absent == {"segment_rules"} and found.stakes.empty and "value_at_stake" in found["segment_actions"]
+    assert start_page(found, Words()).cards[0].rule == "No rule is published for this segment."
+    assert dt.date.fromisoformat(D1) == found.history["snapshot_date"].iloc[0].date()
 
 
 @pytest.mark.slow
 def test_every_picture_of_the_demo_is_in_its_report_and_has_a_caption(demo: Path):
-    for folder in sorted((demo / "reports").iterdir()):
+    folders = sorted(folder for folder in (demo / "reports").iterdir() if folder.is_dir())
+    for folder in folders:
         drawn = {file.stem for file in folder.glob("*.png")}
         assert {figure["id"] for figure in Page((folder / "index.html").read_text()).of("figure")} == drawn
         assert drawn <= set(PICTURES)
+    assert len(folders) == 10
 
 
-def test_segments_of_ones_own_have_a_section_in_which_nothing_runs():
-    row = report.OwnSegmentRow(
-        "<script>x</script>", "monetary > 1\x1b[2J", "", "12 customers", "1.2%", "", "3 entered, 4 left", "Loyal (64%)"
-    )
-    text = report.html("2018-01-01", {}, remarks=["One.", "Two."], own_segments=[row])
-    page = Page(text)
-    assert [heading["id"] for heading in page.of("h2")] == ["own-segments"]
-    assert not page.of("script") and "\x1b" not in text and "monetary &gt; 1\\x1b[2J" in text
-    assert "<p>One.</p>" in text and "3 entered, 4 left" in text and "Revenue share" not in text
-    assert "Revenue share" in report.html("2018-01-01", {}, own_segments=[replace(row, revenue_share="5.0%")])
-    assert "own-segments" not in report.html("2018-01-01", {})
+def twelve_segments() -> str:
+    """A page of 12 segments over 24 snapshots, with every picture that there is."""
+    days = [f"{2022 + (month + 3) // 12}-{(month + 3) % 12 + 1:02}-01" for month in range(23)] + [KEY]
+    values = {"share": 1 / 12, "revenue": 1e7, "revenue_share": 1 / 12, "description": "Part of it."}
+    ids = range(1, 13)
+    history = [segment(i, f"Occasional, seen lately, {i}", 100_000 + 7 * i, day, **values) for day in sorted(set(days)) for i in ids]
+    key_figures = [("frequency", 15.0), ("monetary", 1250.0), ("recency_days", 12.0), ("mean_gap_days", 8.0)]
+    plain = {"segment_name": "x", "action": "Invite into the loyalty programme's next tier", "channel": "e-mail"}
+    found = tables(
+        history,
+        stakes=[{"segment_id": i, "customers": 900, "value_at_stake": 234_567.0} for i in ids],
+        segment_profiles=[
+            {"segment_id": i, "feature": feature, "mean": value, "median": value, "population_mean": 4.0, "z": 0.5}
+            for i in ids for feature, value in key_figures
+        ],
+        segment_actions=[{**plain, "segment_id": i, "play": f"p{i}", "priority": i, "customers_treated": 12_345} for i in ids],
+        segment_transitions=[{"from_segment_id": i, "to_segment_id": 1, "customers": 900 + i, "customers_by_model": 0} for i in ids],
+        segment_events=[{"event": "renamed", "sentence": "Average customers (4) is now called Occasional shoppers: it was steady."}],
+    )  # fmt: skip
+    return report.html(start_page(found, Words("USD")), Pictures(dict.fromkeys(PICTURES, PNG)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "answered"), [(1400, 900, QUESTIONS), (390, 844, QUESTIONS[:3])], ids=["desk", "phone"])
+def test_a_page_of_many_segments_opens_within_a_second_with_its_answers_on_the_first_screen(tmp_path, width, height, answered):
+    file = tmp_path / "report.html"
+    file.write_text(twelve_segments())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(file.as_uri())
+        took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        ends = [page.locator(f"section[aria-labelledby={question}]").bounding_box() for question in answered]
+        lines = page.locator(".glance .spark polyline").count()
+        browser.close()
+    assert max(box["y"] + box["height"] for box in ends) <= height
+    assert lines == 12 and 0 < took < 1000

@@ -36,6 +36,8 @@ class Feature:
         clustering: whether it enters the clustering by default.
         transform: the transform with which it enters the clustering.
         lineage: columns from which it is made, if not obvious.
+        label: what people call it, in the report; "": the name in words.
+        better: which values the business would rather see, if either; it gives the report its colours.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Feature:
     clustering: bool = False
     transform: Transform = "none"
     lineage: tuple[str, ...] = ()
+    label: str = ""
+    better: Literal["high", "low", ""] = ""
 
     @property
     def needs(self) -> str:
@@ -151,120 +155,143 @@ FEATURES: tuple[Feature, ...] = (
         "recency_days", RECENCY, lambda m: days_between(m.last_order_at, m.as_of),
         "Days from the last order to the snapshot, not counting fully returned orders.", "days", "has not bought for long", "bought recently",
         minimum=0.0, clustering=True, transform="log", lineage=("customers.last_order_at",),
+        label="days since last order", better="low",
     ),
     Feature(
         "frequency", RECENCY, lambda m: number(m.orders.fill_null(0)),
         "Orders within the lookback, not counting fully returned ones.", "orders", "shops often", "shops rarely",
         minimum=0.0, required=True, clustering=True, transform="log", lineage=("customer_activity.orders",),
+        label="orders", better="high",
     ),
     Feature(
         "monetary", RECENCY, lambda m: number(m.spend).fill_null(0.0),
         "Spend within the lookback, net of returns; negative if more was returned than bought.", MONEY,
         "spends much", "spends little", required=True, clustering=True, transform="log", lineage=("customer_activity.spend",),
+        label="spend", better="high",
     ),
     Feature(
         "tenure_days", RECENCY, lambda m: days_between(m.first_order_at, m.as_of),
         "Days from the first order to the snapshot.", "days", "has long been a customer", "is new",
         minimum=0.0, lineage=("customers.first_order_at",),
+        label="days since first order",
     ),
     Feature(
         "average_order_value", RECENCY, lambda m: ratio(m.purchases, m.orders),
         "Mean value of an order before returns, not counting fully returned orders.", f"{MONEY} per order",
         "fills big baskets", "fills small baskets", minimum=0.0, transform="log", lineage=("customer_activity.purchases",),
+        label="value of an order", better="high",
     ),
     Feature(
         "items_per_order", RECENCY, lambda m: ratio(m.units, m.orders),
         "Units bought per order; empty if the source has no quantities.", "units per order",
         "buys many items at once", "buys few items at once", minimum=0.0, transform="log", lineage=("customer_activity.units",),
+        label="units per order",
     ),
     Feature(
         "order_value_spread", RECENCY, order_value_cv,
         "Standard deviation of the order value as a share of its mean; empty below two orders.", "share of the mean",
         "mixes small and large orders", "spends about the same each time", minimum=0.0, transform="log",
         lineage=("customer_activity.purchases_squared",),
+        label="spread of order values, as a share of their mean",
     ),
     Feature(
         "mean_gap_days", RHYTHM, mean_gap,
         "Mean number of days from one day with an order to the next; empty below two such days.", "days",
         "leaves long pauses between orders", "comes back quickly", minimum=1.0, transform="log",
         lineage=("customer_activity.first_order_at", "customer_activity.last_order_at", "customer_activity.order_days"),
+        label="days between orders", better="low",
     ),
     Feature(
         "sd_gap_days", RHYTHM, sd_gap,
         "Standard deviation of these gaps; empty below three days with an order.", "days",
         "shops irregularly", "shops like clockwork", minimum=0.0, transform="log", lineage=("customer_activity.gap_days_squared",),
+        label="irregularity of the days between orders",
     ),
     Feature(
         "overdue_ratio", RHYTHM, lambda m: ratio(days_between(m.last_order_at, m.as_of), mean_gap(m)),
         "Recency as a multiple of the mean gap: above 1, the customer is later than usual.", "mean gaps",
         "is overdue by their own rhythm", "is within their own rhythm", minimum=0.0, transform="log",
+        label="days since last order, as a multiple of the usual pause", better="low",
     ),
     Feature(
         "opening_pause_days", RHYTHM, opening_pause,
         "Days from the start of the lookback to the first order in it; empty for customers who first ordered later than that start.", "days",
         "paused at the start of the lookback", "was buying as the lookback began", minimum=0.0, transform="log",
         lineage=("customer_activity.first_order_at", "customers.first_order_at"),
+        label="days without an order at the start of the lookback",
     ),
     Feature(
         "active_window_share", RHYTHM, lambda m: ratio(m.active_windows.fill_null(0), m.known_windows),
         "Share of the lookback's windows with an order, counted from the window of the first order.", "share",
         "buys in every period", "skips periods", **SHARE,
+        label="share of periods with an order", better="high",
     ),
     Feature(
         "spend_trend", TREND, lambda m: change(m.recent_purchases, m.purchases - m.recent_purchases, m),
         "Purchases per window in the last part of the lookback (r) against the part before (e), as (r - e) / (r + e).",
         "-1 stopped, 0 steady, 1 started", "spends more than before", "spends less than before", minimum=-1.0, maximum=1.0,
+        label="trend of spend, from -1 (stopped) to 1 (started)", better="high",
     ),
     Feature(
         "order_trend", TREND, lambda m: change(m.recent_orders, m.orders - m.recent_orders, m),
         "Orders per window in the last part of the lookback (r) against the part before (e), as (r - e) / (r + e).",
         "-1 stopped, 0 steady, 1 started", "comes more often than before", "comes less often than before", minimum=-1.0, maximum=1.0,
+        label="trend of orders, from -1 (stopped) to 1 (started)", better="high",
     ),
     Feature(
         "categories", BREADTH, lambda m: number(m.categories),
         "Number of categories bought.", "categories", "buys across the range", "buys few categories", **COUNT, transform="log",
         lineage=("customer_category_activity.category",),
+        label="categories bought", better="high",
     ),
     Feature(
         "top_category_share", BREADTH, lambda m: m.top_category_share,
         "Share of purchases in the category with the highest.", "share", "concentrates on one category", "spreads over categories",
         **SHARE, lineage=("customer_category_activity.purchases",),
+        label="share of the favourite category",
     ),
     Feature(
         "category_entropy", BREADTH, lambda m: m.category_entropy,
         "Shannon entropy of purchases over categories (Shannon 1948): 0 for one category, ln(n) for n in equal parts.", "nats",
         "has varied tastes", "has narrow tastes", minimum=0.0, lineage=("customer_category_activity.purchases",),
+        label="variety of categories",
     ),
     Feature(
         "top_category", BREADTH, lambda m: m.top_category,
         "Category with the highest purchases; the first by name if several are equal.", "", "", "", type="string",
         lineage=("customer_category_activity.category", "customer_category_activity.purchases"),
+        label="favourite category",
     ),
     Feature(
         "discount_share", PRICE, lambda m: ratio(m.discount + m.coupon_discount, m.purchases + m.discount + m.coupon_discount),
         "Discounts and coupons as a share of what the goods would have cost without them.", "share",
         "buys on offer", "pays full price", **SHARE, lineage=("customer_activity.discount", "customer_activity.coupon_discount"),
+        label="discount, as a share of full prices",
     ),
     Feature(
         "coupon_order_share", PRICE, lambda m: ratio(m.coupon_orders, m.orders),
         "Share of orders in which a coupon was used.", "share", "uses coupons", "ignores coupons", **SHARE,
         lineage=("customer_activity.coupon_orders",),
+        label="share of orders with a coupon",
     ),
     Feature(
         "return_share", PRICE, lambda m: ratio(m.returned_lines, m.lines),
         "Share of lines that are returns.", "share", "returns much", "returns little", **SHARE,
         lineage=("customer_activity.returned_lines",),
+        label="share of lines returned", better="low",
     ),
     Feature(
         "weekend_share", TIME, lambda m: ratio(m.weekend_orders, m.orders),
         "Share of orders on a Saturday or Sunday, in the snapshots' time zone.", "share", "shops at the weekend", "shops on weekdays", **SHARE,
         lineage=("customer_activity.weekend_orders",),
+        label="share of orders at the weekend",
     ),
     *(
         Feature(
             f"{part}_share", TIME, _share_of_orders(part),
             f"Share of orders from {hours}, in the snapshots' time zone, among those that have a time of day.", "share",
             f"shops {when}", f"does not shop {when}", **SHARE, lineage=(f"customer_activity.{part}_orders",),
+            label=f"share of orders {when}",
         )
         for part, hours, when in (
             ("morning", "6 to 12 h", "in the morning"), ("afternoon", "12 to 18 h", "in the afternoon"),
@@ -275,27 +302,32 @@ FEATURES: tuple[Feature, ...] = (
         "events", ENGAGEMENT, lambda m: number(m.events.fill_null(0)),
         "Events of any type within the lookback.", "events", "is in touch with us", "is not in touch with us",
         **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",),
+        label="contacts", better="high",
     ),
     Feature(
         "event_recency_days", ENGAGEMENT, lambda m: days_between(m.last_event_at, m.as_of),
         "Days from the last event within the lookback to the snapshot; empty if there was none.", "days",
         "has not been in touch for long", "was in touch recently", minimum=0.0, transform="log",
         lineage=("customer_event_activity.last_event_at",),
+        label="days since last contact", better="low",
     ),
     Feature(
         "campaigns_received", ENGAGEMENT, lambda m: number(m.campaigns_received.fill_null(0)),
         "Different campaigns received within the lookback, by the event's subject.", "campaigns",
         "is written to often", "is hardly written to", **COUNT, required=True, transform="log", lineage=("customer_event_activity.subject",),
+        label="campaigns received",
     ),
     Feature(
         "campaign_response_share", ENGAGEMENT, lambda m: ratio(m.campaigns_answered, m.campaigns_received),
         "Share of these campaigns to which the customer responded; empty if none was received.", "share",
         "responds to campaigns", "ignores campaigns", **SHARE, lineage=("customer_event_activity.subject",),
+        label="share of campaigns answered", better="high",
     ),
     Feature(
         "age_years", ATTRIBUTES, lambda m: number(m.age_years),
         "Age at the snapshot in completed years, from the attribute `birth_date`; empty if the source has none.", "years",
         "is older", "is younger", minimum=0.0, maximum=130.0, lineage=("customers.customer_id",),
+        label="age",
     ),
 )  # fmt: skip
 
@@ -319,13 +351,13 @@ def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
             Feature(
                 f"{slug(event_type)}_count", ENGAGEMENT, _count_of(slug(event_type)),
                 f"Events `{event_type}` within the lookback.", "events", f"has many `{event_type}`", f"has few `{event_type}`",
-                **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",),
+                **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",), label=f"number of {event_type}",
             ),
             Feature(
                 f"{slug(event_type)}_recency_days", ENGAGEMENT, _days_since(slug(event_type)),
                 f"Days from the last `{event_type}` within the lookback to the snapshot; empty if there was none.", "days",
                 f"had `{event_type}` long ago", f"had `{event_type}` recently",
-                minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",),
+                minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",), label=f"days since last {event_type}",
             ),
         )
     )  # fmt: skip

@@ -83,7 +83,7 @@ def segment_colours(ids: Iterable[int]) -> dict[int, str]:
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as a PNG; the same figure gives the same bytes."""
+    """The figure as a PNG, with its title as the file's; the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer, canvas, layout = io.BytesIO(), FigureCanvasAgg(figure), figure.get_layout_engine()
@@ -91,8 +91,23 @@ def png(figure: "Figure") -> bytes:
         if layout and figure.axes:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        canvas.print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]  # `savefig` would draw it twice
+        canvas.print_png(buffer, metadata={"Software": None, "Title": figure.get_label()})  # type: ignore[no-untyped-call]  # `savefig` would draw it twice
     return buffer.getvalue()
+
+
+def title_of(picture: bytes) -> str:
+    """The title of a PNG, which states its finding; empty if it has none, as those of earlier versions.
+
+    >>> title_of(b"no picture")
+    ''
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(picture)) as opened:
+            return str(opened.info.get("Title", ""))
+    except UnidentifiedImageError:
+        return ""
 
 
 def heatmap(table: pd.DataFrame, ax: "Axes", **how: Any) -> None:
@@ -129,6 +144,7 @@ def titled(height: float, title: str, subtitle: str) -> "Figure":
 
     head, lines = heading_height(title, subtitle), _lines(title, HEADLINE)
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.set_label(title)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / height), h_pad=0.06, w_pad=0.06)  # type: ignore[union-attr, call-arg]
     figure.text(0.008, 1 - 0.12 / height, "\n".join(lines), fontsize=13, fontweight="bold", va="top", linespacing=1.15)
     below = 0.40 + 0.21 * (len(lines) - 1)

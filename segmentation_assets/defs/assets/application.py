@@ -4,7 +4,6 @@ import datetime as dt
 import functools
 import operator
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 import ibis
@@ -13,7 +12,6 @@ import pandas as pd
 
 from segmentation_assets.core.application import audiences, holdout, plays, summary, value
 from segmentation_assets.core.application.next_category import SAMPLE, next_categories
-from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.defs import markdown
@@ -22,6 +20,7 @@ from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, P
 from segmentation_assets.defs.pictures import pictures_of, withheld_of
 from segmentation_assets.defs.table import OUTPUT, each_snapshot, snapshot_date, table
 from segmentation_assets.report import report
+from segmentation_assets.report.words import Words
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import NEXT_CATEGORY
 from segmentation_assets.settings.snapshots import following
@@ -31,11 +30,9 @@ from segmentation_assets.sources.suppression import suppressed
 from segmentation_assets.store import deliveries
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import Fingerprint
-from segmentation_assets.store.published import publish_snapshot, reading
-from segmentation_assets.store.small_cells import SMALL_CELL
+from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import AUDIENCE_MEMBERS, CUSTOMER_VALUE, SEGMENT_ACTIONS
-from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted
 
 GROUP = "apply"
 
@@ -188,49 +185,18 @@ def published_database(
 
 @asset(group_name="publish", kinds={"html"}, deps=["published_database"])
 def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-    """`data/reports/<snapshot>/index.html`: the snapshot's pictures in one file, to open or mail.
+    """`data/reports/<snapshot>/index.html`: segments, what changed, what to do and the pictures in one file, to open or mail.
 
-    It is made only once the snapshot is published, so that it agrees with the database.
+    It is made only once the snapshot is published, of the published tables. The pages of its neighbours link to it, and the index of the
+    reports has it. `segmentation report` makes the same.
     """
-    pictures = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
+    drawn = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     withheld = [name for contract in CONTRACTS for name in withheld_of(context, dg.AssetKey(contract.name))]
-    remarks, own = _said(settings, context.partition_key)
-    page = report.write(settings.data_dir, context.partition_key, pictures, withheld, settings.privacy.smallest_cell, remarks, own)
+    pictures = report.Pictures({name: file.read_bytes() for name, file in drawn.items()}, withheld)
+    page = report.write(settings.data_dir, context.partition_key, Words.of(settings), pictures)
     return dg.MaterializeResult(
         metadata={
-            "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(pictures),
+            "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(drawn),
             "bytes": page.stat().st_size,
         }
     )  # fmt: skip
-
-
-def _said(settings: Settings, key: str) -> tuple[list[str], list[report.OwnSegmentRow]]:
-    """What the page says in words, and its segments of one's own, as published."""
-    with reading(settings.data_dir) as database:
-        metrics = database.execute("SELECT metric, value FROM evaluation_metrics WHERE snapshot_date = CAST(? AS DATE)", [key]).fetchall()
-        own = database.execute("FROM own_segments WHERE snapshot_date = CAST(? AS DATE)", [key]).df()
-        (before,) = database.execute(
-            "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
-        ).fetchall()[0]
-    known = {metric: value for metric, value in metrics if value is not None}
-    remarks = [*([] if settings.source.has_orders else [WITHOUT_ORDERS]), *in_words(known, before, settings.outcome, settings.labels)]
-    return remarks, [_own_segment(row) for row in own.itertuples()]
-
-
-def _own_segment(row: Any) -> report.OwnSegmentRow:
-    hidden = getattr(row, SMALL_CELL, None)
-    entered, left = row.customers_entered, row.customers_left
-    return report.OwnSegmentRow(
-        name=row.own_segment,
-        condition=row.condition,
-        description="" if pd.isna(row.description) else row.description,
-        customers=hidden if isinstance(hidden, str) and pd.isna(row.customers) else counted(int(row.customers), "customer"),
-        share=_percent(row.share),
-        revenue_share=_percent(row.revenue_share),
-        change="" if pd.isna(entered) or pd.isna(left) else f"{int(entered):,} entered, {int(left):,} left",
-        overlap="" if pd.isna(row.largest_overlap) else f"{row.largest_overlap_segment_name} ({row.largest_overlap:.0%})",
-    )
-
-
-def _percent(share: float) -> str:
-    return "" if pd.isna(share) else f"{share:.1%}"

@@ -208,3 +208,8 @@ def test_why_features_are_missing_for_other_customers_is_said(other, why):
     figure = features.missingness(table)
     said = " ".join(text.get_text() for text in [*figure.texts, *(text for ax in figure.axes for text in ax.texts)])
     assert f"1 for all active customers and, {why}, for no others" in " ".join(said.split())
+
+
+def test_a_picture_carries_its_title_for_those_who_do_not_see_it():
+    figure = style.titled(2, "Half of all customers, \u00e9 \u4e2d $x$", "below")
+    assert style.title_of(style.png(figure)) == "Half of all customers, \u00e9 \u4e2d $x$"

@@ -1,0 +1,281 @@
+"""The card of one segment in the report: who they are, what marks them out, their rule, journey, value, and what is done for them.
+
+Belongs here: pure functions from `tables.Tables` to texts of one segment. Rows whose figures are hidden are not told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from segmentation_assets.core.customers.cleaning import UNKNOWN
+from segmentation_assets.report.sparks import Spark, spark
+from segmentation_assets.report.tables import Tables
+from segmentation_assets.report.words import HIDDEN, Words, date, hidden_of, number, said, share
+from segmentation_assets.store.small_cells import SMALL_CELL
+
+ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
+MOST_MARKS, MOST_LEVELS, MOST_MOVES = 3, 4, 3
+NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
+MISSING = "(missing)"
+BRIDGE = {
+    "stayed": "customers who stayed, by spending more or less",
+    "came": "customers who came from other segments",
+    "left": "customers who left for other segments",
+    "entered": "customers who are new, or back",
+    "lapsed": "customers who no longer order",
+    "model": "customers whom a new model placed elsewhere",
+}
+"""Components of segment_bridge, in plain words."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A feature of a segment: its typical value, its mean, that of all customers, and how the two compare.
+
+    Attributes:
+        compared: higher, lower or about the same.
+        mood: good, bad, or empty where neither is better or the difference is small.
+    """
+
+    label: str
+    typical: str
+    mean: str
+    everyone: str
+    compared: str
+    mood: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of an attribute, or a category, that is more common in the segment than elsewhere."""
+
+    name: str
+    share: str
+    everyone: str
+    times: str
+
+
+@dataclass(frozen=True)
+class Play:
+    """An action for the segment, with its audience and what is known of its effect."""
+
+    action: str
+    channel: str
+    treated: str
+    holdout: str
+    suppressed: str
+    at_stake: str
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the report says of a segment.
+
+    Attributes:
+        rule: customers who ...; or why there is no rule.
+        rule_quality: how well the rule finds them; empty without a rule.
+        examples: typical customers by their name, each with its figures.
+        came, went: where customers came from and went to, largest first.
+        bridge: what changed the revenue, and by how much.
+    """
+
+    segment_id: int
+    name: str
+    customers: str
+    share: str
+    revenue: str
+    revenue_share: str
+    at_stake: str
+    description: str
+    figures: tuple[Figure, ...]
+    rule: str
+    rule_quality: str
+    attributes: tuple[Level, ...]
+    categories: tuple[Level, ...]
+    examples: tuple[tuple[str, str], ...]
+    came: tuple[str, ...]
+    went: tuple[str, ...]
+    stay: str
+    sizes: Spark
+    revenues: Spark
+    bridge: tuple[tuple[str, str], ...]
+    plays: tuple[Play, ...]
+
+
+def card(tables: Tables, words: Words, name: str, names: dict[int, str], segment_id: int) -> Card:
+    """The card of a segment that the snapshot has; `names` are those of all segments so far."""
+    segments = tables["segments"]
+    row = next(segments[segments["segment_id"] == segment_id].itertuples())
+    history = tables.history[tables.history["segment_id"] == segment_id].set_index("snapshot_date")
+    history = history.reindex(sorted(tables.history["snapshot_date"].unique()))
+    hidden = hidden_of(row)
+    stake, stake_is_hidden = stakes(tables, words).get(segment_id, (float("nan"), False))
+    rule, quality = rule_of(tables, segment_id)
+    return Card(
+        segment_id=segment_id,
+        name=name,
+        customers=number(row.customers, hidden),
+        share=share(row.share, hidden),
+        revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.money(row.revenue),
+        revenue_share=share(row.revenue_share, hidden),
+        at_stake=HIDDEN if stake_is_hidden else _stake(words, stake),
+        description=said(row.description),
+        figures=tuple(figures(tables, words, segment_id)),
+        rule=rule,
+        rule_quality=quality,
+        attributes=tuple(levels(_of(tables, "segment_attributes", segment_id), "level", words, "attribute")),
+        categories=tuple(levels(_of(tables, "segment_categories", segment_id), "category", words)),
+        examples=tuple(examples(tables, words, segment_id)),
+        came=tuple(moves(tables, names, segment_id, "to", "from", "new customers")),
+        went=tuple(moves(tables, names, segment_id, "from", "to", "no longer known")),
+        stay=stay(tables, segment_id),
+        sizes=spark([float(value) for value in history["customers"]], number),
+        revenues=spark([float(value) for value in history["revenue"]], words.money),
+        bridge=tuple(bridge(tables, words, segment_id)),
+        plays=tuple(plays(tables, words, segment_id)),
+    )
+
+
+def _of(tables: Tables, name: str, segment_id: int) -> pd.DataFrame:
+    return tables[name][tables[name]["segment_id"] == segment_id]
+
+
+def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
+    """By segment of which it is known, the value at stake, and whether it is hidden: as the size is, because it is of few customers, or
+    because it would tell that of an action whose own is hidden."""
+    actions = tables["segment_actions"]
+    untold = actions["value_at_stake"].isna() & actions[SMALL_CELL].notna()
+    hidden = {*tables["segments"].loc[tables["segments"]["customers"].isna(), "segment_id"], *actions.loc[untold, "segment_id"]}
+    return {
+        int(row.segment_id): (float(row.value_at_stake), row.segment_id in hidden or 0 < row.customers < words.smallest)
+        for row in tables.stakes.itertuples()
+    }
+
+
+def _stake(words: Words, amount: float) -> str:
+    return "not measured" if pd.isna(amount) else words.money(amount)
+
+
+def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
+    """Its key figures: those that always matter, and those in which it differs most from all customers."""
+    own = _of(tables, "segment_profiles", segment_id).dropna(subset=["median"]).set_index("feature")
+    others = own.drop(index=[name for name in ALWAYS if name in own.index]).dropna(subset=["z"])
+    marks = others["z"].abs().sort_values(ascending=False, kind="stable").index[:MOST_MARKS]
+    for name in (*(name for name in ALWAYS if name in own.index), *marks):
+        row = own.loc[name]
+        compared, mood = comparison(row["z"], words.features[name].better if name in words.features else "")
+        typical, mean, everyone = (words.figure(name, row[column]) for column in ("median", "mean", "population_mean"))
+        yield Figure(said(words.label(name)), typical, mean, everyone, compared, mood)
+
+
+def comparison(z: float, better: str) -> tuple[str, str]:
+    """How a figure compares with all customers', and whether that is good or bad for the business.
+
+    >>> comparison(1.3, "low"), comparison(-0.5, "low"), comparison(0.1, "low"), comparison(2.0, "")
+    (('higher', 'bad'), ('lower', 'good'), ('about the same', ''), ('higher', ''))
+    """
+    if pd.isna(z):
+        return "", ""
+    if abs(z) < NOTABLE:
+        return "about the same", ""
+    side = "high" if z > 0 else "low"
+    return {"high": "higher", "low": "lower"}[side], "" if not better else "good" if side == better else "bad"
+
+
+def rule_of(tables: Tables, segment_id: int) -> tuple[str, str]:
+    """The segment's rule in words, and how well it finds its customers."""
+    rows = _of(tables, "segment_rules", segment_id)
+    if rows.empty:
+        return "No rule is published for this segment.", ""
+    row = next(rows.itertuples())
+    if not isinstance(row.words, str):
+        return f"No rule: {said(row.reason)}", ""
+    quality = ""
+    if not pd.isna(row.precision) and not pd.isna(row.recall):
+        quality = (
+            f"Of the customers who meet it, {share(row.precision)} are in the segment; "
+            f"of the segment's customers, {share(row.recall)} meet it."
+        )
+    return f"Customers who {said(row.words)}.", quality
+
+
+def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -> Iterator[Level]:
+    """What is more common in the segment than among all active customers, beyond chance: those with the highest lower limit of lift."""
+    beyond = rows[(rows["lift_low"] > 1) & ~rows[column].isin([MISSING, UNKNOWN])].dropna(subset=["share", "active_share"])
+    for row in beyond.sort_values("lift_low", ascending=False, kind="stable").head(MOST_LEVELS).itertuples():
+        name = said(getattr(row, column))
+        if attribute:
+            name = f"{said(words.label(getattr(row, attribute)))}: {name}"
+        yield Level(name, share(row.share), share(row.active_share), f"{row.lift:.1f} times")
+
+
+def examples(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str, str]]:
+    """Typical customers without their ids, with rounded figures."""
+    for name, rows in _of(tables, "segment_examples", segment_id).groupby("example"):
+        first = {feature: place for place, feature in enumerate(ALWAYS)}
+        ordered = rows.sort_values("feature", key=lambda features: features.map(first).fillna(len(first)), kind="stable")
+        told = [
+            f"{said(words.label(row.feature))} {said(row.text) if isinstance(row.text, str) else words.figure(row.feature, row.value)}"
+            for row in ordered.itertuples()
+            if isinstance(row.text, str) or not pd.isna(row.value)
+        ]
+        yield f"{name[:1].upper()}{name[1:]}", "; ".join(told)
+
+
+def moves(tables: Tables, names: dict[int, str], segment_id: int, here: str, there: str, nowhere: str) -> Iterator[str]:
+    """Where customers went to or came from, largest first; hidden moves are left out."""
+    rows = tables["segment_transitions"]
+    rows = rows[(rows[f"{here}_segment_id"] == segment_id) & (rows[f"{there}_segment_id"] != segment_id)].dropna(subset=["customers"])
+    for row in rows.sort_values("customers", ascending=False, kind="stable").head(MOST_MOVES).itertuples():
+        other = getattr(row, f"{there}_segment_id")
+        yield f"{nowhere if pd.isna(other) else names.get(int(other), '?')} ({int(row.customers):,})"
+
+
+def stay(tables: Tables, segment_id: int) -> str:
+    """How long customers stay, and how many move on."""
+    rows = _of(tables, "segment_stays", segment_id)
+    if rows.empty or pd.isna(rows["mean_snapshots"].iloc[0]):
+        return ""
+    row = next(rows.itertuples())
+    told = f"They have been here for {row.mean_snapshots:.1f} snapshots on average"
+    return f"{told}." if pd.isna(row.chance_to_move) else f"{told}; {share(row.chance_to_move)} move on by the next one."
+
+
+def bridge(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str, str]]:
+    """What changed the segment's revenue since the snapshot before."""
+    own = _of(tables, "segment_bridge", segment_id).set_index("component")["revenue"]
+    for component, told in BRIDGE.items():
+        amount = own.get(component, float("nan"))
+        if not pd.isna(amount) and round(amount):
+            sign = "+" if amount > 0 else "\u2212"
+            yield told, f"{sign}{words.money(abs(amount))}"
+
+
+def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
+    """The actions for the segment, first ones first."""
+    rows = _of(tables, "segment_actions", segment_id).sort_values("priority", kind="stable")
+    for row in rows.itertuples():
+        hidden = hidden_of(row)
+        yield Play(
+            action=said(row.action),
+            channel=said(row.channel),
+            treated=number(row.customers_treated, hidden),
+            holdout=number(row.customers_holdout, hidden),
+            suppressed=number(row.customers_suppressed, hidden),
+            at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
+            verdicts=tuple(verdicts(tables, row.play)),
+        )
+
+
+def verdicts(tables: Tables, play: object) -> Iterator[str]:
+    """What the holdout of an action can show of spend, and what it showed the last time, over all its segments."""
+    power, lift = (tables[name][(tables[name]["action"] == play) & (tables[name]["measure"] == "spend")] for name in _EFFECTS)
+    yield from (said(verdict) for verdict in power["verdict"].head(1) if isinstance(verdict, str))
+    whole = lift[lift["segment_id"].isna()].sort_values("assigned_on", ascending=False, kind="stable")
+    for row in whole.head(1).itertuples():
+        yield f"Assigned on {date(pd.Timestamp(row.assigned_on).date())}: {said(row.verdict)}"
+
+
+_EFFECTS = ("action_power", "action_lift")

@@ -1,0 +1,393 @@
+"""The start page of a snapshot's report, from the published tables: segments at a glance, what changed, what to do, how sure we are.
+
+Belongs here: pure functions from `tables.Tables` to what the page says, as texts that are ready to be shown. What is said of a single
+segment belongs to `cards`, the pages themselves to `report` and its templates. Nothing is said to be well that was not measured.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from segmentation_assets.core.choice.attribute_validity import in_words
+from segmentation_assets.core.choice.readings import READINGS, in_digits, reading
+from segmentation_assets.core.customers.volume import QUIET
+from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.report import cards
+from segmentation_assets.report.cards import Card
+from segmentation_assets.report.sparks import Spark, spark
+from segmentation_assets.report.tables import Tables
+from segmentation_assets.report.words import (
+    HIDDEN,
+    NOT_KNOWN,
+    Words,
+    customers,
+    date,
+    few_of,
+    first_sentence,
+    hidden_of,
+    number,
+    said,
+    share,
+)
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, counted, fewer_than
+
+MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
+TIERS: dict[str, str] = {
+    Tier.DISTINCT: "These are distinct groups: there is a gap between each and its neighbours",
+    Tier.CONVENIENT: "These are a convenient cut through customers who differ by degrees, not groups with gaps between them",
+    Tier.GRID: "These are cells of a grid, not groups that were found in the data",
+}
+DECISIONS: dict[str, str] = {
+    Decision.TRAINED: "The first model was trained at this snapshot",
+    Decision.CARRIED: "The model of {fitted} stays in force",
+    Decision.PROMOTED: "A new model is in force from this snapshot on",
+    Decision.ROLLED_BACK: "The earlier model of {fitted} was put back in force",
+}
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A segment's line in the table; figures as texts, each with a number to sort by (missing: last)."""
+
+    segment_id: int
+    name: str
+    line: str
+    customers: str
+    customers_sort: float
+    share: str
+    share_sort: float
+    revenue: str
+    revenue_sort: float
+    at_stake: str
+    at_stake_sort: float
+    change: str
+    change_sort: float
+    trend: Spark
+    action: str
+
+
+@dataclass(frozen=True)
+class ToDo:
+    """An action of the playbook: what, by which channel, for whom, and how many of them."""
+
+    action: str
+    channel: str
+    segments: str
+    audience: str
+    at_stake: str
+
+
+@dataclass(frozen=True)
+class OwnSegment:
+    """A segment of one's own, each figure as it is written; empty where it is not known."""
+
+    name: str
+    condition: str
+    description: str
+    customers: str
+    share: str
+    revenue_share: str
+    change: str
+    overlap: str
+
+
+@dataclass(frozen=True)
+class StartPage:
+    """What the report of a snapshot says.
+
+    Attributes:
+        warnings: on rows that the source lacks.
+        changed, trust: sentences.
+        remarks: further sentences on how segments compare, for analysts.
+        hidden: what is hidden, as a sentence; empty if nothing is.
+    """
+
+    key: str
+    day: str
+    before: str
+    totals: str
+    warnings: tuple[str, ...]
+    segments: tuple[Glance, ...]
+    changed: tuple[str, ...]
+    to_do: tuple[ToDo, ...]
+    trust: tuple[str, ...]
+    cards: tuple[Card, ...]
+    own: tuple[OwnSegment, ...]
+    remarks: tuple[str, ...]
+    hidden: str
+    currency: str
+    has_orders: bool
+
+
+def start_page(tables: Tables, words: Words) -> StartPage:
+    """Everything the page says of a snapshot."""
+    metrics = known_metrics(tables["evaluation_metrics"])
+    names, ever = distinct_names(tables["segments"]), distinct_names(tables.history)
+    found = tuple(glances(tables, words, names))
+    any_hidden = any(HIDDEN in (one.customers, one.revenue, one.at_stake) for one in found)
+    return StartPage(
+        key=tables.key,
+        day=date(tables.key),
+        before="" if tables.before is None else date(tables.before),
+        totals=totals(tables, words),
+        warnings=tuple(warnings(tables)),
+        segments=found,
+        changed=changed(tables, words, ever),
+        to_do=tuple(to_do(tables, words, names)),
+        trust=(structure(tables, metrics), forward(tables, metrics, words)),
+        cards=tuple(cards.card(tables, words, one.name, ever, one.segment_id) for one in found),
+        own=tuple(own_segments(tables["own_segments"])),
+        remarks=(*([] if words.has_orders else [WITHOUT_ORDERS]), *in_words(metrics, tables.before, words.outcome, words.labels)),
+        hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
+        currency=words.currency,
+        has_orders=words.has_orders,
+    )
+
+
+def known_metrics(rows: pd.DataFrame) -> dict[str, float]:
+    """The value of each metric that could be computed, by name."""
+    return {row.metric: row.value for row in rows.itertuples() if not pd.isna(row.value)}
+
+
+def distinct_names(history: pd.DataFrame) -> dict[int, str]:
+    """The last name of each segment by its id; with the id, where two have the same name."""
+    last = history.drop_duplicates("segment_id", keep="last")
+    twice = last["segment_name"].duplicated(keep=False)
+    return {
+        int(row.segment_id): f"{said(row.segment_name)} ({row.segment_id})" if both else said(row.segment_name)
+        for row, both in zip(last.itertuples(), twice, strict=True)
+    }
+
+
+def totals(tables: Tables, words: Words) -> str:
+    """How many customers there are, and what they spent."""
+    rows = tables["segments"]
+    if rows.empty:
+        return "No customers are known: the source has no rows before this day."
+    if rows["customers"].isna().any():
+        return f"{counted(len(rows), 'segment')}; the number of all customers would tell figures of {fewer_than(words.smallest)}."
+    told = f"{customers(int(rows['customers'].sum()))} in {counted(len(rows), 'segment')}"
+    revenue = rows["revenue"].sum(min_count=len(rows))
+    return told if pd.isna(revenue) else f"{told}; they spent {words.money(revenue)} within the lookback"
+
+
+def warnings(tables: Tables) -> Iterator[str]:
+    """A sentence on each source that seems to lack rows."""
+    for row in tables["source_volume"].itertuples():
+        if row.verdict not in QUIET:
+            yield said(row.sentence)
+
+
+def glances(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[Glance]:
+    """The segments, those with the highest revenue first, then the largest."""
+    snapshots = sorted(tables.history["snapshot_date"].unique())
+    sizes = tables.history.pivot(index="snapshot_date", columns="segment_id", values="customers").reindex(snapshots)
+    stakes = cards.stakes(tables, words)
+    first = tables["segment_actions"].sort_values(["priority", "value_at_stake"], ascending=[True, False], kind="stable")
+    first_action = first.drop_duplicates("segment_id").set_index("segment_id")["action"]
+    ordered = tables["segments"].sort_values(["revenue", "customers"], ascending=False, na_position="last", kind="stable")
+    for row in ordered.itertuples():
+        hidden, size = hidden_of(row), sizes[row.segment_id]
+        at_stake, stake_is_hidden = stakes.get(row.segment_id, (float("nan"), False))
+        change, change_sort = _change(tables, row, size)
+        yield Glance(
+            segment_id=row.segment_id,
+            name=names[row.segment_id],
+            line=one_line(tables, row, words),
+            customers=number(row.customers, hidden),
+            customers_sort=row.customers,
+            share=share(row.share, hidden),
+            share_sort=row.share,
+            revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else _bare(words, row.revenue),
+            revenue_sort=row.revenue,
+            at_stake=HIDDEN if stake_is_hidden else _bare(words, at_stake),
+            at_stake_sort=float("nan") if stake_is_hidden else at_stake,
+            change=change,
+            change_sort=change_sort,
+            trend=spark([float(value) for value in size], number),
+            action=said(first_action.get(row.segment_id)) or NOT_KNOWN,
+        )
+
+
+def one_line(tables: Tables, row: Any, words: Words) -> str:
+    """What is typical of a segment, in a line."""
+    profile = tables["segment_profiles"]
+    own = profile[profile["segment_id"] == row.segment_id].set_index("feature")["median"]
+    typical = [own.get(feature, float("nan")) for feature in ("frequency", "monetary", "recency_days")]
+    if row.segment_id < 0 or any(pd.isna(value) for value in typical):
+        return said(first_sentence(row.description))
+    orders, spend, days = typical
+    ordered = counted(round(orders), "order")
+    return f"{ordered}, {words.money(spend)}, last {counted(round(days), 'day')} ago"
+
+
+def _bare(words: Words, amount: float) -> str:
+    """The amount without its currency, which the table's heading names."""
+    return words.money(amount).removesuffix(f" {words.currency}")
+
+
+def _change(tables: Tables, row: Any, sizes: pd.Series) -> tuple[str, float]:
+    """Customers more or less than at the snapshot before; by what to sort it."""
+    if tables.before is None or len(sizes) < 2:
+        return NOT_KNOWN, float("nan")
+    earlier = tables.history[
+        (tables.history["segment_id"] == row.segment_id) & (pd.to_datetime(tables.history["snapshot_date"]) == pd.Timestamp(tables.before))
+    ]
+    if earlier.empty:
+        return "new", float("nan")
+    if pd.isna(row.customers) or pd.isna(sizes.iloc[-2]):
+        return HIDDEN, float("nan")
+    change = int(row.customers) - int(sizes.iloc[-2])
+    return f"{change:+,}".replace("-", "\u2212") if change else "0", change
+
+
+def changed(tables: Tables, words: Words, names: dict[int, str]) -> tuple[str, ...]:
+    """What changed in three sentences: the largest move, what became of segments, and the model's drift and decision."""
+    return movement(tables, names), events(tables), model(tables, words)
+
+
+def movement(tables: Tables, names: dict[int, str]) -> str:
+    """How many customers changed segment, and the largest move."""
+    if tables.before is None:
+        return "This is the first snapshot, so there is nothing to compare it with."
+    moves = tables["segment_transitions"]
+    known = moves.dropna(subset=["from_segment_id", "to_segment_id"])
+    moved = known[known["from_segment_id"] != known["to_segment_id"]]
+    since = f"Since {date(tables.before)},"
+    least = "at least " if known["customers"].isna().any() else ""  # hidden numbers are in no sum
+    if known.empty:
+        return f"{since} no customer is known from the snapshot before."
+    if moved.empty:
+        return f"{since} nobody changed segment."
+    total, all_known = int(moved["customers"].sum()), int(known["customers"].sum())
+    of_all = f" of {all_known:,}" if not least else ""
+    by_model = moved["customers_by_model"].sum()
+    blamed = f", {int(by_model):,} of them because the model changed, not their behaviour" if by_model > 0 and not least else ""
+    opening = f"{since} {least}{total:,}{of_all} customers changed segment{blamed}"
+    if moved["customers"].isna().all():
+        return f"{since} some customers changed segment; how many is hidden, because they are few."
+    largest = moved.loc[moved["customers"].idxmax()]
+    origin, goal = (names.get(int(largest[f"{end}_segment_id"]), "?") for end in ("from", "to"))
+    return f"{opening}; the largest move was {int(largest['customers']):,} from {origin} to {goal}."
+
+
+def events(tables: Tables) -> str:
+    """What became of segments."""
+    if "segment_events" in tables.absent:
+        return "What became of segments was not recorded by the version that made this snapshot."
+    rows = tables["segment_events"]
+    happened = rows[rows["event"] != SegmentChange.SURVIVED]
+    if tables.before is None and len(happened):
+        return "All segments are new."
+    sentences = [said(sentence) for sentence in happened["sentence"]]
+    if not sentences:
+        return "No segment was born, split, merged, died, or changed its name or character."
+    further = len(sentences) - MOST_EVENTS
+    return " ".join([*sentences[:MOST_EVENTS], *([f"And {counted(further, 'more event')}."] if further > 0 else [])])
+
+
+def model(tables: Tables, words: Words) -> str:
+    """Which model is in force, and whether anything has drifted, in plain words."""
+    registry = tables["model_registry"]
+    if registry.empty:
+        return "No model is in force, and drift was not measured."
+    in_force = registry[registry["in_force"]].iloc[0]
+    told = DECISIONS.get(in_force["decision"], f"The model was {in_force['decision']}").format(fitted=_day(in_force["fitted_snapshot"]))
+    if (registry["decision"] == Decision.REFUSED).any():
+        told += ", after a challenger was refused"
+    return f"{told}; {drift(tables['drift_report'], words)}."
+
+
+def drift(report: pd.DataFrame, words: Words) -> str:
+    """What has drifted, as part of a sentence."""
+    if missing := unmeasured(report):
+        return f"drift was not measured: {missing}"
+    used = report[report["in_model"].eq(True)]
+    drifted, others = (_labels(rows[rows["flagged"].eq(True)], words) for rows in (used, report[report["in_model"].ne(True)]))
+    unknown = _labels(used[used["q_value"].isna()], words)
+    told = f"what it depends on has drifted ({few_of(drifted, MOST_NAMES)})" if drifted else "nothing that it depends on has drifted"
+    if unknown:
+        told += f", as far as it was measured (not {few_of(unknown, MOST_NAMES)})"
+    return f"{told}, only what it does not use ({few_of(others, MOST_NAMES)})" if others and not drifted else told
+
+
+def _labels(rows: pd.DataFrame, words: Words) -> list[str]:
+    return [said(words.label(subject)) for subject in rows.sort_values("value", ascending=False, kind="stable")["subject"]]
+
+
+def _day(value: Any) -> str:
+    return date(pd.Timestamp(value).date())
+
+
+def to_do(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[ToDo]:
+    """The first actions of the playbook, as they are in segment_actions."""
+    rows = tables["segment_actions"]
+    rows = rows.assign(play=rows["play"].where(rows["play"].notna(), rows["action"]).astype(object))
+    totals_of = rows.groupby("play", sort=False).agg(priority=("priority", "min"), stake=("value_at_stake", "sum"))
+    for play in totals_of.sort_values(["priority", "stake"], ascending=[True, False], kind="stable").index[:MOST_ACTIONS]:
+        own = rows[rows["play"] == play]
+        stake = own["value_at_stake"].sum(min_count=1)
+        yield ToDo(
+            action=said(own["action"].iloc[0]),
+            channel=said(own["channel"].iloc[0]),
+            segments=few_of([names.get(int(segment_id), said(name)) for segment_id, name in own[["segment_id", "segment_name"]].values], 2),
+            audience=audience(own),
+            at_stake="" if pd.isna(stake) else f"{words.money(stake)} at stake",
+        )
+
+
+def audience(rows: pd.DataFrame) -> str:
+    """How many customers are contacted; nothing is known of it from versions without audiences."""
+    known = rows["customers_treated"].dropna()
+    hidden = rows[rows["customers_treated"].isna()]
+    if known.empty:
+        return "few customers" if any(isinstance(hidden_of(row), str) for row in hidden.itertuples()) else "number not known"
+    return f"{'at least ' if len(hidden) else ''}{customers(int(known.sum()))}"
+
+
+def structure(tables: Tables, metrics: dict[str, float]) -> str:
+    """What the segments are, and how stable the weakest is on this snapshot's customers."""
+    registry = tables["model_registry"]
+    in_force = registry[registry["in_force"].eq(True)]
+    tier = in_force["tier"].iloc[0] if len(in_force) else None
+    if tier not in TIERS:
+        return "No segments were made by a model, so there is nothing to trust or doubt."
+    weakest = metrics.get("weakest_jaccard")
+    if weakest is None:
+        return f"{TIERS[tier]}; how stable they are was not measured at this snapshot."
+    valid = READINGS["doubtful"]
+    return (
+        f"{TIERS[tier]}; made again from resampled customers, the least stable of them overlaps with itself by {in_digits(weakest)} "
+        f"({reading(weakest)}; from {valid} on a segment counts as found again)."
+    )
+
+
+def forward(tables: Tables, metrics: dict[str, float], words: Words) -> str:
+    """Whether the segments said anything of the time since, compared with groups by money alone."""
+    if not words.has_orders:
+        return "Whether they say anything of what customers do next was not measured, because there are no orders."
+    explained = metrics.get("forward_spend_eta_squared")
+    if tables.before is None or explained is None:
+        return "Whether they say anything of what customers spend next was not measured yet."
+    other = metrics.get(f"forward_spend_eta_squared_{Baseline.MONEY}")
+    beside = "" if other is None else f", five groups by spend alone {other:.0%}"
+    told = f"The segments of {date(tables.before)} explain {explained:.0%} of the differences in spend since{beside}"
+    return f"{told}: act by them, do not forecast."
+
+
+def own_segments(rows: pd.DataFrame) -> Iterator[OwnSegment]:
+    """The segments of one's own."""
+    for row in rows.itertuples():
+        hidden, entered, left = hidden_of(row), row.customers_entered, row.customers_left
+        yield OwnSegment(
+            name=said(row.own_segment),
+            condition=said(row.condition),
+            description=said(row.description),
+            customers=number(row.customers, hidden) if pd.isna(row.customers) else customers(int(row.customers)),
+            share="" if pd.isna(row.share) else share(row.share),
+            revenue_share="" if pd.isna(row.revenue_share) else share(row.revenue_share),
+            change="" if pd.isna(entered) or pd.isna(left) else f"{int(entered):,} entered, {int(left):,} left",
+            overlap="" if pd.isna(row.largest_overlap) else f"{said(row.largest_overlap_segment_name)} ({row.largest_overlap:.0%})",
+        )

@@ -1,0 +1,97 @@
+"""The card of a segment says who they are in plain words, without ids and without hidden figures."""
+
+import numpy as np
+
+from segmentation_assets.report import cards
+from segmentation_assets.report.words import Words
+from segmentation_assets_tests.report.conftest import rows, segment, tables
+
+USD = Words("USD")
+NAMES = {1: "Champions", 2: "Average", -1: "Lapsed"}
+
+
+def test_key_figures_have_plain_labels_and_are_good_or_bad_the_right_way_round(small):
+    found = list(cards.figures(small, USD, 1))
+    assert [(one.label, one.typical, one.everyone, one.compared, one.mood) for one in found] == [
+        ("days since last order", "1", "9", "lower", "good"),
+        ("orders", "8", "4", "higher", "good"),
+        ("spend", "20 USD", "15 USD", "higher", "good"),
+        ("share of orders at the weekend", "50%", "30%", "higher", ""),
+    ]
+    assert cards.comparison(0.5, "low") == ("higher", "bad")
+
+
+def test_the_journey_has_where_they_came_from_and_went(small):
+    card = cards.card(small, USD, "Champions", NAMES, 1)
+    assert (card.came, card.went) == (("new customers (10)", "Average (9)"), ())
+    assert cards.card(small, USD, "Average", NAMES, 2).went == ("Champions (9)", "Lapsed (5)")
+
+
+def test_what_is_more_common_is_beyond_chance_and_known():
+    level = {"segment_id": 1, "attribute": "inc", "share": 0.4, "active_share": 0.2, "lift": 2.0}
+    found = rows(
+        "segment_attributes",
+        {**level, "level": "high", "lift_low": 1.2}, {**level, "level": "by chance", "lift_low": 0.9},
+        {**level, "level": "(missing)", "lift_low": 1.5}, {**level, "level": "hidden", "lift_low": 1.5, "share": np.nan},
+    )  # fmt: skip
+    assert list(cards.levels(found, "level", Words(labels={"inc": "income"}), "attribute")) == [
+        cards.Level("income: high", "40%", "20%", "2.0 times")
+    ]
+
+
+def test_typical_customers_are_shown_without_their_ids():
+    example = {"segment_id": 1, "example": "customer A", "customer_id": "secret-7"}
+    found = tables(
+        [segment(1, "Champions", 9)],
+        segment_examples=[
+            {**example, "feature": "top_category", "text": "TOYS\x1b[2J"}, {**example, "feature": "frequency", "value": 8.0},
+            {**example, "feature": "items_per_order", "value": np.nan},
+        ],
+    )  # fmt: skip
+    assert list(cards.examples(found, USD, 1)) == [("Customer A", "orders 8; favourite category TOYS\\x1b[2J")]
+    assert "secret" not in repr(cards.card(found, USD, "Champions", NAMES, 1))
+
+
+def test_the_rule_is_in_words_or_says_why_there_is_none():
+    found = tables(
+        [segment(1, "A", 9), segment(2, "B", 9)],
+        segment_rules=[
+            {"segment_id": 1, "words": "ordered at most 4 times", "precision": 0.9, "recall": 0.05},
+            {"segment_id": 2, "reason": "Too few."},
+        ],
+    )  # fmt: skip
+    assert cards.rule_of(found, 1) == (
+        "Customers who ordered at most 4 times.",
+        "Of the customers who meet it, 90% are in the segment; of the segment's customers, 5.0% meet it.",
+    )
+    assert cards.rule_of(found, 2) == ("No rule: Too few.", "")
+    assert cards.rule_of(found, 3) == ("No rule is published for this segment.", "")
+
+
+def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_spend():
+    part = {"segment_id": 1}
+    effect = {"action": "thanks", "measure": "spend"}
+    found = tables(
+        [segment(1, "A", 9)],
+        segment_bridge=[
+            {**part, "component": "before", "revenue": 5.0}, {**part, "component": "left", "revenue": -3.2},
+            {**part, "component": "entered", "revenue": 0.0}, {**part, "component": "stayed", "revenue": 4.0},
+        ],
+        segment_actions=[{**part, "action": "Thank", "channel": "e-mail", "play": "thanks", "priority": 1, "customers_treated": 7.0}],
+        action_power=[{**effect, "verdict": "Enough."}, {**effect, "measure": "ordered", "verdict": "Not this."}],
+        action_lift=[{**effect, "assigned_on": "2024-02-01", "verdict": "It worked.", "segment_id": None}, {**effect, "segment_id": 1}],
+    )  # fmt: skip
+    card = cards.card(found, USD, "A", {1: "A"}, 1)
+    assert card.bridge == (
+        ("customers who stayed, by spending more or less", "+4 USD"), ("customers who left for other segments", "\u22123 USD"),
+    )  # fmt: skip
+    assert [(play.treated, play.holdout, play.at_stake, play.verdicts) for play in card.plays] == [
+        ("7", "\u2013", "not measured", ("Enough.", "Assigned on 1 February 2024: It worked."))
+    ]
+
+
+def test_the_value_at_stake_of_a_segment_does_not_tell_that_of_a_hidden_action():
+    hidden = {"segment_id": 1, "action": "x", "value_at_stake": np.nan, "small_cell": "hidden: few customers"}
+    stakes = [{"segment_id": segment_id, "customers": 9, "value_at_stake": 5.0} for segment_id in (1, 2)]
+    found = tables([segment(1, "A", 9), segment(2, "B", 9)], stakes=stakes, segment_actions=[hidden])
+    assert cards.stakes(found, Words(smallest=5)) == {1: (5.0, True), 2: (5.0, False)}
