@@ -84,15 +84,35 @@ def rules(dialect: str, snapshot: str | None, as_json: bool, settings_path: Path
 
 @command()
 @click.option("--plan", is_flag=True, help="Print the plan, which is also what happens without it.")
-@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--deliver", is_flag=True, help="Hand over what has changed to the destinations in the settings, and print the receipt.")
+@click.option("--dry-run", is_flag=True, help="With --deliver: print what would be handed over, and hand over nothing.")
+@click.option("--destination", "names", metavar="NAME", multiple=True, help="With --deliver: only to this one; may be repeated.")
+@click.option("--folder", metavar="ID", help="With --deliver: from this data folder, though it is a copy of the one with this id.")
+@click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest. Only by its name is an older one handed over.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with an entry for each action.")
 @settings_option
-def audiences(plan: bool, snapshot: str | None, as_json: bool, settings_path: Path | None) -> None:
+def audiences(
+    plan: bool,
+    deliver: bool,
+    dry_run: bool,
+    names: tuple[str, ...],
+    folder: str | None,
+    snapshot: str | None,
+    as_json: bool,
+    settings_path: Path | None,
+) -> None:
     """Print whom each action of the playbook would contact, whom it leaves alone, who is suppressed and why, cost and value at stake.
 
-    Everything comes from the published tables, and nothing is sent.
+    Everything comes from the published tables, and nothing is sent without --deliver.
     """
+    if plan and deliver:
+        raise click.UsageError("--plan sends nothing, and --deliver does. Give one of them; --deliver --dry-run prints what would be sent.")
+    if not deliver and (dry_run or names or folder):
+        raise click.UsageError("--dry-run, --destination and --folder go with --deliver.")
     settings = settings_in_force(settings_path)
+    if deliver:
+        _deliver(settings, names, folder, snapshot, dry_run, as_json)
+        return
     from segmentation_assets.cli import audiences as plans
 
     found = plans.read(settings, _published_key(settings, snapshot))
@@ -100,6 +120,23 @@ def audiences(plan: bool, snapshot: str | None, as_json: bool, settings_path: Pa
         say(json.dumps(found.as_dict(), indent=2))
     else:
         plans.show(found, settings.exploration.money, new_console())
+
+
+def _deliver(settings: Settings, names: tuple[str, ...], folder: str | None, snapshot: str | None, dry_run: bool, as_json: bool) -> None:
+    from segmentation_assets.cli import delivery
+    from segmentation_assets.store import delivering
+
+    now = dt.datetime.now(dt.UTC)
+    key = delivering.snapshot_to_deliver(settings, _published_key(settings, snapshot) if snapshot else None, now)
+    chosen = delivering.choose(settings, names)
+    if dry_run:
+        told = delivery.planned(delivering.plans(settings, key, chosen))
+    else:
+        told = delivery.delivered(chosen, key, delivering.deliver(settings, key, chosen, now, folder))
+    if as_json:
+        say(json.dumps(told.as_dict(settings.privacy.smallest_cell), indent=2))
+    else:
+        delivery.show(told, settings.privacy.smallest_cell, new_console())
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:

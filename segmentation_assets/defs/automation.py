@@ -38,7 +38,8 @@ segment_job = dg.define_asset_job(
 pictures_job = dg.define_asset_job(
     PICTURES, tags=IN_ORDER,
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups("collect", "clean", "features")
-    - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("published_database"), "no_rows_came_late")),
+    - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("published_database"), "no_rows_came_late"))
+    - dg.AssetSelection.assets("audience_delivery"),
     description="Draw the pictures of a snapshot that was made without them, and its report; the source is not read, and its tables do not "
     "change.",
 )  # fmt: skip

@@ -15,6 +15,8 @@ from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import AttributeWords, Exploration, Features, Movement
+from segmentation_assets.settings.delivery import Delivery
+from segmentation_assets.settings.delivery import problems as problems_of_delivery
 from segmentation_assets.settings.engine import EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.own_segments import OwnSegments
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
         "`for` (docs/acting.md).",
     )
     audiences: Audiences = Field(Audiences(), description="Whom actions contact, and whom never.")
+    delivery: Delivery = Field(Delivery(), description="Where audiences are handed over.")
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     privacy: Privacy = Field(Privacy(), description="What of people's data is kept, shown and modelled.")
@@ -104,6 +107,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _playbook_fits(self) -> "Settings":
         if found := problems(self.playbook, self.own_segments):
+            raise ValueError("\n".join(found))
+        done = {name: play for name, play in self.playbook.items() if play is not None}
+        if found := problems_of_delivery(self.delivery, done, (play.list for play in done.values()), self.privacy.sensitive):
             raise ValueError("\n".join(found))
         if self.audiences.require_consent and not self.source.has_consent:
             raise ValueError(
@@ -200,6 +206,8 @@ def load_settings(path: Path | None = None) -> Settings:
         update["source"] = settings.source.resolved(folder)
     if settings.audiences.suppression:
         update["audiences"] = settings.audiences.resolved(folder)
+    if settings.delivery.destinations:
+        update["delivery"] = settings.delivery.resolved(folder)
     if settings.engine.temp_folder is not None:
         update["engine"] = settings.engine.model_copy(update={"temp_folder": folder / settings.engine.temp_folder.expanduser()})
     loaded = settings.model_copy(update=update)
@@ -224,6 +232,7 @@ def _check_environment_names() -> None:
             raise SettingsError(f"environment: {name} is not a setting.{nearest(name.split('__')[0], known)} Unset it or correct its name.")
 
 
+SECRET_KEYS = ("key_variable", "password_variable", "secret_variable", "url_variable")
 # What must be written, by the beginning of pydantic's type of error; where there is none, pydantic's own words say it.
 EXPECTED = {
     "int": "must be a whole number",
@@ -261,7 +270,7 @@ def _explain(problem: Any) -> str:
     secretless = "nothing" if problem["input"] is None else repr(problem["input"])
     if "://" in secretless or where[-1:] == ["url"]:  # any part may be secret, and a webhook's whole address is
         secretless = "an address, which is not repeated here"
-    elif where[-1:] in (["key_variable"], ["password_variable"]):  # people write the secret itself
+    elif where and where[-1] in SECRET_KEYS:  # people write the secret itself
         secretless = "a text, which is not repeated here"
     found = f"found {secretless}; " if not isinstance(problem["input"], dict | list | tuple) else ""
     own = re.sub(r"^Value error, ", "", problem["msg"]).replace("Input should be", "must be")
@@ -282,6 +291,8 @@ def _spoken(where: list[str | int]) -> str:
 
 def _without_tags(where: list[str | int]) -> list[str | int]:
     """The path as in the file: without the tags that pydantic adds for members of a union."""
+    if where[:2] == ["delivery", "destinations"]:
+        return where[:3] + where[4:]  # whose kind follows the name
     if where[:1] != ["source"]:
         return where
     kept = [part for position, part in enumerate(where) if not (position == 1 and part in SOURCE_KINDS)]

@@ -7,7 +7,7 @@ import urllib.parse
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import ibis
@@ -42,10 +42,20 @@ MARKED = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
 OTHERWISE = "Check the address, the table or query, and the user's rights."
 
 
-def advice(text: str, settings: Database) -> str:
+class Address(Protocol):
+    """Where a database is: settings of a source's table, or of a destination."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def password_variable(self) -> str | None: ...
+
+
+def advice(text: str, has_query: bool) -> str:
     """What to do about a database error, judged by its text."""
     found = next((what for pattern, what in ADVICE.items() if re.search(pattern, text, re.IGNORECASE)), OTHERWISE)
-    return found if settings.query is not None else found.replace("`query`", "the settings")
+    return found if has_query else found.replace("`query`", "the settings")
 
 
 def source_name(settings: Database) -> str:
@@ -57,17 +67,28 @@ def source_name(settings: Database) -> str:
 
 @contextmanager
 def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
-    """The database and the table or query in it.
+    """The database and the table or query in it, for reading.
 
     Raises:
         SourceError: the password is not in the environment, the driver is missing, or the database refuses the connection.
     """
+    with reached(settings, source_name(settings), settings.query is not None) as remote:
+        yield remote, _table(remote, settings)
+
+
+@contextmanager
+def reached(settings: Address, what: str, has_query: bool = False, read_only: bool = True) -> Iterator[Any]:
+    """The database at an address; `what` names the table in messages.
+
+    Raises:
+        SourceError: as in `connected`, or for any error of the database within the block.
+    """
     secret = _password(settings)
-    shown = f"{_shown(settings)} ({source_name(settings)})"
+    shown = f"{_shown(settings)} ({what})"
     remote = None
     try:
-        remote = _connect(settings.url, secret)
-        yield remote, _table(remote, settings)
+        remote = _connect(settings.url, secret, read_only)
+        yield remote
     except SourceError:
         raise
     except (ImportError, ModuleNotFoundError) as error:
@@ -80,13 +101,13 @@ def connected(settings: Database) -> Iterator[tuple[Any, ir.Table]]:
         raise SourceError(f"{shown}: no such table. Correct `table` in the settings, or grant the user the right to see it.") from None
     except Exception as error:
         text = _without(secret, error, settings)
-        raise SourceError(f"{shown}: {text}. {advice(text, settings)}") from None
+        raise SourceError(f"{shown}: {text}. {advice(text, has_query)}") from None
     finally:
         if remote is not None:
             remote.disconnect()
 
 
-def _password(settings: Database) -> str | None:
+def _password(settings: Address) -> str | None:
     if settings.password_variable is None:
         return None
     secret = os.environ.get(settings.password_variable)
@@ -111,10 +132,10 @@ def _with_password(url: str, secret: str | None) -> str:
     return urllib.parse.urlunsplit(parts._replace(netloc=f"{user}:{urllib.parse.quote(secret, safe='')}@{host}"))
 
 
-def _connect(url: str, secret: str | None) -> Any:
+def _connect(url: str, secret: str | None, read_only: bool) -> Any:
     address = _with_password(url, secret)
     if url.startswith("duckdb://"):
-        local = ibis.connect(address, read_only=True)
+        local = ibis.connect(address, read_only=read_only)
         local.raw_sql("SET TimeZone = 'UTC'").fetchall()
         return local
     if url.startswith("sqlite://"):
@@ -131,12 +152,12 @@ def _connect(url: str, secret: str | None) -> Any:
     return remote
 
 
-def _shown(settings: Database) -> str:
+def _shown(settings: Address) -> str:
     """The address without its parameters, of which any may be secret."""
     return settings.url.partition("?")[0]
 
 
-def _without(secret: str | None, error: Exception, settings: Database) -> str:
+def _without(secret: str | None, error: Exception, settings: Address) -> str:
     """The first line of an error, without the password in any of its spellings, and without the address's parameters."""
     found = str(error).replace(settings.url, _shown(settings))
     text = re.sub(r"\s+", " ", MARKED.sub("", found)).strip()[:300].rstrip(".")

@@ -1,7 +1,8 @@
 """What was handed over: who was assigned to which action when, in a record that is only ever added to.
 
 Belongs here: the files below `deliveries/`, one for each delivery, outside the lake, because a snapshot may be made again and what was
-handed over may not; and the questions that later snapshots ask of them. Who is handed over where does not belong here.
+handed over may not; and the questions that later snapshots ask of them. Who is handed over where does not belong here, and what is under
+way is in `journal`.
 """
 
 import datetime as dt
@@ -61,12 +62,20 @@ def folder_id(data_dir: Path) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def record(data_dir: Path, rows: pd.DataFrame | pa.Table, snapshot: dt.date, destination: str, delivered_at: dt.datetime) -> str:
-    """Record one delivery, whole or not at all, and return its id.
+def record(
+    data_dir: Path,
+    rows: pd.DataFrame | pa.Table,
+    snapshot: dt.date,
+    destination: str,
+    delivered_at: dt.datetime,
+    delivery_id: str | None = None,
+) -> str:
+    """Record one delivery, whole or not at all, and return its id. Recording the same delivery twice leaves one record.
 
     Args:
         rows: the columns of CONTENTS; `change` is added or removed, `role` treated or holdout, `cost` that of the contact.
         delivered_at: in UTC, with or without a zone.
+        delivery_id: its id; None: a random one.
 
     Raises:
         DeliveryError: a column is missing or has a wrong value.
@@ -81,7 +90,8 @@ def record(data_dir: Path, rows: pd.DataFrame | pa.Table, snapshot: dt.date, des
             raise DeliveryError(
                 f"The delivery to {destination} was not recorded: {column} is {', '.join(other)}, and must be {' or '.join(words)}."
             )
-    delivery_id, time = uuid.uuid4().hex, delivered_at.astimezone(dt.UTC).replace(tzinfo=None) if delivered_at.tzinfo else delivered_at
+    time = delivered_at.astimezone(dt.UTC).replace(tzinfo=None) if delivered_at.tzinfo else delivered_at
+    delivery_id = delivery_id or uuid.uuid4().hex
     values = (delivery_id, folder_id(data_dir), snapshot, time, destination)
     about = [pa.repeat(pa.scalar(value, field.type), len(contents)) for field, value in zip(ABOUT, values, strict=True)]
     with replacing(data_dir / FOLDER / f"{time:%Y%m%dT%H%M%S%f}-{delivery_id}.parquet") as unfinished:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 import duckdb
 
 from segmentation_assets.atomic import copied, replacing
+from segmentation_assets.store import receipts
 from segmentation_assets.store.database_files import BULKY, DATABASE, MASTER, NATIVE, PRIVATE, SNAPSHOTS, text_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.quoting import column_type, folded, literal, quoted
 from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
 VIEWS = {
@@ -40,6 +42,7 @@ def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerp
         rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
         show_order_lines(connection, data_dir)
         _remember(connection, key, fingerprint)
+        show_receipts(connection, data_dir)
         show_views(connection)
         connection.commit()
     return rows
@@ -146,6 +149,12 @@ def show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> N
             f"WHERE {here}"
         )
         describe(connection, contract, columns_of(connection, contract.name), "VIEW")
+
+
+def show_receipts(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """The table of what was handed over, as recorded now."""
+    receipts.write(connection, data_dir, int(text_of(data_dir / PRIVATE / SMALLEST_CELL) or 0))
+    describe(connection, AUDIENCE_RECEIPTS, columns_of(connection, AUDIENCE_RECEIPTS.name), "TABLE")
 
 
 def describe(connection: duckdb.DuckDBPyConnection, contract: Contract, known: Mapping[str, _Column], kind: str) -> None:

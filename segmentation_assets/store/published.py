@@ -32,10 +32,11 @@ from segmentation_assets.store.database_files import (
     stamp_of,
 )
 from segmentation_assets.store.lake import Lake, opened, partition_keys
-from segmentation_assets.store.master import SMALLEST_CELL, columns_of, describe, show_views, take_in_snapshot, writing
+from segmentation_assets.store.master import SMALLEST_CELL, columns_of, describe, show_receipts, show_views, take_in_snapshot, writing
 from segmentation_assets.store.quoting import literal
 from segmentation_assets.store.restoring import link_lines, mending, replace_public, restore, settle, write_place
 from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS as RECEIPTS
 from segmentation_assets.vocabulary import counted
 
 
@@ -192,6 +193,19 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
         replace_public(master, data_dir / DATABASE)
 
 
+def publish_receipts(data_dir: Path) -> None:
+    """Bring the table of what was handed over up to date."""
+    private = data_dir / PRIVATE
+    with FileLock(private / LOCK):
+        with opened(data_dir) as lake:
+            restore(lake, data_dir, every_page=False)
+        with writing(private / MASTER) as connection:
+            connection.begin()
+            show_receipts(connection, data_dir)
+            connection.commit()
+        replace_public(private / MASTER, data_dir / DATABASE)
+
+
 def export(data_dir: Path, target: Path) -> dict[str, int]:
     """Copy every table, including order lines, as native tables with their comments into the new file `target`; return rows by table.
 
@@ -208,6 +222,9 @@ def export(data_dir: Path, target: Path) -> dict[str, int]:
             copy.execute(f"CREATE TABLE {contract.name} AS FROM source.{contract.name}")
             describe(copy, contract, columns_of(copy, contract.name), "TABLE")
         copy.execute(f"CREATE TABLE {SNAPSHOTS} AS FROM source.{SNAPSHOTS}")  # the views need it
+        if copy.execute("SELECT 1 FROM duckdb_tables() WHERE database_name = 'source' AND table_name = ?", [RECEIPTS.name]).fetchall():
+            copy.execute(f"CREATE TABLE {RECEIPTS.name} AS FROM source.{RECEIPTS.name}")
+            describe(copy, RECEIPTS, columns_of(copy, RECEIPTS.name), "TABLE")
         show_views(copy)
         counts = {c.name: copy.execute(f"SELECT count(*) FROM {c.name}").fetchall()[0][0] for c in CONTRACTS}
         copy.execute("DETACH source")

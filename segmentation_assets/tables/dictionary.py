@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features
 from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
 EXAMPLE_EVENT = "coupon_redeemed"
 
@@ -18,7 +19,7 @@ def page() -> str:
     pages = Environment(loader=PackageLoader("segmentation_assets.tables"), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no HTML
     pages.filters["bounds"] = _bounds
     groups = {group: [one for one in FEATURES if one.group == group] for group in dict.fromkeys(one.group for one in FEATURES)}
-    tables = [contract for contract in CONTRACTS if contract.name != "customer_features"]
+    tables = [contract for contract in (*CONTRACTS, AUDIENCE_RECEIPTS) if contract.name != "customer_features"]
     made = pages.get_template("dictionary.md").render(
         groups=groups, event=EXAMPLE_EVENT, of_events=event_features([EXAMPLE_EVENT]), contracts=tables
     )

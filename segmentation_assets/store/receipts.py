@@ -1,0 +1,39 @@
+"""The table `audience_receipts` of the published database: what was handed over where, made from the record in `deliveries`.
+
+Belongs here: the table, outside the snapshots, because a delivery comes after its snapshot is published.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from segmentation_assets.store import deliveries
+from segmentation_assets.store.quoting import column_type, quoted
+from segmentation_assets.tables.contract import SNAPSHOT_DATE
+from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
+from segmentation_assets.vocabulary import Change, Role
+
+TABLE = AUDIENCE_RECEIPTS.name
+COLUMNS = (SNAPSHOT_DATE, *AUDIENCE_RECEIPTS.columns)
+
+
+def write(connection: duckdb.DuckDBPyConnection, data_dir: Path, smallest: int) -> None:
+    """Replace the rows of the table by those of the record; numbers of fewer customers than `smallest` are empty."""
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({', '.join(f'{quoted(c.name)} {column_type(c.type)}' for c in COLUMNS)})")
+    connection.execute(f"DELETE FROM {TABLE}")
+    if files := deliveries.recorded(data_dir):
+        connection.execute(
+            f"INSERT INTO {TABLE} BY NAME SELECT * EXCLUDE (n_added, n_removed, n_held_out, fewest), "
+            "if(fewest < $smallest, NULL, n_added) AS added, if(fewest < $smallest, NULL, n_removed) AS removed, "
+            "if(fewest < $smallest, NULL, n_held_out) AS held_out FROM (SELECT *, "
+            "list_min(list_filter([n_added, n_removed, n_held_out], lambda n: n > 0)) AS fewest FROM (SELECT "
+            "snapshot_date, delivery_id, destination, list, action, delivered_at, folder_id AS folder, "
+            "count(*) FILTER (change = $added AND role = $treated) AS n_added, "
+            "count(*) FILTER (change = $removed AND role = $treated) AS n_removed, "
+            "count(*) FILTER (change = $added AND role = $holdout) AS n_held_out "
+            "FROM read_parquet($files, hive_partitioning = false) GROUP BY ALL))",
+            {
+                "files": [str(file) for file in files], "smallest": smallest, "added": Change.ADDED, "removed": Change.REMOVED,
+                "treated": Role.TREATED, "holdout": Role.HOLDOUT,
+            },
+        )  # fmt: skip
