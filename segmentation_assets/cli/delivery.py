@@ -45,14 +45,22 @@ def planned(plans: Sequence[Planned]) -> Told:
     """What would be told."""
     day = plans[0].snapshot
     return Told(
-        f"To hand over of {day}; nothing is sent", [p for p in plans if p.rows.num_rows], {}, [p.name for p in plans if not p.rows.num_rows]
+        f"Hand-over of {day}, dry run; nothing is sent",
+        [p for p in plans if p.rows.num_rows],
+        {},
+        [p.name for p in plans if not p.rows.num_rows],
     )
 
 
 def delivered(chosen: Mapping[str, AnyDestination], key: str, receipts: Sequence[Receipt]) -> Told:
     """What was told."""
     by_name = {receipt.plan.name: receipt for receipt in receipts}
-    return Told(f"Handed over of {key}", [receipt.plan for receipt in receipts], by_name, [name for name in chosen if name not in by_name])
+    return Told(
+        f"Handed over of the snapshot {key}",
+        [receipt.plan for receipt in receipts],
+        by_name,
+        [name for name in chosen if name not in by_name],
+    )
 
 
 def show(told: Told, fewest: int, console: Console) -> None:

@@ -112,7 +112,7 @@ def _replace_rows(remote: Any, name: str, rows: pa.Table) -> None:
     with closing(remote.con.cursor()) as cursor:
         for statement in (make, stage, "BEGIN"):  # Ibis has the drivers commit each statement outside of a transaction
             cursor.execute(statement)
-        cursor.executemany(fill, [tuple(map(_value, row.values())) for row in rows.to_pylist()])
+        cursor.executemany(fill, [tuple(_storable(value, dialect) for value in row.values()) for row in rows.to_pylist()])
         for statement in (delete, insert, "COMMIT"):
             cursor.execute(statement)
 
@@ -125,6 +125,12 @@ def _type(kind: pa.DataType) -> exp.DataType:
     if pa.types.is_floating(kind):
         return exp.DataType.build("double")
     return exp.DataType.build("date" if pa.types.is_date(kind) else "text")
+
+
+def _storable(value: Any, dialect: str) -> Any:
+    """A value as the database takes it: PostgreSQL refuses NUL in a text, which is written as its symbol there."""
+    plain = _value(value)
+    return plain.replace("\0", "\u2400") if dialect == "postgres" and isinstance(plain, str) else plain
 
 
 def _value(value: Any) -> Any:

@@ -50,7 +50,8 @@ class Journal:
             DeliveryError: the file cannot be read.
         """
         try:
-            return pq.read_table(self.file, partitioning=None)
+            written = pq.read_table(self.file, partitioning=None)
+            return pa.Table.from_arrays(written.columns, names=written.column_names)  # nullable, as engines read the record
         except (OSError, pa.ArrowInvalid) as error:
             raise deliveries.DeliveryError(
                 f"{self.file} cannot be read ({error}), so it is not known what a delivery that was cut off has told. Restore it from a "
