@@ -84,6 +84,7 @@ GRAPH = {
     "action_lift": {"audience_members", "customer_features", "customer_segments", "customer_orders"},
     "campaign_response": {"customer_event_activity", "customer_segments"},
     "snapshot_report": {"published_database"},
+    "audience_delivery": {"published_database"},
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",

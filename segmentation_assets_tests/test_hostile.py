@@ -28,6 +28,7 @@ import apprise
 import dagster as dg
 import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import requests
 import uvicorn
@@ -51,6 +52,7 @@ from segmentation_assets.store.spreadsheet import harmless, without_formulas
 from segmentation_assets.visible import visible
 from segmentation_assets_tests import hostile
 from segmentation_assets_tests.conftest import ROOT, called, segmentation
+from segmentation_assets_tests.receiver import receiving
 from segmentation_assets_tests.test_ui import CHROMIUM_FLAGS
 
 KEY = "2024-02-01"
@@ -183,6 +185,32 @@ def test_a_spreadsheet_finds_no_formula(bad_shop: Shop) -> None:
     assert {number for _, number in found[1:]} == {"-5"}
     plain = bad_shop.csv("SELECT category FROM transactions")
     assert [category for category, _ in found[1:]] == [harmless(category) for (category,) in plain]
+
+
+def test_what_is_handed_over_is_text_and_no_formula(bad_shop: Shop) -> None:
+    secret = "the secret of thirty two letters"  # noqa: S105
+    settings = yaml.safe_load((bad_shop.folder / "segmentation.yaml").read_text(encoding="utf-8"))
+    with receiving() as receiver:
+        crm = {"kind": "webhook", "url": receiver.url(), "secret_variable": "CRM_SECRET"}
+        places = {"files": {"kind": "folder", "path": "out"}, "parquet": {"kind": "folder", "path": "raw", "format": "parquet"}, "crm": crm}
+        columns = [name for name in hostile.ATTRIBUTES if name not in settings["privacy"]["sensitive"]]
+        settings["delivery"] = {"destinations": {name: {**place, "columns": columns} for name, place in places.items()}}
+        file = bad_shop.folder / "delivering.yaml"
+        file.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+        how = {"data_dir": bad_shop.data_dir, "SEGMENTATION_SETTINGS": str(file), "DAGSTER_HOME": "", "CRM_SECRET": secret}
+        said = called("audiences", "--deliver", **how).output
+    assert f"Handed over of the snapshot {KEY}" in said and not hostile.ESCAPES & set(said)
+    sent = [row for post in receiver.posts for row in json.loads(post.body)["rows"]]
+    people = {row["customer_id"]: row for row in sent}
+    assert set(people) <= {one for (one,) in bad_shop.csv("SELECT customer_id FROM customers")} and len(people) == len(sent) > 20
+    (written,) = (bad_shop.folder / "out").iterdir()
+    (raw,) = (bad_shop.folder / "raw").iterdir()
+    assert {row["customer_id"]: row[columns[0]] for row in pq.read_table(raw).to_pylist()} == {
+        one: row[columns[0]] for one, row in people.items()
+    }
+    header, *rows = list(csv.reader(io.StringIO(written.read_bytes().decode(), newline="")))
+    assert header == [harmless(name) for name in sent[0]]
+    assert {tuple(row) for row in rows} == {tuple(harmless(cell or "") for cell in row.values()) for row in sent}
 
 
 @given(text=st.text(st.sampled_from("=+-@\t\r\n; ,.'\"a1\xa0\u200b\uff1d")))
@@ -453,13 +481,13 @@ PLACES = {  # what would go round a language's place, and the files that may do 
     "Markdown": (r"to_markdown|(?<!`)MetadataValue\.md\((?!markdown\.)", {"defs/assets/exploration.py"}),
     "HTML": (r"Markup\(|\|\s*safe\b|autoescape|to_html\(|HTMLResponse", {"report/report.py"}),
     "TeX": (r"parse_math|usetex|mathtext", {"core/pictures/style.py"}),
-    "CSV": (r"\.writerow|csv\.writer|to_csv\(|write_csv\(|(?i:format csv)", {"cli/look.py"}),
+    "CSV": (r"\.writerow|csv\.writer|to_csv\(|write_csv\(|(?i:format csv)", {"cli/look.py", "store/destinations.py"}),
     "SQL": (
         r"\b(execute|sql|raw_sql|query|SQLExpression)\(\s*f[\"']",
         {
             "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/pseudonyms.py", "sources/reading.py",
             "sources/sqlite_tables.py", "store/database_files.py", "store/master.py", "store/published.py", "store/spreadsheet.py",
-            "store/confinement.py",
+            "store/confinement.py", "store/receipts.py",
         },
     ),
 }  # fmt: skip

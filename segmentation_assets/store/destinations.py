@@ -37,6 +37,7 @@ LONGEST_WAIT = 60  # seconds, also where the receiver asks for more
 FEWEST_BYTES = 16  # of a secret
 WHSEC = "whsec_"  # before a secret in base64, as in Standard Webhooks
 LOUD = "urllib3.connectionpool"  # a logger that writes paths of addresses, which may be secrets
+RIGHTS = ("the right to read it", "the rights to create it and temporary tables, and to select, insert and delete")
 STAGED = "segmentation_delivery"  # temporary table
 PLACEHOLDERS = {"postgres": "%s", "mysql": "%s"}  # and ? elsewhere
 
@@ -86,7 +87,7 @@ def _to_table(where: str, destination: DatabaseTable, rows: pa.Table) -> None:
         with reached(destination, destination.table, read_only=False) as remote:
             _replace_rows(remote, destination.table, rows)
     except SourceError as error:
-        raise DeliveryError(f"{where}: {error}") from None
+        raise DeliveryError(f"{where}: {str(error).replace(*RIGHTS)}") from None
 
 
 def _replace_rows(remote: Any, name: str, rows: pa.Table) -> None:
@@ -97,10 +98,11 @@ def _replace_rows(remote: Any, name: str, rows: pa.Table) -> None:
     names = [exp.to_identifier(field.name, quoted=True) for field in rows.schema]
     same = exp.and_(*(exp.column(key, table=STAGED, quoted=True).eq(exp.column(key, table=table, quoted=True)) for key in KEY))
     temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+    nothing = exp.select(*names).from_(target.copy()).where(exp.false())
     into = exp.Schema(this=target.copy(), expressions=names)
     statements = [
         exp.Create(this=exp.Schema(this=target.copy(), expressions=definitions), kind="TABLE", exists=True),
-        exp.Create(this=exp.Schema(this=staged.copy(), expressions=definitions), kind="TABLE", properties=temporary),
+        exp.Create(this=staged.copy(), kind="TABLE", properties=temporary, expression=nothing),
         exp.delete(target.copy()).where(exp.Exists(this=exp.select("1").from_(staged.copy()).where(same))),
         exp.Insert(this=into, expression=exp.select(*names).from_(staged.copy())),
     ]
