@@ -112,6 +112,15 @@ def recorded(data_dir: Path) -> list[Path]:
     return files
 
 
+def snapshots(data_dir: Path) -> set[str]:
+    """Keys of the snapshots of which something was handed over.
+
+    Raises:
+        DeliveryError: see `recorded`.
+    """
+    return {str(day) for file in recorded(data_dir) for day in pq.read_table(file, columns=["snapshot_date"])[0].unique().to_pylist()}
+
+
 def rows(data_dir: Path, engine: Engine, until: dt.date) -> ir.Table | None:
     """All rows of deliveries of snapshots up to `until`; None if there are none.
 

@@ -127,12 +127,12 @@ def snapshot_to_deliver(settings: Settings, asked: str | None, now: dt.datetime)
 
 
 def is_first_time(settings: Settings, key: str, now: dt.datetime) -> bool:
-    """Whether a run that has just published this snapshot may hand it over: it is the newest that exists, and no run published it, or a
-    later one, before. Asking counts: the next time the answer is no."""
+    """Whether a run that has just published this snapshot may hand it over: it is the newest that exists, no run published it, or a
+    later one, before, and nothing of it was handed over. Asking counts: the next time the answer is no."""
     file = settings.data_dir / deliveries.FOLDER / HANDLED
     before = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     folder_home.mark(settings.data_dir)
-    if key <= before:
+    if key <= before or key in deliveries.snapshots(settings.data_dir):
         return False
     with replacing(file) as unfinished:
         unfinished.write_text(f"{key}\n", encoding="utf-8")

@@ -368,6 +368,14 @@ def test_a_run_hands_over_the_newest_snapshot_when_it_is_first_made(lake: Lake, 
     assert not delivering.is_first_time(settings, D1, MARCH)
 
 
+def test_a_snapshot_that_the_command_handed_over_is_not_handed_over_by_a_run(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(lake)
+    settings = with_destinations(lake, files=FILES)
+    deliver(settings)
+    monkeypatch.setattr(published, "keys", lambda _: [D2])
+    assert not delivering.is_first_time(settings, D2, MARCH)
+
+
 def test_a_column_that_does_not_exist_is_named(lake: Lake) -> None:
     publish(lake)
     settings = with_destinations(lake, files={**FILES, "columns": ["chanel"]})
