@@ -127,7 +127,7 @@ def test_check_reads_the_table_and_says_that_there_are_no_orders(made):
     assert [line for line in found.lines if line.startswith("transactions") or line == WITHOUT_ORDERS] == [WITHOUT_ORDERS]
 
 
-@pytest.mark.parametrize("groups", [4, 5, 6])
+@pytest.mark.parametrize("groups", [*(pytest.param(groups, marks=pytest.mark.full) for groups in (4, 5)), 6])
 def test_planted_groups_are_found_among_noise(groups):
     table, truth = tables_of_customers.planted(groups, seed=groups)
     types = {name: "number" if name != "customer" else "text" for name in table.columns}

@@ -118,6 +118,7 @@ def test_an_unknown_option_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         test_commands_are_valid("segmentation run --everything", tmp_path, monkeypatch)
 
 
+@pytest.mark.full  # settings of files run in CI too: test_cli, with those that init writes
 def test_the_marketplace_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the example's settings, on smaller files made by its script."""
     monkeypatch.syspath_prepend(str(ROOT / "examples"))

@@ -66,7 +66,7 @@ def test_two_simultaneous_first_commands_make_one_valid_instance(
     assert not list((data_dir / "dagster").rglob("*.db"))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_snapshots_are_recorded_on_postgresql_and_killed_runs_are_closed(
     begun: tuple[Path, dict[str, str], list[int]], instance: dg.DagsterInstance
 ) -> None:

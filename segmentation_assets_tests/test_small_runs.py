@@ -200,7 +200,11 @@ def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(s
     )
 
 
-@pytest.mark.parametrize(("source", "pictures"), [(RowsSource(), True), (RowsSource(transactions=MARCH), False)], ids=["empty", "not yet"])
+@pytest.mark.parametrize(
+    ("source", "pictures"),
+    [(RowsSource(), True), pytest.param(RowsSource(transactions=MARCH), False, marks=pytest.mark.full)],
+    ids=["empty", "not yet"],
+)
 def test_without_customers_the_snapshot_is_empty(run, source, pictures):
     assert run.make(D1, source, pictures=pictures), run.failure()
     assert run.ask("SELECT (SELECT count(*) FROM customer_segments), (SELECT count(*) FROM segments)") == [(0, 0)]
@@ -211,11 +215,13 @@ def test_one_customer_is_one_segment(run):
     assert run.ask(BY_SEGMENT) == [(1, 1)]
 
 
+@pytest.mark.full
 def test_identical_customers_are_one_segment(run):
     assert run.make(D1, RowsSource(transactions=[line(c, "2024-01-05", 10.0) for c in "abcd"])), run.failure()
     assert run.ask(BY_SEGMENT) == [(1, 4)]
 
 
+@pytest.mark.full
 def test_fewer_customers_than_clusters_are_as_many_segments_and_the_registry_says_why(run):
     assert run.make(D1, RowsSource(transactions=[*REGULARS[:3], RARE[0]]), k=9, k_max=9), run.failure()
     assert run.ask(BY_SEGMENT) == [(1, 1), (2, 1)]
@@ -289,6 +295,7 @@ def test_a_snapshot_whose_predecessor_never_ran_works_with_a_warning(run):
     assert run.ask("SELECT reason FROM model_registry") == [("There is no model at the previous snapshot, so one is trained.",)]
 
 
+@pytest.mark.full
 def test_describing_earlier_snapshots_completes_the_history_without_making_snapshots(run):
     assert run.make(D1, SHOP, job="features"), run.failure()
     assert run.make(D2, SHOP), run.failure()

@@ -121,6 +121,7 @@ def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, t
         assert file.read_bytes() == (tmp_path / file.relative_to(story)).read_bytes(), file
 
 
+@pytest.mark.full  # a rollback, and its labels: test_versions
 def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp_path):
     first = ask(story, f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")["model_version"][0]
     never = shutil.copytree(story.with_name("until April"), tmp_path / "never")

@@ -211,7 +211,12 @@ def test_no_false_segments_in_a_continuum(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "dimensions", "skewed", "noise"),
-    [(2, 2, False, 0), (4, 5, True, 1), pytest.param(3, 15, False, 0, marks=pytest.mark.full), (5, 3, True, 2)],
+    [
+        (2, 2, False, 0),
+        (4, 5, True, 1),
+        pytest.param(3, 15, False, 0, marks=pytest.mark.full),
+        pytest.param(5, 3, True, 2, marks=pytest.mark.full),
+    ],
 )
 def test_planted_segments_are_counted_exactly(k, dimensions, skewed, noise):
     population = planted(2500, k, dimensions, 5.0, 3.0, np.random.default_rng([4712, k]), skewed, noise)

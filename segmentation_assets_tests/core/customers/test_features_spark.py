@@ -118,6 +118,7 @@ def test_features_of_difficult_histories_agree(spark: Any, awkward: Path) -> Non
     assert_agree(features_on(spark, awkward, as_of, 3), on_duckdb)
 
 
+@pytest.mark.full
 def test_features_of_the_demo_agree(spark: Any, demo_history: Path) -> None:
     as_of = dt.date(2018, 1, 1)
     on_duckdb = features_on(ibis.duckdb.connect(), demo_history, as_of, 3)
