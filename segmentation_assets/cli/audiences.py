@@ -18,6 +18,7 @@ from segmentation_assets.vocabulary import Reason, Role, counted, fewer_than
 
 NEEDED = "audience_members"
 NOBODY = "for nobody at this snapshot"
+TAKEN = "for nobody whom actions before did not take"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def read(settings: Settings, key: str) -> Plan:
         for (name, action), of_roles in found.items()
     ]
     idle = [
-        _planned(*key, [], [play.action, play.channel, play.priority], remarks.get(key[1], ""), fewest)
+        _planned(*key, [], [play.action, play.channel, play.priority], remarks.get(key[1], TAKEN if key[1] in told else ""), fewest)
         for key, play in known.items()
         if key not in found
     ]
@@ -167,10 +168,11 @@ def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:
     if any(one.treated and one.value_at_stake is None for one in busy):
         yield "Where nothing is at stake, it was not measured: docs/acting.md says when."
     for one in plan.actions:
-        if one.remark and one.remark != NOBODY:
+        if one.remark and one.remark not in (TAKEN, NOBODY):
             yield f"{one.action}: {one.remark}"
-    if unused := [one.action for one in plan.actions if one.remark == NOBODY]:
-        yield f"{NOBODY.capitalize()}: {', '.join(unused)}."
+    for remark in (TAKEN, NOBODY):
+        if unused := [one.action for one in plan.actions if one.remark == remark]:
+            yield f"{remark.capitalize()}: {', '.join(unused)}."
 
 
 def _sum(numbers: Any) -> int | None:

@@ -1,6 +1,9 @@
+import duckdb
 from rich.console import Console
 
-from segmentation_assets.cli.audiences import NOBODY, Plan, Planned, show
+from segmentation_assets.cli.audiences import NOBODY, TAKEN, Plan, Planned, read, show
+from segmentation_assets.store.published import DATABASE
+from segmentation_assets_tests.builders import LOADED
 
 
 def planned(
@@ -38,3 +41,23 @@ def test_actions_for_nobody_are_one_sentence_and_other_remarks_a_line_each():
     assert "For nobody at this snapshot: new, dormant." in shown
     assert "summer: starts 2024-06-01" in shown
     assert sum(name in row for row in shown.splitlines() for name in ("new", "dormant")) == 2
+
+
+def test_an_action_whose_customers_all_are_with_earlier_ones_is_not_said_to_be_for_nobody(tmp_path):
+    with duckdb.connect(str(tmp_path / DATABASE)) as published:
+        published.execute("""
+            CREATE TABLE audience_members AS SELECT DATE '2024-03-01' AS snapshot_date, 'marketing' AS list, 'a' AS customer_id,
+                'at_risk' AS action, 'treated' AS role, NULL::VARCHAR AS reason, NULL::TIMESTAMP AS handed_over,
+                0.0 AS cost, 1.0 AS value_at_stake;
+            CREATE TABLE segment_actions AS SELECT DATE '2024-03-01' AS snapshot_date, play, 'Call' AS action, 'phone' AS channel, priority
+                FROM (VALUES ('at_risk', 1), ('slipping', 2)) AS t(play, priority);
+            CREATE TABLE segments AS SELECT DATE '2024-03-01' AS snapshot_date, 1 AS segment_id, 'Loyal' AS segment_name;
+        """)
+    plan = read(LOADED.model_copy(update={"data_dir": tmp_path}), "2024-03-01")
+    assert {one.action: one.remark for one in plan.actions if one.action in ("at_risk", "slipping", "new")} == {
+        "at_risk": "", "slipping": TAKEN, "new": NOBODY,
+    }  # fmt: skip
+    console = Console(width=140)
+    with console.capture() as captured:
+        show(plan, "EUR", console)
+    assert "For nobody whom actions before did not take: slipping." in captured.get()
