@@ -77,7 +77,7 @@ def called(*arguments: str, data_dir: Path, **further: str) -> click.testing.Res
 # Fixtures that take long to make, and the group of the tests that share them; None: those of their own file.
 SHARED = {
     "demo": "demo", "demo_history": "history", "spark": "history", "story": None, "made": None, "shop": None, "bad_shop": None,
-    "postgres": None, "mariadb": None, "distinct": None, "convenient": None,
+    "postgres": None, "mariadb": None, "any_database": None, "distinct": None, "convenient": None,
 }  # fmt: skip
 LONGEST = ("demo", "daemon", "history")  # begun first, so that no worker is left with one of them at the end
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from filelock import FileLock
 
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.source import Tables
@@ -79,9 +80,11 @@ class _Folder:
     owner: pwd.struct_passwd | None
 
     def run(self, *command: str) -> str:
-        return subprocess.run(
-            command, check=True, cwd=self.path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.drop()
-        ).stdout
+        done = subprocess.run(
+            command, check=False, cwd=self.path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.drop()
+        )
+        assert done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stdout}"
+        return done.stdout
 
     def drop(self) -> dict[str, Any]:
         return {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []} if self.owner else {}
@@ -139,7 +142,10 @@ def mariadb() -> Iterator[Server]:
     server, client = (_found("MariaDB", "mariadb-server", name, Path("/usr/sbin")) / name for name in ("mariadbd", "mariadb"))
     with _folder("mysql") as folder:
         data, socket_file, port = f"--datadir={folder.path / 'data'}", f"--socket={folder.path / 'socket'}", str(_free_port())
-        folder.run("mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db")
+        with FileLock(
+            Path(tempfile.gettempdir()) / f"segmentation-tests-mariadb-{os.getuid()}.lock"
+        ):  # one of two that ran side by side failed
+            folder.run("mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db")
         options = [
             "--no-defaults", data, socket_file, f"--pid-file={folder.path / 'pid'}", "--bind-address=127.0.0.1", f"--port={port}",
             "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--default-time-zone=+05:00",
