@@ -124,13 +124,17 @@ class Shop:
         return list(csv.reader(io.StringIO(self.call("sql", "--csv", *options, query), newline="")))[1:]
 
 
-@pytest.fixture(scope="module")
-def bad_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    folder = tmp_path_factory.mktemp("hostile")
-    settings = hostile.write(folder)
+def made(folder: Path, settings: Path) -> Shop:
+    """The shop in `folder`, with all its snapshots."""
     done = segmentation("run", "--all", data_dir=folder / "data", SEGMENTATION_SETTINGS=str(settings))
     assert done.returncode == 0, done.stdout + done.stderr
     return Shop(folder, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def bad_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("hostile")
+    return made(folder, hostile.write(folder))
 
 
 def trimmed(text: str) -> str:
@@ -266,10 +270,7 @@ def of_its_own(page: str) -> bool:
 def bad_customers(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The same texts in a table of customers without orders."""
     folder = tmp_path_factory.mktemp("hostile_customers")
-    settings = hostile.write_customers(folder)
-    done = segmentation("run", "--all", data_dir=folder / "data", SEGMENTATION_SETTINGS=str(settings))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Shop(folder, done.stdout + done.stderr)
+    return made(folder, hostile.write_customers(folder))
 
 
 def test_a_table_of_customers_without_orders_is_printed_and_shown_as_plain_text(bad_customers: Shop) -> None:

@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, field_validator, model_validator
 from segmentation_assets.settings.alerts import RESERVED
 from segmentation_assets.settings.own_segments import Name
 from segmentation_assets.settings.section import Section, unknown_names
-from segmentation_assets.settings.source import holds_secret
+from segmentation_assets.settings.source import DatabaseAddress, holds_secret
 
 KEY = ("customer_id", "list", "action")
 """Columns that always leave, beside `idempotency_key`, `snapshot_date` and `change`: without them a row could not be applied."""
@@ -54,18 +54,9 @@ class DatabaseTable(Destination):
     """A table of a database, with the newest change of each customer, list and action."""
 
     kind: Literal["database"]
-    url: str = Field(description="Address as in source tables, such as postgresql://user@host:5432/crm, without a password.")
+    url: DatabaseAddress = Field(description="Address as in source tables, such as postgresql://user@host:5432/crm, without a password.")
     password_variable: str | None = Field(None, pattern=VARIABLE, description="Environment variable that holds the password.")
     table: str = Field(min_length=1, max_length=120, description="Table, as name or schema.name; made if it is missing.")
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, url: str) -> str:
-        if "://" not in url:
-            raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
-        if holds_secret(url):
-            raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
-        return url
 
 
 class Webhook(Destination):

@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from segmentation_assets.settings.section import Section, Zone
 
@@ -177,10 +177,23 @@ def holds_secret(url: str) -> bool:
 IN_A_FILE = ("sqlite:", "duckdb:")  # whose names may have a #
 
 
+def _without_secret(url: str) -> str:
+    if "://" not in url:
+        raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
+    if holds_secret(url):
+        raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
+    if "#" in url and not url.startswith(IN_A_FILE):
+        raise ValueError("has a part after #, which no database reads; remove it, or write a # of a name as %23")
+    return url
+
+
+DatabaseAddress = Annotated[str, AfterValidator(_without_secret)]
+
+
 class Database(Reading):
     """A table or a query of a database; the password comes from the environment."""
 
-    url: str = Field(
+    url: DatabaseAddress = Field(
         description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb, "
         "without a password."
     )
@@ -189,17 +202,6 @@ class Database(Reading):
     )
     table: str | None = Field(None, description="Table or view, as name or schema.name.")
     query: str | None = Field(None, description="A SELECT in the database's own SQL, instead of a table.")
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, url: str) -> str:
-        if "://" not in url:
-            raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
-        if holds_secret(url):
-            raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
-        if "#" in url and not url.startswith(IN_A_FILE):
-            raise ValueError("has a part after #, which no database reads; remove it, or write a # of a name as %23")
-        return url
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

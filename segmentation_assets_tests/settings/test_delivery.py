@@ -51,6 +51,7 @@ def test_addresses_that_nobody_on_the_way_can_read_are_accepted(tmp_path: Path, 
         ("kind: folder, path: out, lists: [market]", "", "market is not a list of the playbook. Did you mean marketing?"),
         ("kind: folder, path: out, columns: [income]", "privacy: {sensitive: [income]}", "income is in privacy.sensitive"),
         ("kind: database, url: 'postgresql://ann:pw@host/crm', table: x", "", "holds a secret"),
+        ("kind: database, url: 'postgresql://ann@host/crm#pw@', table: x", "", "has a part after #, which no database reads"),
         ("kind: mail", "", "allowed are folder, database, webhook"),
     ],
 )
