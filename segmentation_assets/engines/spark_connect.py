@@ -1,0 +1,168 @@
+"""An engine that speaks Spark Connect, such as Spark, Databricks or Sail, and DuckDB in this process beside it.
+
+The engine reads and writes the lake's files itself, so its machines and this one see them under the same paths. What it computes it
+writes as a folder of files, in whatever order; DuckDB here makes the partition of them, ordered, in one file, with bounded memory: so
+every partition has the same form, whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
+"""
+
+import datetime as dt
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.schema as sch
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.pyspark import Backend
+from ibis.backends.pyspark.datatypes import PySparkSchema
+from ibis.formats.pyarrow import PyArrowData
+from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.session import SparkSession
+
+from segmentation_assets.engines.base import Engine, EngineError
+from segmentation_assets.engines.duckdb import DuckDBEngine
+
+PINNED = {  # what would otherwise depend on how the engine was set up
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # a number out of range, or text that is no number, is an error as on DuckDB, not null
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
+PATIENCE = 20.0  # seconds to wait for the engine's first answer
+
+
+class _Spark(Backend):
+    """Ibis on Spark Connect, with tables in Arrow: through pandas, as in Ibis 12, whole numbers with missing ones would become floats.
+
+    Attributes:
+        shared: folder for tables of this process that are too large to be sent with a query.
+    """
+
+    shared: Path
+
+    def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        self._run_pre_execute_hooks(expr)
+        table = expr.as_table()
+        found = self._session.sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
+        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+    def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
+        rows = op.data.to_pyarrow(op.schema)
+        if len(rows) > SENT_ROWS:
+            file = self.shared / f"{op.name}.parquet"
+            pq.write_table(rows, file)
+            frame = self._session.read.parquet(str(file))
+        else:
+            frame = self._session.createDataFrame(rows, schema=PySparkSchema.from_ibis(op.schema))
+        frame.createOrReplaceTempView(op.name)
+
+    def _make_memtable_finalizer(self, name: str) -> None:
+        """Views end with the session."""
+
+
+class SparkConnectEngine:
+    """An engine at an address of Spark Connect.
+
+    Args:
+        url: the address, such as sc://spark.example.com:15002.
+        shared: folder that this machine and the engine's see under the same path, for tables that travel between them.
+        token: for the address; None: none is needed.
+        driver: DuckDB in this process.
+
+    Raises:
+        EngineError: pyspark is not installed, or nothing answers at the address.
+    """
+
+    def __init__(self, url: str, shared: Path, token: str | None = None, driver: DuckDBEngine | None = None) -> None:
+        self.driver = driver or DuckDBEngine()
+        self._scans: dict[tuple[Any, ...], ir.Table] = {}
+        self._session = _session(url, token)
+        _Spark.register_options()
+        self.backend = _Spark().connect(self._session)
+        self.backend.shared = shared
+
+    def owner(self, table: ir.Table) -> Engine:
+        return self if self.backend in table._find_backends()[0] else self.driver
+
+    def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
+        here = self.driver.scan(files, **options)  # tells which columns and types the files have together, and fails as DuckDB does
+        read = (tuple(_identity(file) for file in files), *options.items())
+        if read not in self._scans:
+            self._scans[read] = self._scanned(files, here.schema(), bool(options.get("hive_partitioning", True)))
+        return self._scans[read]
+
+    def _scanned(self, files: Sequence[Path], schema: sch.Schema, dated: bool) -> ir.Table:
+        """The files with the columns and types of the schema. Files alike are read together, unless their folder dates them."""
+        alike: dict[Any, list[Path]] = {}
+        for file in files:
+            alike.setdefault((str(pq.read_schema(file)), file.parent.name if dated else ""), []).append(file)
+        tables = []
+        for (_, folder), some in alike.items():
+            name = ibis.util.gen_name("lake")
+            self._session.read.parquet(*map(str, some)).createOrReplaceTempView(name)
+            table = self.backend.table(name)
+            partition, _, value = folder.partition("=")
+            if value:
+                table = table.mutate(**{partition: ibis.date(dt.date.fromisoformat(value).isoformat())})
+            tables.append(table.select(**{
+                name: ops.Cast(table[name], to=kind).to_expr() if name in table.columns else ibis.null(kind) for name, kind in schema.items()
+            }))  # fmt: skip
+        return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+    def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
+        if self.owner(table) is self.driver:
+            self.driver.write(table, file, by)
+            return
+        parts = file.with_name(f"{file.name}.parts")  # which `atomic.sweep` removes if this process is killed
+        try:
+            self.backend._run_pre_execute_hooks(table)
+            self._session.sql(self.backend.compile(table)).write.mode("overwrite").parquet(str(parts))
+            self.driver.write(self._gathered(sorted(parts.rglob("*.parquet")), table.schema()), file, by)
+        finally:
+            shutil.rmtree(parts, ignore_errors=True)
+
+    def _gathered(self, parts: Sequence[Path], schema: sch.Schema) -> ir.Table:
+        if not parts:  # Sail writes none of no rows
+            return ibis.memtable(pa.schema(schema.to_pyarrow()).empty_table())
+        found = self.driver.backend.read_parquet([str(part) for part in parts], hive_partitioning=False)
+        return found.select(**{name: found[name].cast(kind) for name, kind in schema.items()})
+
+    def rows(self, table: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+        return found
+
+    def close(self) -> None:
+        self._session.stop()
+        self.driver.close()
+
+
+def _identity(file: Path) -> tuple[Any, ...]:
+    found = file.stat()
+    return str(file), found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _session(url: str, token: str | None) -> Any:
+    """A session of its own, with the settings that results depend on."""
+    address = DefaultChannelBuilder(url)
+    if token is not None:
+        address.set(address.PARAM_TOKEN, token)
+    channel = address.toChannel()
+    try:
+        grpc.channel_ready_future(channel).result(timeout=PATIENCE)
+    except grpc.FutureTimeoutError:
+        raise EngineError(
+            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to duckdb."
+        ) from None
+    finally:
+        channel.close()
+    session = SparkSession.builder.channelBuilder(address).create()
+    for name, value in PINNED.items():
+        session.conf.set(name, value)
+    return session
