@@ -6,6 +6,7 @@ every partition has the same form, whichever engine computed it. A table that is
 """
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.formats.pyarrow import PyArrowData
 from pyspark.sql.connect.client import DefaultChannelBuilder
 from pyspark.sql.connect.session import SparkSession
@@ -34,8 +36,23 @@ PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
 }
+ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
 PATIENCE = 20.0  # seconds to wait for the engine's first answer
+
+
+class _Compiler(PySparkCompiler):
+    """Ibis's SQL for Spark, where it means something else than on DuckDB."""
+
+    def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: Any) -> Any:  # noqa: N802  # Ibis's name
+        """A number with a point is a decimal there, and what is made of it and a float is one too on Sail, with 15 digits after the point."""
+        if dtype.is_floating():
+            return self.cast(repr(float(value)), dtype)
+        return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+
+    def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Any, unit: Any) -> Any:  # noqa: N802
+        """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
+        return self.cast(super().visit_DateTruncate(op, arg=arg, unit=unit), op.dtype)
 
 
 class _Spark(Backend):
@@ -45,7 +62,12 @@ class _Spark(Backend):
         shared: folder for tables of this process that are too large to be sent with a query.
     """
 
+    compiler = _Compiler()
     shared: Path
+
+    def compile(self, expr: ir.Expr, /, **kwargs: Any) -> str:
+        r"""SQLGlot writes form feed as `\f`, which Spark reads as the letter f: `.strip()` would take it off every word."""
+        return re.sub(r"\\(.)", lambda found: ESCAPED.get(found[1], found[0]), super().compile(expr, **kwargs), flags=re.DOTALL)
 
     def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
         self._run_pre_execute_hooks(expr)
