@@ -109,7 +109,7 @@ def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
     """
     bounds = asked or Bounds()
     with ExitStack() as at_end:
-        engine: Engine = DuckDBEngine(bounds.threads, bounds.memory, bounds.temp_folder)
+        engine: Engine = DuckDBEngine(threads=bounds.threads, memory=bounds.memory, temp_folder=bounds.temp_folder)
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), engine.driver)
         at_end.callback(engine.close)
