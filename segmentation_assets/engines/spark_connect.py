@@ -1,11 +1,10 @@
 """An engine that speaks Spark Connect, such as Spark, Databricks or Sail, and DuckDB in this process beside it.
 
 The engine reads and writes the lake's files itself, so its machines and this one see them under the same paths. What it computes it
-writes as a folder of files, in whatever order; DuckDB here makes the partition of them, ordered, in one file, with bounded memory: so
-every partition has the same form, whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
+writes as a folder of files, in whatever order; DuckDB here makes one ordered file of them, with bounded memory, so that a partition has
+the same form whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
 """
 
-import datetime as dt
 import re
 import shutil
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ class _Compiler(PySparkCompiler):
     """Ibis's SQL for Spark, where it means something else than on DuckDB."""
 
     def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: Any) -> Any:  # noqa: N802  # Ibis's name
-        """A number with a point is a decimal there, and what is made of it and a float is one too on Sail, with 15 digits after the point."""
+        """A number with a point is a decimal there, and on Sail so is what is made of it and a float, with 15 digits after the point."""
         if dtype.is_floating():
             return self.cast(repr(float(value)), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
@@ -127,15 +126,15 @@ class SparkConnectEngine:
             alike.setdefault((str(pq.read_schema(file)), file.parent.name if dated else ""), []).append(file)
         tables = []
         for (_, folder), some in alike.items():
-            name = ibis.util.gen_name("lake")
-            self._session.read.parquet(*map(str, some)).createOrReplaceTempView(name)
-            table = self.backend.table(name)
+            view = ibis.util.gen_name("lake")
+            self._session.read.parquet(*map(str, some)).createOrReplaceTempView(view)
+            table = self.backend.table(view)
             partition, _, value = folder.partition("=")
             if value:
-                table = table.mutate(**{partition: ibis.date(dt.date.fromisoformat(value).isoformat())})
-            tables.append(table.select(**{
-                name: ops.Cast(table[name], to=kind).to_expr() if name in table.columns else ibis.null(kind) for name, kind in schema.items()
-            }))  # fmt: skip
+                table = table.mutate(**{partition: ibis.date(value)})
+            known = set(table.columns)
+            columns = {n: ops.Cast(table[n], to=kind).to_expr() if n in known else ibis.null(kind) for n, kind in schema.items()}
+            tables.append(table.select(**columns))
         return ibis.union(*tables) if len(tables) > 1 else tables[0]
 
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
@@ -180,7 +179,8 @@ def _session(url: str, token: str | None) -> Any:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
     except grpc.FutureTimeoutError:
         raise EngineError(
-            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to duckdb."
+            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to "
+            "duckdb."
         ) from None
     finally:
         channel.close()

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +42,11 @@ def spark_with_two_executors() -> Iterator[str]:
     command = [SPARK / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]", "--class", service, *given, "spark-internal"]
     with subprocess.Popen(command, env={**os.environ, "SPARK_HOME": str(SPARK)}) as server:
         try:
+            for _ in range(240):  # it takes half a minute where it has the machine to itself
+                with socket.socket() as tried:
+                    if tried.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.5)
             yield f"sc://127.0.0.1:{port}"
         finally:
             server.terminate()
