@@ -5,6 +5,7 @@ writes as a folder of files, in whatever order; DuckDB here makes one ordered fi
 the same form whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
 """
 
+import functools
 import re
 import shutil
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.formats.pyarrow import PyArrowData
+from pyspark.sql.connect import functions
 from pyspark.sql.connect.client import DefaultChannelBuilder
 from pyspark.sql.connect.session import SparkSession
 
@@ -123,19 +125,25 @@ class SparkConnectEngine:
         """The files with the columns and types of the schema. Files alike are read together, unless their folder dates them."""
         alike: dict[Any, list[Path]] = {}
         for file in files:
-            alike.setdefault((str(pq.read_schema(file)), file.parent.name if dated else ""), []).append(file)
-        tables = []
+            alike.setdefault((pq.read_schema(file).to_string(), file.parent.name if dated else ""), []).append(file)
+        kinds = {field.name: field.dataType for field in PySparkSchema.from_ibis(schema)}
+        frames = []
         for (_, folder), some in alike.items():
-            view = ibis.util.gen_name("lake")
-            self._session.read.parquet(*map(str, some)).createOrReplaceTempView(view)
-            table = self.backend.table(view)
-            partition, _, value = folder.partition("=")
-            if value:
-                table = table.mutate(**{partition: ibis.date(value)})
-            known = set(table.columns)
-            columns = {n: ops.Cast(table[n], to=kind).to_expr() if n in known else ibis.null(kind) for n, kind in schema.items()}
-            tables.append(table.select(**columns))
-        return ibis.union(*tables) if len(tables) > 1 else tables[0]
+            frame = self._session.read.parquet(*map(str, some))
+            known = {field.name: field.dataType for field in frame.schema}
+            partition, _, day = folder.partition("=")
+            given = {name: functions.col(f"`{name.replace('`', '``')}`") for name in known}
+            if day:
+                given[partition] = functions.lit(day)
+            if list(known.items()) != list(kinds.items()):
+                none = functions.lit(None)
+                frame = frame.select(*(
+                    given[name] if known.get(name) == kind else given.get(name, none).cast(kind).alias(name) for name, kind in kinds.items()
+                ))  # fmt: skip
+            frames.append(frame)
+        view = ibis.util.gen_name("lake")
+        functools.reduce(lambda one, other: one.union(other), frames).createOrReplaceTempView(view)
+        return ops.DatabaseTable(view, schema=schema, source=self.backend, namespace=ops.Namespace()).to_expr()
 
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         if self.owner(table) is self.driver:
@@ -153,7 +161,7 @@ class SparkConnectEngine:
         if not parts:  # Sail writes none of no rows
             return ibis.memtable(pa.schema(schema.to_pyarrow()).empty_table())
         found = self.driver.backend.read_parquet([str(part) for part in parts], hive_partitioning=False)
-        return found.select(**{name: found[name].cast(kind) for name, kind in schema.items()})
+        return found.cast(schema)
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
