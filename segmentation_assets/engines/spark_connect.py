@@ -129,7 +129,7 @@ class SparkConnectEngine:
         kinds = {field.name: field.dataType for field in PySparkSchema.from_ibis(schema)}
         frames = []
         for (_, folder), some in alike.items():
-            frame = self._session.read.parquet(*map(str, some))
+            frame = self._session.read.parquet(*(str(self._visible(file)) for file in some))
             known = {field.name: field.dataType for field in frame.schema}
             partition, _, day = folder.partition("=")
             given = {name: functions.col(f"`{name.replace('`', '``')}`") for name in known}
@@ -144,6 +144,14 @@ class SparkConnectEngine:
         view = ibis.util.gen_name("lake")
         functools.reduce(lambda one, other: one.union(other), frames).createOrReplaceTempView(view)
         return ops.DatabaseTable(view, schema=schema, source=self.backend, namespace=ops.Namespace()).to_expr()
+
+    def _visible(self, file: Path) -> Path:
+        """The file under a name that Spark does not pass over, as it does those of unfinished files, which begin with a point."""
+        if not file.name.startswith((".", "_")):
+            return file
+        link = self.backend.shared / f"{ibis.util.gen_name('unfinished')}.parquet"
+        link.hardlink_to(file)
+        return link
 
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         if self.owner(table) is self.driver:

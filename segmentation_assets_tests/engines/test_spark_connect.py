@@ -95,6 +95,12 @@ def test_what_it_computes_is_one_file_in_order_of_its_key(spark, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.parquet", "here", "there"]
 
 
+def test_an_unfinished_file_is_read(spark, tmp_path):
+    """Spark passes over names that begin with a point."""
+    hidden = stored(tmp_path, n=[1]).rename(tmp_path / ".n.unfinished")
+    assert spark.rows(spark.scan([hidden])) == [{"n": 1}]
+
+
 def test_no_rows_are_a_file_with_columns(spark, tmp_path):
     file = stored(tmp_path, id=["a"], n=[1])
     spark.write(spark.scan([file]).filter(ibis._.n > 1), tmp_path / "none", by=["id"])
