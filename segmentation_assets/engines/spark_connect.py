@@ -96,15 +96,15 @@ class SparkConnectEngine:
     Args:
         url: the address, such as sc://spark.example.com:15002.
         shared: folder that this machine and the engine's see under the same path, for tables that travel between them.
-        token: for the address; None: none is needed.
         driver: DuckDB in this process.
+        token: for the address; None: none is needed.
 
     Raises:
         EngineError: pyspark is not installed, or nothing answers at the address.
     """
 
-    def __init__(self, url: str, shared: Path, token: str | None = None, driver: DuckDBEngine | None = None) -> None:
-        self.driver = driver or DuckDBEngine()
+    def __init__(self, url: str, shared: Path, driver: DuckDBEngine, token: str | None = None) -> None:
+        self.driver = driver
         self._scans: dict[tuple[Any, ...], ir.Table] = {}
         self._session = _session(url, token)
         _Spark.register_options()
@@ -176,8 +176,7 @@ class SparkConnectEngine:
         return found
 
     def close(self) -> None:
-        self._session.stop()
-        self.driver.close()
+        self._session.stop()  # the driver is closed by whoever opened it
 
 
 def _identity(file: Path) -> tuple[Any, ...]:

@@ -109,14 +109,16 @@ def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
     """
     bounds = asked or Bounds()
     with ExitStack() as at_end:
-        engine: Engine = DuckDBEngine(threads=bounds.threads, memory=bounds.memory, temp_folder=bounds.temp_folder)
+        here = DuckDBEngine(threads=bounds.threads, memory=bounds.memory, temp_folder=bounds.temp_folder)
+        at_end.callback(here.close)
+        engine: Engine = here
         if isinstance(asked, SparkConnect):
-            engine = _spark(asked, at_end.enter_context(scratch(data_dir)), engine.driver)
-        at_end.callback(engine.close)
+            engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
+            at_end.callback(engine.close)
         yield Lake(data_dir / "lake", engine)
 
 
-def _spark(asked: SparkConnect, shared: Path, driver: Engine) -> Engine:
+def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
     token = os.environ.get(asked.token_variable) if asked.token_variable else None
     if asked.token_variable and not token:
         name = asked.token_variable if asked.token_variable.isupper() else "NAME"  # else it may be the token itself
@@ -131,7 +133,7 @@ def _spark(asked: SparkConnect, shared: Path, driver: Engine) -> Engine:
             f"engine.kind: spark_connect needs the client of Spark Connect, which is not installed ({error}). "
             "Install it: pip install 'segmentation-assets[spark]'"
         ) from None
-    return SparkConnectEngine(asked.url, shared, token, driver)
+    return SparkConnectEngine(asked.url, shared, driver, token)
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ def spark(request, tmp_path_factory):
     from segmentation_assets.engines.spark_connect import SparkConnectEngine
 
     with request.param() as url:
-        engine = SparkConnectEngine(url, tmp_path_factory.mktemp("shared"), driver=DuckDBEngine(threads=1))
+        engine = SparkConnectEngine(url, tmp_path_factory.mktemp("shared"), DuckDBEngine(threads=1))
         yield engine
         engine.close()
+        engine.driver.close()
 
 
 def stored(folder: Path, **columns) -> Path:

@@ -36,9 +36,10 @@ def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
     from segmentation_assets.engines.spark_connect import SparkConnectEngine
 
     with request.param() as url, tempfile.TemporaryDirectory() as shared:
-        engine = SparkConnectEngine(url, Path(shared))
+        engine = SparkConnectEngine(url, Path(shared), DuckDBEngine(threads=1))
         yield engine.backend
         engine.close()
+        engine.driver.close()
 
 
 def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:
