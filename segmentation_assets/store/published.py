@@ -84,7 +84,7 @@ def publish_snapshot(
     with FileLock(private / LOCK):
         (private / SMALLEST_CELL).write_text(str(smallest_cell))
         earlier = restore(lake, data_dir, every_page=False)
-        grown = [c for c in native(data_dir) if c.can_grow and largest_copied is not None and _rows(lake, c, key) > largest_copied]
+        grown = [contract for contract in native(data_dir) if is_large(lake, contract, key, largest_copied)]
         for contract in grown:
             leave_in_files(data_dir, contract)
         for contract in in_files(data_dir):
@@ -104,8 +104,9 @@ def publish_snapshot(
     return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
 
 
-def _rows(lake: Lake, contract: Contract, key: str) -> int:
-    return lake.row_count(contract.name, key) or 0
+def is_large(lake: Lake, contract: Contract, key: str, largest_copied: int | None) -> bool:
+    """Whether a table of customers has more rows in the snapshot than are copied into the database."""
+    return contract.can_grow and largest_copied is not None and (lake.row_count(contract.name, key) or 0) > largest_copied
 
 
 @contextmanager
