@@ -34,8 +34,6 @@ PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",  # a number out of range, or text that is no number, is an error as on DuckDB, not null
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.parquet.compression.codec": "zstd",
 }
 ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
@@ -188,7 +186,7 @@ def _session(url: str, token: str | None) -> Any:
     """A session of its own, with the settings that results depend on."""
     address = DefaultChannelBuilder(url)
     if token is not None:
-        address.set(address.PARAM_TOKEN, token)
+        address.set(address.PARAM_TOKEN, token)  # and the channel is encrypted
     channel = address.toChannel()
     try:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
@@ -199,7 +197,14 @@ def _session(url: str, token: str | None) -> Any:
         ) from None
     finally:
         channel.close()
-    session = SparkSession.builder.channelBuilder(address).create()
-    for name, value in PINNED.items():
-        session.conf.set(name, value)
+    try:
+        session = SparkSession.builder.channelBuilder(address).create()
+        for name, value in PINNED.items():
+            session.conf.set(name, value)
+    except Exception as error:
+        said = str(error).replace(token, "(token)") if token else str(error)
+        raise EngineError(
+            f"engine.url: {url} gives no session in which results would be the same: {said}. Check the token, the server's log, and that "
+            f"these may be set: {', '.join(PINNED)}."
+        ) from None
     return session

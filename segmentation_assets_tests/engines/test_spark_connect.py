@@ -3,6 +3,7 @@
 import datetime as dt
 import importlib.util
 import sys
+import traceback
 from decimal import Decimal
 from pathlib import Path
 
@@ -143,6 +144,29 @@ def test_a_token_comes_from_its_variable_and_is_not_said(tmp_path, monkeypatch):
     with pytest.raises(EngineError) as refused, opened(tmp_path, asked):
         pass
     assert "dapi" not in str(refused.value)
+
+
+def test_a_session_that_is_refused_does_not_say_its_token(tmp_path, monkeypatch):
+    import grpc
+
+    from segmentation_assets.engines import spark_connect
+
+    token = "-".join(("dapi", "of", "ann"))  # a traceback repeats the lines of this test
+
+    class Refusing:
+        """The client, of a server that repeats what it was told."""
+
+        def __getattr__(self, name):
+            return lambda *of: self
+
+        def create(self):
+            raise RuntimeError(f"UNAUTHENTICATED: {token} is no token")
+
+    monkeypatch.setattr(spark_connect.DefaultChannelBuilder, "toChannel", lambda address: grpc.insecure_channel(address.endpoint))
+    monkeypatch.setattr(spark_connect.SparkSession, "builder", Refusing())
+    with sail() as url, pytest.raises(EngineError, match=r"UNAUTHENTICATED: \(token\) is no token\. Check the token") as refused:
+        spark_connect._session(url, token)
+    assert token not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_missing_client_is_to_be_installed(tmp_path, monkeypatch):
