@@ -97,6 +97,13 @@ def test_what_it_computes_is_one_file_in_order_of_its_key(spark, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.parquet", "here", "there"]
 
 
+def test_rows_of_customers_come_in_the_order_of_their_file(spark, tmp_path):
+    """Samples depend on it, and engines return rows as they come."""
+    ids = [f"c{i:05}" for i in range(20_000)]
+    found = spark.scan([stored(tmp_path, customer_id=ids)]).distinct().to_pyarrow()
+    assert found["customer_id"].to_pylist() == ids
+
+
 def test_an_unfinished_file_is_read(spark, tmp_path):
     """Spark passes over names that begin with a point."""
     hidden = stored(tmp_path, n=[1]).rename(tmp_path / ".n.unfinished")
