@@ -13,11 +13,11 @@ from segmentation_assets.settings.source import holds_secret
 class Bounds(Section):
     """What DuckDB in this process may take of the machine. It changes no result."""
 
-    threads: int | None = Field(None, ge=1, description="Most threads of the engine that works on the lake. Empty: one per core.")
+    threads: int | None = Field(None, ge=1, description="Most threads of DuckDB on the lake. Empty: one per core.")
     memory: str | None = Field(
         None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
-        description="Memory of that engine, such as `4GB`, beyond which it spills to `temp_folder`; reading a source takes 1 GB at most. "
+        description="Its memory, such as `4GB`, beyond which it spills to `temp_folder`; reading a source takes 1 GB at most. "
         "Empty: 80% of the machine's.",
     )
     temp_folder: Path | None = Field(
@@ -32,13 +32,13 @@ class Bounds(Section):
 class DuckDB(Bounds):
     """Everything is computed in this process."""
 
-    kind: Literal["duckdb"] = Field("duckdb", description="DuckDB in this process, or an engine that speaks Spark Connect.")
+    kind: Literal["duckdb"] = Field("duckdb", description="DuckDB, in this process.")
 
 
 class SparkConnect(Bounds):
     """Tables are computed on a cluster; DuckDB in this process reads the source, and computes on samples and small tables."""
 
-    kind: Literal["spark_connect"] = Field(description="DuckDB in this process, or an engine that speaks Spark Connect.")
+    kind: Literal["spark_connect"] = Field("spark_connect", description="An engine that speaks Spark Connect (docs/scaling.md).")
     url: str = Field(description="Address of the engine, such as `sc://spark.example.com:15002`, without a token.")
     token_variable: str | None = Field(
         None,
