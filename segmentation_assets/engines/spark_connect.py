@@ -8,7 +8,8 @@ the same form whichever engine computed it. A table that is on no engine, becaus
 import functools
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.formats.pyarrow import PyArrowData
+from pyspark.errors import RetriesExceeded
 from pyspark.sql.connect import functions
 from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
 from segmentation_assets.engines.base import Engine, EngineError
@@ -39,6 +42,7 @@ ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows b
 CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
 PATIENCE = 20.0  # seconds to wait for the engine's first answer
+RETRIES, LONGEST_WAIT = 8, 10_000  # and milliseconds between them: an engine that is lost is given up within a minute, not after ten
 
 
 class _Compiler(PySparkCompiler):
@@ -59,23 +63,43 @@ class _Spark(Backend):
     """Ibis on Spark Connect, with tables in Arrow: through pandas, as in Ibis 12, whole numbers with missing ones would become floats.
 
     Attributes:
+        url: the engine's address; lost: whether it has stopped answering.
         shared: folder for tables of this process that are too large to be sent with a query.
     """
 
     compiler = _Compiler()
+    url: str
+    lost = False
     shared: Path
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Say what to do if the engine stops answering within the block."""
+        try:
+            yield
+        except RetriesExceeded:
+            self.lost = True
+            raise EngineError(
+                f"engine.url: {self.url} has stopped answering. Tables that are in place are whole. Start the engine "
+                "again, and then the same run."
+            ) from None
 
     def compile(self, expr: ir.Expr, /, **kwargs: Any) -> str:
         r"""SQLGlot writes form feed as `\f`, which Spark reads as the letter f: `.strip()` would take it off every word."""
         return re.sub(r"\\(.)", lambda found: ESCAPED.get(found[1], found[0]), super().compile(expr, **kwargs), flags=re.DOTALL)
 
     def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
-        self._run_pre_execute_hooks(expr)
         table = expr.as_table()
-        found = self._session.sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
+        with self.answering():
+            self._run_pre_execute_hooks(expr)
+            found = self._session.sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
         if CUSTOMER in found.column_names and not isinstance(table.op(), ops.Sort):
             found = found.sort_by(CUSTOMER)
         return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+    def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:
+        with self.answering():
+            return super().execute(expr, **kwargs)
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         rows = op.data.to_pyarrow(op.schema)
@@ -101,7 +125,7 @@ class SparkConnectEngine:
         token: for the address; None: none is needed.
 
     Raises:
-        EngineError: pyspark is not installed, or nothing answers at the address.
+        EngineError: nothing answers at the address, it gives no session, or it does not see the folder.
     """
 
     def __init__(self, url: str, shared: Path, driver: DuckDBEngine, token: str | None = None) -> None:
@@ -110,7 +134,26 @@ class SparkConnectEngine:
         self._session = _session(url, token)
         _Spark.register_options()
         self.backend = _Spark().connect(self._session)
-        self.backend.shared = shared
+        self.backend.url, self.backend.shared = url, shared
+        with self.backend.answering():
+            self._require_shared()
+
+    def _require_shared(self) -> None:
+        """Check that the engine and this process read each other's files."""
+        probe, seen = (self.backend.shared / f"{ibis.util.gen_name(name)}.parquet" for name in ("here", "there"))
+        pq.write_table(pa.table({"n": [1]}), probe)
+        try:
+            self._session.read.parquet(str(probe)).write.parquet(str(seen))
+            problem = "" if any(seen.rglob("*.parquet")) else "what it writes there does not arrive here"
+        except RetriesExceeded:
+            raise
+        except Exception as error:
+            problem = str(error).partition("\n")[0]
+        if problem:
+            raise EngineError(
+                f"engine.url: {self.backend.url} does not read and write {self.backend.shared.parent} as this machine does: {problem}. "
+                "Let its machines see the data folder under the same path, as on a shared file system (docs/scaling.md)."
+            )
 
     def owner(self, table: ir.Table) -> Engine:
         return self if self.backend in table._find_backends()[0] else self.driver
@@ -119,7 +162,8 @@ class SparkConnectEngine:
         here = self.driver.scan(files, **options)  # tells which columns and types the files have together, and fails as DuckDB does
         read = (tuple(_identity(file) for file in files), *options.items())
         if read not in self._scans:
-            self._scans[read] = self._scanned(files, here.schema(), bool(options.get("hive_partitioning", True)))
+            with self.backend.answering():
+                self._scans[read] = self._scanned(files, here.schema(), bool(options.get("hive_partitioning", True)))
         return self._scans[read]
 
     def _scanned(self, files: Sequence[Path], schema: sch.Schema, dated: bool) -> ir.Table:
@@ -160,8 +204,9 @@ class SparkConnectEngine:
             return
         parts = file.with_name(f"{file.name}.parts")  # which `atomic.sweep` removes if this process is killed
         try:
-            self.backend._run_pre_execute_hooks(table)
-            self._session.sql(self.backend.compile(table)).write.mode("overwrite").parquet(str(parts))
+            with self.backend.answering():
+                self.backend._run_pre_execute_hooks(table)
+                self._session.sql(self.backend.compile(table)).write.parquet(str(parts))
             self.driver.write(self._gathered(sorted(parts.rglob("*.parquet")), table.schema()), file, by)
         finally:
             shutil.rmtree(parts, ignore_errors=True)
@@ -177,7 +222,9 @@ class SparkConnectEngine:
         return found
 
     def close(self) -> None:
-        self._session.stop()  # the driver is closed by whoever opened it
+        """The driver is closed by whoever opened it."""
+        if not self.backend.lost:  # else to release the session would wait for the engine again
+            self._session.stop()
 
 
 def _identity(file: Path) -> tuple[Any, ...]:
@@ -202,6 +249,7 @@ def _session(url: str, token: str | None) -> Any:
         channel.close()
     try:
         session = SparkSession.builder.channelBuilder(address).create()
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=LONGEST_WAIT)])
         for name, value in PINNED.items():
             session.conf.set(name, value)
     except Exception as error:

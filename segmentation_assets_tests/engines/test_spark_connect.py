@@ -176,6 +176,34 @@ def test_a_session_that_is_refused_does_not_say_its_token(tmp_path, monkeypatch)
     assert token not in "".join(traceback.format_exception(refused.value))
 
 
+def test_an_engine_that_is_lost_is_given_up_and_named(tmp_path, monkeypatch):
+    from segmentation_assets.engines import spark_connect
+
+    monkeypatch.setattr(spark_connect, "RETRIES", 0)
+    driver, file = DuckDBEngine(threads=1), stored(tmp_path, n=[1])
+    with sail() as url:
+        engine = spark_connect.SparkConnectEngine(url, tmp_path, driver)
+        table = engine.scan([file])
+    for ask in (lambda: engine.rows(table), lambda: table.count().execute(), lambda: engine.write(table, tmp_path / "rows.parquet")):
+        with pytest.raises(EngineError, match=rf"{url} has stopped answering\. .* Start the engine again"):
+            ask()
+    engine.close()
+    driver.close()
+
+
+def test_an_engine_that_does_not_share_the_folder_is_named(tmp_path, monkeypatch):
+    """As if what is written here did not arrive there."""
+    from segmentation_assets.engines import spark_connect
+
+    monkeypatch.setattr(spark_connect.pq, "write_table", lambda *of: None)
+    with (
+        sail() as url,
+        pytest.raises(EngineError, match=r"does not read and write .* under the same path"),
+        opened(tmp_path, SparkConnect(kind="spark_connect", url=url)),
+    ):
+        pass
+
+
 def test_a_missing_client_is_to_be_installed(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "segmentation_assets.engines.spark_connect", raising=False)
     monkeypatch.setitem(sys.modules, "pyspark", None)
