@@ -76,6 +76,7 @@ GRAPH = {
         "customers", "customer_segments", "own_segment_members", "segment_changes", "customer_value", "customer_category_activity",
         "segments", "segmentation_model",
     },
+    "universal_control": {"customer_segments"},
     "segment_actions": {
         "segments", "segmentation_model", "customer_segments", "own_segment_members", "segment_changes", "customer_value",
         "audience_members",
@@ -88,7 +89,7 @@ GRAPH = {
     "published_database": {
         "source_volume", "rejected_rows", "model_candidates", "model_registry", "segment_transitions", "segment_bridge", "segment_journeys",
         "segment_stays", "segment_events", "evaluation_metrics", "segment_profiles", "segment_actions",
-        "campaign_response", "action_power", "action_lift",
+        "campaign_response", "action_power", "action_lift", "universal_control",
         "drift_report", "feature_distributions", "feature_missingness", "feature_outliers", "feature_choices",
         "order_seasonality", "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend", "sensitive_proxies",
         "segment_attributes", "segment_categories", "segment_examples", "segment_rules",

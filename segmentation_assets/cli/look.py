@@ -88,6 +88,7 @@ def rules(dialect: str, snapshot: str | None, as_json: bool, settings_path: Path
 @click.option("--dry-run", is_flag=True, help="With --deliver: print what would be handed over, and hand over nothing.")
 @click.option("--destination", "names", metavar="NAME", multiple=True, help="With --deliver: only to this one; may be repeated.")
 @click.option("--folder", metavar="ID", help="With --deliver: from this data folder, though it is a copy of the one with this id.")
+@click.option("--long", "in_full", is_flag=True, help="With --deliver: also the id, time, batches and columns of each delivery.")
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest. Only by its name is an older one handed over.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with an entry for each action.")
 @settings_option
@@ -97,6 +98,7 @@ def audiences(
     dry_run: bool,
     names: tuple[str, ...],
     folder: str | None,
+    in_full: bool,
     snapshot: str | None,
     as_json: bool,
     settings_path: Path | None,
@@ -107,11 +109,11 @@ def audiences(
     """
     if plan and deliver:
         raise click.UsageError("--plan sends nothing, and --deliver does. Give one of them; --deliver --dry-run prints what would be sent.")
-    if not deliver and (dry_run or names or folder):
-        raise click.UsageError("--dry-run, --destination and --folder go with --deliver.")
+    if not deliver and (dry_run or names or folder or in_full):
+        raise click.UsageError("--dry-run, --destination, --folder and --long go with --deliver.")
     settings = settings_in_force(settings_path)
     if deliver:
-        _deliver(settings, names, folder, snapshot, dry_run, as_json)
+        _deliver(settings, names, folder, snapshot, dry_run, as_json, in_full)
         return
     from segmentation_assets.cli import audiences as plans
 
@@ -122,7 +124,9 @@ def audiences(
         plans.show(found, settings.exploration.money, new_console())
 
 
-def _deliver(settings: Settings, names: tuple[str, ...], folder: str | None, snapshot: str | None, dry_run: bool, as_json: bool) -> None:
+def _deliver(
+    settings: Settings, names: tuple[str, ...], folder: str | None, snapshot: str | None, dry_run: bool, as_json: bool, in_full: bool
+) -> None:
     from segmentation_assets.cli import delivery
     from segmentation_assets.store import delivering
 
@@ -136,7 +140,7 @@ def _deliver(settings: Settings, names: tuple[str, ...], folder: str | None, sna
     if as_json:
         say(json.dumps(told.as_dict(settings.privacy.smallest_cell), indent=2))
     else:
-        delivery.show(told, settings.privacy.smallest_cell, new_console())
+        delivery.show(told, settings.privacy.smallest_cell, new_console(), in_full)
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:

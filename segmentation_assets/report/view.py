@@ -24,6 +24,7 @@ from segmentation_assets.report.words import (
     Words,
     customers,
     date,
+    few_are_hidden,
     few_of,
     first_sentence,
     hidden_of,
@@ -140,7 +141,7 @@ def start_page(tables: Tables, words: Words) -> StartPage:
         cards=tuple(cards.card(tables, words, one.name, ever, one.segment_id) for one in found),
         own=tuple(own_segments(tables["own_segments"])),
         remarks=(*([] if words.has_orders else [WITHOUT_ORDERS]), *in_words(metrics, tables.before, words.outcome, words.labels)),
-        hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
+        hidden=few_are_hidden(words.smallest) if any_hidden else "",
         currency=words.currency,
         has_orders=words.has_orders,
     )

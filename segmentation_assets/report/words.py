@@ -10,7 +10,7 @@ from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.visible import visible
-from segmentation_assets.vocabulary import MONEY, counted
+from segmentation_assets.vocabulary import MONEY, counted, fewer_than
 
 HIDDEN = "hidden"
 NOT_KNOWN = "\u2013"  # a dash
@@ -67,7 +67,7 @@ class Words:
         >>> Words("USD").money(1234.6), Words().money(1234.6), Words("USD").money(float("nan")) == NOT_KNOWN
         ('1,235 USD', '1,235', True)
         """
-        return NOT_KNOWN if pd.isna(amount) else f"{_whole(amount)} {self.currency}".rstrip()
+        return NOT_KNOWN if pd.isna(amount) else f"{sum_of_money(amount)} {self.currency}".rstrip()
 
     def figure(self, column: str, value: float) -> str:
         """The value of a feature as people write it.
@@ -102,13 +102,24 @@ def date(day: dt.date | str) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def number(value: float, hidden: object = None) -> str:
+def sum_of_money(value: float | None, hidden: object = None) -> str:
+    """An amount without its currency; `hidden` as in `number`.
+
+    >>> sum_of_money(1234.6), sum_of_money(None, "hidden: few customers"), sum_of_money(None) == NOT_KNOWN
+    ('1,235', 'hidden', True)
+    """
+    if value is None or pd.isna(value):
+        return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
+    return _whole(value)
+
+
+def number(value: float | None, hidden: object = None) -> str:
     """A number of customers; `hidden`: the row's small_cell, which says whether it is hidden.
 
     >>> number(1234.0), number(float("nan"), "hidden: few customers"), number(float("nan")) == NOT_KNOWN
     ('1,234', 'hidden', True)
     """
-    if pd.isna(value):
+    if value is None or pd.isna(value):
         return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
     return f"{int(value):,}"
 
@@ -164,6 +175,11 @@ def said(text: object) -> str:
 def hidden_of(row: object) -> object:
     """What a row says of figures that are hidden."""
     return getattr(row, SMALL_CELL, None)
+
+
+def few_are_hidden(smallest: int) -> str:
+    """What is to be said where figures are hidden."""
+    return f"{HIDDEN.capitalize()} are figures of {fewer_than(smallest)}, and those that would tell another such figure."
 
 
 def customers(value: int) -> str:

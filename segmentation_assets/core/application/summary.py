@@ -7,12 +7,12 @@ import pandas as pd
 
 from segmentation_assets.core.application.plays import Action
 from segmentation_assets.core.customers.orders import count_where
-from segmentation_assets.vocabulary import Role, counted
+from segmentation_assets.vocabulary import Reason, Role, counted
 
-OF_ROLES = {f"customers_{role}": role for role in Role}
+OF_ROLES = ("customers_treated", "customers_holdout", "customers_control", "customers_suppressed")
 COLUMNS = [
     "segment_id", "segment_name", "action", "channel", "reason", "priority", "play", "list", "customers_eligible", *OF_ROLES,
-    "value_now", "value_at_stake", "cost",
+    "value_now", "value_at_stake", "cost", "holdout_share",
 ]  # fmt: skip
 
 
@@ -43,9 +43,10 @@ def segment_actions(
     if not actions:
         return pd.DataFrame(columns=COLUMNS)
     eligible = _eligible(meant, len(actions))
-    roles = members.group_by("segment_id", "action").agg(
-        cost=members.cost.sum(), **{name: count_where(members.role == role) for name, role in OF_ROLES.items()}
-    )
+    control = (members.role == Role.HOLDOUT) & (members.reason == Reason.UNIVERSAL_CONTROL)
+    of_roles = (members.role == Role.TREATED, (members.role == Role.HOLDOUT) & ~control, control, members.role == Role.SUPPRESSED)
+    numbers = {name: count_where(condition) for name, condition in zip(OF_ROLES, of_roles, strict=True)}
+    roles = members.group_by("segment_id", "action").agg(cost=members.cost.sum(), **numbers)
     taken = {(row.pop("segment_id"), row.pop("action")): row for row in roles.to_pyarrow().to_pylist()}
     none = {"cost": 0.0, **dict.fromkeys(OF_ROLES, 0)}
     about = {row.segment_id: row for row in segments.itertuples()}
@@ -59,6 +60,7 @@ def segment_actions(
                     "channel": action.play.channel, "priority": action.priority, "play": action.key, "list": action.play.list,
                     "reason": f"{_segment(about[segment_id], characters[segment_id])} {_stake(customers, now, stake, currency)}",
                     "customers_eligible": customers, "value_now": now, "value_at_stake": stake, **taken.get((segment_id, action.key), none),
+                    "holdout_share": action.play.holdout,
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value_now": "float64", "value_at_stake": "float64"})
 

@@ -65,6 +65,14 @@ def test_actions_are_done_by_priority_and_without_one_by_money() -> None:
     assert [(action.key, action.priority) for action in ordered] == [("first", 1), ("much", 1), ("little", 2), ("none", 3)]
 
 
+def test_own_actions_come_before_shipped_ones_of_the_same_priority() -> None:
+    of = {"for": {"segments": [1]}}
+    changed = PLAYBOOK["lapsed"].model_copy(update={"channel": "phone", "priority": 1})
+    found = done(at_risk=PLAYBOOK["at_risk"], lapsed=changed, zeal=play(priority=1, **of), much=play(**of))
+    ordered = plays.in_order(found.actions, lambda: {"much": 70.0})
+    assert [(action.key, action.priority) for action in ordered] == [("lapsed", 1), ("zeal", 1), ("much", 1), ("at_risk", 1)]
+
+
 def table(schema: dict[str, str], *rows: tuple[Any, ...]) -> Any:
     columns = {name: [row[place] for row in rows] for place, name in enumerate(schema)}
     return ibis.memtable(columns, schema=schema) if rows else ibis.memtable([], schema=schema)
