@@ -219,8 +219,8 @@ def _audience(data_dir: Path, key: str, chosen: dict[str, AnyDestination]) -> tu
                     )
         attributes = list(dict.fromkeys(["customer_id", *(column for columns in wanted.values() for column in columns)]))
         busy = duckdb.ColumnExpression("role") != duckdb.ConstantExpression(str(Role.SUPPRESSED))
-        columns = (*handover.MEMBERSHIP, *FURTHER, "reason")
-        audience = database.table(AUDIENCE).filter(day & busy).select(*map(duckdb.ColumnExpression, columns))
+        about = map(duckdb.ColumnExpression, (*handover.MEMBERSHIP, *FURTHER, "reason"))
+        audience = database.table(AUDIENCE).filter(day & busy).select(*about)
         shares = _planned_shares(database, key)
         people = database.table(CUSTOMERS).filter(day).select(*map(duckdb.ColumnExpression, attributes))
         return audience.to_arrow_table(), people.to_arrow_table(), shares

@@ -48,8 +48,8 @@ def test_an_action_whose_customers_all_are_with_earlier_ones_is_not_said_to_be_f
     with duckdb.connect(str(tmp_path / DATABASE)) as published:
         published.execute("""
             CREATE TABLE audience_members AS SELECT DATE '2024-03-01' AS snapshot_date, 'marketing' AS list, 'a' AS customer_id,
-                'at_risk' AS action, 'treated' AS role, NULL::VARCHAR AS reason, NULL::TIMESTAMP AS handed_over,
-                0.0 AS cost, 1.0 AS value_at_stake;
+                'at_risk' AS action, role, reason, NULL::TIMESTAMP AS handed_over, 0.0 AS cost, 1.0 AS value_at_stake
+                FROM (VALUES ('treated', NULL), ('holdout', 'holdout of the action'), ('holdout', 'universal control')) AS t(role, reason);
             CREATE TABLE segment_actions AS SELECT DATE '2024-03-01' AS snapshot_date, play, 'Call' AS action, 'phone' AS channel, priority
                 FROM (VALUES ('at_risk', 1), ('slipping', 2)) AS t(play, priority);
             CREATE TABLE segments AS SELECT DATE '2024-03-01' AS snapshot_date, 1 AS segment_id, 'Loyal' AS segment_name;
@@ -58,6 +58,7 @@ def test_an_action_whose_customers_all_are_with_earlier_ones_is_not_said_to_be_f
     assert {one.action: one.remark for one in plan.actions if one.action in ("at_risk", "slipping", "new")} == {
         "at_risk": "", "slipping": TAKEN, "new": NOBODY,
     }  # fmt: skip
+    assert {(one.treated, one.holdout, one.control) for one in plan.actions if one.action == "at_risk"} == {(1, 1, 1)}
     console = Console(width=140)
     with console.capture() as captured:
         show(plan, "EUR", console)

@@ -63,8 +63,14 @@ def receipts_elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def published_whole(lake: Lake) -> Lake:
-    customers = [{"customer_id": person["customer_id"]} for person in PEOPLE]
-    put_snapshot(lake, D2, audience_members=PEOPLE, customers=customers)
+    people = [
+        *PEOPLE,
+        member("u", HOLDOUT, reason=str(Reason.UNIVERSAL_CONTROL)),
+        member("v", HOLDOUT, reason=str(Reason.UNIVERSAL_CONTROL)),
+    ]
+    customers = [{"customer_id": person["customer_id"]} for person in people]
+    planned = {"play": "lapsed", "list": "marketing", "holdout_share": 0.25}
+    put_snapshot(lake, D2, audience_members=people, customers=customers, segment_actions=[planned])
     published.publish_snapshot(lake, lake.root.parent, D2, "f")
     return lake
 
@@ -138,7 +144,7 @@ def test_who_opts_out_in_between_is_taken_back_and_who_returns_is_told_anew(lake
     assert told.plan.delivery_id == first.delivery_id
     (receipt,) = deliver(without(settings, "b", "h"), 1)
     assert receipt.plan.barred == 2
-    assert receipt.plan.counts() == {("marketing", "lapsed"): {"added": 0, "removed": 1, "held_out": 0}}
+    assert receipt.plan.counts() == {("marketing", "lapsed"): {"added": 0, "removed": 1, "held_out": 0, "control": 0}}
     (again,) = deliver(settings, 2)
     assert lines(settings) == {("a", "added"), ("b", "added"), ("c", "added"), ("b", "removed")}
     keys = [row["idempotency_key"] for row in told.plan.rows.to_pylist() if row["customer_id"] == "b"]
@@ -163,14 +169,16 @@ def test_the_receipts_are_published(published_whole: Lake) -> None:
     deliver(without(settings, "b"), 1)
 
     def receipts() -> list[tuple[Any, ...]]:
-        query = "SELECT snapshot_date, destination, list, action, added, removed, held_out FROM audience_receipts ORDER BY delivered_at"
+        query = "SELECT snapshot_date, destination, action, added, removed, held_out, control FROM audience_receipts ORDER BY delivered_at"
         with published.reading(settings.data_dir) as database:
             return database.execute(query).fetchall()
 
     day = dt.date.fromisoformat(D2)
-    assert receipts() == [(day, "files", "marketing", "lapsed", 3, 0, 1), (day, "files", "marketing", "lapsed", 0, 1, 0)]
+    assert receipts() == [(day, "files", "lapsed", 3, 0, 1, 2), (day, "files", "lapsed", 0, 1, 0, 0)]
+    recorded = deliveries.rows(settings.data_dir, lake.engine, day).to_pyarrow().to_pylist()
+    assert {(row["change"], row["planned_share"]) for row in recorded} == {("added", 0.25), ("removed", None)}
     published.publish_snapshot(lake, settings.data_dir, D2, "f", smallest_cell=3)
-    assert [row[4:] for row in receipts()] == [(None,) * 3, (None,) * 3]
+    assert [row[3:] for row in receipts()] == [(None,) * 4, (None,) * 4]
     target = settings.data_dir.parent / "whole.duckdb"
     published.export(settings.data_dir, target)
     with duckdb.connect(str(target)) as exported:

@@ -26,9 +26,9 @@ def prefix(salt: str, *purpose: str) -> str:
 
 
 def draws(prefixes: str | ir.StringValue, customer_id: ir.StringValue) -> ir.StringValue:
-    """64 hexadecimal digits for each customer, the SHA-256 of prefix and id: each DIGITS of them are a draw of their own."""
+    """Hexadecimal digits for each customer, of the SHA-256 of prefix and id: two draws, each of DIGITS. All 64 would cost memory."""
     begun = ibis.literal(prefixes) if isinstance(prefixes, str) else prefixes
-    return (begun + customer_id).hexdigest("sha256")
+    return (begun + customer_id).hexdigest("sha256").left(2 * DIGITS)
 
 
 def is_drawn(digits: ir.StringValue, threshold: str | ir.StringValue) -> ir.BooleanValue:

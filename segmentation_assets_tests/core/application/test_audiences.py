@@ -1,5 +1,6 @@
 """Audiences follow the rule: as a plain loop gives them, within budgets and caps, nobody without consent, everyone in one row."""
 
+import datetime as dt
 from collections import Counter
 
 import ibis
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from segmentation_assets.core.application import audiences
+from segmentation_assets.core.application import audiences, holdout
 from segmentation_assets.settings.audiences import Audiences
+from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets_tests.conftest import examples
-from segmentation_assets_tests.core.application.rule import Case, Customer, Standing, action, by_loop, cases, made
+from segmentation_assets_tests.core.application.rule import PERIOD, Case, Customer, Standing, action, by_loop, cases, made
 
 
 @examples(25)
@@ -71,6 +73,13 @@ def test_the_universal_control_group_is_left_alone_by_all_lists_and_rotates() ->
     }
     assert left["marketing"] == left["service"] and 60 < len(left["marketing"]) < 140
     assert {row["reason"] for row in rows} == {None, "universal control"}
+    known = ibis.memtable({"customer_id": [one.customer_id for one in people]})
+    calendar = Snapshots(first=dt.date(1970, 1, 1), cadence="daily")
+    [row] = holdout.universal_control(known, rules, dt.date.fromordinal(PERIOD * 12 + 5), calendar).to_pyarrow().to_pylist()
+    since = dt.date.fromordinal(PERIOD * 12)
+    until = since + dt.timedelta(days=12)
+    assert row == {"customers": len(left["service"]), "period": PERIOD, "share": 0.2, "since": since, "until": until}
+    assert holdout.universal_control(known, Audiences(), since, calendar).to_pyarrow().num_rows == 0
 
 
 def test_a_draw_depends_on_the_salt_and_the_action_only() -> None:

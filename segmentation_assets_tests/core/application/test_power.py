@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from segmentation_assets.core.application.arms import POWER, Arm, power_to_show
@@ -62,7 +63,7 @@ def test_where_a_budget_bounds_the_action_the_one_that_would_do_is_told() -> Non
 @pytest.mark.parametrize("bound", [Bound(50, 0.1, budget=900.0, cost=1.0), Bound(50_000, 0.0, budget=900.0, cost=1.0)])
 def test_a_budget_for_all_that_would_still_show_nothing_is_told(bound: Bound) -> None:
     found = row(900, 100, expected=0.1, bound=bound)
-    assert np.isnan(found["contacts_needed"]) or found["contacts_needed"] is None
+    assert pd.isna(found["contacts_needed"])
     assert f"and even with all {bound.waiting:,} whom it does not reach they would be too few." in found["verdict"]
     assert "would be too few" not in row(9_000, 1_000, expected=0.5, bound=bound)["verdict"]
 
