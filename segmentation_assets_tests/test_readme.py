@@ -1,5 +1,6 @@
 """The README is true: its commands print the output shown, and its tables are generated from the code."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,4 @@ def test_every_command_is_in_the_readme_and_has_help(command: str) -> None:
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0
     assert len(shown.output.splitlines()) > 3
+    assert re.search(rf"^  Example: (DAGSTER_HOME=\$\()?segmentation {command}\b", shown.output, re.MULTILINE)

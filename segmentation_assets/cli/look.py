@@ -31,13 +31,24 @@ PIPES = "/dev/fd"
 
 @command()
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--long", "in_full", is_flag=True, help="Also what marks each segment out, the model, who moved where, and what drifted.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with all that --long has.")
 @settings_option
-def show(snapshot: str | None, settings_path: Path | None) -> None:
-    """Print the segments of a published snapshot, who moved, and what drifted."""
+def show(snapshot: str | None, in_full: bool, as_json: bool, settings_path: Path | None) -> None:
+    """Print the segments of a published snapshot, a line each, how many customers moved, and whether anything drifted.
+
+    Example: segmentation show --snapshot 2017-12-01 --long
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels), new_console())
+    found = summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels)
+    if as_json:
+        say(json.dumps(summary.as_dict(found), indent=2))
+    elif in_full:
+        summary.show(found, new_console())
+    else:
+        summary.show_in_brief(found, new_console())
 
 
 @command()
@@ -106,6 +117,8 @@ def audiences(
     """Print whom each action of the playbook would contact, whom it leaves alone, who is suppressed and why, cost and value at stake.
 
     Everything comes from the published tables, and nothing is sent without --deliver.
+
+    Example: segmentation audiences --deliver --dry-run
     """
     if plan and deliver:
         raise click.UsageError("--plan sends nothing, and --deliver does. Give one of them; --deliver --dry-run prints what would be sent.")
@@ -172,13 +185,21 @@ def report(snapshot: str | None, settings_path: Path | None) -> None:
 
 
 @command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects, one for each model.")
 @settings_option
-def models(settings_path: Path | None) -> None:
-    """List the models: when each was in force, which were refused, and why."""
+def models(as_json: bool, settings_path: Path | None) -> None:
+    """List the models: when each was in force, which were refused, and why.
+
+    Example: segmentation models --json
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show_models(settings.data_dir, new_console())
+    found = summary.read_models(settings.data_dir)
+    if as_json:
+        say(summary.models_as_json(found))
+    else:
+        summary.show_models(found, new_console())
 
 
 @command()
@@ -222,7 +243,10 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
 @click.argument("target", type=click.Path(path_type=Path))
 @settings_option
 def export(target: Path, settings_path: Path | None) -> None:
-    """Copy every table, including order lines, into one new DuckDB file TARGET."""
+    """Copy every table, including order lines, into one new DuckDB file TARGET.
+
+    Example: segmentation export for_crm.duckdb
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.store import published
 
@@ -236,7 +260,10 @@ def export(target: Path, settings_path: Path | None) -> None:
 @click.option("--port", type=click.IntRange(1, LAST_PORT), help="Serve that object on 127.0.0.1: status 200, or 503 if anything is broken.")
 @settings_option
 def doctor(as_json: bool, port: int | None, settings_path: Path | None) -> None:
-    """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
+    """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing.
+
+    Example: segmentation doctor --json
+    """
     settings = settings_in_force(settings_path)
     if port is not None:
         serve_health(port, lambda: _as_json(_findings(settings)))
@@ -277,7 +304,10 @@ def _as_json(found: "list[Finding]") -> tuple[bool, str]:
 
 @command()
 def settings() -> None:
-    """Print every setting with its default, allowed values and description, as a Markdown table."""
+    """Print every setting with its default, allowed values and description, as a Markdown table.
+
+    Example: segmentation settings
+    """
     from segmentation_assets.settings import reference
 
     say(reference.markdown())
