@@ -31,6 +31,12 @@ SEGMENTS = Contract(
     ),
     key=("segment_id",),
     largest_first=("customers",),
+    beside=(
+        Column("customers_previous", "int64", "Customers in the segment at the snapshot before.", minimum=0),
+        Column("share_previous", "float64", "Its share then.", **SHARE),
+        Column("revenue_previous", "float64", "Its revenue then."),
+        Column("previous_missing", "string", "Why there are no figures of the snapshot before; empty if there are."),
+    ),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
     cells=(
         # Those of the model add up to the active customers, the others to the rest of all who are known.
