@@ -58,7 +58,7 @@ def names_beside(contract: Contract, names: Names) -> tuple[str, list[Any]]:
         ids, kind = quoted(column.name), "VARCHAR[]" if name == ACTION_TITLE else "BIGINT[]"
         found = f"list_extract(CAST(? AS VARCHAR[]), list_position(CAST(? AS {kind}), {{}}))"
         if column.name.endswith("_ids"):
-            each = found.format("CAST(one AS BIGINT)")
+            each = found.format("TRY_CAST(one AS BIGINT)")
             found = f"array_to_string(list_transform(string_split({ids}, ', '), lambda one: {each}), ', ')"
         parts += f", {found.format(ids)} AS {quoted(name)}"
         values += [list(known.values()), list(known)]

@@ -14,7 +14,7 @@ from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 from segmentation_assets.vocabulary import Change, Reason, Role
 
 TABLE = AUDIENCE_RECEIPTS.name
-COLUMNS = (SNAPSHOT_DATE, *AUDIENCE_RECEIPTS.columns)
+COLUMNS = (SNAPSHOT_DATE, *AUDIENCE_RECEIPTS.published)
 
 
 def write(connection: duckdb.DuckDBPyConnection, data_dir: Path, smallest: int) -> None:
@@ -32,7 +32,9 @@ def write(connection: duckdb.DuckDBPyConnection, data_dir: Path, smallest: int) 
             "count(*) FILTER (change = $added AND role = $holdout AND reason IS DISTINCT FROM $drawn) AS n_held_out, "
             "count(*) FILTER (change = $added AND role = $holdout AND reason = $drawn) AS n_control "
             "FROM (FROM read_parquet($files, hive_partitioning = false, union_by_name = true) "
-            "UNION ALL BY NAME SELECT NULL::VARCHAR AS reason WHERE false) GROUP BY ALL))",
+            "UNION ALL BY NAME SELECT NULL::VARCHAR AS reason WHERE false) GROUP BY ALL)) LEFT JOIN ("
+            "SELECT snapshot_date, play AS action, any_value(action) AS action_title FROM segment_actions WHERE play IS NOT NULL "
+            "GROUP BY snapshot_date, play) USING (snapshot_date, action) ORDER BY delivered_at, destination, list, action",
             {
                 "files": [str(file) for file in files], "smallest": smallest, "added": Change.ADDED, "removed": Change.REMOVED,
                 "treated": Role.TREATED, "holdout": Role.HOLDOUT, "drawn": Reason.UNIVERSAL_CONTROL,

@@ -119,7 +119,7 @@ UNIVERSAL_CONTROL = Contract(
     cells=(Cells("customers"),),
 )  # fmt: skip
 ROLES = ("customers_treated", "customers_holdout", "customers_control", "customers_suppressed")
-WHOM_FOR = ("reason", *ROLES, "value_now", "value_at_stake", "cost")
+WHOM_FOR = ("reason", *ROLES, "customers_beyond", "value_now", "value_at_stake", "cost")
 
 
 def _fewest_of_a_role(rows: pd.DataFrame) -> pd.Series:
@@ -144,6 +144,7 @@ SEGMENT_ACTIONS = Contract(
         Column("customers_holdout", "int64", "Those it leaves alone, to measure by: its own holdout.", minimum=0),
         Column("customers_control", "int64", "Those it leaves alone because they are in the universal control group; with them nothing is compared.", minimum=0),
         Column("customers_suppressed", "int64", "Those not to be contacted, for a reason in audience_members; the rest are taken by other actions.", minimum=0),
+        Column("customers_beyond", "int64", "Those it is for and its budget or limit does not reach, though a later action of the list may.", minimum=0),
         Column("value_now", "float64", "What the eligible spend per window; empty if it is known of none.", minimum=0),
         Column("value_at_stake", "float64", "How much of it is at stake; empty if nothing was measured.", minimum=0),
         Column("cost", "float64", "Cost of the contacts.", minimum=0),
@@ -158,6 +159,6 @@ SEGMENT_ACTIONS = Contract(
     },
     cells=(
         HiddenWith("segments", of_hidden_segments, ("customers_eligible", *WHOM_FOR)), HiddenWith("segments", if_total_is_hidden, ("reason",)),
-        Cells("customers_eligible", WHOM_FOR), Cells(_fewest_of_a_role, (*ROLES, "cost")),
+        Cells("customers_eligible", WHOM_FOR), Cells(_fewest_of_a_role, (*ROLES, "cost")), Cells("customers_beyond"),
     ),
 )  # fmt: skip

@@ -69,7 +69,7 @@ def published_whole(lake: Lake) -> Lake:
         member("v", HOLDOUT, reason=str(Reason.UNIVERSAL_CONTROL)),
     ]
     customers = [{"customer_id": person["customer_id"]} for person in people]
-    planned = {"play": "lapsed", "list": "marketing", "holdout_share": 0.25}
+    planned = {"play": "lapsed", "action": "Call them", "list": "marketing", "holdout_share": 0.25}
     put_snapshot(lake, D2, audience_members=people, customers=customers, segment_actions=[planned])
     published.publish_snapshot(lake, lake.root.parent, D2, "f")
     return lake
@@ -169,12 +169,13 @@ def test_the_receipts_are_published(published_whole: Lake) -> None:
     deliver(without(settings, "b"), 1)
 
     def receipts() -> list[tuple[Any, ...]]:
-        query = "SELECT snapshot_date, destination, action, added, removed, held_out, control FROM audience_receipts ORDER BY delivered_at"
+        columns = "snapshot_date, destination, action_title, added, removed, held_out, control"
+        query = f"SELECT {columns} FROM audience_receipts ORDER BY delivered_at"
         with published.reading(settings.data_dir) as database:
             return database.execute(query).fetchall()
 
     day = dt.date.fromisoformat(D2)
-    assert receipts() == [(day, "files", "lapsed", 3, 0, 1, 2), (day, "files", "lapsed", 0, 1, 0, 0)]
+    assert receipts() == [(day, "files", "Call them", 3, 0, 1, 2), (day, "files", "Call them", 0, 1, 0, 0)]
     recorded = deliveries.rows(settings.data_dir, lake.engine, day).to_pyarrow().to_pylist()
     assert {(row["change"], row["planned_share"]) for row in recorded} == {("added", 0.25), ("removed", None)}
     published.publish_snapshot(lake, settings.data_dir, D2, "f", smallest_cell=3)

@@ -52,6 +52,7 @@ def test_these_tables_have_exactly_these_columns(name):
             "customers_treated",
             "customers_holdout",
             "customers_control",
+            "customers_beyond",
             "customers_suppressed",
             "value_now",
             "value_at_stake",

@@ -125,10 +125,3 @@ def sizes(assigned: ir.Table) -> dict[ActionKey, dict[Role, int]]:
     for row in assigned.group_by("list", "action", "role").agg(customers=assigned.count()).to_pyarrow().to_pylist():
         found.setdefault(ActionKey(row["list"], row["action"]), {})[Role(row["role"])] = row["customers"]
     return found
-
-
-def waiting(audience: ir.Table) -> dict[ActionKey, int]:
-    """How many customers each action is for and does not reach, because of its budget or limit; without actions that reach all."""
-    rows = audience.filter((audience.role == Role.SUPPRESSED) & (audience.reason == Reason.BEYOND_LIMIT))
-    numbers = rows.group_by("list", "action").agg(customers=rows.count()).to_pyarrow().to_pylist()
-    return {ActionKey(row["list"], row["action"]): row["customers"] for row in numbers}

@@ -24,7 +24,7 @@ from segmentation_assets.tables.effects import ACTION_LIFT, ACTION_POWER
 from segmentation_assets.vocabulary import Likeness, Measure, Role
 
 GROUP, KINDS = "apply", {"duckdb", "parquet"}
-MADE_FROM = ("audience_members", "customer_features", "customer_segments", "customer_orders")
+MADE_FROM = ("audience_members", "customer_features", "customer_segments", "customer_orders", "segment_actions")
 Arms = Mapping[Measure, Mapping[Group, Arm]]
 
 
@@ -47,6 +47,7 @@ def action_experiments(
     customer_features: ir.Table,
     customer_segments: ir.Table,
     customer_orders: ir.Table,
+    segment_actions: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """First comes what the previous snapshot's audiences did in the window since: how much it differs says what can be shown. Then the
     lift of what was handed over for the last three snapshots; of an action of which nothing ever was, that of those who would have been.
@@ -61,11 +62,11 @@ def action_experiments(
     shares = {action: play.holdout for action, play in playbook.items() if play.holdout}
 
     now, past = assignments.planned(seen.audience(as_of), as_of), seen.did(assignments.planned(seen.audience(before), before), before)
-    waiting = assignments.waiting(seen.audience(as_of))
+    beyond = segment_actions.groupby(["list", "play"])["customers_beyond"].sum()
     bounds = {
-        action: Bound(waiting[action], play.holdout, play.cost, play.budget, play.most_customers)
+        action: Bound(int(beyond[action]), play.holdout, play.cost, play.budget, play.most_customers)
         for action, play in playbook.items()
-        if action in waiting
+        if beyond.get(action, 0)
     }
     power = action_power(assignments.sizes(now), _alike(seen, now, past, before), expected, money, bounds)
 

@@ -60,7 +60,7 @@ def shop(lake: Lake) -> Lake:
     return lake
 
 
-def made(lake: Lake, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+def made(lake: Lake, settings: Settings, *beyond: tuple[str, str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     context = SimpleNamespace(partition_key=D3, add_output_metadata=lambda *_, **__: None)
 
     def read(name: str, *keys: str, dated: bool = True):
@@ -68,7 +68,7 @@ def made(lake: Lake, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     found = action_experiments(
         context, settings, lake, read("audience_members", D2, D3), read("customer_features", D1, D2), read("customer_segments", D1, D2),
-        read("customer_orders", D2, D3, dated=False),
+        read("customer_orders", D2, D3, dated=False), pd.DataFrame(beyond, columns=["list", "play", "customers_beyond"]),
     )  # fmt: skip
     return found["action_power"], found["action_lift"]
 
@@ -118,6 +118,14 @@ def test_power_is_judged_by_the_same_action_a_snapshot_ago(shop: Lake, settings:
     assert (spent["basis"], spent["basis_customers"], spent["treated"], spent["holdout"]) == (Likeness.ACTION, 200, 120, 80)
     assert spent["expected_effect"] == pytest.approx(0.1 * spent["mean"])
     assert spent["verdict"].startswith("The expected ")
+
+
+def test_power_knows_whom_the_budget_does_not_reach(shop: Lake, settings: Settings) -> None:
+    play = PLAY.model_copy(update={"expected_uplift": 0.01, "budget": 120.0, "cost": 1.0})
+    bound = settings.model_copy(update={"playbook": {CHAMPIONS: play}})
+    power, _ = made(shop, bound, ("marketing", CHAMPIONS, 70), ("marketing", CHAMPIONS, 3_000), ("service", CHAMPIONS, 5))
+    spent = power[power["measure"] == "spend"].iloc[0]
+    assert spent["contacts_needed"] > 120 and f"which takes a budget of {spent['contacts_needed']:,.0f} " in spent["verdict"]
 
 
 def test_power_of_a_new_action_is_judged_by_all_in_its_segments(shop: Lake, settings: Settings) -> None:
