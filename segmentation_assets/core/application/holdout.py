@@ -9,7 +9,6 @@ import math
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.customers.orders import count_where
 from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.snapshots import Snapshots, following
 
@@ -63,7 +62,8 @@ def universal_control(known: ir.Table, rules: Audiences, as_of: dt.date, snapsho
         known: customer_id of every customer known at the snapshot.
     """
     period, since, until = rotation(as_of, snapshots, rules.universal_control.rotation)
-    customers = known.agg(customers=count_where(in_control(known.customer_id, rules, period)))
+    drawn = known.filter(in_control(known.customer_id, rules, period))
+    customers = drawn.agg(customers=drawn.count())
     share = ibis.literal(float(rules.universal_control.share))
     days = {"since": ibis.date(since.isoformat()), "until": ibis.date(until.isoformat())}
     return customers.mutate(period=ibis.literal(period, "int64"), share=share, **days).filter(share > 0)
