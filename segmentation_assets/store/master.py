@@ -75,9 +75,9 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
         columns = ", ".join(f"{quoted(c.name)} {column_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.published))
         connection.execute(f"CREATE TABLE {contract.name} ({columns})")
         known = columns_of(connection, contract.name)
-    for column in contract.published:
-        if folded(column.name) not in known:
-            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(column.name)} {column_type(column.type)}")
+    for one in contract.published:
+        if folded(one.name) not in known:
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(one.name)} {column_type(one.type)}")
     partition = connection.read_parquet(str(file), hive_partitioning=False)
     for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
         if folded(column) not in known:
