@@ -43,26 +43,47 @@ _NEWEST = """
 """
 
 
+def name_columns(contract: Contract) -> dict[str, str]:
+    """The columns of ids that the lake has without names, each with the column of names that is published."""
+    there = {column.name for column in contract.columns}
+    named = {column.name: name_of(column.name, contract) for column in contract.columns}
+    return {ids: name for ids, name in named.items() if name is not None and name not in there}
+
+
 def names_beside(contract: Contract, names: Names) -> tuple[str, list[Any]]:
     """Further columns of a SELECT from a table of the lake, each after a comma, and the values of their parameters.
 
     An id is looked up in a list, not joined, so that rows keep their order.
     """
-    there = {column.name for column in contract.columns}
     parts, values = "", []
-    for column in contract.columns:
-        name = name_of(column.name, contract)
-        if name is None or name in there:
-            continue
-        known: Mapping[Any, str] = names.actions if name == ACTION_TITLE else names.before if column.name in BEFORE else names.now
-        ids, kind = quoted(column.name), "VARCHAR[]" if name == ACTION_TITLE else "BIGINT[]"
+    for column, name in name_columns(contract).items():
+        known: Mapping[Any, str] = names.actions if name == ACTION_TITLE else names.before if column in BEFORE else names.now
+        ids, kind = quoted(column), "VARCHAR[]" if name == ACTION_TITLE else "BIGINT[]"
         found = f"list_extract(CAST(? AS VARCHAR[]), list_position(CAST(? AS {kind}), {{}}))"
-        if column.name.endswith("_ids"):
+        if column.endswith("_ids"):
             each = found.format("TRY_CAST(one AS BIGINT)")
             found = f"array_to_string(list_transform(string_split({ids}, ', '), lambda one: {each}), ', ')"
         parts += f", {found.format(ids)} AS {quoted(name)}"
         values += [list(known.values()), list(known)]
     return parts, values
+
+
+def names_joined(contract: Contract) -> tuple[str, str]:
+    """Further columns of a SELECT from `rows`, those of a table that is left in files, and the joins that they need."""
+    parts, joins = "", ""
+    for place, (column, name) in enumerate(name_columns(contract).items()):
+        ids, names = quoted(column), f"names_{place}"
+        if name == ACTION_TITLE:
+            parts += f", {names}.title AS {quoted(name)}"
+            joins += (
+                " LEFT JOIN (SELECT snapshot_date, play, any_value(action) AS title FROM segment_actions GROUP BY snapshot_date, play) "
+                f"AS {names} ON {names}.play = rows.{ids} AND {names}.snapshot_date = rows.snapshot_date"
+            )
+        else:
+            parts += f", {names}.segment_name AS {quoted(name)}"
+            until = f"{names}.snapshot_date {'<' if column in BEFORE else '<='} rows.snapshot_date"
+            joins += f" ASOF LEFT JOIN segments AS {names} ON {names}.segment_id = rows.{ids} AND {until}"
+    return parts, joins
 
 
 def compare_segments(connection: duckdb.DuckDBPyConnection, key: str) -> None:

@@ -86,6 +86,12 @@ class Contract:
         return f"One row per {self.row}."
 
     @property
+    def can_grow(self) -> bool:
+        """Whether it grows with the number of customers, so that a large one is better left in files. Figures of few customers are
+        hidden while rows are copied, so a table that has any is always copied."""
+        return not self.bulky and "customer_id" in self.key and not self.cells
+
+    @property
     def published(self) -> tuple[Column, ...]:
         """The columns as published: names stand beside ids, and a table may have others that are made of what is published already."""
         found: list[Column] = []
