@@ -138,9 +138,8 @@ def test_names_stand_beside_ids_also_in_tables_left_in_files(lake, data_dir):
         publish_snapshot(lake, data_dir, key, "f", largest_copied=largest)
         if key == D1:
             assert ask(data_dir, members) == [("a", "One", "Call One"), ("b", "One", "Call One")]
-    assert ask(data_dir, "SELECT table_type FROM information_schema.tables WHERE table_name IN ('audience_members', 'segment_changes')") == [
-        ("VIEW",), ("VIEW",),
-    ]  # fmt: skip
+    kinds = "SELECT table_type FROM information_schema.tables WHERE table_name IN ('audience_members', 'segment_changes')"
+    assert ask(data_dir, kinds) == [("VIEW",), ("VIEW",)]
     assert ask(data_dir, members) == [(who, one, f"Call {one}") for who in "ab" for one in ("One", "Uno")]
     assert ask(data_dir, changes) == [(who, before, "Two") for who in "ab" for before in ("One", None)]
     target = data_dir.parent / "whole.duckdb"
