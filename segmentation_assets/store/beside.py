@@ -31,12 +31,11 @@ class Names:
         def newest(of_this: bool) -> dict[int, str]:
             return dict(connection.execute(_NEWEST, [key, of_this, key]).fetchall())
 
-        actions = connection.execute(
-            "SELECT play, any_value(action) FROM segment_actions WHERE snapshot_date = ? AND play IS NOT NULL GROUP BY ALL", [key]
-        )
-        return cls(newest(True), newest(False), dict(actions.fetchall()))
+        actions = connection.execute(_ACTIONS, [key]).fetchall()
+        return cls(newest(True), newest(False), dict(actions))
 
 
+_ACTIONS = "SELECT play, any_value(action) FROM segment_actions WHERE snapshot_date = ? AND play IS NOT NULL GROUP BY play"
 _NEWEST = """
     SELECT segment_id, arg_max(segment_name, snapshot_date) FROM segments
     WHERE snapshot_date < ? OR (? AND snapshot_date = ?) GROUP BY segment_id
