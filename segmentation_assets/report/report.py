@@ -24,7 +24,7 @@ from segmentation_assets.core.pictures.style import title_of
 from segmentation_assets.report import tables
 from segmentation_assets.report.sparks import HEIGHT, WIDTH, Spark, spark
 from segmentation_assets.report.view import StartPage, distinct_names, start_page
-from segmentation_assets.report.words import Words, date, number, said, share
+from segmentation_assets.report.words import Words, said
 from segmentation_assets.store import published
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import fewer_than
@@ -99,7 +99,7 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
         for one in linked[max(place - 1, 0) : place + 2]:
             before, after = _neighbours(linked, one)
             of_page = pictures if one == key and pictures is not None else pictures_of(data_dir, one)
-            _replace(file(data_dir, one), html(start_page(tables.read(database, one), words), of_page, before, after, words.smallest))
+            _replace(file(data_dir, one), html(start_page(tables.read(database, one), words), of_page, words, before, after))
         _replace(index(data_dir), _index(database, words, linked))
     return file(data_dir, key)
 
@@ -126,7 +126,7 @@ def pictures_of(data_dir: Path, key: str) -> Pictures:
     return Pictures({name: picture.read_bytes() for name, picture in files.items() if picture.exists()}, withheld)
 
 
-def html(page: StartPage, pictures: Pictures, before: str = "", after: str = "", smallest: int = 0) -> str:
+def html(page: StartPage, pictures: Pictures, words: Words, before: str = "", after: str = "") -> str:
     """The page of a snapshot; `before` and `after` are the snapshots of the reports to link to, empty: none."""
     sections = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
@@ -137,8 +137,8 @@ def html(page: StartPage, pictures: Pictures, before: str = "", after: str = "",
         for heading in Section
     ]  # fmt: skip
     return _pages().get_template("report.html").render(
-        page=page, sections=[section for section in sections if section["pictures"]], few=fewer_than(smallest),
-        before=_link(before), after=_link(after),
+        page=page, sections=[section for section in sections if section["pictures"]], few=fewer_than(words.smallest),
+        before=_link(words, before), after=_link(words, after),
     )  # fmt: skip
 
 
@@ -165,14 +165,14 @@ def snapshot_lines(
         hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
         lines.append(
             SnapshotLine(
-                key, date(key), key in linked, number(everyone, hidden), len(rows), words.money(revenue).removesuffix(f" {words.currency}"),
+                key, words.date(key), key in linked, words.number(everyone, hidden), len(rows), words.bare(revenue),
                 decisions.get(key, ""),
             )
         )  # fmt: skip
     return lines
 
 
-def trends_of(history: pd.DataFrame) -> list[Trend]:
+def trends_of(history: pd.DataFrame, words: Words) -> list[Trend]:
     """A trend for each segment that any snapshot has: those of the last snapshot first, the largest first."""
     days = sorted(history["snapshot_date"].unique())
     found = []
@@ -180,9 +180,10 @@ def trends_of(history: pd.DataFrame) -> list[Trend]:
         own = history[history["segment_id"] == segment_id].set_index("snapshot_date").reindex(days)
         last = own.iloc[-1]
         now = not pd.isna(last["segment_id"])
-        size, part = (number(last["customers"], last["small_cell"]), share(last["share"], last["small_cell"])) if now else ("", "")
-        sizes = spark([float(value) for value in own["customers"]], number)
-        trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], share), now)
+        size = words.number(last["customers"], last["small_cell"]) if now else ""
+        part = words.share(last["share"], last["small_cell"]) if now else ""
+        sizes = spark([float(value) for value in own["customers"]], words.number)
+        trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], words.share), now)
         found.append((not now, -float(last["customers"]) if not pd.isna(last["customers"]) else 0.0, trend))
     return [trend for *_, trend in sorted(found, key=lambda one: one[:2])]
 
@@ -196,7 +197,7 @@ def _shown(name: str, caption: str, picture: bytes) -> dict[str, str]:
 
 def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection[str]) -> str:
     history, models = tables.whole_history(database)
-    return index_html(snapshot_lines(history, models, words, linked, tables.keys(database)), trends_of(history), words.currency)
+    return index_html(snapshot_lines(history, models, words, linked, tables.keys(database)), trends_of(history, words), words.currency)
 
 
 def _key(day: object) -> str:
@@ -208,8 +209,8 @@ def _neighbours(keys: list[str], key: str) -> tuple[str, str]:
     return keys[place - 1] if place else "", keys[place + 1] if place + 1 < len(keys) else ""
 
 
-def _link(key: str) -> dict[str, str] | None:
-    return {"key": key, "day": date(key)} if key else None
+def _link(words: Words, key: str) -> dict[str, str] | None:
+    return {"key": key, "day": words.date(key)} if key else None
 
 
 def _replace(page: Path, text: str) -> None:

@@ -15,7 +15,7 @@ def test_key_figures_have_plain_labels_and_are_good_or_bad_the_right_way_round(s
     assert [(one.label, one.typical, one.everyone, one.compared, one.mood) for one in found] == [
         ("days since last order", "1", "9", "lower", "good"),
         ("orders", "8", "4", "higher", "good"),
-        ("spend", "20 USD", "15 USD", "higher", "good"),
+        ("spend", "US$20", "US$15", "higher", "good"),
         ("share of orders at the weekend", "50%", "30%", "higher", ""),
     ]
     assert cards.comparison(0.5, "low") == ("higher", "bad")
@@ -60,12 +60,12 @@ def test_the_rule_is_in_words_or_says_why_there_is_none():
             {"segment_id": 2, "reason": "Too few."},
         ],
     )  # fmt: skip
-    assert cards.rule_of(found, 1) == (
+    assert cards.rule_of(found, USD, 1) == (
         "Customers who ordered at most 4 times.",
         "Of the customers who meet it, 90% are in the segment; of the segment's customers, 5.0% meet it.",
     )
-    assert cards.rule_of(found, 2) == ("No rule: Too few.", "")
-    assert cards.rule_of(found, 3) == ("No rule is published for this segment.", "")
+    assert cards.rule_of(found, USD, 2) == ("No rule: Too few.", "")
+    assert cards.rule_of(found, USD, 3) == ("No rule is published for this segment.", "")
 
 
 def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_spend():
@@ -83,7 +83,7 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
     )  # fmt: skip
     card = cards.card(found, USD, "A", {1: "A"}, 1)
     assert card.bridge == (
-        ("customers who stayed, by spending more or less", "+4 USD"), ("customers who left for other segments", "\u22123 USD"),
+        ("customers who stayed, by spending more or less", "+US$4"), ("customers who left for other segments", "\u2212US$3"),
     )  # fmt: skip
     assert [(play.treated, play.holdout, play.at_stake, play.verdicts) for play in card.plays] == [
         ("7", "\u2013", "not measured", ("Enough.", "Assigned on 1 February 2024: It worked."))

@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 def page_of(pictures: Pictures, **given) -> str:
-    return report.html(start_page(tables([segment(1, "A", 9)], **given), Words("USD")), pictures, smallest=5)
+    return report.html(start_page(tables([segment(1, "A", 9)], **given), Words("USD")), pictures, Words(smallest=5))
 
 
 def test_pictures_are_embedded_under_their_headings_with_a_caption():
@@ -80,7 +80,7 @@ def test_texts_of_the_data_are_shown_as_text():
     action = {"segment_id": 1, "segment_name": HOSTILE, "action": HOSTILE, "channel": HOSTILE, "play": "x", "priority": 1}
     history = [segment(1, HOSTILE, 9, description=HOSTILE)]
     page = start_page(tables(history, own_segments=[own], segment_actions=[action]), Words(said(HOSTILE), {"recency_days": HOSTILE}))
-    text = report.html(page, Pictures({}))
+    text = report.html(page, Pictures({}), Words())
     assert text.count("<script>") == 1 and "\x1b" not in text
     assert text.count("&lt;/script&gt;") > 5 and "monetary &gt; 1" in text
 
@@ -190,7 +190,7 @@ def twelve_segments() -> str:
         segment_transitions=[{"from_segment_id": i, "to_segment_id": 1, "customers": 900 + i, "customers_by_model": 0} for i in ids],
         segment_events=[{"event": "renamed", "sentence": "Average customers (4) is now called Occasional shoppers: it was steady."}],
     )  # fmt: skip
-    return report.html(start_page(found, Words("USD")), Pictures(dict.fromkeys(PICTURES, PNG)))
+    return report.html(start_page(found, Words("USD")), Pictures(dict.fromkeys(PICTURES, PNG)), Words("USD"))
 
 
 @pytest.mark.slow
