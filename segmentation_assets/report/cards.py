@@ -15,10 +15,10 @@ from segmentation_assets.report.words import HIDDEN, Words, hidden_of, said
 from segmentation_assets.store.small_cells import SMALL_CELL
 
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
-MOST_MARKS, MOST_LEVELS, MOST_MOVES = 3, 4, 3
+MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
 MISSING = "(missing)"
-BRIDGE = {
+BRIDGE: dict[str, str] = {
     "stayed": "customers who stayed, by spending more or less",
     "came": "customers who came from other segments",
     "left": "customers who left for other segments",
@@ -67,6 +67,7 @@ class Play:
     suppressed: str
     at_stake: str
     verdicts: tuple[str, ...]
+    deliveries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,7 @@ def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
             suppressed=words.number(row.customers_suppressed, hidden),
             at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
             verdicts=tuple(verdicts(tables, words, row.play)),
+            deliveries=tuple(deliveries(tables, words, row.play)),
         )
 
 
@@ -275,6 +277,17 @@ def verdicts(tables: Tables, words: Words, play: object) -> Iterator[str]:
     whole = lift[lift["segment_id"].isna()].sort_values("assigned_on", ascending=False, kind="stable")
     for row in whole.head(1).itertuples():
         yield f"Assigned on {words.date(pd.Timestamp(row.assigned_on).date())}: {words.told(row.verdict)}"
+
+
+def deliveries(tables: Tables, words: Words, play: object) -> Iterator[str]:
+    """What of the action was handed over, for all its segments together, latest first."""
+    rows = tables["audience_receipts"]
+    rows = rows[rows["action"] == play].sort_values("delivered_at", ascending=False, kind="stable")
+    for row in rows.head(MOST_DELIVERIES).itertuples():
+        when, hidden = words.date(pd.Timestamp(row.delivered_at).date()), hidden_of(row) or "hidden"
+        figures = (words.number(value, hidden) for value in (row.added, row.removed, row.held_out))
+        added, removed, held_out = figures
+        yield f"Handed over on {when} to {said(row.destination)}: {added} added, {removed} taken back, {held_out} held out."
 
 
 _EFFECTS = ("action_power", "action_lift")

@@ -58,6 +58,17 @@ def date(day: dt.date, language: str) -> str:
     return format_date(day, format="long", locale=_locale(language))
 
 
+def short_date(day: dt.date, language: str) -> str:
+    """The day without its year, as an axis names it; on the first day of a year, the month with its year.
+
+    >>> short_date(dt.date(2018, 3, 1), "en-GB"), short_date(dt.date(2018, 1, 1), "de-DE")
+    ('1 Mar', 'Jan. 2018')
+    """
+    from babel.dates import format_skeleton
+
+    return format_skeleton("yMMM" if (day.month, day.day) == (1, 1) else "MMMd", day, locale=_locale(language))
+
+
 def localised(sentence: str, language: str) -> str:
     """An English sentence with its numbers as the language writes them; dates such as 2018-01-02 stay.
 

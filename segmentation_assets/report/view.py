@@ -16,6 +16,7 @@ from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.report import cards
 from segmentation_assets.report.cards import Card
+from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_of, first_sentence, hidden_of, said
@@ -89,6 +90,7 @@ class StartPage:
         warnings: on rows that the source lacks.
         changed, trust: sentences.
         remarks: further sentences on how segments compare, for analysts.
+        over_time: customers of the segments over the snapshots; None: there are too few.
         hidden: what is hidden, as a sentence; empty if nothing is.
     """
 
@@ -105,8 +107,10 @@ class StartPage:
     own: tuple[OwnSegment, ...]
     remarks: tuple[str, ...]
     hidden: str
+    over_time: Chart | None
     currency: str
     has_orders: bool
+    language: str
 
 
 def start_page(tables: Tables, words: Words) -> StartPage:
@@ -129,6 +133,8 @@ def start_page(tables: Tables, words: Words) -> StartPage:
         own=tuple(own_segments(tables["own_segments"], words)),
         remarks=tuple(remarks(tables, words, metrics)),
         hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
+        over_time=over_time(tables.history, "customers", {one.segment_id: one.name for one in found}, words, words.number),
+        language=words.language,
         currency=words.currency,
         has_orders=words.has_orders,
     )

@@ -155,6 +155,10 @@ class Words:
         """
         return languages.date(dt.date.fromisoformat(day) if isinstance(day, str) else day, self.language)
 
+    def short_date(self, day: dt.date) -> str:
+        """The day as an axis names it."""
+        return languages.short_date(day, self.language)
+
     def told(self, sentence: object) -> str:
         """A sentence of ours that a table holds in English, with its numbers in the language; names within it count as the sentence's."""
         return languages.localised(said(sentence), self.language)
