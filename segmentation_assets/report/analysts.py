@@ -83,8 +83,8 @@ def typical(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[She
 
 def by_segment(tables: Tables, words: Words, headings: dict[str, str], caption: str) -> Iterator[Sheet]:
     """Metrics of single segments, which evaluation_metrics has as `metric: segment`."""
-    parts = tables["evaluation_metrics"]["metric"].astype(str).str.partition(": ")
-    rows = tables["evaluation_metrics"].assign(metric=parts[0], segment=parts[2])
+    parts = [str(metric).partition(": ") for metric in tables["evaluation_metrics"]["metric"]]
+    rows = tables["evaluation_metrics"].assign(metric=[part[0] for part in parts], segment=[part[2] for part in parts])
     rows = rows[rows["metric"].isin(headings) & (rows["segment"] != "")]
     if rows.empty:
         return

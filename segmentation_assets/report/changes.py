@@ -16,17 +16,13 @@ from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import Words, said
 from segmentation_assets.vocabulary import SegmentChange
 
-OUTSIDE = "(not among the customers)"
+NEW, GONE = "(new customers)", "(no longer known)"
 CHANGED = {
     "flow": "Who went where", "bridge": "Why revenue changed", "journeys": "Ways through the segments", "events": "What became of segments",
     "model": "The model", "drift": "Drift",
 }  # fmt: skip
 """Headings of the page by their anchor, in its order."""
-KINDS = {
-    "feature": "a figure of customers", "distance": "how well segments fit", "joint": "all figures together", "segment_mix": "sizes",
-}  # fmt: skip
-"""Kinds of drift_report, in plain words."""
-HOW_FAR = {"psi": "shift (PSI)", "auc": "told apart (AUC)"}
+MEASURES = {"psi": "PSI", "auc": "AUC"}
 """Statistics of drift_report; both are explained on the page."""
 
 
@@ -70,10 +66,9 @@ def flow(tables: Tables, words: Words, names: dict[int, str]) -> Sheet | None:
     rows = rows[rows["from_segment_id"].isna() | (rows["from_segment_id"] != rows["to_segment_id"])]
     if rows.empty:
         return None
-    called: dict[int | None, str] = {None: OUTSIDE, **dict(names.items())}
     rows = rows.assign(
-        origin=[called.get(_id(value), "?") for value in rows["from_segment_id"]],
-        goal=[called.get(_id(value), "?") for value in rows["to_segment_id"]],
+        origin=[_called(value, names, NEW) for value in rows["from_segment_id"]],
+        goal=[_called(value, names, GONE) for value in rows["to_segment_id"]],
         difference=rows["revenue_after"] - rows["revenue_before"],
     ).sort_values("customers", ascending=False, kind="stable")
     columns = [
@@ -88,8 +83,8 @@ def flow(tables: Tables, words: Words, names: dict[int, str]) -> Sheet | None:
     return sheets.sheet(rows, columns, words, "Customers who changed segment, the largest moves first", "segment_transitions")
 
 
-def _id(value: object) -> int | None:
-    return None if pd.isna(value) else int(str(value).partition(".")[0])
+def _called(segment_id: float, names: dict[int, str], nowhere: str) -> str:
+    return nowhere if pd.isna(segment_id) else names.get(int(segment_id), "?")
 
 
 def bridge(tables: Tables, words: Words, names: dict[int, str]) -> Sheet | None:
@@ -129,14 +124,13 @@ def drift(tables: Tables, words: Words) -> Sheet | None:
         return None
     rows = rows.assign(
         what=[said(words.label(subject)) for subject in rows["subject"]],
-        kind=[KINDS.get(kind, kind) for kind in rows["kind"]],
-        measure=[HOW_FAR.get(statistic, statistic) for statistic in rows["statistic"]],
+        measure=[MEASURES.get(statistic, statistic) for statistic in rows["statistic"]],
         verdict=[verdict(row.flagged, row.q_value) for row in rows.itertuples()],
     ).sort_values(["in_model", "value"], ascending=False, na_position="last", kind="stable")
     columns = [
-        sheets.text("what", "What"), sheets.text("kind", "Kind"), sheets.text("verdict", "Has it drifted?"),
+        sheets.text("what", "What"), sheets.text("verdict", "Has it drifted?"),
         sheets.truth("in_model", "Does the model use it?"), sheets.text("measure", "Measure"), sheets.decimal("value", "How far"),
-        sheets.decimal("threshold", "Worth a mention from"), sheets.decimal("q_value", "Could be chance (q)", 3),
+        sheets.decimal("threshold", "Worth a mention from"), sheets.chance("q_value", "Chance of as much without drift (q)"),
     ]  # fmt: skip
     return sheets.sheet(rows, columns, words, "What was measured for drift", "drift_report")
 

@@ -56,8 +56,10 @@ class SnapshotLine:
     day: str
     linked: bool
     customers: str
+    customers_sort: float
     segments: int
     revenue: str
+    revenue_sort: float
     model: str
 
 
@@ -65,10 +67,13 @@ class SnapshotLine:
 class Trend:
     """A segment in the index, over all snapshots."""
 
+    segment_id: int
     name: str
     customers: str
+    customers_sort: float
     sizes: Spark
     share: str
+    share_sort: float
     shares: Spark
     now: bool
 
@@ -193,7 +198,7 @@ def snapshot_lines(
         hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
         lines.append(
             SnapshotLine(
-                key, words.date(key), key in linked, words.number(everyone, hidden), len(rows), words.bare(revenue),
+                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.bare(revenue), revenue,
                 decisions.get(key, ""),
             )
         )  # fmt: skip
@@ -211,7 +216,8 @@ def trends_of(history: pd.DataFrame, words: Words) -> list[Trend]:
         size = words.number(last["customers"], last["small_cell"]) if now else ""
         part = words.share(last["share"], last["small_cell"]) if now else ""
         sizes = spark([float(value) for value in own["customers"]], words.number)
-        trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], words.share), now)
+        shares = spark([float(value) for value in own["share"]], words.share)
+        trend = Trend(segment_id, name, size, last["customers"], sizes, part, last["share"], shares, now)
         found.append((not now, -float(last["customers"]) if not pd.isna(last["customers"]) else 0.0, trend))
     return [trend for *_, trend in sorted(found, key=lambda one: one[:2])]
 
@@ -226,12 +232,13 @@ def _shown(name: str, caption: str, picture: bytes, tables_behind: tuple[Sheet, 
 def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection[str]) -> str:
     history, models = tables.whole_history(database)
     lines = snapshot_lines(history, models, words, linked, tables.keys(database))
-    names = distinct_names(history)
+    trends = trends_of(history, words)
+    names = {trend.segment_id: trend.name for trend in trends}
     drawn = [
         ("Customers of each segment over time", over_time(history, "customers", names, words, words.number)),
         ("Revenue of each segment over time", over_time(history, "revenue", names, words, words.money)),
     ]
-    return index_html(lines, trends_of(history, words), words, [(title, chart) for title, chart in drawn if chart])
+    return index_html(lines, trends, words, [(title, chart) for title, chart in drawn if chart])
 
 
 def _key(day: object) -> str:

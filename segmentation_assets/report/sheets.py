@@ -131,6 +131,14 @@ def decimal(column: str, heading: str, digits: int = 2) -> Shown:
     return Shown(column, heading, lambda words, row, value: words.decimal(value, digits))
 
 
+def chance(column: str, heading: str) -> Shown:
+    """A probability, which is never written as nothing."""
+    least = 0.001
+    return Shown(
+        column, heading, lambda words, row, value: f"{'below ' if value < least else ''}{words.decimal(max(value, least), 3)}"
+    )  # fmt: skip
+
+
 def figure(column: str, heading: str) -> Shown:
     """A value of the feature that the row's `feature` names, in its unit."""
     return Shown(column, heading, lambda words, row, value: words.figure(row.feature, value))

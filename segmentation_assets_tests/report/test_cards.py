@@ -78,6 +78,10 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
             {**part, "component": "entered", "revenue": 0.0}, {**part, "component": "stayed", "revenue": 4.0},
         ],
         segment_actions=[{**part, "action": "Thank", "channel": "e-mail", "play": "thanks", "priority": 1, "customers_treated": 7.0}],
+        audience_receipts=[
+            {"action": "thanks", "delivered_at": "2024-03-02", "destination": "crm", "added": 7.0, "removed": 0.0, "held_out": 1.0},
+            {"action": "call", "delivered_at": "2024-03-03", "destination": "crm", "added": 9.0},
+        ],
         action_power=[{**effect, "verdict": "Enough."}, {**effect, "measure": "ordered", "verdict": "Not this."}],
         action_lift=[{**effect, "assigned_on": "2024-02-01", "verdict": "It worked.", "segment_id": None}, {**effect, "segment_id": 1}],
     )  # fmt: skip
@@ -85,8 +89,14 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
     assert card.bridge == (
         ("customers who stayed, by spending more or less", "+US$4"), ("customers who left for other segments", "\u2212US$3"),
     )  # fmt: skip
-    assert [(play.treated, play.holdout, play.at_stake, play.verdicts) for play in card.plays] == [
-        ("7", "\u2013", "not measured", ("Enough.", "Assigned on 1 February 2024: It worked."))
+    assert [(play.treated, play.holdout, play.at_stake, play.verdicts, play.deliveries) for play in card.plays] == [
+        (
+            "7",
+            "\u2013",
+            "not measured",
+            ("Enough.", "Assigned on 1 February 2024: It worked."),
+            ("Handed over on 2 March 2024 to crm: 7 added, 0 taken back, 1 held out.",),
+        )
     ]
 
 

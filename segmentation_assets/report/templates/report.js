@@ -112,7 +112,7 @@ const draw = (frame) => {
   new uPlot({
     width: area.clientWidth, height: 150, padding: [8, 26, 0, 0],
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(low, 0), high * 1.05 || 1] } },
     axes: [
       { ...axis, space: 70, size: 26, incrs: [1, 2, 3, 6, 12, 24], values: (_, at) => at.map((x) => rows[x]?.cells[0].dataset.short ?? "") },
       { ...axis, size: 52, values: (_, at) => at.map((y) => short.format(y)) },
