@@ -17,6 +17,7 @@ from segmentation_assets.report.view import start_page
 from segmentation_assets.report.words import Words, said
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.store.published import publish_snapshot
+from segmentation_assets_tests import screenshot
 from segmentation_assets_tests.builders import D1, D2, D3, put_snapshot
 from segmentation_assets_tests.report.conftest import KEY, segment, tables
 from segmentation_assets_tests.test_ui import CHROMIUM_FLAGS, QUESTIONS
@@ -184,6 +185,13 @@ def test_every_picture_of_the_demo_is_in_its_report_and_has_a_caption(demo: Path
         assert {figure["id"] for figure in Page((folder / "analysts.html").read_text()).of("figure")} == drawn
         assert drawn <= set(PICTURES)
     assert len(folders) == 10
+
+
+@pytest.mark.slow
+def test_the_picture_in_the_docs_is_of_this_page_and_these_figures(demo: Path):
+    assert screenshot.digest_of(screenshot.PICTURE) == screenshot.digest(screenshot.first_screen(demo)), (
+        "docs/report.png is of another page. Take it again: SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.screenshot"
+    )
 
 
 def twelve_segments() -> str:
