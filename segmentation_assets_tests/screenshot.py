@@ -1,4 +1,4 @@
-"""The picture of the report's start page in the docs, taken of published demo data. It holds the digest of what it shows, which a test compares.
+"""The picture of the report's start page in the docs, of published demo data. It holds the digest of what it shows, for a test.
 
 SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.screenshot     # rewrites docs/report.png
 """
