@@ -19,6 +19,7 @@ from segmentation_assets.settings.loading import load_settings
 from segmentation_assets.store import published
 
 PICTURE = Path(__file__).parent.parent / "docs" / "report.png"
+SETTINGS = Path(__file__).parent.parent / "segmentation.yaml"
 SHOWN = "Shown"  # the PNG's text with the digest
 FURTHER_DOWN = '<nav class="contents"'
 
@@ -27,7 +28,7 @@ def first_screen(data_dir: Path) -> str:
     """The newest start page of published demo data as it would be written now, up to what the first screen does not show."""
     with published.reading(data_dir) as database:
         key = tables.keys(database)[-1]
-        pages = report.pages(tables.read(database, key), Pictures({}), Words.of(load_settings()), before=tables.keys(database)[-2])
+        pages = report.pages(tables.read(database, key), Pictures({}), Words.of(load_settings(SETTINGS)), before=tables.keys(database)[-2])
     return pages[report.PAGE].partition(FURTHER_DOWN)[0]
 
 
@@ -59,4 +60,4 @@ def take(page: Path, picture: Path, shown: str) -> None:
 if __name__ == "__main__":
     data_dir = Path(os.environ["SEGMENTATION_DATA_DIR"])
     newest = published.keys(data_dir)[-1]
-    take(report.write(data_dir, newest, Words.of(load_settings())), PICTURE, first_screen(data_dir))
+    take(report.write(data_dir, newest, Words.of(load_settings(SETTINGS))), PICTURE, first_screen(data_dir))

@@ -368,7 +368,7 @@ def typical_customers(
     reach = max(1.0, float(np.abs(spreads).max()))
     table = pd.DataFrame(spreads * signs if judged else spreads, index=list(names), columns=medians.columns)
     text = np.array(written, dtype=object)
-    scale = {"label": "worse  \u2013  standard deviations  \u2013  better" if judged else "standard deviations", "pad": 0.02}
+    scale = {"label": "worse  \u2013  better" if judged else "standard deviations", "pad": 0.02}
     heatmap(
         table, ax, annot=text, fmt="", cmap="vlag_r" if judged else "vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale
     )

@@ -110,7 +110,7 @@ const draw = (frame) => {
   frame.querySelector(".drawn")?.remove();
   frame.insertBefore(area, frame.querySelector("details"));
   new uPlot({
-    width: area.clientWidth, height: 150, padding: [8, 26, 0, 0],
+    width: area.clientWidth, height: 150, padding: [8, 36, 0, 0],
     cursor: { drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(low, 0), high * 1.05 || 1] } },
     axes: [
