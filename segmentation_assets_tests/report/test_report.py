@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -211,7 +212,19 @@ def twelve_segments() -> str:
         ],
         segment_actions=[{**plain, "segment_id": i, "play": f"p{i}", "priority": i, "customers_treated": 12_345} for i in ids],
         segment_transitions=[{"from_segment_id": i, "to_segment_id": 1, "customers": 900 + i, "customers_by_model": 0} for i in ids],
-        segment_events=[{"event": "renamed", "sentence": "Average customers (4) is now called Occasional shoppers: it was steady."}],
+        segment_events=[
+            {"event": "renamed", "sentence": f"Average customers (4) is now called Occasional shoppers {i}: its customer was steady."}
+            for i in range(3)
+        ],
+        model_registry=[{"in_force": True, "decision": "promoted", "tier": "convenient", "fitted_snapshot": pd.Timestamp(KEY)}],
+        drift_report=[
+            {"subject": feature, "value": 0.5, "q_value": 0.01, "flagged": True, "in_model": feature == "recency_days"}
+            for feature in ("recency_days", "overdue_ratio", "events", "campaigns_received")
+        ],
+        evaluation_metrics=[
+            {"metric": "weakest_jaccard", "value": 0.8123}, {"metric": "forward_spend_eta_squared", "value": 0.4},
+            {"metric": "forward_spend_eta_squared_money_quintiles", "value": 0.42},
+        ],
     )  # fmt: skip
     return report.pages(found, Pictures(dict.fromkeys(PICTURES, PNG)), Words("USD"))["index.html"]
 
