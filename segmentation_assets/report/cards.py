@@ -18,6 +18,7 @@ ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_
 MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
 MISSING = "(missing)"
+NOT_MEASURED = "not measured"
 BRIDGE: dict[str, str] = {
     "stayed": "customers who stayed, by spending more or less",
     "came": "customers who came from other segments",
@@ -156,7 +157,7 @@ def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
 
 
 def _stake(words: Words, amount: float) -> str:
-    return "not measured" if pd.isna(amount) else words.money(amount)
+    return NOT_MEASURED if pd.isna(amount) else words.money(amount)
 
 
 def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:

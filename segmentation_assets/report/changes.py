@@ -10,7 +10,7 @@ import pandas as pd
 
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.report import sheets
-from segmentation_assets.report.cards import BRIDGE
+from segmentation_assets.report.cards import BRIDGE, NOT_MEASURED
 from segmentation_assets.report.sheets import Sheet, Shown
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import Words, said
@@ -142,7 +142,7 @@ def verdict(flagged: object, q_value: float) -> str:
     ('yes', 'no', 'not measured')
     """
     if pd.isna(q_value):
-        return "not measured"
+        return NOT_MEASURED
     return "yes" if flagged is True or flagged == 1 else "no"
 
 
