@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segmentation_assets.core.application import plays
-from segmentation_assets.report import words
+from segmentation_assets.report.words import HIDDEN, Words, few_are_hidden
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import aim_of
 from segmentation_assets.store import published
@@ -19,6 +19,7 @@ from segmentation_assets.store.small_cells import HIDDEN as SMALL
 from segmentation_assets.vocabulary import Reason, Role
 
 NEEDED = "audience_members"
+WORDS = Words()
 NOBODY = "for nobody at this snapshot"
 TAKEN = "for nobody whom actions before did not take"
 
@@ -150,10 +151,10 @@ def show(plan: Plan, currency: str, console: Console) -> None:
     busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.control != 0 or one.suppressed]
     for one in busy:
         numbers = (one.treated, one.holdout, one.control, _sum(one.suppressed.values()))
-        stake = words.sum_of_money(one.value_at_stake, SMALL if one.treated is None else None)
+        stake = WORDS.bare(one.value_at_stake, SMALL if one.treated is None else None)
         table.add_row(
             "" if one.priority is None else str(one.priority), one.action, one.list, one.channel,
-            *(words.number(number, SMALL) for number in numbers), words.sum_of_money(one.cost, SMALL), stake,
+            *(WORDS.number(number, SMALL) for number in numbers), WORDS.bare(one.cost, SMALL), stake,
         )  # fmt: skip
     console.print(table)
     for line in _lines(plan, busy):
@@ -169,13 +170,13 @@ def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:
         numbers = [one.suppressed[reason] for one in busy if reason in one.suppressed]
         if numbers:
             total = _sum(numbers)
-            yield f"Suppressed, {reason}: {words.HIDDEN if total is None else words.customers(total)}."
+            yield f"Suppressed, {reason}: {HIDDEN if total is None else WORDS.customers(total)}."
     if any(None in (one.treated, one.holdout, one.control, *one.suppressed.values()) for one in busy):
-        yield words.few_are_hidden(plan.fewest)
+        yield few_are_hidden(plan.fewest)
     if any(one.control != 0 for one in busy):
         yield "Control: the universal control group, which no action contacts. What an action did is compared with its own holdout alone."
     if over := _sum([one.handed_over for one in busy]):
-        yield f"Handed over already: {words.customers(over)}; their assignments stand."
+        yield f"Handed over already: {WORDS.customers(over)}; their assignments stand."
     if any(one.treated and one.value_at_stake is None for one in busy):
         yield "Where nothing is at stake, it was not measured: docs/acting.md says when."
     for one in plan.actions:

@@ -8,12 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from segmentation_assets.report import words
+from segmentation_assets.report.words import HIDDEN, Words, few_are_hidden
 from segmentation_assets.settings.delivery import ALWAYS, AnyDestination
 from segmentation_assets.store.delivering import Planned, Receipt
 from segmentation_assets.store.small_cells import HIDDEN as SMALL
 from segmentation_assets.vocabulary import counted
 
+WORDS = Words()
 NUMBERS = ("added", "removed", "held_out", "control")
 
 
@@ -75,11 +76,11 @@ def show(told: Told, fewest: int, console: Console, in_full: bool = False) -> No
             table.add_column(heading, justify="right")
         for plan in told.plans:
             for (name, action), numbers in plan.counts().items():
-                table.add_row(plan.name, name, action, *(words.number(number, SMALL) for number in _shown(numbers, fewest)))
+                table.add_row(plan.name, name, action, *(WORDS.number(number, SMALL) for number in _shown(numbers, fewest)))
         console.print(table)
         console.print("Customers held out or in the universal control group are recorded here, and not sent.")
         if any(None in _shown(numbers, fewest) for plan in told.plans for numbers in plan.counts().values()):
-            console.print(words.few_are_hidden(fewest))
+            console.print(few_are_hidden(fewest))
     for plan in told.plans if in_full else ():
         receipt = told.receipts.get(plan.name)
         done = f" at {_time(receipt.delivered_at)}, in {counted(receipt.batches, 'batch', 'batches')}" if receipt else ""
@@ -87,7 +88,7 @@ def show(told: Told, fewest: int, console: Console, in_full: bool = False) -> No
                       f"{', '.join([*ALWAYS, *plan.destination.columns])}")  # fmt: skip
     barred = max((plan.barred for plan in told.plans), default=0)
     if barred:
-        number = words.HIDDEN if barred < fewest else words.customers(barred)
+        number = HIDDEN if barred < fewest else WORDS.customers(barred)
         console.print(f"May no longer be contacted since the snapshot, by consent or suppression lists as they are now: {number}.")
     for name in told.idle:
         console.print(f"{name}: nothing has changed since it was last told.")

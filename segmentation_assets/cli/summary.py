@@ -16,11 +16,12 @@ from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
-from segmentation_assets.report import words
+from segmentation_assets.report.words import Words, hidden_of
 from segmentation_assets.store import database_files, published, small_cells
 from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
+WORDS = Words()
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,9 @@ def show_in_brief(summary: Summary, console: Console) -> None:
     for heading in ("Customers", *shares):
         segments.add_column(heading, justify="right", no_wrap=True)
     for row in summary.segments.itertuples():
-        hidden = words.hidden_of(row)
-        of_all = [words.share(row.share, hidden), words.share(row.revenue_share, hidden)][: len(shares)]
-        segments.add_row(row.segment_name, words.number(row.customers, hidden), *of_all)
+        hidden = hidden_of(row)
+        of_all = [WORDS.share(row.share, hidden), WORDS.share(row.revenue_share, hidden)][: len(shares)]
+        segments.add_row(row.segment_name, WORDS.number(row.customers, hidden), *of_all)
     console.print(segments)
     if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
         console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
