@@ -64,7 +64,7 @@ def test_names_are_those_of_the_snapshot_and_the_one_before_in_the_order_of_the_
     def named(*names):
         return [segment(name, number) for number, name in enumerate(names, 1)]
 
-    moved = [{"customer_id": who, "from_segment_id": 1, "to_segment_id": 2} for who in "zay"]
+    moved = [{"customer_id": who, "from_segment_id": 1, "to_segment_id": 2} for who in "amz"]
     make(lake, D1, segments=named("One", "Two"))
     make(
         lake, D2, segments=named("Uno", "Dos"), segment_changes=moved,
@@ -73,7 +73,7 @@ def test_names_are_those_of_the_snapshot_and_the_one_before_in_the_order_of_the_
         segment_actions=[{"play": "call", "action": "Call them"}],
     )  # fmt: skip
     changed = "SELECT customer_id, from_segment_name, to_segment_name FROM segment_changes"
-    assert ask(data_dir, changed) == [(who, "One", "Dos") for who in "zay"]
+    assert ask(data_dir, changed) == [(who, "One", "Dos") for who in "amz"]
     assert ask(data_dir, "SELECT segment_name, action_title FROM audience_members") == [("Dos", "Call them")]
     assert ask(data_dir, "SELECT from_segment_names, to_segment_names FROM segment_events") == [("One", "Dos, Uno")]
 
