@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from segmentation_assets.core.choice.readings import reading
-from segmentation_assets.report import sheets
+from segmentation_assets.report import changes, sheets
 from segmentation_assets.report.sheets import Sheet
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import Words
@@ -125,6 +125,18 @@ def forward(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[She
         yield sheets.sheet(rows, columns, words, "What groups of the snapshot before explain of the time since", "evaluation_metrics")
 
 
+def _as_told(one: Callable[[Tables, Words, dict[int, str]], Sheet | None]) -> Callable[[Tables, Words, dict[int, str]], Iterator[Sheet]]:
+    """The sheet that the page of changes has."""
+
+    def made(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[Sheet]:
+        if (found := one(tables, words, names)) is not None:
+            yield found
+
+    return made
+
+
+OF_CUSTOMERS = {"segment_map", "dendrogram", "k_distance_curve"}
+"""Pictures that draw single customers."""
 BEHIND: dict[str, Callable[[Tables, Words, dict[int, str]], Iterator[Sheet]]] = {
     "typical_customers": typical,
     "seasonality": seasonality,
@@ -180,6 +192,8 @@ BEHIND: dict[str, Callable[[Tables, Words, dict[int, str]], Iterator[Sheet]]] = 
         sheets.decimal("weakest_jaccard", "Weakest segment's overlap with itself"), sheets.share("smallest_share", "Smallest segment"),
         sheets.sentence("reason", "Why, or why not"),
     ),
+    "flow": _as_told(changes.flow),
+    "bridge": _as_told(changes.bridge),
     "silhouettes": silhouettes,
     "stability": stability,
     "forward_validity": forward,

@@ -24,7 +24,7 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.core.pictures import PICTURES, Section
 from segmentation_assets.core.pictures.style import title_of
 from segmentation_assets.report import tables
-from segmentation_assets.report.analysts import behind
+from segmentation_assets.report.analysts import OF_CUSTOMERS, behind
 from segmentation_assets.report.changes import CHANGED, changes_page
 from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sheets import Sheet
@@ -145,7 +145,7 @@ def pages(rows: Tables, pictures: Pictures, words: Words, before: str = "", afte
     found = sections(pictures, behind(rows, words, distinct_names(rows["segments"])))
     shared = {
         "page": start, "changes": changes, "sections": found, "few": fewer_than(words.smallest), "before": _link(words, before),
-        "after": _link(words, after), "elsewhere": elsewhere(found),
+        "after": _link(words, after), "elsewhere": elsewhere(found), "of_customers": OF_CUSTOMERS,
     }  # fmt: skip
     templates = {PAGE: "report.html", CHANGES: "changes.html", ANALYSTS: "analysts.html"}
     return {name: _pages().get_template(template).render(here=name.partition(".")[0], **shared) for name, template in templates.items()}

@@ -7,12 +7,10 @@ import pandas as pd
 
 from segmentation_assets.core.pictures import PICTURES
 from segmentation_assets.report import sheets
-from segmentation_assets.report.analysts import BEHIND, behind
+from segmentation_assets.report.analysts import BEHIND, OF_CUSTOMERS, behind
 from segmentation_assets.report.words import Words
 from segmentation_assets_tests.report.conftest import segment, tables
 
-OF_CUSTOMERS = {"segment_map", "dendrogram", "k_distance_curve"}  # which draw single customers
-ELSEWHERE = {"flow", "bridge"}  # on the page of changes
 METRICS = [
     {"metric": "jaccard: Champions", "value": 0.9}, {"metric": "jaccard_error: Champions", "value": 0.01}, {"metric": "k", "value": 0.1},
     {"metric": "forward_spend_eta_squared", "value": 0.4}, {"metric": "forward_spend_eta_squared_money_quintiles", "value": 0.42},
@@ -20,7 +18,7 @@ METRICS = [
 
 
 def test_every_picture_has_its_table_but_those_of_single_customers():
-    assert set(PICTURES) - set(BEHIND) == OF_CUSTOMERS | ELSEWHERE
+    assert set(PICTURES) - set(BEHIND) == OF_CUSTOMERS
 
 
 def test_tables_have_plain_headings_and_figures_in_their_units():
