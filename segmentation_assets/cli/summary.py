@@ -195,7 +195,8 @@ def show_in_brief(summary: Summary, console: Console) -> None:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
         return
     shares = ("Share", "Revenue share") if summary.has_orders else ("Share",)
-    segments = Table(title=f"Segments of {summary.snapshot}", title_justify="left", title_style="bold", header_style="bold", box=None)
+    title = f"Segments of {summary.snapshot}"
+    segments = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 1, 0, 0))
     segments.add_column("Segment", overflow="fold")
     for heading in ("Customers", *shares):
         segments.add_column(heading, justify="right", no_wrap=True)
