@@ -1,4 +1,5 @@
-"""The README's commands, their output, and its generated tables: tests read them, and running this file rewrites them.
+"""The README's commands, their output, and its generated tables, and the questions of docs/sql.md: tests read them, and running this
+file rewrites them.
 
 SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites README.md from published demo data
 """
@@ -18,10 +19,23 @@ from segmentation_assets.tables import CONTRACTS
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
 
+SQL = README.parent / "docs" / "sql.md"
+QUESTION = re.compile(r"```sql\n(?P<query>.*?)```\n\n```\n(?P<output>.*?)```", re.DOTALL)
+
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """Each command shown with its output."""
     return [(found["command"], found["output"]) for found in BLOCK.finditer(text)]
+
+
+def questions(text: str) -> list[tuple[str, str]]:
+    """Each query of docs/sql.md with its output."""
+    return [(found["query"], found["output"]) for found in QUESTION.finditer(text)]
+
+
+def asked(query: str, data_dir: Path) -> str:
+    """What `segmentation sql` prints of a query."""
+    return run(f"segmentation sql {shlex.quote(query)}", data_dir)
 
 
 def run(command: str, data_dir: Path) -> str:
@@ -60,5 +74,11 @@ def rewritten(text: str, data_dir: Path) -> str:
     return text
 
 
+def answered(text: str, data_dir: Path) -> str:
+    """The page of questions with every output up to date."""
+    return QUESTION.sub(lambda found: f"```sql\n{found['query']}```\n\n```\n{asked(found['query'], data_dir)}```", text)
+
+
 if __name__ == "__main__":
+    SQL.write_text(answered(SQL.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")
     README.write_text(rewritten(README.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")
