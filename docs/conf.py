@@ -1,7 +1,7 @@
 """How Sphinx builds the docs site: `make docs` writes build/docs, with every warning an error.
 
-The pages are the Markdown that GitHub shows too, so the source folder is the repository: links between README, CONTRIBUTING and docs/ are the
-same in both. Sphinx checks links, anchors and pictures; segmentation_assets_tests/test_docs.py checks commands, settings and SQL.
+The pages are the Markdown that GitHub shows too, so the source folder is the repository: links between README, CONTRIBUTING and docs/
+are the same in both. Sphinx checks links, anchors and pictures; segmentation_assets_tests/test_docs.py checks commands, settings and SQL.
 """
 
 from pygments.lexers.special import TextLexer

@@ -43,7 +43,8 @@ def orders(customers: int = 240, seed: int = 11) -> list[Order]:
         while at < end:
             count = chance.choice((1, 1, 2))
             lines = tuple(
-                (chance.choice(PRODUCTS), chance.choice((1, 1, 2)), round(chance.lognormvariate(0, 0.4) * amount / 2, 2)) for _ in range(count)
+                (chance.choice(PRODUCTS), chance.choice((1, 1, 2)), round(chance.lognormvariate(0, 0.4) * amount / 2, 2))
+                for _ in range(count)
             )
             found.append((at, customer, lines))
             at += dt.timedelta(days=chance.expovariate(1 / gap) + 1)
@@ -54,10 +55,15 @@ def shop_export(made: list[Order]) -> Iterator[dict[str, object]]:
     """The rows of a Shopify export of orders: a row for each line, what belongs to the order on its first row only."""
     for order in made:
         at = f"{order.at:%Y-%m-%d %H:%M:%S} -0500"
+        voided, refunded = order.number % 40 == 7, order.number % 50 == 3
         of_order = {
-            "Financial Status": "voided" if order.number % 40 == 7 else "paid", "Paid at": at, "Currency": "USD", "Total": f"{order.total:.2f}",
-            "Refunded Amount": f"{order.total if order.number % 50 == 3 else 0:.2f}", "Cancelled at": at if order.number % 40 == 7 else "",
-        }  # fmt: skip
+            "Financial Status": "voided" if voided else "paid",
+            "Paid at": at,
+            "Currency": "USD",
+            "Total": f"{order.total:.2f}",
+            "Refunded Amount": f"{order.total if refunded else 0:.2f}",
+            "Cancelled at": at if voided else "",
+        }
         for position, (product, quantity, price) in enumerate(order.lines):
             yield {
                 "Name": f"#{1001 + order.number}", "Email": f"customer{order.customer}@mail.example", "Created at": at,
