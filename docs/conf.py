@@ -15,7 +15,6 @@ exclude_patterns = [".*", "build", "data/*/**", "deploy", "dist", "examples", "s
 
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # those that GitHub gives
-suppress_warnings = ["toc.empty_glob"]
 highlight_language = "none"  # of blocks that name none
 lexers |= {"mermaid": TextLexer(), "csv": TextLexer()}  # GitHub draws the first; here it is text
 
