@@ -8,6 +8,9 @@ method, its own takes over.
 A third of a run's events say that an input or an output passed through a step, which the step's start and success say too; nobody
 reads them again, so they are not stored. Nor are the metadata of a table's materialization stored again with its output, or the
 names of a step that an event repeats. A run's own file has no indexes, because it is read as a whole.
+
+An event is not forced to the disk by itself (SQLite's `synchronous = NORMAL`): a process that is killed loses none, a machine that loses
+power may lose the latest, and the file stays whole. What was made is known from the lake.
 """
 
 import os
@@ -80,6 +83,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         if shard not in self._engines:
             arguments = {"timeout": PATIENCE, "check_same_thread": False}  # one thread at a time: _db_lock
             self._engines[shard] = create_engine(self.conn_string_for_shard(shard), poolclass=QueuePool, connect_args=arguments)
+            of_engine.listen(self._engines[shard], "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
         self._engines.move_to_end(shard)
         while len(self._engines) > KEPT_FILES:
             self._engines.popitem(last=False)[1].dispose()

@@ -45,6 +45,13 @@ def test_an_instance_with_dagsters_own_event_log_reads_the_same_folder(instance,
         assert plain.get_latest_materialization_event(thing.key) is not None
 
 
+def test_an_event_is_not_forced_to_the_disk_by_itself(instance):
+    result = dg.materialize([thing], instance=instance)
+    with instance.event_log_storage.run_connection(result.run_id) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"  # in which that loses nothing but by loss of power
+
+
 def test_only_the_last_used_files_stay_open(instance):
     for _ in range(KEPT_FILES + 2):
         dg.materialize([thing], instance=instance)
