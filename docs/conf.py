@@ -20,12 +20,15 @@ lexers |= {"mermaid": TextLexer(), "csv": TextLexer()}  # GitHub draws the first
 
 html_theme = "pydata_sphinx_theme"  # its fonts are the reader's own, its scripts are shipped
 html_theme_options = {
+    "navbar_center": [],
     "navbar_align": "left",
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
+html_sidebars = {"**": ["globaltoc.html"]}  # all pages: they are few, and lie one beside the other
+html_context = {"default_mode": "auto"}
 html_title = project
 html_show_sourcelink = False
 html_copy_source = False
