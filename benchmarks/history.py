@@ -31,6 +31,7 @@ from segmentation_assets.sources import Source, open_source
 from segmentation_assets.sources.base import window_of
 from segmentation_assets.store import archive, database_files, layout, provenance, restoring
 from segmentation_assets.store.lake import Lake, opened, to_frame
+from segmentation_assets.store.published import is_large
 from segmentation_assets.tables import BY_NAME, CONTRACTS
 from segmentation_assets.tables.cleaned import CUSTOMER_ORDERS, CUSTOMERS, EVENTS, ORDER_RETURNS, REJECTED_ROWS, TRANSACTIONS
 from segmentation_assets.tables.exploration import COHORT_RETENTION, ORDER_SEASONALITY
@@ -170,6 +171,9 @@ def write(settings: Settings, keys: Sequence[str], rows: Source | None = None) -
         folder.mkdir(exist_ok=True)
         for key in keys:
             provenance.remember(lake, folder, key)
+            for contract in CONTRACTS:
+                if is_large(lake, contract, key, settings.database.largest_copied):
+                    (folder / contract.name).mkdir(exist_ok=True)  # so that rebuilding links it
     restoring.settle(settings.data_dir)  # what is recorded as published and not in the database is rebuilt from the lake
 
 

@@ -15,6 +15,7 @@ from segmentation_assets.settings.alerts import Alerts
 from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import AttributeWords, Exploration, Features, Movement
+from segmentation_assets.settings.database import Database
 from segmentation_assets.settings.delivery import Delivery
 from segmentation_assets.settings.delivery import problems as problems_of_delivery
 from segmentation_assets.settings.engine import EngineSettings
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     privacy: Privacy = Field(Privacy(), description="What of people's data is kept, shown and modelled.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
+    database: Database = Field(Database(), description="What the published database holds itself.")
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
     engine: EngineSettings = Field(EngineSettings(), description="What a run may take of the machine.")

@@ -1,11 +1,11 @@
-"""What a query of `segmentation sql` may do: read the published tables and order lines, and nothing else."""
+"""What a query of `segmentation sql` may do: read the published tables, in the database and in the files next to it, and nothing else."""
 
 import re
 from pathlib import Path
 
 import duckdb
 
-from segmentation_assets.store.database_files import BULKY, PRIVATE, PublishError
+from segmentation_assets.store.database_files import PRIVATE, PublishError, in_files
 from segmentation_assets.store.quoting import literal
 
 READING = {"SELECT", "EXPLAIN", "MULTI", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "SET"}  # all but SELECT in temporary tables only
@@ -13,11 +13,11 @@ WRITING_FILES = {"copy", "export"}
 
 
 def confine(connection: duckdb.DuckDBPyConnection, data_dir: Path, *further: str) -> None:
-    """Let a connection reach no file but the database, the order lines next to it and `further` folders; no network, no extension.
+    """Let a connection reach no file but the database, the tables left in files next to it and `further` folders; no network, no extension.
 
     This cannot be undone: the connection's settings are locked.
     """
-    folders = [*(str(data_dir.resolve() / PRIVATE / contract.name) for contract in BULKY), *further]
+    folders = [*(str(data_dir.resolve() / PRIVATE / contract.name) for contract in in_files(data_dir)), *further]
     connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -1,6 +1,7 @@
 """The files of the published database: their names, and what state each is in.
 
-The private master takes a snapshot in one transaction; a copy of it is the public file. Order lines are links next to the master.
+The private master takes a snapshot in one transaction; a copy of it is the public file. Order lines, and tables of very many customers,
+are links next to the master.
 """
 
 import re
@@ -10,12 +11,12 @@ import duckdb
 
 from segmentation_assets.store.quoting import quoted
 from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.contract import Contract
 
 DATABASE = "segmentation.duckdb"
 PRIVATE, MASTER, LOCK = "publishing", "master.duckdb", "lock"
 AS_PUBLISHED = "as_published"  # size and time of the public file when published
 PLACE = "place"  # path of the data folder when the views were made, because they hold absolute paths
-NATIVE, BULKY = [c for c in CONTRACTS if not c.bulky], [c for c in CONTRACTS if c.bulky]
 MAGIC = b"DUCK"  # in every DuckDB file, after a checksum of 8 bytes
 DAMAGED_PAGE = re.compile("checksum|[Cc]orrupt")
 SNAPSHOTS = "published_snapshots"
@@ -25,8 +26,19 @@ class PublishError(RuntimeError):
     """A snapshot cannot be published, or the database cannot be read; the message says what to do."""
 
 
+def in_files(data_dir: Path) -> list[Contract]:
+    """The tables that the database shows as views over links: order lines, and those that have become large."""
+    return [contract for contract in CONTRACTS if contract.bulky or (data_dir / PRIVATE / contract.name).is_dir()]
+
+
+def native(data_dir: Path) -> list[Contract]:
+    """The tables that are in the database itself."""
+    shown = in_files(data_dir)
+    return [contract for contract in CONTRACTS if contract not in shown]
+
+
 def link_of(data_dir: Path, table: str, key: str) -> Path:
-    """The link to the order lines of a snapshot as published."""
+    """The link to a snapshot's rows, as published, of a table that is left in files."""
     return data_dir / PRIVATE / table / f"snapshot_date={key}" / "part-0.parquet"
 
 

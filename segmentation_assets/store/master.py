@@ -1,4 +1,4 @@
-"""Write a snapshot's tables, and views over its order lines, into the private master database."""
+"""Write a snapshot's tables, and views over those that are left in files, into the private master database."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +9,11 @@ import duckdb
 
 from segmentation_assets.atomic import copied, replacing
 from segmentation_assets.store import receipts
-from segmentation_assets.store.database_files import BULKY, DATABASE, MASTER, NATIVE, PRIVATE, SNAPSHOTS, text_of
+from segmentation_assets.store.database_files import DATABASE, MASTER, PRIVATE, SNAPSHOTS, in_files, link_of, native, text_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.quoting import column_type, folded, literal, quoted
 from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
+from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
@@ -22,7 +23,8 @@ VIEWS = {
         f"FROM {contract.name} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {SNAPSHOTS})",  # also where that one has no rows
         f"{contract.name} at the latest snapshot.",
     )
-    for contract in NATIVE
+    for contract in CONTRACTS
+    if not contract.bulky
 } | {
     "named_segment_changes": (
         "SELECT c.*, f.segment_name AS from_segment_name, t.segment_name AS to_segment_name FROM segment_changes AS c "
@@ -35,13 +37,13 @@ VIEWS = {
 
 
 def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerprint: str) -> dict[str, int]:
-    """Copy the tables of a snapshot into the master, all or none; return rows by table."""
+    """Copy the tables of a snapshot that are not left in files into the master, all or none; return rows by table."""
     with writing(master) as connection:
         connection.begin()
         smallest = int(text_of(data_dir / PRIVATE / SMALLEST_CELL) or 0)
-        rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in NATIVE}
-        show_order_lines(connection, data_dir)
+        rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in native(data_dir)}
         _remember(connection, key, fingerprint)
+        show_files(connection, data_dir)
         show_receipts(connection, data_dir)
         show_views(connection)
         connection.commit()
@@ -127,26 +129,54 @@ def _fit(connection: duckdb.DuckDBPyConnection, table: str, column: str, found: 
         connection.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} SET DATA TYPE {type_for_all} USING {expression}")
 
 
-def show_order_lines(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    """Views over the published partitions of bulky tables.
+def leave_in_files(data_dir: Path, contract: Contract) -> None:
+    """Write the rows of a table that has become large into files, as they were published, for `show_files`.
+
+    If stopped on the way, what is missing is linked from the lake, or written when the next snapshot is published.
+    """
+    with writing(data_dir / PRIVATE / MASTER) as connection:
+        dates = f"SELECT DISTINCT CAST(snapshot_date AS VARCHAR) FROM {contract.name}"
+        for (key,) in connection.execute(dates).fetchall() if columns_of(connection, contract.name) else []:
+            rows = f"SELECT * EXCLUDE (snapshot_date) FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)"
+            with replacing(link_of(data_dir, contract.name, key)) as unfinished:
+                connection.sql(rows, params=[key]).write_parquet(str(unfinished), compression="zstd")
+    (data_dir / PRIVATE / contract.name).mkdir(exist_ok=True)
+
+
+def compact(master: Path) -> None:
+    """Give back the space of tables that were dropped, which DuckDB keeps for later."""
+    with replacing(master) as unfinished, duckdb.connect(str(master), read_only=True) as connection:
+        connection.execute(f"ATTACH {literal(str(unfinished))} AS smaller (READ_WRITE)")
+        connection.execute(f"COPY FROM DATABASE {quoted(master.stem)} TO smaller")
+        connection.execute("DETACH smaller")
+
+
+def show_files(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """Views over the published partitions of the tables that are left in files.
 
     A view has the absolute paths of its files. So that a copy of the folder never shows the original's rows, each view checks the path
     of the database from which it is read.
     """
     places = ", ".join(literal(str(data_dir.resolve() / file)) for file in (DATABASE, Path(PRIVATE) / MASTER))
     refusal = literal(
-        "Order lines are kept next to the database, which was moved or copied. Run a command there first, such as segmentation show: "
+        "Large tables are kept in files next to the database, which was moved or copied. Run a command there first, such as "
+        "segmentation show: "
     )
     here = (
         f"(SELECT CASE WHEN bool_or(path IN ({places})) THEN true ELSE error({refusal} || string_agg(path, ', ')) END "
         "FROM duckdb_databases())"
     )
-    for contract in BULKY:
+    copied_before = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for contract in in_files(data_dir):
         files = literal(str(data_dir.resolve() / PRIVATE / contract.name / "*" / "*.parquet"))
+        rows = f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true)"
+        found = {folded(column) for column in connection.sql(rows).columns}
+        added = [f", CAST(NULL AS {column_type(c.type)}) AS {quoted(c.name)}" for c in contract.columns if folded(c.name) not in found]
+        if contract.name in copied_before:
+            connection.execute(f"DROP TABLE {contract.name}")
         connection.execute(
-            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date) "
-            f"FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'snapshot_date': DATE}}, union_by_name = true) "
-            f"WHERE {here}"
+            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date){''.join(added)} {rows} "
+            f"WHERE {here} AND snapshot_date IN (SELECT snapshot_date FROM {SNAPSHOTS})"  # a link is made before its snapshot is published
         )
         describe(connection, contract, columns_of(connection, contract.name), "VIEW")
 

@@ -2,7 +2,8 @@
 
 A private master database takes a snapshot in one transaction, under a file lock; a copy of it then replaces the public
 file by renaming. So readers who have the old file open keep reading it, see no half-written snapshot, and
-cannot block a run. Order lines are not copied: they are views over hard links to the partitions as published.
+cannot block a run. Order lines, and tables of very many customers, are not copied: they are views over hard links to the partitions
+as published.
 """
 
 import datetime as dt
@@ -19,23 +20,34 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.store import provenance
 from segmentation_assets.store.database_files import (
-    BULKY,
     DAMAGED_PAGE,
     DATABASE,
     LOCK,
     MASTER,
-    NATIVE,
     PRIVATE,
     SNAPSHOTS,
     PublishError,
+    in_files,
     link_of,
+    native,
     stamp_of,
 )
 from segmentation_assets.store.lake import Lake, opened, partition_keys
-from segmentation_assets.store.master import SMALLEST_CELL, columns_of, describe, show_receipts, show_views, take_in_snapshot, writing
+from segmentation_assets.store.master import (
+    SMALLEST_CELL,
+    columns_of,
+    compact,
+    describe,
+    leave_in_files,
+    show_receipts,
+    show_views,
+    take_in_snapshot,
+    writing,
+)
 from segmentation_assets.store.quoting import literal
-from segmentation_assets.store.restoring import link_lines, mending, replace_public, restore, settle, write_place
+from segmentation_assets.store.restoring import link_rows, mending, replace_public, restore, settle, write_place
 from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.contract import Contract
 from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS as RECEIPTS
 from segmentation_assets.vocabulary import counted
 
@@ -50,13 +62,16 @@ class Published:
     kept: Path | None
 
 
-def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str, smallest_cell: int = 0) -> Published:
+def publish_snapshot(
+    lake: Lake, data_dir: Path, key: str, fingerprint: str, smallest_cell: int = 0, largest_copied: int | None = None
+) -> Published:
     """Copy the partitions of snapshot `key` into the public database, all or none.
 
     Args:
         fingerprint: of the settings and source that the snapshot was made from; stored, so that an up-to-date snapshot
             is not made again.
         smallest_cell: fewest customers whose figures are shown; in a row of fewer, but of some, they are null, and SMALL_CELL says so.
+        largest_copied: most rows of a snapshot of customers that are copied into the database; a table that has had more is left in files.
 
     Raises:
         PublishError: a partition is missing.
@@ -69,8 +84,11 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str, sma
     with FileLock(private / LOCK):
         (private / SMALLEST_CELL).write_text(str(smallest_cell))
         earlier = restore(lake, data_dir, every_page=False)
-        for contract in BULKY:
-            link_lines(lake.file(contract.name, key), link_of(data_dir, contract.name, key))
+        grown = [contract for contract in native(data_dir) if is_large(lake, contract, key, largest_copied)]
+        for contract in grown:
+            leave_in_files(data_dir, contract)
+        for contract in in_files(data_dir):
+            link_rows(lake.file(contract.name, key), link_of(data_dir, contract.name, key))
         try:
             rows = take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
         except duckdb.Error as error:
@@ -78,10 +96,17 @@ def publish_snapshot(lake: Lake, data_dir: Path, key: str, fingerprint: str, sma
                 raise
             restore(lake, data_dir)
             rows = take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
+        if grown:
+            compact(private / MASTER)
         kept = replace_public(private / MASTER, data_dir / DATABASE)
         write_place(data_dir)
         provenance.remember(lake, private, key)  # last: if stopped before, the snapshot is made again, and nothing is lost
     return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
+
+
+def is_large(lake: Lake, contract: Contract, key: str, largest_copied: int | None) -> bool:
+    """Whether a table of customers has more rows in the snapshot than are copied into the database."""
+    return contract.can_grow and largest_copied is not None and (lake.row_count(contract.name, key) or 0) > largest_copied
 
 
 @contextmanager
@@ -99,7 +124,7 @@ def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:
     """The public file; if another program has locked it, the private master, which has the same tables: at once, or after the
     publication that is writing into it."""
     database, master = data_dir / DATABASE, data_dir / PRIVATE / MASTER
-    with suppress(OSError, duckdb.IOException):  # in a read-only folder, everything but order lines can be read
+    with suppress(OSError, duckdb.IOException):  # in a read-only folder, everything in the database itself can be read
         settle(data_dir)
     if not database.exists():
         raise PublishError(nothing_yet(data_dir))
@@ -183,10 +208,10 @@ def take_out(data_dir: Path, gone: Collection[str]) -> None:
             restore(lake, data_dir)
         with writing(master) as connection:
             connection.begin()
-            for table in (*(contract.name for contract in NATIVE), SNAPSHOTS):
+            for table in (*(contract.name for contract in native(data_dir)), SNAPSHOTS):
                 connection.execute(f"DELETE FROM {table} WHERE list_contains(?, CAST(snapshot_date AS VARCHAR))", [list(gone)])
             connection.commit()
-        for contract in BULKY:
+        for contract in in_files(data_dir):
             for key in gone:
                 shutil.rmtree(link_of(data_dir, contract.name, key).parent, ignore_errors=True)
         provenance.forget(private, gone)

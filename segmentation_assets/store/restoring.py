@@ -19,7 +19,6 @@ from segmentation_assets.engines import parquet
 from segmentation_assets.store import provenance
 from segmentation_assets.store.database_files import (
     AS_PUBLISHED,
-    BULKY,
     DAMAGED_PAGE,
     DATABASE,
     LOCK,
@@ -28,6 +27,7 @@ from segmentation_assets.store.database_files import (
     PRIVATE,
     PublishError,
     first_damage,
+    in_files,
     is_cut,
     is_database,
     keys_in,
@@ -37,7 +37,7 @@ from segmentation_assets.store.database_files import (
     text_of,
 )
 from segmentation_assets.store.lake import Lake, opened
-from segmentation_assets.store.master import show_order_lines, take_in_snapshot, writing
+from segmentation_assets.store.master import show_files, take_in_snapshot, writing
 from segmentation_assets.tables import CONTRACTS
 
 DAMAGED_FILE = re.compile(
@@ -109,12 +109,12 @@ def _from_lake(lake: Lake, data_dir: Path) -> None:
 
 
 def _link_again(lake: Lake, data_dir: Path, keys: Sequence[str]) -> None:
-    """Restore the links to published order lines that are missing or truncated, from the lake."""
+    """Restore the links to published rows that are missing or truncated, from the lake."""
     for key in keys:
-        for contract in BULKY:
+        for contract in in_files(data_dir):
             link = link_of(data_dir, contract.name, key)
             if parquet.row_count(link) is None and lake.row_count(contract.name, key) is not None:
-                link_lines(lake.file(contract.name, key), link)
+                link_rows(lake.file(contract.name, key), link)
 
 
 def damaged(data_dir: Path) -> list[str]:
@@ -153,10 +153,10 @@ def mending(data_dir: Path) -> Iterator[None]:
 
 
 def settle(data_dir: Path) -> None:
-    """Recreate the views over order lines if the folder was moved, copied or restored.
+    """Recreate the views over files if the folder was moved, copied or restored.
 
-    Until then, reading them fails, rather than showing the lines of the folder that this one was copied from. A lost public
-    file or lost order lines are restored.
+    Until then, reading them fails, rather than showing the rows of the folder that this one was copied from. A lost public
+    file or lost files of rows are restored.
     """
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
@@ -173,7 +173,7 @@ def settle(data_dir: Path) -> None:
         if public.exists() and not log_of(public).exists() and filecmp.cmp(master, public, shallow=False):
             (private / AS_PUBLISHED).write_text(stamp_of(public))  # copying changed its time, but not its contents
         with writing(master) as connection:
-            show_order_lines(connection, data_dir)
+            show_files(connection, data_dir)
         replace_public(master, public)
         write_place(data_dir)
 
@@ -181,7 +181,7 @@ def settle(data_dir: Path) -> None:
 def unsettled(data_dir: Path) -> list[str]:
     """What `settle`, and so every command that reads the published tables, would rebuild, in words; empty if all is in place."""
     lost = [f"{file} is {'damaged' if file.exists() else 'missing'}" for file in _lost(data_dir)]
-    return [*lost, f"the views over order lines are not those of {data_dir}"] if _is_moved(data_dir) else lost
+    return [*lost, f"the views over files are not those of {data_dir}"] if _is_moved(data_dir) else lost
 
 
 def _is_moved(data_dir: Path) -> bool:
@@ -189,13 +189,13 @@ def _is_moved(data_dir: Path) -> bool:
 
 
 def _lost(data_dir: Path) -> list[Path]:
-    """The master and the public file if they are missing or damaged, and missing order lines of published snapshots."""
+    """The master and the public file if they are missing or damaged, and missing files of rows of published snapshots."""
     private = data_dir / PRIVATE
     master, public = private / MASTER, data_dir / DATABASE
     keys = [key for key, record in provenance.recorded(private).items() if record.published]
     if not keys and not master.exists():
         return [master] if keys_in(public) else []  # a public file copied alone; if it is not ours, nothing is lost
-    links = (link_of(data_dir, contract.name, key) for contract in BULKY for key in keys)
+    links = (link_of(data_dir, contract.name, key) for contract in in_files(data_dir) for key in keys)
     return [*(file for file in (master, public) if _is_lost(file, private)), *(link for link in links if not link.exists())]
 
 
@@ -230,7 +230,7 @@ def write_place(data_dir: Path) -> None:
         unfinished.write_text(_place(data_dir), encoding="utf-8")
 
 
-def link_lines(file: Path, link: Path) -> None:
+def link_rows(file: Path, link: Path) -> None:
     """Make `link` hold the bytes that `file` has now, even if `file` is replaced later."""
     with replacing(link) as unfinished:
         try:

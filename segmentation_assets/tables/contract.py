@@ -84,6 +84,12 @@ class Contract:
     def description(self) -> str:
         return f"One row per {self.row}."
 
+    @property
+    def can_grow(self) -> bool:
+        """Whether it grows with the number of customers, so that a large one is better left in files. Figures of few customers are
+        hidden while rows are copied, so a table that has any is always copied."""
+        return not self.bulky and "customer_id" in self.key and not self.cells
+
 
 def required(name: str, kind: str, description: str, **bounds: Any) -> Column:
     """A column that is never null."""

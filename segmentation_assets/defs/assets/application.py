@@ -172,7 +172,8 @@ def published_database(
     """
     key = context.partition_key
     fingerprint = Fingerprint.now(settings, source.fingerprint(), key).text()
-    published = publish_snapshot(lake, settings.data_dir, key, fingerprint, settings.privacy.smallest_cell)
+    smallest, largest = settings.privacy.smallest_cell, settings.database.largest_copied
+    published = publish_snapshot(lake, settings.data_dir, key, fingerprint, smallest, largest)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),
