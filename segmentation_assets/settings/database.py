@@ -9,7 +9,7 @@ class Database(Section):
     """It changes no table, only where its rows are."""
 
     largest_copied: int | None = Field(
-        250_000,
+        100_000,
         ge=0,
         description="Most rows in one snapshot of a table of customers, such as `customer_features`, that are copied into the database. "
         "A table that has had more stays in files beside it, read through a view, as order lines are (docs/data-folder.md). "

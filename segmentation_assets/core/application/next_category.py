@@ -17,18 +17,19 @@ EXACT = "decimal(18, 6)"  # of similarities, so that they add up to the same sum
 UNKNOWN = "unknown"  # the category of lines without one
 
 
-def next_categories(concerned: ir.Table, categories: ir.Table, share: float = 1.0) -> ir.Table:
+def next_categories(concerned: ir.Table, customers: ir.Table, categories: ir.Table, share: float = 1.0) -> ir.Table:
     """customer_id, next_category: of the categories that a customer has not bought, the one most similar to all that they have, by the sum
     of similarities; the first by name if several are equal. Customers without any are left out.
 
     Args:
         concerned: customer_id of those for whom it is wanted.
+        customers: customer_id of all customers, once each, so that each is hashed once.
         categories: customer_category_activity within the lookback.
         share: of customers from whom similarities are learnt.
     """
-    buyers = categories.select("customer_id").distinct()  # hashed once each
-    sampled = buyers.filter(is_drawn(draws(prefix("", "next category"), buyers.customer_id), threshold(share))) if share < 1 else buyers
-    pairs = similarities(_bought(categories.semi_join(sampled, "customer_id")))
+    drawn = is_drawn(draws(prefix("", "next category"), customers.customer_id), threshold(share))
+    sample = categories.semi_join(customers.filter(drawn), "customer_id") if share < 1 else categories
+    pairs = similarities(_bought(sample))
     own = _bought(categories.semi_join(concerned, "customer_id"))
     similar = own.join(pairs, "category").group_by("customer_id", "other").agg(score=ibis._.similarity.cast(EXACT).sum())
     new = similar.anti_join(own, [similar.customer_id == own.customer_id, similar.other == own.category])

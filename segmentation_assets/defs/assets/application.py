@@ -79,7 +79,7 @@ def audience_members(
     """
     as_of, rules = snapshot_date(context), settings.audiences
     plan = _plan(settings, as_of, segments, segmentation_model, customer_segments, own_segment_members, segment_changes, customer_value)
-    meant = _with_next_category(plan, customer_category_activity, lake)
+    meant = _with_next_category(plan, customers, customer_category_activity, lake)
     period, since, until = holdout.rotation(as_of, settings.snapshots, rules.universal_control.rotation)
     if rules.universal_control.share:
         context.add_output_metadata({"universal control since": str(since), "universal control until": str(until)}, output_name=OUTPUT)
@@ -129,15 +129,17 @@ def _plan(settings: Settings, as_of: dt.date, segments: pd.DataFrame, segmentati
     return _Plan(actions, plays.meant(actions, *tables), found.remarks)
 
 
-def _with_next_category(plan: _Plan, categories: ir.Table, lake: Lake) -> ir.Table:
-    """The customers of a plan, with the next category of those to whom an action offers it."""
+def _with_next_category(plan: _Plan, customers: ir.Table, categories: ir.Table, lake: Lake) -> ir.Table:
+    """The customers of a plan, with the next category of those to whom an action offers it: none, where it is for nobody."""
     meant = plan.meant
     offering = [meant[f"for_{place}"] for place, action in enumerate(plan.actions) if action.play.product == NEXT_CATEGORY]
     if not offering:
         return meant
     concerned = meant.filter(functools.reduce(operator.or_, offering)).select("customer_id")
+    if not lake.engine.rows(concerned.agg(concerned=concerned.count()))[0]["concerned"]:
+        return meant.mutate(next_category=ibis.null("string"))
     buyers = lake.engine.rows(categories.agg(buyers=categories.customer_id.nunique()))[0]["buyers"]
-    found = next_categories(concerned, categories, min(1.0, SAMPLE / max(buyers, 1))).rename(next_of="customer_id")
+    found = next_categories(concerned, customers, categories, min(1.0, SAMPLE / max(buyers, 1))).rename(next_of="customer_id")
     return meant.left_join(found, meant.customer_id == found.next_of).drop("next_of")
 
 

@@ -73,13 +73,13 @@ def test_the_next_category_is_what_those_who_buy_the_same_also_buy() -> None:
         both=(30, "milk bread"), more=(25, "milk honey"), bread=(9, "bread"), beer=(100, "beer"), rare=(LEAST_TOGETHER - 1, "milk tea")
     )
     rows += [("asks", "milk", 1), ("asks", "honey", 0), ("has bread", "milk", 1), ("has bread", "bread", 1), ("drinks", "beer", 1)]
-    found = next_categories(ASKING, table(BOUGHT, *rows)).to_pyarrow().to_pylist()
+    found = next_categories(ASKING, ASKING, table(BOUGHT, *rows)).to_pyarrow().to_pylist()
     assert {row["customer_id"]: row["next_category"] for row in found} == {"asks": "honey", "has bread": "honey"}
 
 
 def test_what_nearly_everyone_buys_decides_nothing() -> None:
     rows = [*baskets(all=(200, "milk"), tea=(40, "milk tea cake"), beer=(60, "milk beer crisps")), ("asks", "milk", 1), ("asks", "tea", 1)]
-    [found] = next_categories(ASKING, table(BOUGHT, *rows)).to_pyarrow().to_pylist()
+    [found] = next_categories(ASKING, ASKING, table(BOUGHT, *rows)).to_pyarrow().to_pylist()
     assert found == {"customer_id": "asks", "next_category": "cake"}
 
 
