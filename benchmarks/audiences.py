@@ -113,7 +113,9 @@ def cost(customers: int) -> None:
             meant = plays.meant(actions, *whom)
             offering = [meant[f"for_{place}"] for place, action in enumerate(actions) if action.play.product == "next_category"]
             concerned = meant.filter(offering[0] | offering[1]).select("customer_id")
-            category = next_categories(concerned, given["customers"], given["categories"], min(1.0, SAMPLE / customers)).rename(next_of="customer_id")
+            category = next_categories(concerned, given["customers"], given["categories"], min(1.0, SAMPLE / customers)).rename(
+                next_of="customer_id"
+            )
             meant = meant.left_join(category, meant.customer_id == category.next_of).drop("next_of")
             return audiences.audience_members(meant, audiences.barred(given["customers"], True, None), actions, RULES, 1)
 
