@@ -91,7 +91,10 @@ FORMS = {  # of alerts, with an address of each
     "discord": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
     "mmosts": "mmosts://mattermost.example.com/3ccdd113474722377935511fc85d3dd4",
 }
-TEMPLATES = {"macros.html", "report.html", "snapshots.html", "sort.js", "style.css"}
+TEMPLATES = {
+    "analysts.html", "changes.html", "macros.html", "report.html", "report.js", "snapshots.html", "style.css", "uPlot.css", "uPlot.js",
+}  # fmt: skip
+TEMPLATES_OF = Path(report.__file__).parent / "templates"
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -99,7 +102,7 @@ def test_no_surface_is_left_out() -> None:
     assert set(main.commands) == set(COMMANDS)
     documented = re.findall(r"^export ALERT_\w+='(\w+)://", (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(documented) == set(FORMS)
-    assert {file.name for file in (ROOT / "segmentation_assets" / "report" / "templates").iterdir()} == TEMPLATES
+    assert {file.name for file in TEMPLATES_OF.iterdir()} == TEMPLATES
 
 
 @dataclass(frozen=True)
@@ -233,12 +236,18 @@ def test_numbers_stay_numbers_in_a_spreadsheet(number: object) -> None:
 
 
 def test_the_report_has_its_own_elements_only(bad_shop: Shop) -> None:
-    page = report.file(bad_shop.data_dir, KEY).read_text(encoding="utf-8")
+    pages = pages_of(bad_shop)
     drawn = {file.stem for file in report.folder(bad_shop.data_dir, KEY).glob("*.png")}
-    assert {"attributes", "categories", "missingness", "typical_customers"} <= drawn == set(re.findall(r'<figure id="(\w+)"', page))
-    assert of_its_own(page) and of_its_own(report.index(bad_shop.data_dir).read_text(encoding="utf-8"))
-    assert not hostile.ESCAPES & set(page)
-    assert 'id="own-segments"' in page
+    assert {"attributes", "categories", "missingness", "typical_customers"} <= drawn
+    assert drawn == set(re.findall(r'<figure id="(\w+)"', pages["analysts.html"]))
+    assert all(of_its_own(page) and not hostile.ESCAPES & set(page) for page in pages.values())
+    assert of_its_own(report.index(bad_shop.data_dir).read_text(encoding="utf-8"))
+    assert 'id="own-segments"' in pages["index.html"] and "<summary>" in pages["analysts.html"]
+
+
+def pages_of(shop: Shop) -> dict[str, str]:
+    """The pages of the report by the name of their file."""
+    return {page.name: page.read_text(encoding="utf-8") for page in report.folder(shop.data_dir, KEY).glob("*.html")}
 
 
 class Elements(HTMLParser):
@@ -254,14 +263,16 @@ class Elements(HTMLParser):
 
 
 def of_its_own(page: str) -> bool:
-    """Whether every element is one of the template's: none of a text, none that loads anything, and one script, the template's."""
+    """Whether every element is one of the template's: none of a text, none that loads anything, and no script but the templates'."""
     elements = Elements(page).found
     tags = {tag for tag, _ in elements}
     addresses = {value for _, attributes in elements for name, value in attributes.items() if name in {"src", "href"}}
     told = [value for _, attributes in elements for name, value in attributes.items() if name.startswith("on") or name == "id"]
-    kept = all(re.match(r"#|data:image/png|(\.\./)?([\d-]+/)?index\.html$", str(address)) for address in addresses)
+    page_of_ours = r"#|data:image/png|((\.\./)?([\d-]+/)?index|(\.\./[\d-]+/)?(changes|analysts))\.html(#\w+)?$"
+    kept = all(re.match(page_of_ours, str(address)) for address in addresses)
     scripts = [text.partition("</script>")[0] for text in page.split("<script>")[1:]]
-    ours = scripts == [(Path(report.__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8").removesuffix("\n")]
+    of_templates = [(TEMPLATES_OF / name).read_text(encoding="utf-8").removesuffix("\n") for name in ("uPlot.js", "report.js")]
+    ours = scripts in (of_templates, of_templates[1:])  # the first draws lines, where there are any
     known = {tag for tag in tags if tag not in {"iframe", "object", "link", "image", "foreignobject", "animate", "use", "base", "form"}}
     return ours and kept and known == tags and not any(hostile.MARK in str(value) for value in told)
 
@@ -279,8 +290,8 @@ def test_a_table_of_customers_without_orders_is_printed_and_shown_as_plain_text(
     for said in (bad_customers.printed, bad_customers.call("check"), bad_customers.call("show"), why, in_full, proposed):
         assert said and not hostile.ESCAPES & set(said) and "Traceback" not in said and "Unexpected" not in said
     assert "the segments explain" in bad_customers.printed
-    page = report.file(bad_customers.data_dir, KEY).read_text(encoding="utf-8")
-    assert of_its_own(page) and not hostile.ESCAPES & set(page)
+    for page in pages_of(bad_customers).values():
+        assert of_its_own(page) and not hostile.ESCAPES & set(page)
     written = yaml.safe_load((bad_customers.folder / "proposed.yaml").read_text(encoding="utf-8"))
     assert set(written["model"]["features"]) <= set(hostile.ATTRIBUTES)
     found = bad_customers.csv("SELECT feature FROM feature_choices WHERE enters")
@@ -362,8 +373,10 @@ def test_nothing_runs_in_a_browser(bad_shop: Shop, dagster_page: str) -> None:
             wrong += _injected(page)
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text))
-        for written in (report.file(bad_shop.data_dir, KEY), report.index(bad_shop.data_dir)):
+        for written in (*report.folder(bad_shop.data_dir, KEY).glob("*.html"), report.index(bad_shop.data_dir)):
             page.goto(written.as_uri())
+            for details in page.locator("summary").all():
+                details.click()
             for heading in page.locator("th button").all():
                 heading.click()
             wrong += _injected(page)

@@ -136,10 +136,12 @@ def test_the_report_opens_from_a_single_file_with_its_answers_on_the_first_scree
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # wide pictures scroll within their frame
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 25, 30)"
     assert dark == (scheme == "dark")
+    page.goto((report.folder(demo, "2018-01-01") / "analysts.html").as_uri())
     page.get_by_role("link", name="Orders and revenue").click()
     page.get_by_role("img", name="Who comes back").wait_for()
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 500)")
     assert page.evaluate("Math.min(...[...document.images].map(image => image.width / image.naturalWidth))") > 0.5  # and stay readable
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert wrong == []
 
 

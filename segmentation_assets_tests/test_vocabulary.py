@@ -21,6 +21,7 @@ HOMONYMS = {
     "core/model/segment_model.py": {"distance"},
     "core/model/training.py": {"champions", "promising"},
     "core/segments/movement.py": {"lapsed"},
+    "report/analysts.py": {"active"},
     "report/cards.py": {"lapsed", "not measured"},
     "sources/customer_columns.py": {"born"},
     "tables/segments.py": {"distance"},

@@ -11,14 +11,15 @@ import pandas as pd
 from segmentation_assets.core.customers.cleaning import UNKNOWN
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
-from segmentation_assets.report.words import HIDDEN, Words, date, hidden_of, number, said, share
+from segmentation_assets.report.words import HIDDEN, Words, hidden_of, said
 from segmentation_assets.store.small_cells import SMALL_CELL
 
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
-MOST_MARKS, MOST_LEVELS, MOST_MOVES = 3, 4, 3
+MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
 MISSING = "(missing)"
-BRIDGE = {
+NOT_MEASURED = "not measured"
+BRIDGE: dict[str, str] = {
     "stayed": "customers who stayed, by spending more or less",
     "came": "customers who came from other segments",
     "left": "customers who left for other segments",
@@ -67,6 +68,7 @@ class Play:
     suppressed: str
     at_stake: str
     verdicts: tuple[str, ...]
+    deliveries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,26 +114,26 @@ def card(tables: Tables, words: Words, name: str, names: dict[int, str], segment
     history = history.reindex(sorted(tables.history["snapshot_date"].unique()))
     hidden = hidden_of(row)
     stake, stake_is_hidden = stakes(tables, words).get(segment_id, (float("nan"), False))
-    rule, quality = rule_of(tables, segment_id)
+    rule, quality = rule_of(tables, words, segment_id)
     return Card(
         segment_id=segment_id,
         name=name,
-        customers=number(row.customers, hidden),
-        share=share(row.share, hidden),
+        customers=words.number(row.customers, hidden),
+        share=words.share(row.share, hidden),
         revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.money(row.revenue),
-        revenue_share=share(row.revenue_share, hidden),
+        revenue_share=words.share(row.revenue_share, hidden),
         at_stake=HIDDEN if stake_is_hidden else _stake(words, stake),
-        description=said(row.description),
+        description=words.told(row.description),
         figures=tuple(figures(tables, words, segment_id)),
         rule=rule,
         rule_quality=quality,
         attributes=tuple(levels(_of(tables, "segment_attributes", segment_id), "level", words, "attribute")),
         categories=tuple(levels(_of(tables, "segment_categories", segment_id), "category", words)),
         examples=tuple(examples(tables, words, segment_id)),
-        came=tuple(moves(tables, names, segment_id, "to", "from", "new customers")),
-        went=tuple(moves(tables, names, segment_id, "from", "to", "no longer known")),
-        stay=stay(tables, segment_id),
-        sizes=spark([float(value) for value in history["customers"]], number),
+        came=tuple(moves(tables, words, names, segment_id, "to", "from", "new customers")),
+        went=tuple(moves(tables, words, names, segment_id, "from", "to", "no longer known")),
+        stay=stay(tables, words, segment_id),
+        sizes=spark([float(value) for value in history["customers"]], words.number),
         revenues=spark([float(value) for value in history["revenue"]], words.money),
         bridge=tuple(bridge(tables, words, segment_id)),
         plays=tuple(plays(tables, words, segment_id)),
@@ -155,7 +157,7 @@ def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
 
 
 def _stake(words: Words, amount: float) -> str:
-    return "not measured" if pd.isna(amount) else words.money(amount)
+    return NOT_MEASURED if pd.isna(amount) else words.money(amount)
 
 
 def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
@@ -184,21 +186,21 @@ def comparison(z: float, better: str) -> tuple[str, str]:
     return {"high": "higher", "low": "lower"}[side], "" if not better else "good" if side == better else "bad"
 
 
-def rule_of(tables: Tables, segment_id: int) -> tuple[str, str]:
+def rule_of(tables: Tables, words: Words, segment_id: int) -> tuple[str, str]:
     """The segment's rule in words, and how well it finds its customers."""
     rows = _of(tables, "segment_rules", segment_id)
     if rows.empty:
         return "No rule is published for this segment.", ""
     row = next(rows.itertuples())
     if not isinstance(row.words, str):
-        return f"No rule: {said(row.reason)}", ""
+        return f"No rule: {words.told(row.reason)}", ""
     quality = ""
     if not pd.isna(row.precision) and not pd.isna(row.recall):
         quality = (
-            f"Of the customers who meet it, {share(row.precision)} are in the segment; "
-            f"of the segment's customers, {share(row.recall)} meet it."
+            f"Of the customers who meet it, {words.share(row.precision)} are in the segment; "
+            f"of the segment's customers, {words.share(row.recall)} meet it."
         )
-    return f"Customers who {said(row.words)}.", quality
+    return f"Customers who {words.told(row.words)}.", quality
 
 
 def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -> Iterator[Level]:
@@ -208,7 +210,7 @@ def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -
         name = said(getattr(row, column))
         if attribute:
             name = f"{said(words.label(getattr(row, attribute)))}: {name}"
-        yield Level(name, share(row.share), share(row.active_share), f"{row.lift:.1f} times")
+        yield Level(name, words.share(row.share), words.share(row.active_share), f"{words.decimal(row.lift)} times")
 
 
 def examples(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str, str]]:
@@ -224,23 +226,23 @@ def examples(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[st
         yield f"{name[:1].upper()}{name[1:]}", "; ".join(told)
 
 
-def moves(tables: Tables, names: dict[int, str], segment_id: int, here: str, there: str, nowhere: str) -> Iterator[str]:
+def moves(tables: Tables, words: Words, names: dict[int, str], segment_id: int, here: str, there: str, nowhere: str) -> Iterator[str]:
     """Where customers went to or came from, largest first; hidden moves are left out."""
     rows = tables["segment_transitions"]
     rows = rows[(rows[f"{here}_segment_id"] == segment_id) & (rows[f"{there}_segment_id"] != segment_id)].dropna(subset=["customers"])
     for row in rows.sort_values("customers", ascending=False, kind="stable").head(MOST_MOVES).itertuples():
         other = getattr(row, f"{there}_segment_id")
-        yield f"{nowhere if pd.isna(other) else names.get(int(other), '?')} ({int(row.customers):,})"
+        yield f"{nowhere if pd.isna(other) else names.get(int(other), '?')} ({words.number(row.customers)})"
 
 
-def stay(tables: Tables, segment_id: int) -> str:
+def stay(tables: Tables, words: Words, segment_id: int) -> str:
     """How long customers stay, and how many move on."""
     rows = _of(tables, "segment_stays", segment_id)
     if rows.empty or pd.isna(rows["mean_snapshots"].iloc[0]):
         return ""
     row = next(rows.itertuples())
-    told = f"They have been here for {row.mean_snapshots:.1f} snapshots on average"
-    return f"{told}." if pd.isna(row.chance_to_move) else f"{told}; {share(row.chance_to_move)} move on by the next one."
+    told = f"They have been here for {words.decimal(row.mean_snapshots)} snapshots on average"
+    return f"{told}." if pd.isna(row.chance_to_move) else f"{told}; {words.share(row.chance_to_move)} move on by the next one."
 
 
 def bridge(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str, str]]:
@@ -249,8 +251,7 @@ def bridge(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str,
     for component, told in BRIDGE.items():
         amount = own.get(component, float("nan"))
         if not pd.isna(amount) and round(amount):
-            sign = "+" if amount > 0 else "\u2212"
-            yield told, f"{sign}{words.money(abs(amount))}"
+            yield told, words.signed(amount, words.money)
 
 
 def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
@@ -261,21 +262,33 @@ def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
         yield Play(
             action=said(row.action),
             channel=said(row.channel),
-            treated=number(row.customers_treated, hidden),
-            holdout=number(row.customers_holdout, hidden),
-            suppressed=number(row.customers_suppressed, hidden),
+            treated=words.number(row.customers_treated, hidden),
+            holdout=words.number(row.customers_holdout, hidden),
+            suppressed=words.number(row.customers_suppressed, hidden),
             at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
-            verdicts=tuple(verdicts(tables, row.play)),
+            verdicts=tuple(verdicts(tables, words, row.play)),
+            deliveries=tuple(deliveries(tables, words, row.play)),
         )
 
 
-def verdicts(tables: Tables, play: object) -> Iterator[str]:
+def verdicts(tables: Tables, words: Words, play: object) -> Iterator[str]:
     """What the holdout of an action can show of spend, and what it showed the last time, over all its segments."""
     power, lift = (tables[name][(tables[name]["action"] == play) & (tables[name]["measure"] == "spend")] for name in _EFFECTS)
-    yield from (said(verdict) for verdict in power["verdict"].head(1) if isinstance(verdict, str))
+    yield from (words.told(verdict) for verdict in power["verdict"].head(1) if isinstance(verdict, str))
     whole = lift[lift["segment_id"].isna()].sort_values("assigned_on", ascending=False, kind="stable")
     for row in whole.head(1).itertuples():
-        yield f"Assigned on {date(pd.Timestamp(row.assigned_on).date())}: {said(row.verdict)}"
+        yield f"Assigned on {words.date(pd.Timestamp(row.assigned_on).date())}: {words.told(row.verdict)}"
+
+
+def deliveries(tables: Tables, words: Words, play: object) -> Iterator[str]:
+    """What of the action was handed over, for all its segments together, latest first."""
+    rows = tables["audience_receipts"]
+    rows = rows[rows["action"] == play].sort_values("delivered_at", ascending=False, kind="stable")
+    for row in rows.head(MOST_DELIVERIES).itertuples():
+        when, hidden = words.date(pd.Timestamp(row.delivered_at).date()), hidden_of(row) or "hidden"
+        figures = (words.number(value, hidden) for value in (row.added, row.removed, row.held_out))
+        added, removed, held_out = figures
+        yield f"Handed over on {when} to {said(row.destination)}: {added} added, {removed} taken back, {held_out} held out."
 
 
 _EFFECTS = ("action_power", "action_lift")

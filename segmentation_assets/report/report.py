@@ -1,18 +1,20 @@
-"""The report: for each snapshot one HTML file that can be mailed, and an index of the snapshots.
+"""The report: for each snapshot a start page in one HTML file that can be mailed, two pages beside it, and an index of the snapshots.
 
-Belongs here: how the pages are assembled and written. What they say is in `view` and `cards`, their look in `templates/`; a picture's
-caption is declared where it is drawn, in `core.pictures`. A page is self-contained: no fonts, no links but to the reports beside it, and a
-script of our own that sorts tables. A content security policy refuses everything else.
+Belongs here: how the pages are assembled and written. What they say is in `view`, `cards`, `changes` and `analysts`, their look in
+`templates/`; a picture's caption is declared where it is drawn, in `core.pictures`. A page is self-contained: no fonts, no links but to the
+pages beside it, a script of ours that sorts, searches and opens, and uPlot, which draws lines. A content security policy refuses
+everything else.
 """
 
 import base64
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -22,14 +24,19 @@ from segmentation_assets.atomic import replacing
 from segmentation_assets.core.pictures import PICTURES, Section
 from segmentation_assets.core.pictures.style import title_of
 from segmentation_assets.report import tables
+from segmentation_assets.report.analysts import OF_CUSTOMERS, behind
+from segmentation_assets.report.changes import CHANGED, changes_page
+from segmentation_assets.report.charts import Chart, over_time
+from segmentation_assets.report.sheets import Sheet
 from segmentation_assets.report.sparks import HEIGHT, WIDTH, Spark, spark
-from segmentation_assets.report.view import StartPage, distinct_names, start_page
-from segmentation_assets.report.words import Words, date, number, said, share
+from segmentation_assets.report.tables import Tables
+from segmentation_assets.report.view import distinct_names, start_page
+from segmentation_assets.report.words import Words, said
 from segmentation_assets.store import published
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import fewer_than
 
-PAGE, PICTURE = "index.html", '<figure id="'
+PAGE, CHANGES, ANALYSTS, PICTURE = "index.html", "changes.html", "analysts.html", '<figure id="'
 LINK = re.compile(r'href="\.\./(\d{4}-\d\d-\d\d)/index\.html"')
 
 
@@ -49,8 +56,10 @@ class SnapshotLine:
     day: str
     linked: bool
     customers: str
+    customers_sort: float
     segments: int
     revenue: str
+    revenue_sort: float
     model: str
 
 
@@ -58,10 +67,13 @@ class SnapshotLine:
 class Trend:
     """A segment in the index, over all snapshots."""
 
+    segment_id: int
     name: str
     customers: str
+    customers_sort: float
     sizes: Spark
     share: str
+    share_sort: float
     shares: Spark
     now: bool
 
@@ -97,9 +109,9 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
         linked = [one for one in keys if one == key or file(data_dir, one).exists()]
         place = linked.index(key)
         for one in linked[max(place - 1, 0) : place + 2]:
-            before, after = _neighbours(linked, one)
             of_page = pictures if one == key and pictures is not None else pictures_of(data_dir, one)
-            _replace(file(data_dir, one), html(start_page(tables.read(database, one), words), of_page, before, after, words.smallest))
+            for name, text in pages(tables.read(database, one), of_page, words, *_neighbours(linked, one)).items():
+                _replace(folder(data_dir, one) / name, text)
         _replace(index(data_dir), _index(database, words, linked))
     return file(data_dir, key)
 
@@ -118,33 +130,54 @@ def _linked_from(page: Path) -> list[str]:
 
 def pictures_of(data_dir: Path, key: str) -> Pictures:
     """The pictures that the report of a snapshot has; the folder may also hold older ones, and files of pictures that were withheld."""
-    page = file(data_dir, key)
-    parts = page.read_text(encoding="utf-8").split(PICTURE)[1:] if page.exists() else []
+    page = next((page for page in (folder(data_dir, key) / ANALYSTS, file(data_dir, key)) if page.exists()), None)  # one page in 0.1.0
+    parts = page.read_text(encoding="utf-8").split(PICTURE)[1:] if page else []
     named = {part.partition('"')[0]: "<img" in part.partition("</figure>")[0] for part in parts}
     files = {name: folder(data_dir, key) / f"{name}.png" for name, drawn in named.items() if drawn and name in PICTURES}
     withheld = [name for name, drawn in named.items() if not drawn and name in PICTURES]
     return Pictures({name: picture.read_bytes() for name, picture in files.items() if picture.exists()}, withheld)
 
 
-def html(page: StartPage, pictures: Pictures, before: str = "", after: str = "", smallest: int = 0) -> str:
-    """The page of a snapshot; `before` and `after` are the snapshots of the reports to link to, empty: none."""
-    sections = [
+def pages(rows: Tables, pictures: Pictures, words: Words, before: str = "", after: str = "") -> dict[str, str]:
+    """The pages of a snapshot by the name of their file; `before` and `after` are the snapshots of the reports to link to, empty: none."""
+    start, ever = start_page(rows, words), distinct_names(rows.history)
+    changes = changes_page(rows, words, ever, start.changed)
+    found = sections(pictures, behind(rows, words, distinct_names(rows["segments"])))
+    shared = {
+        "page": start, "changes": changes, "sections": found, "few": fewer_than(words.smallest), "before": _link(words, before),
+        "after": _link(words, after), "elsewhere": elsewhere(found), "of_customers": OF_CUSTOMERS,
+    }  # fmt: skip
+    templates = {PAGE: "report.html", CHANGES: "changes.html", ANALYSTS: "analysts.html"}
+    return {name: _pages().get_template(template).render(here=name.partition(".")[0], **shared) for name, template in templates.items()}
+
+
+def sections(pictures: Pictures, tables_behind: Mapping[str, tuple[Sheet, ...]]) -> list[dict[str, Any]]:
+    """The sections with their pictures; those of withheld pictures say so, and have no tables."""
+    found = [
         {"heading": heading, "anchor": heading.lower().replace(" ", "-"), "pictures": [
-            _shown(name, declared.caption, pictures.drawn.get(name, b""))
+            _shown(name, declared.caption, pictures.drawn.get(name, b""), () if name in pictures.withheld else tables_behind.get(name, ()))
             for name, declared in PICTURES.items()
             if declared.section == heading and name in {*pictures.drawn, *pictures.withheld}
         ]}
         for heading in Section
     ]  # fmt: skip
-    return _pages().get_template("report.html").render(
-        page=page, sections=[section for section in sections if section["pictures"]], few=fewer_than(smallest),
-        before=_link(before), after=_link(after),
+    return [section for section in found if section["pictures"]]
+
+
+def elsewhere(found: Collection[Mapping[str, Any]]) -> dict[str, list[tuple[str, str]]]:
+    """By page, what the search finds on the other pages of the snapshot: an address and a name for each table and picture."""
+    changes = [(f"{CHANGES}#{anchor}", name) for anchor, name in CHANGED.items()]
+    drawn = [(f"{ANALYSTS}#{picture['name']}", picture["caption"]) for section in found for picture in section["pictures"]]
+    return {"index": [*changes, *drawn], "changes": drawn, "analysts": changes}
+
+
+def index_html(
+    snapshots: Collection[SnapshotLine], trends: Collection[Trend], words: Words, charts: Collection[tuple[str, Chart]] = ()
+) -> str:
+    """The index of the snapshots, newest first, with the trends of their segments; `charts` have a title each."""
+    return _pages().get_template("snapshots.html").render(
+        snapshots=snapshots, trends=trends, currency=words.currency, charts=charts, language=words.language
     )  # fmt: skip
-
-
-def index_html(snapshots: Collection[SnapshotLine], trends: Collection[Trend], currency: str = "") -> str:
-    """The index of the snapshots, newest first, with the trends of their segments."""
-    return _pages().get_template("snapshots.html").render(snapshots=snapshots, trends=trends, currency=currency)
 
 
 def snapshot_lines(
@@ -165,14 +198,14 @@ def snapshot_lines(
         hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
         lines.append(
             SnapshotLine(
-                key, date(key), key in linked, number(everyone, hidden), len(rows), words.money(revenue).removesuffix(f" {words.currency}"),
+                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.bare(revenue), revenue,
                 decisions.get(key, ""),
             )
         )  # fmt: skip
     return lines
 
 
-def trends_of(history: pd.DataFrame) -> list[Trend]:
+def trends_of(history: pd.DataFrame, words: Words) -> list[Trend]:
     """A trend for each segment that any snapshot has: those of the last snapshot first, the largest first."""
     days = sorted(history["snapshot_date"].unique())
     found = []
@@ -180,23 +213,32 @@ def trends_of(history: pd.DataFrame) -> list[Trend]:
         own = history[history["segment_id"] == segment_id].set_index("snapshot_date").reindex(days)
         last = own.iloc[-1]
         now = not pd.isna(last["segment_id"])
-        size, part = (number(last["customers"], last["small_cell"]), share(last["share"], last["small_cell"])) if now else ("", "")
-        sizes = spark([float(value) for value in own["customers"]], number)
-        trend = Trend(name, size, sizes, part, spark([float(value) for value in own["share"]], share), now)
+        size = words.number(last["customers"], last["small_cell"]) if now else ""
+        part = words.share(last["share"], last["small_cell"]) if now else ""
+        sizes = spark([float(value) for value in own["customers"]], words.number)
+        shares = spark([float(value) for value in own["share"]], words.share)
+        trend = Trend(segment_id, name, size, last["customers"], sizes, part, last["share"], shares, now)
         found.append((not now, -float(last["customers"]) if not pd.isna(last["customers"]) else 0.0, trend))
     return [trend for *_, trend in sorted(found, key=lambda one: one[:2])]
 
 
-def _shown(name: str, caption: str, picture: bytes) -> dict[str, str]:
-    """A picture as the template shows it; its text has the finding first, then what it is."""
+def _shown(name: str, caption: str, picture: bytes, tables_behind: tuple[Sheet, ...]) -> dict[str, Any]:
+    """A picture as the template shows it, with the tables behind it; its text has the finding first, then what it is."""
     finding = said(title_of(picture))
     alt = f"{finding.removesuffix('.')}. {caption}" if finding else caption
-    return {"name": name, "caption": caption, "alt": alt, "png": base64.b64encode(picture).decode()}
+    return {"name": name, "caption": caption, "alt": alt, "png": base64.b64encode(picture).decode(), "sheets": tables_behind}
 
 
 def _index(database: duckdb.DuckDBPyConnection, words: Words, linked: Collection[str]) -> str:
     history, models = tables.whole_history(database)
-    return index_html(snapshot_lines(history, models, words, linked, tables.keys(database)), trends_of(history), words.currency)
+    lines = snapshot_lines(history, models, words, linked, tables.keys(database))
+    trends = trends_of(history, words)
+    names = {trend.segment_id: trend.name for trend in trends}
+    drawn = [
+        ("Customers of each segment over time", over_time(history, "customers", names, words, words.number)),
+        ("Revenue of each segment over time", over_time(history, "revenue", names, words, words.money)),
+    ]
+    return index_html(lines, trends, words, [(title, chart) for title, chart in drawn if chart])
 
 
 def _key(day: object) -> str:
@@ -208,8 +250,8 @@ def _neighbours(keys: list[str], key: str) -> tuple[str, str]:
     return keys[place - 1] if place else "", keys[place + 1] if place + 1 < len(keys) else ""
 
 
-def _link(key: str) -> dict[str, str] | None:
-    return {"key": key, "day": date(key)} if key else None
+def _link(words: Words, key: str) -> dict[str, str] | None:
+    return {"key": key, "day": words.date(key)} if key else None
 
 
 def _replace(page: Path, text: str) -> None:
@@ -223,13 +265,19 @@ def _pages() -> Environment:
     pages = Environment(
         loader=PackageLoader("segmentation_assets.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    allowed = {name: _digest(pages.get_template(name).render()) for name in ("style.css", "sort.js")}
+    styles, scripts = " ".join(_digests(pages, "style.css", "uPlot.css")), " ".join(_digests(pages, "uPlot.js", "report.js"))
     pages.globals |= {
-        "policy": f"default-src 'none'; img-src data:; style-src '{allowed['style.css']}'; script-src '{allowed['sort.js']}'; "
+        "policy": f"default-src 'none'; img-src data:; style-src {styles}; script-src {scripts}; "
         "base-uri 'none'; form-action 'none'",
         "spark_width": WIDTH, "spark_height": HEIGHT,
     }  # fmt: skip
     return pages
+
+
+def _digests(pages: Environment, *names: str) -> Iterator[str]:
+    """The digests of what the templates put inline, as a content security policy names them."""
+    for name in names:
+        yield f"'{_digest(pages.get_template(name).render())}'"
 
 
 def _digest(text: str) -> str:

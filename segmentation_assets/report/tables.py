@@ -12,11 +12,15 @@ import pandas as pd
 
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.tables import BY_NAME
+from segmentation_assets.tables.contract import Contract
+from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
 OF_SNAPSHOT = (
     "segments", "own_segments", "model_registry", "drift_report", "segment_events", "evaluation_metrics", "segment_actions",
     "segment_rules", "segment_attributes", "segment_categories", "segment_examples", "segment_profiles", "segment_transitions",
-    "segment_stays", "segment_bridge", "action_power", "action_lift", "source_volume",
+    "segment_stays", "segment_bridge", "segment_journeys", "action_power", "action_lift", "source_volume", "audience_receipts",
+    "model_candidates", "feature_summary", "feature_distributions", "feature_missingness", "feature_correlations", "order_seasonality",
+    "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
 )  # fmt: skip
 
 
@@ -69,8 +73,12 @@ def whole_history(database: duckdb.DuckDBPyConnection) -> tuple[pd.DataFrame, pd
 
 def with_columns(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """The rows with the columns of the table's contract, empty where an earlier version published none."""
-    wanted = dict.fromkeys(["snapshot_date", *(column.name for column in BY_NAME[name].columns), SMALL_CELL, *rows.columns])
+    wanted = dict.fromkeys(["snapshot_date", *(column.name for column in _contract(name).columns), SMALL_CELL, *rows.columns])
     return rows.reindex(columns=list(wanted))
+
+
+def _contract(name: str) -> Contract:
+    return AUDIENCE_RECEIPTS if name == AUDIENCE_RECEIPTS.name else BY_NAME[name]
 
 
 def _rows(database: duckdb.DuckDBPyConnection, name: str, key: str, there: set[str]) -> pd.DataFrame:

@@ -16,22 +16,11 @@ from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model.drift import unmeasured
 from segmentation_assets.report import cards
 from segmentation_assets.report.cards import Card
+from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
-from segmentation_assets.report.words import (
-    HIDDEN,
-    NOT_KNOWN,
-    Words,
-    customers,
-    date,
-    few_of,
-    first_sentence,
-    hidden_of,
-    number,
-    said,
-    share,
-)
-from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, counted, fewer_than
+from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_of, first_sentence, hidden_of, said
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, fewer_than
 
 MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
 TIERS: dict[str, str] = {
@@ -101,6 +90,7 @@ class StartPage:
         warnings: on rows that the source lacks.
         changed, trust: sentences.
         remarks: further sentences on how segments compare, for analysts.
+        over_time: customers of the segments over the snapshots; None: there are too few.
         hidden: what is hidden, as a sentence; empty if nothing is.
     """
 
@@ -117,8 +107,10 @@ class StartPage:
     own: tuple[OwnSegment, ...]
     remarks: tuple[str, ...]
     hidden: str
+    over_time: Chart | None
     currency: str
     has_orders: bool
+    language: str
 
 
 def start_page(tables: Tables, words: Words) -> StartPage:
@@ -129,21 +121,30 @@ def start_page(tables: Tables, words: Words) -> StartPage:
     any_hidden = any(HIDDEN in (one.customers, one.revenue, one.at_stake) for one in found)
     return StartPage(
         key=tables.key,
-        day=date(tables.key),
-        before="" if tables.before is None else date(tables.before),
+        day=words.date(tables.key),
+        before="" if tables.before is None else words.date(tables.before),
         totals=totals(tables, words),
-        warnings=tuple(warnings(tables)),
+        warnings=tuple(warnings(tables, words)),
         segments=found,
         changed=changed(tables, words, ever),
         to_do=tuple(to_do(tables, words, names)),
-        trust=(structure(tables, metrics), forward(tables, metrics, words)),
+        trust=(structure(tables, words, metrics), forward(tables, metrics, words)),
         cards=tuple(cards.card(tables, words, one.name, ever, one.segment_id) for one in found),
-        own=tuple(own_segments(tables["own_segments"])),
-        remarks=(*([] if words.has_orders else [WITHOUT_ORDERS]), *in_words(metrics, tables.before, words.outcome, words.labels)),
+        own=tuple(own_segments(tables["own_segments"], words)),
+        remarks=tuple(remarks(tables, words, metrics)),
         hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
+        over_time=over_time(tables.history, "customers", {one.segment_id: one.name for one in found}, words, words.number),
+        language=words.language,
         currency=words.currency,
         has_orders=words.has_orders,
     )
+
+
+def remarks(tables: Tables, words: Words, metrics: dict[str, float]) -> Iterator[str]:
+    """Further sentences on how segments compare, for analysts."""
+    if not words.has_orders:
+        yield WITHOUT_ORDERS
+    yield from map(words.told, in_words(metrics, tables.before, words.outcome, words.labels))
 
 
 def known_metrics(rows: pd.DataFrame) -> dict[str, float]:
@@ -167,17 +168,17 @@ def totals(tables: Tables, words: Words) -> str:
     if rows.empty:
         return "No customers are known: the source has no rows before this day."
     if rows["customers"].isna().any():
-        return f"{counted(len(rows), 'segment')}; the number of all customers would tell figures of {fewer_than(words.smallest)}."
-    told = f"{customers(int(rows['customers'].sum()))} in {counted(len(rows), 'segment')}"
+        return f"{words.counted(len(rows), 'segment')}; the number of all customers would tell figures of {fewer_than(words.smallest)}."
+    told = f"{words.customers(rows['customers'].sum())} in {words.counted(len(rows), 'segment')}"
     revenue = rows["revenue"].sum(min_count=len(rows))
     return told if pd.isna(revenue) else f"{told}; they spent {words.money(revenue)} within the lookback"
 
 
-def warnings(tables: Tables) -> Iterator[str]:
+def warnings(tables: Tables, words: Words) -> Iterator[str]:
     """A sentence on each source that seems to lack rows."""
     for row in tables["source_volume"].itertuples():
         if row.verdict not in QUIET:
-            yield said(row.sentence)
+            yield words.told(row.sentence)
 
 
 def glances(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[Glance]:
@@ -191,22 +192,22 @@ def glances(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[Gla
     for row in ordered.itertuples():
         hidden, size = hidden_of(row), sizes[row.segment_id]
         at_stake, stake_is_hidden = stakes.get(row.segment_id, (float("nan"), False))
-        change, change_sort = _change(tables, row, size)
+        change, change_sort = _change(tables, words, row, size)
         yield Glance(
             segment_id=row.segment_id,
             name=names[row.segment_id],
             line=one_line(tables, row, words),
-            customers=number(row.customers, hidden),
+            customers=words.number(row.customers, hidden),
             customers_sort=row.customers,
-            share=share(row.share, hidden),
+            share=words.share(row.share, hidden),
             share_sort=row.share,
-            revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else _bare(words, row.revenue),
+            revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.bare(row.revenue),
             revenue_sort=row.revenue,
-            at_stake=HIDDEN if stake_is_hidden else _bare(words, at_stake),
+            at_stake=HIDDEN if stake_is_hidden else words.bare(at_stake),
             at_stake_sort=float("nan") if stake_is_hidden else at_stake,
             change=change,
             change_sort=change_sort,
-            trend=spark([float(value) for value in size], number),
+            trend=spark([float(value) for value in size], words.number),
             action=said(first_action.get(row.segment_id)) or NOT_KNOWN,
         )
 
@@ -217,18 +218,13 @@ def one_line(tables: Tables, row: Any, words: Words) -> str:
     own = profile[profile["segment_id"] == row.segment_id].set_index("feature")["median"]
     typical = [own.get(feature, float("nan")) for feature in ("frequency", "monetary", "recency_days")]
     if row.segment_id < 0 or any(pd.isna(value) for value in typical):
-        return said(first_sentence(row.description))
+        return words.told(first_sentence(row.description))
     orders, spend, days = typical
-    ordered = counted(round(orders), "order")
-    return f"{ordered}, {words.money(spend)}, last {counted(round(days), 'day')} ago"
+    ordered = words.counted(round(orders), "order")
+    return f"{ordered}, {words.money(spend)}, last {words.counted(round(days), 'day')} ago"
 
 
-def _bare(words: Words, amount: float) -> str:
-    """The amount without its currency, which the table's heading names."""
-    return words.money(amount).removesuffix(f" {words.currency}")
-
-
-def _change(tables: Tables, row: Any, sizes: pd.Series) -> tuple[str, float]:
+def _change(tables: Tables, words: Words, row: Any, sizes: pd.Series) -> tuple[str, float]:
     """Customers more or less than at the snapshot before; by what to sort it."""
     if tables.before is None or len(sizes) < 2:
         return NOT_KNOWN, float("nan")
@@ -240,40 +236,40 @@ def _change(tables: Tables, row: Any, sizes: pd.Series) -> tuple[str, float]:
     if pd.isna(row.customers) or pd.isna(sizes.iloc[-2]):
         return HIDDEN, float("nan")
     change = int(row.customers) - int(sizes.iloc[-2])
-    return f"{change:+,}".replace("-", "\u2212") if change else "0", change
+    return words.signed(change, words.number), change
 
 
 def changed(tables: Tables, words: Words, names: dict[int, str]) -> tuple[str, ...]:
     """What changed in three sentences: the largest move, what became of segments, and the model's drift and decision."""
-    return movement(tables, names), events(tables), model(tables, words)
+    return movement(tables, words, names), events(tables, words), model(tables, words)
 
 
-def movement(tables: Tables, names: dict[int, str]) -> str:
+def movement(tables: Tables, words: Words, names: dict[int, str]) -> str:
     """How many customers changed segment, and the largest move."""
     if tables.before is None:
         return "This is the first snapshot, so there is nothing to compare it with."
     moves = tables["segment_transitions"]
     known = moves.dropna(subset=["from_segment_id", "to_segment_id"])
     moved = known[known["from_segment_id"] != known["to_segment_id"]]
-    since = f"Since {date(tables.before)},"
+    since = f"Since {words.date(tables.before)},"
     least = "at least " if known["customers"].isna().any() else ""  # hidden numbers are in no sum
     if known.empty:
         return f"{since} no customer is known from the snapshot before."
     if moved.empty:
         return f"{since} nobody changed segment."
     total, all_known = int(moved["customers"].sum()), int(known["customers"].sum())
-    of_all = f" of {all_known:,}" if not least else ""
+    of_all = f" of {words.number(all_known)}" if not least else ""
     by_model = moved["customers_by_model"].sum()
-    blamed = f", {int(by_model):,} of them because the model changed, not their behaviour" if by_model > 0 and not least else ""
-    opening = f"{since} {least}{total:,}{of_all} customers changed segment{blamed}"
+    blamed = f", {words.number(by_model)} of them because the model changed, not their behaviour" if by_model > 0 and not least else ""
+    opening = f"{since} {least}{words.number(total)}{of_all} customers changed segment{blamed}"
     if moved["customers"].isna().all():
         return f"{since} some customers changed segment; how many is hidden, because they are few."
     largest = moved.loc[moved["customers"].idxmax()]
     origin, goal = (names.get(int(largest[f"{end}_segment_id"]), "?") for end in ("from", "to"))
-    return f"{opening}; the largest move was {int(largest['customers']):,} from {origin} to {goal}."
+    return f"{opening}; the largest move was {words.number(largest['customers'])} from {origin} to {goal}."
 
 
-def events(tables: Tables) -> str:
+def events(tables: Tables, words: Words) -> str:
     """What became of segments."""
     if "segment_events" in tables.absent:
         return "What became of segments was not recorded by the version that made this snapshot."
@@ -281,11 +277,11 @@ def events(tables: Tables) -> str:
     happened = rows[rows["event"] != SegmentChange.SURVIVED]
     if tables.before is None and len(happened):
         return "All segments are new."
-    sentences = [said(sentence) for sentence in happened["sentence"]]
+    sentences = [words.told(sentence) for sentence in happened["sentence"]]
     if not sentences:
         return "No segment was born, split, merged, died, or changed its name or character."
     further = len(sentences) - MOST_EVENTS
-    return " ".join([*sentences[:MOST_EVENTS], *([f"And {counted(further, 'more event')}."] if further > 0 else [])])
+    return " ".join([*sentences[:MOST_EVENTS], *([f"And {words.counted(further, 'more event')}."] if further > 0 else [])])
 
 
 def model(tables: Tables, words: Words) -> str:
@@ -294,7 +290,9 @@ def model(tables: Tables, words: Words) -> str:
     if registry.empty:
         return "No model is in force, and drift was not measured."
     in_force = registry[registry["in_force"]].iloc[0]
-    told = DECISIONS.get(in_force["decision"], f"The model was {in_force['decision']}").format(fitted=_day(in_force["fitted_snapshot"]))
+    told = DECISIONS.get(in_force["decision"], f"The model was {in_force['decision']}").format(
+        fitted=_day(words, in_force["fitted_snapshot"])
+    )
     if (registry["decision"] == Decision.REFUSED).any():
         told += ", after a challenger was refused"
     return f"{told}; {drift(tables['drift_report'], words)}."
@@ -317,8 +315,8 @@ def _labels(rows: pd.DataFrame, words: Words) -> list[str]:
     return [said(words.label(subject)) for subject in rows.sort_values("value", ascending=False, kind="stable")["subject"]]
 
 
-def _day(value: Any) -> str:
-    return date(pd.Timestamp(value).date())
+def _day(words: Words, value: Any) -> str:
+    return words.date(pd.Timestamp(value).date())
 
 
 def to_do(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[ToDo]:
@@ -333,21 +331,21 @@ def to_do(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[ToDo]
             action=said(own["action"].iloc[0]),
             channel=said(own["channel"].iloc[0]),
             segments=few_of([names.get(int(segment_id), said(name)) for segment_id, name in own[["segment_id", "segment_name"]].values], 2),
-            audience=audience(own),
+            audience=audience(own, words),
             at_stake="" if pd.isna(stake) else f"{words.money(stake)} at stake",
         )
 
 
-def audience(rows: pd.DataFrame) -> str:
+def audience(rows: pd.DataFrame, words: Words) -> str:
     """How many customers are contacted; nothing is known of it from versions without audiences."""
     known = rows["customers_treated"].dropna()
     hidden = rows[rows["customers_treated"].isna()]
     if known.empty:
         return "few customers" if any(isinstance(hidden_of(row), str) for row in hidden.itertuples()) else "number not known"
-    return f"{'at least ' if len(hidden) else ''}{customers(int(known.sum()))}"
+    return f"{'at least ' if len(hidden) else ''}{words.customers(known.sum())}"
 
 
-def structure(tables: Tables, metrics: dict[str, float]) -> str:
+def structure(tables: Tables, words: Words, metrics: dict[str, float]) -> str:
     """What the segments are, and how stable the weakest is on this snapshot's customers."""
     registry = tables["model_registry"]
     in_force = registry[registry["in_force"].eq(True)]
@@ -358,7 +356,7 @@ def structure(tables: Tables, metrics: dict[str, float]) -> str:
     if weakest is None:
         return f"{TIERS[tier]}; how stable they are was not measured at this snapshot."
     valid = READINGS["doubtful"]
-    return (
+    return words.told(
         f"{TIERS[tier]}; made again from resampled customers, the least stable of them overlaps with itself by {in_digits(weakest)} "
         f"({reading(weakest)}; from {valid} on a segment counts as found again)."
     )
@@ -372,12 +370,12 @@ def forward(tables: Tables, metrics: dict[str, float], words: Words) -> str:
     if tables.before is None or explained is None:
         return "Whether they say anything of what customers spend next was not measured yet."
     other = metrics.get(f"forward_spend_eta_squared_{Baseline.MONEY}")
-    beside = "" if other is None else f", five groups by spend alone {other:.0%}"
-    told = f"The segments of {date(tables.before)} explain {explained:.0%} of the differences in spend since{beside}"
+    beside = "" if other is None else f", five groups by spend alone {words.share(other)}"
+    told = f"The segments of {words.date(tables.before)} explain {words.share(explained)} of the differences in spend since{beside}"
     return f"{told}: act by them, do not forecast."
 
 
-def own_segments(rows: pd.DataFrame) -> Iterator[OwnSegment]:
+def own_segments(rows: pd.DataFrame, words: Words) -> Iterator[OwnSegment]:
     """The segments of one's own."""
     for row in rows.itertuples():
         hidden, entered, left = hidden_of(row), row.customers_entered, row.customers_left
@@ -385,9 +383,11 @@ def own_segments(rows: pd.DataFrame) -> Iterator[OwnSegment]:
             name=said(row.own_segment),
             condition=said(row.condition),
             description=said(row.description),
-            customers=number(row.customers, hidden) if pd.isna(row.customers) else customers(int(row.customers)),
-            share="" if pd.isna(row.share) else share(row.share),
-            revenue_share="" if pd.isna(row.revenue_share) else share(row.revenue_share),
-            change="" if pd.isna(entered) or pd.isna(left) else f"{int(entered):,} entered, {int(left):,} left",
-            overlap="" if pd.isna(row.largest_overlap) else f"{said(row.largest_overlap_segment_name)} ({row.largest_overlap:.0%})",
+            customers=words.number(row.customers, hidden) if pd.isna(row.customers) else words.customers(row.customers),
+            share="" if pd.isna(row.share) else words.share(row.share),
+            revenue_share="" if pd.isna(row.revenue_share) else words.share(row.revenue_share),
+            change="" if pd.isna(entered) or pd.isna(left) else f"{words.number(entered)} entered, {words.number(left)} left",
+            overlap=""
+            if pd.isna(row.largest_overlap)
+            else f"{said(row.largest_overlap_segment_name)} ({words.share(row.largest_overlap)})",
         )

@@ -1,19 +1,23 @@
-"""Numbers, dates and names as the report writes them."""
+"""Numbers, dates and names as the report writes them; the customs of each language are in `languages`."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features
+from segmentation_assets.report import languages
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.settings.report import PLAIN
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.visible import visible
-from segmentation_assets.vocabulary import MONEY, counted
+from segmentation_assets.vocabulary import MONEY
 
 HIDDEN = "hidden"
 NOT_KNOWN = "\u2013"  # a dash
+MINUS = "\u2212"
+LEAST_SHARE = 0.001  # a share that is not nothing does not read as nothing
 MEASURED = {
     "distance to the nearest prototype": "how well customers fit their segment",
     "segments": "the sizes of the segments",
@@ -33,6 +37,7 @@ class Words:
         outcome: the attribute by which segments are judged, if any.
         has_orders: whether the source has orders.
         features: by name.
+        language: by whose customs numbers and dates are written, as `report.language`.
     """
 
     currency: str = ""
@@ -41,6 +46,7 @@ class Words:
     outcome: str | None = None
     has_orders: bool = True
     features: Mapping[str, Feature] = field(default_factory=lambda: {feature.name: feature for feature in FEATURES})
+    language: str = PLAIN
 
     @classmethod
     def of(cls, settings: Settings) -> "Words":
@@ -50,6 +56,7 @@ class Words:
             said(settings.exploration.currency), settings.labels, settings.privacy.smallest_cell, settings.outcome,
             settings.source.has_orders,
             {feature.name: feature for feature in declared},
+            settings.report.language,
         )  # fmt: skip
 
     def label(self, column: str) -> str:
@@ -65,16 +72,29 @@ class Words:
         """An amount with its currency.
 
         >>> Words("USD").money(1234.6), Words().money(1234.6), Words("USD").money(float("nan")) == NOT_KNOWN
-        ('1,235 USD', '1,235', True)
+        ('US$1,235', '1,235', True)
         """
-        return NOT_KNOWN if pd.isna(amount) else f"{_whole(amount)} {self.currency}".rstrip()
+        return NOT_KNOWN if pd.isna(amount) else languages.money(amount, self.currency, self.language)
+
+    def bare(self, amount: float) -> str:
+        """An amount without its currency, which the table's heading names."""
+        return NOT_KNOWN if pd.isna(amount) else languages.number(amount, self.language)
+
+    def signed(self, change: float, written: Callable[[float], str]) -> str:
+        """A change with its sign, in a way of writing amounts without one.
+
+        >>> words = Words("EUR")
+        >>> words.signed(-1234, words.number), words.signed(1.0, words.money), words.signed(0, words.number)
+        ('\u22121,234', '+\u20ac1', '0')
+        """
+        return f"{'+' if change > 0 else MINUS if change < 0 else ''}{written(abs(change))}"
 
     def figure(self, column: str, value: float) -> str:
         """The value of a feature as people write it.
 
-        >>> words = Words("USD")
+        >>> words = Words("EUR")
         >>> words.figure("recency_days", 4.0), words.figure("weekend_share", 0.254), words.figure("monetary", 910.2)
-        ('4', '25%', '910 USD')
+        ('4', '25%', '\u20ac910')
         >>> words.figure("overdue_ratio", 1.234), words.figure("categories", 7.78)
         ('1.2', '7.8')
         """
@@ -84,44 +104,64 @@ class Words:
         if unit.startswith(MONEY):
             return self.money(value)
         if unit == "share":
-            return f"{value:.0%}"
-        return _whole(value) if value == round(value) or abs(value) >= 100 else f"{value:,.1f}"
+            return languages.percent(value, self.language)
+        return self.decimal(value, 0 if value == round(value) or abs(value) >= 100 else 1)
 
+    def decimal(self, value: float, digits: int = 1) -> str:
+        """A number with digits behind the decimal mark."""
+        return languages.number(value, self.language, digits)
 
-def _whole(value: float) -> str:
-    return f"{value:,.0f}".replace("-0", "0") if round(value) == 0 else f"{value:,.0f}"
+    def number(self, value: float, hidden: object = None) -> str:
+        """A number of customers; `hidden`: the row's small_cell, which says whether it is hidden.
 
+        >>> words = Words()
+        >>> words.number(1234.0), words.number(float("nan"), "hidden: few customers"), words.number(float("nan")) == NOT_KNOWN
+        ('1,234', 'hidden', True)
+        """
+        if pd.isna(value):
+            return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
+        return languages.number(value, self.language)
 
-def date(day: dt.date | str) -> str:
-    """The day in words.
+    def counted(self, value: float, noun: str, plural: str = "") -> str:
+        """A number with its noun; `plural` if the plural is irregular.
 
-    >>> date("2018-01-01")
-    '1 January 2018'
-    """
-    day = dt.date.fromisoformat(day) if isinstance(day, str) else day
-    return f"{day.day} {day:%B %Y}"
+        >>> Words(language="de-DE").counted(1200, "order"), Words().counted(1, "order")
+        ('1.200 orders', '1 order')
+        """
+        return f"{self.number(value)} {noun if value == 1 else plural or noun + 's'}"
 
+    def customers(self, value: float) -> str:
+        """A number of customers with its noun."""
+        return self.counted(value, "customer")
 
-def number(value: float, hidden: object = None) -> str:
-    """A number of customers; `hidden`: the row's small_cell, which says whether it is hidden.
+    def share(self, value: float, hidden: object = None) -> str:
+        """A share in per cent, with a digit behind the decimal mark below 10%.
 
-    >>> number(1234.0), number(float("nan"), "hidden: few customers"), number(float("nan")) == NOT_KNOWN
-    ('1,234', 'hidden', True)
-    """
-    if pd.isna(value):
-        return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
-    return f"{int(value):,}"
+        >>> words = Words()
+        >>> words.share(0.2134), words.share(0.0512), words.share(0.0), words.share(0.00001)
+        ('21%', '5.1%', '0%', 'below 0.1%')
+        """
+        if pd.isna(value):
+            return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
+        if 0 < value < LEAST_SHARE:
+            return f"below {languages.percent(LEAST_SHARE, self.language, 1)}"
+        return languages.percent(value, self.language, 1 if 0 < value < 0.0995 else 0)
 
+    def date(self, day: dt.date | str) -> str:
+        """The day in words.
 
-def share(value: float, hidden: object = None) -> str:
-    """A share in per cent, with a digit behind the point below 10%.
+        >>> Words().date("2018-01-01")
+        '1 January 2018'
+        """
+        return languages.date(dt.date.fromisoformat(day) if isinstance(day, str) else day, self.language)
 
-    >>> share(0.2134), share(0.0512), share(0.0)
-    ('21%', '5.1%', '0%')
-    """
-    if pd.isna(value):
-        return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
-    return f"{value:.1%}" if 0 < value < 0.0995 else f"{value:.0%}"
+    def short_date(self, day: dt.date) -> str:
+        """The day as an axis names it."""
+        return languages.short_date(day, self.language)
+
+    def told(self, sentence: object) -> str:
+        """A sentence of ours that a table holds in English, with its numbers in the language; names within it count as the sentence's."""
+        return languages.localised(said(sentence), self.language)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -164,8 +204,3 @@ def said(text: object) -> str:
 def hidden_of(row: object) -> object:
     """What a row says of figures that are hidden."""
     return getattr(row, SMALL_CELL, None)
-
-
-def customers(value: int) -> str:
-    """A number of customers with its noun."""
-    return counted(value, "customer")

@@ -44,7 +44,11 @@ class Exploration(Section):
     """What is drawn at each snapshot."""
 
     pictures: bool = Field(True, description="Whether pictures are drawn; the tables behind them are always made.")
-    currency: str = Field("", max_length=20, description="Currency of amounts as pictures name it, such as EUR; empty: currency units.")
+    currency: str = Field(
+        "",
+        max_length=20,
+        description="Currency of amounts, as pictures name it; reports write its sign if it is a code such as EUR. Empty: currency units.",
+    )
 
     @property
     def money(self) -> str:

@@ -23,6 +23,7 @@ from segmentation_assets.settings.model import DriftSettings, ModelSettings, Ret
 from segmentation_assets.settings.own_segments import OwnSegments
 from segmentation_assets.settings.playbook import PLAYBOOK, Playbook, problems
 from segmentation_assets.settings.privacy import Privacy
+from segmentation_assets.settings.report import ReportSettings
 from segmentation_assets.settings.retention import Retention
 from segmentation_assets.settings.rules import Rules
 from segmentation_assets.settings.section import nearest
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = Field(DriftSettings(), description="When change is flagged.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="When a model is trained again and promoted.")
     privacy: Privacy = Field(Privacy(), description="What of people's data is kept, shown and modelled.")
+    report: ReportSettings = Field(ReportSettings(), description="How the report writes figures.")
     schedule: Schedule = Field(Schedule(), description="The scheduled job.")
     database: Database = Field(Database(), description="What the published database holds itself.")
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")

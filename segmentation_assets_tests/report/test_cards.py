@@ -15,7 +15,7 @@ def test_key_figures_have_plain_labels_and_are_good_or_bad_the_right_way_round(s
     assert [(one.label, one.typical, one.everyone, one.compared, one.mood) for one in found] == [
         ("days since last order", "1", "9", "lower", "good"),
         ("orders", "8", "4", "higher", "good"),
-        ("spend", "20 USD", "15 USD", "higher", "good"),
+        ("spend", "US$20", "US$15", "higher", "good"),
         ("share of orders at the weekend", "50%", "30%", "higher", ""),
     ]
     assert cards.comparison(0.5, "low") == ("higher", "bad")
@@ -60,12 +60,12 @@ def test_the_rule_is_in_words_or_says_why_there_is_none():
             {"segment_id": 2, "reason": "Too few."},
         ],
     )  # fmt: skip
-    assert cards.rule_of(found, 1) == (
+    assert cards.rule_of(found, USD, 1) == (
         "Customers who ordered at most 4 times.",
         "Of the customers who meet it, 90% are in the segment; of the segment's customers, 5.0% meet it.",
     )
-    assert cards.rule_of(found, 2) == ("No rule: Too few.", "")
-    assert cards.rule_of(found, 3) == ("No rule is published for this segment.", "")
+    assert cards.rule_of(found, USD, 2) == ("No rule: Too few.", "")
+    assert cards.rule_of(found, USD, 3) == ("No rule is published for this segment.", "")
 
 
 def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_spend():
@@ -78,15 +78,25 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
             {**part, "component": "entered", "revenue": 0.0}, {**part, "component": "stayed", "revenue": 4.0},
         ],
         segment_actions=[{**part, "action": "Thank", "channel": "e-mail", "play": "thanks", "priority": 1, "customers_treated": 7.0}],
+        audience_receipts=[
+            {"action": "thanks", "delivered_at": "2024-03-02", "destination": "crm", "added": 7.0, "removed": 0.0, "held_out": 1.0},
+            {"action": "call", "delivered_at": "2024-03-03", "destination": "crm", "added": 9.0},
+        ],
         action_power=[{**effect, "verdict": "Enough."}, {**effect, "measure": "ordered", "verdict": "Not this."}],
         action_lift=[{**effect, "assigned_on": "2024-02-01", "verdict": "It worked.", "segment_id": None}, {**effect, "segment_id": 1}],
     )  # fmt: skip
     card = cards.card(found, USD, "A", {1: "A"}, 1)
     assert card.bridge == (
-        ("customers who stayed, by spending more or less", "+4 USD"), ("customers who left for other segments", "\u22123 USD"),
+        ("customers who stayed, by spending more or less", "+US$4"), ("customers who left for other segments", "\u2212US$3"),
     )  # fmt: skip
-    assert [(play.treated, play.holdout, play.at_stake, play.verdicts) for play in card.plays] == [
-        ("7", "\u2013", "not measured", ("Enough.", "Assigned on 1 February 2024: It worked."))
+    assert [(play.treated, play.holdout, play.at_stake, play.verdicts, play.deliveries) for play in card.plays] == [
+        (
+            "7",
+            "\u2013",
+            "not measured",
+            ("Enough.", "Assigned on 1 February 2024: It worked."),
+            ("Handed over on 2 March 2024 to crm: 7 added, 0 taken back, 1 held out.",),
+        )
     ]
 
 

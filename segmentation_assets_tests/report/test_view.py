@@ -17,7 +17,7 @@ NAMES = {1: "Champions", 2: "Average", -1: "Lapsed"}
 def test_segments_at_a_glance_have_their_figures_and_the_change_since_last_time(small):
     found = view.start_page(small, USD).segments
     assert [(one.name, one.line, one.customers, one.share, one.revenue, one.at_stake, one.change, one.action) for one in found] == [
-        ("Champions", "8 orders, 20 USD, last 1 day ago", "50", "50%", "1,000", "12", "+10", "Call them"),
+        ("Champions", "8 orders, US$20, last 1 day ago", "50", "50%", "1,000", "12", "+10", "Call them"),
         ("Average", "Typically few.", "45", "45%", "650", "\u2013", "\u221215", "Thank them"),
         ("Lapsed", "Bought before, but not within it.", "5", "5.0%", "0", "3", "new", "\u2013"),
     ]
@@ -49,17 +49,19 @@ def test_what_changed_is_the_largest_move_the_events_and_the_model(small):
 def test_moves_by_the_model_are_told_apart_and_hidden_ones_make_a_sum_at_least():
     move = {"from_segment_id": 1, "to_segment_id": 2, "customers": 6, "customers_by_model": 4}
     found = tables([segment(1, "A", 9)], segment_transitions=[move])
-    assert "6 of 6 customers changed segment, 4 of them because the model changed" in view.movement(found, {1: "A", 2: "B"})
+    assert "6 of 6 customers changed segment, 4 of them because the model changed" in view.movement(found, USD, {1: "A", 2: "B"})
     hidden = tables(
         [segment(1, "A", 9)], segment_transitions=[move, {**move, "from_segment_id": 2, "to_segment_id": 1, "customers": np.nan}]
     )
-    assert view.movement(hidden, {1: "A", 2: "B"}).startswith("Since 1 February 2024, at least 6 customers changed segment; the largest")
+    assert view.movement(hidden, USD, {1: "A", 2: "B"}).startswith(
+        "Since 1 February 2024, at least 6 customers changed segment; the largest"
+    )
 
 
 def test_events_and_a_refused_challenger_are_told():
     kinds = [("survived", "A lives."), ("born", "B was born."), ("died", "C died."), ("split", "D was split.")]
     found = tables([segment(1, "A", 9)], segment_events=[{"event": event, "sentence": sentence} for event, sentence in kinds])
-    assert view.events(found) == "B was born. C died. And 1 more event."
+    assert view.events(found, USD) == "B was born. C died. And 1 more event."
     refused = [
         {"in_force": True, "decision": "carried forward", "fitted_snapshot": pd.Timestamp("2024-01-01")},
         {"in_force": False, "decision": "refused", "fitted_snapshot": pd.Timestamp("2024-03-01")},
@@ -82,8 +84,8 @@ def test_drift_of_what_the_model_uses_is_told_in_plain_words_with_what_was_not_m
 
 def test_the_first_actions_have_their_audiences_over_all_their_segments(small):
     assert [(one.action, one.segments, one.audience, one.at_stake) for one in view.to_do(small, USD, NAMES)] == [
-        ("Call them", "Champions", "7 customers", "2 USD at stake"),
-        ("Thank them", "Champions and Average", "34 customers", "5 USD at stake"),
+        ("Call them", "Champions", "7 customers", "US$2 at stake"),
+        ("Thank them", "Champions and Average", "34 customers", "US$5 at stake"),
     ]
 
 
@@ -120,7 +122,7 @@ def test_tables_of_earlier_versions_leave_gaps_not_claims():
 def test_a_snapshot_without_customers_and_missing_rows_are_said():
     page = view.start_page(tables([], source_volume=[{"verdict": "low", "sentence": "Half is missing."}]), USD)
     assert page.totals == "No customers are known: the source has no rows before this day."
-    assert page.warnings == ("Half is missing.",) and page.segments == () and page.before == "1 February 2024" == view.date(BEFORE)
+    assert page.warnings == ("Half is missing.",) and page.segments == () and page.before == "1 February 2024" == USD.date(BEFORE)
 
 
 def test_segments_of_ones_own_have_their_figures():
@@ -128,5 +130,12 @@ def test_segments_of_ones_own_have_their_figures():
         "own_segment": "VIP", "condition": "monetary > 1", "customers": 12, "share": 0.012, "revenue_share": np.nan, "customers_entered": 3,
         "customers_left": 4, "largest_overlap_segment_name": "Loyal", "largest_overlap": 0.64,
     }  # fmt: skip
-    (own,) = view.own_segments(rows("own_segments", row))
+    (own,) = view.own_segments(rows("own_segments", row), USD)
     assert own == view.OwnSegment("VIP", "monetary > 1", "", "12 customers", "1.2%", "", "3 entered, 4 left", "Loyal (64%)")
+
+
+def test_figures_follow_the_language_also_in_sentences_that_tables_hold(small):
+    page = view.start_page(small, Words("EUR", language="de-DE"))
+    assert page.day == "1. März 2024"
+    assert (page.segments[0].line, page.segments[0].revenue) == ("8 orders, 20\xa0€, last 1 day ago", "1.000")
+    assert "overlaps with itself by 0,80 (valid; from 0,75 on" in page.trust[0] and "explain 40\xa0% of" in page.trust[1]

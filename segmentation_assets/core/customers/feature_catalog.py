@@ -327,7 +327,7 @@ FEATURES: tuple[Feature, ...] = (
         "age_years", ATTRIBUTES, lambda m: number(m.age_years),
         "Age at the snapshot in completed years, from the attribute `birth_date`; empty if the source has none.", "years",
         "is older", "is younger", minimum=0.0, maximum=130.0, lineage=("customers.customer_id",),
-        label="age",
+        label="age in years",
     ),
 )  # fmt: skip
 
@@ -342,6 +342,10 @@ def slug(event_type: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", event_type.lower()).strip("_")
 
 
+def _spoken(event_type: str) -> str:
+    return event_type.replace("_", " ")
+
+
 def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
     """The features of each event type in the settings: count and recency."""
     return tuple(
@@ -351,13 +355,13 @@ def event_features(event_types: Sequence[str]) -> tuple[Feature, ...]:
             Feature(
                 f"{slug(event_type)}_count", ENGAGEMENT, _count_of(slug(event_type)),
                 f"Events `{event_type}` within the lookback.", "events", f"has many `{event_type}`", f"has few `{event_type}`",
-                **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",), label=f"number of {event_type}",
+                **COUNT, required=True, transform="log", lineage=("customer_event_activity.events",), label=f"number of {_spoken(event_type)}",
             ),
             Feature(
                 f"{slug(event_type)}_recency_days", ENGAGEMENT, _days_since(slug(event_type)),
                 f"Days from the last `{event_type}` within the lookback to the snapshot; empty if there was none.", "days",
                 f"had `{event_type}` long ago", f"had `{event_type}` recently",
-                minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",), label=f"days since last {event_type}",
+                minimum=0.0, transform="log", lineage=("customer_event_activity.last_event_at",), label=f"days since last {_spoken(event_type)}",
             ),
         )
     )  # fmt: skip

@@ -17,6 +17,7 @@ from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
+from segmentation_assets.core.customers.feature_catalog import FEATURES
 from segmentation_assets.core.pictures.style import (
     BLUE,
     INK,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 STABLE = READINGS["doubtful"]  # where Hennig's word for a cluster that is found again begins
 HEADING = 14  # letters of a line above a column
+BETTER = {feature.name: 1 if feature.better == "high" else -1 for feature in FEATURES if feature.better}
 STRONG = 0.8  # prediction strength from which Tibshirani and Walther (2005) call a clustering supported
 # figure of a candidate, its title
 _PANELS: Mapping[str, str] = {
@@ -255,7 +257,7 @@ def dendrogram(tree: WardTree, k: int) -> "Figure":
     height = float((merges[-k, 2] + merges[-k + 1, 2]) / 2) if 1 < k < len(tree.leaves) else float(merges[-1, 2])
     figure = titled(
         4.9,
-        f"Ward's tree, cut at k = {k}",
+        f"Ward's tree, cut at k = {k}, {_widest_gap(merges, k)}",
         f"The last {min(LAST_MERGES, len(merges))} merges of a sample of customers (Ward 1963). A cut through long lines parts what is far "
         "apart, one through short lines does not.",
     )
@@ -270,6 +272,15 @@ def dendrogram(tree: WardTree, k: int) -> "Figure":
     ax.set_ylabel("height of the merge")
     ax.set_xlabel("in brackets: sampled customers in the branch")
     return figure
+
+
+def _widest_gap(merges: NDArray[np.float64], k: int) -> str:
+    """Where in the drawn part of Ward's tree the height of merges rises most, as part of a sentence."""
+    heights = merges[-LAST_MERGES:, 2]
+    if len(heights) < 2:
+        return "has a single merge"
+    widest = len(heights) - int(np.diff(heights).argmax())
+    return "where customers part most clearly" if widest == k else f"parts customers most clearly into {widest}"
 
 
 @shown("dendrogram", Section.CHOICE, "How Ward's tree joins customers, and where it is cut.")
@@ -324,7 +335,8 @@ def typical_customers(
     model: PrototypeModel, active: pd.DataFrame, names: Sequence[str], units: Mapping[str, str], labels: Mapping[str, str] | None = None
 ) -> "Figure":
     """The median customer of each segment, as in its description: colour in standard deviations from the average customer, text in
-    customer units.
+    customer units. If the business would rather see a feature high or low, blue is better, red worse, and white a feature of which neither
+    is better; otherwise red is high, blue low.
 
     Args:
         active: the snapshot's active customers, at least the model's features.
@@ -341,9 +353,12 @@ def typical_customers(
     called = {c.name: (labels or {}).get(c.name) or plain(c.name) for c in numeric}
     what = numeric[column].name
     title = f"{names[row]} are furthest from the average customer, in {called[what]}: {written[row][column]} {units.get(what, '')}"
+    signs = np.array([BETTER.get(c.name, 0) for c in numeric])
+    judged = bool(signs.any())
     said = (
         "The median customer of each segment at this snapshot, in the units of the features. "
-        "Colour: standard deviations from the average customer, on the scale of the model."
+        f"Colour: {'better (blue) or worse (red) for the business, by ' if judged else ''}"
+        "standard deviations from the average customer, on the scale of the model."
     )
     height = heading_height(title, said) + 0.75 + 0.42 * len(names)
     figure = titled(height, title.strip(), said)
@@ -351,12 +366,17 @@ def typical_customers(
     ax, *_ = figure.subplots(1, 2, width_ratios=[len(numeric), max(5 - len(numeric), 0.01)])
     figure.axes[1].set_visible(False)
     reach = max(1.0, float(np.abs(spreads).max()))
-    table = pd.DataFrame(spreads, index=list(names), columns=medians.columns)
+    table = pd.DataFrame(spreads * signs if judged else spreads, index=list(names), columns=medians.columns)
     text = np.array(written, dtype=object)
-    scale = {"label": "standard deviations", "pad": 0.02}
-    heatmap(table, ax, annot=text, fmt="", cmap="vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale)
+    scale = {"label": "worse  \u2013  better" if judged else "standard deviations", "pad": 0.02}
+    heatmap(
+        table, ax, annot=text, fmt="", cmap="vlag_r" if judged else "vlag", center=0, vmin=-reach, vmax=reach, linewidths=1, cbar_kws=scale
+    )
+    headings = [
+        called[c.name] if units.get(c.name, "") in called[c.name].split() else f"{called[c.name]}\n{units.get(c.name, '')}" for c in numeric
+    ]
     ax.set_xticks(
-        np.arange(len(numeric)) + 0.5, [f"{textwrap.fill(called[c.name], HEADING)}\n{units.get(c.name, '')}".strip() for c in numeric]
+        np.arange(len(numeric)) + 0.5, ["\n".join(textwrap.fill(part, HEADING) for part in name.split("\n")) for name in headings]
     )
     ax.tick_params(length=0, labelrotation=0)
     ax.xaxis.tick_top()

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.customers.feature_catalog import FEATURES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -142,6 +144,9 @@ def titled(height: float, title: str, subtitle: str) -> "Figure":
     """A figure `height` inches high with its heading; axes are laid out below it."""
     from matplotlib.figure import Figure  # not pyplot, which keeps every figure alive and wants a screen
 
+    first = title.partition(" ")[0]
+    if first.islower() and first.isalpha():  # a word, not a name such as k-means
+        title = title[0].upper() + title[1:]
     head, lines = heading_height(title, subtitle), _lines(title, HEADLINE)
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     figure.set_label(title)
@@ -197,16 +202,18 @@ def amount(value: float, unit: str) -> str:
     return f"{value * 100:.3g}%" if unit == "share" else short(value)
 
 
-PLAIN = {"monetary": "monetary value", "sd_gap_days": "spread of gaps", "top_category_share": "share of the top category"}
+LONGEST_LABEL = 32  # letters of a label beside a mark
+LABELS = {feature.name: feature.label for feature in FEATURES if 0 < len(feature.label) <= LONGEST_LABEL}
+PLAIN = {"sd_gap_days": "spread of gaps"}
 
 
 def plain(name: str) -> str:
-    """A column of customer_features in words; its unit is written beside it.
+    """What people call a column of customer_features, as in the report's tables if that is short; its unit is written beside it.
 
-    >>> plain("recency_days"), plain("average_order_value"), plain("monetary")
-    ('recency', 'average order value', 'monetary value')
+    >>> plain("recency_days"), plain("overdue_ratio"), plain("kids_count")
+    ('days since last order', 'overdue ratio', 'kids count')
     """
-    return PLAIN.get(name, name.removesuffix("_days").removesuffix("_years").replace("_", " "))
+    return LABELS.get(name) or PLAIN.get(name, name.removesuffix("_days").removesuffix("_years").replace("_", " "))
 
 
 def cut(name: object, letters: int) -> str:

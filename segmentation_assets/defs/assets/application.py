@@ -188,8 +188,9 @@ def published_database(
 
 @asset(group_name="publish", kinds={"html"}, deps=["published_database"])
 def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-    """`data/reports/<snapshot>/index.html`: segments, what changed, what to do and the pictures in one file, to open or mail.
+    """`data/reports/<snapshot>/index.html`: segments, what changed and what to do in one file, to open or mail.
 
+    Beside it are a page of changes, and one for analysts with the pictures.
     It is made only once the snapshot is published, of the published tables. The pages of its neighbours link to it, and the index of the
     reports has it. `segmentation report` makes the same.
     """

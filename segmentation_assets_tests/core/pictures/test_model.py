@@ -133,7 +133,9 @@ def test_the_dendrogram_is_cut_into_k_branches():
     (cut,) = [line.get_ydata()[0] for line in axis.lines]
     merges = Ward().tree(points, seed=0).linkage[:, 2]
     assert (merges > cut).sum() == 2
-    assert title(figure) == "Ward's tree, cut at k = 3"
+    assert np.diff(merges[-40:]).argmax() == 37
+    assert title(figure) == "Ward's tree, cut at k = 3, where customers part most clearly"
+    assert title(pictures.model.dendrogram(Ward().tree(points, seed=0), 4)).endswith("parts customers most clearly into 3")
 
 
 def test_the_k_distance_curve_marks_eps():
@@ -149,15 +151,26 @@ def test_typical_customers_are_present_medians_in_customer_units_coloured_by_sta
     figure = pictures.model.typical_customers(model[0], today, NAMES, UNITS)
     axis = figure.axes[0]
     assert texts(axis) == ["20", "2", "900", "2"]
-    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["spend\nUSD", "orders\norders"]
-    assert title(figure) == "small spenders are furthest from the average customer, in spend: 20 USD"
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["spend\nUSD", "orders"]
+    assert title(figure) == "Small spenders are furthest from the average customer, in spend: 20 USD"
     np.testing.assert_allclose(np.ravel(axis.collections[0].get_array()), [-1, 0, 1, 0], atol=1e-9)
 
 
 def test_features_are_named_in_words():
     frame = pd.DataFrame({"recency_days": [1.0, 2.0, 60.0, 61.0], "monetary": [9.0, 8.0, 1.0, 1.0]})
     figure = pictures.model.typical_customers(fit_kmeans(frame, 2, seed=0), frame, NAMES, {"recency_days": "days", "monetary": "USD"})
-    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["recency\ndays", "monetary value\nUSD"]
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["days since\nlast order", "spend\nUSD"]
+
+
+def test_colours_are_good_or_bad_the_right_way_round():
+    frame = pd.DataFrame({"recency_days": [1.0, 2.0, 60.0, 61.0], "monetary": [9.0, 8.0, 1.0, 1.0], "tenure_days": [1.0, 9.0, 60.0, 70.0]})
+    axis, *_ = pictures.model.typical_customers(fit_kmeans(frame, 2, seed=0), frame, NAMES, {}).axes
+    shades = axis.collections[0].get_array().reshape(2, 3)
+    recent = int(np.argmax(shades[:, 0]))
+    assert texts(axis)[3 * recent] == "1.5" and shades[recent, 1] > 0 > shades[1 - recent, 0]
+    assert list(shades[:, 2]) == [0, 0]  # old customers are neither better nor worse
+    blue, red = (axis.collections[0].cmap(end)[2] for end in (1.0, 0.0))
+    assert blue > red
 
 
 def test_a_segment_without_customers_has_no_typical_one(model):

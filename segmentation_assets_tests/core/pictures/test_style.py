@@ -70,7 +70,7 @@ def words(figure: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("raw", "The same for all who have a value: return share 0%. Without a value for anyone: age."),
+        ("raw", "The same for all who have a value: share of lines returned 0%. Without a value for anyone: age in years."),
         ("transformed", "currency units"), ("missingness", "without a value, by status"), ("outliers", "z-score"),
         ("correlations", "Spearman"), ("seasonality", "have no time of day"), ("cohorts", "months after the first order"),
         ("concentration", "top 20% of customers bring"), ("categories", "5 smaller categories"), ("attributes", "(missing)"),
@@ -114,7 +114,7 @@ def pair(a: str, b: str, rho: float, **values: Any) -> dict[str, Any]:
     [
         ([pair("a", "b", 0.97), pair("a", "c", 0.1)], "1 redundant pair of features; none counts twice in the clustering"),
         ([pair("a", "b", -0.97), pair("b", "c", 0.99)], "2 redundant pairs of features; none counts twice in the clustering"),
-        ([pair("a", "b", 0.97, both_in_model=True)], "a and b count twice in the clustering: remove b"),
+        ([pair("a", "b", 0.97, both_in_model=True)], "A and b count twice in the clustering: remove b"),
         ([pair("a", "b", 0.9, customers=9)], "Too few customers to tell which features are redundant"),
         ([pair("a", "b", 0.2), pair("a", "c", -0.4)], "No two features are redundant; closest are a and c (-.40)"),
     ],
