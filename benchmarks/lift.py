@@ -145,7 +145,7 @@ def cost(customers: int, actions: int) -> None:
             for action, roles in by_action(found[measure]).items():
                 past[action, measure] = Alike(roles[Role.TREATED] + roles[Role.HOLDOUT], Likeness.ACTION)
                 sizes[action] = {role: arm.customers for role, arm in roles.items()}
-        planned = action_power(sizes, past, dict.fromkeys(keys, UPLIFT), "euros")
+        planned = action_power(sizes, past, dict.fromkeys(keys, UPLIFT), "euros", {})
         print(
             f"{customers:,} customers, {actions} actions: sums {summed - begun:.2f} s of CPU, {len(lift)} rows of lift and {len(planned)} of "
             f"power {time.process_time() - summed:.2f} s, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB "

@@ -1,4 +1,4 @@
-"""Commands that README and docs show with their output on the demo, and the table of settings: tests read them, this rewrites them.
+"""What README and docs show of the demo, commands and queries with their output, and the table of settings: tests read it.
 
 SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites the pages from published demo data
 """
@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
 TUTORIALS = sorted((ROOT / "docs").glob("tutorial-*.md"))  # on data of their own: test_tutorials.py
 PAGES = [README, *(page for page in sorted((ROOT / "docs").glob("*.md")) if page not in TUTORIALS)]
+SQL = ROOT / "docs" / "sql.md"
+QUESTION = re.compile(r"```sql\n(?P<query>.*?)```\n\n```\n(?P<output>.*?)```", re.DOTALL)
 BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
 MARKED = re.compile(r"(?<=<!-- settings -->\n).*(?=\n<!-- /settings -->)", re.DOTALL)
 
@@ -25,6 +27,16 @@ MARKED = re.compile(r"(?<=<!-- settings -->\n).*(?=\n<!-- /settings -->)", re.DO
 def blocks(text: str) -> list[tuple[str, str]]:
     """Each command shown with its output; those shown without are only checked to be valid (test_docs.py)."""
     return [(found["command"], found["output"]) for found in BLOCK.finditer(text) if found["output"]]
+
+
+def questions(text: str) -> list[tuple[str, str]]:
+    """Each query of docs/sql.md with its output."""
+    return [(found["query"], found["output"]) for found in QUESTION.finditer(text)]
+
+
+def asked(query: str, data_dir: Path) -> str:
+    """What `segmentation sql` prints of a query."""
+    return run(f"segmentation sql {shlex.quote(query)}", data_dir)
 
 
 def run(command: str, data_dir: Path) -> str:
@@ -51,6 +63,7 @@ def rewritten(text: str, data_dir: Path) -> str:
     def shown(found: re.Match[str]) -> str:
         return f"```console\n$ {found['command']}\n{run(found['command'], data_dir)}```" if found["output"] else found[0]
 
+    text = QUESTION.sub(lambda found: f"```sql\n{found['query']}```\n\n```\n{asked(found['query'], data_dir)}```", text)
     return MARKED.sub(lambda _: reference.markdown(), BLOCK.sub(shown, text))
 
 

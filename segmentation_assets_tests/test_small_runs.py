@@ -147,6 +147,7 @@ def test_what_was_handed_over_stands_when_the_snapshot_is_made_again(shop, tmp_p
     before = {customer: rest for customer, *rest in run.ask(audience)}
     assert set(before) == {*"abcrxyz", "new", "prospect"} and {role for _, role, _ in before.values()} <= {"treated", "holdout"}
     row = {"list": "marketing", "action": "former", "customer_id": "a", "role": "holdout", "change": "added", "channel": None, "cost": 0.0}
+    row |= {"reason": "holdout of the action", "planned_share": 0.1}
     deliveries.record(run.data_dir, pd.DataFrame([row]), dt.date.fromisoformat(D2), "crm", dt.datetime(2024, 3, 2, tzinfo=dt.UTC))
     assert run.make(D2, SHOP), run.failure()
     after = {customer: rest for customer, *rest in run.ask(audience)}

@@ -71,4 +71,4 @@ def test_the_installed_wheel_makes_settings_and_snapshots_and_serves_the_page(in
     )
     assert str(tmp_path).encode() in found.stdout
     with served(shop / "data", program=program, **where) as address:
-        assert len(Graph(address).assets) == 55
+        assert len(Graph(address).assets) == 56

@@ -10,21 +10,25 @@ from rich.console import Console
 from rich.table import Table
 
 from segmentation_assets.core.application import plays
+from segmentation_assets.report.words import HIDDEN, Words, few_are_hidden
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import aim_of
 from segmentation_assets.store import published
 from segmentation_assets.store.database_files import PublishError
-from segmentation_assets.vocabulary import Reason, Role, counted, fewer_than
+from segmentation_assets.store.small_cells import HIDDEN as SMALL
+from segmentation_assets.vocabulary import Reason, Role
 
 NEEDED = "audience_members"
+WORDS = Words()
 NOBODY = "for nobody at this snapshot"
 TAKEN = "for nobody whom actions before did not take"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One action. Numbers of customers are missing where they are so few that they are hidden; `handed_over` counts those who were handed
-    over already, and `value_at_stake`, of the treated, is missing where nothing was measured."""
+    """One action. Numbers of customers are missing where they are so few that they are hidden; `holdout` is the action's own, and `control`
+    those of the universal control group; `handed_over` counts those who were handed over already, and `value_at_stake`, of the treated, is
+    missing where nothing was measured."""
 
     action: str
     list: str
@@ -33,6 +37,7 @@ class Planned:
     priority: int | None
     treated: int | None
     holdout: int | None
+    control: int | None
     suppressed: dict[str, int | None]
     handed_over: int | None
     cost: float | None
@@ -105,17 +110,20 @@ def _planned(name: str, action: str, of_roles: list[tuple[Any, ...]], told: list
     def shown(number: int) -> int | None:
         return None if 0 < number < fewest else number
 
-    numbers = {role: sum(row[2] for row in of_roles if row[0] == role) for role in Role}
+    treated = sum(row[2] for row in of_roles if row[0] == Role.TREATED)
+    control = sum(row[2] for row in of_roles if row[1] == Reason.UNIVERSAL_CONTROL)
+    holdout = sum(row[2] for row in of_roles if row[0] == Role.HOLDOUT) - control
     stakes = [row[5] for row in of_roles if row[0] == Role.TREATED and row[5] is not None]
-    hidden = shown(numbers[Role.TREATED]) is None
+    hidden = shown(treated) is None
     return Planned(
         action=action,
         list=name,
         does=told[0],
         channel=told[1],
         priority=told[2],
-        treated=shown(numbers[Role.TREATED]),
-        holdout=shown(numbers[Role.HOLDOUT]),
+        treated=shown(treated),
+        holdout=shown(holdout),
+        control=shown(control),
         suppressed={row[1]: shown(row[2]) for row in of_roles if row[0] == Role.SUPPRESSED},
         handed_over=shown(sum(row[3] for row in of_roles)),
         cost=None if hidden else float(sum(row[4] for row in of_roles)),
@@ -140,13 +148,13 @@ def show(plan: Plan, currency: str, console: Console) -> None:
         table.add_column(heading)
     for heading in _NUMBERS:
         table.add_column(heading.format(currency=currency), justify="right")
-    busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.suppressed]
+    busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.control != 0 or one.suppressed]
     for one in busy:
-        suppressed = _sum(one.suppressed.values())
+        numbers = (one.treated, one.holdout, one.control, _sum(one.suppressed.values()))
+        stake = WORDS.bare(one.value_at_stake, SMALL if one.treated is None else None)
         table.add_row(
             "" if one.priority is None else str(one.priority), one.action, one.list, one.channel,
-            *(_number(number, plan.fewest) for number in (one.treated, one.holdout, suppressed)),
-            *map(_money, (one.cost, one.value_at_stake)),
+            *(WORDS.number(number, SMALL) for number in numbers), WORDS.bare(one.cost, SMALL), stake,
         )  # fmt: skip
     console.print(table)
     for line in _lines(plan, busy):
@@ -154,7 +162,7 @@ def show(plan: Plan, currency: str, console: Console) -> None:
 
 
 _TEXTS = ("action", "list", "channel")
-_NUMBERS = ("treated", "holdout", "suppressed", "cost, {currency}", "at stake, {currency}")
+_NUMBERS = ("treated", "held out", "control", "suppressed", "cost, {currency}", "at stake, {currency}")
 
 
 def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:
@@ -162,9 +170,13 @@ def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:
         numbers = [one.suppressed[reason] for one in busy if reason in one.suppressed]
         if numbers:
             total = _sum(numbers)
-            yield f"Suppressed, {reason}: {fewer_than(plan.fewest) if total is None else counted(total, 'customer')}."
+            yield f"Suppressed, {reason}: {HIDDEN if total is None else WORDS.customers(total)}."
+    if any(None in (one.treated, one.holdout, one.control, *one.suppressed.values()) for one in busy):
+        yield few_are_hidden(plan.fewest)
+    if any(one.control != 0 for one in busy):
+        yield "Control: the universal control group, which no action contacts. What an action did is compared with its own holdout alone."
     if over := _sum([one.handed_over for one in busy]):
-        yield f"Handed over already: {counted(over, 'customer')}; their assignments stand."
+        yield f"Handed over already: {WORDS.customers(over)}; their assignments stand."
     if any(one.treated and one.value_at_stake is None for one in busy):
         yield "Where nothing is at stake, it was not measured: docs/acting.md says when."
     for one in plan.actions:
@@ -179,11 +191,3 @@ def _sum(numbers: Any) -> int | None:
     """The sum; missing if a part is hidden."""
     parts = list(numbers)
     return None if None in parts else sum(parts)
-
-
-def _number(number: int | None, fewest: int) -> str:
-    return f"<{fewest}" if number is None else f"{number:,}"
-
-
-def _money(amount: float | None) -> str:
-    return "" if amount is None else f"{amount:,.0f}"

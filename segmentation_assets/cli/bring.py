@@ -1,5 +1,6 @@
 """Commands that bring a company's own data in: init, check."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,10 @@ FILES_PER_LINE = 100
 )
 @click.option("--keep-personal", is_flag=True, help="Keep attributes that look personal, such as names or e-mail addresses.")
 def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
-    """Read your FILES (or folders of them) and write a first settings file, with every guess in a comment."""
+    """Read your FILES (or folders of them) and write a first settings file, with every guess in a comment.
+
+    Example: segmentation init orders.csv --output shop.yaml
+    """
     from segmentation_assets.sources import file_profile, first_settings
 
     if output.exists():
@@ -36,15 +40,24 @@ def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
 
 
 @command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with the findings and the problems that would stop a run.")
 @settings_option
-def check(settings_path: Path | None) -> None:
-    """Check the settings and the sources before any run."""
+def check(as_json: bool, settings_path: Path | None) -> None:
+    """Check the settings and the sources before any run; exit code 1 if a problem would stop it.
+
+    Example: segmentation check --settings shop.yaml
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli.check import inspect
 
     console = new_console()
     with _reading_shown(console):
         findings = inspect(settings)
+    if as_json:
+        say(json.dumps({"ready": not findings.problems, "findings": findings.lines, "problems": findings.problems}, indent=2))
+        if findings.problems:
+            raise click.exceptions.Exit(1)
+        return
     for line in findings.lines:
         console.print(line)
     if findings.problems:
@@ -56,7 +69,10 @@ def check(settings_path: Path | None) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @settings_option
 def pseudonym(ids: tuple[str, ...], settings_path: Path | None) -> None:
-    """Print the pseudonym of each customer ID, a line each, to join with published tables. `-` reads IDs from the input, one a line."""
+    """Print the pseudonym of each customer ID, a line each, to join with published tables. `-` reads IDs from the input, one a line.
+
+    Example: segmentation pseudonym 1609 1700
+    """
     from segmentation_assets.sources.pseudonyms import Pseudonyms, require
 
     settings = settings_in_force(settings_path)

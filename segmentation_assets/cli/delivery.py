@@ -8,11 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from segmentation_assets.report.words import HIDDEN, Words, few_are_hidden
 from segmentation_assets.settings.delivery import ALWAYS, AnyDestination
 from segmentation_assets.store.delivering import Planned, Receipt
-from segmentation_assets.vocabulary import counted, fewer_than
+from segmentation_assets.store.small_cells import HIDDEN as SMALL
+from segmentation_assets.vocabulary import counted
 
-NUMBERS = ("added", "removed", "held_out")
+WORDS = Words()
+NUMBERS = ("added", "removed", "held_out", "control")
 
 
 @dataclass(frozen=True)
@@ -63,28 +66,29 @@ def delivered(chosen: Mapping[str, AnyDestination], key: str, receipts: Sequence
     )
 
 
-def show(told: Told, fewest: int, console: Console) -> None:
-    """Print a table with a row for each destination and action, then what holds for whole destinations."""
+def show(told: Told, fewest: int, console: Console, in_full: bool = False) -> None:
+    """Print a table with a row for each destination and action; in full, also each delivery's id, time, batches and columns."""
     if told.plans:
         table = Table(title=told.title, title_justify="left")
         for heading in ("destination", "list", "action"):
             table.add_column(heading)
-        for heading in ("added", "removed", "held out"):
+        for heading in ("added", "removed", "held out", "control"):
             table.add_column(heading, justify="right")
         for plan in told.plans:
             for (name, action), numbers in plan.counts().items():
-                shown = (f"<{fewest}" if number is None else f"{number:,}" for number in _shown(numbers, fewest))
-                table.add_row(plan.name, name, action, *shown)
+                table.add_row(plan.name, name, action, *(WORDS.number(number, SMALL) for number in _shown(numbers, fewest)))
         console.print(table)
-        console.print("Customers held out are recorded here, and not sent.")
-    for plan in told.plans:
+        console.print("Customers held out or in the universal control group are recorded here, and not sent.")
+        if any(None in _shown(numbers, fewest) for plan in told.plans for numbers in plan.counts().values()):
+            console.print(few_are_hidden(fewest))
+    for plan in told.plans if in_full else ():
         receipt = told.receipts.get(plan.name)
         done = f" at {_time(receipt.delivered_at)}, in {counted(receipt.batches, 'batch', 'batches')}" if receipt else ""
         console.print(f"{plan.name} ({plan.destination.kind}): delivery {plan.delivery_id[:12]}{done}; columns: "
                       f"{', '.join([*ALWAYS, *plan.destination.columns])}")  # fmt: skip
     barred = max((plan.barred for plan in told.plans), default=0)
     if barred:
-        number = fewer_than(fewest) if barred < fewest else counted(barred, "customer")
+        number = HIDDEN if barred < fewest else WORDS.customers(barred)
         console.print(f"May no longer be contacted since the snapshot, by consent or suppression lists as they are now: {number}.")
     for name in told.idle:
         console.print(f"{name}: nothing has changed since it was last told.")

@@ -31,13 +31,24 @@ PIPES = "/dev/fd"
 
 @command()
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest.")
+@click.option("--long", "in_full", is_flag=True, help="Also what marks each segment out, the model, who moved where, and what drifted.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, with all that --long has.")
 @settings_option
-def show(snapshot: str | None, settings_path: Path | None) -> None:
-    """Print the segments of a published snapshot, who moved, and what drifted."""
+def show(snapshot: str | None, in_full: bool, as_json: bool, settings_path: Path | None) -> None:
+    """Print the segments of a published snapshot, a line each, how many customers moved, and whether anything drifted.
+
+    Example: segmentation show --snapshot 2017-12-01 --long
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show(summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels), new_console())
+    found = summary.read(settings.data_dir, _published_key(settings, snapshot), settings.outcome, settings.labels)
+    if as_json:
+        say(json.dumps(summary.as_dict(found), indent=2))
+    elif in_full:
+        summary.show(found, new_console())
+    else:
+        summary.show_in_brief(found, new_console())
 
 
 @command()
@@ -88,6 +99,7 @@ def rules(dialect: str, snapshot: str | None, as_json: bool, settings_path: Path
 @click.option("--dry-run", is_flag=True, help="With --deliver: print what would be handed over, and hand over nothing.")
 @click.option("--destination", "names", metavar="NAME", multiple=True, help="With --deliver: only to this one; may be repeated.")
 @click.option("--folder", metavar="ID", help="With --deliver: from this data folder, though it is a copy of the one with this id.")
+@click.option("--long", "in_full", is_flag=True, help="With --deliver: also the id, time, batches and columns of each delivery.")
 @click.option("--snapshot", metavar="DATE", help="Which snapshot; default: the latest. Only by its name is an older one handed over.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object, with an entry for each action.")
 @settings_option
@@ -97,6 +109,7 @@ def audiences(
     dry_run: bool,
     names: tuple[str, ...],
     folder: str | None,
+    in_full: bool,
     snapshot: str | None,
     as_json: bool,
     settings_path: Path | None,
@@ -104,14 +117,16 @@ def audiences(
     """Print whom each action of the playbook would contact, whom it leaves alone, who is suppressed and why, cost and value at stake.
 
     Everything comes from the published tables, and nothing is sent without --deliver.
+
+    Example: segmentation audiences --deliver --dry-run
     """
     if plan and deliver:
         raise click.UsageError("--plan sends nothing, and --deliver does. Give one of them; --deliver --dry-run prints what would be sent.")
-    if not deliver and (dry_run or names or folder):
-        raise click.UsageError("--dry-run, --destination and --folder go with --deliver.")
+    if not deliver and (dry_run or names or folder or in_full):
+        raise click.UsageError("--dry-run, --destination, --folder and --long go with --deliver.")
     settings = settings_in_force(settings_path)
     if deliver:
-        _deliver(settings, names, folder, snapshot, dry_run, as_json)
+        _deliver(settings, names, folder, snapshot, dry_run, as_json, in_full)
         return
     from segmentation_assets.cli import audiences as plans
 
@@ -122,7 +137,9 @@ def audiences(
         plans.show(found, settings.exploration.money, new_console())
 
 
-def _deliver(settings: Settings, names: tuple[str, ...], folder: str | None, snapshot: str | None, dry_run: bool, as_json: bool) -> None:
+def _deliver(
+    settings: Settings, names: tuple[str, ...], folder: str | None, snapshot: str | None, dry_run: bool, as_json: bool, in_full: bool
+) -> None:
     from segmentation_assets.cli import delivery
     from segmentation_assets.store import delivering
 
@@ -136,7 +153,7 @@ def _deliver(settings: Settings, names: tuple[str, ...], folder: str | None, sna
     if as_json:
         say(json.dumps(told.as_dict(settings.privacy.smallest_cell), indent=2))
     else:
-        delivery.show(told, settings.privacy.smallest_cell, new_console())
+        delivery.show(told, settings.privacy.smallest_cell, new_console(), in_full)
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:
@@ -168,13 +185,21 @@ def report(snapshot: str | None, settings_path: Path | None) -> None:
 
 
 @command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects, one for each model.")
 @settings_option
-def models(settings_path: Path | None) -> None:
-    """List the models: when each was in force, which were refused, and why."""
+def models(as_json: bool, settings_path: Path | None) -> None:
+    """List the models: when each was in force, which were refused, and why.
+
+    Example: segmentation models --json
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import summary
 
-    summary.show_models(settings.data_dir, new_console())
+    found = summary.read_models(settings.data_dir)
+    if as_json:
+        say(summary.models_as_json(found))
+    else:
+        summary.show_models(found, new_console())
 
 
 @command()
@@ -218,7 +243,10 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
 @click.argument("target", type=click.Path(path_type=Path))
 @settings_option
 def export(target: Path, settings_path: Path | None) -> None:
-    """Copy every table, including order lines, into one new DuckDB file TARGET."""
+    """Copy every table, including order lines, into one new DuckDB file TARGET.
+
+    Example: segmentation export for_crm.duckdb
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.store import published
 
@@ -232,7 +260,10 @@ def export(target: Path, settings_path: Path | None) -> None:
 @click.option("--port", type=click.IntRange(1, LAST_PORT), help="Serve that object on 127.0.0.1: status 200, or 503 if anything is broken.")
 @settings_option
 def doctor(as_json: bool, port: int | None, settings_path: Path | None) -> None:
-    """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing."""
+    """Report on snapshots, database, next run, disk, source, runs and daemon; exit code 1 if anything is broken. Changes nothing.
+
+    Example: segmentation doctor --json
+    """
     settings = settings_in_force(settings_path)
     if port is not None:
         serve_health(port, lambda: _as_json(_findings(settings)))
@@ -273,7 +304,10 @@ def _as_json(found: "list[Finding]") -> tuple[bool, str]:
 
 @command()
 def settings() -> None:
-    """Print every setting with its default, allowed values and description, as a Markdown table."""
+    """Print every setting with its default, allowed values and description, as a Markdown table.
+
+    Example: segmentation settings
+    """
     from segmentation_assets.settings import reference
 
     say(reference.markdown())

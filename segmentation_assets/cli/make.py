@@ -35,6 +35,8 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 
     After privacy.pseudonyms or its key was changed, `run --all --anew` renames the data folder, which still holds the other ids, and
     makes all snapshots from the source. If it is stopped, run it again.
+
+    Example: segmentation run --from 2017-10-01
     """
     if anew and not every:
         raise click.UsageError("--anew makes the whole history again: use it with --all.")
@@ -77,7 +79,10 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
 @click.option("--snapshot", metavar="DATE", help="The snapshot to draw; default: the latest published.")
 @settings_option
 def pictures(snapshot: str | None, settings_path: Path | None) -> None:
-    """Draw the pictures and report of a snapshot that was made without them; if many are made together, only the newest gets them."""
+    """Draw the pictures and report of a snapshot that was made without them; if many are made together, only the newest gets them.
+
+    Example: segmentation pictures --snapshot 2017-12-01
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
@@ -105,6 +110,8 @@ def retrain(snapshot: str | None, later: bool, reason: str, force: bool, setting
     """Train a challenger at a snapshot, whatever retrain.policy says; it is promoted only if it passes every gate.
 
     The request also applies when the snapshot is made again; `rollback --withdraw` withdraws it.
+
+    Example: segmentation retrain --reason "new loyalty programme"
     """
     settings = settings_in_force(settings_path)
     from segmentation_assets.core.model.champion import Request
@@ -127,6 +134,8 @@ def rollback(version: str | None, snapshot: str | None, reason: str, withdraw: b
     """Put the model VERSION in force again from a snapshot on, and make the published snapshots from there again.
 
     `segmentation models` lists the versions.
+
+    Example: segmentation rollback --withdraw --snapshot 2017-12-01
     """
     if (version is None) != withdraw:
         raise click.UsageError("Say which model: rollback VERSION, or rollback --withdraw.")

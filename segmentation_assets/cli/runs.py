@@ -32,7 +32,7 @@ from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import without_few
 
 CLASS_PATH = re.compile(r"^(\w+\.)+[A-Z]\w*: ")  # such as `segmentation_assets.sources.base.SourceError: `
-Progress = Callable[[str, int, int], None]  # name of the step that ended, steps ended, steps in all
+Progress = Callable[[str, int, int], None]  # name of the step that began or ended, steps ended, steps in all
 
 
 class RunError(RuntimeError):
@@ -216,8 +216,8 @@ def _watched(job: dg.JobDefinition, progress: Progress) -> Iterator[dg.JobDefini
         def emit(self, record: logging.LogRecord) -> None:
             told = getattr(record, "dagster_meta", {})
             event, message = told.get("dagster_event"), str(told.get("orig_message"))
-            if event is not None and event.is_step_success:
-                ended.add(event.step_key)
+            if event is not None and (event.is_step_start or event.is_step_success):
+                ended.update([event.step_key] if event.is_step_success else [])
                 progress(event.step_key, len(ended), total)
             elif message.startswith(WAITING):
                 progress(message, len(ended), total)

@@ -28,7 +28,10 @@ QUIET = "ignore:Function `dev_command` is superseded"  # by a program that does 
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 @settings_option
 def ui(port: int, settings_path: Path | None) -> None:
-    """Start Dagster's page and daemon on 127.0.0.1, on the instance where runs are recorded."""
+    """Start Dagster's page and daemon on 127.0.0.1, on the instance where runs are recorded.
+
+    Example: segmentation ui --port 3001
+    """
     settings = settings_in_force(settings_path)
     from dotenv import load_dotenv
 
@@ -131,7 +134,10 @@ def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
 @command()
 @settings_option
 def instance(settings_path: Path | None) -> None:
-    """Prepare Dagster's instance if it is missing, and print its folder, for DAGSTER_HOME."""
+    """Prepare Dagster's instance if it is missing, and print its folder, for DAGSTER_HOME.
+
+    Example: DAGSTER_HOME=$(segmentation instance) dagster-daemon run
+    """
     settings = settings_in_force(settings_path)
     from segmentation_assets.defs.instance import prepare_instance
 
@@ -142,7 +148,10 @@ def instance(settings_path: Path | None) -> None:
 @click.option("--take-out", is_flag=True, help="Remove snapshots of another calendar from the published database; the lake keeps them.")
 @settings_option
 def upgrade(take_out: bool, settings_path: Path | None) -> None:
-    """Convert the data folder to this version's layout, and say what was done. May be repeated."""
+    """Convert the data folder to this version's layout, and say what was done. May be repeated.
+
+    Example: segmentation upgrade
+    """
     from segmentation_assets.store import layout, published
 
     settings = loaded(settings_path)

@@ -1,6 +1,7 @@
 """The summary at the end of a run: segments, who moved, and what drifted; and the list of models. Read from the published database."""
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.readings import in_digits
 from segmentation_assets.core.customers import volume
 from segmentation_assets.core.model.drift import unmeasured
+from segmentation_assets.report.words import Words, hidden_of
 from segmentation_assets.store import database_files, published, small_cells
 from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, WITHOUT_ORDERS, Baseline, Decision, beside, counted, points
 
 MOST_MOVES = 8
+WORDS = Words()
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,63 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
         console.print(line)
 
 
+def show_in_brief(summary: Summary, console: Console) -> None:
+    """Print a line per segment, and one each on who moved and what drifted, for a window of 80 columns."""
+    for sentence in summary.missing:
+        console.print(f"Warning: {sentence}", style="yellow")
+    if summary.segments.empty:
+        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
+        return
+    shares = ("Share", "Revenue share") if summary.has_orders else ("Share",)
+    title = f"Segments of {summary.snapshot}"
+    segments = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 1, 0, 0))
+    segments.add_column("Segment", overflow="fold")
+    for heading in ("Customers", *shares):
+        segments.add_column(heading, justify="right", no_wrap=True)
+    for row in summary.segments.itertuples():
+        hidden = hidden_of(row)
+        of_all = [WORDS.share(row.share, hidden), WORDS.share(row.revenue_share, hidden)][: len(shares)]
+        segments.add_row(row.segment_name, WORDS.number(row.customers, hidden), *of_all)
+    console.print(segments)
+    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
+        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
+    if summary.before is not None:
+        console.print(_moved(summary).removesuffix(" The largest moves:"))
+    console.print(_drift_in_brief(summary))
+
+
+def _drift_in_brief(summary: Summary) -> str:
+    if summary.drift_unmeasured:
+        return f"Drift was not measured: {summary.drift_unmeasured}."
+    flagged = summary.drift[summary.drift["flagged"].eq(True)]
+    used = int(flagged["in_model"].eq(True).sum())
+    if flagged.empty:
+        return "Nothing that was measured has drifted since the model was trained."
+    return f"Drifted since the model was trained: {used} of what the model uses, {len(flagged) - used} of the rest."
+
+
+def as_dict(summary: Summary) -> dict[str, Any]:
+    """The summary as plain values, for JSON; what is hidden or not known is null."""
+
+    def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+        return found
+
+    return {
+        "snapshot_date": summary.snapshot.isoformat(),
+        "previous_snapshot_date": summary.before.isoformat() if summary.before else None,
+        "segments": rows(summary.segments.drop(columns="snapshot_date", errors="ignore")),
+        "customers_moved": summary.moved,
+        "customers_stayed": summary.stayed,
+        "some_moves_are_hidden": summary.moves_hidden,
+        "largest_moves": rows(summary.moves),
+        "drift": rows(summary.drift),
+        "drift_not_measured_because": summary.drift_unmeasured or None,
+        "model": summary.model,
+        "missing_rows": summary.missing,
+    }
+
+
 def _figures(row: Any, *figures: str) -> list[str]:
     """The figures of a row; where they are hidden because they are of few customers, this instead of the first."""
     hidden = getattr(row, small_cells.SMALL_CELL, None)
@@ -234,14 +294,24 @@ def _baselines(forward: dict[str, float], compared: list[Baseline]) -> Table:
     return table
 
 
-def show_models(data_dir: Path, console: Console) -> None:
-    """Print every model that was in force or refused, oldest first, with the reason in a sentence.
+def read_models(data_dir: Path) -> pd.DataFrame:
+    """Every model that was in force or refused, oldest first, with the reason in a sentence.
 
     Raises:
         PublishError: nothing was published yet.
     """
     with published.reading(data_dir) as database:
-        found = database.execute(_MODELS).df()
+        return database.execute(_MODELS).df()
+
+
+def models_as_json(found: pd.DataFrame) -> str:
+    """The models as a list of objects; days as in 2024-02-01, null where a model never was in force."""
+    days = {name: found[name].dt.strftime("%Y-%m-%d") for name in ("since", "until", "decided")}
+    return json.dumps(json.loads(found.assign(**days).to_json(orient="records")), indent=2)
+
+
+def show_models(found: pd.DataFrame, console: Console) -> None:
+    """Print the models of `read_models`."""
     models = _table("", ("Model", "k", "Tier", "In force", "Decision", "Why"))
     for row in found.itertuples():
         span = "never" if pd.isna(row.since) else f"{row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}"

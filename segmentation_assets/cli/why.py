@@ -207,7 +207,7 @@ def _moved(asked: _Published, day: dt.date) -> dict[str, Any] | None:
     """The customer's last change of segment until the day; None if there was none since the first snapshot."""
     query = (
         "SELECT snapshot_date, change, cause, from_segment_id, to_segment_id, from_segment_name, to_segment_name "
-        "FROM named_segment_changes WHERE customer_id = ? AND snapshot_date <= ? AND own_segment IS NULL "
+        "FROM segment_changes WHERE customer_id = ? AND snapshot_date <= ? AND own_segment IS NULL "
         "ORDER BY snapshot_date DESC LIMIT 1"
     )
     found = asked.rows(query, asked.customer, day)

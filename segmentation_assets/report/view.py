@@ -19,7 +19,7 @@ from segmentation_assets.report.cards import Card
 from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
-from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_of, first_sentence, hidden_of, said
+from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_are_hidden, few_of, first_sentence, hidden_of, said
 from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, fewer_than
 
 MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
@@ -132,7 +132,7 @@ def start_page(tables: Tables, words: Words) -> StartPage:
         cards=tuple(cards.card(tables, words, one.name, ever, one.segment_id) for one in found),
         own=tuple(own_segments(tables["own_segments"], words)),
         remarks=tuple(remarks(tables, words, metrics)),
-        hidden=f"Hidden are figures of {fewer_than(words.smallest)}, and those that would tell another such figure." if any_hidden else "",
+        hidden=few_are_hidden(words.smallest) if any_hidden else "",
         over_time=over_time(tables.history, "customers", {one.segment_id: one.name for one in found}, words, words.number),
         language=words.language,
         currency=words.currency,

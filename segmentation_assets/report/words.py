@@ -12,7 +12,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.report import PLAIN
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.visible import visible
-from segmentation_assets.vocabulary import MONEY
+from segmentation_assets.vocabulary import MONEY, fewer_than
 
 HIDDEN = "hidden"
 NOT_KNOWN = "\u2013"  # a dash
@@ -76,9 +76,13 @@ class Words:
         """
         return NOT_KNOWN if pd.isna(amount) else languages.money(amount, self.currency, self.language)
 
-    def bare(self, amount: float) -> str:
-        """An amount without its currency, which the table's heading names."""
-        return NOT_KNOWN if pd.isna(amount) else languages.number(amount, self.language)
+    def bare(self, amount: float | None, hidden: object = None) -> str:
+        """An amount without its currency, which the table's heading names; `hidden` as in `number`.
+
+        >>> Words().bare(1234.6), Words().bare(None, "hidden: few customers"), Words().bare(None) == NOT_KNOWN
+        ('1,235', 'hidden', True)
+        """
+        return self.number(amount, hidden)
 
     def signed(self, change: float, written: Callable[[float], str]) -> str:
         """A change with its sign, in a way of writing amounts without one.
@@ -111,14 +115,14 @@ class Words:
         """A number with digits behind the decimal mark."""
         return languages.number(value, self.language, digits)
 
-    def number(self, value: float, hidden: object = None) -> str:
+    def number(self, value: float | None, hidden: object = None) -> str:
         """A number of customers; `hidden`: the row's small_cell, which says whether it is hidden.
 
         >>> words = Words()
         >>> words.number(1234.0), words.number(float("nan"), "hidden: few customers"), words.number(float("nan")) == NOT_KNOWN
         ('1,234', 'hidden', True)
         """
-        if pd.isna(value):
+        if value is None or pd.isna(value):
             return HIDDEN if isinstance(hidden, str) else NOT_KNOWN
         return languages.number(value, self.language)
 
@@ -204,3 +208,8 @@ def said(text: object) -> str:
 def hidden_of(row: object) -> object:
     """What a row says of figures that are hidden."""
     return getattr(row, SMALL_CELL, None)
+
+
+def few_are_hidden(smallest: int) -> str:
+    """What is to be said where figures are hidden."""
+    return f"{HIDDEN.capitalize()} are figures of {fewer_than(smallest)}, and those that would tell another such figure."

@@ -9,6 +9,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from segmentation_assets.core.customers.cleaning import identifier
@@ -38,6 +39,16 @@ def suppressed(files: Sequence[Path], rules: Cleaning, pseudonyms: Pseudonyms | 
         return cleaned
     made = pa.table({COLUMN: pa.array(pseudonyms.each(ids[COLUMN].to_pylist()), pa.string())})
     return cleaned.union(ibis.memtable(made))
+
+
+def entries(file: Path) -> int:
+    """How many customers a list names.
+
+    Raises:
+        SourceError: the file is missing, or has no readable column customer_id.
+    """
+    named = pc.unique(_ids(file)[COLUMN])
+    return int(pc.sum(pc.not_equal(named, "")).as_py() or 0)
 
 
 def _ids(file: Path) -> pa.Table:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.core.application.assignments import begun
 from segmentation_assets.engines import parquet
 from segmentation_assets.engines.base import Engine
 from segmentation_assets.vocabulary import Change, Role
@@ -32,9 +33,13 @@ CONTENTS = pa.schema(
         pa.field("change", pa.string(), nullable=False),
         pa.field("channel", pa.string()),
         pa.field("cost", pa.float64(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("planned_share", pa.float64()),
     ]
 )
 """What a delivery has of each customer; the rest is the same for all of them."""
+LATER = {"reason": "string", "planned_share": "float64"}
+"""Columns that records of earlier versions lack, with their Ibis types: why a customer is held out, and the share that was to be."""
 ABOUT = pa.schema(
     [
         pa.field("delivery_id", pa.string(), nullable=False),
@@ -131,26 +136,27 @@ def rows(data_dir: Path, engine: Engine, until: dt.date) -> ir.Table | None:
     if not files:
         return None
     found = engine.scan(files, hive_partitioning=False)
+    found = found.mutate(**{name: ibis.null(kind) for name, kind in LATER.items() if name not in found.columns})
     return found.filter(found.snapshot_date <= ibis.date(until.isoformat()))
 
 
 def standing(rows: ir.Table) -> ir.Table:
-    """list, customer_id, action, role, snapshot_date, handed_over: the assignment in force of each customer and list, from rows of
+    """list, customer_id, action, role, reason, snapshot_date, handed_over: the assignment in force of each customer and list, from rows of
     deliveries: the last one, unless it was taken back. Of an addition and a removal at the same time, the addition is the later one."""
     last = ibis.row_number().over(
         group_by=[rows["list"], rows.customer_id], order_by=[ibis.desc(rows.delivered_at), rows.change, rows.delivery_id]
     )
     newest = rows.mutate(place=last).filter(ibis._.place == 0)
     kept = newest.filter(newest.change == Change.ADDED)
-    return kept.select("list", "customer_id", "action", "role", "snapshot_date", handed_over="delivered_at")
+    return kept.select("list", "customer_id", "action", "role", "reason", "snapshot_date", handed_over="delivered_at")
 
 
 def contacts(rows: ir.Table, since: dt.date, before: dt.date) -> ir.Table:
     """customer_id, contacts: how often each was contacted since a day, by deliveries of snapshots before another.
 
-    A contact is one action at one snapshot, to however many destinations it was delivered.
+    A contact is a customer's coming to an action, to however many destinations it was delivered, and whenever they were told.
     """
-    recent = _contacts(rows, before).filter(ibis._.delivered_at >= ibis.timestamp(f"{since.isoformat()} 00:00:00"))
+    recent = _contacts(rows, before).filter(ibis._.since >= ibis.timestamp(f"{since.isoformat()} 00:00:00"))
     return recent.group_by("customer_id").agg(contacts=recent.count())
 
 
@@ -162,5 +168,5 @@ def spent(rows: ir.Table, before: dt.date) -> dict[str, float]:
 
 
 def _contacts(rows: ir.Table, before: dt.date) -> ir.Table:
-    made = rows.filter((rows.change == Change.ADDED) & (rows.role == Role.TREATED) & (rows.snapshot_date < ibis.date(before.isoformat())))
-    return made.group_by("list", "action", "snapshot_date", "customer_id").agg(delivered_at=made.delivered_at.min(), cost=made.cost.max())
+    made = begun(rows.filter(rows.role == Role.TREATED))
+    return made.filter(made.snapshot_date < ibis.date(before.isoformat()))

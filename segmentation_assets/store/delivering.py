@@ -33,7 +33,7 @@ from segmentation_assets.store import deliveries, destinations, folder_home, jou
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.store.deliveries import DeliveryError
 from segmentation_assets.store.lake import opened
-from segmentation_assets.vocabulary import Change, Role, counted
+from segmentation_assets.vocabulary import Change, Reason, Role, counted
 
 AUDIENCE, CUSTOMERS = "audience_members", "customers"
 LOCK, HANDLED = "delivering.lock", "handled.txt"
@@ -45,7 +45,7 @@ class Planned:
     """What a destination is to be told.
 
     Attributes:
-        rows: MEMBERSHIP, change, cost and the columns that may leave, of who changes; ordered by key.
+        rows: MEMBERSHIP, change, cost, RECORDED and the columns that may leave, of who changes; ordered by key.
         barred: customers of the snapshot's audiences who may no longer be contacted, as is known now.
     """
 
@@ -64,21 +64,25 @@ class Planned:
         return found.hexdigest()[:32]
 
     def leaving(self, rows: pa.Table) -> pa.Table:
-        """What is sent of some rows: none of a holdout, and no column that may not leave."""
+        """What is sent of some rows: none of a holdout, no column that may not leave, and of who is removed nothing but who it is."""
         sent = rows.filter(pc.equal(rows["role"], str(Role.TREATED)))
+        added = pc.equal(sent["change"], str(Change.ADDED))
+        for name in self.destination.columns:
+            field = sent.schema.field(name)
+            sent = sent.set_column(sent.schema.get_field_index(name), field, pc.if_else(added, sent[name], pa.scalar(None, field.type)))
         dated = sent.append_column("snapshot_date", pa.repeat(pa.scalar(self.snapshot, pa.date32()), len(sent)))
         return dated.select([*ALWAYS, *self.destination.columns])
 
     def counts(self) -> dict[tuple[str, str], dict[str, int]]:
-        """By list and action: how many customers are added, removed and held out."""
+        """By list and action: how many customers are added, removed, held out by the action, and in the universal control group."""
         found: dict[tuple[str, str], dict[str, int]] = {}
-        counted_rows = self.rows.group_by(["list", "action", "change", "role"]).aggregate([([], "count_all")]).to_pylist()
+        counted_rows = self.rows.group_by(["list", "action", "change", "role", "reason"]).aggregate([([], "count_all")]).to_pylist()
         for row in sorted(counted_rows, key=lambda row: (row["list"], row["action"])):
-            numbers = found.setdefault((row["list"], row["action"]), {"added": 0, "removed": 0, "held_out": 0})
+            numbers = found.setdefault((row["list"], row["action"]), {"added": 0, "removed": 0, "held_out": 0, "control": 0})
             if row["role"] == Role.TREATED:
                 numbers[row["change"]] += row["count_all"]
             elif row["change"] == Change.ADDED:
-                numbers["held_out"] += row["count_all"]
+                numbers["control" if row["reason"] == Reason.UNIVERSAL_CONTROL else "held_out"] += row["count_all"]
         return found
 
 
@@ -126,17 +130,28 @@ def snapshot_to_deliver(settings: Settings, asked: str | None, now: dt.datetime)
     return keys[-1]
 
 
+def note_published(data_dir: Path) -> None:
+    """Note, in a folder that never noted it, which snapshots are published: what an earlier version made is not handed over by a run that
+    makes it again. To be called before a run publishes its own."""
+    file = data_dir / deliveries.FOLDER / HANDLED
+    if not file.exists():
+        _handled(file, max(published.keys(data_dir), default=""))
+
+
 def is_first_time(settings: Settings, key: str, now: dt.datetime) -> bool:
     """Whether a run that has just published this snapshot may hand it over: it is the newest that exists, no run published it, or a
     later one, before, and nothing of it was handed over. Asking counts: the next time the answer is no."""
     file = settings.data_dir / deliveries.FOLDER / HANDLED
-    before = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     folder_home.mark(settings.data_dir)
-    if key <= before or key in deliveries.snapshots(settings.data_dir):
+    if not file.exists() or key <= file.read_text(encoding="utf-8").strip() or key in deliveries.snapshots(settings.data_dir):
         return False
+    _handled(file, key)
+    return key == max(published.keys(settings.data_dir), default="") == max(existing_keys(settings.snapshots, now), default="")
+
+
+def _handled(file: Path, key: str) -> None:
     with replacing(file) as unfinished:
         unfinished.write_text(f"{key}\n", encoding="utf-8")
-    return key == max(published.keys(settings.data_dir), default="") == max(existing_keys(settings.snapshots, now), default="")
 
 
 def plans(settings: Settings, key: str, chosen: dict[str, AnyDestination], source: Source | None = None) -> list[Planned]:
@@ -150,9 +165,11 @@ def plans(settings: Settings, key: str, chosen: dict[str, AnyDestination], sourc
         SourceError: consent or a suppression list cannot be read, so that it is not known who may be contacted.
     """
     with opened(settings.data_dir, settings.engine) as lake:
-        audience, attributes = _audience(settings.data_dir, key, chosen)
+        audience, attributes, shares = _audience(settings.data_dir, key, chosen)
         told = deliveries.rows(settings.data_dir, lake.engine, FOREVER)
         rows = ibis.memtable(audience)
+        planned = [(rows.action == action, share) for action, share in shares.items()]
+        rows = rows.mutate(planned_share=ibis.cases(*planned, else_=ibis.null("float64")) if planned else ibis.null("float64"))
         may = handover.allowed(rows, _records(settings, lake.engine, source), _suppressed(settings))
         kept = ibis.memtable(may.to_pyarrow())
         barred = _people(audience) - _people(kept.to_pyarrow())
@@ -172,7 +189,7 @@ def _planned(
             every = every.union(more.select(*deliveries.SCHEMA.names))
         last = handover.last_told(every, name)
     doubtful = [rows for one_cut_off in cut_off if (rows := one_cut_off.doubtful()).num_rows]
-    unsure = ibis.memtable(pa.concat_tables(doubtful).select([*handover.MEMBERSHIP, "channel"])).distinct() if doubtful else None
+    unsure = ibis.memtable(pa.concat_tables(doubtful).select([*handover.MEMBERSHIP])).distinct() if doubtful else None
     found = handover.changes(handover.wanted(kept, one), last, unsure, key)
     own = [column for column in one.columns if column not in FURTHER]
     if own:
@@ -185,8 +202,8 @@ def _people(rows: pa.Table) -> int:
     return int(pc.count_distinct(rows["customer_id"]).as_py())
 
 
-def _audience(data_dir: Path, key: str, chosen: dict[str, AnyDestination]) -> tuple[pa.Table, pa.Table]:
-    """Who is treated or held out at a published snapshot, and the attributes of customers that may leave."""
+def _audience(data_dir: Path, key: str, chosen: dict[str, AnyDestination]) -> tuple[pa.Table, pa.Table, dict[str, float]]:
+    """Who is treated or held out at a published snapshot, the attributes of customers that may leave, and by action the planned share."""
     day = duckdb.ColumnExpression("snapshot_date") == duckdb.ConstantExpression(dt.date.fromisoformat(key))
     wanted = {name: [column for column in one.columns if column not in FURTHER] for name, one in chosen.items()}
     with published.reading(data_dir) as database:
@@ -202,9 +219,22 @@ def _audience(data_dir: Path, key: str, chosen: dict[str, AnyDestination]) -> tu
                     )
         attributes = list(dict.fromkeys(["customer_id", *(column for columns in wanted.values() for column in columns)]))
         busy = duckdb.ColumnExpression("role") != duckdb.ConstantExpression(str(Role.SUPPRESSED))
-        audience = database.table(AUDIENCE).filter(day & busy).select(*map(duckdb.ColumnExpression, (*handover.MEMBERSHIP, *FURTHER)))
+        about = map(duckdb.ColumnExpression, (*handover.MEMBERSHIP, *FURTHER, "reason"))
+        audience = database.table(AUDIENCE).filter(day & busy).select(*about)
+        shares = _planned_shares(database, key)
         people = database.table(CUSTOMERS).filter(day).select(*map(duckdb.ColumnExpression, attributes))
-        return audience.to_arrow_table(), people.to_arrow_table()
+        return audience.to_arrow_table(), people.to_arrow_table(), shares
+
+
+def _planned_shares(database: duckdb.DuckDBPyConnection, key: str) -> dict[str, float]:
+    """By action, the share of its customers that was to be held out when the snapshot was made; empty if an earlier version made it."""
+    if not database.execute(_HAS_SHARES).fetchall():
+        return {}
+    return dict(database.execute(_SHARES, [dt.date.fromisoformat(key)]).fetchall())
+
+
+_HAS_SHARES = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'segment_actions' AND column_name = 'holdout_share'"
+_SHARES = "SELECT play, any_value(holdout_share) FROM segment_actions WHERE snapshot_date = ? AND holdout_share IS NOT NULL GROUP BY play"
 
 
 def _records(settings: Settings, engine: Engine, source: Source | None) -> ir.Table | None:

@@ -9,29 +9,27 @@ import duckdb
 
 from segmentation_assets.atomic import copied, replacing
 from segmentation_assets.store import receipts
+from segmentation_assets.store.beside import Names, compare_segments, name_columns, names_beside, names_joined
 from segmentation_assets.store.database_files import DATABASE, MASTER, PRIVATE, SNAPSHOTS, in_files, link_of, native, text_of
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.quoting import column_type, folded, literal, quoted
 from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
 from segmentation_assets.tables import CONTRACTS
+from segmentation_assets.tables.application import SEGMENT_ACTIONS, SEGMENTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
+LATEST = "latest_"
+FURTHER = "An attribute of customers from the source, or a count or recency of an event type in features.event_types."
+FIRST = (SEGMENTS, SEGMENT_ACTIONS)  # have the names
 VIEWS = {
-    f"latest_{contract.name}": (
+    f"{LATEST}{contract.name}": (
         f"FROM {contract.name} WHERE snapshot_date = (SELECT max(snapshot_date) FROM {SNAPSHOTS})",  # also where that one has no rows
         f"{contract.name} at the latest snapshot.",
     )
     for contract in CONTRACTS
     if not contract.bulky
-} | {
-    "named_segment_changes": (
-        "SELECT c.*, f.segment_name AS from_segment_name, t.segment_name AS to_segment_name FROM segment_changes AS c "
-        "ASOF LEFT JOIN segments AS f ON f.segment_id = c.from_segment_id AND f.snapshot_date < c.snapshot_date "
-        "ASOF LEFT JOIN segments AS t ON t.segment_id = c.to_segment_id AND t.snapshot_date <= c.snapshot_date",
-        "segment_changes with the names that the segments had before and at the snapshot.",
-    )
 }
 """View -> its query over the published tables, and its comment."""
 
@@ -41,7 +39,10 @@ def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerp
     with writing(master) as connection:
         connection.begin()
         smallest = int(text_of(data_dir / PRIVATE / SMALLEST_CELL) or 0)
-        rows = {c.name: _take_in(connection, c, key, lake, smallest) for c in native(data_dir)}
+        rows = {c.name: _take_in(connection, c, key, lake, smallest, Names()) for c in FIRST}
+        compare_segments(connection, key)
+        names = Names.at(connection, key)
+        rows |= {c.name: _take_in(connection, c, key, lake, smallest, names) for c in native(data_dir) if c not in FIRST}
         _remember(connection, key, fingerprint)
         show_files(connection, data_dir)
         show_receipts(connection, data_dir)
@@ -69,44 +70,73 @@ def writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         alone.execute("CHECKPOINT")
 
 
-def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int) -> int:
+def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int, names: Names) -> int:
     """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
     file, known = lake.file(contract.name, key), columns_of(connection, contract.name)
     if not known:
-        columns = ", ".join(f"{quoted(c.name)} {column_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.columns))
+        columns = ", ".join(f"{quoted(c.name)} {column_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.published))
         connection.execute(f"CREATE TABLE {contract.name} ({columns})")
         known = columns_of(connection, contract.name)
+    for one in contract.published:
+        if folded(one.name) not in known:
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(one.name)} {column_type(one.type)}")
     partition = connection.read_parquet(str(file), hive_partitioning=False)
     for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
         if folded(column) not in known:
-            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(column)} {kind}")
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {quoted(column)} {kind}")
         elif contract.open and known[folded(column)].type != kind:
             _fit(connection, contract.name, column, known[folded(column)].type, kind, key)
-    describe(connection, contract, known, "TABLE")
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
-    dated = f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, *"
-    if not contract.cells or smallest <= 1:
-        connection.execute(f"{dated} FROM read_parquet(?, hive_partitioning = false)", [key, str(file)])
-        return len(partition)
-    connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
-    connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {literal(MEANING)}")
-    connection.register("shown", published_rows(lake, contract, key, smallest))
-    connection.execute(f"{dated} FROM shown", [key])
-    connection.unregister("shown")
+    if contract.cells and smallest > 1:
+        connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
+        connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {literal(MEANING)}")
+        connection.register("shown", published_rows(lake, contract, key, smallest))
+        source, given = "shown", []
+    else:
+        source, given = "read_parquet(?, hive_partitioning = false)", [str(file)]
+    beside, values = names_beside(contract, names)
+    connection.execute(
+        f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, *{beside} FROM {source}", [key, *values, *given]
+    )
+    connection.execute("DROP VIEW IF EXISTS shown")
+    describe(connection, contract, columns_of(connection, contract.name), "TABLE")
     return len(partition)
 
 
 def show_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """The views over the tables, and the description of the list of snapshots that they need."""
+    """The views over the tables with the comments of their columns, and the description of the list of snapshots that they need.
+
+    A view that has the columns of its table already is left alone: to comment on all would be 500 statements at each publication.
+    """
     connection.execute(f"COMMENT ON TABLE {SNAPSHOTS} IS 'One row per snapshot in this database.'")
+    connection.execute(f"COMMENT ON COLUMN {SNAPSHOTS}.snapshot_date IS 'As-of date of the snapshot.'")
+    connection.execute(f"COMMENT ON COLUMN {SNAPSHOTS}.fingerprint IS 'What it was made from, so that it is made again if that changes.'")
+    connection.execute("DROP VIEW IF EXISTS named_segment_changes")  # of earlier versions: segment_changes has the names
+    columns = all_columns(connection)
     for view, (query, comment) in VIEWS.items():
+        table = columns[view.removeprefix(LATEST)]
+        if columns.get(view) == table:
+            continue
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         connection.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+        for name, (_, said) in table.items():
+            connection.execute(f"COMMENT ON COLUMN {view}.{quoted(name)} IS {literal(said or '')}")
 
 
 class _Column(NamedTuple):
     type: str
     comment: str | None
+
+
+def all_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Column]]:
+    """The columns of every table and view, by its name."""
+    found: dict[str, dict[str, _Column]] = {}
+    query = (
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal"
+    )
+    for table, name, kind, comment in connection.execute(query).fetchall():
+        found.setdefault(table, {})[name] = _Column(kind, comment)
+    return found
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, _Column]:
@@ -137,7 +167,10 @@ def leave_in_files(data_dir: Path, contract: Contract) -> None:
     with writing(data_dir / PRIVATE / MASTER) as connection:
         dates = f"SELECT DISTINCT CAST(snapshot_date AS VARCHAR) FROM {contract.name}"
         for (key,) in connection.execute(dates).fetchall() if columns_of(connection, contract.name) else []:
-            rows = f"SELECT * EXCLUDE (snapshot_date) FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)"
+            known = columns_of(connection, contract.name)
+            names = [quoted(name) for name in name_columns(contract).values() if folded(name) in known]  # the view joins them
+            made = ", ".join(["snapshot_date", *names])
+            rows = f"SELECT * EXCLUDE ({made}) FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)"
             with replacing(link_of(data_dir, contract.name, key)) as unfinished:
                 connection.sql(rows, params=[key]).write_parquet(str(unfinished), compression="zstd")
     (data_dir / PRIVATE / contract.name).mkdir(exist_ok=True)
@@ -174,9 +207,12 @@ def show_files(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
         added = [f", CAST(NULL AS {column_type(c.type)}) AS {quoted(c.name)}" for c in contract.columns if folded(c.name) not in found]
         if contract.name in copied_before:
             connection.execute(f"DROP TABLE {contract.name}")
+        named, joined = names_joined(contract)
         connection.execute(
-            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT snapshot_date, * EXCLUDE (snapshot_date){''.join(added)} {rows} "
+            f"CREATE OR REPLACE VIEW {contract.name} AS SELECT rows.*{named} FROM ("
+            f"SELECT snapshot_date, * EXCLUDE (snapshot_date){''.join(added)} {rows} "
             f"WHERE {here} AND snapshot_date IN (SELECT snapshot_date FROM {SNAPSHOTS})"  # a link is made before its snapshot is published
+            f") AS rows{joined}"
         )
         describe(connection, contract, columns_of(connection, contract.name), "VIEW")
 
@@ -190,9 +226,13 @@ def show_receipts(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None
 def describe(connection: duckdb.DuckDBPyConnection, contract: Contract, known: Mapping[str, _Column], kind: str) -> None:
     """Describe a TABLE or VIEW (`kind`) and those of its `known` columns that are not described yet: all would be 1,000 statements."""
     connection.execute(f"COMMENT ON {kind} {contract.name} IS {literal(contract.description)}")
-    for column in (SNAPSHOT_DATE, *contract.columns):
+    for column in (SNAPSHOT_DATE, *contract.published):
         if column.name not in known or known[column.name].comment != column.description:
             connection.execute(f"COMMENT ON COLUMN {contract.name}.{quoted(column.name)} IS {literal(column.description)}")
+    described = {folded(column.name) for column in (SNAPSHOT_DATE, *contract.published)}
+    for name, found in known.items() if contract.open else ():
+        if name not in described and found.comment is None:
+            connection.execute(f"COMMENT ON COLUMN {contract.name}.{quoted(name)} IS {literal(FURTHER)}")
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> None:

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 FILE = "collected.json"
 ENTITIES = ("customers", "transactions", "events")
 MADE_OF_THEM = (*ENTITIES, "customer_features")
-NO_INPUT = {"data_dir", "schedule", "alerts", "owners", "retention", "engine", "database", "report"}  # settings that change no snapshot
+NO_INPUT = {
+    "data_dir",
+    "schedule",
+    "alerts",
+    "owners",
+    "retention",
+    "engine",
+    "database",
+    "delivery",
+    "report",
+}  # settings that change no snapshot
 # Sections that older records lack, and that count only where they are not the default.
 ADDED = {
     "audiences",

@@ -31,6 +31,12 @@ SEGMENTS = Contract(
     ),
     key=("segment_id",),
     largest_first=("customers",),
+    beside=(
+        Column("customers_previous", "int64", "Customers in the segment at the snapshot before.", minimum=0),
+        Column("share_previous", "float64", "Its share then.", **SHARE),
+        Column("revenue_previous", "float64", "Its revenue then."),
+        Column("previous_missing", "string", "Why there are no figures of the snapshot before; empty if there are."),
+    ),
     lineage={"customers": ("customer_segments.customer_id",), "revenue": ("customer_features.monetary",)},
     cells=(
         # Those of the model add up to the active customers, the others to the rest of all who are known.
@@ -82,7 +88,7 @@ AUDIENCE_MEMBERS = Contract(
         CUSTOMER_ID,
         required("action", "string", "Key of the action in the playbook: the one that took the customer, or the first that is for a suppressed one."),
         Column("role", "string", "`treated`: to be contacted; `holdout`: not contacted, to measure by; `suppressed`: not contacted.", False, allowed=tuple(Role)),
-        Column("reason", "string", "Why the customer is not contacted; empty if treated.", allowed=tuple(Reason)),
+        Column("reason", "string", "Why the customer is not contacted; empty if treated. A holdout is the action's own, or the universal control group.", allowed=tuple(Reason)),
         SEGMENT_ID,
         Column("own_segment", "string", "Own segment through which the action is for the customer; empty if through a segment of the model or by rule."),
         Column("channel", "string", "Through which channel; empty if the action was handed over and is no longer in the playbook."),
@@ -99,8 +105,21 @@ AUDIENCE_MEMBERS = Contract(
         "reason": ("customers.customer_id",),
     },
 )  # fmt: skip
-ROLES = ("customers_treated", "customers_holdout", "customers_suppressed")
-WHOM_FOR = ("reason", *ROLES, "value_now", "value_at_stake", "cost")
+UNIVERSAL_CONTROL = Contract(
+    "universal_control", "universal control group that stands at the snapshot; none if no share is set",
+    (
+        required("period", "int64", "Number of the group: another one stands in each period."),
+        required("share", "float64", "Share of all customers that is drawn into it, from the settings.", **SHARE),
+        Column("customers", "int64", "Customers known at the snapshot who are in it, whether or not an action is for them.", minimum=0),
+        required("since", "date", "First snapshot at which it stands."),
+        required("until", "date", "Snapshot at which others take its place."),
+    ),
+    key=("period",),
+    lineage={"customers": ("customer_segments.customer_id",)},
+    cells=(Cells("customers"),),
+)  # fmt: skip
+ROLES = ("customers_treated", "customers_holdout", "customers_control", "customers_suppressed")
+WHOM_FOR = ("reason", *ROLES, "customers_beyond", "value_now", "value_at_stake", "cost")
 
 
 def _fewest_of_a_role(rows: pd.DataFrame) -> pd.Series:
@@ -122,20 +141,24 @@ SEGMENT_ACTIONS = Contract(
         Column("list", "string", "Its list."),
         Column("customers_eligible", "int64", "Customers of the segment whom the action is for.", minimum=0),
         Column("customers_treated", "int64", "Those to be contacted by it.", minimum=0),
-        Column("customers_holdout", "int64", "Those it leaves alone, to measure by.", minimum=0),
+        Column("customers_holdout", "int64", "Those it leaves alone, to measure by: its own holdout.", minimum=0),
+        Column("customers_control", "int64", "Those it leaves alone because they are in the universal control group; with them nothing is compared.", minimum=0),
         Column("customers_suppressed", "int64", "Those not to be contacted, for a reason in audience_members; the rest are taken by other actions.", minimum=0),
+        Column("customers_beyond", "int64", "Those it is for and its budget or limit does not reach, though a later action of the list may.", minimum=0),
         Column("value_now", "float64", "What the eligible spend per window; empty if it is known of none.", minimum=0),
         Column("value_at_stake", "float64", "How much of it is at stake; empty if nothing was measured.", minimum=0),
         Column("cost", "float64", "Cost of the contacts.", minimum=0),
+        Column("holdout_share", "float64", "Share of its customers that it leaves alone, from the playbook; deliveries record it.", **SHARE),
     ),
     key=("segment_id", "play"),
     lineage={
         "customers_treated": ("audience_members.role",), "customers_holdout": ("audience_members.role",),
+        "customers_control": ("audience_members.reason",),
         "customers_suppressed": ("audience_members.role",), "cost": ("audience_members.cost",),
         "value_now": ("customer_value.value_now",), "value_at_stake": ("customer_value.value_at_stake",),
     },
     cells=(
         HiddenWith("segments", of_hidden_segments, ("customers_eligible", *WHOM_FOR)), HiddenWith("segments", if_total_is_hidden, ("reason",)),
-        Cells("customers_eligible", WHOM_FOR), Cells(_fewest_of_a_role, (*ROLES, "cost")),
+        Cells("customers_eligible", WHOM_FOR), Cells(_fewest_of_a_role, (*ROLES, "cost")), Cells("customers_beyond"),
     ),
 )  # fmt: skip

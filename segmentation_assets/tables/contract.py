@@ -78,6 +78,7 @@ class Contract:
     bulky: bool = False  # published as a view over the lake's files, not copied into the database
     largest_first: tuple[str, ...] = ()  # columns that order the preview on the asset's page, descending; default: the key
     lineage: dict[str, tuple[str, ...]] = field(default_factory=dict)  # column -> "table.column" it comes from
+    beside: tuple[Column, ...] = ()  # further columns of the published table, made of earlier snapshots as published
     cells: tuple[Cells | HiddenWith, ...] = ()  # what is hidden where customers are few; the order matters to `sums`
 
     @property
@@ -89,6 +90,42 @@ class Contract:
         """Whether it grows with the number of customers, so that a large one is better left in files. Figures of few customers are
         hidden while rows are copied, so a table that has any is always copied."""
         return not self.bulky and "customer_id" in self.key and not self.cells
+
+    @property
+    def published(self) -> tuple[Column, ...]:
+        """The columns as published: names stand beside ids, and a table may have others that are made of what is published already."""
+        found: list[Column] = []
+        there = {column.name for column in self.columns}
+        for column in self.columns:
+            name = name_of(column.name, self)
+            beside = [] if name is None or name in there else [Column(name, "string", NAMES_BESIDE[column.name])]
+            found += [column, *beside]
+        return (*found, *self.beside)
+
+
+ACTION_TITLE = "action_title"
+NAMES_BESIDE = {
+    "segment_id": "Name of the segment at this snapshot; empty if there is none.",
+    "previous_segment_id": "Its name then.",
+    "from_segment_id": "Its name at the snapshot before.",
+    "to_segment_id": "Its name at this snapshot.",
+    "from_segment_ids": "Their names at the snapshot before, in the same order.",
+    "to_segment_ids": "Their names at this snapshot, in the same order.",
+    "action": "What the action does, in words, as in segment_actions.action at this snapshot; empty if it is no longer in the playbook.",
+}
+"""Column with ids -> the description of the column of names that is published beside it."""
+BEFORE = ("previous_segment_id", "from_segment_id", "from_segment_ids")
+"""Those whose ids are of the snapshot before."""
+
+
+def name_of(column: str, contract: Contract) -> str | None:
+    """The column of names that is published beside a column of ids; None if the column has none.
+
+    `action` is the key of an action in all tables but that of the actions themselves.
+    """
+    if column not in NAMES_BESIDE or (column == "action" and any(other.name == "play" for other in contract.columns)):
+        return None
+    return ACTION_TITLE if column == "action" else column.replace("_ids", "_names").replace("_id", "_name")
 
 
 def required(name: str, kind: str, description: str, **bounds: Any) -> Column:

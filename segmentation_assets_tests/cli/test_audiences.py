@@ -9,7 +9,7 @@ from segmentation_assets_tests.builders import LOADED
 def planned(
     action: str, treated: int | None, stake: float | None = None, suppressed: dict[str, int | None] | None = None, remark: str = ""
 ) -> Planned:
-    return Planned(action, "marketing", "Call", "phone", 1, treated, 2, suppressed or {}, 0, 60.0, stake, remark)
+    return Planned(action, "marketing", "Call", "phone", 1, treated, 2, 3, suppressed or {}, 0, 60.0, stake, remark)
 
 
 def printed(*actions: Planned, fewest: int = 1) -> str:
@@ -22,21 +22,22 @@ def printed(*actions: Planned, fewest: int = 1) -> str:
 def test_an_action_is_a_line_with_its_numbers_and_who_is_suppressed_is_told_by_reason():
     shown = printed(planned("win_back", 14, 599.4, {"opted out": 3, "contact cap": 1}))
     (line,) = [row for row in shown.splitlines() if "win_back" in row]
-    assert [cell.strip() for cell in line.split("│")[1:-1]] == ["1", "win_back", "marketing", "phone", "14", "2", "4", "60", "599"]
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == ["1", "win_back", "marketing", "phone", "14", "2", "3", "4", "60", "599"]
     assert "Suppressed, opted out: 3 customers." in shown and "Suppressed, contact cap: 1 customer." in shown
     assert "it was not measured" not in shown
 
 
 def test_hidden_numbers_are_not_added_up_and_what_was_not_measured_is_told():
     shown = printed(planned("win_back", 14, None, {"opted out": None}), planned("call", None), fewest=5)
-    assert shown.count("<5") == 2
-    assert "Suppressed, opted out: fewer than 5 customers." in shown
+    (line,) = [row for row in shown.splitlines() if " call " in row]
+    assert [cell.strip() for cell in line.split("│")[5:-1]] == ["hidden", "2", "3", "0", "60", "hidden"]
+    assert "Suppressed, opted out: hidden." in shown and "Hidden are figures of fewer than 5 customers" in shown
     assert "Where nothing is at stake, it was not measured" in shown
 
 
 def test_actions_for_nobody_are_one_sentence_and_other_remarks_a_line_each():
-    idle = [Planned(name, "marketing", "Call", "phone", 1, 0, 0, {}, 0, None, None, NOBODY) for name in ("new", "dormant")]
-    late = Planned("summer", "marketing", "Call", "phone", 1, 0, 0, {}, 0, None, None, "starts 2024-06-01")
+    idle = [Planned(name, "marketing", "Call", "phone", 1, 0, 0, 0, {}, 0, None, None, NOBODY) for name in ("new", "dormant")]
+    late = Planned("summer", "marketing", "Call", "phone", 1, 0, 0, 0, {}, 0, None, None, "starts 2024-06-01")
     shown = printed(planned("win_back", 14, 1.0), *idle, late)
     assert "For nobody at this snapshot: new, dormant." in shown
     assert "summer: starts 2024-06-01" in shown
@@ -47,8 +48,8 @@ def test_an_action_whose_customers_all_are_with_earlier_ones_is_not_said_to_be_f
     with duckdb.connect(str(tmp_path / DATABASE)) as published:
         published.execute("""
             CREATE TABLE audience_members AS SELECT DATE '2024-03-01' AS snapshot_date, 'marketing' AS list, 'a' AS customer_id,
-                'at_risk' AS action, 'treated' AS role, NULL::VARCHAR AS reason, NULL::TIMESTAMP AS handed_over,
-                0.0 AS cost, 1.0 AS value_at_stake;
+                'at_risk' AS action, role, reason, NULL::TIMESTAMP AS handed_over, 0.0 AS cost, 1.0 AS value_at_stake
+                FROM (VALUES ('treated', NULL), ('holdout', 'holdout of the action'), ('holdout', 'universal control')) AS t(role, reason);
             CREATE TABLE segment_actions AS SELECT DATE '2024-03-01' AS snapshot_date, play, 'Call' AS action, 'phone' AS channel, priority
                 FROM (VALUES ('at_risk', 1), ('slipping', 2)) AS t(play, priority);
             CREATE TABLE segments AS SELECT DATE '2024-03-01' AS snapshot_date, 1 AS segment_id, 'Loyal' AS segment_name;
@@ -57,6 +58,7 @@ def test_an_action_whose_customers_all_are_with_earlier_ones_is_not_said_to_be_f
     assert {one.action: one.remark for one in plan.actions if one.action in ("at_risk", "slipping", "new")} == {
         "at_risk": "", "slipping": TAKEN, "new": NOBODY,
     }  # fmt: skip
+    assert {(one.treated, one.holdout, one.control) for one in plan.actions if one.action == "at_risk"} == {(1, 1, 1)}
     console = Console(width=140)
     with console.capture() as captured:
         show(plan, "EUR", console)

@@ -202,6 +202,10 @@ def test_figures_of_few_customers_are_said_to_be_so_and_sums_without_them_are_th
     shown = summary.Summary(
         day, before, segments, moves.assign(small_cell=few[0]), 3, 9, drift, "why", "A model.", "", None, None, [], {}, moves_hidden=True
     )
+    assert [one["customers"] for one in summary.as_dict(shown)["segments"]] == [None, 9]
+    summary.show_in_brief(shown, Console(width=80))
+    brief = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Few", "hidden", "hidden", "hidden"] in brief and ["Many", "9", "90%", "100%"] in brief
     summary.show(shown, Console(width=200))
     out = " ".join(capsys.readouterr().out.split())
     assert "│ Few │ fewer than 5 customers │ │ │ │" in out
@@ -338,3 +342,32 @@ def test_a_request_by_a_user_without_a_login_name_has_no_name(monkeypatch: pytes
 
     monkeypatch.setattr(make.getpass, "getuser", nobody)
     assert make._login() == ""
+
+
+def test_in_brief_a_segment_is_one_line_of_80_columns_and_as_json_it_is_an_object(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ["Frequent, in a long pause, higher spend, at risk", "Lapsed"]
+    segments = pd.DataFrame(
+        {"segment_name": names, "customers": [1_234_567, 9], "share": [0.9, 0.1], "revenue_share": [1.0, 0.0], "description": ["x"] * 2}
+    )
+    drift = pd.DataFrame(
+        {
+            "subject": ["monetary", "events", "frequency"],
+            "in_model": [True, False, True],
+            "flagged": [True, True, False],
+            "q_value": [0.1] * 3,
+        }
+    )
+    day, before = dt.date(2024, 2, 1), dt.date(2024, 1, 1)
+    shown = summary.Summary(day, before, segments, pd.DataFrame(), 3, 9, drift, "", "A model.", "", None, None, [], {})
+    summary.show_in_brief(shown, Console(width=80))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and max(map(len, lines)) <= 80
+    assert lines[2].split() == [*names[0].split(), "1,234,567", "90%", "100%"]
+    assert lines[4:] == [
+        "Since 2024-01-01, 3 customers moved and 9 stayed.",
+        "Drifted since the model was trained: 1 of what the model uses, 1 of the rest.",
+    ]
+    found = json.loads(json.dumps(summary.as_dict(shown)))
+    assert (found["snapshot_date"], found["segments"][1]["segment_name"], found["customers_moved"]) == ("2024-02-01", "Lapsed", 3)

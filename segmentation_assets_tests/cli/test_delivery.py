@@ -47,7 +47,12 @@ def test_a_dry_run_tells_what_the_delivery_then_does(shop: Path) -> None:
     assert not (shop.parent / "out").exists()
     done = destinations(call(shop, "--deliver", "--json"))
     assert [{**one, "delivered_at": None, "batches": 1} for one in planned] == [{**one, "delivered_at": None} for one in done]
-    hidden = {"added": None, "removed": None, "held_out": None}  # one customer is held out, and of fewer than two nothing is shown
+    hidden = {
+        "added": None,
+        "removed": None,
+        "held_out": None,
+        "control": None,
+    }  # one customer is held out
     assert done[0]["actions"] == [{"list": "marketing", "action": "lapsed", **hidden}]
     again = json.loads(call(shop, "--deliver", "--json").output)
     assert (again["destinations"], again["without_changes"]) == ([], ["files", "raw"])
@@ -56,8 +61,8 @@ def test_a_dry_run_tells_what_the_delivery_then_does(shop: Path) -> None:
 def test_the_receipt_is_printed(shop: Path) -> None:
     done = call(shop, "--deliver", "--destination", "files")
     assert done.exit_code == 0
-    assert f"Handed over of the snapshot {D2}" in done.output and "<2" in done.output
-    assert "files (folder): delivery" in done.output and "in 1 batch" in done.output and "raw" not in done.output
+    assert f"Handed over of the snapshot {D2}" in done.output and "hidden" in done.output
+    assert "delivery" not in done.output and "raw" not in done.output
     assert "files: nothing has changed since it was last told." in call(shop, "--deliver").output
 
 
@@ -85,8 +90,13 @@ def test_without_destinations_or_a_published_snapshot_it_says_what_to_do(shop: P
     assert done.exit_code == 1 and "segmentation run --all" in done.output
 
 
+def test_the_receipt_in_full_has_id_time_batches_and_columns(shop: Path) -> None:
+    done = call(shop, "--deliver", "--destination", "files", "--long")
+    assert "files (folder): delivery" in done.output and "in 1 batch; columns: idempotency_key, " in done.output
+
+
 def test_numbers_are_hidden_together() -> None:
     from segmentation_assets.cli.delivery import _shown
 
-    assert _shown({"added": 10, "removed": 0, "held_out": 9}, 5) == [10, 0, 9]
-    assert _shown({"added": 10, "removed": 0, "held_out": 1}, 5) == [None, None, None]
+    assert _shown({"added": 10, "removed": 0, "held_out": 9, "control": 0}, 5) == [10, 0, 9, 0]
+    assert _shown({"added": 10, "removed": 0, "held_out": 1, "control": 7}, 5) == [None, None, None, None]

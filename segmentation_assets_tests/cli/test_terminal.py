@@ -78,8 +78,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     ("arguments", "times"),
     [
         (("check",), 3),  # file, column, cell
-        (("show",), 2),
+        (("show",), 1),
+        (("show", "--long"), 2),
+        (("show", "--json"), 2),
         (("models",), 2),
+        (("models", "--json"), 2),
         (("sql", f"""SELECT segment_name AS "{EVIL}" FROM segments"""), 2),
         (("sql", f"no {EVIL}"), 1),
         (("show", "--snapshot", EVIL), 1),

@@ -7,7 +7,7 @@ import pytest
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.pseudonyms import Pseudonyms
-from segmentation_assets.sources.suppression import suppressed
+from segmentation_assets.sources.suppression import entries, suppressed
 
 
 def ids(*files: Path, pseudonyms: Pseudonyms | None = None) -> list[str]:
@@ -26,6 +26,7 @@ def test_ids_are_cleaned_as_those_of_the_source(file: Path) -> None:
     other = file.with_name("more.csv")
     other.write_text("customer_id\nmore\n")
     assert ids(file, other) == ["007", "17850", "a,b", "more"]
+    assert entries(file) == 3
 
 
 def test_an_empty_list_bars_nobody_and_no_list_is_none(file: Path) -> None:

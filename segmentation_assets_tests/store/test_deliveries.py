@@ -17,7 +17,7 @@ FEBRUARY, MARCH, APRIL = dt.date(2024, 2, 1), dt.date(2024, 3, 1), dt.date(2024,
 def changes(*rows: tuple[str, str, str, str]) -> pd.DataFrame:
     """customer, action, role, change."""
     frame = pd.DataFrame(rows, columns=["customer_id", "action", "role", "change"])
-    return frame.assign(list="marketing", channel="e-mail", cost=frame["role"].eq("treated") * 2.0)
+    return frame.assign(list="marketing", channel="e-mail", cost=frame["role"].eq("treated") * 2.0, reason=None, planned_share=0.1)
 
 
 def at(day: dt.date, hour: int = 12) -> dt.datetime:
@@ -54,6 +54,13 @@ def test_one_contact_counts_once_however_many_destinations_it_had(kept: Path, la
     assert asked(deliveries.contacts(rows, MARCH, APRIL)) == {"c": (1,)}
     assert asked(deliveries.contacts(rows, FEBRUARY, MARCH)) == {"a": (1,), "c": (1,)}  # not those of the snapshot itself
     assert (deliveries.spent(rows, MARCH), deliveries.spent(rows, APRIL)) == ({"welcome": 4.0}, {"welcome": 4.0, "thanks": 2.0})
+
+
+def test_a_destination_that_is_told_at_a_later_snapshot_makes_no_further_contact(kept: Path, lake: Lake) -> None:
+    deliveries.record(kept, changes(("c", "thanks", "treated", "added")), APRIL, "new", at(APRIL))
+    rows = deliveries.rows(kept, lake.engine, dt.date(2024, 5, 1))
+    assert asked(deliveries.contacts(rows, FEBRUARY, dt.date(2024, 5, 1)))["c"] == (2,)
+    assert deliveries.spent(rows, dt.date(2024, 5, 1)) == {"welcome": 4.0, "thanks": 2.0}
 
 
 def test_every_row_names_the_folder(kept: Path, lake: Lake) -> None:

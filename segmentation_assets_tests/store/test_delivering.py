@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -41,12 +42,13 @@ PEOPLE = [member("a"), member("b"), member("c"), member("h", HOLDOUT), member("s
 
 
 def publish(lake: Lake, key: str = D2, people: list[dict[str, Any]] = PEOPLE) -> None:
-    """A database with the two tables that a delivery reads: a whole one takes seconds."""
+    """A database with the two tables that a delivery reads: a whole one takes seconds. Every customer has an income of 7."""
     data_dir = lake.root.parent
     data_dir.mkdir(exist_ok=True)
     with duckdb.connect(str(data_dir / database_files.DATABASE)) as database:
         audience = table(AUDIENCE_MEMBERS, *people).to_pyarrow()
-        customers = table(CUSTOMERS, *({"customer_id": person["customer_id"]} for person in people)).to_pyarrow()
+        known = ({"customer_id": person["customer_id"], "income": 7.0} for person in people)
+        customers = table(CUSTOMERS, *known, income=pa.float64()).to_pyarrow()
         for name, rows in ((AUDIENCE_MEMBERS.name, audience), (CUSTOMERS.name, customers)):
             database.register("rows", rows)
             database.execute(f"CREATE TABLE {name} AS SELECT DATE '{key}' AS snapshot_date, * FROM rows")
@@ -61,8 +63,14 @@ def receipts_elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def published_whole(lake: Lake) -> Lake:
-    customers = [{"customer_id": person["customer_id"]} for person in PEOPLE]
-    put_snapshot(lake, D2, audience_members=PEOPLE, customers=customers)
+    people = [
+        *PEOPLE,
+        member("u", HOLDOUT, reason=str(Reason.UNIVERSAL_CONTROL)),
+        member("v", HOLDOUT, reason=str(Reason.UNIVERSAL_CONTROL)),
+    ]
+    customers = [{"customer_id": person["customer_id"]} for person in people]
+    planned = {"play": "lapsed", "action": "Call them", "list": "marketing", "holdout_share": 0.25}
+    put_snapshot(lake, D2, audience_members=people, customers=customers, segment_actions=[planned])
     published.publish_snapshot(lake, lake.root.parent, D2, "f")
     return lake
 
@@ -136,11 +144,22 @@ def test_who_opts_out_in_between_is_taken_back_and_who_returns_is_told_anew(lake
     assert told.plan.delivery_id == first.delivery_id
     (receipt,) = deliver(without(settings, "b", "h"), 1)
     assert receipt.plan.barred == 2
-    assert receipt.plan.counts() == {("marketing", "lapsed"): {"added": 0, "removed": 1, "held_out": 0}}
+    assert receipt.plan.counts() == {("marketing", "lapsed"): {"added": 0, "removed": 1, "held_out": 0, "control": 0}}
     (again,) = deliver(settings, 2)
     assert lines(settings) == {("a", "added"), ("b", "added"), ("c", "added"), ("b", "removed")}
     keys = [row["idempotency_key"] for row in told.plan.rows.to_pylist() if row["customer_id"] == "b"]
     assert again.plan.rows.to_pylist()[0]["idempotency_key"] not in keys
+
+
+def test_of_who_is_taken_back_nothing_leaves_but_who_it_is(lake: Lake) -> None:
+    publish(lake)
+    settings = with_destinations(lake, files={**FILES, "columns": ["channel", "cost", "income"], "format": "parquet"})
+    deliver(settings)
+    deliver(without(settings, "b"), 1)
+    rows = [row for file in (settings.data_dir.parent / "out").iterdir() for row in pq.read_table(file).to_pylist()]
+    told = {(row["customer_id"], row["change"]): [row[name] for name in ("action", "channel", "cost", "income")] for row in rows}
+    assert told["b", "added"] == ["lapsed", "e-mail", 1.0, 7.0]
+    assert told["b", "removed"] == ["lapsed", None, None, None]
 
 
 def test_the_receipts_are_published(published_whole: Lake) -> None:
@@ -150,14 +169,17 @@ def test_the_receipts_are_published(published_whole: Lake) -> None:
     deliver(without(settings, "b"), 1)
 
     def receipts() -> list[tuple[Any, ...]]:
-        query = "SELECT snapshot_date, destination, list, action, added, removed, held_out FROM audience_receipts ORDER BY delivered_at"
+        columns = "snapshot_date, destination, action_title, added, removed, held_out, control"
+        query = f"SELECT {columns} FROM audience_receipts ORDER BY delivered_at"
         with published.reading(settings.data_dir) as database:
             return database.execute(query).fetchall()
 
     day = dt.date.fromisoformat(D2)
-    assert receipts() == [(day, "files", "marketing", "lapsed", 3, 0, 1), (day, "files", "marketing", "lapsed", 0, 1, 0)]
+    assert receipts() == [(day, "files", "Call them", 3, 0, 1, 2), (day, "files", "Call them", 0, 1, 0, 0)]
+    recorded = deliveries.rows(settings.data_dir, lake.engine, day).to_pyarrow().to_pylist()
+    assert {(row["change"], row["planned_share"]) for row in recorded} == {("added", 0.25), ("removed", None)}
     published.publish_snapshot(lake, settings.data_dir, D2, "f", smallest_cell=3)
-    assert [row[4:] for row in receipts()] == [(None,) * 3, (None,) * 3]
+    assert [row[3:] for row in receipts()] == [(None,) * 4, (None,) * 4]
     target = settings.data_dir.parent / "whole.duckdb"
     published.export(settings.data_dir, target)
     with duckdb.connect(str(target)) as exported:
@@ -360,6 +382,8 @@ def test_only_the_newest_snapshot_is_handed_over_unless_another_is_named(lake: L
 def test_a_run_hands_over_the_newest_snapshot_when_it_is_first_made(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = with_destinations(lake, files=FILES)
     settings.data_dir.mkdir()
+    monkeypatch.setattr(published, "keys", lambda _: [])
+    delivering.note_published(settings.data_dir)
     monkeypatch.setattr(published, "keys", lambda _: [D1])
     assert not delivering.is_first_time(settings, D1, MARCH)  # D2 exists by now
     monkeypatch.setattr(published, "keys", lambda _: [D1, D2])

@@ -123,3 +123,26 @@ def test_nothing_is_published_where_a_table_is_missing(lake, grown):
     put(lake, "customer_features", D3, *rows("c", "d", recency_days=1))
     with pytest.raises(PublishError, match=f"Snapshot {D3} lacks"):
         publish_snapshot(lake, grown, D3, "f", largest_copied=1)
+
+
+def test_names_stand_beside_ids_also_in_tables_left_in_files(lake, data_dir):
+    members = "SELECT customer_id, segment_name, action_title FROM audience_members ORDER BY ALL"
+    changes = "SELECT customer_id, from_segment_name, to_segment_name FROM segment_changes ORDER BY ALL"
+    for key, one, largest in ((D1, "One", 9), (D2, "Uno", 1)):
+        whom = [{"customer_id": who, "segment_id": 1, "action": "call", "list": key} for who in "ab"]
+        moved = [{"customer_id": who, "from_segment_id": 1, "to_segment_id": 2} for who in "ab"]
+        put_snapshot(
+            lake, key, segments=[{"segment_id": 1, "segment_name": one}, {"segment_id": 2, "segment_name": "Two"}], audience_members=whom,
+            segment_changes=moved, segment_actions=[{"segment_id": i, "play": "call", "action": f"Call {one}"} for i in (1, 2)],
+        )  # fmt: skip
+        publish_snapshot(lake, data_dir, key, "f", largest_copied=largest)
+        if key == D1:
+            assert ask(data_dir, members) == [("a", "One", "Call One"), ("b", "One", "Call One")]
+    kinds = "SELECT table_type FROM information_schema.tables WHERE table_name IN ('audience_members', 'segment_changes')"
+    assert ask(data_dir, kinds) == [("VIEW",), ("VIEW",)]
+    assert ask(data_dir, members) == [(who, one, f"Call {one}") for who in "ab" for one in ("One", "Uno")]
+    assert ask(data_dir, changes) == [(who, before, "Two") for who in "ab" for before in ("One", None)]
+    target = data_dir.parent / "whole.duckdb"
+    export(data_dir, target)
+    with duckdb.connect(str(target)) as copy:
+        assert copy.sql(members).fetchall() == ask(data_dir, members)

@@ -39,8 +39,58 @@ def test_every_column_of_every_contract_has_its_comment(lake, data_dir):
         (table, column): comment
         for table, column, comment in ask(data_dir, "SELECT table_name, column_name, comment FROM duckdb_columns()")
     }
-    expected = {(c.name, column.name): column.description for c in CONTRACTS for column in (SNAPSHOT_DATE, *c.columns)}
+    expected = {(c.name, column.name): column.description for c in CONTRACTS for column in (SNAPSHOT_DATE, *c.published)}
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_no_column_of_a_table_or_view_lacks_a_comment(lake, data_dir):
+    put_snapshot(lake, D1)
+    put(lake, "customers", D1, {"customer_id": "a", "age": 40}, age=pa.int64())
+    publish_snapshot(lake, data_dir, D1, "f", smallest_cell=3)
+    bare = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND coalesce(comment, '') = ''"
+    assert ask(data_dir, bare) == []
+    make(lake, D2, customers=[{"customer_id": "a"}])
+    assert ask(data_dir, bare) == []
+
+
+def test_names_stand_beside_ids_in_every_table():
+    for contract in CONTRACTS:
+        published = [column.name for column in contract.published]
+        ids = [name for name in published if name.endswith(("segment_id", "segment_ids"))]
+        assert {name.replace("_ids", "_names").replace("_id", "_name") for name in ids} <= set(published), contract.name
+
+
+def test_names_are_those_of_the_snapshot_and_the_one_before_in_the_order_of_the_ids(lake, data_dir):
+    def named(*names):
+        return [segment(name, number) for number, name in enumerate(names, 1)]
+
+    moved = [{"customer_id": who, "from_segment_id": 1, "to_segment_id": 2} for who in "amz"]
+    make(lake, D1, segments=named("One", "Two"))
+    make(
+        lake, D2, segments=named("Uno", "Dos"), segment_changes=moved,
+        audience_members=[{"customer_id": "a", "action": "call", "segment_id": 2}],
+        segment_events=[{"event": "split", "from_segment_ids": "1", "to_segment_ids": "2, 1"}],
+        segment_actions=[{"play": "call", "action": "Call them"}],
+    )  # fmt: skip
+    changed = "SELECT customer_id, from_segment_name, to_segment_name FROM segment_changes"
+    assert ask(data_dir, changed) == [(who, "One", "Dos") for who in "amz"]
+    assert ask(data_dir, "SELECT segment_name, action_title FROM audience_members") == [("Dos", "Call them")]
+    assert ask(data_dir, "SELECT from_segment_names, to_segment_names FROM segment_events") == [("One", "Dos, Uno")]
+
+
+def test_segments_have_the_figures_of_the_snapshot_before_or_say_why_not(lake, data_dir):
+    def sized(*sizes):
+        return [{**segment(str(number), number), "customers": size, "share": 0.5, "revenue": 7.0} for number, size in sizes]
+
+    for key, segments in ((D1, sized((1, 10), (2, 1), (3, 11))), (D2, sized((2, 30), (3, 20), (4, 40)))):
+        put_snapshot(lake, key, segments=segments)
+        publish_snapshot(lake, data_dir, key, "f", smallest_cell=3)
+    figures = "customers_previous, share_previous, revenue_previous, previous_missing"
+    there = ask(data_dir, f"SELECT {figures} FROM segments ORDER BY snapshot_date, segment_id")
+    assert there[:3] == [(None, None, None, "there is no snapshot before")] * 3
+    hidden, known, new = there[3:]
+    assert hidden == (None, None, None, "hidden: few customers") and new == (None, None, None, "the segment is new")
+    assert known == (11, 0.5, 7.0, None)
 
 
 def test_latest_views_show_the_newest_snapshot_even_if_an_older_one_was_published_last(lake, data_dir):

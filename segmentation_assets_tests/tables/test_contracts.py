@@ -51,10 +51,13 @@ def test_these_tables_have_exactly_these_columns(name):
             "customers_eligible",
             "customers_treated",
             "customers_holdout",
+            "customers_control",
+            "customers_beyond",
             "customers_suppressed",
             "value_now",
             "value_at_stake",
             "cost",
+            "holdout_share",
         },
     }.get(name, set())
     assert set(columns(BY_NAME[name])) - further == set(EXACTLY[name])

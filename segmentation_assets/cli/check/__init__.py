@@ -5,6 +5,7 @@ in words.
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings, settings_file
 from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
+from segmentation_assets.sources.base import SourceError
+from segmentation_assets.sources.suppression import entries
 from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted
 
 HIDDEN = "Customer ids are read as pseudonyms, so ids that stand for nobody (guest, 0) or differ only in case are not looked for."
@@ -47,7 +50,8 @@ def inspect(settings: Settings) -> Findings:
         f"Written to: {settings.data_dir}",
         *([HIDDEN] if hidden else []),
     ]
-    problems: list[str] = []
+    listed, problems = suppression_lists(settings.audiences.suppression)
+    lines += listed
     engine, source = DuckDBEngine(memory=MEMORY), open_source(settings)
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -68,3 +72,14 @@ def inspect(settings: Settings) -> Findings:
     if not any(look.counted.rows for look in looks.values()):
         problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
     return Findings(lines, problems)
+
+
+def suppression_lists(files: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """A line on each suppression list, how many customers it names, and a problem for each that is missing or cannot be read."""
+    lines, problems = [], []
+    for file in files:
+        try:
+            lines.append(f"Suppression list {file}: {counted(entries(file), 'customer')} who are never contacted")
+        except SourceError as error:
+            problems.append(str(error))
+    return lines, problems

@@ -14,7 +14,7 @@ from decimal import Decimal
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.application.holdout import CONTROL, HOLDOUT, draws, is_drawn, order, prefix, threshold
+from segmentation_assets.core.application.holdout import HOLDOUT, draws, in_control, is_drawn, order, prefix, threshold
 from segmentation_assets.core.application.plays import Action
 from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.playbook import NEXT_CATEGORY, USUAL_CATEGORY
@@ -28,8 +28,9 @@ class Past:
     """What was handed over before.
 
     Attributes:
-        standing: list, customer_id, action, role, handed_over, and `fixed`: whether it was handed over for this very snapshot, so that it
-            stays whatever has changed; others stay as long as the action is done and is for the customer.
+        standing: list, customer_id, action, role, reason, handed_over, and `fixed`: whether it was handed over for this very snapshot, so
+            that it stays whatever has changed, also where the customer may no longer be contacted: a delivery asks that anew, and takes the
+            customer back. Others stay as long as the action is done, is for the customer, and the customer may be contacted.
         contacts: customer_id, contacts: contacts for earlier snapshots within the days of the contact cap.
         spent: action -> money for contacts for earlier snapshots.
     """
@@ -72,9 +73,7 @@ def audience_members(
         past: what was handed over before; None: nothing.
     """
     state = meant.left_join(bars, meant.customer_id == bars.barred_id).drop("barred_id")
-    control = prefix(rules.salt, CONTROL, str(period))
-    share = rules.universal_control.share
-    state = state.mutate(control=is_drawn(draws(control, state.customer_id), threshold(share)) if share else ibis.literal(False))
+    state = state.mutate(control=in_control(state.customer_id, rules, period))
     contacts = ibis.literal(0, "int64")
     if past is not None and rules.contact_cap is not None:
         made = past.contacts.select("contacts", contacts_of="customer_id")
@@ -111,7 +110,8 @@ def _taken(state: ir.Table, name: str, actions: Placed, rules: Audiences, past: 
     first = _cases([(rows[f"for_{place}"], ibis.literal(place)) for place, _ in actions], "int64")
     capped = rows.contacts >= rules.contact_cap.contacts if rules.contact_cap else ibis.literal(False)
     cap = ibis.ifelse(capped & rows.stands.isnull(), str(Reason.CONTACT_CAP), ibis.null("string"))
-    rows = rows.mutate(first=first, stopped=ibis.coalesce(rows.barred, cap), place=ibis.null("int64")).view()
+    stopped = ibis.ifelse(rows.fixed, ibis.null("string"), ibis.coalesce(rows.barred, cap))
+    rows = rows.mutate(first=first, stopped=stopped, place=ibis.null("int64")).view()
     rows = rows.mutate(free=rows["first"].notnull() & rows.stands.isnull() & rows.stopped.isnull()).view()
     for some in _stages(actions):
         rows = some(rows, rules.salt, past)
@@ -133,7 +133,7 @@ def _taken(state: ir.Table, name: str, actions: Placed, rules: Audiences, past: 
         else_=str(Role.TREATED),
     )
     rows = rows.mutate(role=role).view()
-    drawn = ibis.ifelse(rows.control, str(Reason.UNIVERSAL_CONTROL), str(Reason.ACTION_HOLDOUT))
+    drawn = ibis.coalesce(rows.stood_reason, ibis.ifelse(rows.control, str(Reason.UNIVERSAL_CONTROL), str(Reason.ACTION_HOLDOUT)))
     reason = ibis.cases(
         (rows.stopped.notnull(), rows.stopped),
         (rows.role == Role.HOLDOUT, drawn),
@@ -144,21 +144,24 @@ def _taken(state: ir.Table, name: str, actions: Placed, rules: Audiences, past: 
 
 
 def _with_standing(state: ir.Table, name: str, actions: Placed, past: Past | None) -> ir.Table:
-    """The customers with what was handed over: `stands`, the place of an action that keeps them, or GONE; `stood`, `stood_action` and
-    handed_over, its role, key and time; and `paid`, whether the contact was one of an earlier snapshot."""
+    """The customers with what was handed over: `stands`, the place of an action that keeps them, or GONE; `stood`, `stood_reason`,
+    `stood_action` and handed_over, its role, the reason for that, its key and time; `fixed`, whether it was for this very snapshot; and
+    `paid`, whether the contact was one of an earlier snapshot."""
     if past is None:
-        nothing = {"stood": ibis.null("string"), "stood_action": ibis.null("string"), "handed_over": ibis.null("timestamp(6)")}
-        return state.mutate(stands=ibis.null("int64"), paid=ibis.literal(False), **nothing).view()
+        texts = {name: ibis.null("string") for name in ("stood", "stood_reason", "stood_action")}
+        no = {name: ibis.literal(False) for name in ("fixed", "paid")}
+        return state.mutate(stands=ibis.null("int64"), handed_over=ibis.null("timestamp(6)"), **texts, **no).view()
     handed = past.standing.filter(past.standing["list"] == name)
-    handed = handed.select(stood_by="customer_id", stood="role", stood_action="action", stood_at="handed_over", fixed="fixed")
+    names = {"stood_by": "customer_id", "stood": "role", "stood_reason": "reason", "stood_action": "action", "stood_at": "handed_over"}
+    handed = handed.select("fixed", **names)
     rows = state.left_join(handed, state.customer_id == handed.stood_by).drop("stood_by")
     fixed = rows.fixed.fill_null(False)
     kept = [((rows.stood_action == action.key) & (fixed | rows[f"for_{place}"]), ibis.literal(place)) for place, action in actions]
     stands = _cases([*kept, (fixed, ibis.literal(GONE))], "int64")
     rows = rows.mutate(stands=stands, fixed=fixed).view()
     stays = rows.stands.notnull()
-    stood, since = (ibis.ifelse(stays, rows[name], ibis.null(rows[name].type())) for name in ("stood", "stood_at"))
-    return rows.mutate(paid=stays & ~rows.fixed, stood=stood, handed_over=since).drop("stood_at").view()
+    stood, reason, since = (ibis.ifelse(stays, rows[name], ibis.null(rows[name].type())) for name in ("stood", "stood_reason", "stood_at"))
+    return rows.mutate(paid=stays & ~rows.fixed, stood=stood, stood_reason=reason, handed_over=since).drop("stood_at").view()
 
 
 Stage = Callable[[ir.Table, str, Past | None], ir.Table]

@@ -13,6 +13,8 @@ from segmentation_assets.vocabulary import Change, Role
 
 MEMBERSHIP = ("list", "action", "role", "customer_id")
 """What makes two rows the same membership: another offer for the same action is none."""
+RECORDED = ("reason", "planned_share")
+"""Columns that the record has beside those, and that never leave: why a customer is held out, and the share that was to be."""
 LETTERS = 32  # hexadecimal digits of a row's key
 
 
@@ -41,34 +43,36 @@ def allowed(rows: ir.Table, records: ir.Table | None, suppressed: ir.Table | Non
 
 
 def last_told(deliveries: ir.Table, destination: str) -> ir.Table:
-    """The newest row of each membership in `store.deliveries` for a destination: MEMBERSHIP, change, channel, told_at."""
+    """The newest row of each membership in `store.deliveries` for a destination: MEMBERSHIP, change, told_at."""
     told = deliveries.filter(deliveries.destination == destination)
     last = ibis.row_number().over(group_by=[told[name] for name in MEMBERSHIP], order_by=[ibis.desc(told.delivered_at), told.change])
     newest = told.mutate(place=last).filter(ibis._.place == 0)
-    return newest.select(*MEMBERSHIP, "change", "channel", told_at="delivered_at")
+    return newest.select(*MEMBERSHIP, "change", told_at="delivered_at")
 
 
 def changes(rows: ir.Table, told: ir.Table | None, doubtful: ir.Table | None, snapshot: str) -> ir.Table:
-    """One row per membership that changes: MEMBERSHIP, change, idempotency_key, cost, and FURTHER, empty for who is removed.
+    """One row per membership that changes: MEMBERSHIP, change, idempotency_key, FURTHER and RECORDED. The last two are empty for who is
+    removed, but for a cost of 0.
 
     The key of a row is the same until the row has been told, and another one if the same is to be told again later.
 
     Args:
-        rows: whom the destination should have, as from `wanted`.
+        rows: whom the destination should have, as from `wanted`, with `planned_share`.
         told: what it was told last, as from `last_told`; None: nothing.
         doubtful: memberships that it may have been told, without an answer; those who are wanted are told again, the others taken back.
     """
-    standing = None if told is None else told.filter(told.change == Change.ADDED).select(*MEMBERSHIP, "channel")
+    standing = None if told is None else told.filter(told.change == Change.ADDED).select(*MEMBERSHIP)
     added = rows if standing is None else rows.anti_join(standing, list(MEMBERSHIP))
-    parts = [added.select(*MEMBERSHIP, *FURTHER, change=ibis.literal(str(Change.ADDED)))]
-    had = [one.select(*MEMBERSHIP, "channel") for one in (standing, doubtful) if one is not None]
+    about = (*FURTHER, *RECORDED)
+    parts = [added.select(*MEMBERSHIP, *about, change=ibis.literal(str(Change.ADDED)))]
+    had = [one.select(*MEMBERSHIP) for one in (standing, doubtful) if one is not None]
     if had:
         known = had[0] if len(had) == 1 else had[0].union(had[1].anti_join(had[0], list(MEMBERSHIP)))
         gone = known.anti_join(rows, list(MEMBERSHIP))
         types = rows.schema()
-        nothing = {name: ibis.null(types[name]) for name in FURTHER if name not in {"channel", "cost"}}
-        gone = gone.mutate(**nothing, cost=ibis.literal(0.0), change=ibis.literal(str(Change.REMOVED)))
-        parts.append(gone.select(*MEMBERSHIP, *FURTHER, "change"))
+        nothing = {name: ibis.null(types[name]) for name in about}
+        gone = gone.mutate(**{**nothing, "cost": ibis.literal(0.0)}, change=ibis.literal(str(Change.REMOVED)))
+        parts.append(gone.select(*MEMBERSHIP, *about, "change"))
     found = parts[0] if len(parts) == 1 else parts[0].union(parts[1])
     before = ibis.literal("")
     if told is not None:
@@ -78,4 +82,4 @@ def changes(rows: ir.Table, told: ir.Table | None, doubtful: ir.Table | None, sn
         before = found.told_at.cast("string").fill_null("")
     parted = [ibis.literal(snapshot), before, found.change, found["list"], found.action, found.role, found.customer_id]
     key = ibis.literal(SEPARATOR).join(parted).hexdigest("sha256").left(LETTERS)
-    return found.mutate(idempotency_key=key).select(*MEMBERSHIP, *FURTHER, "change", "idempotency_key")
+    return found.mutate(idempotency_key=key).select(*MEMBERSHIP, *about, "change", "idempotency_key")

@@ -9,6 +9,7 @@ import math
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.snapshots import Snapshots, following
 
 DIGITS = 13
@@ -24,9 +25,9 @@ def prefix(salt: str, *purpose: str) -> str:
 
 
 def draws(prefixes: str | ir.StringValue, customer_id: ir.StringValue) -> ir.StringValue:
-    """64 hexadecimal digits for each customer, the SHA-256 of prefix and id: each DIGITS of them are a draw of their own."""
+    """Hexadecimal digits for each customer, of the SHA-256 of prefix and id: two draws, each of DIGITS. All 64 would cost memory."""
     begun = ibis.literal(prefixes) if isinstance(prefixes, str) else prefixes
-    return (begun + customer_id).hexdigest("sha256")
+    return (begun + customer_id).hexdigest("sha256").left(2 * DIGITS)
 
 
 def is_drawn(digits: ir.StringValue, threshold: str | ir.StringValue) -> ir.BooleanValue:
@@ -46,6 +47,26 @@ def threshold(share: float) -> str:
     ('8000000000000', '0000000000000')
     """
     return f"{math.floor(share * 16**DIGITS):0{DIGITS}x}"
+
+
+def in_control(customer_id: ir.StringValue, rules: Audiences, period: int) -> ir.BooleanValue:
+    """Whether the customer is in the universal control group of a period, as from `rotation`."""
+    share = rules.universal_control.share
+    return is_drawn(draws(prefix(rules.salt, CONTROL, str(period)), customer_id), threshold(share)) if share else ibis.literal(False)
+
+
+def universal_control(known: ir.Table, rules: Audiences, as_of: dt.date, snapshots: Snapshots) -> ir.Table:
+    """The group that stands at a snapshot, as one row of the contract UNIVERSAL_CONTROL; none if no share is set.
+
+    Args:
+        known: customer_id of every customer known at the snapshot.
+    """
+    period, since, until = rotation(as_of, snapshots, rules.universal_control.rotation)
+    drawn = known.filter(in_control(known.customer_id, rules, period))
+    customers = drawn.agg(customers=drawn.count())
+    share = ibis.literal(float(rules.universal_control.share))
+    days = {"since": ibis.date(since.isoformat()), "until": ibis.date(until.isoformat())}
+    return customers.mutate(period=ibis.literal(period, "int64"), share=share, **days).filter(share > 0)
 
 
 def rotation(as_of: dt.date, snapshots: Snapshots, length: int) -> tuple[int, dt.date, dt.date]:

@@ -5,7 +5,7 @@ Belongs here: the rows of `action_lift` and their sentences. The arithmetic is i
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import pandas as pd
 
@@ -36,6 +36,8 @@ class Cohort:
         arms: of each measure, the customers treated and held out.
         planned: share of each action's customers that was to be held out; without it, the sample ratio is not tested.
         expected: the uplift that the playbook states for an action, if it does, as a share of what its customers spend.
+        later: actions of which customers were handed over for this snapshot after the one at which is looked, which has none of their
+            orders since: the first day on which they were, and how many by role.
     """
 
     assigned: dt.date
@@ -43,6 +45,7 @@ class Cohort:
     arms: Mapping[Measure, Mapping[Group, Arm]]
     planned: Mapping[ActionKey, float]
     expected: Mapping[ActionKey, float]
+    later: Mapping[ActionKey, tuple[dt.date, Mapping[Role, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,17 @@ def action_lift(cohorts: Iterable[Cohort], money: str) -> pd.DataFrame:
             found = cohort.arms[measure]
             whole = [_row(cohort, measure, action, EVERY_SEGMENT, roles) for action, roles in sorted(by_action(found).items())]
             parts = [_row(cohort, measure, action, segment, roles) for (action, segment), roles in sorted(by_segment(found).items())]
-            rows += [*_over_all(whole), *_over_all(parts)]
-    return in_table([astuple(replace(row, verdict=_verdict(row, money))) for row in rows], COLUMNS)
+            waiting = [_waiting(cohort, measure, action) for action in sorted(cohort.later) if action not in by_action(found)]
+            rows += [*_over_all(whole), *_over_all(parts), *waiting]
+    return in_table([astuple(row if row.verdict else replace(row, verdict=_verdict(row, money))) for row in rows], COLUMNS)
+
+
+def _waiting(cohort: Cohort, measure: Measure, action: ActionKey) -> Lift:
+    """The row of an action that was handed over after this snapshot, so that nothing of what its customers did since is known here."""
+    day, roles = cohort.later[action]
+    said = f"Handed over on {day}, after this snapshot: its lift shows from the first snapshot after that date."
+    numbers = (roles.get(Role.TREATED, 0), roles.get(Role.HOLDOUT, 0))
+    return Lift(cohort.assigned, action.list, action.action, EVERY_SEGMENT, measure, True, *numbers, verdict=said)
 
 
 def _row(cohort: Cohort, measure: Measure, action: ActionKey, segment_id: int | None, roles: Mapping[Role, Arm]) -> Lift:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.settings.playbook import Aim, Play, SegmentName, aim_of
+from segmentation_assets.settings.playbook import PLAYBOOK, Aim, Play, SegmentName, aim_of
 from segmentation_assets.settings.section import nearest
 from segmentation_assets.vocabulary import Character, Move, MoveCause
 
@@ -118,7 +118,8 @@ class _Resolver:
 def in_order(actions: Sequence[Action], money: Callable[[], Mapping[str, float]]) -> list[Action]:
     """The actions, the first to be done first, each with its priority.
 
-    Those without a set priority are ranked by money, from 1 to LAST_PRIORITY; one with a set priority comes before others of the same.
+    Those without a set priority are ranked by money, from 1 to LAST_PRIORITY. Of the same priority, the user's own come before shipped
+    ones, then those with a set priority before others.
 
     Args:
         money: by key, the value at stake of all whom the action is for; asked only if a priority is not set.
@@ -129,9 +130,9 @@ def in_order(actions: Sequence[Action], money: Callable[[], Mapping[str, float]]
     places = {action.key: min(place, LAST_PRIORITY) for place, action in enumerate(ranked, start=1)}
     placed = {action.key: place for place, action in enumerate(ranked)}
 
-    def rank(action: Action) -> tuple[int, int, int, str]:
-        is_set = action.play.priority is not None
-        return action.priority, 0 if is_set else 1, placed.get(action.key, 0), action.key
+    def rank(action: Action) -> tuple[int, bool, bool, int, str]:
+        is_shipped = PLAYBOOK.get(action.key) == action.play
+        return action.priority, is_shipped, action.play.priority is None, placed.get(action.key, 0), action.key
 
     return sorted((replace(one, priority=one.play.priority or places[one.key]) for one in actions), key=rank)
 

@@ -7,12 +7,12 @@ import pandas as pd
 
 from segmentation_assets.core.application.plays import Action
 from segmentation_assets.core.customers.orders import count_where
-from segmentation_assets.vocabulary import Role, counted
+from segmentation_assets.vocabulary import Reason, Role, counted
 
-OF_ROLES = {f"customers_{role}": role for role in Role}
+OF_ROLES = ("customers_treated", "customers_holdout", "customers_control", "customers_suppressed")
 COLUMNS = [
     "segment_id", "segment_name", "action", "channel", "reason", "priority", "play", "list", "customers_eligible", *OF_ROLES,
-    "value_now", "value_at_stake", "cost",
+    "customers_beyond", "value_now", "value_at_stake", "cost", "holdout_share",
 ]  # fmt: skip
 
 
@@ -43,11 +43,13 @@ def segment_actions(
     if not actions:
         return pd.DataFrame(columns=COLUMNS)
     eligible = _eligible(meant, len(actions))
-    roles = members.group_by("segment_id", "action").agg(
-        cost=members.cost.sum(), **{name: count_where(members.role == role) for name, role in OF_ROLES.items()}
-    )
+    control = (members.role == Role.HOLDOUT) & (members.reason == Reason.UNIVERSAL_CONTROL)
+    of_roles = (members.role == Role.TREATED, (members.role == Role.HOLDOUT) & ~control, control, members.role == Role.SUPPRESSED)
+    numbers = {name: count_where(condition) for name, condition in zip(OF_ROLES, of_roles, strict=True)}
+    roles = members.group_by("segment_id", "action").agg(cost=members.cost.sum(), **numbers)
     taken = {(row.pop("segment_id"), row.pop("action")): row for row in roles.to_pyarrow().to_pylist()}
     none = {"cost": 0.0, **dict.fromkeys(OF_ROLES, 0)}
+    beyond = _beyond(actions, meant, members)
     about = {row.segment_id: row for row in segments.itertuples()}
     rows = []
     for segment_id in sorted(eligible):
@@ -59,8 +61,24 @@ def segment_actions(
                     "channel": action.play.channel, "priority": action.priority, "play": action.key, "list": action.play.list,
                     "reason": f"{_segment(about[segment_id], characters[segment_id])} {_stake(customers, now, stake, currency)}",
                     "customers_eligible": customers, "value_now": now, "value_at_stake": stake, **taken.get((segment_id, action.key), none),
+                    "customers_beyond": beyond.get((segment_id, action.key), 0), "holdout_share": action.play.holdout,
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value_now": "float64", "value_at_stake": "float64"})
+
+
+def _beyond(actions: Sequence[Action], meant: ir.Table, members: ir.Table) -> dict[tuple[int, str], int]:
+    """By segment and key, how many customers an action is for and its budget or limit does not reach: later actions of the list may."""
+    found: dict[tuple[int, str], int] = {}
+    for place, action in enumerate(actions):
+        if action.play.budget is None and action.play.most_customers is None:
+            continue
+        later = [other.key for other in actions[place + 1 :] if other.play.list == action.play.list]
+        of_list = members.filter(members["list"] == action.play.list)
+        left = of_list.filter((of_list.reason == Reason.BEYOND_LIMIT) | (of_list.action.isin(later) & (of_list.role != Role.SUPPRESSED)))
+        whom = meant.filter(meant[f"for_{place}"]).select("customer_id", "segment_id").semi_join(left.select("customer_id"), "customer_id")
+        numbers = whom.group_by("segment_id").agg(customers=whom.count()).to_pyarrow().to_pylist()
+        found |= {(row["segment_id"], action.key): row["customers"] for row in numbers}
+    return found
 
 
 def _eligible(meant: ir.Table, actions: int) -> dict[int, list[tuple[int, float | None, float | None]]]:

@@ -18,7 +18,7 @@ from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import asset
 from segmentation_assets.defs.partitions import LOOKBACK, LOOKBACK_AND_BEFORE, PREVIOUS_AND_THIS, Input
 from segmentation_assets.defs.pictures import pictures_of, withheld_of
-from segmentation_assets.defs.table import OUTPUT, each_snapshot, snapshot_date, table
+from segmentation_assets.defs.table import Made, each_snapshot, snapshot_date, table, tables
 from segmentation_assets.report import report
 from segmentation_assets.report.words import Words
 from segmentation_assets.settings.loading import Settings
@@ -27,14 +27,18 @@ from segmentation_assets.settings.snapshots import following
 from segmentation_assets.sources import Source
 from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.suppression import suppressed
-from segmentation_assets.store import deliveries
+from segmentation_assets.store import deliveries, delivering
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import CONTRACTS
-from segmentation_assets.tables.application import AUDIENCE_MEMBERS, CUSTOMER_VALUE, SEGMENT_ACTIONS
+from segmentation_assets.tables.application import AUDIENCE_MEMBERS, CUSTOMER_VALUE, SEGMENT_ACTIONS, UNIVERSAL_CONTROL
 
-GROUP = "apply"
+GROUP, KINDS = "apply", {"duckdb", "parquet"}
+MADE_FROM = (
+    "customers", "customer_segments", "own_segment_members", "segment_changes", "customer_value", "customer_category_activity", "segments",
+    "segmentation_model",
+)  # fmt: skip
 
 
 @table(
@@ -59,7 +63,12 @@ def customer_value(
     return value.customer_value(now, customers, placed, placed_before, customer_activity, features_then, lookback, lookback_then)
 
 
-@table(AUDIENCE_MEMBERS, group=GROUP, ins={"customer_category_activity": Input(LOOKBACK)})
+@tables(
+    Made(AUDIENCE_MEMBERS, GROUP, KINDS, MADE_FROM, "Whom each action contacts, leaves alone to measure by, or may not contact, and why."),
+    Made(UNIVERSAL_CONTROL, GROUP, KINDS, ("customer_segments",), "The customers whom no action contacts: how many, and since when."),
+    name="audiences",
+    ins={"customer_category_activity": Input(LOOKBACK)},
+)
 def audience_members(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -72,7 +81,7 @@ def audience_members(
     customer_category_activity: ir.Table,
     segments: pd.DataFrame,
     segmentation_model: pd.DataFrame,
-) -> ir.Table:
+) -> dict[str, ir.Table]:
     """Whom the actions of the playbook contact, whom they leave alone to measure by, and whom they may not contact, with the reason.
 
     Nothing is sent by this. What was handed over before (`store.deliveries`) stays as it was.
@@ -80,16 +89,17 @@ def audience_members(
     as_of, rules = snapshot_date(context), settings.audiences
     plan = _plan(settings, as_of, segments, segmentation_model, customer_segments, own_segment_members, segment_changes, customer_value)
     meant = _with_next_category(plan, customers, customer_category_activity, lake)
-    period, since, until = holdout.rotation(as_of, settings.snapshots, rules.universal_control.rotation)
-    if rules.universal_control.share:
-        context.add_output_metadata({"universal control since": str(since), "universal control until": str(until)}, output_name=OUTPUT)
+    period, _, _ = holdout.rotation(as_of, settings.snapshots, rules.universal_control.rotation)
     if plan.remarks:
         said = [f"{key}: {remark}" for key, remark in plan.remarks.items()]
-        context.add_output_metadata({"remarks": dg.MetadataValue.md(markdown.bullets(said))}, output_name=OUTPUT)
+        context.add_output_metadata({"remarks": dg.MetadataValue.md(markdown.bullets(said))}, output_name=AUDIENCE_MEMBERS.name)
     pseudonyms = Pseudonyms.of(settings.privacy.pseudonyms, settings.cleaning) if settings.privacy.pseudonyms else None
     listed = suppressed(rules.suppression, settings.cleaning, pseudonyms)
     bars = audiences.barred(customers, settings.source.has_consent, listed)
-    return audiences.audience_members(meant, bars, plan.actions, rules, period, _past(settings, lake, as_of))
+    return {
+        AUDIENCE_MEMBERS.name: audiences.audience_members(meant, bars, plan.actions, rules, period, _past(settings, lake, as_of)),
+        UNIVERSAL_CONTROL.name: holdout.universal_control(customer_segments, rules, as_of, settings.snapshots),
+    }
 
 
 @table(SEGMENT_ACTIONS, group=GROUP)
@@ -173,6 +183,7 @@ def published_database(
     Anyone who has the old file open keeps reading it; a snapshot that fails a check never gets here.
     """
     key = context.partition_key
+    delivering.note_published(settings.data_dir)
     fingerprint = Fingerprint.now(settings, source.fingerprint(), key).text()
     smallest, largest = settings.privacy.smallest_cell, settings.database.largest_copied
     published = publish_snapshot(lake, settings.data_dir, key, fingerprint, smallest, largest)

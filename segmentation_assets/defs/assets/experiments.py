@@ -12,7 +12,7 @@ from segmentation_assets.core.application import assignments
 from segmentation_assets.core.application.arms import Arm
 from segmentation_assets.core.application.lift import Cohort, action_lift
 from segmentation_assets.core.application.outcomes import ActionKey, Group, arms, by_action, observed
-from segmentation_assets.core.application.power import FEWEST_LIKE, Alike, action_power
+from segmentation_assets.core.application.power import FEWEST_LIKE, Alike, Bound, action_power
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import FOLLOWED, FOLLOWED_AND_THIS, FOLLOWED_SNAPSHOTS, SINCE_FOLLOWED, Input
 from segmentation_assets.defs.table import Made, snapshot_date, tables
@@ -24,7 +24,7 @@ from segmentation_assets.tables.effects import ACTION_LIFT, ACTION_POWER
 from segmentation_assets.vocabulary import Likeness, Measure, Role
 
 GROUP, KINDS = "apply", {"duckdb", "parquet"}
-MADE_FROM = ("audience_members", "customer_features", "customer_segments", "customer_orders")
+MADE_FROM = ("audience_members", "customer_features", "customer_segments", "customer_orders", "segment_actions")
 Arms = Mapping[Measure, Mapping[Group, Arm]]
 
 
@@ -47,13 +47,14 @@ def action_experiments(
     customer_features: ir.Table,
     customer_segments: ir.Table,
     customer_orders: ir.Table,
+    segment_actions: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """First comes what the previous snapshot's audiences did in the window since: how much it differs says what can be shown. Then the
     lift of what was handed over for the last three snapshots; of an action of which nothing ever was, that of those who would have been.
     Both tables are empty if the source has no orders."""
     as_of, money = snapshot_date(context), settings.exploration.money
     if not settings.source.has_orders:
-        return {ACTION_POWER.name: action_power({}, {}, {}, money), ACTION_LIFT.name: action_lift([], money)}
+        return {ACTION_POWER.name: action_power({}, {}, {}, money, {}), ACTION_LIFT.name: action_lift([], money)}
     seen = _Seen(audience_members, customer_features, customer_segments, customer_orders)
     before = following(as_of, settings.snapshots, -1)
     playbook = {ActionKey(play.list, key): play for key, play in settings.playbook.items() if play is not None}
@@ -61,16 +62,28 @@ def action_experiments(
     shares = {action: play.holdout for action, play in playbook.items() if play.holdout}
 
     now, past = assignments.planned(seen.audience(as_of), as_of), seen.did(assignments.planned(seen.audience(before), before), before)
-    power = action_power(assignments.sizes(now), _alike(seen, now, past, before), expected, money)
+    beyond = segment_actions.groupby(["list", "play"])["customers_beyond"].sum()
+    bounds = {
+        action: Bound(int(beyond[action]), play.holdout, play.cost, play.budget, play.most_customers)
+        for action, play in playbook.items()
+        if beyond.get(action, 0)
+    }
+    power = action_power(assignments.sizes(now), _alike(seen, now, past, before), expected, money, bounds)
 
-    delivered = deliveries.rows(settings.data_dir, lake.engine, before)
+    delivered = deliveries.rows(settings.data_dir, lake.engine, as_of)
     sent = assignments.ever_handed_over(seen.audience(before), delivered, before)
     cohorts = [Cohort(before, False, _without(past, sent), shares, expected)]
     if delivered is not None:
+        cap = settings.audiences.contact_cap
+        apart = max(as_of - following(as_of, settings.snapshots, -FOLLOWED_SNAPSHOTS), dt.timedelta(days=cap.days if cap else 0))
         for steps in range(1, FOLLOWED_SNAPSHOTS + 1):
             day = following(as_of, settings.snapshots, -steps)
-            found = seen.did(assignments.handed_over(delivered, seen.audience(day), day, as_of), day)
-            cohorts.append(Cohort(day, True, found, shares, expected))
+            handed = assignments.handed_over(delivered, seen.audience(day), day, as_of, apart)
+            planned = shares | assignments.planned_shares(handed)
+            later = assignments.handed_over_later(delivered, day, as_of)
+            cohorts.append(Cohort(day, True, seen.did(handed, day), planned, expected, later))
+        nothing: Arms = {measure: {} for measure in Measure}
+        cohorts.append(Cohort(as_of, True, nothing, {}, {}, assignments.handed_over_later(delivered, as_of, as_of)))
     lift = action_lift(cohorts, money)
     whole = lift[lift["segment_id"].isna()]
     for name, rows in ((ACTION_POWER.name, power), (ACTION_LIFT.name, whole)):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from segmentation_assets.cli.check import Findings, inspect
+from segmentation_assets.cli.check import Findings, inspect, suppression_lists
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
@@ -331,3 +331,12 @@ def test_ids_and_attributes_that_look_personal_are_told_with_the_remedy(tmp_path
     ids = "customer_id looks personal (e-mail addresses, by content): with privacy.pseudonyms, no id is kept or published as it is"
     told_of = "these attributes look personal: phone (phone numbers, by content). Segments need none of them; to leave them out, set"
     assert told(found, "personal") == [ids, f"{told_of} attributes: [town].", ids]
+
+
+def test_suppression_lists_are_counted_and_one_that_is_missing_or_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    good, bad = tmp_path / "never.csv", tmp_path / "bad.csv"
+    good.write_text("customer_id\na\nb\na\n\n")
+    bad.write_text("id\n1\n")
+    lines, problems = suppression_lists([good, bad, tmp_path / "lost.csv"])
+    assert lines == [f"Suppression list {good}: 2 customers who are never contacted"]
+    assert len(problems) == 2 and "cannot be read" in problems[0] and "lost.csv is missing" in problems[1]

@@ -24,6 +24,7 @@ class Standing:
     action: str
     role: str
     fixed: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,9 @@ def by_loop(case: Case) -> dict[tuple[str, str], tuple[str, str, str | None, flo
                 kept = keys.get(stand.action)
                 cost = kept[1].play.cost if kept and stand.fixed and stand.role == "treated" else 0.0
                 drawn_by = "universal control" if control[one.customer_id] else "holdout of the action"
-                rows[one.customer_id] = (
-                    (stand.action, "suppressed", one.barred, 0.0) if one.barred
-                    else (stand.action, stand.role, drawn_by if stand.role == "holdout" else None, cost)
-                )  # fmt: skip
+                held_by = (stand.reason or drawn_by) if stand.role == "holdout" else None
+                may = stand.fixed or not one.barred
+                rows[one.customer_id] = (stand.action, stand.role, held_by, cost) if may else (stand.action, "suppressed", one.barred, 0.0)
             elif first is None:
                 continue
             elif one.barred:
@@ -97,7 +97,7 @@ def by_loop(case: Case) -> dict[tuple[str, str], tuple[str, str, str | None, flo
                 (one, one.standing[name]) for one in case.customers if name in one.standing and one.standing[name].action == action.key
             ]
             paid_now = sum(stand.fixed and stand.role == "treated" for _, stand in standing)
-            staying = sum((stand.fixed or one.meant[place]) and stand.role == "treated" and not one.barred for one, stand in standing)
+            staying = sum((stand.fixed or (one.meant[place] and not one.barred)) and stand.role == "treated" for one, stand in standing)
             room = math.inf
             if play.budget is not None:
                 room = min(room, audiences.contacts_within(play.budget - case.spent.get(action.key, 0.0), play.cost) - paid_now)
@@ -146,7 +146,7 @@ def tables(case: Case) -> tuple[Any, Any, audiences.Past | None]:
     meant = _memtable(rows, kinds)
     bars = _memtable([(one.customer_id, one.barred) for one in case.customers if one.barred], {"barred_id": "string", "barred": "string"})
     standing = [
-        (name, one.customer_id, stand.action, stand.role, pd.Timestamp("2024-01-02 10:00"), stand.fixed)
+        (name, one.customer_id, stand.action, stand.role, stand.reason, pd.Timestamp("2024-01-02 10:00"), stand.fixed)
         for one in case.customers for name, stand in one.standing.items()
     ]  # fmt: skip
     of_standing = {
@@ -154,6 +154,7 @@ def tables(case: Case) -> tuple[Any, Any, audiences.Past | None]:
         "customer_id": "string",
         "action": "string",
         "role": "string",
+        "reason": "string",
         "handed_over": "timestamp(6)",
         "fixed": "boolean",
     }
@@ -202,7 +203,7 @@ def cases(draw: st.DrawFn) -> Case:
             holdout=draw(st.sampled_from([0, 0.5])), expected_uplift=draw(st.sampled_from([None, 0.5])), **limits,
         ))  # fmt: skip
     has_past = draw(st.booleans())
-    stood = st.builds(Standing, st.sampled_from(["a0", "a1", "gone"]), ROLES, st.booleans())
+    stood = st.builds(Standing, st.sampled_from(["a0", "a1", "gone"]), ROLES, st.booleans(), st.sampled_from([None, "universal control"]))
     customers = tuple(
         Customer(
             f"c{one}", draw(st.sampled_from([1, 2, -1])), draw(MONEY), draw(MONEY),

@@ -1,5 +1,6 @@
 """Audiences follow the rule: as a plain loop gives them, within budgets and caps, nobody without consent, everyone in one row."""
 
+import datetime as dt
 from collections import Counter
 
 import ibis
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from segmentation_assets.core.application import audiences
+from segmentation_assets.core.application import audiences, holdout
 from segmentation_assets.settings.audiences import Audiences
+from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets_tests.conftest import examples
-from segmentation_assets_tests.core.application.rule import Case, Customer, Standing, action, by_loop, cases, made
+from segmentation_assets_tests.core.application.rule import PERIOD, Case, Customer, Standing, action, by_loop, cases, made
 
 
 @examples(25)
@@ -30,7 +32,8 @@ def test_audiences_are_those_of_a_plain_loop_over_the_rule_and_break_no_promise(
     }
     assert all((row["reason"] is None) == (row["role"] == "treated") for row in rows)
     treated = [row for row in rows if row["role"] == "treated"]
-    assert not [row for row in treated if customers[row["customer_id"]].barred]
+    fixed = {(name, one.customer_id): stand for one in case.customers for name, stand in one.standing.items() if stand.fixed}
+    assert not [row for row in treated if customers[row["customer_id"]].barred and (row["list"], row["customer_id"]) not in fixed]
     new = [row for row in treated if row["handed_over"] is None]
     for one in case.actions:
         if one.play.budget is not None:
@@ -39,11 +42,9 @@ def test_audiences_are_those_of_a_plain_loop_over_the_rule_and_break_no_promise(
     if case.rules.contact_cap:
         contacts = Counter(row["customer_id"] for row in new)
         assert all(number + customers[one].contacts <= case.rules.contact_cap.contacts for one, number in contacts.items())
-    fixed = [(name, person, s) for person in case.customers for name, s in person.standing.items() if s.fixed]
-    for name, one, stand in fixed:
-        row = found[name, one.customer_id]  # handed over for this very snapshot: nothing but an opt-out changes it
-        assert (row["action"], row["role"]) == (stand.action, "suppressed" if one.barred else stand.role)
-        assert row["handed_over"] is not None
+    for whose, stand in fixed.items():
+        row = found[whose]  # handed over for this very snapshot: nothing changes it
+        assert (row["action"], row["role"]) == (stand.action, stand.role) and row["handed_over"] is not None
 
 
 def crowd(number: int, **of: object) -> tuple[Customer, ...]:
@@ -72,6 +73,13 @@ def test_the_universal_control_group_is_left_alone_by_all_lists_and_rotates() ->
     }
     assert left["marketing"] == left["service"] and 60 < len(left["marketing"]) < 140
     assert {row["reason"] for row in rows} == {None, "universal control"}
+    known = ibis.memtable({"customer_id": [one.customer_id for one in people]})
+    calendar = Snapshots(first=dt.date(1970, 1, 1), cadence="daily")
+    [row] = holdout.universal_control(known, rules, dt.date.fromordinal(PERIOD * 12 + 5), calendar).to_pyarrow().to_pylist()
+    since = dt.date.fromordinal(PERIOD * 12)
+    until = since + dt.timedelta(days=12)
+    assert row == {"customers": len(left["service"]), "period": PERIOD, "share": 0.2, "since": since, "until": until}
+    assert holdout.universal_control(known, Audiences(), since, calendar).to_pyarrow().num_rows == 0
 
 
 def test_a_draw_depends_on_the_salt_and_the_action_only() -> None:
@@ -96,10 +104,17 @@ def test_a_mapped_consent_that_no_customer_has_bars_everyone() -> None:
     assert found == [{"barred_id": "a", "barred": "no consent"}]
 
 
-def test_who_opts_out_after_a_hand_over_is_suppressed_and_still_in_that_action() -> None:
-    gone = Customer("c", meant=(True,), barred="opted out", standing={"marketing": Standing("a", "treated", False)})
+@pytest.mark.parametrize(("of_this_snapshot", "found"), [(False, ("suppressed", "opted out")), (True, ("treated", None))])
+def test_who_opts_out_after_a_hand_over_is_suppressed_at_later_snapshots_and_not_at_that_one(of_this_snapshot: bool, found: tuple) -> None:
+    gone = Customer("c", meant=(True,), barred="opted out", standing={"marketing": Standing("a", "treated", of_this_snapshot)})
     [row] = made(Case((gone,), (action("a"),)))
-    assert (row["action"], row["role"], row["reason"]) == ("a", "suppressed", "opted out") and row["handed_over"] is not None
+    assert (row["action"], row["role"], row["reason"]) == ("a", *found) and row["handed_over"] is not None
+
+
+def test_who_was_handed_over_as_universal_control_stays_that_when_the_group_has_changed() -> None:
+    stays = Customer("c", meant=(True,), standing={"marketing": Standing("a", "holdout", False, "universal control")})
+    [row] = made(Case((stays,), (action("a"),)))
+    assert (row["role"], row["reason"]) == ("holdout", "universal control")
 
 
 def test_a_contact_made_for_an_earlier_snapshot_is_not_paid_again() -> None:

@@ -4,10 +4,11 @@ import datetime as dt
 from typing import Any
 
 import ibis
+import pandas as pd
 import pytest
 
 from segmentation_assets.core.application import plays, summary
-from segmentation_assets.settings.playbook import PLAYBOOK, Play
+from segmentation_assets.settings.playbook import LISTED, PLAYBOOK, Play
 
 NAMES = {1: "Champions", 2: "Slipping away", -1: "Lapsed"}
 CHARACTERS = {1: "champions", 2: "slipping", -1: "lapsed"}
@@ -65,6 +66,14 @@ def test_actions_are_done_by_priority_and_without_one_by_money() -> None:
     assert [(action.key, action.priority) for action in ordered] == [("first", 1), ("much", 1), ("little", 2), ("none", 3)]
 
 
+def test_own_actions_come_before_shipped_ones_of_the_same_priority() -> None:
+    of = {"for": {"segments": [1]}}
+    changed = PLAYBOOK["lapsed"].model_copy(update={"channel": "phone", "priority": 1})
+    found = done(at_risk=PLAYBOOK["at_risk"], lapsed=changed, zeal=play(priority=1, **of), much=play(**of))
+    ordered = plays.in_order(found.actions, lambda: {"much": 70.0})
+    assert [(action.key, action.priority) for action in ordered] == [("lapsed", 1), ("zeal", 1), ("much", 1), ("at_risk", 1)]
+
+
 def table(schema: dict[str, str], *rows: tuple[Any, ...]) -> Any:
     columns = {name: [row[place] for row in rows] for place, name in enumerate(schema)}
     return ibis.memtable(columns, schema=schema) if rows else ibis.memtable([], schema=schema)
@@ -107,3 +116,31 @@ def test_customers_are_found_by_segment_and_by_what_they_entered_or_left(aim: di
 def test_money_is_summed_over_all_whom_an_action_is_for() -> None:
     actions = done(one=play(**{"for": {"segments": [1]}}), two=play(**{"for": {"segments": [2]}})).actions
     assert summary.money(plays.meant(actions, PLACED, MEMBERS, MOVED, VALUES), actions) == {"one": 1.0, "two": 0.0}
+
+
+def test_whom_a_limit_does_not_reach_are_counted_also_where_a_later_action_takes_them() -> None:
+    of = {"for": {"segments": [1, 2]}}
+    found = plays.in_order(done(few=play(most_customers=1, priority=1, **of), rest=play(priority=2, **of)).actions, dict)
+    texts = dict.fromkeys(("list", "customer_id", "action", "role", "reason"), "string")
+    members = table(
+        texts | {"segment_id": "int64", "cost": "float64"},
+        *((LISTED, *row, 0.0) for row in (
+            ("a", "few", "treated", None, 1), ("b", "rest", "holdout", "universal control", 2),
+            ("c", "few", "suppressed", "beyond budget or limit", 2), ("d", "few", "suppressed", "opted out", 1),
+        )),
+    )  # fmt: skip
+    segments = pd.DataFrame({"segment_id": [1, 2], "segment_name": ["A", "B"], "share": 0.5, "revenue_share": 0.5, "description": ""})
+    rows = summary.segment_actions(found, plays.meant(found, PLACED, MEMBERS, MOVED, VALUES), members, segments, {1: "x", 2: "y"}, "EUR")
+    numbers = [
+        "segment_id",
+        "play",
+        "customers_treated",
+        "customers_holdout",
+        "customers_control",
+        "customers_suppressed",
+        "customers_beyond",
+    ]
+    assert rows[numbers].to_numpy().tolist() == [
+        [1, "few", 1, 0, 0, 1, 0], [1, "rest", 0, 0, 0, 0, 0], [2, "few", 0, 0, 0, 1, 2], [2, "rest", 0, 0, 1, 0, 0],
+    ]  # fmt: skip
+    assert set(rows["holdout_share"]) == {0.1}

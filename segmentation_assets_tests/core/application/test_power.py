@@ -1,9 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from segmentation_assets.core.application.arms import POWER, Arm, power_to_show
 from segmentation_assets.core.application.outcomes import ActionKey
-from segmentation_assets.core.application.power import COLUMNS, FEWEST_LIKE, Alike, action_power
+from segmentation_assets.core.application.power import COLUMNS, FEWEST_LIKE, Alike, Bound, action_power
 from segmentation_assets.tables.effects import ACTION_POWER
 from segmentation_assets.vocabulary import Likeness, Measure, Role
 
@@ -14,11 +15,14 @@ ALIKE = Arm.of(0.3 * BEFORE + RNG.lognormal(3, 1, 3_000), BEFORE)
 ORDERED = Arm.of(RNG.random(3_000) < 0.4, RNG.poisson(2, 3_000))
 
 
-def row(treated: int, holdout: int, expected: float | None = None, arm: Arm | None = ALIKE, measure: Measure = Measure.SPEND):
+def row(
+    treated: int, holdout: int, expected: float | None = None, arm: Arm | None = ALIKE, measure: Measure = Measure.SPEND,
+    bound: Bound | None = None,
+):  # fmt: skip
     past = {} if arm is None else {(MAIL, measure): Alike(arm, Likeness.ACTION)}
     sizes = {MAIL: {Role.TREATED: treated, Role.HOLDOUT: holdout, Role.SUPPRESSED: 77}}
-    found = action_power(sizes, past, {} if expected is None else {MAIL: expected}, "euros").set_index("measure")
-    return found.loc[measure]
+    asked, bounds = {} if expected is None else {MAIL: expected}, {} if bound is None else {MAIL: bound}
+    return action_power(sizes, past, asked, "euros", bounds).set_index("measure").loc[measure]
 
 
 def test_the_smallest_effect_is_told_with_its_share_of_the_mean():
@@ -41,6 +45,27 @@ def test_a_holdout_too_small_is_told_with_the_one_needed():
     assert power_to_show(found["expected_effect"], 10_000 - needed, needed, ALIKE) >= POWER
     assert "cannot be shown with so few held out" in found["verdict"]
     assert f"Hold out {needed:,} instead of 100." in found["verdict"]
+
+
+def test_where_a_budget_bounds_the_action_the_one_that_would_do_is_told() -> None:
+    bound = Bound(20_000, 0.1, cost=2.0, budget=1_800.0)
+    found = row(900, 100, expected=0.1, bound=bound)
+    contacts = int(found["contacts_needed"])
+    assert power_to_show(found["expected_effect"], contacts, contacts // 9, ALIKE) >= POWER
+    assert power_to_show(found["expected_effect"], contacts - 9, contacts // 9 - 1, ALIKE) < POWER
+    words = f"Its budget allows 900 contacts: {contacts:,} would do, which takes a budget of {2 * contacts:,} euros."
+    assert words in found["verdict"]
+    few = row(45, 5, bound=Bound(1_000, 0.1, most_customers=45))
+    assert few["contacts_needed"] == 270  # of which 30 are held out
+    assert few["verdict"].endswith("Its limit allows 45 contacts: 270 would do, which takes most_customers of 270.")
+
+
+@pytest.mark.parametrize("bound", [Bound(50, 0.1, budget=900.0, cost=1.0), Bound(50_000, 0.0, budget=900.0, cost=1.0)])
+def test_a_budget_for_all_that_would_still_show_nothing_is_told(bound: Bound) -> None:
+    found = row(900, 100, expected=0.1, bound=bound)
+    assert pd.isna(found["contacts_needed"])
+    assert f"and even with all {bound.waiting:,} whom it does not reach they would be too few." in found["verdict"]
+    assert "would be too few" not in row(9_000, 1_000, expected=0.5, bound=bound)["verdict"]
 
 
 def test_customers_too_few_for_the_expected_effect_whatever_is_held_out():

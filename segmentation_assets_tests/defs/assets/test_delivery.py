@@ -16,9 +16,11 @@ PLACES = {"files": {"kind": "folder", "path": "out"}}
 
 
 @pytest.fixture
-def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The snapshots that were handed over. D4 is the newest one that exists, and D3 and D4 are published."""
     found: list[str] = []
+    monkeypatch.setattr(published, "keys", lambda _: [])
+    delivering.note_published(tmp_path)  # as each run does, before it publishes
     monkeypatch.setattr(published, "keys", lambda _: [D3, D4])
     monkeypatch.setattr(delivering, "deliver", lambda settings, key, *_, **__: found.append(key) or [])
     return found
@@ -55,3 +57,18 @@ def test_a_snapshot_made_before_it_was_switched_on_is_not_handed_over_when_made_
     run(tmp_path, D4, enabled=False)
     run(tmp_path, D4)
     assert handed_over == []
+
+
+def test_a_folder_of_an_earlier_version_hands_over_its_next_snapshot_and_not_those_that_it_has(
+    tmp_path: Path, handed_over: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deliveries" / delivering.HANDLED).unlink()
+    monkeypatch.setattr(published, "keys", lambda _: [D3, D4])
+    delivering.note_published(tmp_path)
+    assert "was made before" in run(tmp_path, D4)
+    (tmp_path / "deliveries" / delivering.HANDLED).unlink()
+    monkeypatch.setattr(published, "keys", lambda _: [D3])
+    delivering.note_published(tmp_path)
+    monkeypatch.setattr(published, "keys", lambda _: [D3, D4])
+    assert run(tmp_path, D4) == "nothing has changed"
+    assert handed_over == [D4]

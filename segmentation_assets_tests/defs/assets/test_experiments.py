@@ -34,6 +34,9 @@ def member(number: int, **further) -> dict:
     }  # fmt: skip
 
 
+ADDED = pd.DataFrame([member(number, change=str(Change.ADDED), channel="e-mail", cost=0.0, planned_share=0.4) for number in range(200)])
+
+
 def spend(number: int) -> int:
     """What a customer spends each month, but for what differs by chance; the treated 5 more since."""
     return 20 + number % 7
@@ -57,7 +60,7 @@ def shop(lake: Lake) -> Lake:
     return lake
 
 
-def made(lake: Lake, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+def made(lake: Lake, settings: Settings, *beyond: tuple[str, str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     context = SimpleNamespace(partition_key=D3, add_output_metadata=lambda *_, **__: None)
 
     def read(name: str, *keys: str, dated: bool = True):
@@ -65,7 +68,7 @@ def made(lake: Lake, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     found = action_experiments(
         context, settings, lake, read("audience_members", D2, D3), read("customer_features", D1, D2), read("customer_segments", D1, D2),
-        read("customer_orders", D2, D3, dated=False),
+        read("customer_orders", D2, D3, dated=False), pd.DataFrame(beyond, columns=["list", "play", "customers_beyond"]),
     )  # fmt: skip
     return found["action_power"], found["action_lift"]
 
@@ -79,15 +82,34 @@ def test_what_was_not_handed_over_is_an_a_a_comparison(shop: Lake, settings: Set
 
 
 def test_what_was_handed_over_is_measured_from_then_on(shop: Lake, settings: Settings) -> None:
-    rows = pd.DataFrame([{**member(number), "change": str(Change.ADDED), "channel": "e-mail", "cost": 0.0} for number in range(200)])
-    deliveries.record(settings.data_dir, rows, BEFORE, "file", dt.datetime(2024, 3, 4, 9))
+    deliveries.record(settings.data_dir, ADDED, BEFORE, "file", dt.datetime(2024, 3, 4, 9))
     _, lift = made(shop, settings)
     whole = lift[lift["segment_id"].isna() & (lift["measure"] == "spend")].iloc[0]
     assert lift["sent"].all()
     assert whole["effect"] == pytest.approx(5, abs=0.3)
     assert whole["verdict"].startswith("The treated did more: ")
-    deliveries.record(settings.data_dir, rows.head(0), NOW, "file", dt.datetime(2024, 4, 2))
+    deliveries.record(settings.data_dir, ADDED.head(0), NOW, "file", dt.datetime(2024, 4, 2))
     assert made(shop, settings)[1]["effect"].equals(lift["effect"])
+
+
+@pytest.mark.parametrize("snapshot", [BEFORE, NOW])
+def test_what_was_handed_over_after_the_snapshot_is_told(shop: Lake, settings: Settings, snapshot: dt.date) -> None:
+    deliveries.record(settings.data_dir, ADDED, snapshot, "file", dt.datetime(2026, 11, 30, 9))
+    _, lift = made(shop, settings)
+    told = lift[lift["assigned_on"] == snapshot]
+    words = "Handed over on 2026-11-30, after this snapshot: its lift shows from the first snapshot after that date."
+    assert told[["measure", "sent", "treated", "holdout", "verdict"]].to_numpy().tolist() == [
+        [measure, True, 120, 80, words] for measure in ("spend", "ordered")
+    ]
+    assert told["effect"].isna().all() and told["segment_id"].isna().all()
+    assert (snapshot == BEFORE) == (len(told) == len(lift))
+
+
+def test_the_planned_share_is_that_of_the_time_of_delivery(shop: Lake, settings: Settings) -> None:
+    deliveries.record(settings.data_dir, ADDED, BEFORE, "file", dt.datetime(2024, 3, 4, 9))
+    since = PLAY.model_copy(update={"holdout": 0.05})
+    _, lift = made(shop, settings.model_copy(update={"playbook": {CHAMPIONS: since}}))
+    assert not lift["verdict"].str.contains("do not trust").any()
 
 
 def test_power_is_judged_by_the_same_action_a_snapshot_ago(shop: Lake, settings: Settings) -> None:
@@ -96,6 +118,14 @@ def test_power_is_judged_by_the_same_action_a_snapshot_ago(shop: Lake, settings:
     assert (spent["basis"], spent["basis_customers"], spent["treated"], spent["holdout"]) == (Likeness.ACTION, 200, 120, 80)
     assert spent["expected_effect"] == pytest.approx(0.1 * spent["mean"])
     assert spent["verdict"].startswith("The expected ")
+
+
+def test_power_knows_whom_the_budget_does_not_reach(shop: Lake, settings: Settings) -> None:
+    play = PLAY.model_copy(update={"expected_uplift": 0.01, "budget": 120.0, "cost": 1.0})
+    bound = settings.model_copy(update={"playbook": {CHAMPIONS: play}})
+    power, _ = made(shop, bound, ("marketing", CHAMPIONS, 70), ("marketing", CHAMPIONS, 3_000), ("service", CHAMPIONS, 5))
+    spent = power[power["measure"] == "spend"].iloc[0]
+    assert spent["contacts_needed"] > 120 and f"which takes a budget of {spent['contacts_needed']:,.0f} " in spent["verdict"]
 
 
 def test_power_of_a_new_action_is_judged_by_all_in_its_segments(shop: Lake, settings: Settings) -> None:
