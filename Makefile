@@ -1,8 +1,8 @@
-# make demo | test | full | ui | bench | clean; lock | licences | bom | audit. Everything is installed into .venv, at the versions of
+# make demo | test | full | ui | docs | bench | clean; lock | licences | bom | audit. Everything is installed into .venv, at the versions of
 # constraints.txt; what runs in production, with the hashes of requirements.lock.
 
 PYTHON ?= python3
-EXTRAS ?= demo,dev
+EXTRAS ?= demo,dev,docs
 CUSTOMERS ?= 100000
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -11,7 +11,7 @@ TOOLS := .tools/bin
 VULNERABILITIES := https://api.osv.dev
 PARALLEL := --numprocesses 3 --dist loadgroup --no-loadscope-reorder  # a third, because some tests wait; with a fourth, sensors missed their time; the order is that of conftest.py
 
-.PHONY: demo ui bench test full lint types unit oldest lock licences bom audit install clean
+.PHONY: demo ui bench test full docs lint types unit oldest lock licences bom audit install clean
 
 demo: $(INSTALLED)  ## every snapshot of the demo data, then the segments
 	$(BIN)/segmentation run --all
@@ -23,7 +23,7 @@ bench: $(INSTALLED)  ## whole snapshots at CUSTOMERS customers, beside what one 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[benchmarks]'
 	$(BIN)/python -m benchmarks.whole --customers $(CUSTOMERS)
 
-test: lint types unit  ## what CI runs
+test: lint types docs unit  ## what CI runs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -34,10 +34,14 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+docs: $(INSTALLED)  ## the pages as a site, build/docs/docs/index.html; a broken link, anchor or picture is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
+
 unit: $(INSTALLED)
 	$(BIN)/pytest $(PARALLEL)
 
 full: $(INSTALLED) .spark  ## what is too slow for every change; Spark needs Java 17 or 21
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebook]'
 	$(BIN)/pytest $(PARALLEL) -m full
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest $(PARALLEL) -m hypothesis
 

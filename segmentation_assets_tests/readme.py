@@ -1,7 +1,6 @@
-"""The README's commands, their output, and its generated tables, and the questions of docs/sql.md: tests read them, and running this
-file rewrites them.
+"""What README and docs show of the demo, commands and queries with their output, and the table of settings: tests read it.
 
-SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites README.md from published demo data
+SEGMENTATION_DATA_DIR=data python -m segmentation_assets_tests.readme     # rewrites the pages from published demo data
 """
 
 import contextlib
@@ -14,18 +13,20 @@ from click.testing import CliRunner
 
 from segmentation_assets.cli.main import main
 from segmentation_assets.settings import reference
-from segmentation_assets.tables import CONTRACTS
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
-
-SQL = README.parent / "docs" / "sql.md"
+ROOT = Path(__file__).parent.parent
+README, SETTINGS = ROOT / "README.md", ROOT / "docs" / "settings.md"
+TUTORIALS = sorted((ROOT / "docs").glob("tutorial-*.md"))  # on data of their own: test_tutorials.py
+PAGES = [README, *(page for page in sorted((ROOT / "docs").glob("*.md")) if page not in TUTORIALS)]
+SQL = ROOT / "docs" / "sql.md"
 QUESTION = re.compile(r"```sql\n(?P<query>.*?)```\n\n```\n(?P<output>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
+MARKED = re.compile(r"(?<=<!-- settings -->\n).*(?=\n<!-- /settings -->)", re.DOTALL)
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
-    """Each command shown with its output."""
-    return [(found["command"], found["output"]) for found in BLOCK.finditer(text)]
+    """Each command shown with its output; those shown without are only checked to be valid (test_docs.py)."""
+    return [(found["command"], found["output"]) for found in BLOCK.finditer(text) if found["output"]]
 
 
 def questions(text: str) -> list[tuple[str, str]]:
@@ -43,42 +44,29 @@ def run(command: str, data_dir: Path) -> str:
     program, *arguments = shlex.split(command)
     if program != "segmentation":
         raise AssertionError(f"{command}: only commands of our own are called")
-    environment = {"SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(README.parent / "segmentation.yaml")}
-    with contextlib.chdir(README.parent):
+    environment = {"SEGMENTATION_DATA_DIR": str(data_dir), "SEGMENTATION_SETTINGS": str(ROOT / "segmentation.yaml")}
+    with contextlib.chdir(ROOT):
         done = CliRunner(env=environment).invoke(main, arguments)
     if done.exit_code:
         raise AssertionError(f"{command} failed with exit code {done.exit_code}:\n{done.output}")
-    return "".join(f"{line.rstrip()}\n" for line in done.output.strip("\n").splitlines())
+    return trimmed(done.output)
 
 
-def generated() -> dict[str, str]:
-    """The parts generated from the code, by the name of their markers."""
-    tables = "\n".join(["| table | one row per |", "|---|---|", *(f"| `{c.name}` | {c.row} |" for c in CONTRACTS)])
-    return {"settings": reference.markdown(), "tables": tables}
-
-
-def part(text: str, name: str) -> str:
-    """The text between the markers of a generated part."""
-    return text.split(f"<!-- {name} -->\n")[1].split(f"\n<!-- /{name} -->")[0]
+def trimmed(output: str) -> str:
+    """Output as a page shows it: without trailing whitespace and empty lines at either end."""
+    return "".join(f"{line.rstrip()}\n" for line in output.strip("\n").splitlines())
 
 
 def rewritten(text: str, data_dir: Path) -> str:
-    """The README with every output and generated part up to date."""
-    text = BLOCK.sub(lambda found: f"```console\n$ {found['command']}\n{run(found['command'], data_dir)}```", text)
-    for name, content in generated().items():
-        text = (
-            text.replace(part(text, name), content)
-            if part(text, name)
-            else text.replace(f"<!-- {name} -->\n", f"<!-- {name} -->\n{content}")
-        )
-    return text
+    """A page with every output and the table of settings up to date."""
 
+    def shown(found: re.Match[str]) -> str:
+        return f"```console\n$ {found['command']}\n{run(found['command'], data_dir)}```" if found["output"] else found[0]
 
-def answered(text: str, data_dir: Path) -> str:
-    """The page of questions with every output up to date."""
-    return QUESTION.sub(lambda found: f"```sql\n{found['query']}```\n\n```\n{asked(found['query'], data_dir)}```", text)
+    text = QUESTION.sub(lambda found: f"```sql\n{found['query']}```\n\n```\n{asked(found['query'], data_dir)}```", text)
+    return MARKED.sub(lambda _: reference.markdown(), BLOCK.sub(shown, text))
 
 
 if __name__ == "__main__":
-    SQL.write_text(answered(SQL.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")
-    README.write_text(rewritten(README.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(rewritten(page.read_text(encoding="utf-8"), Path(os.environ["SEGMENTATION_DATA_DIR"])), encoding="utf-8")

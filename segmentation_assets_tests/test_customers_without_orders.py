@@ -83,7 +83,7 @@ def test_what_needs_orders_is_absent_and_said_once(made):
     shown = console.export_text()
     assert " ".join(shown.split()).count(WITHOUT_ORDERS) == 1
     assert not [word for word in ("Revenue", "spend since", "validated", "grid of ten") if word in shown]
-    page = (settings.data_dir / "reports" / KEY / "index.html").read_text(encoding="utf-8")
+    page = (settings.data_dir / "reports" / KEY / "analysts.html").read_text(encoding="utf-8")
     assert page.count(WITHOUT_ORDERS) == 1
     assert 'id="typical_customers"' in page
     assert not [name for name in ("seasonality", "cohorts", "forward_validity", "attributes", "bridge") if f'id="{name}"' in page]
@@ -103,7 +103,7 @@ def test_segments_are_compared_with_one_column_and_chance_and_judged_by_the_outc
     ]
     console = Console(record=True, width=2_000, file=io.StringIO())
     summary.show(summary.read(settings.data_dir, KEY, settings.outcome), console)
-    shown, page = console.export_text(), (settings.data_dir / "reports" / KEY / "index.html").read_text(encoding="utf-8")
+    shown, page = console.export_text(), (settings.data_dir / "reports" / KEY / "analysts.html").read_text(encoding="utf-8")
     assert [sentence in shown and sentence in unescape(page) for sentence in sentences] == [True, True]
 
 

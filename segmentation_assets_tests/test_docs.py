@@ -1,16 +1,20 @@
-"""Every YAML block and every command in the docs and examples is valid: tests extract them from the text and try them."""
+"""Every YAML, Python and SQL block and every command in the docs and examples is valid: tests extract them from the text and try them."""
 
 import importlib
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
+import duckdb
 import pytest
+import sqlglot
 import yaml
 
 from segmentation_assets.cli.main import main
+from segmentation_assets.core.customers import feature_catalog
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import FileLookup, Tables, TransactionFiles
 from segmentation_assets.sources.tables import TablesSource
@@ -21,8 +25,15 @@ from segmentation_assets_tests.test_small_runs import Run
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md", ROOT / "data" / "README.md"]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 PROGRAMS = {"segmentation", "make", "python", "pip", "export", "apprise"}
-FENCED = re.compile(r"^ *```(?:yaml|yml)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-SHELL = re.compile(r"^ *```(?:sh|bash|shell|console)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^ *```([^\n`]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+LANGUAGES = {"yaml", "sh", "console", "sql", "python", "csv", "text", "mermaid", "{toctree}", ""}  # those above are checked here
+
+
+def fenced(*languages: str) -> re.Pattern[str]:
+    return re.compile(rf"^ *```(?:{'|'.join(languages)})\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+SHELL = fenced("sh", "console")
 INDENTED = re.compile(rf"^ {{4}}((?:{'|'.join(PROGRAMS)}) .*)$", re.MULTILINE)
 INLINE = re.compile(r"`((?:segmentation|make|python) [^`]*)`")
 SETTING = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*: [^`]+)`")
@@ -59,7 +70,7 @@ def settings_of(shown: dict[str, Any]) -> dict[str, Any]:
     return {"source": {"kind": "tables", "transactions": TABLE, **tables}}
 
 
-@pytest.mark.parametrize("text", pages(FENCED))
+@pytest.mark.parametrize("text", pages(fenced("yaml")))
 def test_yaml_blocks_are_valid_settings(text: str) -> None:
     Settings(**{**SHIPPED, **settings_of(yaml.safe_load(text))})
 
@@ -84,6 +95,8 @@ def test_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         program, *arguments = shlex.split(part, comments=True)
         if program == "segmentation":
             monkeypatch.chdir(tmp_path)
+            if arguments[0] == "--debug":  # of the whole program
+                arguments = arguments[1:]
             for name in arguments:
                 if Path(name).suffix == ".csv":
                     Path(name).write_text("")
@@ -95,6 +108,8 @@ def test_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.Monke
                 name, command, _ = main.resolve_command(context, arguments)
                 assert command is not None
                 command.make_context(name, arguments[1:], parent=context).close()
+            if name == "sql" and arguments[-1] != "QUERY":
+                assert sqlglot.parse(arguments[-1], dialect="duckdb")
         elif program == "make":
             targets = [name for name in arguments if "=" not in name]
             assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets)
@@ -106,6 +121,26 @@ def test_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.Monke
                 assert importlib.util.find_spec(module) is not None
             else:
                 assert (ROOT / arguments[0]).is_file()
+
+
+def test_sql_blocks_can_be_parsed() -> None:
+    assert all(statement for block in pages(fenced("sql")) for statement in sqlglot.parse(block.values[0], dialect="duckdb"))
+
+
+@pytest.mark.parametrize("text", pages(fenced("python")))
+def test_python_blocks_run(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the feature catalogue, to which the how-to adds, the key of the page on pseudonyms, and a database for that on SQL."""
+    (tmp_path / "data").mkdir()
+    with duckdb.connect(str(tmp_path / "data" / "segmentation.duckdb")) as database:
+        database.execute("create table latest_segments as select 'Champions' as segment_name")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOP_KEY", "k" * 32)
+    exec(textwrap.dedent(text), dict(vars(feature_catalog)))  # noqa: S102  # our own docs
+
+
+def test_every_block_is_of_a_language_that_is_checked_or_says_that_it_is_none() -> None:
+    found = {(page.name, language) for page in PAGES for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
+    assert not {(page, language) for page, language in found if language not in LANGUAGES}
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)

@@ -1,4 +1,4 @@
-"""Every setting as a table, from the models that validate them, for the command line and the README."""
+"""Every setting as a table, from the models that validate them, for the command line and docs/settings.md."""
 
 import datetime as dt
 from collections.abc import Iterator

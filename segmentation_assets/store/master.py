@@ -16,7 +16,7 @@ from segmentation_assets.store.quoting import column_type, folded, literal, quot
 from segmentation_assets.store.small_cells import MEANING, SMALL_CELL, published_rows
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import SEGMENT_ACTIONS, SEGMENTS
-from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+from segmentation_assets.tables.contract import CENTS, SNAPSHOT_DATE, Contract
 from segmentation_assets.tables.receipts import AUDIENCE_RECEIPTS
 
 SMALLEST_CELL = "smallest_cell"  # the setting with which the tables were published, for when they are rebuilt from the lake
@@ -78,8 +78,11 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
         connection.execute(f"CREATE TABLE {contract.name} ({columns})")
         known = columns_of(connection, contract.name)
     for one in contract.published:
+        kind = column_type(one.type)
         if folded(one.name) not in known:
-            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(one.name)} {column_type(one.type)}")
+            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(one.name)} {kind}")
+        elif one.type == CENTS and known[folded(one.name)].type != kind.replace(" ", ""):  # of an earlier version
+            connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {quoted(one.name)} SET DATA TYPE {kind}")
     partition = connection.read_parquet(str(file), hive_partitioning=False)
     for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
         if folded(column) not in known:

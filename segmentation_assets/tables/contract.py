@@ -1,13 +1,14 @@
 """The contract of a table, and the columns that many tables share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 Of = Callable[[pd.DataFrame], pd.Series]
 """From the rows of a table to a value of each."""
+CENTS = "decimal(18, 2)"
 SHARE: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0}
 
 
@@ -24,6 +25,12 @@ class Column:
     allowed: tuple[str, ...] | None = None
     remedy: str = ""  # what to do if a value is out of bounds
     needs: str = ""  # what a source must have for it; without that, this column and all others that need it are absent
+    money: bool = False  # an amount that people read: published in whole cents
+
+    @property
+    def published(self) -> "Column":
+        """As it is published, where the lake keeps all digits."""
+        return replace(self, type=CENTS, money=False) if self.money else self
 
 
 @dataclass(frozen=True)
@@ -99,8 +106,8 @@ class Contract:
         for column in self.columns:
             name = name_of(column.name, self)
             beside = [] if name is None or name in there else [Column(name, "string", NAMES_BESIDE[column.name])]
-            found += [column, *beside]
-        return (*found, *self.beside)
+            found += [column.published, *beside]
+        return (*found, *(column.published for column in self.beside))
 
 
 ACTION_TITLE = "action_title"

@@ -19,9 +19,13 @@ def page() -> str:
     pages = Environment(loader=PackageLoader("segmentation_assets.tables"), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no HTML
     pages.filters["bounds"] = _bounds
     groups = {group: [one for one in FEATURES if one.group == group] for group in dict.fromkeys(one.group for one in FEATURES)}
-    tables = [contract for contract in (*CONTRACTS, AUDIENCE_RECEIPTS) if contract.name != "customer_features"]
+    every = [*CONTRACTS, AUDIENCE_RECEIPTS]
     made = pages.get_template("dictionary.md").render(
-        groups=groups, event=EXAMPLE_EVENT, of_events=event_features([EXAMPLE_EVENT]), contracts=tables
+        groups=groups,
+        event=EXAMPLE_EVENT,
+        of_events=event_features([EXAMPLE_EVENT]),
+        every=every,
+        contracts=[contract for contract in every if contract.name != "customer_features"],
     )
     return f"{made.strip()}\n"
 

@@ -1,7 +1,11 @@
 """The database has every table with its comments, and columns that fit all snapshots."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 
+from segmentation_assets.store import master
+from segmentation_assets.store.database_files import MASTER, PRIVATE
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.contract import SNAPSHOT_DATE
@@ -131,3 +135,12 @@ def test_an_attribute_whose_type_changes_is_text_until_all_snapshots_agree(lake,
     assert ask(data_dir, AGES) == [(D1, "40.0", "VARCHAR"), (D2, "about 40", "VARCHAR")]
     attribute(lake, D2, 41.0, pa.float64())
     assert ask(data_dir, AGES) == [(D1, 40.0, "DOUBLE"), (D2, 41.0, "DOUBLE")]
+
+
+def test_money_that_people_read_is_published_in_whole_cents_also_where_an_earlier_version_did_not(lake, data_dir):
+    make(lake, D1, segments=[{**segment("A"), "revenue": 1234.5678}])
+    with master.writing(data_dir / PRIVATE / MASTER) as connection:  # as version 0.1.0 left it
+        connection.execute("ALTER TABLE segments ALTER COLUMN revenue SET DATA TYPE DOUBLE")
+    make(lake, D2, segments=[{**segment("A"), "revenue": 0.006}])
+    found = ask(data_dir, "SELECT typeof(revenue), revenue, revenue_previous FROM segments ORDER BY snapshot_date")
+    assert found == [("DECIMAL(18,2)", Decimal("1234.57"), None), ("DECIMAL(18,2)", Decimal("0.01"), Decimal("1234.57"))]

@@ -12,7 +12,6 @@ from segmentation_assets.core.customers.features import declared
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.tables import dictionary
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
-from segmentation_assets_tests import readme
 from segmentation_assets_tests.core.history import ROLES, History, events, line, ordered, transactions
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
@@ -31,9 +30,9 @@ def test_every_declared_feature_is_a_column_of_its_type() -> None:
     }
 
 
-def test_the_example_feature_in_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = readme.README.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    (added,) = eval(textwrap.dedent(shown), vars(feature_catalog))  # noqa: S307  # our own README
+def test_the_example_feature_in_the_docs_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = PAGE.with_name("how-to.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    (added,) = eval(textwrap.dedent(shown), vars(feature_catalog))  # noqa: S307  # our own docs
     monkeypatch.setattr(features, "FEATURES", (*FEATURES, added))
     lines = [line("a", "2017-05-01 08:00"), line("a", "2017-05-01 20:00"), line("a", "2017-05-02"), line("b", "2017-05-01")]
     found = ordered(History(transactions(lines), events()).features(dt.date(2017, 7, 1)))
