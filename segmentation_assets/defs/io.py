@@ -27,5 +27,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 f"{contract.name}: snapshot {', '.join(absent)} was never run, so its rows are missing here. "
                 f"Run it, then this snapshot again: segmentation run --from {absent[0]}"
             )
-        table = self.lake.read(contract, keys, dated=bool((context.definition_metadata or {}).get(DATED)))
-        return self.lake.frame(table) if context.dagster_type.typing_type is pd.DataFrame else table
+        dated, framed = bool((context.definition_metadata or {}).get(DATED)), context.dagster_type.typing_type is pd.DataFrame
+        table = self.lake.read(contract, keys, dated, here=framed)
+        return self.lake.frame(table) if framed else table

@@ -241,7 +241,7 @@ def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> p
     """Rows of the snapshot `as_of`, from an input read with its dates: those that other assets read, unless a column of the snapshot
     before is missing now, or has another type."""
     now, _ = each_snapshot(dated, as_of)
-    own = lake.read(contract, [as_of.isoformat()])
+    own = lake.read(contract, [as_of.isoformat()], here=True)
     return lake.frame(own) if own.schema() == now.schema() else to_frame(now)
 
 

@@ -12,15 +12,28 @@ import ibis.expr.types as ir
 WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # for Parquet; single values are never looked up
 
 
+class EngineError(RuntimeError):
+    """The engine of the settings cannot be used; the message names the setting, the problem and the remedy."""
+
+
 class Engine(Protocol):
     """An engine that reads and writes Parquet and computes Ibis expressions."""
+
+    @property
+    def driver(self) -> "Engine":
+        """The engine in this process, on which sources are read and small tables are kept; itself, if it is that one."""
+        ...
+
+    def owner(self, table: ir.Table) -> "Engine":
+        """The engine that computes `table`: the driver, if it is made of nothing that is on this one."""
+        ...
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         """Read Parquet files lazily as one table, with columns matched by name."""
         ...
 
-    def write(self, table: ir.Table, file: Path) -> None:
-        """Compute `table` and write it as one Parquet file, keeping its order."""
+    def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
+        """Compute `table` and write it as one Parquet file, ordered by the columns `by`; if there are none, on DuckDB, in its own order."""
         ...
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:

@@ -30,6 +30,13 @@ class DuckDBEngine:
         spilled = exp.Literal.string(str(temp_folder or tempfile.gettempdir())).sql("duckdb")
         self.backend.raw_sql(f"SET temp_directory = {spilled}").fetchall()
 
+    @property
+    def driver(self) -> "DuckDBEngine":
+        return self
+
+    def owner(self, table: ir.Table) -> "DuckDBEngine":
+        return self
+
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         # Many assets read the same partition, and making a view and asking for its columns costs 10 ms each time.
         read = (tuple((str(file), (found := file.stat()).st_ino, found.st_mtime_ns, found.st_size) for file in files), *options.items())
@@ -37,10 +44,10 @@ class DuckDBEngine:
             self._scans[read] = self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
         return self._scans[read]
 
-    def write(self, table: ir.Table, file: Path) -> None:
+    def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         # Version 2 stores ids and counts as differences, which halves reading time; Spark's reader only knows version 1 for floats.
         version = "V1" if any(kind.is_floating() for kind in table.schema().values()) else "V2"
-        self.backend.to_parquet(table, file, parquet_version=version, **WRITING)
+        self.backend.to_parquet(table.order_by(by) if by else table, file, parquet_version=version, **WRITING)
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.backend.to_pyarrow(table).to_pylist()

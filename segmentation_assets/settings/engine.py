@@ -1,22 +1,68 @@
-"""The `engine:` section of the settings: what the engine of a run may take of the machine. `engines` holds the engines."""
+"""The `engine:` section of the settings: which engine computes the tables, and what a run may take of the machine. `engines` holds them."""
 
+import urllib.parse
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
 from segmentation_assets.settings.section import Section
+from segmentation_assets.settings.source import holds_secret
 
 
-class EngineSettings(Section):
-    """Bounds of a snapshot's run. They change no result."""
+class Bounds(Section):
+    """What DuckDB in this process may take of the machine. It changes no result."""
 
-    threads: int | None = Field(None, ge=1, description="Most threads of the engine that works on the lake. Empty: one per core.")
+    threads: int | None = Field(None, ge=1, description="Most threads of DuckDB on the lake. Empty: one per core.")
     memory: str | None = Field(
         None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
-        description="Memory of that engine, such as `4GB`, beyond which it spills to `temp_folder`; reading a source takes 1 GB at most. "
+        description="Its memory, such as `4GB`, beyond which it spills to `temp_folder`; reading a source takes 1 GB at most. "
         "Empty: 80% of the machine's.",
     )
     temp_folder: Path | None = Field(
         None, description="Folder that it spills to, relative to the settings file. Empty: the system's temporary folder."
     )
+
+    def here(self) -> "Bounds":
+        """The bounds alone, for what is done in this process whatever the engine."""
+        return Bounds(threads=self.threads, memory=self.memory, temp_folder=self.temp_folder)
+
+
+class DuckDB(Bounds):
+    """Everything is computed in this process."""
+
+    kind: Literal["duckdb"] = Field("duckdb", description="DuckDB, in this process.")
+
+
+class SparkConnect(Bounds):
+    """Tables are computed on a cluster; DuckDB in this process reads the source, and computes on samples and small tables."""
+
+    kind: Literal["spark_connect"] = Field("spark_connect", description="An engine that speaks Spark Connect (docs/scaling.md).")
+    url: str = Field(description="Address of the engine, such as `sc://spark.example.com:15002`, without a token.")
+    token_variable: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the token for this address. With one, the connection is encrypted.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        if holds_secret(url):
+            raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in token_variable")
+        try:
+            parts = urllib.parse.urlsplit(url)
+            fits = parts.scheme == "sc" and bool(parts.hostname) and parts.port != 0 and parts.path.partition(";")[0] in {"", "/"}
+        except ValueError:  # a port that is none
+            fits = False
+        if not fits or not all("=" in parameter for parameter in parts.path.split(";")[1:]):
+            raise ValueError("is not an address of Spark Connect; write it as sc://host:15002 or sc://host:443/;use_ssl=true")
+        return url
+
+
+def _with_kind(values: Any) -> Any:
+    return {"kind": "duckdb", **values} if isinstance(values, dict) else values
+
+
+EngineSettings = Annotated[DuckDB | SparkConnect, Discriminator("kind"), BeforeValidator(_with_kind)]

@@ -18,7 +18,7 @@ from segmentation_assets.settings.customers import AttributeWords, Exploration, 
 from segmentation_assets.settings.database import Database
 from segmentation_assets.settings.delivery import Delivery
 from segmentation_assets.settings.delivery import problems as problems_of_delivery
-from segmentation_assets.settings.engine import EngineSettings
+from segmentation_assets.settings.engine import DuckDB, EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.own_segments import OwnSegments
 from segmentation_assets.settings.playbook import PLAYBOOK, Playbook, problems
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     database: Database = Field(Database(), description="What the published database holds itself.")
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
-    engine: EngineSettings = Field(EngineSettings(), description="What a run may take of the machine.")
+    engine: EngineSettings = Field(DuckDB(), description="What computes the tables, and what a run may take of the machine.")
     owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 
     _folder: Path = PrivateAttr(Path("/"))  # of the settings file
@@ -236,7 +236,7 @@ def _check_environment_names() -> None:
             raise SettingsError(f"environment: {name} is not a setting.{nearest(name.split('__')[0], known)} Unset it or correct its name.")
 
 
-SECRET_KEYS = ("key_variable", "password_variable", "secret_variable", "url_variable")
+SECRET_KEYS = ("key_variable", "password_variable", "secret_variable", "token_variable", "url_variable")
 # What must be written, by the beginning of pydantic's type of error; where there is none, pydantic's own words say it.
 EXPECTED = {
     "int": "must be a whole number",
@@ -297,6 +297,8 @@ def _without_tags(where: list[str | int]) -> list[str | int]:
     """The path as in the file: without the tags that pydantic adds for members of a union."""
     if where[:2] == ["delivery", "destinations"]:
         return where[:3] + where[4:]  # whose kind follows the name
+    if where[:1] == ["engine"]:
+        return where[:1] + where[2:]
     if where[:1] != ["source"]:
         return where
     kept = [part for position, part in enumerate(where) if not (position == 1 and part in SOURCE_KINDS)]

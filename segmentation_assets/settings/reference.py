@@ -28,7 +28,9 @@ WORDS = {
 def markdown() -> str:
     """The table in Markdown, keys and values as code."""
     pages = Environment(loader=PackageLoader("segmentation_assets.settings"), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no HTML
-    return pages.get_template("reference.md").render(rows=_rows(Settings, "")).strip()
+    return (
+        pages.get_template("reference.md").render(rows=dict.fromkeys(_rows(Settings, ""))).strip()
+    )  # what kinds of a section share is said once
 
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:

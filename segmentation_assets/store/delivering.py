@@ -164,7 +164,7 @@ def plans(settings: Settings, key: str, chosen: dict[str, AnyDestination], sourc
         DeliveryError: a column that is to leave does not exist, or a record cannot be read.
         SourceError: consent or a suppression list cannot be read, so that it is not known who may be contacted.
     """
-    with opened(settings.data_dir, settings.engine) as lake:
+    with opened(settings.data_dir, settings.engine.here()) as lake:
         audience, attributes, shares = _audience(settings.data_dir, key, chosen)
         told = deliveries.rows(settings.data_dir, lake.engine, FOREVER)
         rows = ibis.memtable(audience)

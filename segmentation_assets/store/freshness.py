@@ -200,7 +200,7 @@ def _counted(
     """Differences in the number of rows; or, if the source cannot count them, the reason."""
     if isinstance(source, TablesSource) and not source.is_dated(entity):
         return "known_at is not mapped, so a new record may always have been there"
-    now = windows.counts(source, lake.engine, entity, {key: window_of(key, settings.snapshots) for key in made})
+    now = windows.counts(source, lake.engine.driver, entity, {key: window_of(key, settings.snapshots) for key in made})
     if now is None:
         return "it would have to be read completely"
     more = {key: now[key] - record.own[entity].rows for key, record in made.items()}
@@ -216,7 +216,8 @@ def _by_content(settings: Settings, source: Source, lake: Lake, made: Mapping[st
     contract = BY_NAME[f"raw_{entity}"]
     there = [key for key in made if lake.row_count(contract.name, key) is not None]
     times = {key: window_of(key, settings.snapshots) for key in there}
-    return windows.differences(source, lake.engine, entity, times, {key: lake.read(contract, [key]) for key in there})
+    collected = {key: lake.read(contract, [key], here=True) for key in there}  # where the source is read
+    return windows.differences(source, lake.engine.driver, entity, times, collected)
 
 
 def _rows_in_words(difference: Difference, entity: str) -> Iterator[str]:

@@ -4,9 +4,10 @@ Belongs here: paths and atomic replacement. The tables' contents are described i
 """
 
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.atomic import beside
+from segmentation_assets.atomic import beside, scratch
 from segmentation_assets.engines import parquet
-from segmentation_assets.engines.base import Engine
+from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.settings.engine import EngineSettings
+from segmentation_assets.settings.engine import Bounds, SparkConnect
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
 
 PART = "part-0.parquet"
@@ -61,23 +62,28 @@ class Lake:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = beside(file)
         try:
-            self.engine.write(conformed(contract, frame).order_by(contract.key), unfinished)
+            table = conformed(contract, frame)
+            self.engine.write(table, unfinished, by=contract.key)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        return Staged(unfinished, file)
+        return Staged(unfinished, file, self.engine.owner(table))
 
     def read_staged(self, staged: "Staged") -> ir.Table:
         """The rows of a partition that is not committed yet."""
-        return self.engine.scan([staged.unfinished], hive_partitioning=False)
+        return (staged.engine or self.engine).scan([staged.unfinished], hive_partitioning=False)
 
-    def read(self, contract: Contract, keys: Sequence[str], dated: bool = False) -> ir.Table:
-        """The rows of the given snapshots, lazily; with snapshot_date if `dated`. An empty table of the right types if none exist."""
+    def read(self, contract: Contract, keys: Sequence[str], dated: bool = False, here: bool = False) -> ir.Table:
+        """The rows of the given snapshots, lazily; with snapshot_date if `dated`. An empty table of the right types if none exist.
+
+        Args:
+            here: read by the engine in this process, in the order of the files.
+        """
         files = [file for key in keys if (file := self.file(contract.name, key)).exists()]
         if not files:
             columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
             return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
-        table = self.engine.scan(files, hive_partitioning=dated)
+        table = (self.engine.driver if here else self.engine).scan(files, hive_partitioning=dated)
         # A column added later is empty in older partitions; one that needs what the source lacks is absent, with all that need the same.
         has = {c.needs for c in contract.columns if c.name in table.columns}
         added = {c.name: ibis.null(c.type) for c in contract.columns if c.nullable and c.needs in has and c.name not in table.columns}
@@ -95,13 +101,39 @@ class Lake:
 
 
 @contextmanager
-def opened(data_dir: Path, bounds: EngineSettings | None = None) -> Iterator[Lake]:
-    """The lake of a data folder, on its own engine, which is closed at the end."""
-    engine = DuckDBEngine(**(bounds or EngineSettings()).model_dump())
-    try:
+def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
+    """The lake of a data folder, on its own engine, which is closed at the end; by default, DuckDB.
+
+    Raises:
+        EngineError: the engine of the settings cannot be used.
+    """
+    bounds = asked or Bounds()
+    with ExitStack() as at_end:
+        here = DuckDBEngine(threads=bounds.threads, memory=bounds.memory, temp_folder=bounds.temp_folder)
+        at_end.callback(here.close)
+        engine: Engine = here
+        if isinstance(asked, SparkConnect):
+            engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
+            at_end.callback(engine.close)
         yield Lake(data_dir / "lake", engine)
-    finally:
-        engine.close()
+
+
+def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
+    token = os.environ.get(asked.token_variable) if asked.token_variable else None
+    if asked.token_variable and not token:
+        name = asked.token_variable if asked.token_variable.isupper() else "NAME"  # else it may be the token itself
+        raise EngineError(
+            "engine.token_variable: the environment variable that it names, which should hold the token, is not set. "
+            f"Set it: export {name}=..."
+        )
+    try:
+        from segmentation_assets.engines.spark_connect import SparkConnectEngine  # takes a second to import, and is an extra
+    except ImportError as error:
+        raise EngineError(
+            f"engine.kind: spark_connect needs the client of Spark Connect, which is not installed ({error}). "
+            "Install it: pip install 'segmentation-assets[spark]'"
+        ) from None
+    return SparkConnectEngine(asked.url, shared, driver, token)
 
 
 @dataclass(frozen=True)
@@ -110,6 +142,7 @@ class Staged:
 
     unfinished: Path
     file: Path
+    engine: Engine | None = None  # that computed it; None: the lake's
 
     def digest(self) -> str:
         return hashlib.sha256(self.unfinished.read_bytes()).hexdigest()

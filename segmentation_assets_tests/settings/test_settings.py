@@ -216,6 +216,32 @@ def test_memory_needs_a_number_and_a_unit(written, memory):
     assert "engine.memory" in refusal(written(SMALLEST + f'engine: {{memory: "{memory}"}}'))
 
 
+ON_SPARK = "engine: {{kind: spark_connect, url: '{url}', {further}}}"
+
+
+def test_an_engine_elsewhere_has_an_address(written):
+    found = load_settings(written(SMALLEST + ON_SPARK.format(url="sc://spark:15002/;use_ssl=true", further="threads: 2"))).engine
+    assert (found.kind, found.url, found.here().threads) == ("spark_connect", "sc://spark:15002/;use_ssl=true", 2)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("engine: {kind: spark}", "engine.kind: found 'spark'; allowed are duckdb, spark_connect."),
+        ("engine: {kind: spark_connect}", "engine.url: is required and missing."),
+        ("engine: {url: 'sc://spark'}", "engine.url: "),
+        (ON_SPARK.format(url="http://spark", further=""), "write it as sc://host:15002"),
+        (ON_SPARK.format(url="sc://spark/database", further=""), "write it as sc://host:15002"),
+        (ON_SPARK.format(url="sc://spark/;token=dapi-of-ann", further=""), "name that in token_variable"),
+        (ON_SPARK.format(url="sc://spark", further="token_variable: dapi-of-ann"), "engine.token_variable: found a text, which is not"),
+    ],
+)
+def test_an_engine_that_cannot_be_meant_is_refused_without_its_secret(written, section, told):
+    said = refusal(written(SMALLEST + section))
+    assert told in said
+    assert "of-ann" not in said
+
+
 def test_data_dir_from_the_environment_is_relative_to_the_working_folder(written, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

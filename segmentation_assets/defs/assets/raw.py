@@ -21,7 +21,7 @@ def raw_customers(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
     """Demographics and other attributes from the source, before any cleaning."""
-    return source.customers(lake.engine, window_of(context.partition_key, settings.snapshots))
+    return source.customers(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
 
 
 @table(RAW_TRANSACTIONS, group=GROUP)
@@ -29,7 +29,7 @@ def raw_transactions(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
     """Order lines from the previous snapshot up to this one; the first snapshot also includes all earlier history."""
-    return source.transactions(lake.engine, window_of(context.partition_key, settings.snapshots))
+    return source.transactions(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
 
 
 @table(RAW_EVENTS, group=GROUP)
@@ -37,7 +37,7 @@ def raw_events(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
     """Events from the previous snapshot up to this one, such as campaigns received, coupons redeemed, visits."""
-    return source.events(lake.engine, window_of(context.partition_key, settings.snapshots))
+    return source.events(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
 
 
 USUAL = Input(WITH_USUAL)

@@ -239,7 +239,7 @@ def customers_have_a_new_date(
 ) -> dg.AssetCheckResult:
     """Warn of an export that did not come: without it, nobody seems to have moved or left."""
     window = window_of(context.partition_key, settings.snapshots)
-    newest = source.newest_dates(lake.engine, window.end) if isinstance(source, TablesSource) else {}
+    newest = source.newest_dates(lake.engine.driver, window.end) if isinstance(source, TablesSource) else {}
     if not newest:
         return dg.AssetCheckResult(passed=True, description="Not measured: no table describes customers anew at several dates.")
     old = {name: day for name, day in newest.items() if day is None or (window.start is not None and day <= window.start)}

@@ -2,12 +2,8 @@
 
 import datetime as dt
 import importlib.util
-import os
-import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +16,10 @@ from segmentation_assets.core.customers.cleaning import REPEATS, judged_transact
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
-from segmentation_assets_tests.conftest import ROOT
 from segmentation_assets_tests.core.customers.test_cleaning import lines
 from segmentation_assets_tests.core.customers.test_features_oracle import AWKWARD, EVENTS_TOO, assert_agree
 from segmentation_assets_tests.core.history import History, arrow, lookback, ordered
+from segmentation_assets_tests.engines.servers import sail, spark_with_two_executors
 
 pytestmark = [
     pytest.mark.spark,
@@ -32,54 +28,18 @@ pytestmark = [
         importlib.util.find_spec("pyspark") is None, reason="the client of Spark Connect is an extra: pip install '.[spark]'"
     ),
 ]
-SPARK = ROOT / ".spark" / "pyspark"  # where `make full` puts Spark itself
-
-
-@contextmanager
-def sail() -> Iterator[int]:
-    """The port of Sail, an engine without Java that runs in this process."""
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    yield server.listening_address[1]
-    server.stop()
-
-
-@contextmanager
-def spark_with_two_executors() -> Iterator[int]:
-    """The port of Spark, with two executors in processes of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "spark.connect.grpc.binding.port": str(port),
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "2",
-    }
-    service = "org.apache.spark.sql.connect.service.SparkConnectServer"
-    given = [argument for name, value in settings.items() for argument in ("--conf", f"{name}={value}")]
-    command = [SPARK / "bin" / "spark-submit", "--master", "local-cluster[2,1,1024]", "--class", service, *given, "spark-internal"]
-    with subprocess.Popen(command, env={**os.environ, "SPARK_HOME": str(SPARK)}) as server:
-        try:
-            yield port
-        finally:
-            server.terminate()
 
 
 @pytest.fixture(scope="module", params=[sail, pytest.param(spark_with_two_executors, marks=pytest.mark.full)])
 def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """An Ibis backend on an engine that speaks Spark Connect, with times in UTC."""
-    from pyspark.sql import SparkSession
+    """An Ibis backend on an engine that speaks Spark Connect."""
+    from segmentation_assets.engines.spark_connect import SparkConnectEngine
 
-    with request.param() as port:
-        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        yield ibis.pyspark.connect(session)
-        session.stop()
+    with request.param() as url, tempfile.TemporaryDirectory() as shared:
+        engine = SparkConnectEngine(url, Path(shared), DuckDBEngine(threads=1))
+        yield engine.backend
+        engine.close()
+        engine.driver.close()
 
 
 def features_on(backend: Any, folder: Path, as_of: dt.date, windows: int) -> Any:

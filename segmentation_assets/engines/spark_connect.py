@@ -1,0 +1,261 @@
+"""An engine that speaks Spark Connect, such as Spark, Databricks or Sail, and DuckDB in this process beside it.
+
+The engine reads and writes the lake's files itself, so its machines and this one see them under the same paths. What it computes it
+writes as a folder of files, in whatever order; DuckDB here makes one ordered file of them, with bounded memory, so that a partition has
+the same form whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
+"""
+
+import functools
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.schema as sch
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.pyspark import Backend
+from ibis.backends.pyspark.datatypes import PySparkSchema
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from ibis.formats.pyarrow import PyArrowData
+from pyspark.errors import RetriesExceeded
+from pyspark.sql.connect import functions
+from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.client.retries import DefaultPolicy
+from pyspark.sql.connect.session import SparkSession
+
+from segmentation_assets.engines.base import Engine, EngineError
+from segmentation_assets.engines.duckdb import DuckDBEngine
+
+PINNED = {  # what would otherwise depend on how the engine was set up
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # a number out of range, or text that is no number, is an error as on DuckDB, not null
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+}
+ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
+CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
+SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
+PATIENCE = 20.0  # seconds to wait for the engine's first answer
+RETRIES, LONGEST_WAIT = 8, 10_000  # and milliseconds between them: an engine that is lost is given up within a minute, not after ten
+
+
+class _Compiler(PySparkCompiler):
+    """Ibis's SQL for Spark, where it means something else than on DuckDB."""
+
+    def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: Any) -> Any:  # noqa: N802  # Ibis's name
+        """A number with a point is a decimal there, and on Sail so is what is made of it and a float, with 15 digits after the point."""
+        if dtype.is_floating():
+            return self.cast(repr(float(value)), dtype)
+        return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+
+    def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Any, unit: Any) -> Any:  # noqa: N802
+        """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
+        return self.cast(super().visit_DateTruncate(op, arg=arg, unit=unit), op.dtype)
+
+
+class _Spark(Backend):
+    """Ibis on Spark Connect, with tables in Arrow: through pandas, as in Ibis 12, whole numbers with missing ones would become floats.
+
+    Attributes:
+        url: the engine's address; lost: whether it has stopped answering.
+        shared: folder for tables of this process that are too large to be sent with a query.
+    """
+
+    compiler = _Compiler()
+    url: str
+    lost = False
+    shared: Path
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Say what to do if the engine stops answering within the block."""
+        try:
+            yield
+        except RetriesExceeded:
+            self.lost = True
+            raise EngineError(
+                f"engine.url: {self.url} has stopped answering. Tables that are in place are whole. Start the engine "
+                "again, and then the same run."
+            ) from None
+
+    def compile(self, expr: ir.Expr, /, **kwargs: Any) -> str:
+        r"""SQLGlot writes form feed as `\f`, which Spark reads as the letter f: `.strip()` would take it off every word."""
+        return re.sub(r"\\(.)", lambda found: ESCAPED.get(found[1], found[0]), super().compile(expr, **kwargs), flags=re.DOTALL)
+
+    def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        table = expr.as_table()
+        with self.answering():
+            self._run_pre_execute_hooks(expr)
+            found = self._session.sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
+        if CUSTOMER in found.column_names and not isinstance(table.op(), ops.Sort):
+            found = found.sort_by(CUSTOMER)
+        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+    def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:
+        with self.answering():
+            return super().execute(expr, **kwargs)
+
+    def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
+        rows = op.data.to_pyarrow(op.schema)
+        if len(rows) > SENT_ROWS:
+            file = self.shared / f"{op.name}.parquet"
+            pq.write_table(rows, file)
+            frame = self._session.read.parquet(str(file))
+        else:
+            frame = self._session.createDataFrame(rows, schema=PySparkSchema.from_ibis(op.schema))
+        frame.createOrReplaceTempView(op.name)
+
+    def _make_memtable_finalizer(self, name: str) -> None:
+        """Views end with the session."""
+
+
+class SparkConnectEngine:
+    """An engine at an address of Spark Connect.
+
+    Args:
+        url: the address, such as sc://spark.example.com:15002.
+        shared: folder that this machine and the engine's see under the same path, for tables that travel between them.
+        driver: DuckDB in this process.
+        token: for the address; None: none is needed.
+
+    Raises:
+        EngineError: nothing answers at the address, it gives no session, or it does not see the folder.
+    """
+
+    def __init__(self, url: str, shared: Path, driver: DuckDBEngine, token: str | None = None) -> None:
+        self.driver = driver
+        self._scans: dict[tuple[Any, ...], ir.Table] = {}
+        self._session = _session(url, token)
+        _Spark.register_options()
+        self.backend = _Spark().connect(self._session)
+        self.backend.url, self.backend.shared = url, shared
+        with self.backend.answering():
+            self._require_shared()
+
+    def _require_shared(self) -> None:
+        """Check that the engine and this process read each other's files."""
+        probe, seen = (self.backend.shared / f"{ibis.util.gen_name(name)}.parquet" for name in ("here", "there"))
+        pq.write_table(pa.table({"n": [1]}), probe)
+        try:
+            self._session.read.parquet(str(probe)).write.parquet(str(seen))
+            problem = "" if any(seen.rglob("*.parquet")) else "what it writes there does not arrive here"
+        except RetriesExceeded:
+            raise
+        except Exception as error:
+            problem = str(error).partition("\n")[0]
+        if problem:
+            raise EngineError(
+                f"engine.url: {self.backend.url} does not read and write {self.backend.shared.parent} as this machine does: {problem}. "
+                "Let its machines see the data folder under the same path, as on a shared file system (docs/scaling.md)."
+            )
+
+    def owner(self, table: ir.Table) -> Engine:
+        return self if self.backend in table._find_backends()[0] else self.driver
+
+    def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
+        here = self.driver.scan(files, **options)  # tells which columns and types the files have together, and fails as DuckDB does
+        read = (tuple(_identity(file) for file in files), *options.items())
+        if read not in self._scans:
+            with self.backend.answering():
+                self._scans[read] = self._scanned(files, here.schema(), bool(options.get("hive_partitioning", True)))
+        return self._scans[read]
+
+    def _scanned(self, files: Sequence[Path], schema: sch.Schema, dated: bool) -> ir.Table:
+        """The files with the columns and types of the schema. Files alike are read together, unless their folder dates them."""
+        alike: dict[Any, list[Path]] = {}
+        for file in files:
+            alike.setdefault((pq.read_schema(file).to_string(), file.parent.name if dated else ""), []).append(file)
+        kinds = {field.name: field.dataType for field in PySparkSchema.from_ibis(schema)}
+        frames = []
+        for (_, folder), some in alike.items():
+            frame = self._session.read.parquet(*(str(self._visible(file)) for file in some))
+            known = {field.name: field.dataType for field in frame.schema}
+            partition, _, day = folder.partition("=")
+            given = {name: functions.col(f"`{name.replace('`', '``')}`") for name in known}
+            if day:
+                given[partition] = functions.lit(day)
+            if list(known.items()) != list(kinds.items()):
+                none = functions.lit(None)
+                frame = frame.select(*(
+                    given[name] if known.get(name) == kind else given.get(name, none).cast(kind).alias(name) for name, kind in kinds.items()
+                ))  # fmt: skip
+            frames.append(frame)
+        view = ibis.util.gen_name("lake")
+        functools.reduce(lambda one, other: one.union(other), frames).createOrReplaceTempView(view)
+        return ops.DatabaseTable(view, schema=schema, source=self.backend, namespace=ops.Namespace()).to_expr()
+
+    def _visible(self, file: Path) -> Path:
+        """The file under a name that Spark does not pass over, as it does those of unfinished files, which begin with a point."""
+        if not file.name.startswith((".", "_")):
+            return file
+        link = self.backend.shared / f"{ibis.util.gen_name('unfinished')}.parquet"
+        link.hardlink_to(file)
+        return link
+
+    def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
+        if self.owner(table) is self.driver:
+            self.driver.write(table, file, by)
+            return
+        parts = file.with_name(f"{file.name}.parts")  # which `atomic.sweep` removes if this process is killed
+        try:
+            with self.backend.answering():
+                self.backend._run_pre_execute_hooks(table)
+                self._session.sql(self.backend.compile(table)).write.parquet(str(parts))
+            self.driver.write(self._gathered(sorted(parts.rglob("*.parquet")), table.schema()), file, by)
+        finally:
+            shutil.rmtree(parts, ignore_errors=True)
+
+    def _gathered(self, parts: Sequence[Path], schema: sch.Schema) -> ir.Table:
+        if not parts:  # Sail writes none of no rows
+            return ibis.memtable(pa.schema(schema.to_pyarrow()).empty_table())
+        found = self.driver.backend.read_parquet([str(part) for part in parts], hive_partitioning=False)
+        return found.cast(schema)
+
+    def rows(self, table: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+        return found
+
+    def close(self) -> None:
+        """The driver is closed by whoever opened it."""
+        if not self.backend.lost:  # else to release the session would wait for the engine again
+            self._session.stop()
+
+
+def _identity(file: Path) -> tuple[Any, ...]:
+    found = file.stat()
+    return str(file), found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _session(url: str, token: str | None) -> Any:
+    """A session of its own, with the settings that results depend on."""
+    address = DefaultChannelBuilder(url)
+    if token is not None:
+        address.set(address.PARAM_TOKEN, token)  # and the channel is encrypted
+    channel = address.toChannel()
+    try:
+        grpc.channel_ready_future(channel).result(timeout=PATIENCE)
+    except grpc.FutureTimeoutError:
+        raise EngineError(
+            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to "
+            "duckdb."
+        ) from None
+    finally:
+        channel.close()
+    try:
+        session = SparkSession.builder.channelBuilder(address).create()
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=LONGEST_WAIT)])
+        for name, value in PINNED.items():
+            session.conf.set(name, value)
+    except Exception as error:
+        said = str(error).replace(token, "(token)") if token else str(error)
+        raise EngineError(
+            f"engine.url: {url} gives no session in which results would be the same: {said}. Check the token, the server's log, and that "
+            f"these may be set: {', '.join(PINNED)}."
+        ) from None
+    return session
