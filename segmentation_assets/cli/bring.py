@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from segmentation_assets.cli.terminal import command, commands, new_console, progress_bar, say, settings_in_force, settings_option
+from segmentation_assets.settings.loading import DEFAULT_SETTINGS_FILE
 
 FILES_PER_LINE = 100
 
@@ -17,7 +18,7 @@ FILES_PER_LINE = 100
 @command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("segmentation.yaml"), show_default=True, help="File to write; never replaced."
+    "--output", type=click.Path(path_type=Path), default=DEFAULT_SETTINGS_FILE, show_default=True, help="File to write; never replaced."
 )
 @click.option("--keep-personal", is_flag=True, help="Keep attributes that look personal, such as names or e-mail addresses.")
 def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
@@ -28,7 +29,9 @@ def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
     from segmentation_assets.sources import file_profile, first_settings
 
     if output.exists():
-        raise click.ClickException(f"{output} already exists and is not replaced. Give another name: --output FILE")
+        raise click.ClickException(
+            f"{output} already exists and is not replaced. Work in another folder, or give another name: --output FILE"
+        )
     with _reading_shown(new_console()):
         looks = file_profile.look_at(files)
     text = first_settings.write(looks, output.resolve().parent, keep_personal)
@@ -36,7 +39,8 @@ def init(files: tuple[Path, ...], output: Path, keep_personal: bool) -> None:
     say(text)
     for line in first_settings.missing(looks):
         say(line, err=True)
-    say(f"Written to {output}. Read it, correct any wrong guesses, then: segmentation check --settings {output}")
+    named = "" if output == DEFAULT_SETTINGS_FILE else f" --settings {output}"
+    say(f"Written to {output}. Read it, correct any wrong guesses, then: segmentation check{named}")
 
 
 @command()

@@ -112,14 +112,14 @@ def snapshots(dated: DatedRows) -> list[str]:
     why = (
         "the orders fill no whole month, so this ends within one"
         if of.ends_in_a_month
-        else "the last whole month ends here: any later, and recency would be overstated"
+        else "the last whole month of orders ends here; a later date would overstate recency"
     )
     orders = f"orders are dated {likely.first} to {likely.last}"
     return [
         "snapshots:",
         *_left_out(dated),
         f"  first: {of.first}             # {orders}; the first snapshot includes all earlier history",
-        f"  last: {of.last}              # {why}; remove this line to continue up to today",
+        f"  last: {of.last}              # {why}. Remove this line once newer orders arrive",
         "  cadence: monthly              # monthly, weekly or daily",
         "",
         "features:",
