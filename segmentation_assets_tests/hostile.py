@@ -96,6 +96,7 @@ def write(folder: Path) -> Path:
         "exploration": {"currency": "$<b>"},
         "cleaning": {"largest_reject_share": 0.5},
         "privacy": {"sensitive": [ATTRIBUTES[0]]},
+        "database": {"largest_copied": 0},  # so that all that reads tables of customers reads them from files
         "own_segments": {visible(text)[:60].strip(): "monetary > 0" for text in (texts[0] for texts in TEXTS.values())},
     }  # fmt: skip
     file = folder / "segmentation.yaml"

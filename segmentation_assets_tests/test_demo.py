@@ -73,7 +73,7 @@ def test_revenue_agrees_with_the_source_file(database: duckdb.DuckDBPyConnection
         key,
     )
     revenue = one(database, "SELECT sum(revenue) FROM segments WHERE snapshot_date = ?::DATE", key)
-    assert revenue == pytest.approx(float(direct), rel=1e-12)
+    assert revenue == direct
     shares = database.execute("SELECT sum(share), sum(revenue_share) FROM segments WHERE snapshot_date = ?::DATE", [key]).fetchall()[0]
     assert shares == pytest.approx((1, 1), abs=1e-9)
 
@@ -129,13 +129,11 @@ def test_own_segments_are_as_plain_sql_says(database: duckdb.DuckDBPyConnection)
     published = database.execute("SELECT DISTINCT own_segment, condition FROM own_segments ORDER BY ALL").fetchall()
     assert [name for name, _ in published] == ["bargain_champions", "coupon_families", "lapsing_vips"]
     for name, condition in published:
-        figures = (
-            "SELECT snapshot_date, customers, round(revenue, 4), customers_entered - customers_left FROM own_segments WHERE own_segment = ?"
-        )
+        figures = "SELECT snapshot_date, customers, revenue, customers_entered - customers_left FROM own_segments WHERE own_segment = ?"
         plain = f"""
             WITH inside AS (SELECT snapshot_date, customer_id, monetary FROM {placed} WHERE {condition}),
                  sizes AS (
-                    SELECT snapshot_date, count(customer_id) AS customers, round(coalesce(sum(monetary), 0), 4)
+                    SELECT snapshot_date, count(customer_id) AS customers, round(coalesce(sum(monetary), 0), 2)::DECIMAL(18, 2)
                     FROM published_snapshots LEFT JOIN inside USING (snapshot_date) GROUP BY ALL
                  )
             SELECT *, customers - lag(customers) OVER (ORDER BY snapshot_date) FROM sizes ORDER BY ALL

@@ -138,7 +138,7 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
     assert "raw_transactions" not in {event.step_key for event in shop.result.all_events}
     drawn = {file.stem for file in (shop.data_dir / "reports" / D2).glob("*.png")}
     assert {"flow", "seasonality", "typical_customers"} <= drawn
-    assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "index.html").read_text() for name in drawn)
+    assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "analysts.html").read_text() for name in drawn)
 
 
 def test_what_was_handed_over_stands_when_the_snapshot_is_made_again(shop, tmp_path):

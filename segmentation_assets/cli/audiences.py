@@ -14,7 +14,7 @@ from segmentation_assets.report.words import HIDDEN, Words, few_are_hidden
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.playbook import aim_of
 from segmentation_assets.store import published
-from segmentation_assets.store.database_files import PublishError
+from segmentation_assets.store.database_files import PublishError, shown_in
 from segmentation_assets.store.small_cells import HIDDEN as SMALL
 from segmentation_assets.vocabulary import Reason, Role
 
@@ -66,7 +66,7 @@ def read(settings: Settings, key: str) -> Plan:
     """
     day, fewest = dt.date.fromisoformat(key), max(settings.privacy.smallest_cell, 1)
     with published.reading(settings.data_dir) as database:
-        if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [NEEDED]).fetchall():
+        if NEEDED not in shown_in(database):
             raise PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
 
         def rows(query: str) -> list[tuple[Any, ...]]:

@@ -100,7 +100,7 @@ def read(data_dir: Path, key: str, outcome: str | None = None, labels: Mapping[s
 
 def _missing(database: duckdb.DuckDBPyConnection, key: str) -> list[str]:
     """A sentence on each source whose window was unusual; none for snapshots that an earlier version published."""
-    if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'source_volume'").fetchall():
+    if "source_volume" not in database_files.shown_in(database):
         return []
     query = (
         "SELECT sentence FROM source_volume WHERE snapshot_date = CAST(? AS DATE) AND NOT list_contains(?, verdict) ORDER BY source DESC"

@@ -87,7 +87,7 @@ class _Published:
 
     def actions(self, segment_id: int, day: dt.date) -> list[dict[str, Any]]:
         """The actions for the customer; as an earlier version published them, those for the segment."""
-        if self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", "audience_members"):
+        if "audience_members" in database_files.shown_in(self.database):
             return self.rows(_AUDIENCES, self.customer, day)
         return self.rows(_ACTIONS, segment_id, day)
 
@@ -119,7 +119,7 @@ def read(data_dir: Path, customer: str, key: str) -> Why:
     """
     day = dt.date.fromisoformat(key)
     with published.reading(data_dir) as database:
-        if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [NEEDED]).fetchall():
+        if NEEDED not in database_files.shown_in(database):
             raise database_files.PublishError(f"{NEEDED} was not published yet, by an earlier version. Make it: segmentation run --all")
         asked = _Published(database, customer)
         known = asked.rows("FROM customer_features WHERE customer_id = ? AND snapshot_date = ?", customer, day)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 
+from segmentation_assets.store.database_files import shown_in
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.tables.contract import Contract
@@ -49,7 +50,7 @@ class Tables:
 
 def read(database: duckdb.DuckDBPyConnection, key: str) -> Tables:
     """The rows of snapshot `key`."""
-    there = {name for (name,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    there = shown_in(database)
     rows = {name: _rows(database, name, key, there) for name in OF_SNAPSHOT}
     history = database.execute("FROM segments WHERE snapshot_date <= CAST(? AS DATE) ORDER BY snapshot_date, segment_id", [key]).df()
     (before,) = database.execute(
@@ -72,9 +73,11 @@ def whole_history(database: duckdb.DuckDBPyConnection) -> tuple[pd.DataFrame, pd
 
 
 def with_columns(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows with the columns of the table's contract, empty where an earlier version published none."""
+    """The rows with the columns of the table's contract, empty where an earlier version published none. A number that is missing is NaN,
+    also among whole numbers."""
     wanted = dict.fromkeys(["snapshot_date", *(column.name for column in _contract(name).columns), SMALL_CELL, *rows.columns])
-    return rows.reindex(columns=list(wanted))
+    whole = rows.select_dtypes("Int64").columns
+    return rows.astype(dict.fromkeys(whole, "float64")).reindex(columns=list(wanted))
 
 
 def _contract(name: str) -> Contract:

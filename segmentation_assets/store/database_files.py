@@ -96,6 +96,11 @@ def keys_in(file: Path) -> list[str] | None:
         return None
 
 
+def shown_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The names of the tables that a database has, and of those that it shows from files."""
+    return {name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+
+
 def first_damage(file: Path) -> str:
     """DuckDB's message on the first damaged page of a database, all pages of which are read; empty if there is none."""
     try:

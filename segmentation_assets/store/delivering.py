@@ -30,7 +30,7 @@ from segmentation_assets.sources import Source, Window, open_source
 from segmentation_assets.sources.pseudonyms import Pseudonyms
 from segmentation_assets.sources.suppression import suppressed
 from segmentation_assets.store import deliveries, destinations, folder_home, journal, published
-from segmentation_assets.store.database_files import PublishError
+from segmentation_assets.store.database_files import PublishError, shown_in
 from segmentation_assets.store.deliveries import DeliveryError
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import Change, Reason, Role, counted
@@ -207,7 +207,7 @@ def _audience(data_dir: Path, key: str, chosen: dict[str, AnyDestination]) -> tu
     day = duckdb.ColumnExpression("snapshot_date") == duckdb.ConstantExpression(dt.date.fromisoformat(key))
     wanted = {name: [column for column in one.columns if column not in FURTHER] for name, one in chosen.items()}
     with published.reading(data_dir) as database:
-        if not database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [AUDIENCE]).fetchall():
+        if AUDIENCE not in shown_in(database):
             raise PublishError(f"{AUDIENCE} was not published yet, by an earlier version. Make it: segmentation run --all")
         known = database.table(CUSTOMERS).columns
         for name, columns in wanted.items():
