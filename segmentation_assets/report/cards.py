@@ -13,12 +13,14 @@ from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, Words, hidden_of, said
 from segmentation_assets.store.small_cells import SMALL_CELL
+from segmentation_assets.vocabulary import Role
 
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
 MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
 MISSING = "(missing)"
 NOT_MEASURED = "not measured"
+NOT_RECORDED = "not recorded"
 BRIDGE: dict[str, str] = {
     "stayed": "customers who stayed, by spending more or less",
     "came": "customers who came from other segments",
@@ -59,7 +61,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Play:
-    """An action for the segment, with its audience and what is known of its effect."""
+    """An action for the segment, with its audience and what is known of its effect; `at_stake`: of those to contact."""
 
     action: str
     channel: str
@@ -156,8 +158,29 @@ def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
     }
 
 
+def contacted(tables: Tables, words: Words) -> dict[tuple[int, str], tuple[float, bool]]:
+    """By segment and play, the value at stake of those to contact, and whether it is hidden: because its row of segment_actions hides
+    figures, it is known of few in a role, or with the value at stake of the whole segment it would tell that of few others."""
+    known, treated = tables.contacts, tables.contacts[tables.contacts["role"] == Role.TREATED]
+    whole = {int(row.segment_id): row.customers for row in tables.stakes.itertuples()}
+    in_list = treated.groupby(["segment_id", "list"])["customers"].sum()
+    actions = tables["segment_actions"]
+    untold = actions[actions[SMALL_CELL].notna()]
+    hidden = {*zip(untold["segment_id"], untold["play"], strict=True)}
+    few = known[(known["customers"] > 0) & (known["customers"] < words.smallest)]
+    hidden |= {*zip(few["segment_id"], few["play"], strict=True)}
+    return {
+        (int(row.segment_id), row.play): (
+            float(row.value_at_stake),
+            (row.segment_id, row.play) in hidden
+            or 0 < whole.get(int(row.segment_id), 0) - in_list[row.segment_id, row.list] < words.smallest,
+        )
+        for row in treated.itertuples()
+    }
+
+
 def _stake(words: Words, amount: float) -> str:
-    return NOT_MEASURED if pd.isna(amount) else words.money(amount)
+    return NOT_MEASURED if pd.isna(amount) else words.money_over_time(amount)
 
 
 def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
@@ -256,16 +279,17 @@ def bridge(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str,
 
 def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
     """The actions for the segment, first ones first."""
-    rows = _of(tables, "segment_actions", segment_id).sort_values("priority", kind="stable")
+    rows, stakes_of = _of(tables, "segment_actions", segment_id).sort_values("priority", kind="stable"), contacted(tables, words)
     for row in rows.itertuples():
         hidden = hidden_of(row)
+        stake, stake_is_hidden = stakes_of.get((segment_id, row.play), (float("nan"), isinstance(hidden, str)))
         yield Play(
             action=said(row.action),
             channel=said(row.channel),
             treated=words.number(row.customers_treated, hidden),
             holdout=words.number(row.customers_holdout, hidden),
             suppressed=words.number(row.customers_suppressed, hidden),
-            at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
+            at_stake=HIDDEN if stake_is_hidden else NOT_RECORDED if tables.contacts.empty else _stake(words, stake),
             verdicts=tuple(verdicts(tables, words, row.play)),
             deliveries=tuple(deliveries(tables, words, row.play)),
         )

@@ -84,8 +84,8 @@ def test_drift_of_what_the_model_uses_is_told_in_plain_words_with_what_was_not_m
 
 def test_the_first_actions_have_their_audiences_over_all_their_segments(small):
     assert [(one.action, one.segments, one.audience, one.at_stake) for one in view.to_do(small, USD, NAMES)] == [
-        ("Call them", "Champions", "7 customers", "US$2 at stake"),
-        ("Thank them", "Champions and Average", "34 customers", "US$5 at stake"),
+        ("Call them", "Champions", "7 customers", "US$2 a month at stake"),
+        ("Thank them", "Champions and Average", "34 customers", "US$4 a month at stake"),
     ]
 
 
