@@ -14,13 +14,13 @@ from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.readings import READINGS, in_digits, reading
 from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model.drift import unmeasured
-from segmentation_assets.report import cards
+from segmentation_assets.report import cards, changes
 from segmentation_assets.report.cards import Card
 from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_are_hidden, few_of, first_sentence, hidden_of, said
-from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, fewer_than
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, Tier, fewer_than
 
 MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
 TIERS: dict[str, str] = {
@@ -272,14 +272,12 @@ def movement(tables: Tables, words: Words, names: dict[int, str]) -> str:
 
 
 def events(tables: Tables, words: Words) -> str:
-    """What became of segments."""
+    """What became of segments: of the largest, and how much more."""
     if "segment_events" in tables.absent:
         return "What became of segments was not recorded by the version that made this snapshot."
-    rows = tables["segment_events"]
-    happened = rows[rows["event"] != SegmentChange.SURVIVED]
-    if tables.before is None and len(happened):
+    sentences = list(changes.events(tables, words))
+    if tables.before is None and sentences:
         return "All segments are new."
-    sentences = [words.told(sentence) for sentence in happened["sentence"]]
     if not sentences:
         return "No segment was born, split, merged, died, or changed its name or character."
     further = len(sentences) - MOST_EVENTS
