@@ -15,11 +15,11 @@ NAMES = {1: "Champions", 2: "Average", -1: "Lapsed"}
 
 def test_key_figures_have_plain_labels_and_are_good_or_bad_the_right_way_round(small):
     found = list(cards.figures(small, USD, 1))
-    assert [(one.label, one.typical, one.everyone, one.compared, one.mood) for one in found] == [
-        ("days since last order", "1", "9", "lower", "good"),
-        ("orders", "8", "4", "higher", "good"),
-        ("spend", "US$20", "US$15", "higher", "good"),
-        ("share of orders at the weekend", "50%", "30%", "higher", ""),
+    assert [(one.label, one.mean, one.everyone, one.compared, one.mood, one.typical) for one in found] == [
+        ("days since last order", "3", "9", "lower", "good", "1"),
+        ("orders", "9", "4", "higher", "good", "8"),
+        ("spend", "US$25", "US$15", "higher", "good", "US$20"),
+        ("share of orders at the weekend", "50%", "30%", "higher", "", "50%"),
     ]
     assert cards.comparison(0.5, "low") == ("higher", "bad")
 
@@ -86,7 +86,7 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
             {"action": "call", "delivered_at": "2024-03-03", "destination": "crm", "added": 9.0},
         ],
         action_power=[{**effect, "verdict": "Enough."}, {**effect, "measure": "ordered", "verdict": "Not this."}],
-        action_lift=[{**effect, "assigned_on": "2024-02-01", "verdict": "It worked.", "segment_id": None}, {**effect, "segment_id": 1}],
+        action_lift=[{**effect, "assigned_on": "2024-02-01", "verdict": "It worked.", "segment_id": None}],
     )  # fmt: skip
     card = cards.card(found, USD, "A", {1: "A"}, 1)
     assert card.bridge == (
@@ -97,7 +97,7 @@ def test_revenue_is_explained_by_its_causes_and_effects_of_actions_are_those_of_
             "7",
             "\u2013",
             "not recorded",
-            ("Enough.", "Assigned on 1 February 2024: It worked."),
+            ("Enough.", "Assigned on 1 February 2024, over all segments that it was for then, not this one. It worked."),
             ("Handed over on 2 March 2024 to crm: 7 added, 0 taken back, 1 held out.",),
         )
     ]
@@ -116,10 +116,10 @@ def test_what_is_at_stake_is_of_those_to_contact_not_of_all_whom_an_action_is_fo
         (1, "call"): (1.5, False),
         (2, "thanks"): (pytest.approx(np.nan, nan_ok=True), False),
     }
-    assert [play.at_stake for play in cards.plays(small, Words("USD", period="week"), 1)] == ["US$2 a week", "US$4 a week"]
-    assert [play.at_stake for play in cards.plays(small, USD, 2)] == ["not measured"]
+    assert [play.at_stake for play in cards.plays(small, Words("USD", period="week"), NAMES, 1)] == ["US$2 a week", "US$4 a week"]
+    assert [play.at_stake for play in cards.plays(small, USD, NAMES, 2)] == ["not measured"]
     bare = dataclasses.replace(small, contacts=small.contacts.iloc[:0])
-    assert [play.at_stake for play in cards.plays(bare, USD, 1)] == ["not recorded", "not recorded"]
+    assert [play.at_stake for play in cards.plays(bare, USD, NAMES, 1)] == ["not recorded", "not recorded"]
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,20 @@ def test_what_is_at_stake_of_those_to_contact_is_hidden_where_it_tells_of_few(co
     stakes = [{"segment_id": 1, "customers": known, "value_at_stake": 9.0}]
     found = tables([segment(1, "A", 90)], stakes=stakes, contacts=contacts, segment_actions=[action])
     words = Words("USD", smallest=5)
-    assert [play.at_stake for play in cards.plays(found, words, 1)] == ["hidden"]
+    assert [play.at_stake for play in cards.plays(found, words, NAMES, 1)] == ["hidden"]
     assert [one.at_stake for one in view.to_do(found, words, {1: "A"})] == [""]
+
+
+def test_a_card_shows_the_lift_of_its_own_segment_or_says_of_which_segments_it_is():
+    row = {"action": "thanks", "measure": "spend", "assigned_on": "2024-02-01"}
+    found = tables(
+        [segment(4, "Old", 9), segment(6, "New", 9)],
+        action_lift=[
+            {**row, "segment_id": 4, "verdict": "Of 4."}, {**row, "segment_id": None, "verdict": "Of all."},
+            {**row, "segment_id": 6, "verdict": "Long ago.", "assigned_on": "2024-01-01"},
+        ],
+    )  # fmt: skip
+    assert list(cards.verdicts(found, USD, {4: "Old"}, 4, "thanks")) == ["Assigned on 1 February 2024. Of 4."]
+    assert list(cards.verdicts(found, USD, {4: "Old"}, 6, "thanks")) == [
+        "Assigned on 1 February 2024, over all segments that it was for then, not this one: Old. Of all."
+    ]
