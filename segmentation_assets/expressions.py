@@ -5,6 +5,7 @@ supported. Columns have their own types, which is text for text files; arithmeti
 """
 
 import difflib
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import sqlglot
 from sqlglot import expressions as sql
 from sqlglot.errors import SqlglotError
 
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of statements that are no expression; the errors here say so
 LONGEST = 2_000  # characters; an expression is a line, not a program
 DEEPEST = 60
 LARGEST_WHOLE = 9e18  # an int64 goes no further
@@ -147,6 +149,10 @@ def _parsed(text: str, names: list[str]) -> sql.Expression:
         trees = sqlglot.parse(text, dialect="duckdb")
     except (SqlglotError, RecursionError):
         trees = []
+    if trees and isinstance(trees[0], sql.Command):
+        word = str(trees[0].this)
+        column = next((name for name in names if name.lower() == word.lower()), word)
+        raise ExpressionError(f'{text!r} begins with {word}, a word of SQL. If a column is meant, quote it: "{column}"')
     if not trees or isinstance(trees[0], sql.Alias):  # two words, which SQL takes for a value and another name for it
         raise ExpressionError(
             f"{text!r} is neither a column nor an SQL expression.{_nearest(text, names)} Columns: {_listed(names)}. Quote "

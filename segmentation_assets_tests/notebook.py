@@ -31,6 +31,7 @@ def run(found: list[dict[str, Any]]) -> list[str]:
         with contextlib.redirect_stdout(io.StringIO()) as output:
             exec("".join(cell["source"]), names)  # noqa: S102  # our own notebook
         shown.append(output.getvalue())
+    names.clear()  # functions of the cells hold them, and with them the open database, until the next collection of garbage
     return shown
 
 

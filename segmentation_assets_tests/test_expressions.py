@@ -15,6 +15,7 @@ TABLE = ibis.memtable(
         "Unit Price": ["3.5", "1", "2"],
         "status": ["paid", " Open ", ""],
         "day": ["2024-01-05", "2024-02-30", None],
+        "Alter": ["51", "20", None],
     }
 )
 
@@ -37,6 +38,7 @@ def values(expression: str) -> list[object]:
         ("status IN ('paid', 'sent')", [True, False, False]),
         ("split_part(day, '-', 2)", ["01", "02", None]),
         ("'web'", ["web", "web", "web"]),
+        ('"Alter" + 1', [52.0, 21.0, None]),
     ],
 )
 def test_scalar_expressions_are_computed(expression: str, expected: list[object]) -> None:
@@ -59,6 +61,7 @@ def test_scalar_expressions_are_computed(expression: str, expected: list[object]
         ("Quantity AS q", "neither a column nor"),
         ("Quantty", "Did you mean 'Quantity'"),
         ("Quantity *", "neither a column nor"),
+        ("alter + 1", 'begins with alter, a word of SQL. If a column is meant, quote it: "Alter"'),  # German for age
         ("Unit Prices", "neither a column nor an SQL expression. Did you mean 'Unit Price'?"),
         ("", "is empty"),
         ("?", "PLACEHOLDER"),

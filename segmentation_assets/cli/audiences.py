@@ -142,18 +142,19 @@ def _remarks(settings: Settings, day: dt.date, names: Mapping[int, str]) -> dict
 
 def show(plan: Plan, currency: str, console: Console) -> None:
     """Print the plan as a table, then who is suppressed and why, and the actions that contact nobody."""
-    table = Table(title=f"Plan of {plan.snapshot_date}; nothing is sent", title_justify="left")
+    table = Table(title=f"Plan of {plan.snapshot_date}; nothing is sent", title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("first", justify="right")
-    for heading in _TEXTS:
-        table.add_column(heading)
+    texts = ("action", "list", "channel") if console.width >= WIDE else ("action",)
+    for heading in texts:
+        table.add_column(heading, overflow="fold")
     for heading in _NUMBERS:
-        table.add_column(heading.format(currency=currency), justify="right")
+        table.add_column(heading.format(currency=currency), justify="right", no_wrap=True)  # a figure that is cut is another figure
     busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.control != 0 or one.suppressed]
     for one in busy:
         numbers = (one.treated, one.holdout, one.control, _sum(one.suppressed.values()))
         stake = WORDS.bare(one.value_at_stake, SMALL if one.treated is None else None)
         table.add_row(
-            "" if one.priority is None else str(one.priority), one.action, one.list, one.channel,
+            "" if one.priority is None else str(one.priority), *(getattr(one, name) for name in texts),
             *(WORDS.number(number, SMALL) for number in numbers), WORDS.bare(one.cost, SMALL), stake,
         )  # fmt: skip
     console.print(table)
@@ -161,8 +162,8 @@ def show(plan: Plan, currency: str, console: Console) -> None:
         console.print(line)
 
 
-_TEXTS = ("action", "list", "channel")
-_NUMBERS = ("treated", "held out", "control", "suppressed", "cost, {currency}", "at stake, {currency}")
+_NUMBERS = ("treated", "held\nout", "control", "suppressed", "cost,\n{currency}", "at stake,\n{currency}")
+WIDE = 100  # characters of a terminal that has room for an action's list and channel
 
 
 def _lines(plan: Plan, busy: list[Planned]) -> Iterator[str]:

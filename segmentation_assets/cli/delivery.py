@@ -79,6 +79,8 @@ def show(told: Told, fewest: int, console: Console, in_full: bool = False) -> No
                 table.add_row(plan.name, name, action, *(WORDS.number(number, SMALL) for number in _shown(numbers, fewest)))
         console.print(table)
         console.print("Customers held out or in the universal control group are recorded here, and not sent.")
+        if told.receipts:
+            console.print("What it does shows in action_lift from the next snapshot on, or when this one is made again.")
         if any(None in _shown(numbers, fewest) for plan in told.plans for numbers in plan.counts().values()):
             console.print(few_are_hidden(fewest))
     for plan in told.plans if in_full else ():

@@ -129,12 +129,16 @@ def audiences(
         _deliver(settings, names, folder, snapshot, dry_run, as_json, in_full)
         return
     from segmentation_assets.cli import audiences as plans
+    from segmentation_assets.store import delivering
 
-    found = plans.read(settings, _published_key(settings, snapshot))
+    key = _published_key(settings, snapshot)
+    found = plans.read(settings, key)
     if as_json:
         say(json.dumps(found.as_dict(), indent=2))
     else:
         plans.show(found, settings.exploration.money, new_console())
+    if changed := delivering.changed_since(settings, key):
+        say(f"This plan was made with other settings ({', '.join(changed)}). Make it again: segmentation run --all", err=True)
 
 
 def _deliver(

@@ -141,10 +141,26 @@ class Delivery(Section):
 def _resolved(one: AnyDestination, base: Path) -> AnyDestination:
     if isinstance(one, Folder):
         return one.model_copy(update={"path": base / one.path.expanduser()})
-    if isinstance(one, DatabaseTable) and one.url.startswith(("sqlite:///", "duckdb:///")):
-        scheme, _, path = one.url.partition(":///")
-        return one.model_copy(update={"url": f"{scheme}:///{base / Path(path).expanduser()}"})
+    if isinstance(one, DatabaseTable) and (file := _file_of(one)) is not None:
+        return one.model_copy(update={"url": f"{one.url.partition(':')[0]}:///{base / file.expanduser()}"})
     return one
+
+
+def inside(delivery: Delivery, data_dir: Path) -> list[str]:
+    """A sentence on each destination in the data folder: the next run would replace what was handed over, or take it for its own."""
+    found = []
+    for name, one in delivery.destinations.items():
+        place = one.path if isinstance(one, Folder) else _file_of(one)
+        if place is not None and place.resolve().is_relative_to(data_dir):
+            key = f"delivery.destinations.{name}.{'path' if isinstance(one, Folder) else 'url'}"
+            found.append(f"{key}: is in the data folder {data_dir}, into which only runs write. Name a place outside it")
+    return found
+
+
+def _file_of(one: AnyDestination) -> Path | None:
+    """The file of a database that is one."""
+    of_file = isinstance(one, DatabaseTable) and one.url.startswith(("sqlite:///", "duckdb:///"))
+    return Path(one.url.partition(":///")[2]) if isinstance(one, DatabaseTable) and of_file else None
 
 
 def problems(delivery: Delivery, actions: Collection[str], lists: Iterable[str], sensitive: Collection[str]) -> list[str]:

@@ -16,7 +16,7 @@ from segmentation_assets.settings.audiences import Audiences
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.customers import AttributeWords, Exploration, Features, Movement
 from segmentation_assets.settings.database import Database
-from segmentation_assets.settings.delivery import Delivery
+from segmentation_assets.settings.delivery import Delivery, inside
 from segmentation_assets.settings.delivery import problems as problems_of_delivery
 from segmentation_assets.settings.engine import DuckDB, EngineSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
@@ -216,6 +216,8 @@ def load_settings(path: Path | None = None) -> Settings:
         update["engine"] = settings.engine.model_copy(update={"temp_folder": folder / settings.engine.temp_folder.expanduser()})
     loaded = settings.model_copy(update=update)
     loaded._folder = folder
+    if found := inside(loaded.delivery, loaded.data_dir):
+        raise SettingsError("\n".join(f"{path}: {problem}." for problem in found))
     return loaded
 
 

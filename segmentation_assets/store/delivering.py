@@ -33,9 +33,11 @@ from segmentation_assets.store import deliveries, destinations, folder_home, jou
 from segmentation_assets.store.database_files import PublishError, shown_in
 from segmentation_assets.store.deliveries import DeliveryError
 from segmentation_assets.store.lake import opened
+from segmentation_assets.store.provenance import Fingerprint, sections
 from segmentation_assets.vocabulary import Change, Reason, Role, counted
 
 AUDIENCE, CUSTOMERS = "audience_members", "customers"
+PLANNED_BY = ("playbook", "audiences", "own_segments")
 LOCK, HANDLED = "delivering.lock", "handled.txt"
 FOREVER = dt.date.max
 
@@ -130,6 +132,25 @@ def snapshot_to_deliver(settings: Settings, asked: str | None, now: dt.datetime)
     return keys[-1]
 
 
+def require_plan_of(settings: Settings, key: str) -> None:
+    """Check that the audiences of a published snapshot were made with these settings.
+
+    Raises:
+        DeliveryError: the playbook, the rules of audiences or own segments have changed since.
+    """
+    if changed := changed_since(settings, key):
+        raise DeliveryError(
+            f"The audiences of {key} were made with other settings ({', '.join(changed)}), so actions that were changed, ended or "
+            "turned off since are still in them. Nothing was delivered. Make them again first: segmentation run --all"
+        )
+
+
+def changed_since(settings: Settings, key: str) -> list[str]:
+    """The sections of the settings on which audiences depend that have changed since those of the snapshot were made."""
+    made, now = Fingerprint.read(published.fingerprints(settings.data_dir).get(key, "")), sections(settings)
+    return [] if made is None else [name for name in PLANNED_BY if made.settings.get(name) != now.get(name)]
+
+
 def note_published(data_dir: Path) -> None:
     """Note, in a folder that never noted it, which snapshots are published: what an earlier version made is not handed over by a run that
     makes it again. To be called before a run publishes its own."""
@@ -161,9 +182,10 @@ def plans(settings: Settings, key: str, chosen: dict[str, AnyDestination], sourc
         source: for consent as it is now; None: the one in the settings.
 
     Raises:
-        DeliveryError: a column that is to leave does not exist, or a record cannot be read.
+        DeliveryError: the audiences were made with other settings, a column that is to leave does not exist, or a record cannot be read.
         SourceError: consent or a suppression list cannot be read, so that it is not known who may be contacted.
     """
+    require_plan_of(settings, key)
     with opened(settings.data_dir, settings.engine.here()) as lake:
         audience, attributes, shares = _audience(settings.data_dir, key, chosen)
         told = deliveries.rows(settings.data_dir, lake.engine, FOREVER)

@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -75,7 +76,12 @@ def _to_file(where: str, destination: Folder, rows: pa.Table, stem: str) -> None
                 with duckdb.connect() as connection:
                     without_formulas(connection.from_arrow(rows)).write_csv(str(unfinished))
     except OSError as error:
-        raise DeliveryError(f"{where}: {file} cannot be written ({error.strerror or error}). Make the folder writable.") from error
+        remedy = "Name a folder" if _is_in_a_file(destination.path) else "Make the folder, or make it writable"
+        raise DeliveryError(f"{where}.path: {file} cannot be written ({error.strerror or error}). {remedy}.") from error
+
+
+def _is_in_a_file(path: Path) -> bool:
+    return any(part.is_file() for part in (path, *path.parents))
 
 
 # Databases

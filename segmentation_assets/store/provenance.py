@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.loading import Settings
@@ -75,10 +75,7 @@ class Fingerprint:
     def now(cls, settings: Settings, source: str, key: str) -> "Fingerprint":
         """The fingerprint of snapshot `key` if it were made now from a source with the fingerprint `source`."""
         return cls(
-            {
-                name: _digest(settings.without_folder(json.dumps(section, sort_keys=True, ensure_ascii=False)))
-                for name, section in settings.model_dump(mode="json", exclude=_no_input(settings)).items()
-            },
+            sections(settings),
             {"": _digest(source)},
             {contract.name: _digest([(column.name, column.type) for column in contract.columns]) for contract in CONTRACTS},
             {"": version("segmentation-assets")},
@@ -93,6 +90,15 @@ class Fingerprint:
 
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
+
+
+def sections(settings: Settings) -> dict[str, str]:
+    """Section of the settings that snapshots are made from -> digest. The last date makes none of them another one."""
+    counting: dict[str, Any] = dict.fromkeys(_no_input(settings), True) | {"snapshots": {"last"}}
+    return {
+        name: _digest(settings.without_folder(json.dumps(section, sort_keys=True, ensure_ascii=False)))
+        for name, section in settings.model_dump(mode="json", exclude=counting).items()
+    }
 
 
 def one_hash(settings: Settings, source: str, key: str) -> str:

@@ -227,6 +227,7 @@ def test_errors_of_runs_show_no_class_path() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full  # in CI, tutorials are followed by `init` and `check`
 def test_the_settings_that_init_writes_for_a_month_of_orders_run(tmp_path: Path) -> None:
     """Such a file allows a lookback of only one window."""
     rows = "".join(f"c{i % 5},2024-01-{i:02d},{i},o{i}\n" for i in range(1, 31))

@@ -64,3 +64,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, destination: str, more: str, why
 def test_nothing_can_be_handed_over_to_nowhere() -> None:
     with pytest.raises(ValueError, match="without destinations"):
         Delivery(enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("destination", "key"),
+    [("kind: folder, path: data/lake", "path"), ('kind: database, url: "duckdb:///data/segmentation.duckdb", table: people', "url")],
+)
+def test_nothing_is_handed_over_into_the_data_folder(tmp_path: Path, destination: str, key: str) -> None:
+    with pytest.raises(SettingsError, match=rf"delivery.destinations.crm.{key}: is in the data folder .*Name a place outside it"):
+        given(tmp_path, destination)

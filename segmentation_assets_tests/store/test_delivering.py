@@ -22,6 +22,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store import database_files, deliveries, delivering, destinations, folder_home, journal, published
 from segmentation_assets.store.deliveries import DeliveryError
 from segmentation_assets.store.lake import Lake
+from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.tables.application import AUDIENCE_MEMBERS
 from segmentation_assets.tables.cleaned import CUSTOMERS
 from segmentation_assets.vocabulary import Reason, Role
@@ -41,8 +42,8 @@ def member(customer: str, role: str = TREATED, **further: Any) -> dict[str, Any]
 PEOPLE = [member("a"), member("b"), member("c"), member("h", HOLDOUT), member("s", str(Role.SUPPRESSED), reason=str(Reason.OPTED_OUT))]
 
 
-def publish(lake: Lake, key: str = D2, people: list[dict[str, Any]] = PEOPLE) -> None:
-    """A database with the two tables that a delivery reads: a whole one takes seconds. Every customer has an income of 7."""
+def publish(lake: Lake, key: str = D2, people: list[dict[str, Any]] = PEOPLE, fingerprint: str = "") -> None:
+    """A database with the tables that a delivery reads: a whole one takes seconds. Every customer has an income of 7."""
     data_dir = lake.root.parent
     data_dir.mkdir(exist_ok=True)
     with duckdb.connect(str(data_dir / database_files.DATABASE)) as database:
@@ -52,6 +53,8 @@ def publish(lake: Lake, key: str = D2, people: list[dict[str, Any]] = PEOPLE) ->
         for name, rows in ((AUDIENCE_MEMBERS.name, audience), (CUSTOMERS.name, customers)):
             database.register("rows", rows)
             database.execute(f"CREATE TABLE {name} AS SELECT DATE '{key}' AS snapshot_date, * FROM rows")
+        told = "CREATE TABLE published_snapshots AS SELECT CAST($key AS DATE) AS snapshot_date, $fingerprint AS fingerprint"
+        database.execute(told, {"key": key, "fingerprint": fingerprint})
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +137,18 @@ def test_the_second_time_nothing_leaves(lake: Lake, receiver: Receiver) -> None:
     assert len(deliver(settings)) == 2
     assert deliver(settings, 1) == []
     assert len(receiver.posts) == len(list((settings.data_dir.parent / "out").iterdir())) == 1
+
+
+def test_audiences_that_were_made_with_another_playbook_are_not_handed_over(lake: Lake) -> None:
+    settings = with_destinations(lake, files=FILES)
+    publish(lake, fingerprint=Fingerprint.now(settings, "", D2).text())
+    assert delivering.changed_since(settings, D2) == []
+    edited = settings.model_copy(update={"playbook": {**settings.playbook, "lapsed": None}})
+    with pytest.raises(DeliveryError, match=rf"audiences of {D2} were made with other settings \(playbook\), .* run --all"):
+        deliver(edited)
+    with pytest.raises(DeliveryError, match="other settings"):
+        delivering.plans(edited, D2, delivering.choose(edited, ()))
+    assert not list(lake.root.parent.parent.glob("out/*"))
 
 
 def test_who_opts_out_in_between_is_taken_back_and_who_returns_is_told_anew(lake: Lake) -> None:
@@ -313,6 +328,7 @@ def test_who_opts_out_after_a_killed_delivery_is_taken_back_also_where_the_answe
 def test_a_dry_run_writes_nothing(lake: Lake, receiver: Receiver) -> None:
     publish(lake)
     settings = with_destinations(lake, crm=webhook(), files=FILES)
+    published.keys(settings.data_dir)  # completes the data folder, which has the public file alone
     before = sorted(settings.data_dir.parent.rglob("*"))
     plans = delivering.plans(settings, D2, delivering.choose(settings, ()))
     assert [plan.counts()["marketing", "lapsed"]["added"] for plan in plans] == [3, 3]

@@ -1,5 +1,6 @@
 """Every cause to make a snapshot, on a real lake: three snapshots are published, then one thing changes."""
 
+import datetime as dt
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,6 +100,11 @@ def settings(shop: Shop) -> None:
     shop.settings = shop.settings.model_copy(update={"model": LOADED.model.model_copy(update={"k": 4})})
 
 
+def another_last_date(shop: Shop) -> None:
+    later = shop.settings.snapshots.model_copy(update={"last": dt.date(2030, 1, 1)})
+    shop.settings = shop.settings.model_copy(update={"snapshots": later})
+
+
 def small_cells(shop: Shop) -> None:
     shop.settings = shop.settings.model_copy(update={"privacy": Privacy(smallest_cell=5)})
 
@@ -155,6 +161,7 @@ ALL, AFTER_SECOND = (D1, D2, D3), (D3, Cause.EARLIER, D2)
 CASES: dict[Callable[[Shop], None], list[tuple[str, Cause, str]]] = {
     nothing: [],
     alerts: [],
+    another_last_date: [],
     former_version: [],
     another_snapshot: [(D4, Cause.NEVER_MADE, "")],
     stopped_run: [(D4, Cause.STOPPED, "")],

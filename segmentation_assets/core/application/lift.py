@@ -24,6 +24,9 @@ from segmentation_assets.vocabulary import Measure, Role
 
 SAMPLE_RATIO_LEVEL = 0.001  # as is usual, because it is looked at every time (Fabijan et al., 2019)
 EVERY_SEGMENT = None  # segment_id of a whole action
+NOT_SENT = (
+    "Nothing had been handed over when this snapshot was made: nobody was treated, so that any difference is chance (an A/A comparison)."
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _over_all(rows: Sequence[Lift]) -> list[Lift]:
 
 def _verdict(row: Lift, money: str) -> str:
     """What the row says, in words."""
-    said = [] if row.sent else ["Nothing was handed over: nobody was treated, so that any difference is chance (an A/A comparison)."]
+    said = [] if row.sent else [NOT_SENT]
     if row.sample_ratio_p is not None and row.sample_ratio_p < SAMPLE_RATIO_LEVEL:
         said.append(
             f"{row.holdout:,} of {row.treated + row.holdout:,} customers are held out, which does not fit the share that was planned "

@@ -13,7 +13,7 @@ from segmentation_assets.vocabulary import Measure, Role
 
 MAIL, APP = ActionKey("marketing", "mail"), ActionKey("marketing", "app")
 DAY = dt.date(2024, 3, 1)
-A_A = "Nothing was handed over: nobody was treated, so that any difference is chance (an A/A comparison)."
+A_A = "Nothing had been handed over when this snapshot was made: nobody was treated, so that any difference is chance (an A/A comparison)."
 
 
 def customers(number: int, effect: float = 0.0, seed: int = 1) -> Arm:

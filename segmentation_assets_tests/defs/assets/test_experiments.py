@@ -77,7 +77,7 @@ def test_what_was_not_handed_over_is_an_a_a_comparison(shop: Lake, settings: Set
     _, lift = made(shop, settings)
     assert lift["assigned_on"].tolist() == [BEFORE] * 4
     assert not lift["sent"].any()
-    assert lift["verdict"].str.startswith("Nothing was handed over").all()
+    assert lift["verdict"].str.startswith("Nothing had been handed over").all()
     assert (lift["treated"].tolist(), lift["holdout"].tolist()) == ([120] * 4, [80] * 4)
 
 
