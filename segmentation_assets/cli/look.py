@@ -183,7 +183,9 @@ def report(snapshot: str | None, settings_path: Path | None) -> None:
     settings = settings_in_force(settings_path)
     from segmentation_assets.report import report as pages
     from segmentation_assets.report.words import Words
+    from segmentation_assets.store import published
 
+    published.refuse_other_smallest_cell(settings.data_dir, settings.privacy.smallest_cell)
     page = pages.write(settings.data_dir, _published_key(settings, snapshot), Words.of(settings))
     say(f"Report: {page}\nIndex:  {pages.index(settings.data_dir)}")
 

@@ -11,14 +11,16 @@ import pandas as pd
 from segmentation_assets.core.customers.cleaning import UNKNOWN
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
-from segmentation_assets.report.words import HIDDEN, Words, hidden_of, said
+from segmentation_assets.report.words import HIDDEN, Words, few_of, hidden_of, said
 from segmentation_assets.store.small_cells import SMALL_CELL
+from segmentation_assets.vocabulary import Role
 
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
 MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
 MISSING = "(missing)"
 NOT_MEASURED = "not measured"
+NOT_RECORDED = "not recorded"
 BRIDGE: dict[str, str] = {
     "stayed": "customers who stayed, by spending more or less",
     "came": "customers who came from other segments",
@@ -32,7 +34,7 @@ BRIDGE: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A feature of a segment: its typical value, its mean, that of all customers, and how the two compare.
+    """A feature of a segment: its mean, that of all customers, how the two compare, and its typical value, the median.
 
     Attributes:
         compared: higher, lower or about the same.
@@ -40,11 +42,11 @@ class Figure:
     """
 
     label: str
-    typical: str
     mean: str
     everyone: str
     compared: str
     mood: str
+    typical: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Play:
-    """An action for the segment, with its audience and what is known of its effect."""
+    """An action for the segment, with its audience and what is known of its effect; `at_stake`: of those to contact."""
 
     action: str
     channel: str
@@ -136,7 +138,7 @@ def card(tables: Tables, words: Words, name: str, names: dict[int, str], segment
         sizes=spark([float(value) for value in history["customers"]], words.number),
         revenues=spark([float(value) for value in history["revenue"]], words.money),
         bridge=tuple(bridge(tables, words, segment_id)),
-        plays=tuple(plays(tables, words, segment_id)),
+        plays=tuple(plays(tables, words, names, segment_id)),
     )
 
 
@@ -156,8 +158,29 @@ def stakes(tables: Tables, words: Words) -> dict[int, tuple[float, bool]]:
     }
 
 
+def contacted(tables: Tables, words: Words) -> dict[tuple[int, str], tuple[float, bool]]:
+    """By segment and play, the value at stake of those to contact, and whether it is hidden: because its row of segment_actions hides
+    figures, it is known of few in a role, or with the value at stake of the whole segment it would tell that of few others."""
+    known, treated = tables.contacts, tables.contacts[tables.contacts["role"] == Role.TREATED]
+    whole = {int(row.segment_id): row.customers for row in tables.stakes.itertuples()}
+    in_list = treated.groupby(["segment_id", "list"])["customers"].sum()
+    actions = tables["segment_actions"]
+    untold = actions[actions[SMALL_CELL].notna()]
+    hidden = {*zip(untold["segment_id"], untold["play"], strict=True)}
+    few = known[(known["customers"] > 0) & (known["customers"] < words.smallest)]
+    hidden |= {*zip(few["segment_id"], few["play"], strict=True)}
+    return {
+        (int(row.segment_id), row.play): (
+            float(row.value_at_stake),
+            (row.segment_id, row.play) in hidden
+            or 0 < whole.get(int(row.segment_id), 0) - in_list[row.segment_id, row.list] < words.smallest,
+        )
+        for row in treated.itertuples()
+    }
+
+
 def _stake(words: Words, amount: float) -> str:
-    return NOT_MEASURED if pd.isna(amount) else words.money(amount)
+    return NOT_MEASURED if pd.isna(amount) else words.money_over_time(amount)
 
 
 def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
@@ -169,11 +192,11 @@ def figures(tables: Tables, words: Words, segment_id: int) -> Iterator[Figure]:
         row = own.loc[name]
         compared, mood = comparison(row["z"], words.features[name].better if name in words.features else "")
         typical, mean, everyone = (words.figure(name, row[column]) for column in ("median", "mean", "population_mean"))
-        yield Figure(said(words.label(name)), typical, mean, everyone, compared, mood)
+        yield Figure(said(words.label(name)), mean, everyone, compared, mood, typical)
 
 
 def comparison(z: float, better: str) -> tuple[str, str]:
-    """How a figure compares with all customers', and whether that is good or bad for the business.
+    """How a segment's mean compares with all customers', and whether that is good or bad for the business.
 
     >>> comparison(1.3, "low"), comparison(-0.5, "low"), comparison(0.1, "low"), comparison(2.0, "")
     (('higher', 'bad'), ('lower', 'good'), ('about the same', ''), ('higher', ''))
@@ -254,30 +277,37 @@ def bridge(tables: Tables, words: Words, segment_id: int) -> Iterator[tuple[str,
             yield told, words.signed(amount, words.money)
 
 
-def plays(tables: Tables, words: Words, segment_id: int) -> Iterator[Play]:
+def plays(tables: Tables, words: Words, names: dict[int, str], segment_id: int) -> Iterator[Play]:
     """The actions for the segment, first ones first."""
-    rows = _of(tables, "segment_actions", segment_id).sort_values("priority", kind="stable")
+    rows, stakes_of = _of(tables, "segment_actions", segment_id).sort_values("priority", kind="stable"), contacted(tables, words)
     for row in rows.itertuples():
         hidden = hidden_of(row)
+        stake, stake_is_hidden = stakes_of.get((segment_id, row.play), (float("nan"), isinstance(hidden, str)))
         yield Play(
             action=said(row.action),
             channel=said(row.channel),
             treated=words.number(row.customers_treated, hidden),
             holdout=words.number(row.customers_holdout, hidden),
             suppressed=words.number(row.customers_suppressed, hidden),
-            at_stake=HIDDEN if pd.isna(row.value_at_stake) and isinstance(hidden, str) else _stake(words, row.value_at_stake),
-            verdicts=tuple(verdicts(tables, words, row.play)),
+            at_stake=HIDDEN if stake_is_hidden else NOT_RECORDED if tables.contacts.empty else _stake(words, stake),
+            verdicts=tuple(verdicts(tables, words, names, segment_id, row.play)),
             deliveries=tuple(deliveries(tables, words, row.play)),
         )
 
 
-def verdicts(tables: Tables, words: Words, play: object) -> Iterator[str]:
-    """What the holdout of an action can show of spend, and what it showed the last time, over all its segments."""
+def verdicts(tables: Tables, words: Words, names: dict[int, str], segment_id: int, play: object) -> Iterator[str]:
+    """What the holdout of an action can show of spend, and what it showed the last time: in this segment, else over those it was for then,
+    which are named."""
     power, lift = (tables[name][(tables[name]["action"] == play) & (tables[name]["measure"] == "spend")] for name in _EFFECTS)
     yield from (words.told(verdict) for verdict in power["verdict"].head(1) if isinstance(verdict, str))
-    whole = lift[lift["segment_id"].isna()].sort_values("assigned_on", ascending=False, kind="stable")
-    for row in whole.head(1).itertuples():
-        yield f"Assigned on {words.date(pd.Timestamp(row.assigned_on).date())}: {words.told(row.verdict)}"
+    latest = lift[lift["assigned_on"] == lift["assigned_on"].max()]
+    own, whole = latest[latest["segment_id"] == segment_id], latest[latest["segment_id"].isna()]
+    for row in (whole if own.empty else own).head(1).itertuples():
+        where = ""
+        if own.empty:
+            named = [names.get(int(of), "?") for of in latest["segment_id"].dropna()]
+            where = f", over all segments that it was for then, not this one{f': {few_of(named, MOST_MOVES)}' if named else ''}"
+        yield f"Assigned on {words.date(pd.Timestamp(row.assigned_on).date())}{where}. {words.told(row.verdict)}"
 
 
 def deliveries(tables: Tables, words: Words, play: object) -> Iterator[str]:

@@ -5,6 +5,7 @@ Belongs here: pure functions from `tables.Tables` to the page's tables and sente
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,7 @@ class ChangesPage:
     """What the page of changes says.
 
     Attributes:
-        summary: the three sentences of the start page.
+        summary: the three sentences of the start page; the page puts all events in place of the second.
         flow, bridge, journeys, drift: tables; None: there is nothing to show.
         events, decisions: sentences.
     """
@@ -112,9 +113,27 @@ def journeys(tables: Tables, words: Words) -> Sheet | None:
 
 
 def events(tables: Tables, words: Words) -> Iterator[str]:
-    """What became of segments, all of it."""
+    """What became of segments, all of it: those of the highest revenue first, then of the most customers, before or after."""
     rows = tables["segment_events"]
-    yield from (words.told(sentence) for sentence in rows.loc[rows["event"] != SegmentChange.SURVIVED, "sentence"])
+    happened = [row for row in rows.itertuples() if row.event != SegmentChange.SURVIVED]
+    yield from (words.told(row.sentence) for row in sorted(happened, key=lambda row: _size(tables, row), reverse=True))
+
+
+def _size(tables: Tables, event: Any) -> tuple[float, float]:
+    """Revenue and customers of the segments of an event, as known: the larger of before and after."""
+    sides = ((tables.before, event.from_segment_ids), (tables.key, event.to_segment_ids))
+    sums = [
+        tables.history.loc[
+            (pd.to_datetime(tables.history["snapshot_date"]) == pd.Timestamp(day)) & tables.history["segment_id"].isin(_ids(ids)),
+            ["revenue", "customers"],
+        ].sum()
+        for day, ids in sides
+    ]
+    return max(float(one["revenue"]) for one in sums), max(float(one["customers"]) for one in sums)
+
+
+def _ids(listed: object) -> list[int]:
+    return [int(one) for one in listed.split(",") if one.strip()] if isinstance(listed, str) else []
 
 
 def drift(tables: Tables, words: Words) -> Sheet | None:

@@ -35,6 +35,8 @@ class Tables:
         absent: tables that were not published at all.
         history: rows of `segments` at every published snapshot up to this one, oldest first.
         stakes: by segment with a customer whose value at stake is known: `customers`, those known, and the sum `value_at_stake`.
+        contacts: by segment, `play`, its `list` and `role` in the audiences: `customers`, those whose value at stake is known, and the sum
+            `value_at_stake`; no rows if an earlier version published no audiences.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Tables:
     absent: frozenset[str]
     history: pd.DataFrame
     stakes: pd.DataFrame
+    contacts: pd.DataFrame
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.rows[name]
@@ -57,7 +60,8 @@ def read(database: duckdb.DuckDBPyConnection, key: str) -> Tables:
         "SELECT max(snapshot_date) FROM published_snapshots WHERE snapshot_date < CAST(? AS DATE)", [key]
     ).fetchall()[0]
     stakes = database.execute(_STAKES, [key]).df() if "customer_value" in there else pd.DataFrame(columns=_STAKE_COLUMNS)
-    return Tables(key, before, rows, frozenset(set(OF_SNAPSHOT) - there), with_columns(history, "segments"), stakes)
+    contacts = database.execute(_CONTACTS, [key]).df() if "audience_members" in there else pd.DataFrame(columns=CONTACT_COLUMNS)
+    return Tables(key, before, rows, frozenset(set(OF_SNAPSHOT) - there), with_columns(history, "segments"), stakes, contacts)
 
 
 def keys(database: duckdb.DuckDBPyConnection) -> list[str]:
@@ -96,4 +100,9 @@ _STAKES = """
     SELECT s.segment_id, count(*) AS customers, sum(v.value_at_stake) AS value_at_stake
     FROM customer_value AS v JOIN customer_segments AS s USING (snapshot_date, customer_id)
     WHERE v.snapshot_date = CAST(? AS DATE) AND v.value_at_stake IS NOT NULL GROUP BY s.segment_id
+"""
+CONTACT_COLUMNS = ["segment_id", "play", "list", "role", "customers", "value_at_stake"]
+_CONTACTS = """
+    SELECT segment_id, action AS play, list, role, count(value_at_stake) AS customers, sum(value_at_stake) AS value_at_stake
+    FROM audience_members WHERE snapshot_date = CAST(? AS DATE) AND segment_id IS NOT NULL GROUP BY ALL ORDER BY ALL
 """

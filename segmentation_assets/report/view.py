@@ -4,7 +4,7 @@ Belongs here: pure functions from `tables.Tables` to what the page says, as text
 segment belongs to `cards`, the pages themselves to `report` and its templates. Nothing is said to be well that was not measured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,13 @@ from segmentation_assets.core.choice.attribute_validity import in_words
 from segmentation_assets.core.choice.readings import READINGS, in_digits, reading
 from segmentation_assets.core.customers.volume import QUIET
 from segmentation_assets.core.model.drift import unmeasured
-from segmentation_assets.report import cards
+from segmentation_assets.report import cards, changes
 from segmentation_assets.report.cards import Card
 from segmentation_assets.report.charts import Chart, over_time
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, NOT_KNOWN, Words, few_are_hidden, few_of, first_sentence, hidden_of, said
-from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, SegmentChange, Tier, fewer_than
+from segmentation_assets.vocabulary import WITHOUT_ORDERS, Baseline, Decision, Tier, fewer_than
 
 MOST_ACTIONS, MOST_EVENTS, MOST_NAMES = 3, 2, 2
 TIERS: dict[str, str] = {
@@ -59,7 +59,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class ToDo:
-    """An action of the playbook: what, by which channel, for whom, and how many of them."""
+    """An action of the playbook: what, by which channel, for whom, how many of them to contact, and what is at stake of those."""
 
     action: str
     channel: str
@@ -111,6 +111,7 @@ class StartPage:
     currency: str
     has_orders: bool
     language: str
+    period: str
 
 
 def start_page(tables: Tables, words: Words) -> StartPage:
@@ -135,6 +136,7 @@ def start_page(tables: Tables, words: Words) -> StartPage:
         hidden=few_are_hidden(words.smallest) if any_hidden else "",
         over_time=over_time(tables.history, "customers", {one.segment_id: one.name for one in found}, words, words.number),
         language=words.language,
+        period=words.period,
         currency=words.currency,
         has_orders=words.has_orders,
     )
@@ -270,14 +272,12 @@ def movement(tables: Tables, words: Words, names: dict[int, str]) -> str:
 
 
 def events(tables: Tables, words: Words) -> str:
-    """What became of segments."""
+    """What became of segments: of the largest, and how much more."""
     if "segment_events" in tables.absent:
         return "What became of segments was not recorded by the version that made this snapshot."
-    rows = tables["segment_events"]
-    happened = rows[rows["event"] != SegmentChange.SURVIVED]
-    if tables.before is None and len(happened):
+    sentences = list(changes.events(tables, words))
+    if tables.before is None and sentences:
         return "All segments are new."
-    sentences = [words.told(sentence) for sentence in happened["sentence"]]
     if not sentences:
         return "No segment was born, split, merged, died, or changed its name or character."
     further = len(sentences) - MOST_EVENTS
@@ -322,22 +322,30 @@ def _day(words: Words, value: Any) -> str:
 def to_do(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[ToDo]:
     """The first actions of the playbook, as they are in segment_actions."""
     rows = tables["segment_actions"]
+    stakes = cards.contacted(tables, words)
     rows = rows.assign(play=rows["play"].where(rows["play"].notna(), rows["action"]).astype(object))
     totals_of = rows.groupby("play", sort=False).agg(priority=("priority", "min"), stake=("value_at_stake", "sum"))
     for play in totals_of.sort_values(["priority", "stake"], ascending=[True, False], kind="stable").index[:MOST_ACTIONS]:
         own = rows[rows["play"] == play]
-        stake = own["value_at_stake"].sum(min_count=1)
         yield ToDo(
             action=said(own["action"].iloc[0]),
             channel=said(own["channel"].iloc[0]),
             segments=few_of([names.get(int(segment_id), said(name)) for segment_id, name in own[["segment_id", "segment_name"]].values], 2),
             audience=audience(own, words),
-            at_stake="" if pd.isna(stake) else f"{words.money(stake)} at stake",
+            at_stake=at_stake(own, stakes, words),
         )
 
 
+def at_stake(rows: pd.DataFrame, stakes: Mapping[tuple[int, str], tuple[float, bool]], words: Words) -> str:
+    """What is at stake of those to contact, as `cards.contacted` has it; empty if it is hidden or not known."""
+    found = [stakes.get((int(row.segment_id), row.play), (float("nan"), False)) for row in rows.itertuples()]
+    shown = [amount for amount, is_hidden in found if not is_hidden and not pd.isna(amount)]
+    least = "at least " if any(is_hidden for _, is_hidden in found) else ""
+    return f"{least}{words.money_over_time(sum(shown))} at stake" if shown else ""
+
+
 def audience(rows: pd.DataFrame, words: Words) -> str:
-    """How many customers are contacted; nothing is known of it from versions without audiences."""
+    """How many customers are to be contacted; nothing is known of it from versions without audiences."""
     known = rows["customers_treated"].dropna()
     hidden = rows[rows["customers_treated"].isna()]
     if known.empty:

@@ -10,6 +10,7 @@ from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
 from segmentation_assets.report import languages
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.report import PLAIN
+from segmentation_assets.settings.snapshots import Cadence
 from segmentation_assets.store.small_cells import SMALL_CELL
 from segmentation_assets.visible import visible
 from segmentation_assets.vocabulary import MONEY, fewer_than
@@ -18,6 +19,7 @@ HIDDEN = "hidden"
 NOT_KNOWN = "\u2013"  # a dash
 MINUS = "\u2212"
 LEAST_SHARE = 0.001  # a share that is not nothing does not read as nothing
+PERIODS: dict[Cadence, str] = {"monthly": "month", "weekly": "week", "daily": "day"}
 MEASURED = {
     "distance to the nearest prototype": "how well customers fit their segment",
     "segments": "the sizes of the segments",
@@ -38,6 +40,7 @@ class Words:
         has_orders: whether the source has orders.
         features: by name.
         language: by whose customs numbers and dates are written, as `report.language`.
+        period: the time from one snapshot to the next, for which a value at stake is.
     """
 
     currency: str = ""
@@ -47,6 +50,7 @@ class Words:
     has_orders: bool = True
     features: Mapping[str, Feature] = field(default_factory=lambda: {feature.name: feature for feature in FEATURES})
     language: str = PLAIN
+    period: str = "month"
 
     @classmethod
     def of(cls, settings: Settings) -> "Words":
@@ -56,7 +60,7 @@ class Words:
             said(settings.exploration.currency), settings.labels, settings.privacy.smallest_cell, settings.outcome,
             settings.source.has_orders,
             {feature.name: feature for feature in declared},
-            settings.report.language,
+            settings.report.language, PERIODS[settings.snapshots.cadence],
         )  # fmt: skip
 
     def label(self, column: str) -> str:
@@ -75,6 +79,14 @@ class Words:
         ('US$1,235', '1,235', True)
         """
         return NOT_KNOWN if pd.isna(amount) else languages.money(amount, self.currency, self.language)
+
+    def money_over_time(self, amount: float) -> str:
+        """An amount for each time from one snapshot to the next.
+
+        >>> Words("USD", period="week").money_over_time(1234.6)
+        'US$1,235 a week'
+        """
+        return f"{self.money(amount)} a {self.period}"
 
     def bare(self, amount: float | None, hidden: object = None) -> str:
         """An amount without its currency, which the table's heading names; `hidden` as in `number`.

@@ -31,6 +31,7 @@ from segmentation_assets.store.database_files import (
     link_of,
     native,
     stamp_of,
+    text_of,
 )
 from segmentation_assets.store.lake import Lake, opened, partition_keys
 from segmentation_assets.store.master import (
@@ -143,6 +144,20 @@ def nothing_yet(data_dir: Path) -> str:
     if told := in_lake_only(data_dir):
         return told
     return f"{data_dir / DATABASE} does not exist yet. Publish a snapshot first: segmentation run --all"
+
+
+def refuse_other_smallest_cell(data_dir: Path, smallest_cell: int) -> None:
+    """Refuse to tell of the published tables under another privacy.smallest_cell than they hide figures by.
+
+    Raises:
+        PublishError: the setting has changed since they were published.
+    """
+    hidden_by = text_of(data_dir / PRIVATE / SMALLEST_CELL)
+    if hidden_by and int(hidden_by) != smallest_cell:
+        raise PublishError(
+            f"The published tables hide figures by privacy.smallest_cell {hidden_by}, and the settings have {smallest_cell}. Nothing was "
+            "written. Publish every snapshot by the new setting first: segmentation run --all"
+        )
 
 
 def in_lake_only(data_dir: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from segmentation_assets.report.tables import OF_SNAPSHOT, Tables, with_columns
+from segmentation_assets.report.tables import CONTACT_COLUMNS, OF_SNAPSHOT, Tables, with_columns
 
 KEY, BEFORE = "2024-03-01", dt.date(2024, 2, 1)
 
@@ -21,12 +21,20 @@ def segment(segment_id: int, name: str, customers: float, day: str = KEY, **valu
 
 
 def tables(history: list[dict[str, Any]], before: dt.date | None = BEFORE, stakes: list[dict[str, Any]] = [], **given: Any) -> Tables:  # noqa: B006
-    """Tables of snapshot KEY: `history` are rows of segments, `given` of other tables; `absent` names those that were not published."""
+    """Tables of snapshot KEY: `history` are rows of segments, `given` of other tables and `contacts`; `absent` names those that were not
+    published."""
+    contacts = pd.DataFrame(given.pop("contacts", []), columns=CONTACT_COLUMNS)
     absent = frozenset(given.pop("absent", ()))
     whole = rows("segments", *history)
     found = {name: rows(name, *given.get(name, [])) for name in OF_SNAPSHOT}
     found["segments"] = whole[whole["snapshot_date"] == pd.Timestamp(KEY)]
-    return Tables(KEY, before, found, absent, whole, pd.DataFrame(stakes, columns=["segment_id", "customers", "value_at_stake"]))
+    return Tables(KEY, before, found, absent, whole, pd.DataFrame(stakes, columns=["segment_id", "customers", "value_at_stake"]), contacts)
+
+
+def contact(segment_id: int, play: str, customers: int, value_at_stake: float, role: str = "treated") -> dict[str, Any]:
+    return {
+        "segment_id": segment_id, "play": play, "list": "marketing", "role": role, "customers": customers, "value_at_stake": value_at_stake,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -64,6 +72,10 @@ def small() -> Tables:
             {**action, "action": "Thank them", "play": "thanks", "priority": 2, "customers_treated": 30, "value_at_stake": 5.0},
             {**action, "action": "Call them", "play": "call", "priority": 1, "customers_treated": 7, "value_at_stake": 2.0},
             {**action, "action": "Thank them", "play": "thanks", "priority": 2, "customers_treated": 4, "segment_id": 2},
+        ],
+        contacts=[
+            contact(1, "thanks", 30, 4.0), contact(1, "thanks", 6, 1.0, "holdout"), contact(1, "call", 7, 1.5),
+            contact(2, "thanks", 0, float("nan")),
         ],
         evaluation_metrics=[
             {"metric": "weakest_jaccard", "value": 0.8},

@@ -20,7 +20,7 @@ from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.store.published import publish_snapshot
 from segmentation_assets_tests import screenshot
 from segmentation_assets_tests.builders import D1, D2, D3, put_snapshot
-from segmentation_assets_tests.report.conftest import KEY, segment, tables
+from segmentation_assets_tests.report.conftest import KEY, contact, segment, tables
 from segmentation_assets_tests.test_ui import CHROMIUM_FLAGS, QUESTIONS
 
 PNG = b"\x89PNG"
@@ -195,17 +195,25 @@ def test_the_picture_in_the_docs_is_of_this_page_and_these_figures(demo: Path):
     )
 
 
-def twelve_segments() -> str:
-    """A page of 12 segments over 24 snapshots, with every picture that there is."""
+LONG = "Occasional buyers who were seen lately, of the north "
+LONG_ACTION = (
+    "Invite into the loyalty programme's next tier, with a letter, a small gift at the next order and a call by the manager, if they want"
+)
+
+
+def page_of_segments(number: int, name: str, action: str) -> str:
+    """A page of many segments over 24 snapshots, with every picture that there is."""
     days = [f"{2022 + (month + 3) // 12}-{(month + 3) % 12 + 1:02}-01" for month in range(23)] + [KEY]
-    values = {"share": 1 / 12, "revenue": 1e7, "revenue_share": 1 / 12, "description": "Part of it."}
-    ids = range(1, 13)
-    history = [segment(i, f"Occasional, seen lately, {i}", 100_000 + 7 * i, day, **values) for day in sorted(set(days)) for i in ids]
+    values = {"share": 1 / number, "revenue": 1e7, "revenue_share": 1 / 12, "description": "Part of it."}
+    ids = range(1, number + 1)
+    history = [segment(i, f"{name}{i}", 100_000 + 7 * i, day, **values) for day in sorted(set(days)) for i in ids]
     key_figures = [("frequency", 15.0), ("monetary", 1250.0), ("recency_days", 12.0), ("mean_gap_days", 8.0)]
-    plain = {"segment_name": "x", "action": "Invite into the loyalty programme's next tier", "channel": "e-mail"}
+    plain = {"segment_name": "x", "action": action, "channel": "e-mail"}
     found = tables(
         history,
         stakes=[{"segment_id": i, "customers": 900, "value_at_stake": 234_567.0} for i in ids],
+        contacts=[contact(i, f"p{i}", 800, 200_000.0) for i in ids],
+        own_segments=[{"own_segment": "W" * 60, "condition": "monetary > 1", "customers": 12, "largest_overlap_segment_name": "W" * 60}],
         segment_profiles=[
             {"segment_id": i, "feature": feature, "mean": value, "median": value, "population_mean": 4.0, "z": 0.5}
             for i in ids for feature, value in key_figures
@@ -233,7 +241,7 @@ def twelve_segments() -> str:
 @pytest.mark.parametrize(("width", "height", "answered"), [(1400, 900, QUESTIONS), (390, 844, QUESTIONS[:3])], ids=["desk", "phone"])
 def test_a_page_of_many_segments_opens_within_a_second_with_its_answers_on_the_first_screen(tmp_path, width, height, answered):
     file = tmp_path / "report.html"
-    file.write_text(twelve_segments())
+    file.write_text(page_of_segments(12, "Occasional, seen lately, ", "Invite into the loyalty programme's next tier"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height})
@@ -241,6 +249,11 @@ def test_a_page_of_many_segments_opens_within_a_second_with_its_answers_on_the_f
         took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
         ends = [page.locator(f"section[aria-labelledby={question}]").bounding_box() for question in answered]
         lines = page.locator(".glance .spark polyline").count(), page.locator("canvas").count()
+        for number, name, action in ((12, LONG, LONG_ACTION), (6, LONG, LONG_ACTION), (7, "W" * 58, "V" * 120)):
+            file.write_text(page_of_segments(number, name, action))
+            page.reload()
+            ends += [page.locator(f"section[aria-labelledby={question}]").bounding_box() for question in answered]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
         browser.close()
     assert max(box["y"] + box["height"] for box in ends) <= height
     assert lines == (12, 1) and 0 < took < 1000

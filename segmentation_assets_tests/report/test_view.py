@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation_assets.report import view
+from segmentation_assets.report import changes, report, view
+from segmentation_assets.report.report import Pictures
 from segmentation_assets.report.words import Words
 from segmentation_assets_tests.report.conftest import BEFORE, rows, segment, tables
 
@@ -62,6 +63,8 @@ def test_events_and_a_refused_challenger_are_told():
     kinds = [("survived", "A lives."), ("born", "B was born."), ("died", "C died."), ("split", "D was split.")]
     found = tables([segment(1, "A", 9)], segment_events=[{"event": event, "sentence": sentence} for event, sentence in kinds])
     assert view.events(found, USD) == "B was born. C died. And 1 more event."
+    page = report.pages(found, Pictures({}), USD)["changes.html"]
+    assert all(page.count(sentence) == 2 for sentence in ("B was born.", "C died.", "D was split.")) and "more event" not in page
     refused = [
         {"in_force": True, "decision": "carried forward", "fitted_snapshot": pd.Timestamp("2024-01-01")},
         {"in_force": False, "decision": "refused", "fitted_snapshot": pd.Timestamp("2024-03-01")},
@@ -69,6 +72,20 @@ def test_events_and_a_refused_challenger_are_told():
     assert view.model(tables([], model_registry=refused), USD).startswith(
         "The model of 1 January 2024 stays in force, after a challenger was refused; drift was not measured"
     )
+
+
+def test_events_of_the_largest_segments_are_told_first():
+    history = [
+        segment(1, "A", 9, "2024-02-01", revenue=5.0), segment(2, "B", 90, "2024-02-01", revenue=50.0), segment(1, "A", 9, revenue=7.0),
+        segment(3, "C", 60, revenue=6.0), segment(4, "D", 60, revenue=6.0), segment(5, "E", 70, revenue=6.0),
+    ]  # fmt: skip
+    happened = [
+        ("renamed", "1", "1", "A was renamed."), ("born", None, "5", "E was born."), ("born", "", "3", "C was born."),
+        ("split", "2", "3, 4", "B was split."),
+    ]  # fmt: skip
+    given = [{"event": event, "from_segment_ids": before, "to_segment_ids": now, "sentence": told} for event, before, now, told in happened]
+    assert view.events(tables(history, segment_events=given), USD) == "B was split. A was renamed. And 2 more events."
+    assert list(changes.events(tables(history, segment_events=given), USD))[2:] == ["E was born.", "C was born."]
 
 
 def test_drift_of_what_the_model_uses_is_told_in_plain_words_with_what_was_not_measured():
@@ -84,8 +101,8 @@ def test_drift_of_what_the_model_uses_is_told_in_plain_words_with_what_was_not_m
 
 def test_the_first_actions_have_their_audiences_over_all_their_segments(small):
     assert [(one.action, one.segments, one.audience, one.at_stake) for one in view.to_do(small, USD, NAMES)] == [
-        ("Call them", "Champions", "7 customers", "US$2 at stake"),
-        ("Thank them", "Champions and Average", "34 customers", "US$5 at stake"),
+        ("Call them", "Champions", "7 customers", "US$2 a month at stake"),
+        ("Thank them", "Champions and Average", "34 customers", "US$4 a month at stake"),
     ]
 
 

@@ -106,6 +106,15 @@ def test_reading_before_the_first_publication_says_what_to_run(data_dir):
         pass
 
 
+def test_a_report_by_another_smallest_cell_than_the_tables_hide_by_is_refused(data_dir):
+    published.refuse_other_smallest_cell(data_dir, 5)  # nothing was published yet, or by a version that did not keep the setting
+    (data_dir / "publishing").mkdir(parents=True)
+    (data_dir / "publishing" / "smallest_cell").write_text("10")
+    published.refuse_other_smallest_cell(data_dir, 10)
+    with pytest.raises(PublishError, match=r"by privacy.smallest_cell 10, and the settings have 5\..*: segmentation run --all"):
+        published.refuse_other_smallest_cell(data_dir, 5)
+
+
 def test_open_readers_keep_the_old_snapshot_and_new_readers_see_the_new_one(lake, data_dir, database):
     make(lake, D1, segments=[segment("old")])
     with held_open(database, "read-only") as holder:

@@ -95,6 +95,8 @@ addEventListener("hashchange", opened);
 opened();
 
 // Lines over time are drawn from the table below them, whose cells say how a figure is written.
+// Colours alone do not tell ten lines apart; the first is that of segments that have ended.
+const DASHES = [[2, 5], [], [], [], [], [9, 4], [9, 4], [9, 4], [3, 3], [3, 3], [3, 3]];
 const draw = (frame) => {
   const table = frame.querySelector("details table"), style = getComputedStyle(document.body), colour = (name) => style.getPropertyValue(name);
   const rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells].slice(1);
@@ -120,7 +122,7 @@ const draw = (frame) => {
     series: [
       { label: "Snapshot", value: (_, x) => (x == null ? rows[rows.length - 1].cells[0].textContent : rows[x].cells[0].textContent) },
       ...heads.map((head, line) => ({
-        label: head.textContent, stroke: colour("--line-" + head.dataset.colour), width: 2, points: { size: 5 },
+        label: head.textContent, stroke: colour("--line-" + head.dataset.colour), width: 2, dash: DASHES[head.dataset.colour], points: { size: 5 },
         value: (_, y, __, place) => rows[place ?? rows.length - 1].cells[line + 1].textContent,
       })),
     ],
