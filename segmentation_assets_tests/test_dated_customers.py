@@ -18,6 +18,7 @@ from segmentation_assets.store import freshness, provenance, published
 from segmentation_assets.store.lake import opened
 from segmentation_assets_tests import tables_of_customers
 
+pytestmark = pytest.mark.full  # in CI, dated files are read and proposed, and a table without orders makes a snapshot
 KEYS = ("2026-08-01", "2026-09-01", "2026-10-01")
 CARDS = tables_of_customers.dated_cards(KEYS, customers=160)
 IDS = {key: set(table["CUST_ID"]) for key, table in CARDS.items()}

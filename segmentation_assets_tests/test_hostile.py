@@ -284,6 +284,7 @@ def bad_customers(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return made(folder, hostile.write_customers(folder))
 
 
+@pytest.mark.full  # in CI, the shop with orders
 def test_a_table_of_customers_without_orders_is_printed_and_shown_as_plain_text(bad_customers: Shop) -> None:
     why, in_full = (bad_customers.call("why", f"{hostile.ALL[1]}#", *more) for more in ((), ("--long",)))
     proposed = bad_customers.call("init", "{shop}/people.parquet", "--output", "{shop}/proposed.yaml")

@@ -141,6 +141,7 @@ def test_pictures_are_drawn_afterwards_from_the_lake_alone(shop):
     assert all(f'id="{name}"' in (shop.data_dir / "reports" / D2 / "analysts.html").read_text() for name in drawn)
 
 
+@pytest.mark.full  # in CI, audiences with what was handed over
 def test_what_was_handed_over_stands_when_the_snapshot_is_made_again(shop, tmp_path):
     run = Run(shutil.copytree(shop.data_dir, tmp_path / "copy"))
     audience = f"SELECT customer_id, action, role, handed_over FROM audience_members WHERE snapshot_date = DATE '{D2}'"
@@ -233,6 +234,7 @@ def test_fewer_customers_than_clusters_are_as_many_segments_and_the_registry_say
 HOSTILE = ("a$b$c", r"$\frac", "_x^{", r"\alpha", "100 %", "[/x]", "![x](https://a.b)|", "<b>")
 
 
+@pytest.mark.full  # in CI, the names of the hostile shop
 def test_a_constant_and_a_wholly_missing_feature_stop_nothing_whatever_names_there_are(run):
     """Names that would be formulas, pictures or markup elsewhere are text in pictures, on Dagster's pages and in the terminal."""
     people = [{"customer_id": c, "age [years]": None, r"$\frac": 1.0} for c in "abcxyz"]
@@ -243,6 +245,7 @@ def test_a_constant_and_a_wholly_missing_feature_stop_nothing_whatever_names_the
     assert sorted(n for _, n in run.ask(BY_SEGMENT)) == [3, 3]
 
 
+@pytest.mark.full  # in CI, the preprocessing by itself
 def test_what_is_imputed_is_told_for_each_customer_and_counted(run):
     people = [{"customer_id": c, "age": age} for c, age in zip("abcxyz", (20.0, 30.0, None, None, 50.0, 60.0), strict=True)]
     assert run.make(D1, RowsSource(people, [*REGULARS, *RARE]), features=("monetary", "age"), k=2), run.failure()
@@ -269,6 +272,7 @@ def test_rows_that_cannot_be_used_are_set_aside_and_nothing_is_lost(run):
     assert run.ask("SELECT count(*) FROM transactions") == [(len(REGULARS),)]
 
 
+@pytest.mark.full  # in CI, the checks of volume and drift by themselves
 def test_a_feed_that_stopped_is_told_and_nothing_is_said_to_be_as_before(run, capsys):
     """Nobody has ordered since November, so that nobody is active at the second snapshot."""
     source = RowsSource(transactions=[line(c, f"2023-11-{day} 12:00", 10.0 * n) for n, c in enumerate("abcd", 1) for day in range(10, 30)])
@@ -291,6 +295,7 @@ def test_a_feed_that_stopped_is_told_and_nothing_is_said_to_be_as_before(run, ca
     assert "Nothing has drifted" not in shown
 
 
+@pytest.mark.full  # in CI, the check by itself
 def test_a_snapshot_whose_predecessor_never_ran_works_with_a_warning(run):
     assert run.make(D2, SHOP, k=2), run.failure()
     assert run.failed_checks()["history_is_complete"].startswith(f"never run: {D1}. Run them first")

@@ -39,10 +39,11 @@ def take_in_snapshot(lake: Lake, data_dir: Path, master: Path, key: str, fingerp
     with writing(master) as connection:
         connection.begin()
         smallest = int(text_of(data_dir / PRIVATE / SMALLEST_CELL) or 0)
-        rows = {c.name: _take_in(connection, c, key, lake, smallest, Names()) for c in FIRST}
+        known = all_columns(connection)  # at once, because each question looks at the columns of all tables
+        rows = {c.name: _take_in(connection, c, known.get(c.name, {}), key, lake, smallest, Names()) for c in FIRST}
         compare_segments(connection, key)
-        names = Names.at(connection, key)
-        rows |= {c.name: _take_in(connection, c, key, lake, smallest, names) for c in native(data_dir) if c not in FIRST}
+        names, others = Names.at(connection, key), [c for c in native(data_dir) if c not in FIRST]
+        rows |= {c.name: _take_in(connection, c, known.get(c.name, {}), key, lake, smallest, names) for c in others}
         _remember(connection, key, fingerprint)
         show_files(connection, data_dir)
         show_receipts(connection, data_dir)
@@ -70,9 +71,18 @@ def writing(master: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         alone.execute("CHECKPOINT")
 
 
-def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str, lake: Lake, smallest: int, names: Names) -> int:
-    """Replace the snapshot's rows of one native table, adding further columns of an open one; return the number of rows."""
-    file, known = lake.file(contract.name, key), columns_of(connection, contract.name)
+def _take_in(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    before: Mapping[str, "_Column"],
+    key: str,
+    lake: Lake,
+    smallest: int,
+    names: Names,
+) -> int:
+    """Replace the snapshot's rows of one native table, which has the columns `before`, adding further ones of an open one; return the
+    number of rows."""
+    file, known, changes = lake.file(contract.name, key), before, []
     if not known:
         columns = ", ".join(f"{quoted(c.name)} {column_type(c.type)}" for c in (SNAPSHOT_DATE, *contract.published))
         connection.execute(f"CREATE TABLE {contract.name} ({columns})")
@@ -80,30 +90,33 @@ def _take_in(connection: duckdb.DuckDBPyConnection, contract: Contract, key: str
     for one in contract.published:
         kind = column_type(one.type)
         if folded(one.name) not in known:
-            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {quoted(one.name)} {kind}")
+            changes.append(f"ADD COLUMN {quoted(one.name)} {kind}")
         elif one.type == CENTS and known[folded(one.name)].type != kind.replace(" ", ""):  # of an earlier version
-            connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {quoted(one.name)} SET DATA TYPE {kind}")
+            changes.append(f"ALTER COLUMN {quoted(one.name)} SET DATA TYPE {kind}")
     partition = connection.read_parquet(str(file), hive_partitioning=False)
     for column, kind in zip(partition.columns, map(str, partition.types), strict=True):
         if folded(column) not in known:
-            connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {quoted(column)} {kind}")
+            changes.append(f"ADD COLUMN IF NOT EXISTS {quoted(column)} {kind}")
         elif contract.open and known[folded(column)].type != kind:
             _fit(connection, contract.name, column, known[folded(column)].type, kind, key)
+    if contract.cells and smallest > 1:
+        changes.append(f"ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
+    for change in changes:
+        connection.execute(f"ALTER TABLE {contract.name} {change}")
     connection.execute(f"DELETE FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)", [key])
     if contract.cells and smallest > 1:
-        connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN IF NOT EXISTS {SMALL_CELL} VARCHAR")
         connection.execute(f"COMMENT ON COLUMN {contract.name}.{SMALL_CELL} IS {literal(MEANING)}")
         connection.register("shown", published_rows(lake, contract, key, smallest))
         source, given = "shown", []
     else:
         source, given = "read_parquet(?, hive_partitioning = false)", [str(file)]
     beside, values = names_beside(contract, names)
-    connection.execute(
+    ((rows,),) = connection.execute(
         f"INSERT INTO {contract.name} BY NAME SELECT CAST(? AS DATE) AS snapshot_date, *{beside} FROM {source}", [key, *values, *given]
-    )
+    ).fetchall()
     connection.execute("DROP VIEW IF EXISTS shown")
-    describe(connection, contract, columns_of(connection, contract.name), "TABLE")
-    return len(partition)
+    describe(connection, contract, columns_of(connection, contract.name) if changes else known, "TABLE")
+    return int(rows)
 
 
 def show_views(connection: duckdb.DuckDBPyConnection) -> None:
@@ -132,13 +145,13 @@ class _Column(NamedTuple):
 
 
 def all_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Column]]:
-    """The columns of every table and view, by its name."""
+    """The columns of every table and view, by its name and their folded ones."""
     found: dict[str, dict[str, _Column]] = {}
     query = (
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal"
     )
     for table, name, kind, comment in connection.execute(query).fetchall():
-        found.setdefault(table, {})[name] = _Column(kind, comment)
+        found.setdefault(table, {})[folded(name)] = _Column(kind, comment)
     return found
 
 

@@ -1,5 +1,7 @@
 """Names, text and types as parts of DuckDB's statements."""
 
+import functools
+
 import ibis
 from sqlglot import exp
 
@@ -19,6 +21,7 @@ def literal(value: str) -> str:
     return exp.Literal.string(value).sql(dialect="duckdb")
 
 
+@functools.cache  # each publication asks for the same few, 500 times
 def column_type(ibis_type: str) -> str:
     """DuckDB's name of a type of Ibis."""
     return ibis.backends.sql.datatypes.DuckDBType.to_string(ibis.dtype(ibis_type))

@@ -75,6 +75,7 @@ def holding(folder: Path, text: str) -> list[str]:
     return found
 
 
+@pytest.mark.full  # in CI, the hashes, their key and what is refused
 @pytest.mark.slow
 def test_no_id_and_no_key_is_anywhere_in_the_data_folder_and_tables_are_the_same(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     hidden, plain = settings_of(tmp_path, HIDDEN), settings_of(tmp_path)
