@@ -17,6 +17,7 @@ from segmentation_assets_tests.builders import D1, LOADED, RowsSource, line
 SHOP = RowsSource(transactions=[line("a", "2024-01-05", 10.0)])
 
 
+@pytest.mark.full  # in CI, the order of runs by itself
 def test_a_run_that_waits_for_one_of_the_page_says_so_and_then_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "build", lambda settings: build(settings, SHOP))
     monkeypatch.setattr("segmentation_assets.defs.order.BETWEEN_LOOKS", 0)

@@ -517,6 +517,7 @@ ROWS_OF_MANY = st.lists(
 )
 
 
+@pytest.mark.full  # in CI, files of each kind
 @examples(6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files_of=st.lists(ROWS_OF_MANY, min_size=2, max_size=5))
 @example(files_of=[[], [("c1", "2024-01-05", "free")]])
