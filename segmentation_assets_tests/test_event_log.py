@@ -69,6 +69,7 @@ def two_steps() -> dg.JobDefinition:
     return dg.Definitions([thing, second], jobs=[dg.define_asset_job("both")]).resolve_job_def("both")
 
 
+@pytest.mark.full  # in CI, the same events as Dagster keeps
 def test_a_failed_run_is_retried_from_the_step_that_failed(instance):
     """Of a step, an event keeps only what a retry reads."""
     job = dg.reconstructable(two_steps)

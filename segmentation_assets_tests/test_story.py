@@ -138,6 +138,7 @@ def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp
     assert ask(never, f"SELECT decision FROM model_registry WHERE snapshot_date = DATE '{D3}'")["decision"].tolist() == ["promoted"]
 
 
+@pytest.mark.full  # in CI, the archive by itself
 def test_what_training_looked_like_is_kept_once_and_where_it_is_lost_the_next_snapshot_is_the_same(story, tmp_path):
     rows = ask(story, "SELECT component FROM segmentation_model")["component"]
     assert len(rows) == 4 * 86 and not {"training", "yardstick", "training sample"} & set(rows)
