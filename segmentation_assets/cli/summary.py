@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,12 +138,9 @@ _MOVES = """
 
 def show(summary: Summary, console: Console, warned: bool = False) -> None:
     """Print the summary as tables; `warned`: the reader has already seen the warnings of missing rows."""
-    for sentence in () if warned else summary.missing:
-        console.print(f"Warning: {sentence}", style="yellow")
-    if summary.segments.empty:
-        console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
+    if not _begun(summary, console, () if warned else summary.missing):
         return
-    shares = ("Share", "Revenue share") if summary.has_orders else ("Share",)
+    shares = _shares(summary)
     segments = _table(f"Segments of {summary.snapshot}", ("Segment", "Customers", *shares, "What marks them out"))
     for row in summary.segments.itertuples():
         of_all = [f"{row.share:.1%}", "" if pd.isna(row.revenue_share) else f"{row.revenue_share:.1%}"][: len(shares)]
@@ -151,8 +148,7 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
             row.segment_name, *_figures(row, f"{row.customers:,.0f}", *of_all), "" if pd.isna(row.description) else row.description
         )
     console.print(segments)
-    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
-        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
+    _say_if_hidden(summary, console)
     if not summary.has_orders:
         console.print(WITHOUT_ORDERS)
     console.print(summary.model)
@@ -187,14 +183,29 @@ def show(summary: Summary, console: Console, warned: bool = False) -> None:
         console.print(line)
 
 
-def show_in_brief(summary: Summary, console: Console) -> None:
-    """Print a line per segment, and one each on who moved and what drifted, for a window of 80 columns."""
-    for sentence in summary.missing:
+def _begun(summary: Summary, console: Console, warnings: Sequence[str]) -> bool:
+    """Print the warnings, and that there are no customers, if so; return whether there are any."""
+    for sentence in warnings:
         console.print(f"Warning: {sentence}", style="yellow")
     if summary.segments.empty:
         console.print(f"No customers are known at {summary.snapshot}: the source has no rows before it.")
+    return not summary.segments.empty
+
+
+def _shares(summary: Summary) -> tuple[str, ...]:
+    return ("Share", "Revenue share") if summary.has_orders else ("Share",)
+
+
+def _say_if_hidden(summary: Summary, console: Console) -> None:
+    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
+        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
+
+
+def show_in_brief(summary: Summary, console: Console) -> None:
+    """Print a line per segment, and one each on who moved and what drifted, for a window of 80 columns."""
+    if not _begun(summary, console, summary.missing):
         return
-    shares = ("Share", "Revenue share") if summary.has_orders else ("Share",)
+    shares = _shares(summary)
     title = f"Segments of {summary.snapshot}"
     segments = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 1, 0, 0))
     segments.add_column("Segment", overflow="fold")
@@ -205,8 +216,7 @@ def show_in_brief(summary: Summary, console: Console) -> None:
         of_all = [WORDS.share(row.share, hidden), WORDS.share(row.revenue_share, hidden)][: len(shares)]
         segments.add_row(row.segment_name, WORDS.number(row.customers, hidden), *of_all)
     console.print(segments)
-    if small_cells.SMALL_CELL in summary.segments and summary.segments[small_cells.SMALL_CELL].notna().any():
-        console.print("Hidden are figures of few customers, and those that would tell another such figure (privacy.smallest_cell).")
+    _say_if_hidden(summary, console)
     if summary.before is not None:
         console.print(_moved(summary).removesuffix(" The largest moves:"))
     console.print(_drift_in_brief(summary))

@@ -159,8 +159,9 @@ def inside(delivery: Delivery, data_dir: Path) -> list[str]:
 
 def _file_of(one: AnyDestination) -> Path | None:
     """The file of a database that is one."""
-    of_file = isinstance(one, DatabaseTable) and one.url.startswith(("sqlite:///", "duckdb:///"))
-    return Path(one.url.partition(":///")[2]) if isinstance(one, DatabaseTable) and of_file else None
+    if not isinstance(one, DatabaseTable) or not one.url.startswith(("sqlite:///", "duckdb:///")):
+        return None
+    return Path(one.url.partition(":///")[2])
 
 
 def problems(delivery: Delivery, actions: Collection[str], lists: Iterable[str], sensitive: Collection[str]) -> list[str]:

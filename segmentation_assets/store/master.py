@@ -181,11 +181,11 @@ def leave_in_files(data_dir: Path, contract: Contract) -> None:
     If stopped on the way, what is missing is linked from the lake, or written when the next snapshot is published.
     """
     with writing(data_dir / PRIVATE / MASTER) as connection:
+        known = columns_of(connection, contract.name)
+        names = [quoted(name) for name in name_columns(contract).values() if folded(name) in known]  # the view joins them
+        made = ", ".join(["snapshot_date", *names])
         dates = f"SELECT DISTINCT CAST(snapshot_date AS VARCHAR) FROM {contract.name}"
-        for (key,) in connection.execute(dates).fetchall() if columns_of(connection, contract.name) else []:
-            known = columns_of(connection, contract.name)
-            names = [quoted(name) for name in name_columns(contract).values() if folded(name) in known]  # the view joins them
-            made = ", ".join(["snapshot_date", *names])
+        for (key,) in connection.execute(dates).fetchall() if known else []:
             rows = f"SELECT * EXCLUDE ({made}) FROM {contract.name} WHERE snapshot_date = CAST(? AS DATE)"
             with replacing(link_of(data_dir, contract.name, key)) as unfinished:
                 connection.sql(rows, params=[key]).write_parquet(str(unfinished), compression="zstd")
