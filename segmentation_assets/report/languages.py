@@ -6,6 +6,11 @@ Babel is imported where it is used, because most commands format nothing for a p
 
 import datetime as dt
 import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from babel.numbers import NumberPattern
 
 FIGURE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)")
 """A number in an English sentence; a part of a date, of a version or of a word is none."""
@@ -95,9 +100,11 @@ def _locale(language: str) -> str:
     return language.replace("-", "_")
 
 
-def _pattern(kind: str, language: str, digits: int) -> str:
+@cache
+def _pattern(kind: str, language: str, digits: int) -> "NumberPattern":
     """The language's pattern for numbers, with so many digits behind the decimal mark."""
     from babel import Locale
+    from babel.numbers import parse_pattern
 
     locale = Locale.parse(_locale(language))
     found = {
@@ -106,4 +113,4 @@ def _pattern(kind: str, language: str, digits: int) -> str:
         "currency": locale.currency_formats["standard"],
     }
     plain = re.sub(r"\.[0#]+", "", found[kind].pattern)
-    return re.sub(r"(0)(?=[^0#,]*(?:;|$))", lambda last: last.group() + (f".{'0' * digits}" if digits else ""), plain)
+    return parse_pattern(re.sub(r"(0)(?=[^0#,]*(?:;|$))", lambda last: last.group() + (f".{'0' * digits}" if digits else ""), plain))

@@ -38,6 +38,7 @@ from segmentation_assets.vocabulary import fewer_than
 
 PAGE, CHANGES, ANALYSTS, PICTURE = "index.html", "changes.html", "analysts.html", '<figure id="'
 LINK = re.compile(r'href="\.\./(\d{4}-\d\d-\d\d)/index\.html"')
+LINKS = re.compile(r'<nav class="between".*?</nav>', re.DOTALL)  # of the macro `places`
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def index(data_dir: Path) -> Path:
 
 
 def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = None) -> Path:
-    """Write the report of the published snapshot `key`, those of its neighbours again, which link to it, and the index.
+    """Write the report of the published snapshot `key` and the index, and link its neighbours to it.
 
     Args:
         pictures: those of the page; None: those that it has already.
@@ -107,11 +108,11 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
         if key not in keys:
             raise PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")
         linked = [one for one in keys if one == key or file(data_dir, one).exists()]
-        place = linked.index(key)
-        for one in linked[max(place - 1, 0) : place + 2]:
-            of_page = pictures if one == key and pictures is not None else pictures_of(data_dir, one)
-            for name, text in pages(tables.read(database, one), of_page, words, *_neighbours(linked, one)).items():
-                _replace(folder(data_dir, one) / name, text)
+        of_page = pictures if pictures is not None else pictures_of(data_dir, key)
+        for name, text in pages(tables.read(database, key), of_page, words, *_neighbours(linked, key)).items():
+            _replace(folder(data_dir, key) / name, text)
+        for one in filter(None, _neighbours(linked, key)):
+            _link_to_neighbours(data_dir, one, words, linked)
         _replace(index(data_dir), _index(database, words, linked))
     return file(data_dir, key)
 
@@ -122,6 +123,16 @@ def link_again(data_dir: Path, words: Words) -> None:
     if there and any(not file(data_dir, key).exists() for key in _linked_from(file(data_dir, there[0]))):
         with suppress(PublishError):  # its snapshot has been taken out of the database
             write(data_dir, there[0], words)
+
+
+def _link_to_neighbours(data_dir: Path, key: str, words: Words, linked: list[str]) -> None:
+    """Write the links of a report's pages to the reports before and after it again, and nothing else of them."""
+    places = _pages().get_template("macros.html").module.places
+    before, after = (_link(words, one) for one in _neighbours(linked, key))
+    for page in (folder(data_dir, key) / name for name in (PAGE, CHANGES, ANALYSTS)):
+        if page.exists():
+            links = str(places(page.stem, before, after)).strip()
+            _replace(page, LINKS.sub(lambda _, links=links: links, page.read_text(encoding="utf-8"), count=1))
 
 
 def _linked_from(page: Path) -> list[str]:
