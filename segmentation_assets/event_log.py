@@ -41,6 +41,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(*arguments, **named)
 
     @classmethod
@@ -62,6 +63,12 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             self.store_asset_check_event(said, None)
         elif event.dagster_event_type not in UNREAD:
             super().store_event(said)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has the table, looked up until it has: Dagster opens the file to ask so at each table that a run makes."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
         of_engine.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA page_size = {PAGE}"))

@@ -41,21 +41,23 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-@pytest.mark.slow
-def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
+def upgraded(shop: Shop) -> list[tuple[object, ...]]:
+    """The labels of the last snapshot before the layouts are converted."""
     before = shop.ask(LABELS, "2024-05-01")
     assert len(before) == 60 and {row[2] for row in before} == {FIRST}
     assert "lake: layout 1, as version 0.1.0 wrote it; now 2: all models are in the archive" in shop.call("upgrade")
     assert "lake: layout 2, as this version writes it" in shop.call("upgrade")
+    return before
 
+
+@pytest.mark.slow
+def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
+    before = upgraded(shop)
     shop.call("run", "--snapshot", "2024-05-01", "--force")  # the snapshot that was rolled back
     assert shop.ask(LABELS, "2024-05-01") == before
     assert ("Occasional, not seen lately",) in shop.ask(
         "SELECT segment_name FROM segments WHERE snapshot_date = '2024-05-01'"
     )  # once Dormant
-    assert "2024-05-01" in shop.call("rollback", "--withdraw", "--snapshot", "2024-05-01")  # which version 0.1.0 recorded
-    assert {row[2] for row in shop.ask(LABELS, "2024-05-01")} != {FIRST}
-    assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
 
     shop.call("run", "--snapshot", "2024-06-01")
     shop.call("rollback", FIRST, "--snapshot", "2024-06-01")
@@ -63,6 +65,15 @@ def test_a_data_folder_of_an_earlier_version_goes_on(shop: Shop) -> None:
     assert shop.ask("SELECT model_version, decision FROM model_registry WHERE snapshot_date = '2024-06-01'") == [(FIRST, "rolled back")]
     assert {row[2] for row in shop.ask(LABELS, "2024-06-01")} == {FIRST}
 
+
+@pytest.mark.full
+def test_requests_on_models_of_an_earlier_version_are_withdrawn_and_made(shop: Shop) -> None:
+    upgraded(shop)
+    assert "2024-05-01" in shop.call("rollback", "--withdraw", "--snapshot", "2024-05-01")  # which version 0.1.0 recorded
+    assert {row[2] for row in shop.ask(LABELS, "2024-05-01")} != {FIRST}
+    assert "2024-05-01" in shop.call("show", "--snapshot", "2024-05-01")
+
+    shop.call("run", "--snapshot", "2024-06-01")
     shop.call("retrain", "--force", "--reason", "spring")
     registered = shop.ask(
         "SELECT decision, requested_by, request_reason FROM model_registry WHERE snapshot_date = '2024-06-01' AND in_force"

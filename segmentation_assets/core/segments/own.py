@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.customers.cleaning import MONEY
 from segmentation_assets.expressions import ExpressionError, Typed, mapped
 from segmentation_assets.settings.own_segments import OwnSegment
 from segmentation_assets.vocabulary import Move, MoveCause
@@ -94,8 +95,9 @@ def summary(
     if not own:
         return pd.DataFrame()
     has_orders = "monetary" in features.columns  # without orders, what they spend is unknown
-    spent = features.select("customer_id", revenue=features["monetary"].cast("float64").fill_null(0) if has_orders else ibis.literal(0.0))
-    total = spent.agg(customers=spent.count(), revenue=spent["revenue"].sum()).to_pyarrow().to_pylist()[0]
+    revenue = (features["monetary"] if has_orders else ibis.literal(0)).cast(MONEY).fill_null(0)  # exact, in whatever order it is added
+    spent = features.select("customer_id", revenue=revenue)
+    total = spent.agg(customers=spent.count(), revenue=spent["revenue"].sum().cast("float64")).to_pyarrow().to_pylist()[0]
     placed_members = inside.join(spent, "customer_id").join(segments.select("customer_id", *PLACED), "customer_id")
     shared = placed_members.group_by("own_segment", *PLACED).agg(customers=ibis._.count(), revenue=ibis._["revenue"].sum())
     moves = _differences(inside_before, inside).group_by("own_segment", "change").agg(customers=ibis._.count())

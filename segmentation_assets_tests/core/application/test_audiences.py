@@ -16,7 +16,7 @@ from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.core.application.rule import PERIOD, Case, Customer, Standing, action, by_loop, cases, made
 
 
-@examples(25)
+@examples(12)
 @given(case=cases())
 def test_audiences_are_those_of_a_plain_loop_over_the_rule_and_break_no_promise(case: Case) -> None:
     rows = made(case)

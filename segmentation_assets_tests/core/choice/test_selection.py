@@ -213,7 +213,7 @@ def test_no_false_segments_in_a_continuum(seed):
     ("k", "dimensions", "skewed", "noise"),
     [
         (2, 2, False, 0),
-        (4, 5, True, 1),
+        pytest.param(4, 5, True, 1, marks=pytest.mark.full),
         pytest.param(3, 15, False, 0, marks=pytest.mark.full),
         pytest.param(5, 3, True, 2, marks=pytest.mark.full),
     ],

@@ -257,7 +257,7 @@ def statements(entity: str, rules: str) -> list[str]:
 
 @pytest.mark.parametrize("entity", list(ROWS))
 @pytest.mark.parametrize("rules", list(RULES))
-@examples(12)
+@examples(8)
 @given(data=st.data())
 def test_every_row_is_clean_or_rejected_whatever_it_holds(entity: str, rules: str, data: st.DataObject) -> None:
     contract, cells = ROWS[entity]

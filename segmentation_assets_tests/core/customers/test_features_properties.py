@@ -13,7 +13,7 @@ from segmentation_assets_tests.conftest import examples
 from segmentation_assets_tests.core.history import MONTHLY, event, line
 from segmentation_assets_tests.core.stepwise import DAILY, MID_MONTH, WEEKLY, Rows, features_of
 
-EXAMPLES = examples(15)
+EXAMPLES = examples(8)
 ON = st.sampled_from([MONTHLY, WEEKLY, DAILY, MID_MONTH])
 customers = st.sampled_from(["a", "b", "c"])
 # Few customers with many orders near window borders, midnight and each other, where merging is most likely to fail.
