@@ -131,7 +131,7 @@ FEATURE_CORRELATIONS = Contract(
         required("feature_a", "string", "One of the two."),
         required("feature_b", "string", "The other."),
         required("spearman", "float64", "Rank correlation over active customers who have both (Spearman 1904).", minimum=-1.0000001, maximum=1.0000001),
-        required("customers", "int64", "Active customers who have both; if there are more than 50,000 active ones, in a seeded sample of 50,000.", minimum=0),
+        required("customers", "int64", "Active customers who have both; if there are more than 20,000 active ones, in a seeded sample of 20,000.", minimum=0),
         required("redundant", "boolean", "Whether it is beyond 0.95 in either direction, with at least 10 customers: keep only one of the two in the clustering."),
         required("both_in_model", "boolean", "Whether both are in model.features, so that a redundant pair counts twice."),
         Column("take_out", "string", "The one to remove from a redundant pair: the one not in model.features, else in more such pairs, else more like the other features. Empty for other pairs."),
@@ -145,7 +145,7 @@ FEATURE_CHOICES = Contract(
     (
         required("feature", "string", "Column of customer_features."),
         required("enters", "boolean", "Whether the model in force uses it."),
-        required("reason", "string", "Why it does or does not, and what speaks against it, as a sentence; shares are of a sample if more than 50,000 customers are active."),
+        required("reason", "string", "Why it does or does not, and what speaks against it, as a sentence; shares are of a sample if more than 20,000 customers are active."),
         Column("transform", "string", "On which scale it enters: `log`, `yeo-johnson`, `none`, `category` or, for a grid, `bins`; empty if it does not."),
         Column("weight", "float64", "Its weight in the squared distance, which near copies share (model.near_copies); empty if it does not enter, and for a grid.", minimum=0),
     ),

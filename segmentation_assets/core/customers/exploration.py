@@ -22,7 +22,7 @@ MOST_EXTREME = 20
 PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
 MISSING_LEVEL = "(missing)"
-MOST_RANKED = 50_000  # customers whose features are ranked: the standard error of a correlation is then 0.005 at most
+MOST_RANKED = 20_000  # customers whose features are ranked: the standard error of a correlation is then 0.007 at most
 LEAST_PAIRED = 3  # customers with both features, without whom ranks say nothing
 LEAST_RANKED = 10  # customers; with fewer, ranks may agree by chance alone
 

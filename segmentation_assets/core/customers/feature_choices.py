@@ -51,7 +51,7 @@ def weight_shares(customers: pd.DataFrame, settings: ModelSettings) -> dict[str,
     """The share of its weight that each input keeps: 1 / the number of its near copies, itself included; only where it is less than 1.
 
     Args:
-        customers: active customers (n rows of customer_features); of more than 50,000, a sample counts.
+        customers: active customers (n rows of customer_features); of more than 20,000, a sample counts.
     """
     known = [name for name in settings.features if name in customers.columns and name not in settings.categorical]
     blocks = near_copies(_sample(customers[known], settings.seed), settings.near_copies)
@@ -70,7 +70,7 @@ def choices(
     """One row per feature and attribute: whether customers are clustered by it, and why or why not (columns `COLUMNS`).
 
     Args:
-        features: rows of customer_features (n, p); of more than 50,000 active customers, a sample counts.
+        features: rows of customer_features (n, p); of more than 20,000 active customers, a sample counts.
         pairs: rows of feature_correlations.
         treated: the features of the model in force.
         shared: whether near copies share a weight.
