@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import Asset, Declared
 from segmentation_assets.defs.partitions import Input, snapshot_partitions
@@ -237,12 +238,12 @@ def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.Da
     return own, earlier
 
 
-def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> pd.DataFrame:
+def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> CustomerColumns:
     """Rows of the snapshot `as_of`, from an input read with its dates: those that other assets read, unless a column of the snapshot
     before is missing now, or has another type."""
     now, _ = each_snapshot(dated, as_of)
     own = lake.read(contract, [as_of.isoformat()], here=True)
-    return lake.frame(own) if own.schema() == now.schema() else to_frame(now)
+    return lake.columns(contract, as_of.isoformat()) if own.schema() == now.schema() else CustomerColumns.of(to_frame(now))
 
 
 def each_snapshot(dated: ir.Table, as_of: dt.date) -> tuple[ir.Table, ir.Table]:

@@ -208,9 +208,9 @@ def test_frames_beyond_the_limit_are_given_up_oldest_first(lake, monkeypatch):
     for key in (D1, D2, D3):
         lake.stage(SALES, key, sales("a", "b")).commit()
     size = to_frame(lake.read(SALES, [D1])).memory_usage(index=False).sum()
-    monkeypatch.setattr("segmentation_assets.store.lake.KEPT_BYTES", 2 * size)
+    small = Lake(lake.root, lake.engine, kept=2 * size)
     read = []
     monkeypatch.setattr("segmentation_assets.store.lake.to_frame", lambda table: read.append(table) or to_frame(table))
     for key in (D1, D2, D1, D3, D1, D2):
-        lake.frame(lake.read(SALES, [key]))
+        small.frame(small.read(SALES, [key]))
     assert len(read) == 4  # D2 was read longest ago when D3 came

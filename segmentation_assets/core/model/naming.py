@@ -7,13 +7,14 @@ one that `pace` measured.
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, RHYTHM, TREND, Feature
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
@@ -91,7 +92,7 @@ class Spread:
     unit: pd.Series
 
     @classmethod
-    def of(cls, population: pd.DataFrame) -> "Spread":
+    def of(cls, population: Customers) -> "Spread":
         """The spread of a population's rows of customer_features."""
         features = population.select_dtypes("number").columns
         found = pd.DataFrame(
@@ -112,7 +113,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return float(known.mean()), float(known.std()), float(max(-known.min(), known.max()))
 
 
-def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
+def standings(active: Customers, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
     """Where the customers of each cluster stand; None for a cluster without any.
 
     Args:
@@ -120,20 +121,36 @@ def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[S
 
     Ranks are averaged, since that of the median customer would jump where many have the same number of orders.
     """
-    basket = active["monetary"] / active["frequency"]
-    ranked = pd.DataFrame({
-        "recency": -active["recency_days"], "frequency": active["frequency"], "monetary": active["monetary"],
-        "tenure": active["tenure_days"], "basket": basket,
-    }).rank()  # fmt: skip
-    late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
-    first_here = active["tenure_days"].where(before.isna())  # of customers whose first order lies in the lookback
-    new = (first_here < first_here.max() / 2).astype("float64")
-    stopped = (late >= STOPPED).astype("float64")
-    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new, "stopped": stopped, "larger": basket})
-    of = rows.groupby(labels)
-    larger = of["larger"].median() / basket.median() if basket.median() > 0 else 1.0
-    found = of.mean().assign(larger=larger, late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
+
+    def known(name: str) -> pd.Series:
+        return active[name] if name in active else pd.Series(np.nan, active.index)
+
+    def new() -> pd.Series:
+        first_here = active["tenure_days"].where(known("opening_pause_days").isna())  # of customers whose first order lies in the lookback
+        return (first_here < first_here.max() / 2).astype("float64")
+
+    def basket() -> pd.Series:
+        return active["monetary"] / active["frequency"]
+
+    ranked: dict[str, Callable[[], pd.Series]] = {  # one after the other: all of them would take as much as the customers themselves
+        "recency": lambda: -active["recency_days"], "frequency": lambda: active["frequency"], "monetary": lambda: active["monetary"],
+        "tenure": lambda: active["tenure_days"], "basket": basket,
+    }  # fmt: skip
+    means = {name: _rank_shares(values()).groupby(labels).mean() for name, values in ranked.items()}
+    means["new"] = new().groupby(labels).mean()
+    means["stopped"] = (known("overdue_ratio") >= STOPPED).astype("float64").groupby(labels).mean()
+    late, spent, typical = known("overdue_ratio").groupby(labels), basket(), basket().median()
+    found = pd.DataFrame(means).assign(
+        larger=spent.groupby(labels).median() / typical if typical > 0 else 1.0,
+        late=late.median().where(late.count() >= LEAST_KNOWN * late.size()),
+    )
     return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
+
+
+def _rank_shares(values: pd.Series) -> pd.Series:
+    """The rank of each value as a share in (0, 1)."""
+    ranks = values.rank()
+    return (ranks - 0.5) / max(ranks.count(), 1)
 
 
 def state(at: Standing, present: str = "") -> Character:
@@ -259,7 +276,7 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
-def description(segment: pd.DataFrame, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+def description(segment: Customers, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
     """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
@@ -293,12 +310,12 @@ def description(segment: pd.DataFrame, population: Spread, segment_id: int, decl
     )
 
 
-def marked_out_by(segment: pd.DataFrame, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
+def marked_out_by(segment: Customers, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
     """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
-    z = population.z_scores(segment[population.mean.index].mean())
+    z = population.z_scores(pd.Series({name: segment[name].mean() for name in population.mean.index}))
     far = [
         f
         for f in declared

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature
-from segmentation_assets.core.customers.matching import side_by_side
+from segmentation_assets.core.customers.matching import together
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.vocabulary import Tier
@@ -22,22 +24,26 @@ STANDINGS: dict[str, list[str]] = {
 PROFILE_COLUMNS = ["segment_id", "feature", "mean", "median", "p10", "p90", "population_mean", "population_sd", "z"]
 
 
-def segments(features: pd.DataFrame, assigned: pd.DataFrame, model: SegmentModel, declared: Sequence[Feature] = FEATURES) -> pd.DataFrame:
+def segments(
+    features: CustomerColumns, assigned: CustomerColumns, model: SegmentModel, declared: Sequence[Feature] = FEATURES
+) -> pd.DataFrame:
     """One row per segment: all segments of the model, even empty ones, and those by rule that have customers.
 
     Args:
         features: rows of customer_features; `assigned`: rows of customer_segments, one per customer in both.
         declared: the features that may mark a segment out.
     """
-    joined = side_by_side(features, assigned[["customer_id", "segment_id", "segment_name"]])
+    joined = together(features, assigned.only("customer_id", "segment_id", "segment_name"))
     active = naming.Spread.of(active_only(joined))
-    names = {s.segment_id: s.name for s in model.segments} | dict(zip(joined["segment_id"], joined["segment_name"], strict=True))
+    ids = joined["segment_id"]
+    seen = ids.drop_duplicates()
+    names = {s.segment_id: s.name for s in model.segments} | dict(zip(seen, joined["segment_name"].take(seen.index), strict=True))
     spend = joined["monetary"] if "monetary" in joined else pd.Series(np.nan, joined.index)  # without orders, unknown
     revenue = float(spend.sum())
     rows = []
     for segment_id, name in names.items():
-        members = joined[joined["segment_id"] == segment_id]
-        spent = float(spend[members.index].sum(skipna=False))
+        inside = ids == segment_id
+        members, spent = joined[inside], float(spend[inside].sum(skipna=False))
         rows.append({
             "segment_id": segment_id, "segment_name": name,
             "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),
@@ -53,29 +59,32 @@ def standing(segment_id: int, model: SegmentModel) -> list[str]:
     return [*change, *STANDINGS.get(model.provenance.tier, [])] if segment_id > 0 else []
 
 
-def segment_profiles(features: pd.DataFrame, assigned: pd.DataFrame) -> pd.DataFrame:
+def segment_profiles(features: CustomerColumns, assigned: CustomerColumns) -> pd.DataFrame:
     """One row per segment and numeric feature: mean, median, p10, p90, and the population's mean and sd (ddof 0)."""
-    numeric = features.select_dtypes("number").columns
-    joined = side_by_side(features, assigned[["customer_id", "segment_id"]])
-    tables = []
+    numeric = list(features.select_dtypes("number").columns)
+    joined = together(features, assigned.only("customer_id", "segment_id"))
     if joined.empty:
         return pd.DataFrame(columns=PROFILE_COLUMNS)
-    everyone = naming.Spread.of(joined[numeric])
-    for segment_id, members in joined.groupby("segment_id")[list(numeric)]:
-        mean, tails = members.mean(), members.quantile([0.1, 0.9])
-        tables.append(
-            pd.DataFrame(
-                {
-                    "segment_id": segment_id,
-                    "feature": numeric,
-                    "mean": mean,
-                    "median": members.median(),
-                    "p10": tails.loc[0.1],
-                    "p90": tails.loc[0.9],
-                    "population_mean": everyone.mean,
-                    "population_sd": everyone.sd,
-                    "z": everyone.z_scores(mean),
-                }
-            )
+    everyone, ids = naming.Spread.of(joined.only(*numeric)), joined["segment_id"].to_numpy()
+    by_segment = np.argsort(ids, kind="stable")
+    segments, starts = np.unique(ids[by_segment], return_index=True)
+    rows = [
+        (segment_id, name, *_location(values))
+        for name in numeric
+        for segment_id, values in zip(
+            segments, np.split(joined[name].to_numpy(np.float64, na_value=np.nan)[by_segment], starts[1:]), strict=True
         )
-    return pd.concat(tables, ignore_index=True)
+    ]
+    found = pd.DataFrame(rows, columns=PROFILE_COLUMNS[:6]).sort_values("segment_id", kind="stable", ignore_index=True)
+    mean, sd, unit = (of.reindex(found["feature"]).to_numpy() for of in (everyone.mean, everyone.sd, everyone.unit))
+    return found.assign(population_mean=mean, population_sd=sd, z=(found["mean"] - mean) / unit)
+
+
+def _location(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Mean, median, p10 and p90 of what is known of values (n,); NaN if nothing is. The mean is pandas' to the last bit."""
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not known.size:
+        return np.nan, np.nan, np.nan, np.nan
+    p10, p90 = np.quantile(known, [0.1, 0.9])
+    return float(np.where(missing, 0.0, values).sum() / known.size), float(np.median(known)), float(p10), float(p90)
