@@ -221,6 +221,12 @@ class SparkConnectEngine:
         found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
         return found
 
+    def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
+        if self.owner(table) is self.driver:
+            yield from self.driver.batches(table, rows)
+        else:
+            yield from table.to_pyarrow().to_batches(max_chunksize=rows)
+
     def close(self) -> None:
         """The driver is closed by whoever opened it."""
         if not self.backend.lost:  # else to release the session would wait for the engine again

@@ -80,7 +80,7 @@ class Lake:
         batches = unfinished.with_name(f"{unfinished.name}.batches")
         try:
             if isinstance(frame, Iterator):
-                parquet.write_batches(batches, _schema(contract.columns), frame)
+                parquet.write_batches(batches, _as_frames(_schema(contract.columns)), frame)
                 frame = self.engine.driver.scan([batches], hive_partitioning=False)
             table = conformed(contract, frame)
             self.engine.write(table, unfinished, by=contract.key)
@@ -115,6 +115,11 @@ class Lake:
         """`to_frame` of a table that `read` returned, kept for others who ask for the same.
         Each gets its own object, so that columns can be added to it; the columns share their memory until one is written to."""
         return self._keep(table.op(), lambda: to_frame(table))
+
+    def frames(self, table: ir.Table, rows: int) -> Iterator[pd.DataFrame]:
+        """The rows of a table, in any order, as DataFrames of at most so many; money as by `to_frame`."""
+        for batch in self.engine.batches(_with_floats(table), rows):
+            yield batch.to_pandas(date_as_object=False)
 
     def columns(self, contract: Contract, key: str) -> CustomerColumns:
         """The rows of a snapshot with the values of `to_frame`, of which each column is read when it is asked for; those asked for last are
@@ -214,6 +219,11 @@ def _schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns})
 
 
+def _as_frames(schema: pa.Schema) -> pa.Schema:
+    """With money as float64, as DataFrames have it."""
+    return pa.schema([field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field for field in schema])
+
+
 def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
     """The frame with the contract's columns in order and with its types; further columns only if it is open."""
     table = frame if isinstance(frame, ir.Table) else ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
@@ -224,12 +234,6 @@ def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
     named = {c.name: ops.Cast(table[c.name], to=ibis.dtype(c.type)).to_expr() for c in contract.columns if c.name in table.columns}
     further = {name: table[name] for name in table.columns if contract.open and name not in named}
     return table.select(**named, **further)
-
-
-def frames(table: ir.Table, rows: int) -> Iterator[pd.DataFrame]:
-    """The table in this process's engine as DataFrames of at most so many rows, in any order; money as by `to_frame`."""
-    for batch in _with_floats(table).to_pyarrow_batches(chunk_size=rows):
-        yield batch.to_pandas(date_as_object=False)
 
 
 def to_frame(table: ir.Table) -> pd.DataFrame:

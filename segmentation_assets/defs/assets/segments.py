@@ -25,7 +25,7 @@ from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
-from segmentation_assets.store.lake import Lake, frames, to_frame
+from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
@@ -71,12 +71,14 @@ def _sizes(lake: Lake, placed: ir.Table) -> dict[str, float]:
     ins={"customer_features": Input(THIS, here=True), "previous": Input(PREVIOUS, "customer_segments", here=True)},
     told=_sizes,
 )
-def customer_segments(customer_features: ir.Table, segmentation_model: pd.DataFrame, previous: ir.Table) -> Iterator[pd.DataFrame]:
+def customer_segments(
+    lake: dg.ResourceParam[Lake], customer_features: ir.Table, segmentation_model: pd.DataFrame, previous: ir.Table
+) -> Iterator[pd.DataFrame]:
     """Every known customer in exactly one segment: by the model if they ordered within the lookback, otherwise by rule."""
     model = model_from_rows(segmentation_model)
     read = model.inputs(customer_features.columns)
     before = previous.select("customer_id", previous_segment_id="segment_id")  # empty for who was not known
-    for customers in frames(customer_features.select("customer_id", "status", *read).left_join(before, "customer_id"), AT_ONCE):
+    for customers in lake.frames(customer_features.select("customer_id", "status", *read).left_join(before, "customer_id"), AT_ONCE):
         yield model.assign(customers).assign(previous_segment_id=customers["previous_segment_id"].astype("Int64"))
 
 
@@ -144,7 +146,7 @@ def segment_changes(
     else:
         keys = [following(as_of, settings.snapshots, -1).isoformat(), as_of.isoformat()]
         here, _ = each_snapshot(lake.read(CUSTOMER_FEATURES, keys, dated=True, here=True), as_of)
-        unchanged = _placed_by(model_before, here)
+        unchanged = _placed_by(lake, model_before, here)
         would = own.placed(features, unchanged)
         by_model = {name: kept[name] for name, one in own.conditions(kept, would).items() if one.by_model}
         of_own = own.changes(inside_before, inside, redefined, by_model, own.members(by_model, would))
@@ -168,10 +170,10 @@ def _changed_model(segmentation_model: ir.Table, as_of: dt.date, said: Callable[
     return None if said(model) == said(model_before) else model_before
 
 
-def _placed_by(model: SegmentModel, features: ir.Table) -> ir.Table:
+def _placed_by(lake: Lake, model: SegmentModel, features: ir.Table) -> ir.Table:
     """customer_id, segment_id, segment_name as the model would place the customers, who are read in batches."""
     read = features.select("customer_id", "status", *model.inputs(features.columns))
-    placed = (model.assign(customers)[["customer_id", *own.PLACED]] for customers in frames(read, AT_ONCE))
+    placed = (model.assign(customers)[["customer_id", *own.PLACED]] for customers in lake.frames(read, AT_ONCE))
     return ibis.memtable(pa.concat_tables([pa.Table.from_pandas(rows, UNCHANGED, preserve_index=False) for rows in placed]))
 
 
@@ -292,7 +294,7 @@ def _moved(
     )
     model_before = _changed_model(segmentation_model, as_of, lambda model: model.provenance.model_version)
     if model_before is not None:
-        unchanged = _placed_by(model_before, features).select("customer_id", segment_id_unchanged="segment_id")
+        unchanged = _placed_by(lake, model_before, features).select("customer_id", segment_id_unchanged="segment_id")
         now = now.inner_join(unchanged, "customer_id")
     return lake.frame(movement.matched(before, now))
 
