@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import fixed
 from segmentation_assets.core.choice.readings import reading
-from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread
+from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread, small_memory
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
 from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import ModelSettings
@@ -87,7 +87,7 @@ def silhouette_by_cluster(
     found = len(np.unique(labels[rows]))
     if not 2 <= found < len(rows):
         return np.full(k, np.nan)
-    with one_thread():
+    with one_thread(), small_memory():
         values = silhouette_samples(points[rows], labels[rows])
     sizes = np.bincount(labels[rows], minlength=k)
     sums = np.bincount(labels[rows], weights=values, minlength=k)

@@ -61,7 +61,7 @@ def compared(
     number of customers.
     """
     known = {name: np.asarray(outcome, dtype=np.float64) for name, outcome in outcomes.items()}
-    labels = [pd.factorize(np.asarray(found))[0] for found in (groups, *others.values())]
+    labels = [pd.factorize(np.asarray(found))[0].astype(np.int32) for found in (groups, *others.values())]
     sizes = [len(found) for found in (*known.values(), *labels)]
     if not all(sizes) or len(set(sizes)) > 1:
         raise ValueError(f"outcomes, groups and the others have {', '.join(map(str, sizes))} customers; align them first")
@@ -147,13 +147,13 @@ def forward_metrics(customers: pd.DataFrame, seed: int) -> dict[str, float]:
     """How well the previous snapshot's segments explain the window since, and how well its baselines do; value by metric.
 
     Args:
-        customers: the rows of `followed`. Without any, the metrics are empty.
+        customers: the rows of `followed`, with the names as categories. Without any, the metrics are empty.
 
     One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
     if customers.empty:
         return {}
-    segments = customers["segment_name"].astype("category")  # else each name would become an object when they are numbered
+    segments = customers["segment_name"]
     others = baselines(customers[list(RFM)], segments.nunique())
     spend, bought = customers[SPEND].to_numpy(), customers[BOUGHT].to_numpy()
     found: dict[str, float] = {}
@@ -180,8 +180,11 @@ class _Groups:
 
     @classmethod
     def of(cls, labels: Sequence[NDArray[Any]]) -> "_Groups":
-        members = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
-        return cls(members, np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])]))
+        starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels)])
+        members = np.zeros((len(labels[0]), starts[-1]))
+        for start, codes in zip(starts, labels, strict=False):
+            members[np.arange(len(codes)), start + codes] = 1.0
+        return cls(members, starts[:-1])
 
     def eta(self, outcomes: Sequence[NDArray[np.float64]], counts: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """For each outcome (n,), eta squared (groupings, b) by each row of `counts` (b, n): how often each customer was drawn."""

@@ -7,7 +7,7 @@ one that `pace` measured.
 
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -103,6 +103,32 @@ class Spread:
     def z_scores(self, means: pd.Series) -> pd.Series:
         """(mean of a segment - that of the population) / its standard deviation, per feature; NaN if constant."""
         return (means - self.mean) / self.unit
+
+
+@dataclass(frozen=True)
+class Members:
+    """A segment's `customers`; and of each numeric feature their `mean`, the share for whom it is `known`, and the `median`."""
+
+    customers: int
+    mean: Mapping[str, float]
+    known: Mapping[str, float]
+    median: Mapping[str, float]
+
+    @classmethod
+    def of(cls, segment: pd.DataFrame) -> "Members":
+        """Those of a segment's rows of customer_features."""
+        found = {name: location(segment[name].to_numpy(np.float64, na_value=np.nan)) for name in segment.select_dtypes("number").columns}
+        mean, known, median = ({name: figures[i] for name, figures in found.items()} for i in range(3))
+        return cls(len(segment), mean, known, median)
+
+
+def location(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean and median of what is known of values (n,), and the share that is; NaN if nothing is. The mean is pandas' to the last bit."""
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not known.size:
+        return np.nan, 0.0 if values.size else np.nan, np.nan
+    return float(np.where(missing, 0.0, values).sum() / known.size), known.size / values.size, float(np.median(known))
 
 
 def _spread(values: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -276,11 +302,11 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
-def description(segment: Customers, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+def description(segment: Members, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
     """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
-        segment: rows of customer_features; population: the spread over all active customers; declared: the features, with words for high
+        segment: its customers' figures; population: the spread over all active customers; declared: the features, with words for high
             and low values.
     """
     if segment_id == PROSPECT:
@@ -290,15 +316,15 @@ def description(segment: Customers, population: Spread, segment_id: int, declare
     if segment_id == RETURNED:
         return "Returned everything they ever ordered, or have returns but no orders."
     if segment_id == LAPSED:
-        days = segment["recency_days"].median()
+        days = segment.median.get("recency_days", np.nan)
         since = "" if pd.isna(days) else f"; half of them more than {counted(round(days), 'day')} ago"
         return f"Bought before, but not within the lookback{since}."
-    if segment.empty:
+    if not segment.customers:
         return "No customers at this snapshot."
     marks = marked_out_by(segment, population, declared)
-    if FREQUENCY not in segment:
+    if FREQUENCY not in segment.mean:
         return f"Against the average customer, the typical one {listed(marks)}." if marks else "Close to the average customer."
-    typical = segment[["frequency", "monetary", "recency_days"]].median()
+    typical = segment.median
     sentence = (
         f"Typically {counted(round(typical['frequency']), 'order')} worth {typical['monetary']:,.0f} within the lookback, "
         f"the last one {_days_ago(typical['recency_days'])}"
@@ -310,20 +336,20 @@ def description(segment: Customers, population: Spread, segment_id: int, declare
     )
 
 
-def marked_out_by(segment: Customers, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
+def marked_out_by(segment: Members, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
     """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
-    z = population.z_scores(pd.Series({name: segment[name].mean() for name in population.mean.index}))
+    z = population.z_scores(pd.Series({name: segment.mean[name] for name in population.mean.index}))
     far = [
         f
         for f in declared
         if abs(z.get(f.name, 0.0)) >= LEAST_MARK
-        and segment[f.name].notna().mean() >= LEAST_KNOWN
-        and abs(segment[f.name].mean() - population.mean[f.name]) >= LEAST_DIFFERENCE * _average(f, population)
+        and segment.known[f.name] >= LEAST_KNOWN
+        and abs(segment.mean[f.name] - population.mean[f.name]) >= LEAST_DIFFERENCE * _average(f, population)
         # "More than before" is true of nobody who merely decreased less than others.
-        and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
+        and (f.group != TREND or segment.median[f.name] * z[f.name] > 0)
     ]
     furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # ties go to the feature declared first
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}

@@ -104,7 +104,8 @@ class SegmentModel:
     def _placed(self, features: Customers) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Segment id, distance and confidence of every known customer (n,)."""
         active = features["status"] == Status.ACTIVE
-        ids = features["status"].map(naming.BY_STATUS).fillna(naming.NOISE).to_numpy(np.int64, copy=True)
+        own, statuses = pd.factorize(features["status"])
+        ids = np.array([naming.BY_STATUS.get(status, naming.NOISE) for status in statuses], dtype=np.int64)[own]
         distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
         if active.any():
             if self.clusters is None:

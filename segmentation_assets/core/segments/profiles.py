@@ -1,6 +1,6 @@
 """Segments in numbers: sizes, revenue, and every feature compared with the population."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,20 +34,22 @@ def segments(
         declared: the features that may mark a segment out.
     """
     joined = together(features, assigned.only("customer_id", "segment_id", "segment_name"))
-    active = naming.Spread.of(active_only(joined))
+    numeric = list(features.select_dtypes("number").columns)
+    active = naming.Spread.of(active_only(joined).only(*numeric))
     ids = joined["segment_id"]
     seen = ids.drop_duplicates()
     names = {s.segment_id: s.name for s in model.segments} | dict(zip(seen, joined["segment_name"].take(seen.index), strict=True))
     spend = joined["monetary"] if "monetary" in joined else pd.Series(np.nan, joined.index)  # without orders, unknown
     revenue = float(spend.sum())
+    members = _members(joined.only(*numeric), ids.to_numpy())
     rows = []
     for segment_id, name in names.items():
-        inside = ids == segment_id
-        members, spent = joined[inside], float(spend[inside].sum(skipna=False))
+        spent = float(spend[ids == segment_id].sum(skipna=False))
+        own = members.get(segment_id, naming.Members(0, {}, {}, {}))
         rows.append({
             "segment_id": segment_id, "segment_name": name,
-            "description": " ".join([naming.description(members, active, segment_id, declared), *standing(segment_id, model)]),
-            "customers": len(members), "share": len(members) / max(len(joined), 1),
+            "description": " ".join([naming.description(own, active, segment_id, declared), *standing(segment_id, model)]),
+            "customers": own.customers, "share": own.customers / max(len(joined), 1),
             "revenue": spent, "revenue_share": spent / revenue if revenue > 0 else np.nan,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=SEGMENT_COLUMNS).assign(model_version=model.provenance.model_version)
@@ -66,25 +68,38 @@ def segment_profiles(features: CustomerColumns, assigned: CustomerColumns) -> pd
     if joined.empty:
         return pd.DataFrame(columns=PROFILE_COLUMNS)
     everyone, ids = naming.Spread.of(joined.only(*numeric)), joined["segment_id"].to_numpy()
-    by_segment = np.argsort(ids, kind="stable")
-    segments, starts = np.unique(ids[by_segment], return_index=True)
     rows = [
-        (segment_id, name, *_location(values))
-        for name in numeric
-        for segment_id, values in zip(
-            segments, np.split(joined[name].to_numpy(np.float64, na_value=np.nan)[by_segment], starts[1:]), strict=True
-        )
+        (segment_id, name, mean, median, *_tails(values))
+        for name, of_segments in _by_segment(joined.only(*numeric), ids)
+        for segment_id, values in of_segments.items()
+        for mean, _, median in (naming.location(values),)
     ]
     found = pd.DataFrame(rows, columns=PROFILE_COLUMNS[:6]).sort_values("segment_id", kind="stable", ignore_index=True)
     mean, sd, unit = (of.reindex(found["feature"]).to_numpy() for of in (everyone.mean, everyone.sd, everyone.unit))
     return found.assign(population_mean=mean, population_sd=sd, z=(found["mean"] - mean) / unit)
 
 
-def _location(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Mean, median, p10 and p90 of what is known of values (n,); NaN if nothing is. The mean is pandas' to the last bit."""
-    missing = np.isnan(values)
-    known = values[~missing]
-    if not known.size:
-        return np.nan, np.nan, np.nan, np.nan
-    p10, p90 = np.quantile(known, [0.1, 0.9])
-    return float(np.where(missing, 0.0, values).sum() / known.size), float(np.median(known)), float(p10), float(p90)
+def _members(joined: CustomerColumns, ids: NDArray[np.int64]) -> dict[int, naming.Members]:
+    """The figures of the customers of each segment: `joined` are numeric features (n rows), `ids` their segments (n,)."""
+    found = {name: {i: naming.location(values) for i, values in own.items()} for name, own in _by_segment(joined, ids)}
+    sizes = dict(zip(*np.unique(ids, return_counts=True), strict=True))
+    return {
+        segment_id: naming.Members(size, *({name: own[segment_id][figure] for name, own in found.items()} for figure in range(3)))
+        for segment_id, size in sizes.items()
+    }
+
+
+def _by_segment(joined: CustomerColumns, ids: NDArray[np.int64]) -> Iterator[tuple[str, dict[int, NDArray[np.float64]]]]:
+    """Each column with its values in each segment, one column after the other."""
+    order = np.argsort(ids, kind="stable")
+    segments, starts = np.unique(ids[order], return_index=True)
+    for name in joined.columns:
+        values = joined[name].to_numpy(np.float64, na_value=np.nan)[order]
+        yield name, dict(zip(segments.tolist(), np.split(values, starts[1:]), strict=False))  # of nobody there is one part, an empty one
+
+
+def _tails(values: NDArray[np.float64]) -> tuple[float, float]:
+    """p10 and p90 of what is known of values (n,); NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    p10, p90 = np.quantile(known, [0.1, 0.9]) if known.size else (np.nan, np.nan)
+    return float(p10), float(p90)

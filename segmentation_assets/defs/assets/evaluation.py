@@ -18,7 +18,7 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
-from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
+from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, THIS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, each_snapshot, shared, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
@@ -27,7 +27,8 @@ from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
-BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True, here=True)
+AT_ONCE = 100_000  # customers whose segments have their names as texts
 PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
     "active_customers", "silhouette", "explained", "weakest_jaccard", "mean_confidence", "smallest_share", "largest_share", "share_moved",
     "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in OF_SPEND), "forward_active_eta_squared",
@@ -41,7 +42,7 @@ VALIDATED = "on the window since the previous snapshot, beside groups cut withou
     EVALUATION_METRICS,
     group="evaluate",
     kinds={"scikitlearn", "parquet"},
-    ins={"customer_features": BOTH_SNAPSHOTS, "customer_segments": BOTH_SNAPSHOTS},
+    ins={"customer_features": BOTH_SNAPSHOTS, "customer_segments": BOTH_SNAPSHOTS, "customer_activity": Input(THIS, here=True)},
 )
 def evaluation_metrics(
     context: dg.AssetExecutionContext,
@@ -97,7 +98,7 @@ def evaluation_metrics(
     if kept["customers"]:
         metrics["share_moved"] = kept["moved"] / kept["customers"]
     has_orders = settings.source.has_orders
-    forward = forward_metrics(to_frame(followed(earlier, placed_before, customer_activity)), ask.seed) if has_orders else {}
+    forward = forward_metrics(_followed(lake, earlier, placed_before, customer_activity), ask.seed) if has_orders else {}
     unknown = ""
     if not has_orders:
         unknown = WITHOUT_ORDERS
@@ -116,3 +117,11 @@ def evaluation_metrics(
     )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)
+
+
+def _followed(lake: Lake, earlier: ir.Table, placed: ir.Table, activity: ir.Table) -> pd.DataFrame:
+    """The rows of `followed`; names of segments are categories, because as texts they take as much as all other columns."""
+    known = lake.engine.rows(placed.select("segment_name").distinct().order_by("segment_name"))
+    names = pd.CategoricalDtype([row["segment_name"] for row in known])
+    parts = lake.frames(followed(earlier, placed, activity), AT_ONCE)
+    return pd.concat([pd.DataFrame({"segment_name": pd.Series(dtype=names)}), *(part.astype({"segment_name": names}) for part in parts)])

@@ -94,7 +94,9 @@ def test_segments_are_measured_beside_the_baselines_and_one_by_one():
     })  # fmt: skip
     placed = pd.DataFrame({"customer_id": list("abcde"), "segment_name": ["Good", "Good", "Poor", "Poor", "Lapsed"]})
     activity = pd.DataFrame({"customer_id": ["a", "b"], "spend": [10.0, 30.0], "orders": [1, 2]})
-    found = forward_metrics(followed(*map(ibis.memtable, (before, placed, activity))).to_pandas(), seed=1)
+    found = forward_metrics(
+        followed(*map(ibis.memtable, (before, placed, activity))).to_pandas().astype({"segment_name": "category"}), seed=1
+    )
     assert found["forward_active_eta_squared"] == pytest.approx(1.0)
     assert found["forward_active_eta_squared_recency_frequency_monetary_grid"] == pytest.approx(1.0)
     assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in OF_SPEND for end in ("", "_low", "_high")} < set(found)
