@@ -56,7 +56,7 @@ def table(
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
-    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. If rows
+    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table`, a DataFrame, or batches of rows. If rows
     break the contract, the asset and its check `contract` fail, and the existing partition stays. `told` makes metadata from the rows
     as written, which is cheaper than computing them again.
     """

@@ -42,8 +42,8 @@ class Engine(Protocol):
         ...
 
     def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
-        """Compute a table and give its rows, in its order if it has one, at most so many at a time. On DuckDB no more of them are in
-        memory, and nothing else is computed until all are read."""
+        """Compute a table that is read in this process, and give its rows, in its order if it has one, at most so many at a time. No more
+        of them are in memory, and nothing else is computed until all are read."""
         ...
 
     def close(self) -> None:

@@ -222,10 +222,8 @@ class SparkConnectEngine:
         return found
 
     def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
-        if self.owner(table) is self.driver:
-            yield from self.driver.batches(table, rows)
-        else:
-            yield from table.to_pyarrow().to_batches(max_chunksize=rows)
+        """Only of a table that is read in this process."""
+        return self.driver.batches(table, rows)
 
     def close(self) -> None:
         """The driver is closed by whoever opened it."""

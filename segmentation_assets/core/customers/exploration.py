@@ -138,7 +138,7 @@ def feature_missingness(features: Customers, declared: Sequence[Feature]) -> pd.
     order = {feature.name: i for i, feature in enumerate(declared)}
     own, statuses = pd.factorize(features["status"], sort=True)
     sizes = np.bincount(own, minlength=len(statuses))
-    missing = [np.bincount(own[features[name].isna().to_numpy()], minlength=len(statuses)) for name in names]
+    missing = [np.bincount(own[np.flatnonzero(features[name].isna())], minlength=len(statuses)) for name in names]
     rows = pd.DataFrame({
         "feature": np.repeat(np.array(names, dtype=object), len(statuses)), "status": np.tile(np.array(statuses, dtype=object), len(names)),
         "customers": np.tile(sizes, len(names)), "missing": np.concatenate(missing) if missing else np.empty(0, np.int64),
