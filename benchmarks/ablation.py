@@ -9,10 +9,11 @@ import itertools
 import sys
 
 import duckdb
+import ibis
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.choice.forward_validity import eta_squared, window_outcomes
+from segmentation_assets.core.choice.forward_validity import SPEND, eta_squared, with_outcomes
 from segmentation_assets.core.choice.stability import bootstrap_jaccard
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
@@ -44,7 +45,8 @@ def main(database: str) -> None:
         for day, following in itertools.pairwise(days):
             active = connection.execute("FROM customer_features WHERE snapshot_date = ? AND status = 'active'", [day]).df()
             activity = connection.execute("FROM customer_activity WHERE snapshot_date = ?", [following]).df()
-            spend, _ = window_outcomes(active["customer_id"], activity)
+            active = with_outcomes(ibis.memtable(active), ibis.memtable(activity)).to_pandas()
+            spend = active[SPEND].to_numpy()
             for transform, scaling in itertools.product(TRANSFORMS, SCALINGS):
                 rows.append({"transform": transform, "scaling": scaling, **measure(active, spend, transform, scaling)})
     found = pd.DataFrame(rows).groupby(["transform", "scaling"], sort=False)

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.choice.forward_validity import window_outcomes
+from segmentation_assets.core.choice.forward_validity import SPEND, with_outcomes
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.customers import activity, cleaning, features, order_patterns, orders
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
@@ -38,7 +38,7 @@ from segmentation_assets.tables.exploration import COHORT_RETENTION, ORDER_SEASO
 from segmentation_assets.tables.features import CUSTOMER_ACTIVITY, CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_EVENT_ACTIVITY, CUSTOMER_FEATURES
 from segmentation_assets.tables.model import SEGMENTATION_MODEL
 from segmentation_assets.tables.segments import CUSTOMER_SEGMENTS
-from segmentation_assets.vocabulary import Decision
+from segmentation_assets.vocabulary import Decision, Status
 
 READ_LATER = (
     "raw_customers", "raw_transactions", "raw_events", *(contract.name for contract in (
@@ -137,11 +137,9 @@ class Writer:
 
     def _past(self, before: Sequence[str], key: str) -> PreviousSnapshot | None:
         """The customers of the previous snapshot, with their spend since."""
-        active = active_only(to_frame(self._read(CUSTOMER_FEATURES.name, before))).reset_index(drop=True)
-        if active.empty:
-            return None
-        spend, _ = window_outcomes(active["customer_id"], to_frame(self._read(CUSTOMER_ACTIVITY.name, [key])))
-        return PreviousSnapshot(active, np.log1p(spend))
+        known = self._read(CUSTOMER_FEATURES.name, before)
+        active = to_frame(with_outcomes(known.filter(known.status == Status.ACTIVE), self._read(CUSTOMER_ACTIVITY.name, [key])))
+        return None if active.empty else PreviousSnapshot(active, np.log1p(active[SPEND].to_numpy()))
 
     def _spans(self, known: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """The snapshots of the lookback, and the one that has just left it."""

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.snapshots import cdnow
-from segmentation_assets.core.choice.forward_validity import eta_squared, window_outcomes
+from segmentation_assets.core.choice.forward_validity import SPEND, eta_squared, with_outcomes
 from segmentation_assets.core.choice.rfm_grid import quintile
 from segmentation_assets.core.choice.stability import bootstrap_jaccard
 from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, subsample
@@ -46,7 +47,8 @@ def demo(database: str) -> Iterator[Past]:
         for day, following in itertools.pairwise(days):
             active = connection.execute("FROM customer_features WHERE snapshot_date = ? AND status = 'active'", [day]).df()
             activity = connection.execute("FROM customer_activity WHERE snapshot_date = ?", [following]).df()
-            yield active, window_outcomes(active["customer_id"], activity)[0]
+            active = with_outcomes(ibis.memtable(active), ibis.memtable(activity)).to_pandas()
+            yield active, active[SPEND].to_numpy()
 
 
 def measure(pasts: list[Past], weights: dict[str, float]) -> dict[str, float]:

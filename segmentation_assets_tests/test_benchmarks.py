@@ -14,6 +14,7 @@ import yaml
 from ibis.backends.duckdb import Backend
 
 from benchmarks import alternatives, history, shop, stages, whole
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.definitions import build
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources.tables import TablesSource
@@ -163,6 +164,37 @@ def test_no_rows_of_customers_leave_the_engine_from_clean_to_features(tmp_path, 
         monkeypatch.setattr(Backend, "to_pyarrow", counted)
     features = tmp_path / "lake" / "customer_features" / f"snapshot_date={whole.NEWEST}" / "part-0.parquet"
     assert pq.read_metadata(features).num_rows == customers > 2 * max(left) > 0
+
+
+@pytest.mark.full
+def test_no_more_than_a_few_columns_of_all_customers_are_read_together(tmp_path, monkeypatch):
+    """Of the 42 that a snapshot has. The first snapshot trains a model, the second compares with it."""
+    customers, together = 10_000, []
+    shop.write(tmp_path, customers, seed=2)
+    source = TablesSource(Settings(**shop_settings(tmp_path)).source.resolved(tmp_path), tmp_path / "intake")
+    first = dt.date.fromisoformat(whole.NEWEST) - dt.timedelta(days=31)
+    changes = {"snapshots": {"first": first}, "exploration": {"pictures": False}}
+    changed = {name: getattr(LOADED, name).model_copy(update=change) for name, change in changes.items()}
+    settings = LOADED.model_copy(update={"data_dir": tmp_path, **changed})
+    to_pyarrow, columns = Backend.to_pyarrow, CustomerColumns.__getitem__
+
+    def computed(*args: object, **asked: object) -> object:
+        found = to_pyarrow(*args, **asked)
+        if isinstance(found, pa.Table) and len(found) > customers / 2:
+            together.append(found.column_names)
+        return found
+
+    def read(self: CustomerColumns, asked: object) -> object:
+        if isinstance(asked, list) and len(self) > customers / 2:
+            together.append(asked)
+        return columns(self, asked)
+
+    monkeypatch.setattr(Backend, "to_pyarrow", computed)
+    monkeypatch.setattr(CustomerColumns, "__getitem__", read)
+    job = build(settings, source).resolve_job_def("snapshot")
+    for key in (first.isoformat(), whole.NEWEST):
+        assert job.execute_in_process(partition_key=key).success
+    assert 3 <= max(map(len, together)) <= 8, max(together, key=len)
 
 
 def _rows(found: object) -> int:

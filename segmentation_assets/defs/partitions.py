@@ -14,7 +14,7 @@ import dagster as dg
 
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import Snapshots, following, windows_to_compare
-from segmentation_assets.store.lake import DATED
+from segmentation_assets.store.lake import DATED, HERE
 
 # Dagster marks as beta or preview: looking back before the first partition, checks per partition, data versions. Each was
 # tried with the version in constraints.txt and has no alternative, so a warning at every start would not help.
@@ -59,16 +59,20 @@ class Input:
     Args:
         table: the table to read; by default, the one with the input's name.
         dated: keep the column snapshot_date, to distinguish the snapshots.
+        here: read it by the engine in this process.
     """
 
     back: Back
     table: str | None = None
     dated: bool = False
+    here: bool = False
 
     def asset_in(self, settings: Settings) -> dg.AssetIn:
-        return dg.AssetIn(self.table, partition_mapping=self.back.mapping(settings), metadata={DATED: True} if self.dated else None)
+        asked = {DATED: self.dated, HERE: self.here}
+        return dg.AssetIn(self.table, partition_mapping=self.back.mapping(settings), metadata=asked)
 
 
+THIS = Back(lambda _: 0)
 PREVIOUS = Back(lambda _: 1, end=-1)
 PREVIOUS_AND_THIS = Back(lambda _: 1)
 LOOKBACK = Back(lambda settings: settings.features.lookback - 1)

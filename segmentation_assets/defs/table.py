@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import Asset, Declared
 from segmentation_assets.defs.partitions import Input, snapshot_partitions
@@ -55,7 +56,7 @@ def table(
 ) -> Callable[[Callable[P, R]], Asset[P, R]]:
     """Decorate a function as the asset that fills `contract`'s table, one partition per snapshot.
 
-    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table` or a DataFrame. If rows
+    The function names its inputs and resources as with `dg.asset` and returns an `ibis.Table`, a DataFrame, or batches of rows. If rows
     break the contract, the asset and its check `contract` fail, and the existing partition stays. `told` makes metadata from the rows
     as written, which is cheaper than computing them again.
     """
@@ -237,12 +238,12 @@ def at_and_before(dated: ir.Table, as_of: dt.date, *columns: str) -> tuple[pd.Da
     return own, earlier
 
 
-def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> pd.DataFrame:
+def shared(lake: Lake, contract: Contract, dated: ir.Table, as_of: dt.date) -> CustomerColumns:
     """Rows of the snapshot `as_of`, from an input read with its dates: those that other assets read, unless a column of the snapshot
     before is missing now, or has another type."""
     now, _ = each_snapshot(dated, as_of)
     own = lake.read(contract, [as_of.isoformat()], here=True)
-    return lake.frame(own) if own.schema() == now.schema() else to_frame(now)
+    return lake.columns(contract, as_of.isoformat()) if own.schema() == now.schema() else CustomerColumns.of(to_frame(now))
 
 
 def each_snapshot(dated: ir.Table, as_of: dt.date) -> tuple[ir.Table, ir.Table]:

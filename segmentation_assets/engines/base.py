@@ -3,11 +3,12 @@
 Belongs here: the few lines that differ between engines. Our own SQL does not, and neither do paths (see `store.lake`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 WRITING = {"compression": "zstd", "compression_level": 1, "write_bloom_filter": False}  # for Parquet; single values are never looked up
 
@@ -38,6 +39,11 @@ class Engine(Protocol):
 
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         """Compute a small table, such as counts, as one dictionary per row."""
+        ...
+
+    def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
+        """Compute a table that is read in this process, and give its rows, in its order if it has one, at most so many at a time. No more
+        of them are in memory, and nothing else is computed until all are read."""
         ...
 
     def close(self) -> None:

@@ -1,12 +1,13 @@
 """The engine on DuckDB."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from sqlglot import exp
 
 from segmentation_assets.engines.base import WRITING
@@ -55,6 +56,12 @@ class DuckDBEngine:
     def rows(self, table: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.backend.to_pyarrow(table).to_pylist()
         return found
+
+    def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
+        # Not Ibis's own `to_pyarrow_batches`, which calls what DuckDB 2 no longer has.
+        self.backend._run_pre_execute_hooks(table)
+        with self.backend.con.sql(self.backend.compile(table)).to_arrow_reader(rows) as reader:
+            yield from reader
 
     def close(self) -> None:
         self.backend.disconnect()

@@ -221,6 +221,10 @@ class SparkConnectEngine:
         found: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
         return found
 
+    def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
+        """Only of a table that is read in this process."""
+        return self.driver.batches(table, rows)
+
     def close(self) -> None:
         """The driver is closed by whoever opened it."""
         if not self.backend.lost:  # else to release the session would wait for the engine again

@@ -6,28 +6,36 @@ Belongs here: paths and atomic replacement. The tables' contents are described i
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import beside, scratch
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.engines import parquet
 from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
 from segmentation_assets.settings.engine import Bounds, SparkConnect
-from segmentation_assets.tables.contract import SNAPSHOT_DATE, Contract
+from segmentation_assets.tables.contract import SNAPSHOT_DATE, Column, Contract
 
 PART = "part-0.parquet"
 DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
-KEPT_BYTES = 768 * 2**20  # of frames read last: the features and segments of a million customers
+HERE = "here"  # on an input: read by the engine in this process
+KEPT_BYTES = 768 * 2**20  # of what was read last: the features and segments of a million customers
+KEPT_BESIDE = 64 * 2**20  # the same where another engine computes, and this process is to stay small
+
+
+Kept = TypeVar("Kept", pd.DataFrame, pd.Series)
 
 
 class LakeError(RuntimeError):
@@ -35,12 +43,17 @@ class LakeError(RuntimeError):
 
 
 class Lake:
-    """Tables as folders with a subfolder `snapshot_date=<key>` per snapshot, as DuckDB and Spark read them."""
+    """Tables as folders with a subfolder `snapshot_date=<key>` per snapshot, as DuckDB and Spark read them.
 
-    def __init__(self, root: Path, engine: Engine) -> None:
+    Args:
+        kept: most bytes of what was read last that stay in memory for others who ask for the same.
+    """
+
+    def __init__(self, root: Path, engine: Engine, kept: int = KEPT_BYTES) -> None:
         self.root = root
         self.engine = engine
-        self._frames: OrderedDict[ops.Relation, pd.DataFrame] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._most = kept
 
     def file(self, table: str, key: str) -> Path:
         return self.root / table / f"snapshot_date={key}" / PART
@@ -52,8 +65,11 @@ class Lake:
         """Number of rows of a partition, from its footer; None if it is missing or cannot be read."""
         return parquet.row_count(self.file(table, key))
 
-    def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame) -> "Staged":
+    def stage(self, contract: Contract, key: str, frame: ir.Table | pd.DataFrame | Iterator[pd.DataFrame]) -> "Staged":
         """Compute a partition and write it, ordered by its key, to an unfinished file next to its place.
+
+        Args:
+            frame: its rows; or batches of them, in any order, of which only one is in memory at a time.
 
         Raises:
             LakeError: the frame lacks columns of the contract.
@@ -61,12 +77,18 @@ class Lake:
         file = self.file(contract.name, key)
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = beside(file)
+        batches = unfinished.with_name(f"{unfinished.name}.batches")
         try:
+            if isinstance(frame, Iterator):
+                parquet.write_batches(batches, _as_frames(_schema(contract.columns)), frame)
+                frame = self.engine.driver.scan([batches], hive_partitioning=False)
             table = conformed(contract, frame)
             self.engine.write(table, unfinished, by=contract.key)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+        finally:
+            batches.unlink(missing_ok=True)
         return Staged(unfinished, file, self.engine.owner(table))
 
     def read_staged(self, staged: "Staged") -> ir.Table:
@@ -82,7 +104,7 @@ class Lake:
         files = [file for key in keys if (file := self.file(contract.name, key)).exists()]
         if not files:
             columns = (SNAPSHOT_DATE, *contract.columns) if dated else contract.columns
-            return ibis.memtable(pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns}).empty_table())
+            return ibis.memtable(_schema(columns).empty_table())
         table = (self.engine.driver if here else self.engine).scan(files, hive_partitioning=dated)
         # A column added later is empty in older partitions; one that needs what the source lacks is absent, with all that need the same.
         has = {c.needs for c in contract.columns if c.name in table.columns}
@@ -90,13 +112,40 @@ class Lake:
         return table.mutate(**added) if added else table
 
     def frame(self, table: ir.Table) -> pd.DataFrame:
-        """`to_frame` of a table that `read` returned, kept for others who ask for the same: a dozen assets read a snapshot's customers.
+        """`to_frame` of a table that `read` returned, kept for others who ask for the same.
         Each gets its own object, so that columns can be added to it; the columns share their memory until one is written to."""
-        key = table.op()
-        found = self._frames.pop(key, None)
-        self._frames[key] = found = to_frame(table) if found is None else found
-        while sum(frame.memory_usage(index=False).sum() for frame in self._frames.values()) > KEPT_BYTES:
-            self._frames.popitem(last=False)
+        return self._keep(table.op(), lambda: to_frame(table))
+
+    def frames(self, table: ir.Table, rows: int) -> Iterator[pd.DataFrame]:
+        """The rows of a table that was read `here`, in its order if it has one, as DataFrames of at most so many; money as by `to_frame`."""
+        for batch in self.engine.batches(_with_floats(table), rows):
+            yield batch.to_pandas(date_as_object=False)
+
+    def columns(self, contract: Contract, key: str) -> CustomerColumns:
+        """The rows of a snapshot with the values of `to_frame`, of which each column is read when it is asked for; those asked for last are
+        kept, because a dozen assets read a snapshot's customers."""
+        table, file = self.read(contract, [key], here=True), self.file(contract.name, key)
+        written = set(pq.read_schema(file).names) if file.exists() else set[str]()
+
+        def read(name: str) -> pd.Series:
+            # Not by the engine, which takes ten times as long for one column of few customers.
+            if name in written and not table[name].type().is_decimal():
+                return pq.ParquetFile(file).read([name]).to_pandas(date_as_object=False)[name]
+            return to_frame(table.select(name))[name]
+
+        types = dict(to_frame(table.limit(0)).dtypes)
+        return CustomerColumns(
+            types, lambda name: self._keep((table.op(), name), lambda: read(name)), self.row_count(contract.name, key) or 0
+        )
+
+    def _keep(self, key: Hashable, read: Callable[[], Kept]) -> Kept:
+        size, found = self._kept.pop(key, (0, None))
+        if found is None:
+            found = read()
+            size = int(np.sum(found.memory_usage(index=False)))
+        self._kept[key] = size, found
+        while sum(size for size, _ in self._kept.values()) > self._most:
+            self._kept.popitem(last=False)
         return found.copy(deep=False)
 
 
@@ -115,7 +164,7 @@ def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
             at_end.callback(engine.close)
-        yield Lake(data_dir / "lake", engine)
+        yield Lake(data_dir / "lake", engine, KEPT_BYTES if engine is here else KEPT_BESIDE)
 
 
 def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
@@ -166,6 +215,15 @@ def partition_keys(root: Path, table: str) -> list[str]:
     return sorted(file.parent.name.partition("=")[2] for file in (root / table).glob(f"snapshot_date=*/{PART}"))
 
 
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema({c.name: ibis.dtype(c.type).to_pyarrow() for c in columns})
+
+
+def _as_frames(schema: pa.Schema) -> pa.Schema:
+    """With money as float64, as DataFrames have it."""
+    return pa.schema([field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field for field in schema])
+
+
 def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
     """The frame with the contract's columns in order and with its types; further columns only if it is open."""
     table = frame if isinstance(frame, ir.Table) else ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
@@ -180,6 +238,10 @@ def conformed(contract: Contract, frame: ir.Table | pd.DataFrame) -> ir.Table:
 
 def to_frame(table: ir.Table) -> pd.DataFrame:
     """The table as a DataFrame in which money is float64, so that NumPy can compute with it."""
-    decimals = {name: table[name].cast("float64") for name, kind in table.schema().items() if kind.is_decimal()}
     # Not Ibis's own `to_pandas`, which converts each column again and takes five times as long for a million customers.
-    return (table.mutate(**decimals) if decimals else table).to_pyarrow().to_pandas(date_as_object=False)
+    return _with_floats(table).to_pyarrow().to_pandas(date_as_object=False)
+
+
+def _with_floats(table: ir.Table) -> ir.Table:
+    decimals = {name: table[name].cast("float64") for name, kind in table.schema().items() if kind.is_decimal()}
+    return table.mutate(**decimals) if decimals else table

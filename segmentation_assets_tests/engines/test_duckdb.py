@@ -27,3 +27,24 @@ def test_a_file_is_scanned_once_until_it_is_replaced(tmp_path):
         assert engine.rows(engine.scan([file])) == [{"n": 1}]
     finally:
         engine.close()
+
+
+def test_batches_keep_the_order_and_the_number_of_rows_asked_for():
+    engine, numbers = DuckDBEngine(threads=2), ibis.range(300_000).unnest().name("n").as_table()
+    try:
+        read = list(engine.batches(numbers.order_by(ibis.desc("n")), 50_000))
+        assert max(map(len, read)) == 50_000
+        assert [n for batch in read for n in batch["n"].to_pylist()] == list(range(299_999, -1, -1))
+    finally:
+        engine.close()
+
+
+def test_batches_that_nobody_reads_to_the_end_are_in_nobody_s_way():
+    engine, numbers = DuckDBEngine(threads=2), ibis.range(300_000).unnest().name("n").as_table()
+    try:
+        batches = engine.batches(numbers, 1_000)
+        assert len(next(batches)) == 1_000
+        batches.close()
+        assert engine.rows(numbers.agg(last=numbers.n.max())) == [{"last": 299_999}]
+    finally:
+        engine.close()

@@ -18,7 +18,7 @@ from segmentation_assets.store.lake import Lake, LakeError, partition_keys, to_f
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import Column, Contract, required
-from segmentation_assets_tests.builders import D1, D2, D3
+from segmentation_assets_tests.builders import D1, D2, D3, table
 
 SALES = Contract(
     "sales", "sale",
@@ -208,9 +208,78 @@ def test_frames_beyond_the_limit_are_given_up_oldest_first(lake, monkeypatch):
     for key in (D1, D2, D3):
         lake.stage(SALES, key, sales("a", "b")).commit()
     size = to_frame(lake.read(SALES, [D1])).memory_usage(index=False).sum()
-    monkeypatch.setattr("segmentation_assets.store.lake.KEPT_BYTES", 2 * size)
+    small = Lake(lake.root, lake.engine, kept=2 * size)
     read = []
     monkeypatch.setattr("segmentation_assets.store.lake.to_frame", lambda table: read.append(table) or to_frame(table))
     for key in (D1, D2, D1, D3, D1, D2):
-        lake.frame(lake.read(SALES, [key]))
+        small.frame(small.read(SALES, [key]))
     assert len(read) == 4  # D2 was read longest ago when D3 came
+
+
+def test_batches_in_any_order_give_the_bytes_of_all_rows_at_once(lake):
+    rows = pd.DataFrame({"id": ["a", "b", "c"], "lines": pd.array([1, None, 3], dtype="Int64"), "paid": [2.5, 0.0, None]})
+    at_once = lake.stage(SALES, D1, rows)
+    in_batches = lake.stage(SALES, D2, (part for part in (rows[2:], rows[:0], rows[:2])))
+    assert in_batches.digest() == at_once.digest()
+    assert [file.name for file in in_batches.file.parent.iterdir()] == [in_batches.unfinished.name]
+
+
+def test_no_batches_are_a_partition_without_rows(lake):
+    lake.stage(SALES, D1, iter(())).commit()
+    assert lake.read(SALES, [D1]).schema() == lake.read(SALES, []).schema()
+    assert ids(lake) == []
+
+
+def test_of_batches_that_fail_nothing_is_left(lake):
+    def batches():
+        yield sales("a")
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        lake.stage(SALES, D1, batches())
+    assert list(lake.file("sales", D1).parent.iterdir()) == []
+
+
+KINDS = Contract(
+    "kinds", "row with values of all kinds",
+    (
+        required("id", "string", "Id."), Column("whole", "int64", "Whole."), Column("float", "float64", "Float."),
+        Column("paid", "decimal(18, 4)", "Paid."), Column("yes", "boolean", "Yes or no."), Column("day", "date", "Day."),
+        Column("at", "timestamp(6)", "Time."), Column("text", "string", "Text."),
+    ),
+    key=("id",),
+)  # fmt: skip
+VALUES = {"id": "a", "whole": 2, "float": 0.1, "paid": Decimal("1234.5678"), "yes": True, "day": dt.date(2024, 1, 2),
+          "at": dt.datetime(2024, 1, 2, 3, 4, 5), "text": "x"}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [[], [VALUES], [VALUES, {"id": "b"}]], ids=["none", "one", "missing values"])
+def test_columns_have_the_values_and_types_of_a_frame(lake, rows):
+    lake.stage(KINDS, D1, table(KINDS, *rows)).commit()
+    wider = Contract("kinds", "row", (*KINDS.columns, Column("later", "float64", "Later.")), key=("id",))
+    frame, columns = to_frame(lake.read(wider, [D1])), lake.columns(wider, D1)
+    assert list(columns.columns) == list(frame.columns)
+    pd.testing.assert_frame_equal(columns[list(frame.columns)], frame, check_exact=True)
+
+
+def test_without_a_partition_columns_have_no_rows(lake):
+    found = lake.columns(SALES, D1)
+    assert (len(found), found["paid"].tolist()) == (0, [])
+
+
+def test_no_more_columns_are_kept_than_the_limit(lake, monkeypatch):
+    lake.stage(SALES, D1, sales(*"abcdefgh")).commit()
+    read = []
+    whole = pq.ParquetFile.read
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda self, names: read.extend(names) or whole(self, names))
+    found = Lake(lake.root, lake.engine, kept=8 * 8).columns(SALES, D1)
+    for name in ("lines", "lines", "id", "lines"):
+        found[name]
+    assert read == ["lines", "id", "lines"]
+
+
+def test_frames_have_no_more_rows_than_asked_for(lake):
+    lake.stage(SALES, D1, sales(*map(str, range(5_000)))).commit()
+    found = list(lake.frames(lake.read(SALES, [D1]), 2_000))
+    assert max(len(frame) for frame in found) == 2_000
+    pd.testing.assert_frame_equal(pd.concat(found, ignore_index=True), to_frame(lake.read(SALES, [D1])))

@@ -25,6 +25,7 @@ from segmentation_assets.core.clustering.algorithm import (
 )
 from segmentation_assets.core.clustering.families import FAMILIES, Family
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import beside, counted
 
@@ -257,7 +258,7 @@ def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int
     )
 
 
-def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, settings: ModelSettings) -> Candidate:
+def measured_again(model: PrototypeModel | GridModel, active: Customers, settings: ModelSettings) -> Candidate:
     """The model in force, measured on the customers of a later snapshot (n rows): indices, sizes, whether clustering them again
     finds the same clusters, and whether valleys still separate them. A grid has no stability, because its cells are cut, not found."""
     labels = model.assign(active).label
@@ -265,7 +266,7 @@ def measured_again(model: PrototypeModel | GridModel, active: pd.DataFrame, sett
     smallest = int(np.bincount(own, minlength=model.k).min())
     indices, valley_p, stable = Indices(np.nan, np.nan, np.nan), np.nan, stability.Stability(np.empty(0), np.empty(0))
     if isinstance(model, PrototypeModel):
-        points = canonical_order(model.preprocessor.transform(active))
+        points = canonical_order(model.points(active))
         indices = internal_indices(points, fixed(model).assign(points).label, settings.seed, 5_000)
         samples, family = Samples.of(points, settings), FAMILIES[model.algorithm](settings)
         valley_p = valley_p_value(samples.gate, fixed(model), settings.seed, settings.splits)

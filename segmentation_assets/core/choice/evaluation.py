@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import fixed
 from segmentation_assets.core.choice.readings import reading
-from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread
+from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread, small_memory
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import ModelSettings
 
 
@@ -29,9 +29,9 @@ class ModelEvaluation:
     silhouette: NDArray[np.float64]
 
 
-def evaluate_model(model: PrototypeModel, features: pd.DataFrame, settings: ModelSettings) -> ModelEvaluation:
+def evaluate_model(model: PrototypeModel, features: Customers, settings: ModelSettings) -> ModelEvaluation:
     """Measure `model` on `features` (n customers) in its own preprocessed space."""
-    points = canonical_order(model.preprocessor.transform(features))
+    points = canonical_order(model.points(features))
     labels = fixed(model).assign(points).label
     return ModelEvaluation(
         indices=internal_indices(points, labels, settings.seed),
@@ -87,7 +87,7 @@ def silhouette_by_cluster(
     found = len(np.unique(labels[rows]))
     if not 2 <= found < len(rows):
         return np.full(k, np.nan)
-    with one_thread():
+    with one_thread(), small_memory():
         values = silhouette_samples(points[rows], labels[rows])
     sizes = np.bincount(labels[rows], minlength=k)
     sums = np.bincount(labels[rows], weights=values, minlength=k)

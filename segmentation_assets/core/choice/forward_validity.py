@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segmentation_assets.core.choice.baselines import RFM, baselines
-from segmentation_assets.core.customers.matching import places
 from segmentation_assets.vocabulary import Status
 
 Name = TypeVar("Name", bound=str)
+SPEND, BOUGHT = "spend_since", "bought_since"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def compared(
     number of customers.
     """
     known = {name: np.asarray(outcome, dtype=np.float64) for name, outcome in outcomes.items()}
-    labels = [pd.factorize(np.asarray(found))[0] for found in (groups, *others.values())]
+    labels = [pd.factorize(np.asarray(found))[0].astype(np.int32) for found in (groups, *others.values())]
     sizes = [len(found) for found in (*known.values(), *labels)]
     if not all(sizes) or len(set(sizes)) > 1:
         raise ValueError(f"outcomes, groups and the others have {', '.join(map(str, sizes))} customers; align them first")
@@ -119,28 +121,41 @@ def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
     return table.assign(lift=table["mean_outcome"] / overall if overall else np.nan).reset_index()
 
 
-def window_outcomes(customer_id: pd.Series, activity: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spend (n,), 0 if returns exceed it, and whether the customer ordered anything (n,), in the window of `activity`."""
-    sums = activity[["spend", "orders"]].astype(float).groupby(activity["customer_id"]).sum()
-    own = sums.reindex(customer_id, fill_value=0.0)
-    return np.maximum(own["spend"].to_numpy(), 0.0), (own["orders"].to_numpy() > 0).astype(np.float64)
+def with_outcomes(customers: ir.Table, activity: ir.Table) -> ir.Table:
+    """The customers in the order of their ids, with their SPEND, 0 if returns exceed it, and whether they BOUGHT anything, in the window of
+    `activity`."""
+    sums = activity.group_by("customer_id").agg(
+        **{SPEND: activity.spend.sum().cast("float64"), BOUGHT: (activity.orders.sum() > 0).cast("float64")}
+    )
+    joined = customers.left_join(sums, "customer_id").drop("customer_id_right")
+    known = {name: ibis.coalesce(joined[name], 0.0) for name in (SPEND, BOUGHT)}
+    return joined.mutate(**known | {SPEND: ibis.greatest(known[SPEND], 0.0)}).order_by("customer_id")
 
 
-def forward_metrics(before: pd.DataFrame, placed: pd.DataFrame, activity: pd.DataFrame, seed: int) -> dict[str, float]:
+def followed(before: ir.Table, placed: ir.Table, activity: ir.Table) -> ir.Table:
+    """What `forward_metrics` needs of the customers who were active at the previous snapshot, without their ids.
+
+    Args:
+        before, placed: that snapshot's rows of customer_features and customer_segments. activity: customer_activity since.
+    """
+    active = before.filter(before.status == Status.ACTIVE).select("customer_id", *RFM).drop_null(list(RFM))
+    inside = active.inner_join(placed.select("customer_id", "segment_name"), "customer_id")
+    return with_outcomes(inside, activity).drop("customer_id")
+
+
+def forward_metrics(customers: pd.DataFrame, seed: int) -> dict[str, float]:
     """How well the previous snapshot's segments explain the window since, and how well its baselines do; value by metric.
 
-    `before` and `placed` are that snapshot's rows of customer_features and customer_segments, `activity` is customer_activity since.
-    Empty if nobody was active then. One segment for everyone, the k = 1 baseline, has an eta squared of 0.
+    Args:
+        customers: the rows of `followed`, with the names as categories. Without any, the metrics are empty.
+
+    One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
-    customers = before.loc[before["status"] == Status.ACTIVE, ["customer_id", *RFM]]
-    customers = customers.dropna()
-    place = places(customers["customer_id"], placed["customer_id"])
-    customers = customers[place >= 0].reset_index(drop=True)
     if customers.empty:
         return {}
-    segments = placed["segment_name"].iloc[place[place >= 0]].reset_index(drop=True)
+    segments = customers["segment_name"]
     others = baselines(customers[list(RFM)], segments.nunique())
-    spend, bought = window_outcomes(customers["customer_id"], activity)
+    spend, bought = customers[SPEND].to_numpy(), customers[BOUGHT].to_numpy()
     found: dict[str, float] = {}
     for name, explained in compared({"spend": np.log1p(spend), "active": bought}, segments, others, seed).items():
         for baseline, said in explained.items():
@@ -165,8 +180,11 @@ class _Groups:
 
     @classmethod
     def of(cls, labels: Sequence[NDArray[Any]]) -> "_Groups":
-        members = np.hstack([np.eye(int(codes.max()) + 1)[codes] for codes in labels])
-        return cls(members, np.cumsum([0, *(int(codes.max()) + 1 for codes in labels[:-1])]))
+        starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels)])
+        members = np.zeros((len(labels[0]), starts[-1]))
+        for start, codes in zip(starts, labels, strict=False):
+            members[np.arange(len(codes)), start + codes] = 1.0
+        return cls(members, starts[:-1])
 
     def eta(self, outcomes: Sequence[NDArray[np.float64]], counts: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """For each outcome (n,), eta squared (groupings, b) by each row of `counts` (b, n): how often each customer was drawn."""

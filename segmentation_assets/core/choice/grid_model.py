@@ -13,6 +13,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice.rfm_grid import NAME_OF_CELL, NAMES, binned
 from segmentation_assets.core.clustering.prototypes import Assignment
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import GridSettings
 
 RECENCY, FREQUENCY, MONETARY = "recency_days", "frequency", "monetary"
@@ -47,7 +48,7 @@ class GridModel:
         return len(self.recency_cuts) + 1, len(self.frequency_cuts) + 1, len(self.monetary_cuts) + 1
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, settings: GridSettings | None = None) -> "GridModel":
+    def fit(cls, features: Customers, settings: GridSettings | None = None) -> "GridModel":
         """Learn the cuts that the settings do not give from `features` (n active customers, with the columns that have several bins)."""
         asked = settings or GridSettings()
         given = {RECENCY: asked.recency_days, FREQUENCY: asked.frequency, MONETARY: asked.monetary}
@@ -57,7 +58,7 @@ class GridModel:
         )
         return cls(recency, frequency, monetary, _cell_names(asked))
 
-    def assign(self, features: pd.DataFrame) -> Assignment:
+    def assign(self, features: Customers) -> Assignment:
         """Label of each customer; a grid has no distances, so distance and confidence are NaN."""
         recency, orders, spend = (
             np.searchsorted(cuts, features[name].to_numpy(dtype=np.float64), side="left") if cuts else np.zeros(len(features), np.int64)

@@ -164,7 +164,7 @@ def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], see
     chosen = np.arange(len(points))
     if len(points) > sample:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), sample, replace=False))
-    with one_thread():
+    with one_thread(), small_memory():
         in_sample = len(np.unique(labels[chosen]))
         silhouette = metrics.silhouette_score(points[chosen], labels[chosen]) if 2 <= in_sample < len(chosen) else np.nan
         return Indices(
@@ -182,6 +182,15 @@ def _thread_pools() -> ThreadpoolController:
 def one_thread() -> AbstractContextManager[object]:
     """A context in which numerical libraries use one thread, so that sums are reproducible."""
     limited: AbstractContextManager[object] = _thread_pools().limit(limits=1)
+    return limited
+
+
+def small_memory() -> AbstractContextManager[None]:
+    """A context in which scikit-learn holds a few hundred rows of a matrix of distances at a time: all of 5,000 rows would take 200 MB,
+    and twice the time."""
+    from sklearn import config_context
+
+    limited: AbstractContextManager[None] = config_context(working_memory=32)
     return limited
 
 

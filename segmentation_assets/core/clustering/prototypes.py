@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
+
 if TYPE_CHECKING:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
@@ -53,9 +55,18 @@ class PrototypeModel:
         if not np.array_equal(np.unique(self.labels), np.arange(self.k)):
             raise ValueError(f"prototype labels must be exactly 0..{self.k - 1}, not {np.unique(self.labels).tolist()}")
 
-    def assign(self, features: pd.DataFrame, batch_size: int = 100_000) -> Assignment:
+    def inputs(self, features: Customers) -> pd.DataFrame:
+        """The columns that the model reads; to copy all takes longer than to assign customers."""
+        return features[[column.name for column in self.preprocessor.columns_ if column.name in features.columns]]
+
+    def points(self, features: Customers) -> NDArray[np.float64]:
+        """The customers in the space of the prototypes (n, d)."""
+        return self.preprocessor.transform(self.inputs(features))
+
+    def assign(self, features: Customers, batch_size: int = 100_000) -> Assignment:
         """Label `features` (n customers, at least the fitted columns), `batch_size` rows at a time to bound memory."""
-        batches = (features.iloc[start : start + batch_size] for start in range(0, len(features), batch_size))
+        inputs = self.inputs(features)
+        batches = (inputs.iloc[start : start + batch_size] for start in range(0, len(inputs), batch_size))
         parts = [nearest(self.preprocessor.transform(batch), self.prototypes, self.labels, self.radius) for batch in batches]
         if not parts:
             return Assignment(np.empty(0, np.int64), np.empty(0), np.empty(0))

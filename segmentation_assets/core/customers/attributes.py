@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.exploration import skewness
 from segmentation_assets.core.customers.feature_catalog import Feature, Transform
 from segmentation_assets.settings.customers import AttributeWords
@@ -23,7 +23,7 @@ YEAR_WORDS = re.compile(r"year|jahr|ann[eé]e|birth|born|geburt|naissance|nacimi
 
 
 def attribute_features(
-    customers: pd.DataFrame, declared: Collection[str], words: Mapping[str, AttributeWords] | None = None
+    customers: Customers, declared: Collection[str], words: Mapping[str, AttributeWords] | None = None
 ) -> tuple[Feature, ...]:
     """A feature for each numeric attribute of the customers, which are rows of customer_features.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers, Rows
 from segmentation_assets.core.customers.feature_catalog import Feature
 from segmentation_assets.vocabulary import Status
 
@@ -32,17 +33,17 @@ def transformed(values: NDArray[np.float64], transform: str) -> NDArray[np.float
     return np.sign(values) * np.log1p(np.abs(values)) if transform == "log" else values
 
 
-def numeric(declared: Sequence[Feature], features: pd.DataFrame) -> list[Feature]:
+def numeric(declared: Sequence[Feature], features: Customers) -> list[Feature]:
     """The declared numeric features that the table has."""
     return [feature for feature in declared if feature.type == "float64" and feature.name in features.columns]
 
 
-def active_only(features: pd.DataFrame) -> pd.DataFrame:
+def active_only(features: Rows) -> Rows:
     """Customers with an order within the lookback, who are the ones clustered."""
     return features[features["status"] == Status.ACTIVE]
 
 
-def feature_summary(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
+def feature_summary(features: Customers, declared: Sequence[Feature]) -> pd.DataFrame:
     """One row per numeric feature: location, spread, shape, missing values and outliers over active customers.
 
     Args:
@@ -82,13 +83,16 @@ def robust_z(values: NDArray[np.float64], transform: str = "none") -> NDArray[np
     return MAD_TO_SD * distance / mad if mad > 0 else np.zeros_like(scaled)
 
 
-def feature_outliers(features: pd.DataFrame, declared: Sequence[Feature], most: int = MOST_EXTREME) -> pd.DataFrame:
+def feature_outliers(features: Customers, declared: Sequence[Feature], most: int = MOST_EXTREME) -> pd.DataFrame:
     """The most extreme customers by feature, beyond a modified z-score of 3.5; `rank` 1 is the most extreme."""
     features, found = active_only(features), []
+    ids = features["customer_id"]
     for feature in numeric(declared, features):
-        known = features.loc[features[feature.name].notna(), ["customer_id", feature.name]]
-        z = robust_z(known[feature.name].to_numpy("float64"), feature.transform)
-        beyond = known.assign(robust_z=z)[np.abs(z) > OUTLIER_Z].rename(columns={feature.name: "value"})
+        values = features[feature.name].to_numpy("float64")
+        known = np.flatnonzero(~np.isnan(values))
+        z = robust_z(values[known], feature.transform)
+        far = np.abs(z) > OUTLIER_Z
+        beyond = pd.DataFrame({"customer_id": ids.take(known[far]), "value": values[known[far]], "robust_z": z[far]})
         beyond = (
             beyond.assign(distance=beyond["robust_z"].abs()).sort_values(["distance", "customer_id"], ascending=[False, True]).head(most)
         )
@@ -97,7 +101,7 @@ def feature_outliers(features: pd.DataFrame, declared: Sequence[Feature], most: 
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
-def feature_distributions(features: pd.DataFrame, declared: Sequence[Feature], bins: int = BINS) -> pd.DataFrame:
+def feature_distributions(features: Customers, declared: Sequence[Feature], bins: int = BINS) -> pd.DataFrame:
     """Histograms of each numeric feature over active customers, on its raw and its transformed scale.
 
     Raw bins end at the 1st and 99th percentile; values beyond are counted in the outermost bin, because one large customer
@@ -128,14 +132,17 @@ def _edges(values: NDArray[np.float64], low: float, high: float, bins: int) -> N
     return np.linspace(low, high, bins + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
-def feature_missingness(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
+def feature_missingness(features: Customers, declared: Sequence[Feature]) -> pd.DataFrame:
     """Customers without a value, by feature or attribute and by status: most values are missing because of the status."""
     names = [name for name in features.columns if name not in {"customer_id", "status"}]
     order = {feature.name: i for i, feature in enumerate(declared)}
-    sizes = features.groupby("status", observed=True).size()
-    missing = features[names].isna().groupby(features["status"], observed=True).sum()
-    rows = missing.stack().rename("missing").rename_axis(["status", "feature"]).reset_index()
-    rows["customers"] = rows["status"].map(sizes).astype("int64")
+    own, statuses = pd.factorize(features["status"], sort=True)
+    sizes = np.bincount(own, minlength=len(statuses))
+    missing = [np.bincount(own[np.flatnonzero(features[name].isna())], minlength=len(statuses)) for name in names]
+    rows = pd.DataFrame({
+        "feature": np.repeat(np.array(names, dtype=object), len(statuses)), "status": np.tile(np.array(statuses, dtype=object), len(names)),
+        "customers": np.tile(sizes, len(names)), "missing": np.concatenate(missing) if missing else np.empty(0, np.int64),
+    })  # fmt: skip
     rows["missing_share"] = rows["missing"] / rows["customers"]
     rows["position"] = rows["feature"].map(order).fillna(len(order)).astype("int64")  # attributes come last
     return rows.sort_values(["position", "feature", "status"], ignore_index=True)[
@@ -144,7 +151,7 @@ def feature_missingness(features: pd.DataFrame, declared: Sequence[Feature]) -> 
 
 
 def feature_correlations(
-    features: pd.DataFrame, declared: Sequence[Feature], in_model: Sequence[str] = (), seed: int = 0, most: int = MOST_RANKED
+    features: Customers, declared: Sequence[Feature], in_model: Sequence[str] = (), seed: int = 0, most: int = MOST_RANKED
 ) -> pd.DataFrame:
     """Spearman's rank correlation (1904) of each pair of numeric features, over active customers who have both.
 
@@ -183,7 +190,7 @@ def feature_correlations(
 
 def spearman(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Spearman's correlation (p, p) of the columns of `values` (n, p), each pair over the rows that have both; NaN for fewer than
-    LEAST_PAIRED rows or a constant. Columns that lack the same rows are ranked together, not anew for each pair."""
+    LEAST_PAIRED rows or a constant. CustomerColumns that lack the same rows are ranked together, not anew for each pair."""
     from scipy.stats import rankdata
 
     alike: dict[bytes, list[int]] = {}
@@ -261,7 +268,7 @@ def gini(concentration: pd.DataFrame) -> float:
     return float(2 * area - 1)
 
 
-def attribute_spend(features: pd.DataFrame, declared: Sequence[Feature]) -> pd.DataFrame:
+def attribute_spend(features: Customers, declared: Sequence[Feature]) -> pd.DataFrame:
     """Spend within the lookback by each level of each attribute, over active customers, with missing as a level.
 
     `eta_squared` is the share of the variance of log spend between the attribute's levels (Pearson 1905), among

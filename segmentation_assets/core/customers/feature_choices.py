@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.exploration import MOST_LEVELS, MOST_RANKED, REDUNDANT_RHO, active_only, spearman
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.vocabulary import beside, counted
@@ -31,7 +32,7 @@ class Treatment:
 
 def near_copies(inputs: pd.DataFrame, least: float) -> list[list[str]]:
     """The numeric inputs (n, p) in blocks, in each of which all pairs have a Spearman correlation of at least `least` in either direction:
-    complete linkage (Sorensen, 1948). Columns that are near copies of none are a block of their own.
+    complete linkage (Sorensen, 1948). CustomerColumns that are near copies of none are a block of their own.
 
     >>> near_copies(pd.DataFrame({"a": [1, 2, 3, 4], "b": [9, 7, 5, 1], "c": [2, 1, 1, 2]}), 0.8)
     [['a', 'b'], ['c']]
@@ -47,19 +48,19 @@ def near_copies(inputs: pd.DataFrame, least: float) -> list[list[str]]:
     return [[name for name, own in zip(names, block, strict=True) if own == number] for number in dict.fromkeys(block)]
 
 
-def weight_shares(customers: pd.DataFrame, settings: ModelSettings) -> dict[str, float]:
+def weight_shares(customers: Customers, settings: ModelSettings) -> dict[str, float]:
     """The share of its weight that each input keeps: 1 / the number of its near copies, itself included; only where it is less than 1.
 
     Args:
         customers: active customers (n rows of customer_features); of more than 20,000, a sample counts.
     """
     known = [name for name in settings.features if name in customers.columns and name not in settings.categorical]
-    blocks = near_copies(_sample(customers[known], settings.seed), settings.near_copies)
+    blocks = near_copies(_sample(customers, settings.seed)[known], settings.near_copies)
     return {name: 1 / len(block) for block in blocks if len(block) > 1 for name in block}
 
 
 def choices(
-    features: pd.DataFrame,
+    features: Customers,
     pairs: pd.DataFrame,
     settings: ModelSettings,
     treated: Mapping[str, Treatment],
@@ -91,7 +92,7 @@ def choices(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _sample(customers: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _sample(customers: Customers, seed: int) -> Customers:
     return customers.sample(MOST_RANKED, random_state=seed) if len(customers) > MOST_RANKED else customers
 
 

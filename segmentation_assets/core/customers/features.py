@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 
 from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
 from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features, slug
 from segmentation_assets.core.customers.orders import count_where, counted, order_days, undone
 from segmentation_assets.settings.customers import AttributeWords, Features
@@ -98,7 +98,7 @@ def declared(settings: Features) -> tuple[Feature, ...]:
     return (*FEATURES, *event_features(settings.event_types))
 
 
-def described(settings: Features, customers: pd.DataFrame, words: Mapping[str, AttributeWords] | None = None) -> tuple[Feature, ...]:
+def described(settings: Features, customers: Customers, words: Mapping[str, AttributeWords] | None = None) -> tuple[Feature, ...]:
     """The features by which customers, rows of customer_features, are described: the declared ones that they have and, without orders,
     their numeric attributes, with the `words` of the settings."""
     known = declared(settings)

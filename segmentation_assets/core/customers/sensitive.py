@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.vocabulary import beside
 
@@ -16,7 +17,7 @@ MOST_GROUPS = 10  # into which the numbers of a sensitive attribute are cut, at 
 LEAST = 30  # customers of whom both are known; of fewer, nothing is said
 
 
-def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float, in_model: Collection[str] = ()) -> pd.DataFrame:
+def proxies(customers: Customers, sensitive: Sequence[str], threshold: float, in_model: Collection[str] = ()) -> pd.DataFrame:
     """One row per sensitive attribute and feature, other attribute or SEGMENTS: how far each tells the attribute, among active customers.
 
     Numbers are compared by the correlation ratio of their ranks, everything else by Cramer's V; both are corrected for what many
@@ -29,13 +30,14 @@ def proxies(customers: pd.DataFrame, sensitive: Sequence[str], threshold: float,
         in_model: features that enter the clustering.
     """
     active = active_only(customers)
-    subjects = {SEGMENTS: active["segment_id"].astype("string"), **{n: active[n] for n in active.columns if n not in BOOKKEEPING}}
+    subjects = {SEGMENTS: "segment_id", **{n: n for n in active.columns if n not in BOOKKEEPING}}
     rows = []
     for attribute in (name for name in sensitive if name in active.columns):
         groups = _groups(active[attribute])
-        for subject, values in subjects.items():
+        for subject, column in subjects.items():
             if subject == attribute:
                 continue
+            values = active[column].astype("string") if subject == SEGMENTS else active[column]
             known = groups.notna() & values.notna()
             measure = RATIO if _is_measured(values) else CRAMER
             compare = correlation_ratio if measure == RATIO else cramers_v

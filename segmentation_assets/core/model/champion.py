@@ -13,6 +13,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice.candidates import measured_again
 from segmentation_assets.core.clustering.algorithm import ClusteringError, fit_kmeans
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model import characters, naming
 from segmentation_assets.core.model.gates import Contest, Gate, failings
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
@@ -64,7 +65,7 @@ class SnapshotContext:
 
 
 def next_model(
-    active: pd.DataFrame,
+    active: Customers,
     champion: SegmentModel | None,
     drifted: pd.DataFrame,
     spec: ModelSpec,
@@ -110,7 +111,7 @@ def next_model(
     return _contested(champion, challengers, active, spec, forced=now.request is not None and now.request.force)
 
 
-def _measured(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> ModelDecision:
+def _measured(model: SegmentModel, active: Customers, spec: ModelSpec) -> ModelDecision:
     """The model with its figures on the active customers as the only candidate; without a candidate if there are no customers."""
     if model.clusters is None or active.empty:
         return ModelDecision(model)
@@ -139,7 +140,7 @@ def _challengers(contest: Contest, fresh: ModelDecision, as_of: dt.date) -> list
     return [fresh, other] if better else [other, fresh]
 
 
-def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec, needed: str) -> SegmentModel:
+def _carried_without_customers(champion: SegmentModel, active: Customers, spec: ModelSpec, needed: str) -> SegmentModel:
     carried = _carried(champion, active, spec, _nobody(needed))
     if champion.clusters is not None:
         return carried
@@ -147,7 +148,7 @@ def _carried_without_customers(champion: SegmentModel, active: pd.DataFrame, spe
     return replace(carried, provenance=replace(carried.provenance, reason=none))
 
 
-def _needs_training(champion: SegmentModel | None, spec: ModelSpec, active: pd.DataFrame) -> str:
+def _needs_training(champion: SegmentModel | None, spec: ModelSpec, active: Customers) -> str:
     """Why a model is trained without a contest; empty if it is not."""
     if champion is None:
         return "There is no model at the previous snapshot, so one is trained."
@@ -184,7 +185,7 @@ def _occasion(
     drifted: pd.DataFrame,
     champion: SegmentModel,
     lost: list[str],
-    active: pd.DataFrame,
+    active: Customers,
     spec: ModelSpec,
 ) -> tuple[str, str]:
     """Why a challenger is trained (empty if it is not), and otherwise why the champion is carried forward."""
@@ -218,7 +219,7 @@ def _occasion(
             return f"The model in force has {failed}", ""
 
 
-def _refit_stability(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec) -> float:
+def _refit_stability(champion: SegmentModel, active: Customers, spec: ModelSpec) -> float:
     """Bootstrap Jaccard of the weakest segment of k-means with the champion's k, fresh or started from it, whichever is more stable.
 
     Raises ClusteringError if the active customers are too few, or too alike, for so many segments.
@@ -241,7 +242,7 @@ def _undrifted(used: pd.DataFrame) -> str:
 
 
 def _contested(
-    champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: pd.DataFrame, spec: ModelSpec, forced: bool
+    champion: SegmentModel, challengers: list[tuple[ModelDecision, list[Gate]]], active: Customers, spec: ModelSpec, forced: bool
 ) -> ModelDecision:
     """The first challenger that passes every gate, else the champion; if forced, the first challenger even if it fails."""
     fitted = champion.provenance.fitted_snapshot
@@ -271,12 +272,12 @@ def _promoted(challenger: ModelDecision, champion: SegmentModel, words: str) -> 
     return replace(challenger, model=replace(challenger.model, provenance=now))
 
 
-def _carried(champion: SegmentModel, active: pd.DataFrame, spec: ModelSpec, why: str) -> SegmentModel:
+def _carried(champion: SegmentModel, active: Customers, spec: ModelSpec, why: str) -> SegmentModel:
     reason = f"The model of {champion.provenance.fitted_snapshot} is carried forward: {why}."
     return _in_force_again(champion, active, spec, replace(champion.provenance, decision=Decision.CARRIED, reason=reason))
 
 
-def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.DataFrame, spec: ModelSpec) -> SegmentModel:
+def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: Customers, spec: ModelSpec) -> SegmentModel:
     about = model.provenance
     instead = f" in place of the model of {champion.provenance.fitted_snapshot}" if champion and champion.clusters is not None else ""
     if champion is not None and champion.provenance.model_version == about.model_version:
@@ -286,6 +287,6 @@ def _rolled_back(model: SegmentModel, champion: SegmentModel | None, active: pd.
     return _in_force_again(model, active, spec, replace(about, decision=Decision.ROLLED_BACK, reason=reason, highest_segment_id=highest))
 
 
-def _in_force_again(model: SegmentModel, active: pd.DataFrame, spec: ModelSpec, provenance: Provenance) -> SegmentModel:
+def _in_force_again(model: SegmentModel, active: Customers, spec: ModelSpec, provenance: Provenance) -> SegmentModel:
     """The same model at a later snapshot: ids stay, characters and names describe the customers now in the segments."""
     return replace(model, segments=characters.judged(model.segments, model.clusters, active, spec.labels), provenance=provenance)

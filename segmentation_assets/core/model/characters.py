@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model import attribute_names, naming, pace
 from segmentation_assets.core.model.segment_model import Segment
 from segmentation_assets.vocabulary import Character
@@ -18,7 +18,7 @@ from segmentation_assets.vocabulary import Character
 def judged(
     segments: tuple[Segment, ...],
     clusters: PrototypeModel | GridModel | None,
-    active: pd.DataFrame,
+    active: Customers,
     labels: Mapping[str, str],
     at_once: bool = False,
 ) -> tuple[Segment, ...]:
@@ -44,7 +44,7 @@ def judged(
 
 
 def _by_attributes(
-    segments: tuple[Segment, ...], clusters: PrototypeModel, active: pd.DataFrame, placed: NDArray[np.int64], labels: Mapping[str, str]
+    segments: tuple[Segment, ...], clusters: PrototypeModel, active: Customers, placed: NDArray[np.int64], labels: Mapping[str, str]
 ) -> tuple[Segment, ...]:
     """The segments of customers without orders, of whom nothing is known but how they compare with others."""
     columns = [column for column in clusters.preprocessor.columns_ if column.weight > 0]

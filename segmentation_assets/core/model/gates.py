@@ -17,6 +17,7 @@ from segmentation_assets.core.choice.forward_validity import forward_validity
 from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.choice.selection import PastSnapshot, labels_one_snapshot_back
 from segmentation_assets.core.clustering.algorithm import ClusteringError, fit_kmeans
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.model.training import FROM_CHAMPION, ModelDecision, ModelSpec, PreviousSnapshot, fit_from
 from segmentation_assets.settings.model import ModelSettings, RetrainSettings
@@ -43,7 +44,7 @@ class Contest:
 
     champion: SegmentModel
     standing: Candidate
-    active: pd.DataFrame
+    active: Customers
     spec: ModelSpec
     retrain: RetrainSettings
     past: PreviousSnapshot | None
@@ -165,7 +166,7 @@ class Contest:
         labels = self._labels_one_snapshot_back(challenger, back)
         if labels is None:
             return
-        theirs = self.champion.assign(self.past.active)["segment_id"]
+        theirs = self.champion.segment_ids(self.past.active)
         said = forward_validity(self.past.outcome, labels, theirs, self.spec.settings.seed)
         loss, most = points(-said.gain), points(self.retrain.largest_forward_loss)
         change = f"a loss of {beside(loss, most, 2)} points" if loss > 0 else "no loss"
@@ -193,7 +194,7 @@ class Contest:
         return explained(self._points(), self._labels(model))
 
     def _labels(self, model: SegmentModel) -> NDArray[np.int64]:
-        return model.assign(self.active)["segment_id"].to_numpy()
+        return model.segment_ids(self.active).to_numpy()
 
     def _labels_one_snapshot_back(self, challenger: ModelDecision, back: PastSnapshot) -> pd.Series | None:
         taken, about, spec = _taken(challenger), challenger.model.provenance, self.spec

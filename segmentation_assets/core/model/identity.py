@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.vocabulary import SegmentChange
 
 TENURE = "tenure_days"  # a feature of all active customers, if the source has orders
@@ -60,7 +61,7 @@ class SegmentEvent:
     moved: bool = False
 
 
-def known_before(active: pd.DataFrame, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
+def known_before(active: Customers, as_of: dt.date, fitted_snapshot: str) -> pd.Series:
     """Which of the active customers (n rows of customer_features) had already bought when a model was fitted at that snapshot; all of
     them without orders, because then it is not known since when they have been customers."""
     if TENURE not in active:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers, Rows
+
 RECENCY, GAP, SPREAD, LATE, PAUSE, TENURE = (
     "recency_days", "mean_gap_days", "sd_gap_days", "overdue_ratio", "opening_pause_days", "tenure_days",
 )  # fmt: skip
@@ -27,8 +29,8 @@ class Months:
     now: dt.date
     lookback: int
 
-    def aligned(self, active: pd.DataFrame) -> pd.DataFrame:
-        """Today's customers (rows of customer_features) with the day-counting features of the same orders in training's months."""
+    def aligned(self, active: Customers) -> dict[str, pd.Series]:
+        """The day-counting features that today's customers (rows of customer_features) had if the same orders lay in training's months."""
         back = (self.then.year - self.now.year) * 12 + self.then.month - self.now.month
         then, now = np.datetime64(self.then, "D"), np.datetime64(self.now, "D")
 
@@ -40,7 +42,8 @@ class Months:
         def days(duration: NDArray[np.timedelta64]) -> NDArray[np.float64]:
             return np.where(np.isnat(duration), np.nan, duration.astype(np.float64))
 
-        changed = {name: days(then - _moved(day(active[name]), back)) for name in active.columns if name.endswith(SINCE)}
+        counted = [str(name) for name in active.columns if name.endswith(SINCE)]
+        changed = {name: days(then - _moved(day(active[name]), back)) for name in counted}
         if {RECENCY, GAP, PAUSE, TENURE} <= set(active.columns):
             start = _moved(np.array([now]), -self.lookback)[0]
             lookback = float((now - start).astype(np.int64))
@@ -49,9 +52,9 @@ class Months:
             changed[GAP] = active[GAP].to_numpy(float) * longer
             if LATE in active.columns:
                 changed[LATE] = changed[RECENCY] / changed[GAP]
-        return active.assign(**changed)
+        return {name: pd.Series(values, active.index) for name, values in changed.items()}
 
-    def same_spread(self, active: pd.DataFrame, trained_on: pd.DataFrame) -> pd.DataFrame:
+    def same_spread(self, active: Rows, trained_on: pd.DataFrame) -> Rows:
         """The customers with their spread of gaps at training where the lengths of months explain the difference.
 
         A standard deviation cannot be computed anew without the orders.

@@ -7,13 +7,14 @@ one that `pace` measured.
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.feature_catalog import FEATURES, RECENCY, RHYTHM, TREND, Feature
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Character, Status, counted
@@ -91,7 +92,7 @@ class Spread:
     unit: pd.Series
 
     @classmethod
-    def of(cls, population: pd.DataFrame) -> "Spread":
+    def of(cls, population: Customers) -> "Spread":
         """The spread of a population's rows of customer_features."""
         features = population.select_dtypes("number").columns
         found = pd.DataFrame(
@@ -104,6 +105,32 @@ class Spread:
         return (means - self.mean) / self.unit
 
 
+@dataclass(frozen=True)
+class Members:
+    """A segment's `customers`; and of each numeric feature their `mean`, the share for whom it is `known`, and the `median`."""
+
+    customers: int
+    mean: Mapping[str, float]
+    known: Mapping[str, float]
+    median: Mapping[str, float]
+
+    @classmethod
+    def of(cls, segment: pd.DataFrame) -> "Members":
+        """Those of a segment's rows of customer_features."""
+        found = {name: location(segment[name].to_numpy(np.float64, na_value=np.nan)) for name in segment.select_dtypes("number").columns}
+        mean, known, median = ({name: figures[i] for name, figures in found.items()} for i in range(3))
+        return cls(len(segment), mean, known, median)
+
+
+def location(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean and median of what is known of values (n,), and the share that is; NaN if nothing is. The mean is pandas' to the last bit."""
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not known.size:
+        return np.nan, 0.0 if values.size else np.nan, np.nan
+    return float(np.where(missing, 0.0, values).sum() / known.size), known.size / values.size, float(np.median(known))
+
+
 def _spread(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Mean, standard deviation and largest magnitude of what is known of `values` (n,), in a third of the time that pandas takes."""
     known = values[~np.isnan(values)]
@@ -112,7 +139,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return float(known.mean()), float(known.std()), float(max(-known.min(), known.max()))
 
 
-def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
+def standings(active: Customers, labels: NDArray[np.int64], k: int) -> list[Standing | None]:
     """Where the customers of each cluster stand; None for a cluster without any.
 
     Args:
@@ -120,20 +147,36 @@ def standings(active: pd.DataFrame, labels: NDArray[np.int64], k: int) -> list[S
 
     Ranks are averaged, since that of the median customer would jump where many have the same number of orders.
     """
-    basket = active["monetary"] / active["frequency"]
-    ranked = pd.DataFrame({
-        "recency": -active["recency_days"], "frequency": active["frequency"], "monetary": active["monetary"],
-        "tenure": active["tenure_days"], "basket": basket,
-    }).rank()  # fmt: skip
-    late, before = (active[name] if name in active else pd.Series(np.nan, active.index) for name in ("overdue_ratio", "opening_pause_days"))
-    first_here = active["tenure_days"].where(before.isna())  # of customers whose first order lies in the lookback
-    new = (first_here < first_here.max() / 2).astype("float64")
-    stopped = (late >= STOPPED).astype("float64")
-    rows = pd.DataFrame({**((ranked - 0.5) / ranked.count().clip(lower=1)), "late": late, "new": new, "stopped": stopped, "larger": basket})
-    of = rows.groupby(labels)
-    larger = of["larger"].median() / basket.median() if basket.median() > 0 else 1.0
-    found = of.mean().assign(larger=larger, late=of["late"].median().where(of["late"].count() >= LEAST_KNOWN * of.size()))
+
+    def known(name: str) -> pd.Series:
+        return active[name] if name in active else pd.Series(np.nan, active.index)
+
+    def new() -> pd.Series:
+        first_here = active["tenure_days"].where(known("opening_pause_days").isna())  # of customers whose first order lies in the lookback
+        return (first_here < first_here.max() / 2).astype("float64")
+
+    def basket() -> pd.Series:
+        return active["monetary"] / active["frequency"]
+
+    ranked: dict[str, Callable[[], pd.Series]] = {  # one after the other: all of them would take as much as the customers themselves
+        "recency": lambda: -active["recency_days"], "frequency": lambda: active["frequency"], "monetary": lambda: active["monetary"],
+        "tenure": lambda: active["tenure_days"], "basket": basket,
+    }  # fmt: skip
+    means = {name: _rank_shares(values()).groupby(labels).mean() for name, values in ranked.items()}
+    means["new"] = new().groupby(labels).mean()
+    means["stopped"] = (known("overdue_ratio") >= STOPPED).astype("float64").groupby(labels).mean()
+    late, spent, typical = known("overdue_ratio").groupby(labels), basket(), basket().median()
+    found = pd.DataFrame(means).assign(
+        larger=spent.groupby(labels).median() / typical if typical > 0 else 1.0,
+        late=late.median().where(late.count() >= LEAST_KNOWN * late.size()),
+    )
     return [Standing(**found.loc[c].to_dict()) if c in found.index else None for c in range(k)]
+
+
+def _rank_shares(values: pd.Series) -> pd.Series:
+    """The rank of each value as a share in (0, 1)."""
+    ranks = values.rank()
+    return (ranks - 0.5) / max(ranks.count(), 1)
 
 
 def state(at: Standing, present: str = "") -> Character:
@@ -259,11 +302,11 @@ def told(pace: Pace | None, of_character: str) -> list[str]:
     return [f"At least {share:.0%} of its customers {what} than at the start of the lookback, beyond what chance explains."]
 
 
-def description(segment: pd.DataFrame, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
+def description(segment: Members, population: Spread, segment_id: int, declared: Sequence[Feature] = FEATURES) -> str:
     """One sentence on who the customers are and what marks them out among all active customers.
 
     Args:
-        segment: rows of customer_features; population: the spread over all active customers; declared: the features, with words for high
+        segment: its customers' figures; population: the spread over all active customers; declared: the features, with words for high
             and low values.
     """
     if segment_id == PROSPECT:
@@ -273,15 +316,15 @@ def description(segment: pd.DataFrame, population: Spread, segment_id: int, decl
     if segment_id == RETURNED:
         return "Returned everything they ever ordered, or have returns but no orders."
     if segment_id == LAPSED:
-        days = segment["recency_days"].median()
+        days = segment.median.get("recency_days", np.nan)
         since = "" if pd.isna(days) else f"; half of them more than {counted(round(days), 'day')} ago"
         return f"Bought before, but not within the lookback{since}."
-    if segment.empty:
+    if not segment.customers:
         return "No customers at this snapshot."
     marks = marked_out_by(segment, population, declared)
-    if FREQUENCY not in segment:
+    if FREQUENCY not in segment.mean:
         return f"Against the average customer, the typical one {listed(marks)}." if marks else "Close to the average customer."
-    typical = segment[["frequency", "monetary", "recency_days"]].median()
+    typical = segment.median
     sentence = (
         f"Typically {counted(round(typical['frequency']), 'order')} worth {typical['monetary']:,.0f} within the lookback, "
         f"the last one {_days_ago(typical['recency_days'])}"
@@ -293,20 +336,20 @@ def description(segment: pd.DataFrame, population: Spread, segment_id: int, decl
     )
 
 
-def marked_out_by(segment: pd.DataFrame, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
+def marked_out_by(segment: Members, population: Spread, declared: Sequence[Feature], top: int = 3) -> list[str]:
     """In words, the features whose segment mean is furthest from the population's; they complete "this customer ...".
 
     Only one feature per group, because features of a group say much the same; recency, frequency and monetary value each count as a group.
     """
-    z = population.z_scores(segment[population.mean.index].mean())
+    z = population.z_scores(pd.Series({name: segment.mean[name] for name in population.mean.index}))
     far = [
         f
         for f in declared
         if abs(z.get(f.name, 0.0)) >= LEAST_MARK
-        and segment[f.name].notna().mean() >= LEAST_KNOWN
-        and abs(segment[f.name].mean() - population.mean[f.name]) >= LEAST_DIFFERENCE * _average(f, population)
+        and segment.known[f.name] >= LEAST_KNOWN
+        and abs(segment.mean[f.name] - population.mean[f.name]) >= LEAST_DIFFERENCE * _average(f, population)
         # "More than before" is true of nobody who merely decreased less than others.
-        and (f.group != TREND or segment[f.name].median() * z[f.name] > 0)
+        and (f.group != TREND or segment.median[f.name] * z[f.name] > 0)
     ]
     furthest = sorted(far, key=lambda f: -round(abs(z[f.name]), 9))  # ties go to the feature declared first
     of_group = {feature.name if feature.group == RECENCY else feature.group: feature for feature in reversed(furthest)}

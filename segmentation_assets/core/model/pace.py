@@ -12,10 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
 
 NOW, THEN, GAP = "recency_days", "opening_pause_days", "mean_gap_days"
 REVERSED = ("order_trend", "spend_trend")  # change their sign when time runs backwards
 LATE = 1.1  # mean gaps; a pause that long is one that the customer's own rhythm does not explain, whatever the calendar does to months
+
+
+AT_ONCE = 100_000  # customers who are mirrored together, to bound memory
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Pace:
     quickened_z: float = 0.0
 
 
-def paces(clusters: PrototypeModel, active: pd.DataFrame, labels: NDArray[np.int64]) -> list[Pace | None]:
+def paces(clusters: PrototypeModel, active: Customers, labels: NDArray[np.int64]) -> list[Pace | None]:
     """The pace of each cluster's customers; None for all where nobody had ordered before the lookback.
 
     Args:
@@ -42,17 +46,18 @@ def paces(clusters: PrototypeModel, active: pd.DataFrame, labels: NDArray[np.int
     nothing: list[Pace | None] = [None] * clusters.k
     if not {NOW, THEN, GAP} <= set(active.columns):
         return nothing
-    judged = (active[THEN].notna() & active[GAP].notna()).to_numpy()
+    judged = active[THEN].notna() & active[GAP].notna()
     if not judged.any():
         return nothing
     needed = list(dict.fromkeys([NOW, THEN, GAP, *(column.name for column in clusters.preprocessor.columns_)]))
-    seen, cluster = active.loc[judged, needed], labels[judged]
+    seen, cluster = active[judged][needed], labels[judged.to_numpy()]
     now, then, gap = (seen[name].to_numpy(dtype=np.float64) for name in (NOW, THEN, GAP))
     then = then + 1.0  # an order on the first day of the lookback mirrors one on its last, a day before the snapshot
     # Days without any order at either end, as of a late feed or a closed shop, are nobody's pause.
     late, early = active[NOW].min() - 1, active[THEN].min()
     now, then = now - late, then - early
-    mirrored = clusters.assign(_mirrored(seen, then + late)).label
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(seen), AT_ONCE)]
+    mirrored = np.concatenate([clusters.assign(_mirrored(seen.iloc[part], then[part] + late)).label for part in parts])
     slow, quick = (now > then) & (now > LATE * gap), (then > now) & (then > LATE * gap)
     sizes = np.bincount(labels[labels >= 0], minlength=clusters.k)
 

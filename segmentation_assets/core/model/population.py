@@ -3,8 +3,9 @@
 Belongs here: what is stored about them, once per model, and the comparison. The statistics are in `drift`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -15,8 +16,9 @@ from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, subsample
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.prototypes import PrototypeModel, nearest_distance
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model import drift, pairing
-from segmentation_assets.core.model.months import Months
+from segmentation_assets.core.model.months import SPREAD, Months
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.settings.model import DriftSettings, ModelSettings
 from segmentation_assets.vocabulary import DriftKind
@@ -40,7 +42,7 @@ class TrainingPopulation:
     sample: NDArray[np.float64] = field(default_factory=no_points)
 
 
-def training_population(model: SegmentModel, active: pd.DataFrame, settings: ModelSettings) -> TrainingPopulation:
+def training_population(model: SegmentModel, active: Customers, settings: ModelSettings) -> TrainingPopulation:
     """Describe the customers that `model` was trained on (n rows of customer_features). All random draws use the model's seed."""
     prototypes, distances = _honest_distances(active, model, settings)
     return TrainingPopulation(_references(active, model, distances), prototypes, _sample(active, model))
@@ -49,7 +51,7 @@ def training_population(model: SegmentModel, active: pd.DataFrame, settings: Mod
 def drift_report(
     champion: SegmentModel | None,
     population: TrainingPopulation | None,
-    active: pd.DataFrame,
+    active: Customers,
     settings: ModelSettings,
     limits: DriftSettings,
     trained_on: pd.DataFrame | None = None,
@@ -68,12 +70,13 @@ def drift_report(
         return drift.report([], settings.features, limits)
     found = _shifts(champion, population, active, trained_on, settings.seed, limits.alpha)
     if months is not None and len(active):
-        there = months.aligned(active)
+        counted = months.aligned(active)
+        there = active.assign(**counted)
         there = there if trained_on is None else months.same_spread(there, trained_on)
-        if not there.equals(active):
-            alike = {str(name) for name in active.columns if there[name].equals(active[name])}
+        moved = {name for name in {*counted, SPREAD} & set(active.columns) if not there[name].equals(active[name])}
+        if moved:
             same: dict[tuple[DriftKind, str], drift.Shift] = {
-                (kind, subject): shift for kind, subject, shift in found if kind == DriftKind.FEATURE and subject in alike
+                (kind, subject): shift for kind, subject, shift in found if kind == DriftKind.FEATURE and subject not in moved
             }
             aligned = _shifts(champion, population, there, trained_on, settings.seed, limits.alpha, same)
             found = [max(pair, key=lambda shift: (shift[2].p_value, -shift[2].value)) for pair in zip(found, aligned, strict=True)]
@@ -83,7 +86,7 @@ def drift_report(
 def _shifts(
     model: SegmentModel,
     population: TrainingPopulation,
-    active: pd.DataFrame,
+    active: Customers,
     trained_on: pd.DataFrame | None,
     seed: int,
     alpha: float,
@@ -104,10 +107,10 @@ def _shifts(
         if subject in known:
             shift = known[subject]
         elif same is None or subject not in then:
-            shift = drift.psi_shift(reference, now[subject], draws, seed)
+            shift = drift.psi_shift(reference, now[subject](), draws, seed)
         else:
             chosen = same.of(_unlearnt(model, there, same)) if reference.kind == DriftKind.DISTANCE else same
-            shift = pairing.paired_psi_shift(reference, then[subject], now[subject], chosen, draws, seed)
+            shift = pairing.paired_psi_shift(reference, then[subject](), now[subject](), chosen, draws, seed)
         found.append((*subject, shift))
     if len(population.sample):
         joint = (
@@ -120,13 +123,15 @@ def _shifts(
 
 
 def _subjects(
-    model: SegmentModel, population: TrainingPopulation, active: pd.DataFrame, points: NDArray[np.float64]
-) -> dict[tuple[DriftKind, str], pd.Series]:
-    """What is compared of these customers (n,), who have the `points` (n, d), by kind and subject."""
-    found = {(DriftKind.FEATURE, str(name)): active[name] for name in active.columns}
-    found[DriftKind.SEGMENT_MIX, MIX] = model.assign(active)["segment_id"]
+    model: SegmentModel, population: TrainingPopulation, active: Customers, points: NDArray[np.float64]
+) -> dict[tuple[DriftKind, str], Callable[[], pd.Series]]:
+    """What gives the values (n,) that are compared of these customers, who have the `points` (n, d), by kind and subject."""
+    found: dict[tuple[DriftKind, str], Callable[[], pd.Series]] = {
+        (DriftKind.FEATURE, str(name)): partial(active.__getitem__, name) for name in active.columns
+    }
+    found[DriftKind.SEGMENT_MIX, MIX] = partial(model.segment_ids, active)
     if len(population.reference_prototypes):
-        found[DriftKind.DISTANCE, DISTANCE] = pd.Series(nearest_distance(points, population.reference_prototypes))
+        found[DriftKind.DISTANCE, DISTANCE] = lambda: pd.Series(nearest_distance(points, population.reference_prototypes))
     return found
 
 
@@ -143,24 +148,22 @@ def _learnt(customers: int, seed: int) -> NDArray[np.bool_]:
     return np.random.default_rng(seed).permutation(customers) < customers // 2
 
 
-def _placed(active: pd.DataFrame, model: SegmentModel) -> NDArray[np.float64]:
+def _placed(active: Customers, model: SegmentModel) -> NDArray[np.float64]:
     """Customers in the model's geometry (n, d); nobody in a grid, which has none."""
-    return model.clusters.preprocessor.transform(active) if isinstance(model.clusters, PrototypeModel) else no_points()
+    return model.clusters.points(active) if isinstance(model.clusters, PrototypeModel) else no_points()
 
 
-def _references(active: pd.DataFrame, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
+def _references(active: Customers, model: SegmentModel, distances: NDArray[np.float64]) -> tuple[drift.Reference, ...]:
     """Only for active customers: the number of lapsed ones grows with the history, whatever customers do."""
     subjects = sorted(set(active.columns) - drift.GROWS_WITH_TIME - NOT_COMPARED)
     references = [drift.reference_of(name, active[name]) for name in subjects]
-    references.append(drift.categorical_reference(MIX, model.assign(active)["segment_id"], DriftKind.SEGMENT_MIX))
+    references.append(drift.categorical_reference(MIX, model.segment_ids(active), DriftKind.SEGMENT_MIX))
     if len(distances):
         references.append(drift.numeric_reference(DISTANCE, pd.Series(distances), DriftKind.DISTANCE))
     return tuple(references)
 
 
-def _honest_distances(
-    active: pd.DataFrame, model: SegmentModel, settings: ModelSettings
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _honest_distances(active: Customers, model: SegmentModel, settings: ModelSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Prototypes (m, d) fitted on one half of the customers as the model's were on all, and distances of the other half to them.
 
     Prototypes are closer to the customers they were fitted on than to new ones. In-sample distances would look like drift at the next
@@ -180,7 +183,7 @@ def _honest_distances(
     return prototypes, nearest_distance(points[~half], prototypes)
 
 
-def _sample(active: pd.DataFrame, model: SegmentModel) -> NDArray[np.float64]:
+def _sample(active: Customers, model: SegmentModel) -> NDArray[np.float64]:
     if not isinstance(model.clusters, PrototypeModel):
         return no_points()
     return subsample(canonical_order(_placed(active, model)), drift.SAMPLE, model.provenance.seed)

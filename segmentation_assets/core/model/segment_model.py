@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.choice.grid_model import FREQUENCY, MONETARY, RECENCY, GridModel
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets.vocabulary import Status
@@ -73,36 +75,46 @@ class SegmentModel:
     segments: tuple[Segment, ...]
     provenance: Provenance
 
-    def assign(self, features: pd.DataFrame) -> pd.DataFrame:
+    def inputs(self, columns: Sequence[str]) -> list[str]:
+        """Those of the columns of customer_features that the model reads beside the status."""
+        if isinstance(self.clusters, PrototypeModel):
+            return [column.name for column in self.clusters.preprocessor.columns_ if column.name in columns]
+        return [name for name in (RECENCY, FREQUENCY, MONETARY) if self.clusters is not None and name in columns]
+
+    def segment_ids(self, features: Customers) -> pd.Series:
+        """Segment of every known customer, as by `assign`."""
+        return pd.Series(self._placed(features)[0], features.index)
+
+    def assign(self, features: Customers) -> pd.DataFrame:
         """Segment of every known customer: customer_id, segment_id, segment_name, distance, confidence, imputed_features, model_version.
 
         Active customers get the segment of the nearest prototype or of their cell in the grid; others get one by rule, without a distance.
         """
-        active = (features["status"] == Status.ACTIVE).to_numpy()
-        ids = features["status"].map(naming.BY_STATUS).fillna(naming.NOISE).to_numpy(np.int64)
-        distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
+        ids, distance, confidence = self._placed(features)
+        active = features["status"] == Status.ACTIVE
         imputed = np.full(len(features), None, dtype=object)
-        if active.any():
-            if self.clusters is None:
-                ids[active] = naming.NOISE
-            else:
-                inputs = features.loc[active, self.inputs(features)]
-                found = self.clusters.assign(inputs)
-                own = np.array([s.segment_id for s in self.segments] + [naming.NOISE])  # label -1, noise, is the last
-                ids[active], distance[active], confidence[active] = own[found.label], found.distance, found.confidence
-                if isinstance(self.clusters, PrototypeModel):
-                    imputed[active] = self.clusters.preprocessor.imputed(inputs)
+        if active.any() and isinstance(self.clusters, PrototypeModel):
+            imputed[active] = self.clusters.preprocessor.imputed(self.clusters.inputs(features[active]))
         names = {s.segment_id: s.name for s in self.segments} | {i: name for i, (name, _) in naming.RULE_SEGMENTS.items()}
         return pd.DataFrame({
             "customer_id": features["customer_id"], "segment_id": ids, "segment_name": pd.Series(ids).map(names).to_numpy(),
             "distance": distance, "confidence": confidence, "imputed_features": imputed, "model_version": self.provenance.model_version,
         })  # fmt: skip
 
-    def inputs(self, features: pd.DataFrame) -> list[str]:
-        """The columns of customer_features that the model reads: copying all of them takes longer than assigning customers."""
-        if not isinstance(self.clusters, PrototypeModel):
-            return list(features.columns)
-        return [column.name for column in self.clusters.preprocessor.columns_ if column.name in features.columns]
+    def _placed(self, features: Customers) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Segment id, distance and confidence of every known customer (n,)."""
+        active = features["status"] == Status.ACTIVE
+        own, statuses = pd.factorize(features["status"])
+        ids = np.array([naming.BY_STATUS.get(status, naming.NOISE) for status in statuses], dtype=np.int64)[own]
+        distance, confidence = np.full(len(features), np.nan), np.full(len(features), np.nan)
+        if active.any():
+            if self.clusters is None:
+                ids[active] = naming.NOISE
+            else:
+                found = self.clusters.assign(features[active])
+                own = np.array([s.segment_id for s in self.segments] + [naming.NOISE])  # label -1, noise, is the last
+                ids[active], distance[active], confidence[active] = own[found.label], found.distance, found.confidence
+        return ids, distance, confidence
 
     def with_stability(self, jaccard: Sequence[float], errors: Sequence[float]) -> "SegmentModel":
         """The model with the stability of each segment; unchanged if it was not measured."""

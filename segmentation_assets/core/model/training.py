@@ -21,6 +21,8 @@ from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, polished, to_model
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import Customers
+from segmentation_assets.core.customers.matching import places
 from segmentation_assets.core.model import characters, identity
 from segmentation_assets.core.model.population import NOT_COMPARED
 from segmentation_assets.core.model.segment_model import Provenance, Segment, SegmentModel
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 FORMAT = "2"  # of a model's rows, and of the inputs to its version
+AT_ONCE = 100_000  # customers whose inputs are hashed together, to bound memory
 FROM_CHAMPION = "kmeans_from_champion"  # name of a candidate: k-means started from the segments in force
 # The character by which the playbook treats a cell of the grid.
 GRID_CHARACTERS = {
@@ -91,7 +94,7 @@ class ModelDecision:
 
 
 def train(
-    active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, as_of: dt.date, reason: str, past: PreviousSnapshot | None = None
+    active: Customers, previous: SegmentModel | None, spec: ModelSpec, as_of: dt.date, reason: str, past: PreviousSnapshot | None = None
 ) -> ModelDecision:
     """A model of the active customers (n rows of customer_features), with the decision `trained` and the given reason.
 
@@ -108,7 +111,7 @@ def train(
 
 
 def train_from(
-    active: pd.DataFrame,
+    active: Customers,
     champion: SegmentModel,
     spec: ModelSpec,
     as_of: dt.date,
@@ -131,7 +134,7 @@ def train_from(
     return _decision(active, clusters, champion, spec, as_of, reason, Tier.CONVENIENT, told, (*others, taken), past)
 
 
-def fit_from(champion: SegmentModel, features: pd.DataFrame, spec: ModelSpec) -> PrototypeModel | None:
+def fit_from(champion: SegmentModel, features: Customers, spec: ModelSpec) -> PrototypeModel | None:
     """k-means of `features` (n rows), started from the centres of the champion's segments among them; None if a segment is empty."""
     if not isinstance(champion.clusters, PrototypeModel):
         return None
@@ -146,7 +149,7 @@ def fit_from(champion: SegmentModel, features: pd.DataFrame, spec: ModelSpec) ->
 
 
 def _decision(
-    active: pd.DataFrame,
+    active: Customers,
     clusters: PrototypeModel | GridModel | None,
     previous: SegmentModel | None,
     spec: ModelSpec,
@@ -173,7 +176,7 @@ def _decision(
 
 
 def _chosen(
-    active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
+    active: Customers, spec: ModelSpec, past: PreviousSnapshot | None
 ) -> tuple[PrototypeModel | GridModel | None, tuple[Candidate, ...], str, str, str]:
     """The clusters to publish, all candidates, the tier and its reason, and a remark if there are few customers."""
     if active.empty:
@@ -201,9 +204,7 @@ def _chosen(
     return clusters, (*found.candidates, *grid), found.tier, found.reason, _few(inputs, distinct, clusters, settings.k)
 
 
-def _own_grid(
-    active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None
-) -> tuple[GridModel, tuple[Candidate, ...], str, str, str]:
+def _own_grid(active: Customers, spec: ModelSpec, past: PreviousSnapshot | None) -> tuple[GridModel, tuple[Candidate, ...], str, str, str]:
     """Like `_chosen`, where the settings ask for their grid: the other candidates are measured beside it."""
     settings = spec.settings
     clusters = GridModel.fit(active, settings.grid)
@@ -221,7 +222,7 @@ def _own_grid(
     return clusters, (*others, own), Tier.GRID, reason, ""
 
 
-def _beside_grid(active: pd.DataFrame, spec: ModelSpec, past: PreviousSnapshot | None) -> tuple[tuple[Candidate, ...], str]:
+def _beside_grid(active: Customers, spec: ModelSpec, past: PreviousSnapshot | None) -> tuple[tuple[Candidate, ...], str]:
     """The candidates that a grid of one's own stands in for, none of them chosen, and why one of them would be."""
     _, candidates, _, reason, _ = _chosen(active, replace(spec, settings=spec.settings.model_copy(update={"tier": "auto"})), past)
     return tuple(replace(candidate, chosen=False) for candidate in candidates), reason
@@ -263,14 +264,16 @@ def _grid_candidate(grid: pd.DataFrame, tier: str, reason: str) -> Candidate:
     )  # fmt: skip
 
 
-def _version(as_of: dt.date, active: pd.DataFrame, previous: SegmentModel | None, spec: ModelSpec, how: str) -> str:
+def _version(as_of: dt.date, active: Customers, previous: SegmentModel | None, spec: ModelSpec, how: str) -> str:
     """The snapshot, and six digits of a digest of the model's inputs: format, settings, the customers' features, the previous model (whose
     segment ids it may keep), and how it started. Results are not part of it, because their last bits differ between machines."""
     before = previous.provenance.model_version if previous else ""
     named = dict.fromkeys(["customer_id", *spec.settings.features, RECENCY, FREQUENCY])
     inputs = active[[name for name in named if name in active]]
+    parts = (inputs.iloc[start : start + AT_ONCE] for start in range(0, len(inputs), AT_ONCE))
+    hashes = [pd.util.hash_pandas_object(part.apply(_portable), index=False).to_numpy() for part in parts]
     digest = hashlib.sha256("\n".join([FORMAT, spec.settings_digest, before, how]).encode())
-    digest.update(np.sort(pd.util.hash_pandas_object(inputs.apply(_portable), index=False).to_numpy()).astype("<u8").tobytes())
+    digest.update(np.sort(np.concatenate([np.empty(0, np.uint64), *hashes])).astype("<u8").tobytes())
     return f"{as_of.isoformat()}-{digest.hexdigest()[:6]}"
 
 
@@ -283,7 +286,7 @@ def _portable(values: pd.Series) -> pd.Series:
 
 
 def _named_segments(
-    active: pd.DataFrame,
+    active: Customers,
     clusters: PrototypeModel | GridModel,
     previous: SegmentModel | None,
     spec: ModelSpec,
@@ -301,20 +304,18 @@ def _named_segments(
     return characters.judged(segments, clusters, active, spec.labels, at_once=True)
 
 
-def _matched(
-    active: pd.DataFrame, labels: pd.Series, previous: SegmentModel, as_of: dt.date, past: PreviousSnapshot | None
-) -> dict[int, int]:
+def _matched(active: Customers, labels: pd.Series, previous: SegmentModel, as_of: dt.date, past: PreviousSnapshot | None) -> dict[int, int]:
     """Cluster -> the previous segment that survives in it: by the customers known when the previous model was trained, or else by those
     who were in the segment at the previous snapshot, because customers who moved together are still the same segment."""
-    before = previous.assign(active)["segment_id"]
+    before = previous.segment_ids(active)
     known = identity.known_before(active, as_of, previous.provenance.fitted_snapshot).to_numpy()
     chosen = known if known.any() else slice(None)
     found = identity.matched_clusters(before[chosen], labels[chosen])
     if past is None or past.active.empty:
         return found
-    earlier = previous.assign(past.active).set_index("customer_id")["segment_id"]
-    came_from = active["customer_id"].map(earlier).reset_index(drop=True)
-    moved = identity.matched_clusters(came_from.dropna().astype("int64"), labels[came_from.notna()])
+    found_then = places(active["customer_id"], past.active["customer_id"])
+    came_from = previous.segment_ids(past.active).iloc[found_then[found_then >= 0]]
+    moved = identity.matched_clusters(came_from, labels[found_then >= 0])
     return {c: i for c, i in moved.items() if c not in found and i not in found.values()} | found
 
 

@@ -17,6 +17,7 @@ from segmentation_assets.core.clustering.density import elbow, k_distances
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import NOISE, PrototypeModel
 from segmentation_assets.core.clustering.ward import Ward, WardTree
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.customers.feature_catalog import FEATURES
 from segmentation_assets.core.pictures.style import (
     BLUE,
@@ -332,7 +333,7 @@ def _numeric(model: PrototypeModel) -> list[NumericColumn]:
 )
 @styled()
 def typical_customers(
-    model: PrototypeModel, active: pd.DataFrame, names: Sequence[str], units: Mapping[str, str], labels: Mapping[str, str] | None = None
+    model: PrototypeModel, active: Customers, names: Sequence[str], units: Mapping[str, str], labels: Mapping[str, str] | None = None
 ) -> "Figure":
     """The median customer of each segment, as in its description: colour in standard deviations from the average customer, text in
     customer units. If the business would rather see a feature high or low, blue is better, red worse, and white a feature of which neither

@@ -3,7 +3,7 @@
 Belongs here: comparing customers' segments at two or more snapshots. `identity` decides which segments survive a retraining;
 pictures are in `pictures.movement`.
 
-Two snapshots are passed as `before` and `after`, one row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by
+Two snapshots are `before` and `after`, one row per customer: customer_id, segment_id (above 0 by the model, 0 unassigned by
 it, -1 lapsed, -2 prospect, -3 returns only, -4 former) and revenue (spend within the lookback; missing counts as 0). `after` may have
 `segment_id_unchanged`: the segment that the model in force at the previous snapshot would assign now. If it differs from
 segment_id, the model changed and not the customer. Without the column, or if its value is missing, the model did not change.
@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.matching import places, require_once
 from segmentation_assets.vocabulary import Move, MoveCause
 
 COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
@@ -26,32 +25,55 @@ NEVER = ""  # no date: a history without rows has a column too
 _ABSENT, _UNBORN, _END = -(2**31), -(2**31) + 1, -(2**31) + 2  # in place of a segment id, below all of them
 
 
-def transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Customers who moved between segments, with their revenue on both sides.
+def matched(before: ir.Table, after: ir.Table) -> ir.Table:
+    """One row per customer at either snapshot, without the id; those of `before` come first.
 
     Args:
         before, after: as described for the module.
+
+    Returns:
+        from_segment_id, to_segment_id, own_segment_id (the one under the unchanged model), revenue_before and revenue_after.
+    """
+    unchanged = after["segment_id_unchanged"] if "segment_id_unchanged" in after.columns else after["segment_id"]
+    was = before.select(known="customer_id", from_segment_id="segment_id", revenue_before="revenue")
+    now = after.select(
+        "customer_id",
+        to_segment_id="segment_id",
+        own_segment_id=ibis.coalesce(unchanged, after["segment_id"]),
+        revenue_after="revenue",
+    )
+    both = was.outer_join(now, was["known"] == now["customer_id"])
+    ordered = both.order_by(both["known"].isnull(), ibis.coalesce(both["known"], both["customer_id"]))
+    return ordered.drop("known", "customer_id")
+
+
+def transitions(both: pd.DataFrame) -> pd.DataFrame:
+    """Customers who moved between segments, with their revenue on both sides.
+
+    Args:
+        both: the rows of `matched`.
 
     Returns:
         from_segment_id, to_segment_id (missing for customers who entered or left), customers, revenue_before, revenue_after, and
         customers_by_model: the number of customers who are in to_segment_id only because the model changed.
         Sums over rows and columns equal the segments' sizes and revenues on both sides.
 
-    Raises:
-        pandas.errors.MergeError: a customer occurs twice in one snapshot.
-
-    >>> before = pd.DataFrame({"customer_id": ["a", "b"], "segment_id": [1, 1], "revenue": [5.0, 7.0]})
-    >>> after = pd.DataFrame({"customer_id": ["a", "b"], "segment_id": [1, 2], "revenue": [6.0, 8.0]})
-    >>> transitions(before, after)[["from_segment_id", "to_segment_id", "customers", "revenue_after"]].values.tolist()
+    >>> before = ibis.memtable({"customer_id": ["a", "b"], "segment_id": [1, 1], "revenue": [5.0, 7.0]})
+    >>> after = ibis.memtable({"customer_id": ["a", "b"], "segment_id": [1, 2], "revenue": [6.0, 8.0]})
+    >>> transitions(matched(before, after).to_pandas())[["from_segment_id", "to_segment_id", "customers", "revenue_after"]].values.tolist()
     [[1, 1, 1, 6.0], [1, 2, 1, 8.0]]
     """
-    both = _matched(before, after)
-    both["by_model"] = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])
-    moved = both.groupby(["from_segment_id", "to_segment_id"], dropna=False, sort=True).agg(
-        customers=("by_model", "size"),
-        revenue_before=("revenue_before", "sum"),
-        revenue_after=("revenue_after", "sum"),
-        customers_by_model=("by_model", "sum"),
+    sides = {name: both[name].astype("Int64") for name in ("from_segment_id", "to_segment_id")}
+    by_model = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])
+    moved = (
+        both.assign(by_model=by_model, **sides)
+        .groupby(["from_segment_id", "to_segment_id"], dropna=False, sort=True)
+        .agg(
+            customers=("by_model", "size"),
+            revenue_before=("revenue_before", "sum"),
+            revenue_after=("revenue_after", "sum"),
+            customers_by_model=("by_model", "sum"),
+        )
     )
     types = {"customers": np.int64, "revenue_before": float, "revenue_after": float, "customers_by_model": np.int64}
     return moved.reset_index().astype(types)
@@ -83,11 +105,11 @@ def changes(before: ir.Table, after: ir.Table) -> ir.Table:
     )  # fmt: skip
 
 
-def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def bridge(both: pd.DataFrame) -> pd.DataFrame:
     """How the revenue of each segment of the model changed between two snapshots; the components sum to the change exactly.
 
     Args:
-        before, after: as described for the module.
+        both: the rows of `matched`.
 
     Returns:
         segment_id, component, customers, revenue: eight rows for each segment above 0 that exists on either side, in the order of
@@ -109,11 +131,7 @@ def bridge(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     `left`, depending on U. In S: `came` or `entered`, depending on P, if U = S; else `model`. For example, with P=1, U=2, S=3 the
     customer `left` 1 and reached 3 by `model`; segment 2 never had the customer and shows nothing. A reassigned customer's change in
     spend is part of `model`.
-
-    Raises:
-        pandas.errors.MergeError: a customer occurs twice in one snapshot.
     """
-    both = _matched(before, after)
     was, own, now = (both[side].fillna(_ABSENT).to_numpy(np.int64) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
     spent, spends = (both[side].fillna(0).to_numpy(np.float64) for side in ("revenue_before", "revenue_after"))
     moved = was != now
@@ -240,25 +258,6 @@ def stays(went: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index().astype(
         {"segment_id": np.int64, "customers": np.int64, "mean_snapshots": np.float64, "median_snapshots": np.float64}
     )
-
-
-def _matched(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer at either snapshot: from_segment_id, to_segment_id, own_segment_id (the one under the unchanged model),
-    revenue_before and revenue_after."""
-    own = after["segment_id_unchanged"].astype("Int64") if "segment_id_unchanged" in after else after["segment_id"].astype("Int64")
-    require_once(before["customer_id"])
-    require_once(after["customer_id"])
-    found = places(after["customer_id"], before["customer_id"])
-    new = found < 0
-    found[new] = len(before) + np.arange(new.sum())
-    rows = pd.RangeIndex(len(before) + int(new.sum()))
-    was = before.set_axis(rows[: len(before)])
-    now = after.assign(own_segment_id=own.fillna(after["segment_id"].astype("Int64"))).set_axis(found)
-    return pd.DataFrame({
-        "from_segment_id": was["segment_id"].astype("Int64").reindex(rows), "own_segment_id": now["own_segment_id"].reindex(rows),
-        "to_segment_id": now["segment_id"].astype("Int64").reindex(rows), "revenue_before": was["revenue"].reindex(rows),
-        "revenue_after": now["revenue"].reindex(rows),
-    })  # fmt: skip
 
 
 def _grid(went: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from segmentation_assets.core.choice.grid_model import FREQUENCY, MONETARY, RECENCY
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import MISSING_LEVEL, MOST_LEVELS
 from segmentation_assets.core.model.segment_model import SegmentModel
 
@@ -188,7 +189,7 @@ def categories(activity: ir.Table, active: ir.Table, lookback: Lookback) -> pd.D
     return rows.assign(**{name: values.ravel() for name, values in zip(SPEND, figures, strict=True)})[CATEGORY_COLUMNS]
 
 
-def examples(active: pd.DataFrame, model: SegmentModel, sensitive: Collection[str] = (), seed: int = 0) -> pd.DataFrame:
+def examples(active: CustomerColumns, model: SegmentModel, sensitive: Collection[str] = (), seed: int = 0) -> pd.DataFrame:
     """Typical customers of each segment by model, one row per customer and figure; figures have two digits.
 
     The first is the medoid, the customer with the least distance to all others of the segment in the model's space; each further one
@@ -201,8 +202,11 @@ def examples(active: pd.DataFrame, model: SegmentModel, sensitive: Collection[st
     """
     shown = [name for name in dict.fromkeys((*SHOWN, *_inputs(model))) if name in active.columns and name not in sensitive]
     rows: list[dict[str, Any]] = []
-    for segment_id, members in active[active["segment_id"] > 0].groupby("segment_id", sort=True):
-        drawn = members.sample(MOST_COMPARED, random_state=seed) if len(members) > MOST_COMPARED else members
+    ids = active["segment_id"]
+    seen = active.only(*dict.fromkeys(("customer_id", *needed(model, active.columns), *shown)))
+    for segment_id in np.sort(ids[ids > 0].unique()):
+        members = pd.Series(np.flatnonzero(ids == segment_id))
+        drawn = seen.take((members.sample(MOST_COMPARED, random_state=seed) if len(members) > MOST_COMPARED else members).to_numpy())
         for letter, place in zip("ABC", medoids(_points(drawn, model), EXAMPLES), strict=False):
             customer = drawn.iloc[place]
             about = {"segment_id": segment_id, "example": f"customer {letter}", "customer_id": customer["customer_id"]}
@@ -238,7 +242,7 @@ def needed(model: SegmentModel, columns: Sequence[str]) -> list[str]:
 
 def _points(customers: pd.DataFrame, model: SegmentModel) -> Numbers:
     if isinstance(model.clusters, PrototypeModel):
-        return model.clusters.preprocessor.transform(customers)
+        return model.clusters.points(customers)
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
     inputs = customers[[RECENCY, FREQUENCY, MONETARY]]

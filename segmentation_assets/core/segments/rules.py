@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.model import naming
 from segmentation_assets.core.segments.predicates import MOST_DIGITS, Columns, Condition, Predicate
 from segmentation_assets.expressions import Typed, mapped
@@ -63,7 +64,7 @@ class Rule:
 
 
 def learnt_rules(
-    placed: pd.DataFrame, inputs: Sequence[str], asked: Rules, categorical: Sequence[str] = (), seed: int = 0
+    placed: CustomerColumns, inputs: Sequence[str], asked: Rules, categorical: Sequence[str] = (), seed: int = 0
 ) -> dict[int, Rule]:
     """The rule of each segment that has active customers, by its id.
 
@@ -75,7 +76,8 @@ def learnt_rules(
     if len(sizes) == 1:
         everyone = int(sizes.iloc[0])
         return {int(sizes.index[0]): Rule(Predicate(Status.ACTIVE), everyone, everyone, everyone)}
-    drawn = placed.sample(MOST_LEARNT_FROM, random_state=seed) if len(placed) > MOST_LEARNT_FROM else placed
+    known = placed.only("segment_id", *inputs)
+    drawn = known.sample(MOST_LEARNT_FROM, random_state=seed) if len(known) > MOST_LEARNT_FROM else known
     columns = {name: _values(drawn[name], name in categorical) for name in inputs}
     ids = drawn["segment_id"].to_numpy(np.int64)
     folds = np.random.default_rng(seed).permutation(len(ids)) % FOLDS

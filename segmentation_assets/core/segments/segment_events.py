@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.grid_model import GridModel
+from segmentation_assets.core.customers.columns import Customers
+from segmentation_assets.core.customers.matching import places
 from segmentation_assets.core.model import identity, naming
 from segmentation_assets.core.model.segment_model import Segment, SegmentModel
 from segmentation_assets.vocabulary import Decision, SegmentChange, counted
@@ -22,7 +24,7 @@ COLUMNS = ["event", "from_segment_ids", "to_segment_ids", "overlap", "sentence"]
 
 
 def events(
-    before: SegmentModel | None, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: Placed = lambda: None
+    before: SegmentModel | None, now: SegmentModel, active: Customers, as_of: dt.date, placed_then: Placed = lambda: None
 ) -> pd.DataFrame:
     """One row per event between the model `before` and the one `now` (columns `COLUMNS`).
 
@@ -41,7 +43,7 @@ def events(
     found += identity.judged_anew(*({i: (s.character, s.name) for i, s in segments.items()} for segments in (old, new)))
     names = {i: f"{s.name} ({i})" for i, s in (old | new).items()}
     both = {i: (old[i], new[i]) for i in old.keys() & new.keys()}
-    empty = new.keys() - set(now.assign(active)["segment_id"]) if found else set()
+    empty = new.keys() - set(now.segment_ids(active)) if found else set()
     rows = [
         (e.event, _ids(e.before), _ids(e.after), e.overlap, _judged(*both[e.after[0]]) if e.event in JUDGED else _sentence(e, names, empty))
         for e in found
@@ -50,19 +52,20 @@ def events(
 
 
 def _of_models(
-    before: SegmentModel, now: SegmentModel, active: pd.DataFrame, as_of: dt.date, placed_then: pd.DataFrame | None
+    before: SegmentModel, now: SegmentModel, active: Customers, as_of: dt.date, placed_then: pd.DataFrame | None
 ) -> list[identity.SegmentEvent]:
     """What the change of model did to the segments, judged by customers already known when the earlier model was trained and also, in
     case that was trained during a change, a lookback ago."""
     old, new = (sorted(s.segment_id for s in model.segments) for model in (before, now))
-    was, is_now = (model.assign(active)["segment_id"] for model in (before, now))
+    was, is_now = (model.segment_ids(active) for model in (before, now))
     known = identity.known_before(active, as_of, before.provenance.fitted_snapshot).to_numpy(copy=True)
     together = _moved_together(now, was, is_now, known)
     moved = None
     if placed_then is not None:
-        known &= active["customer_id"].isin(placed_then["customer_id"]).to_numpy()
-        today = placed_then["customer_id"].map(pd.Series(is_now.to_numpy(), index=active["customer_id"])).fillna(naming.NOISE)
-        moved = identity.Flow.of(placed_then["segment_id"], today.astype("int64"), old, new)
+        ids, ids_then = active["customer_id"], placed_then["customer_id"]
+        known &= places(ids, ids_then) >= 0
+        today = np.append(is_now.to_numpy(), naming.NOISE)[places(ids_then, ids)]  # the last for who is not active
+        moved = identity.Flow.of(placed_then["segment_id"], pd.Series(today), old, new)
     fresh, all_of = is_now[~known].value_counts(), is_now.value_counts()
     newcomers = {int(i): int(n) for i, n in fresh.items() if i not in old and n > all_of[i] / 2}
     return identity.segment_events(

@@ -9,9 +9,8 @@ import pandas as pd
 
 from segmentation_assets.core.choice import evaluation
 from segmentation_assets.core.choice.attribute_validity import attribute_metrics, judged_by_outcome
-from segmentation_assets.core.choice.baselines import RFM
 from segmentation_assets.core.choice.candidates import Candidate
-from segmentation_assets.core.choice.forward_validity import forward_metrics
+from segmentation_assets.core.choice.forward_validity import followed, forward_metrics
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.exploration import active_only
@@ -19,16 +18,17 @@ from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
 from segmentation_assets.core.pictures.style import segment_colours
 from segmentation_assets.defs.figures import figures
-from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, Input
+from segmentation_assets.defs.partitions import PREVIOUS_AND_THIS, THIS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
-from segmentation_assets.defs.table import OUTPUT, at_and_before, each_snapshot, shared, snapshot_date, table
+from segmentation_assets.defs.table import OUTPUT, each_snapshot, shared, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
-BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
+BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True, here=True)
+AT_ONCE = 100_000  # customers whose segments have their names as texts
 PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
     "active_customers", "silhouette", "explained", "weakest_jaccard", "mean_confidence", "smallest_share", "largest_share", "share_moved",
     "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in OF_SPEND), "forward_active_eta_squared",
@@ -42,7 +42,7 @@ VALIDATED = "on the window since the previous snapshot, beside groups cut withou
     EVALUATION_METRICS,
     group="evaluate",
     kinds={"scikitlearn", "parquet"},
-    ins={"customer_features": BOTH_SNAPSHOTS, "customer_segments": BOTH_SNAPSHOTS},
+    ins={"customer_features": BOTH_SNAPSHOTS, "customer_segments": BOTH_SNAPSHOTS, "customer_activity": Input(THIS, here=True)},
 )
 def evaluation_metrics(
     context: dg.AssetExecutionContext,
@@ -51,7 +51,7 @@ def evaluation_metrics(
     customer_features: ir.Table,
     segmentation_model: pd.DataFrame,
     customer_segments: ir.Table,
-    customer_activity: pd.DataFrame,
+    customer_activity: ir.Table,
 ) -> pd.DataFrame:
     """Indices, stability and sizes on this snapshot, overall and per segment; and how much of the spend since the previous snapshot
     that snapshot's segments explain, beside groups cut without a model."""
@@ -59,14 +59,10 @@ def evaluation_metrics(
     clusters = model.clusters.preprocessor.columns_ if isinstance(model.clusters, PrototypeModel) else ()
     entering = [column for column in clusters if column.weight > 0]
     inputs, codes = [column.name for column in entering], [column.name for column in entering if isinstance(column, CategoricalColumn)]
-    needed = {"customer_id", "status", *RFM, *(column.name for column in clusters), *([settings.outcome] if settings.outcome else [])}
-    known = [name for name in customer_features.columns if name in needed]  # the model says which of its columns are missing
-    features = shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))[known]
-    earlier = to_frame(each_snapshot(customer_features, snapshot_date(context))[1].select(*known))
-    placed, placed_before = at_and_before(
-        customer_segments, snapshot_date(context), "customer_id", "segment_id", "segment_name", "previous_segment_id"
-    )
-    active = active_only(features).reset_index(drop=True)
+    features = shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))
+    _, earlier = each_snapshot(customer_features, snapshot_date(context))
+    placed, placed_before = each_snapshot(customer_segments, snapshot_date(context))
+    active = active_only(features)
     metrics = {"customers": float(len(features)), "active_customers": float(len(active))}
     names = [segment.name for segment in model.segments]
     by_id = segment_colours([segment.segment_id for segment in model.segments])
@@ -80,7 +76,7 @@ def evaluation_metrics(
                 (s.name, s.jaccard, s.jaccard_error) for s in model.segments if s.jaccard is not None and s.jaccard_error is not None
             ]
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
-            points = cache(partial(model.clusters.preprocessor.transform, active))
+            points = cache(partial(model.clusters.points, active))
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
             picture(
                 context, settings, "silhouettes", lambda: silhouette_plot(points(), found.label, names, colours, ask.seed), cells=ONE_EACH
@@ -91,19 +87,25 @@ def evaluation_metrics(
             if not settings.source.has_orders:
                 metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
     if settings.outcome is not None and settings.outcome in features and inputs:
-        sides = (features, placed), (earlier, placed_before)
-        metrics |= judged_by_outcome(settings.outcome, *sides, inputs, ask.seed, settings.privacy.smallest_cell, codes)
-    kept = placed.dropna(subset=["previous_segment_id"])
-    if len(kept):
-        metrics["share_moved"] = float((kept["previous_segment_id"] != kept["segment_id"]).mean())
+        known = [name for name in customer_features.columns if name in {"customer_id", "status", *inputs, settings.outcome}]
+        now, before = (
+            (to_frame(of.select(*known)), to_frame(places.select("customer_id", "segment_name")))
+            for of, places in zip(each_snapshot(customer_features, snapshot_date(context)), (placed, placed_before), strict=True)
+        )
+        metrics |= judged_by_outcome(settings.outcome, now, before, inputs, ask.seed, settings.privacy.smallest_cell, codes)
+    moved = (placed.previous_segment_id != placed.segment_id).cast("int64").sum()
+    kept = lake.engine.rows(placed.agg(customers=placed.previous_segment_id.count(), moved=moved))[0]
+    if kept["customers"]:
+        metrics["share_moved"] = kept["moved"] / kept["customers"]
     has_orders = settings.source.has_orders
-    forward = forward_metrics(earlier, placed_before, customer_activity, ask.seed) if has_orders else {}
+    forward = forward_metrics(_followed(lake, earlier, placed_before, customer_activity), ask.seed) if has_orders else {}
     unknown = ""
     if not has_orders:
         unknown = WITHOUT_ORDERS
     elif not forward:
         forward = {"forward_spend_eta_squared": np.nan, "forward_active_eta_squared": np.nan}
-        nobody = "there is no earlier snapshot" if earlier.empty else "no customer was active at the previous snapshot"
+        is_first = not lake.engine.rows(earlier.agg(customers=earlier.count()))[0]["customers"]
+        nobody = "there is no earlier snapshot" if is_first else "no customer was active at the previous snapshot"
         unknown = f"not yet validated: {nobody}"
     elif not np.isfinite(forward["forward_spend_eta_squared"]):
         unknown = "not validated: customers of the previous snapshot did not differ in their spend since"
@@ -115,3 +117,11 @@ def evaluation_metrics(
     )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)
+
+
+def _followed(lake: Lake, earlier: ir.Table, placed: ir.Table, activity: ir.Table) -> pd.DataFrame:
+    """The rows of `followed`; names of segments are categories, because as texts they take as much as all other columns."""
+    known = lake.engine.rows(placed.select("segment_name").distinct().order_by("segment_name"))
+    names = pd.CategoricalDtype([row["segment_name"] for row in known])
+    parts = lake.frames(followed(earlier, placed, activity), AT_ONCE)
+    return pd.concat([pd.DataFrame({"segment_name": pd.Series(dtype=names)}), *(part.astype({"segment_name": names}) for part in parts)])

@@ -11,6 +11,7 @@ from segmentation_assets.core import pictures
 from segmentation_assets.core.customers import exploration, order_patterns
 from segmentation_assets.core.customers.attributes import NO_FEATURES, spoken
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.feature_catalog import Feature, units
 from segmentation_assets.core.customers.features import declared, described
 from segmentation_assets.defs import markdown
@@ -26,7 +27,7 @@ GROUP = "exploration"
 PANDAS = {"pandas", "parquet"}
 
 
-def _labels(settings: Settings, customer_features: pd.DataFrame) -> dict[str, str]:
+def _labels(settings: Settings, customer_features: CustomerColumns) -> dict[str, str]:
     """What attributes are called."""
     computed = {feature.name for feature in declared(settings.features)}
     return spoken([str(name) for name in customer_features.columns if name not in {*computed, *NO_FEATURES}], settings.labels)
@@ -44,7 +45,7 @@ def _units(settings: Settings, known: Sequence[Feature], labels: dict[str, str])
 
 @table(contracts.FEATURE_SUMMARY, group=GROUP, kinds=PANDAS)
 def feature_summary(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: CustomerColumns
 ) -> pd.DataFrame:
     """Location, spread, shape, missing values and outliers of each feature."""
     known = described(settings.features, customer_features, settings.attributes)
@@ -57,7 +58,10 @@ def feature_summary(
 
 @table(contracts.FEATURE_DISTRIBUTIONS, group=GROUP, kinds=PANDAS)
 def feature_distributions(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame, feature_summary: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    customer_features: CustomerColumns,
+    feature_summary: pd.DataFrame,
 ) -> pd.DataFrame:
     """Histograms of each feature, raw and as transformed for clustering."""
     known = described(settings.features, customer_features, settings.attributes)
@@ -78,7 +82,7 @@ def feature_distributions(
 
 @table(contracts.FEATURE_MISSINGNESS, group=GROUP, kinds=PANDAS)
 def feature_missingness(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: CustomerColumns
 ) -> pd.DataFrame:
     """Which features and attributes are missing, and for whom."""
     labels = _labels(settings, customer_features)
@@ -89,14 +93,14 @@ def feature_missingness(
 
 
 @table(contracts.FEATURE_OUTLIERS, group=GROUP, kinds=PANDAS)
-def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame) -> pd.DataFrame:
+def feature_outliers(settings: dg.ResourceParam[Settings], customer_features: CustomerColumns) -> pd.DataFrame:
     """The most extreme customers of each feature, for review."""
     return exploration.feature_outliers(customer_features, described(settings.features, customer_features, settings.attributes))
 
 
 @table(contracts.FEATURE_CORRELATIONS, group=GROUP, kinds=PANDAS)
 def feature_correlations(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: CustomerColumns
 ) -> pd.DataFrame:
     """Which features move together, and which pairs are redundant. Only a pair that enters the clustering is a warning."""
     ask = settings.model
@@ -185,7 +189,7 @@ def category_mix(
 
 @table(contracts.ATTRIBUTE_SPEND, group=GROUP, kinds=PANDAS)
 def attribute_spend(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: CustomerColumns
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
     levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features, settings.attributes))

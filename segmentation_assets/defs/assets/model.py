@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from segmentation_assets.core.choice import candidates, forward_validity
+from segmentation_assets.core.choice import candidates
+from segmentation_assets.core.choice.baselines import RFM
+from segmentation_assets.core.choice.forward_validity import BOUGHT, SPEND, with_outcomes
 from segmentation_assets.core.clustering.algorithm import canonical_order
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.attributes import attribute_features, spoken
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_catalog import units
 from segmentation_assets.core.customers.feature_choices import weight_shares
@@ -110,11 +113,11 @@ def model(
     """
     key, asked = context.partition_key, config.request()
     request = asked or archive.requests(settings.data_dir).get(key)
-    active = active_only(shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context))).reset_index(drop=True)
+    active = active_only(shared(lake, CUSTOMER_FEATURES, customer_features, snapshot_date(context)))
     champion = None if previous.empty else model_from_rows(previous)
     drifted = _drifted(settings, lake, champion, active, snapshot_date(context))
     now = SnapshotContext(
-        past=cache(lambda: _past(settings, customer_features, customer_activity, snapshot_date(context))),
+        past=cache(lambda: _past(settings, customer_features, customer_activity, champion, snapshot_date(context))),
         lookback=settings.features.lookback,
         age=snapshots_between(champion.provenance.fitted_snapshot, key, settings.snapshots) if champion else 0,
         request=request,
@@ -137,7 +140,7 @@ def model(
     }
 
 
-def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: pd.DataFrame, as_of: dt.date) -> pd.DataFrame:
+def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, active: CustomerColumns, as_of: dt.date) -> pd.DataFrame:
     """The drift of today's customers from the population that the champion was trained on."""
     if champion is None:
         return drift_report(None, None, active, settings.model, settings.drift)
@@ -149,7 +152,7 @@ def _drifted(settings: Settings, lake: Lake, champion: SegmentModel | None, acti
     return drift_report(champion, population, active, settings.model, settings.drift, trained_on, months)
 
 
-def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
+def _spec(settings: Settings, active: CustomerColumns) -> ModelSpec:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
     known = declared(settings.features)
@@ -160,16 +163,19 @@ def _spec(settings: Settings, active: pd.DataFrame) -> ModelSpec:
     return ModelSpec(settings.model, settings.model_digest(), preprocessor, labels=settings.labels)
 
 
-def _past(settings: Settings, customer_features: ir.Table, customer_activity: ir.Table, as_of: dt.date) -> PreviousSnapshot | None:
-    """The active customers of the previous snapshot, with their spend since; None if there were none."""
+def _past(
+    settings: Settings, customer_features: ir.Table, customer_activity: ir.Table, champion: SegmentModel | None, as_of: dt.date
+) -> PreviousSnapshot | None:
+    """The active customers of the previous snapshot, with what models read of them, and their spend since; None if there were none."""
     _, before = each_snapshot(customer_features, as_of)
-    active = to_frame(before.filter(before.status == Status.ACTIVE))
+    fitted = champion.clusters.preprocessor.columns_ if champion and isinstance(champion.clusters, PrototypeModel) else ()
+    needed = {"customer_id", "status", *RFM, *settings.model.features, *(column.name for column in fitted)}
+    then = before.filter(before.status == Status.ACTIVE).select(*(name for name in before.columns if name in needed))
+    active = to_frame(with_outcomes(then, customer_activity) if settings.source.has_orders else then)
     if active.empty:
         return None
-    if not settings.source.has_orders:
-        return PreviousSnapshot(active, np.zeros(len(active)))
-    spend, _ = forward_validity.window_outcomes(active["customer_id"], to_frame(customer_activity))
-    return PreviousSnapshot(active, np.log1p(spend))
+    spend = active[SPEND].to_numpy() if settings.source.has_orders else np.zeros(len(active))
+    return PreviousSnapshot(active.drop(columns=[SPEND, BOUGHT], errors="ignore"), np.log1p(spend))
 
 
 def _registry(decided: ModelDecision, request: Request | None) -> pd.DataFrame:
@@ -196,7 +202,7 @@ def _show_drift(context: dg.AssetExecutionContext, drifted: pd.DataFrame) -> Non
     context.add_output_metadata(shown, output_name=DRIFT_REPORT.name)
 
 
-def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: pd.DataFrame) -> None:
+def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: ModelDecision, active: CustomerColumns) -> None:
     about, clusters = decided.model.provenance, decided.model.clusters
     shown = {
         "model version": about.model_version, "decision": str(about.decision), "reason": about.reason, "algorithm": about.algorithm,
@@ -210,12 +216,12 @@ def _show_model(context: dg.AssetExecutionContext, settings: Settings, decided: 
         labels = spoken([str(name) for name in active.columns if name not in computed], settings.labels)
         of_features = units(described(settings.features, active, settings.attributes), settings.exploration.money)
         draw = lambda: typical_customers(clusters, active, names, of_features, labels)  # noqa: E731
-        sizes = decided.model.assign(active)["segment_id"].value_counts() if settings.privacy.smallest_cell else ()
+        sizes = decided.model.segment_ids(active).value_counts() if settings.privacy.smallest_cell else ()
         picture(context, settings, "typical_customers", draw, SEGMENTATION_MODEL.name, sizes)
 
 
 def _show_candidates(
-    context: dg.AssetExecutionContext, settings: Settings, spec: ModelSpec, decided: ModelDecision, active: pd.DataFrame
+    context: dg.AssetExecutionContext, settings: Settings, spec: ModelSpec, decided: ModelDecision, active: CustomerColumns
 ) -> None:
     tried, ask, output = decided.candidates, settings.model, MODEL_CANDIDATES.name
     chosen = next((c for c in tried if c.chosen), None)

@@ -5,6 +5,7 @@ import math
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from segmentation_assets.core.choice.grid_model import GridModel
@@ -12,10 +13,12 @@ from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import sensitive
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.columns import CustomerColumns
+from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.customers.feature_choices import Treatment
 from segmentation_assets.core.customers.feature_choices import choices as decisions
 from segmentation_assets.core.customers.features import declared, described
-from segmentation_assets.core.customers.matching import side_by_side
+from segmentation_assets.core.customers.matching import together
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.segments import own, portraits, profiles, rules
 from segmentation_assets.core.segments.why import CUT
@@ -23,7 +26,7 @@ from segmentation_assets.defs import markdown
 from segmentation_assets.defs.partitions import LOOKBACK, Input
 from segmentation_assets.defs.table import OUTPUT, Made, snapshot_date, table, tables
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import to_frame
+from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.application import SEGMENT_PROFILES, SEGMENTS
 from segmentation_assets.tables.exploration import FEATURE_CHOICES, SENSITIVE_PROXIES
 from segmentation_assets.tables.features import CUSTOMER_CATEGORY_ACTIVITY, CUSTOMER_FEATURES
@@ -39,8 +42,8 @@ GROUP = "interpret"
 def segments(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
-    customer_segments: pd.DataFrame,
+    customer_features: CustomerColumns,
+    customer_segments: CustomerColumns,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:
     """Name, size, revenue and one sentence on what distinguishes the segment. Shares sum to one over all segments."""
@@ -62,7 +65,7 @@ def segments(
 
 
 @table(SEGMENT_PROFILES, group=GROUP, kinds={"pandas", "parquet"})
-def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.DataFrame) -> pd.DataFrame:
+def segment_profiles(customer_features: CustomerColumns, customer_segments: CustomerColumns) -> pd.DataFrame:
     """Every numeric feature in every segment, compared with all known customers."""
     return profiles.segment_profiles(customer_features, customer_segments)
 
@@ -71,14 +74,14 @@ def segment_profiles(customer_features: pd.DataFrame, customer_segments: pd.Data
 def sensitive_proxies(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_features: ir.Table,
-    customer_segments: ir.Table,
+    customer_features: CustomerColumns,
+    customer_segments: CustomerColumns,
 ) -> pd.DataFrame:
     """Which features, and whether the segments, tell a sensitive attribute (privacy.sensitive) that is kept out of the model."""
     asked = settings.privacy
     if not asked.sensitive:
         return pd.DataFrame(columns=sensitive.COLUMNS)
-    segment_of = side_by_side(to_frame(customer_features), to_frame(customer_segments.select("customer_id", "segment_id")))
+    segment_of = together(customer_features, customer_segments.only("customer_id", "segment_id"))
     found = sensitive.proxies(segment_of, asked.sensitive, asked.proxy_association, settings.model.features)
     context.add_output_metadata({"proxies": dg.MetadataValue.md(markdown.bullets(sensitive.sentences(found)))}, output_name=OUTPUT)
     return found
@@ -107,6 +110,7 @@ MADE_FROM = (CUSTOMER_FEATURES.name, CUSTOMER_SEGMENTS.name)
 def segment_portraits(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_features: ir.Table,
     customer_segments: ir.Table,
     customer_category_activity: ir.Table,
@@ -123,14 +127,15 @@ def segment_portraits(
     hidden = settings.privacy.sensitive
     computed = {feature.name for feature in declared(settings.features)}
     inputs = [name for name in settings.model.features if name in active.columns]
-    columns = dict.fromkeys((*portraits.needed(model, active.columns), *inputs))
-    known = to_frame(active.select("customer_id", "segment_id", *columns).order_by("customer_id"))  # samples depend on the order
-    lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
+    rows, places = (lake.columns(contract, context.partition_key) for contract in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    known = active_only(together(rows, places.only("customer_id", "segment_id")))
     one_by_one = settings.privacy.smallest_cell > 1  # a figure of one customer is one of few
+    told = known.at(np.empty(0, np.int64)) if one_by_one else known
+    lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
     found = {
         SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}),
         SEGMENT_CATEGORIES.name: portraits.categories(customer_category_activity, active, lookback),
-        SEGMENT_EXAMPLES.name: portraits.examples(known.iloc[:0] if one_by_one else known, model, hidden, settings.model.seed),
+        SEGMENT_EXAMPLES.name: portraits.examples(told, model, hidden, settings.model.seed),
     }
     learnt = rules.learnt_rules(known, inputs, settings.rules, settings.model.categorical, settings.model.seed)
     named = {name: rows.assign(segment_name=rows["segment_id"].map(names)) for name, rows in found.items()}
@@ -149,7 +154,7 @@ def _rules(settings: Settings, placed: pd.DataFrame, learnt: dict[int, rules.Rul
 def feature_choices(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
-    customer_features: pd.DataFrame,
+    customer_features: CustomerColumns,
     feature_correlations: pd.DataFrame,
     segmentation_model: pd.DataFrame,
 ) -> pd.DataFrame:

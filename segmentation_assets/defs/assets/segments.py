@@ -1,6 +1,8 @@
 """Segment: who is in which segment at the snapshot, and who moved since the previous one."""
 
 import datetime as dt
+import math
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import ibis
@@ -10,20 +12,21 @@ import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.core import pictures
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import active_only
-from segmentation_assets.core.customers.matching import places, side_by_side
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
 from segmentation_assets.core.segments import movement, own
 from segmentation_assets.core.segments.segment_events import events
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.figures import figures
-from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, Input
+from segmentation_assets.defs.partitions import A_LOOKBACK_AGO, HISTORY, PREVIOUS, PREVIOUS_AND_THIS, THIS, Input
 from segmentation_assets.defs.pictures import picture
 from segmentation_assets.defs.table import at_and_before, each_snapshot, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import following
 from segmentation_assets.store.lake import Lake, to_frame
+from segmentation_assets.tables.features import CUSTOMER_FEATURES
 from segmentation_assets.tables.segments import (
     CUSTOMER_SEGMENTS,
     OWN_SEGMENT_MEMBERS,
@@ -39,37 +42,52 @@ from segmentation_assets.tables.segments import (
 GROUP = "segments"
 
 
+AT_ONCE = 100_000  # customers who are in memory together
+
+
+def _sizes(lake: Lake, placed: ir.Table) -> dict[str, float]:
+    """Numbers of customers: of each segment, without a feature, and who moved."""
+    by_segment, by_lack = (
+        to_frame(placed.group_by(*names).agg(customers=placed.count())).sort_values(names)
+        for names in (["segment_name", "segment_id"], ["imputed_features"])
+    )
+    without = by_lack.dropna().assign(feature=lambda rows: rows["imputed_features"].str.split(", ")).explode("feature")
+    moved = placed.previous_segment_id.notnull() & (placed.previous_segment_id != placed.segment_id)
+    of_all = lake.engine.rows(
+        placed.agg(known=placed.previous_segment_id.count(), moved=moved.cast("int64").sum(), confidence=placed.confidence.mean())
+    )[0]
+    return {  # a segment that ended may have had the same name
+        **{f"customers: {one.segment_name} ({one.segment_id})": one.customers for one in by_segment.itertuples()},
+        **{f"customers with imputed {name}": int(n) for name, n in without.groupby("feature")["customers"].sum().items()},
+        **({"customers who moved": of_all["moved"]} if of_all["known"] else {}),
+        **figures({"mean confidence": math.nan if of_all["confidence"] is None else of_all["confidence"]}),
+    }
+
+
 @table(
     CUSTOMER_SEGMENTS,
     group=GROUP,
     kinds={"scikitlearn", "parquet"},
-    ins={"previous": Input(PREVIOUS, "customer_segments")},
+    ins={"customer_features": Input(THIS, here=True), "previous": Input(PREVIOUS, "customer_segments", here=True)},
+    told=_sizes,
 )
 def customer_segments(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: pd.DataFrame, previous: ir.Table
-) -> pd.DataFrame:
+    lake: dg.ResourceParam[Lake], customer_features: ir.Table, segmentation_model: pd.DataFrame, previous: ir.Table
+) -> Iterator[pd.DataFrame]:
     """Every known customer in exactly one segment: by the model if they ordered within the lookback, otherwise by rule."""
-    assigned = model_from_rows(segmentation_model).assign(customer_features)
-    placed = to_frame(previous.select("customer_id", "segment_id"))
-    found = places(assigned["customer_id"], placed["customer_id"])
-    before = placed["segment_id"].astype("Int64").reindex(found).set_axis(assigned.index)  # empty for who was not known
-    with_previous = assigned.assign(previous_segment_id=before)
-    moved = with_previous["previous_segment_id"].notna() & (with_previous["previous_segment_id"] != with_previous["segment_id"])
-    sizes = assigned[["segment_name", "segment_id"]].value_counts().sort_index()
-    imputed = assigned["imputed_features"].dropna().str.split(", ").explode()
-    context.add_asset_metadata({  # a segment that ended may have had the same name
-        **{f"customers: {name} ({i})": int(n) for (name, i), n in sizes.items()},
-        **{f"customers with imputed {name}": int(n) for name, n in imputed.value_counts().sort_index().items()},
-        **({} if placed.empty else {"customers who moved": int(moved.sum())}),
-        **figures({"mean confidence": assigned["confidence"].mean()}),
-    })  # fmt: skip
-    return with_previous
+    model = model_from_rows(segmentation_model)
+    read = model.inputs(customer_features.columns)
+    before = previous.select("customer_id", previous_segment_id="segment_id")  # empty for who was not known
+    for customers in lake.frames(customer_features.select("customer_id", "status", *read).left_join(before, "customer_id"), AT_ONCE):
+        yield model.assign(customers).assign(previous_segment_id=customers["previous_segment_id"].astype("Int64"))
 
 
-BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True)
-BOTH_SIDES = {"customer_segments": BOTH_SNAPSHOTS, "customer_features": BOTH_SNAPSHOTS, "segmentation_model": BOTH_SNAPSHOTS}
+BOTH_SNAPSHOTS, BOTH_HERE = (Input(PREVIOUS_AND_THIS, dated=True, here=here) for here in (False, True))
+BOTH_SIDES = dict.fromkeys(("customer_segments", "customer_features", "segmentation_model"), BOTH_SNAPSHOTS)
+BOTH_SIDES_HERE = dict.fromkeys(BOTH_SIDES, BOTH_HERE)
 LAST_SNAPSHOTS = {"customer_segments": Input(HISTORY, dated=True)}
 PANDAS = {"pandas", "parquet"}
+UNCHANGED = pa.schema({"customer_id": pa.string(), "segment_id": pa.int64(), "segment_name": pa.string()})
 LARGEST_MOVES = 12  # shown on the page
 
 
@@ -107,6 +125,7 @@ def own_segments(
 def segment_changes(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_segments: ir.Table,
     customer_features: ir.Table,
     segmentation_model: ir.Table,
@@ -121,10 +140,13 @@ def segment_changes(
     kept = {name: segment for name, segment in settings.own_segments.items() if name in told_before}
     inside, inside_before = (rows.filter(rows["own_segment"].isin(list(kept))) for rows in each_snapshot(own_segment_members, as_of))
     redefined = [name for name in kept if told[name] != told_before[name]]
-    unchanged = _under_unchanged_model(segmentation_model, features, as_of)
-    if unchanged is None:
+    model_before = _changed_model(segmentation_model, as_of, _version_and_names)
+    if model_before is None:
         of_model, of_own = movement.changes(before, now), own.changes(inside_before, inside, redefined)
     else:
+        keys = [following(as_of, settings.snapshots, -1).isoformat(), as_of.isoformat()]
+        here, _ = each_snapshot(lake.read(CUSTOMER_FEATURES, keys, dated=True, here=True), as_of)
+        unchanged = _placed_by(lake, model_before, here)
         would = own.placed(features, unchanged)
         by_model = {name: kept[name] for name, one in own.conditions(kept, would).items() if one.by_model}
         of_own = own.changes(inside_before, inside, redefined, by_model, own.members(by_model, would))
@@ -139,37 +161,41 @@ def segment_changes(
     )
 
 
-def _under_unchanged_model(segmentation_model: ir.Table, features: ir.Table, as_of: dt.date) -> ir.Table | None:
-    """customer_id, segment_id, segment_name as the model of the previous snapshot would place the customers now. None if there is no
-    such model, or it is still in force with the same names."""
+def _changed_model(segmentation_model: ir.Table, as_of: dt.date, said: Callable[[SegmentModel], object]) -> SegmentModel | None:
+    """The model of the previous snapshot; None if there is none, or the one of this snapshot is `said` to be the same."""
     own_rows, earlier = at_and_before(segmentation_model, as_of)
     if earlier.empty:
         return None
     model, model_before = model_from_rows(own_rows), model_from_rows(earlier)
-    if _version_and_names(model) == _version_and_names(model_before):
-        return None
-    placed = model_before.assign(to_frame(features))
-    return ibis.memtable(pa.Table.from_pandas(placed[["customer_id", *own.PLACED]], preserve_index=False))
+    return None if said(model) == said(model_before) else model_before
+
+
+def _placed_by(lake: Lake, model: SegmentModel, features: ir.Table) -> ir.Table:
+    """customer_id, segment_id, segment_name as the model would place the customers, who are read in batches."""
+    read = features.select("customer_id", "status", *model.inputs(features.columns))
+    placed = (model.assign(customers)[["customer_id", *own.PLACED]] for customers in lake.frames(read, AT_ONCE))
+    return ibis.memtable(pa.concat_tables([pa.Table.from_pandas(rows, UNCHANGED, preserve_index=False) for rows in placed]))
 
 
 def _version_and_names(model: SegmentModel) -> tuple[str, dict[int, str]]:
     return model.provenance.model_version, {segment.segment_id: segment.name for segment in model.segments}
 
 
-@table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+@table(SEGMENT_TRANSITIONS, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES_HERE)
 def segment_transitions(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_segments: ir.Table,
     customer_features: ir.Table,
     segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
-    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    moved, names = movement.transitions(before, now), _names(customer_segments)
+    both = _moved(lake, customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    moved, names = movement.transitions(both), _names(customer_segments)
     if not settings.source.has_orders:
         moved[["revenue_before", "revenue_after"]] = np.nan
-    if len(before):
+    if both["from_segment_id"].notna().any():
         named = {
             "from": moved["from_segment_id"].map(names).fillna(movement.NEW),
             "to": moved["to_segment_id"].map(names).fillna(movement.AWAY),
@@ -183,25 +209,26 @@ def segment_transitions(
             context,
             settings,
             "flow",
-            lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(now)),
+            lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(both)),
             cells=moved["customers"],
         )
     return moved
 
 
-@table(SEGMENT_BRIDGE, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES)
+@table(SEGMENT_BRIDGE, group=GROUP, kinds=PANDAS, ins=BOTH_SIDES_HERE)
 def segment_bridge(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customer_segments: ir.Table,
     customer_features: ir.Table,
     segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Why each segment's revenue changed: customers stayed, came, left, entered or lapsed, or the model changed."""
-    before, now = _sides(customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    if before.empty or not settings.source.has_orders:
-        return movement.bridge(before[:0], before[:0])  # there is nothing to compare with
-    causes = movement.bridge(before, now)
+    both = _moved(lake, customer_segments, customer_features, segmentation_model, snapshot_date(context))
+    if both["from_segment_id"].isna().all() or not settings.source.has_orders:
+        return movement.bridge(both[:0])  # there is nothing to compare with
+    causes = movement.bridge(both)
     names = _names(customer_segments)
     shown = causes
     if len(causes):
@@ -213,7 +240,7 @@ def segment_bridge(
         context,
         settings,
         "bridge",
-        lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(now), settings.exploration.money),
+        lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(both), settings.exploration.money),
         cells=causes["customers"],
     )
     return causes
@@ -240,7 +267,7 @@ def segment_stays(lake: dg.ResourceParam[Lake], customer_segments: ir.Table) -> 
     ins={"segmentation_model": BOTH_SNAPSHOTS, "placed_then": Input(A_LOOKBACK_AGO, CUSTOMER_SEGMENTS.name)},
 )
 def segment_events(
-    context: dg.AssetExecutionContext, customer_features: pd.DataFrame, segmentation_model: ir.Table, placed_then: ir.Table
+    context: dg.AssetExecutionContext, customer_features: CustomerColumns, segmentation_model: ir.Table, placed_then: ir.Table
 ) -> pd.DataFrame:
     """Segments that were born, survived, split, merged, died or restored, or have another character or name; empty if nothing changed."""
     own, earlier = at_and_before(segmentation_model, snapshot_date(context))
@@ -256,21 +283,26 @@ def _known(placed: ir.Table) -> pd.DataFrame | None:
     return None if found.empty else found
 
 
-def _sides(
-    customer_segments: ir.Table, customer_features: ir.Table, segmentation_model: ir.Table, as_of: dt.date
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _moved(
+    lake: Lake, customer_segments: ir.Table, customer_features: ir.Table, segmentation_model: ir.Table, as_of: dt.date
+) -> pd.DataFrame:
     """Customers before and now, as input for `movement`; those now with the segment that the previous model would give them."""
-    placed, placed_before = at_and_before(customer_segments, as_of, "customer_id", "segment_id")
-    spend = customer_features if "monetary" in customer_features.columns else customer_features.mutate(monetary=ibis.null("float64"))
-    spent, spent_before = at_and_before(spend, as_of, "customer_id", "monetary")
-    model, model_before = at_and_before(segmentation_model, as_of)
-    sides = [side_by_side(found, known) for found, known in ((placed_before, spent_before), (placed, spent))]
-    before, now = (side.rename(columns={"monetary": "revenue"}) for side in sides)
-    if len(model_before) and set(model["model_version"]) != set(model_before["model_version"]):
-        features, _ = at_and_before(customer_features, as_of)
-        unchanged = model_from_rows(model_before).assign(features)[["customer_id", "segment_id"]]
-        now = side_by_side(now, unchanged.rename(columns={"segment_id": "segment_id_unchanged"}))
-    return before, now
+    features, features_before = each_snapshot(customer_features, as_of)
+    now, before = (
+        placed.select("customer_id", "segment_id").inner_join(_revenue(known), "customer_id")
+        for placed, known in zip(each_snapshot(customer_segments, as_of), (features, features_before), strict=True)
+    )
+    model_before = _changed_model(segmentation_model, as_of, lambda model: model.provenance.model_version)
+    if model_before is not None:
+        unchanged = _placed_by(lake, model_before, features).select("customer_id", segment_id_unchanged="segment_id")
+        now = now.inner_join(unchanged, "customer_id")
+    return lake.frame(movement.matched(before, now))
+
+
+def _revenue(customers: ir.Table) -> ir.Table:
+    """Customer ids with their revenue, which is unknown without orders."""
+    spent = customers.monetary if "monetary" in customers.columns else ibis.null("float64")
+    return customers.select("customer_id", revenue=spent)
 
 
 def _paths(lake: Lake, customer_segments: ir.Table) -> pd.DataFrame:
@@ -288,7 +320,7 @@ def _names(customer_segments: ir.Table) -> dict[int, str]:
     return dict(zip(last["segment_id"], names, strict=True))
 
 
-def _best_first(now: pd.DataFrame) -> list[int]:
-    """Ids of the segments by model, largest revenue first."""
-    revenue = now[now["segment_id"] > 0].groupby("segment_id")["revenue"].sum()
+def _best_first(both: pd.DataFrame) -> list[int]:
+    """Ids of the segments by model, largest revenue now first."""
+    revenue = both[both["to_segment_id"] > 0].groupby("to_segment_id")["revenue_after"].sum()
     return [int(i) for i in revenue.sort_values(ascending=False, kind="stable").index]

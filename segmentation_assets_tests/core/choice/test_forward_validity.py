@@ -1,11 +1,20 @@
 """Eta squared is between over total, and the gain's interval is of the paired difference."""
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from segmentation_assets.core.choice.forward_validity import compared, eta_squared, forward_metrics, forward_validity, segment_outcomes
+from segmentation_assets.core.choice.forward_validity import (
+    compared,
+    eta_squared,
+    followed,
+    forward_metrics,
+    forward_validity,
+    segment_outcomes,
+    with_outcomes,
+)
 from segmentation_assets.vocabulary import OF_SPEND
 
 
@@ -85,7 +94,9 @@ def test_segments_are_measured_beside_the_baselines_and_one_by_one():
     })  # fmt: skip
     placed = pd.DataFrame({"customer_id": list("abcde"), "segment_name": ["Good", "Good", "Poor", "Poor", "Lapsed"]})
     activity = pd.DataFrame({"customer_id": ["a", "b"], "spend": [10.0, 30.0], "orders": [1, 2]})
-    found = forward_metrics(before, placed, activity, seed=1)
+    found = forward_metrics(
+        followed(*map(ibis.memtable, (before, placed, activity))).to_pandas().astype({"segment_name": "category"}), seed=1
+    )
     assert found["forward_active_eta_squared"] == pytest.approx(1.0)
     assert found["forward_active_eta_squared_recency_frequency_monetary_grid"] == pytest.approx(1.0)
     assert {f"forward_spend_gain_over_{baseline}{end}" for baseline in OF_SPEND for end in ("", "_low", "_high")} < set(found)
@@ -94,5 +105,10 @@ def test_segments_are_measured_beside_the_baselines_and_one_by_one():
 
 
 def test_the_first_snapshot_has_no_forward_metrics():
-    none = pd.DataFrame(columns=["customer_id", "status", "recency_days", "frequency", "monetary"])
-    assert forward_metrics(none, pd.DataFrame(columns=["customer_id", "segment_name"]), pd.DataFrame(), seed=1) == {}
+    assert forward_metrics(pd.DataFrame(), seed=1) == {}
+
+
+def test_outcomes_are_those_of_the_window_and_returns_beyond_purchases_count_as_nothing():
+    activity = pd.DataFrame({"customer_id": ["c", "a", "x"], "spend": [-5.0, 10.0, 7.0], "orders": [0, 2, 1]})
+    found = with_outcomes(ibis.memtable({"customer_id": ["c", "b", "a"]}), ibis.memtable(activity)).to_pandas()
+    assert found.to_numpy().tolist() == [["a", 10.0, 1.0], ["b", 0.0, 0.0], ["c", 0.0, 0.0]]

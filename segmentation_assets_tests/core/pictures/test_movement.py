@@ -2,8 +2,10 @@
 
 from itertools import combinations, pairwise
 
+import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -105,10 +107,10 @@ def test_at_the_first_snapshot_all_are_new():
 
 
 def waterfall(before, after):
-    columns = ["customer_id", "segment_id", "revenue"]
-    return pictures.movement.bridge_waterfalls(
-        movement.bridge(pd.DataFrame(before, columns=columns), pd.DataFrame(after, columns=columns)), NAMES, [2, 1]
-    )
+    schema = pa.schema({"customer_id": pa.string(), "segment_id": pa.int64(), "revenue": pa.float64()})
+    sides = ([dict(zip(schema.names, row, strict=True)) for row in rows] for rows in (before, after))
+    both = movement.matched(*(ibis.memtable(pa.Table.from_pylist(rows, schema)) for rows in sides)).to_pyarrow().to_pandas()
+    return pictures.movement.bridge_waterfalls(movement.bridge(both), NAMES, [2, 1])
 
 
 def test_a_waterfall_shows_every_change_and_its_customers():

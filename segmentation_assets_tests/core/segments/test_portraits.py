@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.core.customers.calendar import Lookback
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.model.training import ModelSpec, train
 from segmentation_assets.core.segments import portraits
 from segmentation_assets.core.segments.portraits import attributes, categories, examples, lifts, medoids
@@ -139,7 +140,7 @@ MODEL = train(ACTIVE, None, ModelSpec(ASK, "digest"), dt.date(2024, 2, 1), "Ther
 
 
 def test_examples_have_rounded_figures_and_leave_out_what_is_sensitive():
-    placed = ACTIVE.merge(MODEL.assign(ACTIVE)[["customer_id", "segment_id"]])
+    placed = CustomerColumns.of(ACTIVE.merge(MODEL.assign(ACTIVE)[["customer_id", "segment_id"]]))
     found = examples(placed, MODEL, ["top_category"])
     assert set(found["customer_id"]) == {"c0", "c1", "c2", "c3"}
     assert set(found["example"]) == {"customer A", "customer B"}

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.segments import rules
 from segmentation_assets.core.segments.predicates import Condition, Predicate
 from segmentation_assets.core.segments.rules import Rule
@@ -22,7 +23,7 @@ HIGH = (SHOP["recency_days"] <= 9) & (SHOP["monetary"] > 200)
 
 
 def learnt(inside, asked=ASK, shop=SHOP, **how):
-    return rules.learnt_rules(shop.assign(segment_id=np.where(inside, 1, 2)), INPUTS, asked, **how)[1]
+    return rules.learnt_rules(CustomerColumns.of(shop.assign(segment_id=np.where(inside, 1, 2))), INPUTS, asked, **how)[1]
 
 
 def test_a_segment_that_is_a_box_gets_its_rule_in_readable_numbers():
@@ -63,7 +64,7 @@ def test_held_out_figures_are_of_customers_the_rule_was_not_learnt_from(monkeypa
         return Predicate("active", tuple((Condition("id", ">", i - 0.5), Condition("id", "<=", i)) for i in columns["id"][inside]))
 
     monkeypatch.setattr(rules, "learn", by_heart)
-    found = rules.learnt_rules(pd.DataFrame({"id": ids, "segment_id": np.where(ids < 60, 1, 2)}), ["id"], ASK)[1]
+    found = rules.learnt_rules(CustomerColumns.of(pd.DataFrame({"id": ids, "segment_id": np.where(ids < 60, 1, 2)})), ["id"], ASK)[1]
     assert (found.selected, found.found, found.members) == (0, 0, 60)
     assert seen.count(set(ids)) == 2  # one for each segment is published
     assert not found.suffices(ASK)
@@ -83,7 +84,7 @@ def test_inputs_that_tell_nothing_give_no_rule():
 
 
 def test_the_only_segment_is_all_active_customers():
-    rule = rules.learnt_rules(SHOP.assign(segment_id=3), INPUTS, ASK)[3]
+    rule = rules.learnt_rules(CustomerColumns.of(SHOP.assign(segment_id=3)), INPUTS, ASK)[3]
     assert (rule.predicate.sql(), rule.suffices(ASK)) == ("status = 'active'", True)
 
 
