@@ -127,12 +127,13 @@ def link_again(data_dir: Path, words: Words) -> None:
 
 def _link_to_neighbours(data_dir: Path, key: str, words: Words, linked: list[str]) -> None:
     """Write the links of a report's pages to the reports before and after it again, and nothing else of them."""
-    places = _pages().get_template("macros.html").module.places
+    places = vars(_pages().get_template("macros.html").module)["places"]
     before, after = (_link(words, one) for one in _neighbours(linked, key))
     for page in (folder(data_dir, key) / name for name in (PAGE, CHANGES, ANALYSTS)):
         if page.exists():
-            links = str(places(page.stem, before, after)).strip()
-            _replace(page, LINKS.sub(lambda _, links=links: links, page.read_text(encoding="utf-8"), count=1))
+            text = page.read_text(encoding="utf-8")
+            if there := LINKS.search(text):
+                _replace(page, f"{text[: there.start()]}{str(places(page.stem, before, after)).strip()}{text[there.end() :]}")
 
 
 def _linked_from(page: Path) -> list[str]:
