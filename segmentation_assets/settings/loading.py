@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     exploration: Exploration = Field(Exploration(), description="What to draw.")
     model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     attributes: dict[str, AttributeWords] = Field(
-        {}, description="What people call attributes of customers, such as `annual_income: {label: annual income, unit: k$}`."
+        {},
+        description="What people call attributes of customers, such as `annual_income: {label: annual income, unit: k$}`,"
+        " and the `order` of their levels, such as `tier: {order: [bronze, silver, gold]}`.",
     )
     outcome: str | None = Field(
         None,
@@ -149,6 +151,11 @@ class Settings(BaseSettings):
     def labels(self) -> dict[str, str]:
         """What people call attributes, where the settings say it."""
         return {name: words.label for name, words in self.attributes.items() if words.label}
+
+    @property
+    def level_orders(self) -> dict[str, tuple[str, ...]]:
+        """The levels of attributes in their order, where the settings say it."""
+        return {name: words.order for name, words in self.attributes.items() if words.order}
 
     def without_folder(self, text: str) -> str:
         """The text with paths in the folder of the settings file relative to it, so that a folder that was moved reads the same."""

@@ -56,6 +56,11 @@ def test_a_date_that_does_not_exist_is_named_with_the_file(written):
     assert refusal(file).startswith(f"{file}: cannot be read as YAML: month must be in 1..12")
 
 
+def test_an_order_has_each_level_once(written):
+    message = refusal(written(SMALLEST + "attributes: {tier: {order: [gold, tin, gold]}}"))
+    assert message.endswith("attributes.tier.order: has gold twice; keep one.")
+
+
 def test_a_wrong_type_is_named_with_what_was_found(written):
     assert "model.k: found 'five'; must be a whole number." in refusal(written(SMALLEST + "model: {k: five}"))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.customers.exploration import MISSING_LEVEL
 from segmentation_assets.core.customers.exploration import MOST_LEVELS as MOST_LEVELS_COUNTED
+from segmentation_assets.core.customers.levels import LEVEL_ORDER, MISSING_LEVEL
 from segmentation_assets.core.pictures.style import (
     BLUE,
     GREEN,
@@ -390,18 +390,10 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
 
 
 def _levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The levels to draw, in natural order, with missing values last."""
+    """The levels to draw, in their order, with missing values last."""
     missing = rows["level"] == MISSING_LEVEL
     common = rows[~missing].nlargest(MOST_LEVELS, "customers", keep="all").head(MOST_LEVELS)
-    common = common.assign(at=common["level"].map(_level_order)).sort_values(["at", "level"])
-    return pd.concat([common.drop(columns="at"), rows[missing]])
-
-
-def _level_order(level: str) -> float:
-    """Levels such as "Under 15K", "15-24K", "250K+" sorted by their first number; others by name."""
-    digits = "".join(c if c.isdigit() else " " for c in str(level).replace(".", "")).split()
-    below = str(level).lower().startswith(("under", "less", "<", "unter", "bis"))
-    return float(digits[0]) - 0.5 * below if digits else float("inf")
+    return pd.concat([common.sort_values([LEVEL_ORDER, "level"]), rows[missing]])
 
 
 def _day(day: Any, cadence: str) -> str:

@@ -128,7 +128,7 @@ def segment_portraits(
     lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
     one_by_one = settings.privacy.smallest_cell > 1  # a figure of one customer is one of few
     found = {
-        SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}),
+        SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}, settings.level_orders),
         SEGMENT_CATEGORIES.name: portraits.categories(customer_category_activity, active, lookback),
         SEGMENT_EXAMPLES.name: portraits.examples(known.iloc[:0] if one_by_one else known, model, hidden, settings.model.seed),
     }
