@@ -152,10 +152,10 @@ def show(plan: Plan, currency: str, console: Console) -> None:
     busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.control != 0 or one.suppressed]
     for one in busy:
         numbers = (one.treated, one.holdout, one.control, _sum(one.suppressed.values()))
-        stake = WORDS.bare(one.value_at_stake, SMALL if one.treated is None else None)
+        stake = WORDS.number(one.value_at_stake, SMALL if one.treated is None else None)
         table.add_row(
             "" if one.priority is None else str(one.priority), *(getattr(one, name) for name in texts),
-            *(WORDS.number(number, SMALL) for number in numbers), WORDS.bare(one.cost, SMALL), stake,
+            *(WORDS.number(number, SMALL) for number in numbers), WORDS.number(one.cost, SMALL), stake,
         )  # fmt: skip
     console.print(table)
     for line in _lines(plan, busy):

@@ -140,6 +140,7 @@ def pictures_of(data_dir: Path, key: str) -> Pictures:
 
 def pages(rows: Tables, pictures: Pictures, words: Words, before: str = "", after: str = "") -> dict[str, str]:
     """The pages of a snapshot by the name of their file; `before` and `after` are the snapshots of the reports to link to, empty: none."""
+    words = words.with_names((*rows.names, *words.labels.values()))
     start, ever = start_page(rows, words), distinct_names(rows.history)
     changes = changes_page(rows, words, ever, start.changed)
     found = sections(pictures, behind(rows, words, distinct_names(rows["segments"])))
@@ -198,7 +199,7 @@ def snapshot_lines(
         hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
         lines.append(
             SnapshotLine(
-                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.bare(revenue), revenue,
+                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.number(revenue), revenue,
                 decisions.get(key, ""),
             )
         )  # fmt: skip

@@ -152,7 +152,9 @@ def test_segments_of_ones_own_have_their_figures():
 
 
 def test_figures_follow_the_language_also_in_sentences_that_tables_hold(small):
-    page = view.start_page(small, Words("EUR", language="de-DE"))
+    small["segments"].loc[small["segments"]["segment_id"] == 2, "description"] = "Typisch 1.5 l, not -1.5 (2.5% of 1,234)."
+    page = view.start_page(small, Words("EUR", language="de-DE").with_names(["Typisch 1.5 l", "1,234"]))
     assert page.day == "1. März 2024"
     assert (page.segments[0].line, page.segments[0].revenue) == ("8 orders, 20\xa0€, last 1 day ago", "1.000")
+    assert page.cards[1].description == "Typisch 1.5 l, not \u22121,5 (2,5\xa0% of 1.234)."
     assert "overlaps with itself by 0,80 (valid; from 0,75 on" in page.trust[0] and "explain 40\xa0% of" in page.trust[1]
