@@ -154,10 +154,19 @@ def _deliver(
         told = delivery.planned(delivering.plans(settings, key, chosen))
     else:
         told = delivery.delivered(chosen, key, delivering.deliver(settings, key, chosen, now, folder))
+        if told.receipts:
+            _renew_report(settings, key)
     if as_json:
         say(json.dumps(told.as_dict(settings.privacy.smallest_cell), indent=2))
     else:
         delivery.show(told, settings.privacy.smallest_cell, new_console(), in_full)
+
+
+def _renew_report(settings: Settings, key: str) -> None:
+    from segmentation_assets.report import report as pages
+    from segmentation_assets.report.words import Words
+
+    pages.renew(settings.data_dir, key, Words.of(settings))
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:

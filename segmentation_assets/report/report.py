@@ -116,6 +116,15 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
     return file(data_dir, key)
 
 
+def renew(data_dir: Path, key: str, words: Words) -> None:
+    """Write the report of a snapshot again, such as after a delivery, if it has one, and figures are still hidden as when it was
+    published."""
+    if file(data_dir, key).exists():
+        with suppress(PublishError):
+            published.refuse_other_smallest_cell(data_dir, words.smallest)
+            write(data_dir, key, words)
+
+
 def link_again(data_dir: Path, words: Words) -> None:
     """Write the index and the oldest report again, if the report to which that one links has been removed."""
     there = sorted(page.parent.name for page in (data_dir / "reports").glob(f"*/{PAGE}"))

@@ -128,6 +128,17 @@ def test_a_report_is_made_from_the_published_tables_with_links_to_its_neighbours
     }
 
 
+def test_after_a_delivery_a_report_that_is_there_is_written_again(lake):
+    folder = put(lake, D1)
+    report.renew(folder, D1, Words(smallest=0))
+    assert not report.file(folder, D1).exists()
+    page = report.write(folder, D1, Words())
+    for smallest, kept in ((5, True), (int((folder / "publishing" / "smallest_cell").read_text()), False)):
+        page.write_text("before")
+        report.renew(folder, D1, Words(smallest=smallest))
+        assert (page.read_text() == "before") == kept
+
+
 def test_the_index_has_every_snapshot_and_links_to_those_with_a_report(lake):
     folder = put(lake, D1, D2, D3)
     report.write(folder, D3, Words())

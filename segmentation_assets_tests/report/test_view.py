@@ -74,6 +74,18 @@ def test_events_and_a_refused_challenger_are_told():
     )
 
 
+def test_why_a_model_was_replaced_is_said_without_its_figures():
+    why = "Drift was flagged (spend and recency_days), so a challenger was trained. It was promoted over the model of 2024-01-01: it won."
+    new = {"in_force": True, "decision": "promoted", "fitted_snapshot": pd.Timestamp("2024-03-01"), "reason": why}
+    assert view.model(tables([], model_registry=[new]), USD).startswith(
+        "A new model is in force from this snapshot on, because drift was flagged; drift was not measured"
+    )
+    again = {**new, "decision": "trained", "reason": "The settings of the model have changed since it was fitted, so it is trained again."}
+    assert view.model(tables([], model_registry=[again]), USD).startswith(
+        "A new model was trained at this snapshot, because the settings of the model have changed since it was fitted; "
+    )
+
+
 def test_events_of_the_largest_segments_are_told_first():
     history = [
         segment(1, "A", 9, "2024-02-01", revenue=5.0), segment(2, "B", 90, "2024-02-01", revenue=50.0), segment(1, "A", 9, revenue=7.0),

@@ -53,6 +53,24 @@ def conditions(own: Mapping[str, OwnSegment], customers: ir.Table, sensitive: Co
     return found
 
 
+def unusable(
+    own: Mapping[str, OwnSegment], features: Mapping[str, str], attributes: Collection[str], sensitive: Collection[str]
+) -> list[str]:
+    """A problem for each own segment whose condition cannot be used, as far as can be told before customers are cleaned: attributes count
+    as text, because their types are not known yet.
+
+    Args:
+        features: the type of each; attributes: the columns that they will be.
+    """
+    texts = ("customer_id", "status", "segment_name", *attributes)
+    customers = ibis.table({"segment_id": "int64", **features, **dict.fromkeys(texts, "string")}, name="customers")
+    try:
+        conditions(own, customers, sensitive)
+    except ExpressionError as error:
+        return str(error).splitlines()
+    return []
+
+
 def _condition(text: str, customers: ir.Table, sensitive: Collection[str]) -> Condition:
     expression = mapped(text, customers, Typed())
     if not expression.value.type().is_boolean():
