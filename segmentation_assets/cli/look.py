@@ -240,7 +240,10 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
     try:
         with published.reading(settings.data_dir) as database:
             confinement.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
-            for statement in confinement.statements(database, query):
+            asked = confinement.statements(database, query)
+            if as_csv and len(asked) > 1:
+                raise click.ClickException(f"A CSV has one result, and the query has {len(asked)} statements. Ask each by itself.")
+            for statement in asked:
                 result = database.sql(statement.query)
                 if result is None:
                     continue

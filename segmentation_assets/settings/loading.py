@@ -209,7 +209,8 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
+        problems = [line for problem in error.errors() for line in _explain(problem).splitlines()]
+        raise SettingsError("\n".join(f"{path}: {line}" for line in problems)) from error
     folder = path.resolve().parent
     base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else folder
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
@@ -265,9 +266,11 @@ EXPECTED = {
 
 
 def _explain(problem: Any) -> str:
-    """One pydantic error as a sentence: the key, what was found, and what is allowed."""
+    """One pydantic error as a sentence: the key, what was found, and what is allowed; if it is over several sections, a line each, with its keys."""
     where = _without_tags([part for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))])
-    key = _spoken(where) or "(top level)"
+    key = _spoken(where)
+    if not key:
+        return re.sub(r"^Value error, ", "", problem["msg"])
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_keys(where[:-1])
         if where[-1] in allowed:
@@ -319,7 +322,8 @@ def _allowed_keys(where: list[str | int]) -> list[str]:
     models: list[Any] = [Settings]
     for part in where:
         if isinstance(part, str):
-            annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+            fields = [(field.alias or name, field) for model in models for name, field in model.model_fields.items()]
+            annotations = [field.annotation for name, field in fields if name == part]
             if annotations:  # else a key of a mapping, whose values are these models
                 models = [found for annotation in annotations for found in _models_in(annotation)]
     return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))

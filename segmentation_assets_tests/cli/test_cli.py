@@ -124,6 +124,13 @@ def test_text_that_is_not_a_date_is_refused_as_such() -> None:
         terminal.known("junk", ["2024-02-01", "2024-03-01"])
 
 
+def test_a_csv_has_one_result(tmp_path: Path) -> None:
+    layout.prepare(tmp_path)
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    done = called("sql", "--csv", "select 1; select 2", data_dir=tmp_path)
+    assert (done.exit_code, done.output) == (1, "Error: A CSV has one result, and the query has 2 statements. Ask each by itself.\n")
+
+
 def test_csv_output_can_be_appended_to_a_file(tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / DATABASE)).close()
     kept = tmp_path / "kept.csv"
