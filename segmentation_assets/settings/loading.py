@@ -266,7 +266,7 @@ EXPECTED = {
 
 
 def _explain(problem: Any) -> str:
-    """One pydantic error as a sentence: the key, what was found, and what is allowed; if it is over several sections, a line each, with its keys."""
+    """One pydantic error as a sentence: the key, what was found, and what is allowed. One over several sections names its keys itself."""
     where = _without_tags([part for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))])
     key = _spoken(where)
     if not key:

@@ -212,6 +212,9 @@ LONG_ACTION = (
 )
 
 
+REPLACED = "The model in force has failed its own test at 2 snapshots running (0.31), so a challenger was trained."
+
+
 def page_of_segments(number: int, name: str, action: str) -> str:
     """A page of many segments over 24 snapshots, with every picture that there is."""
     days = [f"{2022 + (month + 3) // 12}-{(month + 3) % 12 + 1:02}-01" for month in range(23)] + [KEY]
@@ -235,7 +238,9 @@ def page_of_segments(number: int, name: str, action: str) -> str:
             {"event": "renamed", "sentence": f"Average customers (4) is now called Occasional shoppers {i}: its customer was steady."}
             for i in range(3)
         ],
-        model_registry=[{"in_force": True, "decision": "promoted", "tier": "convenient", "fitted_snapshot": pd.Timestamp(KEY)}],
+        model_registry=[
+            {"in_force": True, "decision": "promoted", "tier": "convenient", "fitted_snapshot": pd.Timestamp(KEY), "reason": REPLACED}
+        ],
         drift_report=[
             {"subject": feature, "value": 0.5, "q_value": 0.01, "flagged": True, "in_model": feature == "recency_days"}
             for feature in ("recency_days", "overdue_ratio", "events", "campaigns_received")
