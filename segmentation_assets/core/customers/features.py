@@ -104,9 +104,9 @@ def feature_types(settings: Features, has_orders: bool) -> dict[str, str]:
     return {feature.name: feature.type for feature in declared(settings) if feature.needs not in lacks}
 
 
-def attribute_columns(attributes: Collection[str], features: Collection[str]) -> set[str]:
-    """The columns of customer_features that hold attributes of the source, beside those of the features."""
-    return {f"attribute_{name}" if name in features else name for name in attributes if name not in BOOKKEEPING}
+def attribute_columns(attributes: Mapping[str, str], features: Collection[str]) -> dict[str, str]:
+    """The columns of customer_features that hold attributes of the source, beside those of the features, with what was given of each."""
+    return {f"attribute_{name}" if name in features else name: kind for name, kind in attributes.items() if name not in BOOKKEEPING}
 
 
 def described(settings: Features, customers: pd.DataFrame, words: Mapping[str, AttributeWords] | None = None) -> tuple[Feature, ...]:

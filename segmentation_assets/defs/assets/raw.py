@@ -28,7 +28,8 @@ def raw_customers(
     rows = source.customers(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
     features = feature_types(settings.features, settings.source.has_orders)
     attributes = attribute_columns(attribute_types(rows), features)
-    if problems := own.unusable(settings.own_segments, features, attributes, settings.privacy.sensitive):
+    has_consent, sensitive = settings.source.has_consent, settings.privacy.sensitive
+    if problems := own.unusable(settings.own_segments, features, attributes, has_consent, sensitive):
         raise ExpressionError("\n".join(problems))  # now, and not minutes later at the tables of own segments
     return rows
 
