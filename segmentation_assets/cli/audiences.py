@@ -20,6 +20,7 @@ from segmentation_assets.vocabulary import Reason, Role
 
 NEEDED = "audience_members"
 WORDS = Words()
+CENTS = 2  # digits of money
 NOBODY = "for nobody at this snapshot"
 TAKEN = "for nobody whom actions before did not take"
 
@@ -126,8 +127,8 @@ def _planned(name: str, action: str, of_roles: list[tuple[Any, ...]], told: list
         control=shown(control),
         suppressed={row[1]: shown(row[2]) for row in of_roles if row[0] == Role.SUPPRESSED},
         handed_over=shown(sum(row[3] for row in of_roles)),
-        cost=None if hidden else float(sum(row[4] for row in of_roles)),
-        value_at_stake=None if hidden or not stakes else float(sum(stakes)),
+        cost=None if hidden else round(float(sum(row[4] for row in of_roles)), CENTS),
+        value_at_stake=None if hidden or not stakes else round(float(sum(stakes)), CENTS),
         remark=remark or ("" if of_roles else NOBODY),
     )
 
@@ -152,10 +153,10 @@ def show(plan: Plan, currency: str, console: Console) -> None:
     busy = [one for one in plan.actions if one.treated != 0 or one.holdout != 0 or one.control != 0 or one.suppressed]
     for one in busy:
         numbers = (one.treated, one.holdout, one.control, _sum(one.suppressed.values()))
-        stake = WORDS.bare(one.value_at_stake, SMALL if one.treated is None else None)
+        stake = WORDS.number(one.value_at_stake, SMALL if one.treated is None else None)
         table.add_row(
             "" if one.priority is None else str(one.priority), *(getattr(one, name) for name in texts),
-            *(WORDS.number(number, SMALL) for number in numbers), WORDS.bare(one.cost, SMALL), stake,
+            *(WORDS.number(number, SMALL) for number in numbers), WORDS.number(one.cost, SMALL), stake,
         )  # fmt: skip
     console.print(table)
     for line in _lines(plan, busy):

@@ -154,10 +154,19 @@ def _deliver(
         told = delivery.planned(delivering.plans(settings, key, chosen))
     else:
         told = delivery.delivered(chosen, key, delivering.deliver(settings, key, chosen, now, folder))
+        if told.receipts:
+            _renew_report(settings, key)
     if as_json:
         say(json.dumps(told.as_dict(settings.privacy.smallest_cell), indent=2))
     else:
         delivery.show(told, settings.privacy.smallest_cell, new_console(), in_full)
+
+
+def _renew_report(settings: Settings, key: str) -> None:
+    from segmentation_assets.report import report as pages
+    from segmentation_assets.report.words import Words
+
+    pages.renew(settings.data_dir, key, Words.of(settings))
 
 
 def _published_key(settings: Settings, asked: str | None) -> str:
@@ -231,7 +240,10 @@ def sql(query: str, as_csv: bool, spreadsheet: bool, settings_path: Path | None)
     try:
         with published.reading(settings.data_dir) as database:
             confinement.confine(database, settings.data_dir, *([PIPES] if as_csv else []))
-            for statement in confinement.statements(database, query):
+            asked = confinement.statements(database, query)
+            if as_csv and len(asked) > 1:
+                raise click.ClickException(f"A CSV has one result, and the query has {len(asked)} statements. Ask each by itself.")
+            for statement in asked:
                 result = database.sql(statement.query)
                 if result is None:
                     continue

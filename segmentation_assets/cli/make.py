@@ -87,7 +87,9 @@ def pictures(snapshot: str | None, settings_path: Path | None) -> None:
     from segmentation_assets.cli import runs
     from segmentation_assets.defs.instance import instance_of_command, prepare_instance
     from segmentation_assets.report import report
+    from segmentation_assets.store import published
 
+    published.refuse_other_smallest_cell(settings.data_dir, settings.privacy.smallest_cell)
     _, key = _published(settings, snapshot)
     if not settings.exploration.pictures:
         raise click.ClickException("exploration.pictures is off; turn it on first.")

@@ -261,9 +261,20 @@ def _figures(row: Any, *figures: str) -> list[str]:
 
 
 def _moved(summary: Summary) -> str:
-    least = "at least " if summary.moves_hidden else ""  # small cells are in no sum
-    moved = f"Since {summary.before}, {least}{counted(summary.moved, 'customer')} moved and {least}{summary.stayed:,} stayed."
+    some = summary.moves_hidden
+    moved = f"Since {summary.before}, {_at_least(summary.moved, some, 'customer')} moved and {_at_least(summary.stayed, some)} stayed."
     return f"{moved} The largest moves:" if len(summary.moves) else moved
+
+
+def _at_least(number: int, some_hidden: bool, noun: str = "") -> str:
+    """A number of customers, where some may be hidden, which are in no sum.
+
+    >>> _at_least(3, True, "customer"), _at_least(0, True, "customer"), _at_least(0, True), _at_least(1, False, "customer")
+    ('at least 3 customers', 'a hidden number of customers', 'a hidden number', '1 customer')
+    """
+    if some_hidden and not number:
+        return f"a hidden number{f' of {noun}s' if noun else ''}"
+    return f"{'at least ' if some_hidden else ''}{counted(number, noun) if noun else f'{number:,}'}"
 
 
 def _drift(summary: Summary) -> Iterator[str]:

@@ -49,6 +49,10 @@ def say(text: object, err: bool = False, nl: bool = True) -> None:
 class VisibleConsole(Console):
     """A console that prints names literally, also in the cells of tables."""
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command that the reader of its output, such as `head`, has closed it."""
+        raise BrokenPipeError
+
     def render_str(self, text: str, **options: Any) -> Text:
         """The text, ready to be laid out."""
         return super().render_str(visible(text), **options)

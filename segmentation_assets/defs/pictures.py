@@ -55,7 +55,8 @@ def picture(
         context.add_output_metadata({f"{WITHHELD}{name}": why}, output_name=output)
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(style.png(draw()))
+    with style.written_in(settings.report.language):
+        file.write_bytes(style.png(draw()))
     context.add_output_metadata({f"{PICTURE}{name}": dg.MetadataValue.url(file.resolve().as_uri())}, output_name=output)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from segmentation_assets.core.choice.readings import reading
+from segmentation_assets.core.customers.levels import LEVEL_ORDER
 from segmentation_assets.report import changes, sheets
 from segmentation_assets.report.sheets import Sheet
 from segmentation_assets.report.tables import Tables
@@ -162,6 +163,7 @@ BEHIND: dict[str, Callable[[Tables, Words, dict[int, str]], Iterator[Sheet]]] = 
         sheets.label("attribute", "Attribute"), sheets.text("level", "Level"), sheets.count("customers", "Customers"),
         sheets.money("mean_spend", "Mean spend"), sheets.money("median_spend", "Typical spend"),
         sheets.share("epsilon_squared", "Explained of the differences in spend"),
+        ordered=["attribute", LEVEL_ORDER],
     ),
     "distributions_raw": _distribution("raw", "Customers by value of each feature"),
     "distributions_transformed": _distribution("transformed", "Customers by value of each feature, on the scale of the clustering"),

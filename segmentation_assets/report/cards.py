@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segmentation_assets.core.customers.cleaning import UNKNOWN
+from segmentation_assets.core.customers.levels import MISSING_LEVEL
 from segmentation_assets.report.sparks import Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.words import HIDDEN, Words, few_of, hidden_of, said
@@ -18,7 +19,6 @@ from segmentation_assets.vocabulary import Role
 ALWAYS = ("recency_days", "frequency", "monetary", "average_order_value", "mean_gap_days")
 MOST_MARKS, MOST_LEVELS, MOST_MOVES, MOST_DELIVERIES = 3, 4, 3, 3
 NOTABLE = 0.3  # standard deviations from all customers, from which a figure is said to be higher or lower
-MISSING = "(missing)"
 NOT_MEASURED = "not measured"
 NOT_RECORDED = "not recorded"
 BRIDGE: dict[str, str] = {
@@ -228,7 +228,7 @@ def rule_of(tables: Tables, words: Words, segment_id: int) -> tuple[str, str]:
 
 def levels(rows: pd.DataFrame, column: str, words: Words, attribute: str = "") -> Iterator[Level]:
     """What is more common in the segment than among all active customers, beyond chance: those with the highest lower limit of lift."""
-    beyond = rows[(rows["lift_low"] > 1) & ~rows[column].isin([MISSING, UNKNOWN])].dropna(subset=["share", "active_share"])
+    beyond = rows[(rows["lift_low"] > 1) & ~rows[column].isin([MISSING_LEVEL, UNKNOWN])].dropna(subset=["share", "active_share"])
     for row in beyond.sort_values("lift_low", ascending=False, kind="stable").head(MOST_LEVELS).itertuples():
         name = said(getattr(row, column))
         if attribute:

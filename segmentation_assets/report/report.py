@@ -117,6 +117,15 @@ def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = No
     return file(data_dir, key)
 
 
+def renew(data_dir: Path, key: str, words: Words) -> None:
+    """Write the report of a snapshot again, such as after a delivery, if it has one, and figures are still hidden as when it was
+    published."""
+    if file(data_dir, key).exists():
+        with suppress(PublishError):
+            published.refuse_other_smallest_cell(data_dir, words.smallest)
+            write(data_dir, key, words)
+
+
 def link_again(data_dir: Path, words: Words) -> None:
     """Write the index and the oldest report again, if the report to which that one links has been removed."""
     there = sorted(page.parent.name for page in (data_dir / "reports").glob(f"*/{PAGE}"))
@@ -152,6 +161,7 @@ def pictures_of(data_dir: Path, key: str) -> Pictures:
 
 def pages(rows: Tables, pictures: Pictures, words: Words, before: str = "", after: str = "") -> dict[str, str]:
     """The pages of a snapshot by the name of their file; `before` and `after` are the snapshots of the reports to link to, empty: none."""
+    words = words.with_names((*rows.names, *words.labels.values()))
     start, ever = start_page(rows, words), distinct_names(rows.history)
     changes = changes_page(rows, words, ever, start.changed)
     found = sections(pictures, behind(rows, words, distinct_names(rows["segments"])))
@@ -210,7 +220,7 @@ def snapshot_lines(
         hidden = next((text for text in rows["small_cell"] if isinstance(text, str)), None)
         lines.append(
             SnapshotLine(
-                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.bare(revenue), revenue,
+                key, words.date(key), key in linked, words.number(everyone, hidden), everyone, len(rows), words.number(revenue), revenue,
                 decisions.get(key, ""),
             )
         )  # fmt: skip

@@ -4,7 +4,7 @@ Belongs here: queries. What is told of the rows belongs to `view` and `cards`. O
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -23,6 +23,12 @@ OF_SNAPSHOT = (
     "model_candidates", "feature_summary", "feature_distributions", "feature_missingness", "feature_correlations", "order_seasonality",
     "cohort_retention", "revenue_concentration", "category_mix", "attribute_spend",
 )  # fmt: skip
+
+NAMED = (
+    ("own_segments", "own_segment"), ("segment_actions", "action"), ("segment_actions", "play"), ("segment_attributes", "attribute"),
+    ("segment_attributes", "level"), ("segment_categories", "category"),
+)  # fmt: skip
+"""Columns of names that people or the data gave."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,13 @@ class Tables:
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.rows[name]
+
+    @property
+    def names(self) -> Iterator[object]:
+        """Names that people or the data gave, which sentences may have."""
+        yield from self.history["segment_name"]
+        for table, column in NAMED:
+            yield from self[table][column].unique()
 
 
 def read(database: duckdb.DuckDBPyConnection, key: str) -> Tables:

@@ -4,6 +4,7 @@ Belongs here: pure functions from `tables.Tables` to what the page says, as text
 segment belongs to `cards`, the pages themselves to `report` and its templates. Nothing is said to be well that was not measured.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,13 @@ TIERS: dict[str, str] = {
     Tier.GRID: "These are cells of a grid, not groups that were found in the data",
 }
 DECISIONS: dict[str, str] = {
-    Decision.TRAINED: "The first model was trained at this snapshot",
+    Decision.TRAINED: "A new model was trained at this snapshot",
     Decision.CARRIED: "The model of {fitted} stays in force",
     Decision.PROMOTED: "A new model is in force from this snapshot on",
     Decision.ROLLED_BACK: "The earlier model of {fitted} was put back in force",
 }
+REPLACING = (Decision.TRAINED, Decision.PROMOTED)
+"""Decisions that put a model in the place of another."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +206,9 @@ def glances(tables: Tables, words: Words, names: dict[int, str]) -> Iterator[Gla
             customers_sort=row.customers,
             share=words.share(row.share, hidden),
             share_sort=row.share,
-            revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.bare(row.revenue),
+            revenue=HIDDEN if pd.isna(row.revenue) and isinstance(hidden, str) else words.number(row.revenue),
             revenue_sort=row.revenue,
-            at_stake=HIDDEN if stake_is_hidden else words.bare(at_stake),
+            at_stake=HIDDEN if stake_is_hidden else words.number(at_stake),
             at_stake_sort=float("nan") if stake_is_hidden else at_stake,
             change=change,
             change_sort=change_sort,
@@ -293,9 +296,24 @@ def model(tables: Tables, words: Words) -> str:
     told = DECISIONS.get(in_force["decision"], f"The model was {in_force['decision']}").format(
         fitted=_day(words, in_force["fitted_snapshot"])
     )
+    if tables.before is None and in_force["decision"] == Decision.TRAINED:
+        told = "The first model was trained at this snapshot"
+    elif in_force["decision"] in REPLACING and isinstance(in_force["reason"], str):
+        told += f", because {occasion(words.told(in_force['reason']))}"
     if (registry["decision"] == Decision.REFUSED).any():
         told += ", after a challenger was refused"
     return f"{told}; {drift(tables['drift_report'], words)}."
+
+
+def occasion(reason: str) -> str:
+    """Why a model was replaced, as part of a sentence: what the reason in model_registry begins with, without its figures.
+
+    >>> occasion("The model in force has failed its own test at 2 snapshots running (0.31 (low)), so a challenger was trained. It won.")
+    'the one before has failed its own test at 2 snapshots running'
+    """
+    begun = re.split(r", so |; |\. |\.$", re.sub(r" \(.*?\)+", "", reason), maxsplit=1)[0]
+    begun = begun.replace("The model in force", "the one before").replace("The previous model", "the one before")
+    return begun[:1].lower() + begun[1:]
 
 
 def drift(report: pd.DataFrame, words: Words) -> str:

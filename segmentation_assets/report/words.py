@@ -1,13 +1,14 @@
 """Numbers, dates and names as the report writes them; the customs of each language are in `languages`."""
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from segmentation_assets import languages
 from segmentation_assets.core.customers.feature_catalog import FEATURES, Feature, event_features
-from segmentation_assets.report import languages
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.report import PLAIN
 from segmentation_assets.settings.snapshots import Cadence
@@ -17,7 +18,6 @@ from segmentation_assets.vocabulary import MONEY, fewer_than
 
 HIDDEN = "hidden"
 NOT_KNOWN = "\u2013"  # a dash
-MINUS = "\u2212"
 LEAST_SHARE = 0.001  # a share that is not nothing does not read as nothing
 PERIODS: dict[Cadence, str] = {"monthly": "month", "weekly": "week", "daily": "day"}
 MEASURED = {
@@ -41,6 +41,7 @@ class Words:
         features: by name.
         language: by whose customs numbers and dates are written, as `report.language`.
         period: the time from one snapshot to the next, for which a value at stake is.
+        names: names with digits that sentences may have.
     """
 
     currency: str = ""
@@ -51,6 +52,7 @@ class Words:
     features: Mapping[str, Feature] = field(default_factory=lambda: {feature.name: feature for feature in FEATURES})
     language: str = PLAIN
     period: str = "month"
+    names: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: Settings) -> "Words":
@@ -88,14 +90,6 @@ class Words:
         """
         return f"{self.money(amount)} a {self.period}"
 
-    def bare(self, amount: float | None, hidden: object = None) -> str:
-        """An amount without its currency, which the table's heading names; `hidden` as in `number`.
-
-        >>> Words().bare(1234.6), Words().bare(None, "hidden: few customers"), Words().bare(None) == NOT_KNOWN
-        ('1,235', 'hidden', True)
-        """
-        return self.number(amount, hidden)
-
     def signed(self, change: float, written: Callable[[float], str]) -> str:
         """A change with its sign, in a way of writing amounts without one.
 
@@ -103,7 +97,7 @@ class Words:
         >>> words.signed(-1234, words.number), words.signed(1.0, words.money), words.signed(0, words.number)
         ('\u22121,234', '+\u20ac1', '0')
         """
-        return f"{'+' if change > 0 else MINUS if change < 0 else ''}{written(abs(change))}"
+        return f"{'+' if change > 0 else languages.MINUS if change < 0 else ''}{written(abs(change))}"
 
     def figure(self, column: str, value: float) -> str:
         """The value of a feature as people write it.
@@ -128,7 +122,7 @@ class Words:
         return languages.number(value, self.language, digits)
 
     def number(self, value: float | None, hidden: object = None) -> str:
-        """A number of customers; `hidden`: the row's small_cell, which says whether it is hidden.
+        """A number of customers, or an amount without its currency; `hidden`: the row's small_cell, which says whether it is hidden.
 
         >>> words = Words()
         >>> words.number(1234.0), words.number(float("nan"), "hidden: few customers"), words.number(float("nan")) == NOT_KNOWN
@@ -176,8 +170,13 @@ class Words:
         return languages.short_date(day, self.language)
 
     def told(self, sentence: object) -> str:
-        """A sentence of ours that a table holds in English, with its numbers in the language; names within it count as the sentence's."""
-        return languages.localised(said(sentence), self.language)
+        """A sentence of ours that a table holds in English, with its numbers in the language."""
+        return languages.localised(said(sentence), self.language, self.names)
+
+    def with_names(self, names: Iterable[object]) -> "Words":
+        """These words, where sentences may have the names; a name that is nothing but a number cannot be told from one."""
+        texts = {said(name) for name in names}
+        return replace(self, names=frozenset(text for text in texts if re.search(r"\d", text) and not re.fullmatch(languages.FIGURE, text)))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.settings.section import Section
 from segmentation_assets.vocabulary import MONEY, counted
@@ -66,6 +66,16 @@ class AttributeWords(Section):
         description="Its name in sentences and pictures, such as `annual income`, without commas; empty: the column's.",
     )
     unit: str = Field("", max_length=20, description="Unit of its values, such as `k$`; empty: none.")
+    order: tuple[str, ...] = Field(
+        (), description="Its levels in their order, such as `[bronze, silver, gold]`; empty: as the numbers in them say, else by name."
+    )
+
+    @field_validator("order")
+    @classmethod
+    def _once_each(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({level for level in order if order.count(level) > 1}):
+            raise ValueError(f"has {', '.join(twice)} twice; keep one")
+        return order
 
 
 class Movement(Section):

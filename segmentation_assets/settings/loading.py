@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     exploration: Exploration = Field(Exploration(), description="What to draw.")
     model: ModelSettings = Field(ModelSettings(), description="How active customers are clustered.")
     attributes: dict[str, AttributeWords] = Field(
-        {}, description="What people call attributes of customers, such as `annual_income: {label: annual income, unit: k$}`."
+        {},
+        description="What people call attributes of customers, such as `annual_income: {label: annual income, unit: k$}`,"
+        " and the `order` of their levels, such as `tier: {order: [bronze, silver, gold]}`.",
     )
     outcome: str | None = Field(
         None,
@@ -150,6 +152,11 @@ class Settings(BaseSettings):
         """What people call attributes, where the settings say it."""
         return {name: words.label for name, words in self.attributes.items() if words.label}
 
+    @property
+    def level_orders(self) -> dict[str, tuple[str, ...]]:
+        """The levels of attributes in their order, where the settings say it."""
+        return {name: words.order for name, words in self.attributes.items() if words.order}
+
     def without_folder(self, text: str) -> str:
         """The text with paths in the folder of the settings file relative to it, so that a folder that was moved reads the same."""
         return text if self._folder == Path("/") else text.replace(f"{self._folder}/", "")
@@ -202,7 +209,8 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
+        problems = [line for problem in error.errors() for line in _explain(problem).splitlines()]
+        raise SettingsError("\n".join(f"{path}: {line}" for line in problems)) from error
     folder = path.resolve().parent
     base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else folder
     update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
@@ -258,9 +266,11 @@ EXPECTED = {
 
 
 def _explain(problem: Any) -> str:
-    """One pydantic error as a sentence: the key, what was found, and what is allowed."""
+    """One pydantic error as a sentence: the key, what was found, and what is allowed. One over several sections names its keys itself."""
     where = _without_tags([part for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))])
-    key = _spoken(where) or "(top level)"
+    key = _spoken(where)
+    if not key:
+        return re.sub(r"^Value error, ", "", problem["msg"])
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_keys(where[:-1])
         if where[-1] in allowed:
@@ -312,7 +322,8 @@ def _allowed_keys(where: list[str | int]) -> list[str]:
     models: list[Any] = [Settings]
     for part in where:
         if isinstance(part, str):
-            annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+            fields = [(field.alias or name, field) for model in models for name, field in model.model_fields.items()]
+            annotations = [field.annotation for name, field in fields if name == part]
             if annotations:  # else a key of a mapping, whose values are these models
                 models = [found for annotation in annotations for found in _models_in(annotation)]
     return list(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))

@@ -6,7 +6,7 @@ Belongs here: what users can say about an action. Who is contacted in the end is
 import datetime as dt
 from collections.abc import Collection, Mapping
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.settings.own_segments import Name
 from segmentation_assets.settings.section import Section, nearest, unknown_names
@@ -53,21 +53,28 @@ class Play(Section):
     )
     cost: float = Field(0, ge=0, le=1e9, allow_inf_nan=False, description="Cost of a contact, in the source's currency.")
     expected_uplift: float | None = Field(
-        None, gt=0, le=10, description="Expected gain, as a share of what a customer spends per window: 0.05 is 5%. Empty: not known."
+        None, gt=0, description="Expected gain, as a share of what a customer spends per window, at most 1: 0.05 is 5%. Empty: not known."
     )
     budget: float | None = Field(
-        None, ge=0, le=1e12, allow_inf_nan=False, description="Most money for contacts from start to end; empty: no limit."
+        None, gt=0, le=1e12, allow_inf_nan=False, description="Most money for contacts from start to end; empty: no limit."
     )
-    most_customers: int | None = Field(None, ge=0, description="Most customers treated at a time; empty: no limit.")
+    most_customers: int | None = Field(None, ge=1, description="Most customers treated at a time; empty: no limit.")
     starts: dt.date | None = Field(None, description="First day on which it is done; empty: at once.")
     ends: dt.date | None = Field(None, description="Last day on which it is done; empty: until it is removed.")
-    priority: int | None = Field(None, ge=1, le=9, description="1 is done first; empty: by the money at stake.")
+    priority: int | None = Field(None, ge=1, le=9, description="1 is done first; empty: its place by the money at stake among all actions.")
     list: str = Field(
         LISTED, min_length=1, max_length=60, description="Of the actions on one list, a customer is in at most one."
     )  # fmt: skip
     holdout: float = Field(
         HELD_OUT, ge=0, le=0.9, description="Share of its customers who are not contacted, so that its effect can be measured."
     )
+
+    @field_validator("expected_uplift")
+    @classmethod
+    def _is_a_share(cls, uplift: float | None) -> float | None:
+        if uplift is not None and uplift > 1:
+            raise ValueError(f"is a share, and {uplift:g} is {uplift:.0%}; for {uplift:g}% write {uplift / 100:g}")
+        return uplift
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Play":

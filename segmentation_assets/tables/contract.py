@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from segmentation_assets.core.customers.levels import LEVEL_ORDER
+
 Of = Callable[[pd.DataFrame], pd.Series]
 """From the rows of a table to a value of each."""
 CENTS = "decimal(18, 2)"
@@ -151,6 +153,14 @@ SEGMENT_ID = required(
 )
 MODEL_VERSION = required(
     "model_version", "string", "Model that assigned the segments: the snapshot it was fitted on, and a digest of its content."
+)
+
+LEVEL_PLACE = Column(
+    LEVEL_ORDER,
+    "int64",
+    "Place of the level among those of the attribute, from 1: as attributes.<name>.order has it, else as the numbers in the levels say; empty "
+    "if no order is known.",
+    minimum=1,
 )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from segmentation_assets.core.customers.exploration import MISSING_LEVEL
+from segmentation_assets.core.customers.levels import MISSING_LEVEL
 from segmentation_assets.core.customers.sensitive import CRAMER, RATIO
-from segmentation_assets.tables.contract import CUSTOMER_ID, SHARE, Cells, Column, Contract, HiddenWith, by, everyone, required
+from segmentation_assets.tables.contract import CUSTOMER_ID, LEVEL_PLACE, SHARE, Cells, Column, Contract, HiddenWith, by, everyone, required
 from segmentation_assets.vocabulary import Status
 
 
@@ -229,6 +229,7 @@ ATTRIBUTE_SPEND = Contract(
     (
         required("attribute", "string", "Attribute of customers, such as their income."),
         required("level", "string", "Its value; `(missing)` if there is none."),
+        LEVEL_PLACE,
         required("customers", "int64", "Active customers with it.", minimum=1),
         required("share", "float64", "Their share of active customers.", **SHARE),
         required("mean_spend", "float64", "Mean spend within the lookback, in the source's currency.", money=True),

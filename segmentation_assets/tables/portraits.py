@@ -2,6 +2,7 @@
 
 from segmentation_assets.tables.contract import (
     CUSTOMER_ID,
+    LEVEL_PLACE,
     SEGMENT_ID,
     SHARE,
     Cells,
@@ -36,6 +37,7 @@ SEGMENT_ATTRIBUTES = Contract(
         SEGMENT_ID, SEGMENT_NAME,
         required("attribute", "string", "Attribute of customers, such as their income; those in privacy.sensitive are left out."),
         required("level", "string", "Its value, or band between quartiles of all active customers; `(missing)` if there is none."),
+        LEVEL_PLACE,
         required("customers", "int64", "Active customers of the segment with it.", minimum=0),
         required("of_customers", "int64", "Those for whom the attribute is known, of whom `share` is; for `(missing)`, all of the segment.", minimum=1),
         required("share", "float64", "Their share.", **SHARE),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from segmentation_assets.cli.main import main
 from segmentation_assets.cli.runs import CLASS_PATH
 from segmentation_assets.settings.loading import DATA_DIR_VARIABLE, SETTINGS_VARIABLE
 from segmentation_assets.sources import complete_journey
-from segmentation_assets.store import health
-from segmentation_assets.store.database_files import DATABASE, PublishError
+from segmentation_assets.store import health, layout
+from segmentation_assets.store.database_files import DATABASE, PRIVATE, PublishError
 from segmentation_assets_tests.conftest import ROOT, called, environment
 
 
@@ -123,6 +124,13 @@ def test_text_that_is_not_a_date_is_refused_as_such() -> None:
         terminal.known("junk", ["2024-02-01", "2024-03-01"])
 
 
+def test_a_csv_has_one_result(tmp_path: Path) -> None:
+    layout.prepare(tmp_path)
+    duckdb.connect(str(tmp_path / DATABASE)).close()
+    done = called("sql", "--csv", "select 1; select 2", data_dir=tmp_path)
+    assert (done.exit_code, done.output) == (1, "Error: A CSV has one result, and the query has 2 statements. Ask each by itself.\n")
+
+
 def test_csv_output_can_be_appended_to_a_file(tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / DATABASE)).close()
     kept = tmp_path / "kept.csv"
@@ -211,7 +219,18 @@ def test_figures_of_few_customers_are_said_to_be_so_and_sums_without_them_are_th
     assert "│ Few │ fewer than 5 customers │ │ │ │" in out
     assert "at least 3 customers moved and at least 9 stayed" in out
     assert "│ Few │ Many │ fewer than 5 customers │ │ │" in out
+    summary.show_in_brief(replace(shown, moved=0), Console(width=200))
+    assert "a hidden number of customers moved and at least 9 stayed" in capsys.readouterr().out
     assert "nan" not in out
+
+
+@pytest.mark.parametrize("command", ["report", "pictures"])
+def test_another_smallest_cell_than_the_published_one_is_refused(tmp_path: Path, command: str) -> None:
+    layout.prepare(tmp_path)
+    (tmp_path / PRIVATE).mkdir(exist_ok=True)
+    (tmp_path / PRIVATE / "smallest_cell").write_text("10")
+    done = called(command, data_dir=tmp_path)
+    assert done.exit_code == 1 and "by privacy.smallest_cell 10" in done.output
 
 
 def test_present_stability_is_shown_for_a_model_carried_forward(demo: Path) -> None:

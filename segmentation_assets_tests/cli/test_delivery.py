@@ -8,6 +8,7 @@ import click.testing
 import pytest
 import yaml
 
+from segmentation_assets.report import report
 from segmentation_assets.store import published
 from segmentation_assets.store.lake import Lake
 from segmentation_assets_tests.builders import D2
@@ -56,6 +57,14 @@ def test_a_dry_run_tells_what_the_delivery_then_does(shop: Path) -> None:
     assert done[0]["actions"] == [{"list": "marketing", "action": "lapsed", **hidden}]
     again = json.loads(call(shop, "--deliver", "--json").output)
     assert (again["destinations"], again["without_changes"]) == ([], ["files", "raw"])
+
+
+def test_the_report_is_written_again_only_if_something_was_handed_over(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(report, "renew", lambda _, key, __: written.append(key))
+    for options in (("--dry-run",), (), ()):
+        assert call(shop, "--deliver", *options).exit_code == 0
+    assert written == [D2]
 
 
 def test_the_receipt_is_printed(shop: Path) -> None:

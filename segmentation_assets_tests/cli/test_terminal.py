@@ -34,6 +34,15 @@ def test_brackets_in_names_are_not_markup(capsys: pytest.CaptureFixture[str]) ->
     assert [said.count(name) for name in NAMES] == [3, 2]
 
 
+def test_a_console_leaves_it_to_the_command_that_its_reader_has_left() -> None:
+    class Closed(StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):  # for which every command ends quietly
+        VisibleConsole(file=Closed()).print("a table")
+
+
 def test_a_progress_bar_prints_names_literally() -> None:
     console = VisibleConsole(file=StringIO(), width=132, force_terminal=True)
     with progress_bar(console) as bar:

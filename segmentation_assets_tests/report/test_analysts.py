@@ -46,6 +46,13 @@ def test_tables_have_plain_headings_and_figures_in_their_units():
     assert not [heading for heading in headings if re.search("_|^[a-z]", heading)]
 
 
+def test_levels_of_attributes_are_in_their_order():
+    income = [("250K+", 3.0), ("(missing)", np.nan), ("Under 15K", 1.0), ("15-24K", 2.0)]
+    rows = [{"attribute": "income", "level": level, "level_order": order} for level, order in income]
+    (made,) = behind(tables([segment(1, "A", 9)], attribute_spend=rows), Words(), {})["attributes"]
+    assert [row[1].text for row in made.rows] == ["Under 15K", "15-24K", "250K+", "(missing)"]
+
+
 def test_a_long_table_says_how_much_is_left_out():
     rows = pd.DataFrame({"category": [f"c{place}" for place in range(sheets.MOST_ROWS + 2)]})
     made = sheets.sheet(rows, [sheets.text("category", "Category")], Words(), "What is bought", "category_mix")

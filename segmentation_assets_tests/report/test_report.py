@@ -128,6 +128,17 @@ def test_a_report_is_made_from_the_published_tables_with_links_to_its_neighbours
     }
 
 
+def test_after_a_delivery_a_report_that_is_there_is_written_again(lake):
+    folder = put(lake, D1)
+    report.renew(folder, D1, Words(smallest=0))
+    assert not report.file(folder, D1).exists()
+    page = report.write(folder, D1, Words())
+    for smallest, kept in ((5, True), (int((folder / "publishing" / "smallest_cell").read_text()), False)):
+        page.write_text("before")
+        report.renew(folder, D1, Words(smallest=smallest))
+        assert (page.read_text() == "before") == kept
+
+
 def test_the_index_has_every_snapshot_and_links_to_those_with_a_report(lake):
     folder = put(lake, D1, D2, D3)
     report.write(folder, D3, Words())
@@ -201,6 +212,9 @@ LONG_ACTION = (
 )
 
 
+REPLACED = "The model in force has failed its own test at 2 snapshots running (0.31), so a challenger was trained."
+
+
 def page_of_segments(number: int, name: str, action: str) -> str:
     """A page of many segments over 24 snapshots, with every picture that there is."""
     days = [f"{2022 + (month + 3) // 12}-{(month + 3) % 12 + 1:02}-01" for month in range(23)] + [KEY]
@@ -224,7 +238,9 @@ def page_of_segments(number: int, name: str, action: str) -> str:
             {"event": "renamed", "sentence": f"Average customers (4) is now called Occasional shoppers {i}: its customer was steady."}
             for i in range(3)
         ],
-        model_registry=[{"in_force": True, "decision": "promoted", "tier": "convenient", "fitted_snapshot": pd.Timestamp(KEY)}],
+        model_registry=[
+            {"in_force": True, "decision": "promoted", "tier": "convenient", "fitted_snapshot": pd.Timestamp(KEY), "reason": REPLACED}
+        ],
         drift_report=[
             {"subject": feature, "value": 0.5, "q_value": 0.01, "flagged": True, "in_model": feature == "recency_days"}
             for feature in ("recency_days", "overdue_ratio", "events", "campaigns_received")

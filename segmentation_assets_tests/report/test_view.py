@@ -74,6 +74,18 @@ def test_events_and_a_refused_challenger_are_told():
     )
 
 
+def test_why_a_model_was_replaced_is_said_without_its_figures():
+    why = "Drift was flagged (spend and recency_days), so a challenger was trained. It was promoted over the model of 2024-01-01: it won."
+    new = {"in_force": True, "decision": "promoted", "fitted_snapshot": pd.Timestamp("2024-03-01"), "reason": why}
+    assert view.model(tables([], model_registry=[new]), USD).startswith(
+        "A new model is in force from this snapshot on, because drift was flagged; drift was not measured"
+    )
+    again = {**new, "decision": "trained", "reason": "The settings of the model have changed since it was fitted, so it is trained again."}
+    assert view.model(tables([], model_registry=[again]), USD).startswith(
+        "A new model was trained at this snapshot, because the settings of the model have changed since it was fitted; "
+    )
+
+
 def test_events_of_the_largest_segments_are_told_first():
     history = [
         segment(1, "A", 9, "2024-02-01", revenue=5.0), segment(2, "B", 90, "2024-02-01", revenue=50.0), segment(1, "A", 9, revenue=7.0),
@@ -152,7 +164,9 @@ def test_segments_of_ones_own_have_their_figures():
 
 
 def test_figures_follow_the_language_also_in_sentences_that_tables_hold(small):
-    page = view.start_page(small, Words("EUR", language="de-DE"))
+    small["segments"].loc[small["segments"]["segment_id"] == 2, "description"] = "Typisch 1.5 l, not -1.5 (2.5% of 1,234)."
+    page = view.start_page(small, Words("EUR", language="de-DE").with_names(["Typisch 1.5 l", "1,234"]))
     assert page.day == "1. März 2024"
     assert (page.segments[0].line, page.segments[0].revenue) == ("8 orders, 20\xa0€, last 1 day ago", "1.000")
+    assert page.cards[1].description == "Typisch 1.5 l, not \u22121,5 (2,5\xa0% of 1.234)."
     assert "overlaps with itself by 0,80 (valid; from 0,75 on" in page.trust[0] and "explain 40\xa0% of" in page.trust[1]

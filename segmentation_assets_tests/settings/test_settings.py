@@ -56,6 +56,39 @@ def test_a_date_that_does_not_exist_is_named_with_the_file(written):
     assert refusal(file).startswith(f"{file}: cannot be read as YAML: month must be in 1..12")
 
 
+PLAY = "playbook: {{vips: {{action: Call, channel: phone, for: {{segments: [1]}}, cost: 1, {}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("most_customers: 0", "most_customers: found 0; must be greater than or equal to 1."),
+        ("budget: 0", "budget: found 0; must be greater than 0."),
+        ("expected_uplift: 5", "expected_uplift: found 5; is a share, and 5 is 500%; for 5% write 0.05."),
+    ],
+)
+def test_an_action_for_nobody_or_of_an_impossible_effect_is_refused(written, key, why):
+    assert refusal(written(SMALLEST + PLAY.format(key))).endswith(f"playbook.vips.{why}")
+
+
+def test_a_wrong_key_of_an_aim_is_named_with_those_of_an_aim(written):
+    message = refusal(written(SMALLEST + PLAY.format("holdout: 0").replace("segments", "segment")))
+    assert "playbook.vips.for.segment: no such key. Did you mean segments? Allowed here: characters, segments, own_segments, " in message
+
+
+def test_what_is_wrong_over_several_sections_begins_with_the_key(written):
+    file = written(SMALLEST + "playbook: {vip: {action: Call, channel: phone}, other: null}")
+    first, second = refusal(file).splitlines()
+    assert first.startswith(f"{file}: playbook.vip: is for nobody.") and second.startswith(
+        f"{file}: playbook.other: is none of the shipped"
+    )
+
+
+def test_an_order_has_each_level_once(written):
+    message = refusal(written(SMALLEST + "attributes: {tier: {order: [gold, tin, gold]}}"))
+    assert message.endswith("attributes.tier.order: has gold twice; keep one.")
+
+
 def test_a_wrong_type_is_named_with_what_was_found(written):
     assert "model.k: found 'five'; must be a whole number." in refusal(written(SMALLEST + "model: {k: five}"))
 

@@ -118,15 +118,14 @@ class _Resolver:
 def in_order(actions: Sequence[Action], money: Callable[[], Mapping[str, float]]) -> list[Action]:
     """The actions, the first to be done first, each with its priority.
 
-    Those without a set priority are ranked by money, from 1 to LAST_PRIORITY. Of the same priority, the user's own come before shipped
-    ones, then those with a set priority before others.
+    One without a set priority has its place by money among all actions, from 1 to LAST_PRIORITY. Of the same priority, the user's own come
+    before shipped ones, then those with a set priority before others.
 
     Args:
         money: by key, the value at stake of all whom the action is for; asked only if a priority is not set.
     """
-    unset = [action for action in actions if action.play.priority is None]
-    stakes = money() if unset else {}
-    ranked = sorted(unset, key=lambda action: (-stakes.get(action.key, 0.0), action.key))
+    stakes = money() if any(action.play.priority is None for action in actions) else {}
+    ranked = sorted(actions, key=lambda action: (-stakes.get(action.key, 0.0), action.key))
     places = {action.key: min(place, LAST_PRIORITY) for place, action in enumerate(ranked, start=1)}
     placed = {action.key: place for place, action in enumerate(ranked)}
 

@@ -5,7 +5,7 @@ windows, in the engine, are in `order_patterns`; drawing is in `pictures`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.customers.columns import Customers, Rows
 from segmentation_assets.core.customers.feature_catalog import Feature
+from segmentation_assets.core.customers.levels import LEVEL_ORDER, MISSING_LEVEL, with_level_order
 from segmentation_assets.vocabulary import Status
 
 BINS = 30
@@ -22,7 +23,6 @@ REDUNDANT_RHO = 0.95
 MOST_EXTREME = 20
 PERCENT = 100
 MOST_LEVELS = 30  # an attribute with more values than this is an identifier or a measurement, not a group to compare
-MISSING_LEVEL = "(missing)"
 MOST_RANKED = 20_000  # customers whose features are ranked: the standard error of a correlation is then 0.007 at most
 LEAST_PAIRED = 3  # customers with both features, without whom ranks say nothing
 LEAST_RANKED = 10  # customers; with fewer, ranks may agree by chance alone
@@ -268,12 +268,15 @@ def gini(concentration: pd.DataFrame) -> float:
     return float(2 * area - 1)
 
 
-def attribute_spend(features: Customers, declared: Sequence[Feature]) -> pd.DataFrame:
+def attribute_spend(features: Customers, declared: Sequence[Feature], orders: Mapping[str, Sequence[str]] | None = None) -> pd.DataFrame:
     """Spend within the lookback by each level of each attribute, over active customers, with missing as a level.
 
     `eta_squared` is the share of the variance of log spend between the attribute's levels (Pearson 1905), among
     customers for whom it is known: customers without attributes would form a group by themselves. Many levels of few customers
     differ by chance alone; `epsilon_squared` (Kelley 1935) corrects for that, and is at least 0.
+
+    Args:
+        orders: by attribute, its levels in the order that is declared.
     """
     known = {"customer_id", "status", *(feature.name for feature in declared)}
     active = active_only(features)
@@ -291,6 +294,7 @@ def attribute_spend(features: Customers, declared: Sequence[Feature]) -> pd.Data
     columns = [
         "attribute",
         "level",
+        LEVEL_ORDER,
         "customers",
         "share",
         "mean_spend",
@@ -300,7 +304,7 @@ def attribute_spend(features: Customers, declared: Sequence[Feature]) -> pd.Data
         "eta_squared",
         "epsilon_squared",
     ]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    return with_level_order(pd.concat(found, ignore_index=True), orders or {})[columns] if found else pd.DataFrame(columns=columns)
 
 
 def _as_text(values: pd.Series) -> pd.Series:

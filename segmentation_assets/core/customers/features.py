@@ -98,6 +98,17 @@ def declared(settings: Features) -> tuple[Feature, ...]:
     return (*FEATURES, *event_features(settings.event_types))
 
 
+def feature_types(settings: Features, has_orders: bool) -> dict[str, str]:
+    """The type of each feature that customers of such a source have."""
+    lacks = set() if has_orders else {"transactions"}
+    return {feature.name: feature.type for feature in declared(settings) if feature.needs not in lacks}
+
+
+def attribute_columns(attributes: Mapping[str, str], features: Collection[str]) -> dict[str, str]:
+    """The columns of customer_features that hold attributes of the source, beside those of the features, with what was given of each."""
+    return {f"attribute_{name}" if name in features else name: kind for name, kind in attributes.items() if name not in BOOKKEEPING}
+
+
 def described(settings: Features, customers: Customers, words: Mapping[str, AttributeWords] | None = None) -> tuple[Feature, ...]:
     """The features by which customers, rows of customer_features, are described: the declared ones that they have and, without orders,
     their numeric attributes, with the `words` of the settings."""

@@ -3,6 +3,7 @@
 Belongs here: drawing what `exploration` computes from customer_features, in the common `style`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,18 +21,21 @@ from segmentation_assets.core.pictures.style import (
     WIDTH,
     Section,
     amount,
+    counted,
     cut,
     drawn,
     empty,
     heading_height,
     heatmap,
+    in_percent,
+    numeral,
     percent,
     plain,
     short,
     shown,
     titled,
 )
-from segmentation_assets.vocabulary import Status, counted
+from segmentation_assets.vocabulary import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +77,7 @@ def distributions(
         )
         said = (
             "Height: active customers. From the 1st to the 99th percentile; the outermost bars include all values beyond. Orange: share without a "
-            f"value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
+            f"value.\nLong tail: skewness beyond ±{numeral(LONG_TAIL)}."
         )
         said += f" The same for all who have a value: {', '.join(alike)}." if alike else ""
         said += f" Without a value for anyone: {', '.join(map(plain, without))}." if without else ""
@@ -86,7 +90,7 @@ def distributions(
         )
         said = (
             "Height: active customers. Scale on which the feature would enter the clustering, sign(x) * log(1 + |x|); numbers are in its unit. "
-            f"Orange: share without a value.\nLong tail: skewness beyond ±{LONG_TAIL:.0f}."
+            f"Orange: share without a value.\nLong tail: skewness beyond ±{numeral(LONG_TAIL)}."
         )
     down = -(-len(names) // ACROSS)
     head = heading_height(title, said)
@@ -182,7 +186,7 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
     if shown.empty:
         return empty("There are no outliers", f"No active customer lies beyond {rule}.")
     most = shown.iloc[-1]
-    title = f"{plain(most['feature'])} has the most outliers: {most['outlier_share']:.1%} of customers"
+    title = f"{plain(most['feature'])} has the most outliers: {in_percent(most['outlier_share'], 1)} of customers"
     said = f"Active customers beyond {rule}."
     said += " A large share is a second group of customers rather than outliers." if most["outlier_share"] > GROUP else ""
     figure = titled(1.65 + 0.27 * len(shown), title, said)
@@ -193,7 +197,9 @@ def outliers(title: str, summary: pd.DataFrame, units: Mapping[str, str]) -> "Fi
         ax.text(
             share + 0.015 * shares.max(),
             y,
-            f" {share:.1f}%  ({customers:,})" if share >= 0.05 else f" <0.1%  ({customers:,})",
+            f" {in_percent(share / 100, 1)}  ({numeral(customers)})"
+            if share >= 0.05
+            else f" <{in_percent(0.001, 1)}  ({numeral(customers)})",
             va="center",
             fontsize=8,
         )
@@ -310,8 +316,8 @@ def _clustered(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def _rho(rho: float) -> str:
     """A correlation in statistical notation: .83, -.47; 1 only if exact."""
-    shown = f"{rho:.2f}" if abs(rho) < 0.995 or abs(rho) == 1 else f"{np.sign(rho) * 0.99:.2f}"
-    return shown.replace("0.", ".").replace(".00", "")
+    shown = numeral(rho, 2) if abs(rho) < 0.995 or abs(rho) == 1 else numeral(np.sign(rho) * 0.99, 2)
+    return re.sub(r"(?<!\d)0(?=[.,])|[.,]00$", "", shown)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

@@ -26,17 +26,21 @@ from segmentation_assets.core.pictures.style import (
     SEGMENT_COLOURS,
     Section,
     amount,
+    counted,
     empty,
     heading_height,
     heatmap,
+    in_percent,
+    numeral,
     percent,
     plain,
     shown,
     styled,
     titled,
+    written,
 )
 from segmentation_assets.settings.model import ModelSettings
-from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, Baseline, beside, counted, points
+from segmentation_assets.vocabulary import BASELINE_WORDS, OF_SPEND, Baseline, beside, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,7 +125,7 @@ def silhouette_plot(
         1.6 + 0.65 * len(names),
         f"{percent(float((values < 0).mean()))} of customers are closer to another segment than to their own",
         f"Silhouette (Rousseeuw 1987) of {counted(len(rows), 'customer')}: near 1 within their segment, 0 on its border, below 0 nearer to "
-        f"another. Dashed: the mean, {values.mean():.2f}.",
+        f"another. Dashed: the mean, {numeral(values.mean(), 2)}.",
     )
     ax = figure.subplots()
     ticks, low = [], 0.0
@@ -149,7 +153,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
         1.75 + 0.36 * len(names),
         f"{_capital(_so_many(stable, every, 'segment'))} {'are' if stable > 1 else 'is'} found again when customers are resampled",
         f"Mean bootstrap Jaccard of each segment on the customers of this snapshot ({_word(candidate)}, k = {candidate.k}), over the bands "
-        f"of Hennig (2007); found again: {STABLE} or more.",
+        f"of Hennig (2007); found again: {numeral(STABLE, 2)} or more.",
     )
     ax = figure.subplots()
     low = 0.0
@@ -159,7 +163,7 @@ def stability_per_cluster(candidate: Candidate, names: Sequence[str], colours: S
         low = high
     ax.barh(np.arange(len(names)), candidate.jaccard, height=0.6, color=list(colours))
     for position, value in enumerate(candidate.jaccard):
-        ax.text(value + 0.008, position, in_digits(value), va="center", fontsize=9, fontweight="bold")
+        ax.text(value + 0.008, position, written(in_digits(value)), va="center", fontsize=9, fontweight="bold")
     ax.set_yticks(np.arange(len(names)), names)
     ax.set(ylim=(len(names) - 0.5, -1.0), xlim=(0, 1.04), xlabel="mean bootstrap Jaccard")
     ax.tick_params(axis="y", length=0)
@@ -182,7 +186,7 @@ def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
     gain = points(forward[f"forward_spend_gain_over_{Baseline.MONEY}"])
     figure = titled(
         2.7,
-        f"The segments explain {beside(abs(gain), 0, 1)} points {'less' if gain < 0 else 'more'} of the differences in spend since than "
+        f"The segments explain {written(beside(abs(gain), 0, 1))} points {'less' if gain < 0 else 'more'} of the differences in spend since than "
         f"{BASELINE_WORDS[Baseline.MONEY]}",
         "Share of the variance of log spend since the snapshot before that its groups explain; lines: 95% intervals of the difference from the "
         "segments. Segments are for acting, not for forecasting.",
@@ -195,7 +199,7 @@ def forward_bars(forward: Mapping[str, float], not_validated: str) -> "Figure":
         ax.plot(ends, [position, position], color=INK, lw=1.5)
     for position, value in enumerate([forward[spend], *others]):
         edge = ax.get_yaxis_transform()  # beside the panel, where no bar and no interval can be
-        ax.text(1.01, position, f"{value:.1%}", va="center", fontsize=9, fontweight="bold", transform=edge)
+        ax.text(1.01, position, in_percent(value, 1), va="center", fontsize=9, fontweight="bold", transform=edge)
     ax.axvline(forward[spend], linestyle="--", color=INK, linewidth=1)
     ax.set_yticks(range(len(others) + 1), ["the segments", *(BASELINE_WORDS[baseline] for baseline in OF_SPEND)])
     ax.set(ylim=(len(others) + 0.5, -0.5), xlabel="share of the differences in spend explained")
@@ -242,9 +246,9 @@ def pca_map(points: NDArray[np.float64], labels: NDArray[np.int64], names: Seque
     scale.minorformatter = LogFormatter()  # matplotlib's own writes formulas
     for ax, heading in ((segments, "Segments"), (density, "Density of customers")):
         ax.set_title(heading)
-        ax.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")
+        ax.set_xlabel(f"component 1 ({in_percent(shares[0])} of the variance)")
     figure.legend(loc="outside lower center", ncols=5, markerscale=3, frameon=False)
-    segments.set_ylabel(f"component 2 ({shares[1]:.0%} of the variance)" if components == 2 else "scatter, without meaning")
+    segments.set_ylabel(f"component 2 ({in_percent(shares[1])} of the variance)" if components == 2 else "scatter, without meaning")
     return figure
 
 
@@ -306,7 +310,7 @@ def k_distance_curve(distances: NDArray[np.float64], min_samples: int, eps: floa
     share = float((distances <= eps).mean())
     figure = titled(
         4.4,
-        f"With a radius of {eps:.3g}, DBSCAN would call {percent(share)} of customers core",
+        f"With a radius of {written(f'{eps:.3g}')}, DBSCAN would call {percent(share)} of customers core",
         f"Distance of {counted(len(distances), 'customer')} to their neighbour number {min_samples}, from dense to sparse surroundings "
         "(Ester et al. 1996). Dashed: the radius, eps.",
     )

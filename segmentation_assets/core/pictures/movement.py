@@ -20,15 +20,19 @@ from segmentation_assets.core.pictures.style import (
     VERMILION,
     WIDTH,
     Section,
+    counted,
     drawn,
+    in_percent,
+    numeral,
     percent,
     segment_colours,
     short,
     shown,
     titled,
+    written,
 )
 from segmentation_assets.core.segments.movement import COMPONENTS, NEW
-from segmentation_assets.vocabulary import MONEY, counted
+from segmentation_assets.vocabulary import MONEY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +79,9 @@ def flow(title: str, layers: pd.DataFrame, names: Mapping[int, str], order: Sequ
     ax.axis("off")
 
     width = 0.5 if len(dates) <= 4 else 0.4  # of a block
-    beside = [LETTER * max(len(f"{said[b]}  {n:,}") for b, n in blocks.loc[d, "customers"].items()) + 0.2 for d in (dates[0], dates[-1])]
+    beside = [
+        LETTER * max(len(f"{said[b]}  {numeral(n)}") for b, n in blocks.loc[d, "customers"].items()) + 0.2 for d in (dates[0], dates[-1])
+    ]
     step = (across - sum(beside) - width) / (len(dates) - 1)
     per_customer = min((down - HEAD - LINE * len(b)) / b["customers"].sum() for _, b in blocks.groupby("date"))
     blocks["x"] = blocks.index.get_level_values("date").map({date: beside[0] + step * i for i, date in enumerate(dates)})
@@ -117,7 +123,7 @@ def _largest_move(flows: pd.DataFrame, said: Mapping[Block, str]) -> str:
         return ""
     most = moved.loc[moved["customers"].idxmax()]
     share = percent(moved["customers"].sum() / known["customers"].sum())
-    return f"{share} of customers moved; the largest group went from {said[most['origin']]} to {said[most['goal']]} ({most['customers']:,})"
+    return f"{share} of customers moved; the largest group went from {said[most['origin']]} to {said[most['goal']]} ({numeral(most['customers'])})"
 
 
 def _flows(layers: pd.DataFrame) -> pd.DataFrame:
@@ -171,9 +177,9 @@ def _moved(flows: pd.DataFrame) -> Iterator[str]:
     known = flows[(flows["origin"] != NEW) & (flows["goal"] != LEFT)]
     moved = known[known["origin"] != known["goal"]]
     if len(known):
-        yield f"{moved['customers'].sum() / known['customers'].sum():.1%} moved"
+        yield f"{in_percent(moved['customers'].sum() / known['customers'].sum(), 1)} moved"
     if moved["by_model"].sum():
-        yield f"{moved['by_model'].sum() / known['customers'].sum():.1%} by the model"
+        yield f"{in_percent(moved['by_model'].sum() / known['customers'].sum(), 1)} by the model"
 
 
 def _draw_ribbons(
@@ -197,14 +203,14 @@ def _draw_ribbons(
     movers = flows[~flows["stayed"] & (flows["customers"] >= least * total)]
     for row in movers.itertuples():
         left = blocks.at[(row.from_date, row.origin), "x"] + width
-        half = 0.035 * len(f"{row.customers:,}") + 0.05
+        half = 0.035 * len(numeral(row.customers)) + 0.05
         for t in (0.16, 0.84, 0.24, 0.76, 0.32, 0.68, 0.4, 0.6, 0.5):
             x = left + (step - width) * (1.5 * t * (1 - t) + t**3)
             y = row.top_origin + row.height / 2 + (row.top_goal - row.top_origin) * t * t * (3 - 2 * t)
             if all(abs(x - u) > half + w or abs(y - v) > 0.16 for u, v, w in taken):
                 taken.append((x, y, half))
                 box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colours[row.origin], "lw": 0.8}
-                ax.text(x, y, f"{row.customers:,}", ha="center", va="center", fontsize=7, bbox=box, zorder=4)
+                ax.text(x, y, numeral(row.customers), ha="center", va="center", fontsize=7, bbox=box, zorder=4)
                 break
 
 
@@ -216,7 +222,7 @@ def _draw_block(ax: "Axes", block: Block, place: pd.Series, width: float, colour
 
     x, middle, height = place["x"], place["top"] + place["height"] / 2, max(place["height"], LEAST_BLOCK)
     ax.add_patch(Rectangle((x, middle - height / 2), width, height, facecolor=colour, lw=0, zorder=3))
-    customers = f"{int(place['customers']):,}"
+    customers = numeral(int(place["customers"]))
     written: dict[str, Any] = {"va": "center_baseline", "zorder": 5}
     if isinstance(block, int) and height > 0.8 * LINE and not (first or last):
         dark = float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114))) < 0.6
@@ -271,7 +277,7 @@ def _largest_changes(bridge: pd.DataFrame, names: Mapping[int, str]) -> str:
     changes = causes.groupby("segment_id")["revenue"].sum().round()  # as it is written: what rounds to nothing did not change
     ends = [("rose", changes.idxmax()), ("fell", changes.idxmin())] if changes.any() else []
     told = [
-        f"{names.get(int(segment), f'segment {segment}')} {verb} most ({changes[segment]:+,.0f})"
+        f"{names.get(int(segment), f'segment {segment}')} {verb} most ({written(f'{changes[segment]:+,.0f}')})"
         for verb, segment in ends
         if (changes[segment] > 0 if verb == "rose" else changes[segment] < 0)
     ]
@@ -305,9 +311,9 @@ def _draw_waterfall(ax: "Axes", name: str, revenue: NDArray[np.float64], custome
         if total and foot > 0:
             ax.plot([i - 0.42, i + 0.42], [foot + 0.05 * (top - foot), foot + 0.1 * (top - foot)], color="white", lw=2.5)
     ax.set(xlim=(-0.6, len(revenue) - 0.4), ylim=(foot, top))
-    change = f"{revenue[-1] / revenue[0] - 1:+.1%}" if revenue[0] > 0 <= revenue[-1] else "new" if customers[0] == 0 else ""
+    change = written(f"{revenue[-1] / revenue[0] - 1:+.1%}") if revenue[0] > 0 <= revenue[-1] else "new" if customers[0] == 0 else ""
     ax.set_title(f"{name}  {change}")
-    labels = [f"{component}\n{n:,}" for component, n in zip(COMPONENTS, customers, strict=True)]
+    labels = [f"{component}\n{numeral(n)}" for component, n in zip(COMPONENTS, customers, strict=True)]
     ax.set_xticks(range(len(COMPONENTS)), labels, fontsize=7, va="baseline")
     ax.tick_params(axis="x", length=0, pad=19)  # the baseline is that of the second line
     ax.set_yticks([])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.core.customers.exploration import MISSING_LEVEL
 from segmentation_assets.core.customers.exploration import MOST_LEVELS as MOST_LEVELS_COUNTED
+from segmentation_assets.core.customers.levels import LEVEL_ORDER, MISSING_LEVEL
 from segmentation_assets.core.pictures.style import (
     BLUE,
     GREEN,
@@ -22,17 +22,19 @@ from segmentation_assets.core.pictures.style import (
     UNKNOWN,
     VERMILION,
     Section,
+    counted,
     cut,
     drawn,
     empty,
     heatmap,
+    in_percent,
+    numeral,
     percent,
     plain,
     short,
     shown,
     titled,
 )
-from segmentation_assets.vocabulary import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +89,7 @@ def seasonality(title: str, table: pd.DataFrame, as_of: dt.date, currency: str) 
         grid = timed.pivot_table(index="weekday", columns="hour", values="orders", aggfunc="sum").reindex(index=range(7), columns=range(24))
         shares = grid.fillna(0) / timed["orders"].sum() * 100
         heatmap(shares, top, cmap="cividis", vmin=0, linewidths=0.5, cbar_kws={"label": "% of orders", "pad": 0.01})
-        top.set_yticks(np.arange(7) + 0.5, [f"{WEEKDAYS[d]}  {by_day[d]:.0%}" for d in range(7)], rotation=0)
+        top.set_yticks(np.arange(7) + 0.5, [f"{WEEKDAYS[d]}  {in_percent(by_day[d])}" for d in range(7)], rotation=0)
         top.set(xlabel="hour of the day", ylabel="")
         top.tick_params(length=0, axis="both", labelrotation=0)
     else:
@@ -171,7 +173,7 @@ def cohorts(title: str, table: pd.DataFrame, cadence: str, currency: str) -> "Fi
     rows = 0.34 * len(retention) if beside else 2 * 0.3 * len(retention) + 0.9
     figure = titled(1.75 + rows, _returning(table, every, window) or title, note)
     panels = figure.subplots(1, 2, sharey=True) if beside else figure.subplots(2, 1)
-    names = [f"{'until ' if cohort == every[0] else ''}{_day(cohort, cadence)}  {sizes[cohort]:>6,}" for cohort in retention.index]
+    names = [f"{'until ' if cohort == every[0] else ''}{_day(cohort, cadence)}  {numeral(sizes[cohort]):>6}" for cohort in retention.index]
     _heat(panels[0], retention * 100, "Share of the cohort that orders, %", f"{window}s after the first order")
     _heat(panels[1], revenue, f"Revenue per customer of the cohort, {currency}", f"{window}s after the first order")
     for ax in panels if not beside else panels[:1]:
@@ -236,7 +238,7 @@ def _gaps(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 def _in_cell(value: float, largest: float) -> str:
     if largest >= 10_000:
         return short(value)
-    return f"{value:.1f}" if largest < 10 else f"{value:.0f}"
+    return numeral(value, 1) if largest < 10 else numeral(value)
 
 
 @shown("revenue_concentration", Section.ORDERS, "How much of the revenue the top customers bring.")
@@ -247,7 +249,7 @@ def concentration(title: str, table: pd.DataFrame, gini: float, currency: str) -
     points = {part: table[table["percentile"] == part].iloc[0] for part in (5, 20, 50)}
     title = f"{_best(20, points[20], buyers).capitalize()} bring {percent(points[20]['revenue_share'])} of revenue"
     said = (
-        f"{counted(buyers, 'customer')} who spent {short(revenue)} ({currency}) within the lookback, best first. Gini coefficient {gini:.2f}: "
+        f"{counted(buyers, 'customer')} who spent {short(revenue)} ({currency}) within the lookback, best first. Gini coefficient {numeral(gini, 2)}: "
         "0 if all spend alike, 1 if one brings everything."
     )
     figure = titled(5.4, title, said)
@@ -314,7 +316,7 @@ def categories(title: str, table: pd.DataFrame) -> "Figure":
         reach = np.nanmax(values)
         for y, value in zip(positions, values, strict=True):
             if not np.isnan(value):
-                ax.text(value + 0.012 * reach, y, f"{value:.1f}%" if value < 10 else f"{value:.0f}%", va="center", fontsize=8)
+                ax.text(value + 0.012 * reach, y, in_percent(value / 100, 1 if value < 10 else 0), va="center", fontsize=8)
         ax.set_title(label)
         ax.set(xlim=(0, reach * 1.12), ylim=(-0.6, len(bars) - 0.4))
         ax.set_xticks([])
@@ -341,7 +343,7 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     telling = table.groupby("attribute")["epsilon_squared"].first().sort_values(ascending=False, kind="stable")
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
-        said = f"{cut(plain(order[0]), 40)} explains most of spend: {telling.iloc[0]:.1%} of the differences between customers"
+        said = f"{cut(plain(order[0]), 40)} explains most of spend: {in_percent(telling.iloc[0], 1)} of the differences between customers"
         title = said if telling.iloc[0] > 0 else "No attribute explains more of spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
     longest = max(len(str(level)) for own in levels.values() for level in own["level"])
@@ -372,9 +374,9 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
             at = pale == few
             ax.hlines(positions[at], rows["p25_spend"][at], rows["p75_spend"][at], color=BLUE, lw=4, alpha=0.35 * strength)
             ax.plot(rows["median_spend"][at], positions[at], "o", color=BLUE, ms=6, alpha=strength, mew=0)
-        ax.set_yticks(positions, [f"{cut(row.level, letters)} ({row.customers:,})" for row in rows.itertuples()], fontsize=8)
+        ax.set_yticks(positions, [f"{cut(row.level, letters)} ({numeral(row.customers)})" for row in rows.itertuples()], fontsize=8)
         explained = rows["epsilon_squared"].iloc[0]
-        heading = cut(plain(name), 32) + ("" if np.isnan(explained) else f"  {explained:.1%}")
+        heading = cut(plain(name), 32) + ("" if np.isnan(explained) else f"  {in_percent(explained, 1)}")
         ax.set_title(heading, loc="left" if len(heading) <= SHORT_LEVEL else "right")  # a long one over the names of levels
         ax.set_ylim(-0.7, room - 0.3)
         ax.grid(axis="x")
@@ -390,18 +392,10 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
 
 
 def _levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """The levels to draw, in natural order, with missing values last."""
+    """The levels to draw, in their order, with missing values last."""
     missing = rows["level"] == MISSING_LEVEL
     common = rows[~missing].nlargest(MOST_LEVELS, "customers", keep="all").head(MOST_LEVELS)
-    common = common.assign(at=common["level"].map(_level_order)).sort_values(["at", "level"])
-    return pd.concat([common.drop(columns="at"), rows[missing]])
-
-
-def _level_order(level: str) -> float:
-    """Levels such as "Under 15K", "15-24K", "250K+" sorted by their first number; others by name."""
-    digits = "".join(c if c.isdigit() else " " for c in str(level).replace(".", "")).split()
-    below = str(level).lower().startswith(("under", "less", "<", "unter", "bis"))
-    return float(digits[0]) - 0.5 * below if digits else float("inf")
+    return pd.concat([common.sort_values([LEVEL_ORDER, "level"]), rows[missing]])
 
 
 def _day(day: Any, cadence: str) -> str:

@@ -9,10 +9,12 @@ matplotlib and seaborn are imported where they are used, because they take a sec
 """
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,13 +22,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from segmentation_assets import languages, vocabulary
 from segmentation_assets.core.customers.feature_catalog import FEATURES
+from segmentation_assets.settings.report import PLAIN as PLAIN_LANGUAGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Draw = TypeVar("Draw", bound=Callable[..., "Figure"])
+_LANGUAGE = ContextVar("language", default=PLAIN_LANGUAGE)
+FIGURE = re.compile(r"\d[\d,]*(\.\d+)?%?")  # in the label of an axis, perhaps before a k or M
 INK, MUTED, GRID, UNKNOWN = "#1f2933", "#6b7682", "#e3e7eb", "#cdd3d9"
 LEAST_SHARE = 0.005  # rounds to 1%
 LINE, HEADLINE = 152, 95  # letters of a subtitle, and of a title, that fit across
@@ -89,6 +95,7 @@ def png(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer, canvas, layout = io.BytesIO(), FigureCanvasAgg(figure), figure.get_layout_engine()
+    _write_axes(figure)
     with styled():  # some ticks are created only when drawn
         if layout and figure.axes:
             layout.execute(figure)
@@ -178,19 +185,74 @@ def drawn(
     return decorate
 
 
+@contextmanager
+def written_in(language: str) -> Iterator[None]:
+    """Figures of the pictures that are drawn within, by the customs of a language (`report.language`)."""
+    before = _LANGUAGE.set(language)
+    try:
+        yield
+    finally:
+        _LANGUAGE.reset(before)
+
+
+def written(figures: str) -> str:
+    """English text without names, with its figures in the language of the picture.
+
+    >>> with written_in("de-DE"): written("+1,234.5 (0.5%)")
+    '+1.234,5 (0,5\\xa0%)'
+    """
+    return figures if _LANGUAGE.get() == PLAIN_LANGUAGE else languages.localised(figures, _LANGUAGE.get())
+
+
+def numeral(value: float, digits: int = 0) -> str:
+    """A number with so many digits behind the decimal mark."""
+    return written(f"{value:,.{digits}f}")
+
+
+def in_percent(share: float, digits: int = 0) -> str:
+    """A share in per cent."""
+    return written(f"{share:.{digits}%}")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun; `plural` if the plural is irregular."""
+    return written(vocabulary.counted(number, noun, plural))
+
+
+def _write_axes(figure: "Figure") -> None:
+    """Have matplotlib's own labels of axes in the language, too."""
+    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
+    if _LANGUAGE.get() == PLAIN_LANGUAGE:
+        return
+
+    class Written(ScalarFormatter):
+        def __init__(self, english: Any) -> None:
+            super().__init__()
+            self.english = english
+
+        def format_ticks(self, values: Any) -> list[str]:
+            return [FIGURE.sub(lambda found: written(found.group()), tick) for tick in self.english.format_ticks(values)]
+
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter | PercentFormatter):
+            axis.set_major_formatter(Written(formatter))
+
+
 def percent(share: float) -> str:
     """A share as a percentage that never rounds to 0% or 100% unless exact."""
     if 0 < share < LEAST_SHARE:
-        return "<1%"
-    return ">99%" if 1 - LEAST_SHARE < share < 1 else f"{share:.0%}"
+        return f"<{in_percent(0.01)}"
+    return f">{in_percent(0.99)}" if 1 - LEAST_SHARE < share < 1 else in_percent(share)
 
 
 def short(value: float) -> str:
     """A number in short form: 0.25, 12, 3.4k, 1.2M."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.3g}{suffix}"
-    return f"{value:.3g}" if value else "0"
+            return written(f"{value / size:.3g}") + suffix
+    return written(f"{value:.3g}") if value else "0"
 
 
 def amount(value: float, unit: str) -> str:
@@ -199,7 +261,7 @@ def amount(value: float, unit: str) -> str:
         return ""
     if unit == "year":
         return f"{value:.0f}"
-    return f"{value * 100:.3g}%" if unit == "share" else short(value)
+    return written(f"{value * 100:.3g}%") if unit == "share" else short(value)
 
 
 LONGEST_LABEL = 32  # letters of a label beside a mark

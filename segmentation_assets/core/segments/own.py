@@ -54,6 +54,27 @@ def conditions(own: Mapping[str, OwnSegment], customers: ir.Table, sensitive: Co
     return found
 
 
+def unusable(
+    own: Mapping[str, OwnSegment], features: Mapping[str, str], attributes: Mapping[str, str], has_consent: bool, sensitive: Collection[str]
+) -> list[str]:
+    """A problem for each own segment whose condition cannot be used, as far as can be told before customers are cleaned: all attributes
+    but answers count as text, because their types are not known yet.
+
+    Args:
+        features: the type of each; attributes: the columns that they will be, with how each is read: boolean or else.
+        has_consent: whether the source maps consent, which is a column, too.
+    """
+    texts = dict.fromkeys(("customer_id", "status", "segment_name"), "string")
+    read = {name: kind if kind == "boolean" else "string" for name, kind in attributes.items()}
+    read |= {"consent": "boolean"} if has_consent else {}
+    customers = ibis.table({"segment_id": "int64", **features, **texts, **read}, name="customers")
+    try:
+        conditions(own, customers, sensitive)
+    except ExpressionError as error:
+        return str(error).splitlines()
+    return []
+
+
 def _condition(text: str, customers: ir.Table, sensitive: Collection[str]) -> Condition:
     expression = mapped(text, customers, Typed())
     if not expression.value.type().is_boolean():

@@ -17,7 +17,8 @@ from segmentation_assets.core.choice.grid_model import FREQUENCY, MONETARY, RECE
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.columns import CustomerColumns
-from segmentation_assets.core.customers.exploration import MISSING_LEVEL, MOST_LEVELS
+from segmentation_assets.core.customers.exploration import MOST_LEVELS
+from segmentation_assets.core.customers.levels import LEVEL_ORDER, MISSING_LEVEL, with_level_order
 from segmentation_assets.core.model.segment_model import SegmentModel
 
 Numbers = NDArray[np.float64]
@@ -27,7 +28,18 @@ QUARTILES = (0.25, 0.5, 0.75)
 DIGITS_OF_EDGES = 4
 BOOKKEEPING = {"customer_id", "status", "segment_id"}
 LIFT = ["lift", "lift_low", "lift_high"]
-ATTRIBUTE_COLUMNS = ["segment_id", "attribute", "level", "customers", "of_customers", "share", "active_customers", "active_share", *LIFT]
+ATTRIBUTE_COLUMNS = [
+    "segment_id",
+    "attribute",
+    "level",
+    LEVEL_ORDER,
+    "customers",
+    "of_customers",
+    "share",
+    "active_customers",
+    "active_share",
+    *LIFT,
+]
 SPEND = ["purchases", "purchase_share", "active_purchase_share", "purchase_lift"]
 CATEGORY_COLUMNS = ["segment_id", "category", "customers", "of_customers", "share", "active_customers", "active_share", *LIFT, *SPEND]
 EXAMPLE_COLUMNS = ["segment_id", "example", "customer_id", "feature", "value", "text"]
@@ -76,7 +88,7 @@ def _wilson(a: Numbers, n: Numbers) -> tuple[Numbers, Numbers]:
     return np.maximum((centre - half) / (1 + z2 / n), 0.0), np.minimum((centre + half) / (1 + z2 / n), 1.0)
 
 
-def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:
+def attributes(active: ir.Table, computed: Collection[str], orders: Mapping[str, Sequence[str]] | None = None) -> pd.DataFrame:
     """One row per segment, attribute and level: its share in the segment and among all active customers, and the lift.
 
     Shares are of the customers for whom the attribute is known; that of MISSING_LEVEL is of all. Categories have up to thirty levels,
@@ -84,9 +96,10 @@ def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:
 
     Args:
         active: active customers with their segment_id and attributes; `computed`: columns that are no attributes.
+        orders: by attribute, its levels in the order that is declared.
     """
     names = [name for name in active.columns if name not in BOOKKEEPING and name not in computed]
-    levels = _levels(active, names)
+    levels, bands = _levels(active, names)
     counted = [
         active.group_by("segment_id", level=level).agg(customers=ibis._.count()).mutate(attribute=ibis.literal(name))
         for name, level in levels.items()
@@ -97,7 +110,8 @@ def attributes(active: ir.Table, computed: Collection[str]) -> pd.DataFrame:
     grid = found.set_index(["attribute", "level", "segment_id"])["customers"].unstack(fill_value=0).sort_index()
     missing = (grid.index.get_level_values("level") == MISSING_LEVEL)[:, None]
     everyone, known = (of.groupby("attribute").transform("sum").to_numpy() for of in (grid, grid * ~missing))
-    return _shares(grid, np.where(missing, everyone, known))[ATTRIBUTE_COLUMNS]
+    rows = _shares(grid, np.where(missing, everyone, known))
+    return with_level_order(rows, {**(orders or {}), **bands})[ATTRIBUTE_COLUMNS]
 
 
 def _shares(grid: pd.DataFrame, of: NDArray[np.int64]) -> pd.DataFrame:
@@ -117,25 +131,28 @@ def _shares(grid: pd.DataFrame, of: NDArray[np.int64]) -> pd.DataFrame:
     return rows[kept].assign(share=a / n, active_share=k / everyone, **dict(zip(LIFT, lifts(a, n, k, everyone), strict=True)))
 
 
-def _levels(active: ir.Table, names: Sequence[str]) -> dict[str, ir.StringValue]:
-    """The level of each customer, by attribute: text, MISSING_LEVEL if there is no value. Only attributes with more than one level."""
+def _levels(active: ir.Table, names: Sequence[str]) -> tuple[dict[str, ir.StringValue], dict[str, list[str]]]:
+    """The level of each customer, by attribute: text, MISSING_LEVEL if there is no value; and the bands of numbers, by attribute, from the
+    lowest. Only attributes with a value."""
     kinds = active.schema()
     numbers = [name for name in names if kinds[name].is_numeric()]
     categories = [name for name in names if kinds[name].is_string() or kinds[name].is_boolean()]
     if not numbers and not categories:
-        return {}
+        return {}, {}
     asked: dict[str, ir.Value] = {f"values of {name}": active[name].nunique() for name in (*numbers, *categories)}
     asked |= {f"{quartile} of {name}": active[name].cast("float64").quantile(quartile) for name in numbers for quartile in QUARTILES}
     facts: Mapping[str, Any] = active.agg(**asked).to_pyarrow().to_pylist()[0]
     found: dict[str, ir.StringValue] = {}
+    bands: dict[str, list[str]] = {}
     for name in names:
         values = facts.get(f"values of {name}") or 0
         if name in numbers and values > FEW_VALUES:
             edges = sorted({_edge(facts[f"{quartile} of {name}"]) for quartile in QUARTILES})
-            found[name] = _banded(active[name], edges)
+            bands[name] = _bands(edges)
+            found[name] = _banded(active[name], edges, bands[name])
         elif 0 < values <= MOST_LEVELS:
             found[name] = _as_text(active[name]).fill_null(MISSING_LEVEL)
-    return found
+    return found, bands
 
 
 def _edge(quartile: float) -> float:
@@ -143,11 +160,18 @@ def _edge(quartile: float) -> float:
     return float(f"{quartile:.{DIGITS_OF_EDGES}g}")
 
 
-def _banded(values: ir.NumericValue, edges: Sequence[float]) -> ir.StringValue:
-    """The band of each value between the edges; an edge is in the band below it."""
+def _bands(edges: Sequence[float]) -> list[str]:
+    """The bands between the edges in words, from the lowest; an edge is in the band below it.
+
+    >>> _bands([22.5, 1035.0])
+    ['up to 22.5', 'above 22.5 to 1,035', 'above 1,035']
+    """
     said = [f"{edge:,.10g}" for edge in edges]
-    between = [f"above {low} to {high}" for low, high in itertools.pairwise(said)]
-    texts = [f"up to {said[0]}", *between, f"above {said[-1]}"]
+    return [f"up to {said[0]}", *(f"above {low} to {high}" for low, high in itertools.pairwise(said)), f"above {said[-1]}"]
+
+
+def _banded(values: ir.NumericValue, edges: Sequence[float], texts: Sequence[str]) -> ir.StringValue:
+    """The band of each value."""
     bands = [(values.isnull(), MISSING_LEVEL), *((values <= edge, text) for edge, text in zip(edges, texts, strict=False))]
     return ibis.cases(*bands, else_=texts[-1])
 

@@ -5,7 +5,7 @@ Belongs here: comparing two models in force. `identity` matches their segments.
 
 import datetime as dt
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,13 @@ def events(
     both = {i: (old[i], new[i]) for i in old.keys() & new.keys()}
     empty = new.keys() - set(now.segment_ids(active)) if found else set()
     rows = [
-        (e.event, _ids(e.before), _ids(e.after), e.overlap, _judged(*both[e.after[0]]) if e.event in JUDGED else _sentence(e, names, empty))
+        (
+            e.event,
+            _ids(e.before),
+            _ids(e.after),
+            e.overlap,
+            _judged(*both[e.after[0]], new.values()) if e.event in JUDGED else _sentence(e, names, empty),
+        )
         for e in found
     ]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"overlap": "float64"})
@@ -87,14 +93,18 @@ def _ids(ids: tuple[int, ...]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _judged(before: Segment, now: Segment) -> str:
-    """That a segment's customers have another character, or only another place among those of the same."""
+def _judged(before: Segment, now: Segment, segments: Iterable[Segment]) -> str:
+    """That a segment's customers have another character, or only another place among those of the same; and which of the `segments` has
+    its name now."""
     called = f"{before.name} ({before.segment_id}) is now called {now.name}"
+    heirs = [
+        f"The name {before.name} now belongs to another segment ({s.segment_id})." for s in segments if s.name == before.name != now.name
+    ]
     if before.character == now.character:
-        return f"{called}."
+        return " ".join([f"{called}.", *heirs])
     was, is_now = (segment.character.replace("_", " ") for segment in (before, now))
     changed = f"{now.name} ({now.segment_id}) keeps its name" if before.name == now.name else called
-    return " ".join([f"{changed}: its typical customer was {was} and is now {is_now}.", *naming.told(now.pace, now.character)])
+    return " ".join([f"{changed}: its typical customer was {was} and is now {is_now}.", *naming.told(now.pace, now.character), *heirs])
 
 
 def _sentence(event: identity.SegmentEvent, names: dict[int, str], empty: Collection[int]) -> str:

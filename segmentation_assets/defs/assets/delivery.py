@@ -7,6 +7,8 @@ import dagster as dg
 
 from segmentation_assets.defs import markdown
 from segmentation_assets.defs.declared import asset
+from segmentation_assets.report import report
+from segmentation_assets.report.words import Words
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
 from segmentation_assets.store import delivering
@@ -28,6 +30,8 @@ def audience_delivery(
     if why_not := _why_not(settings, context.run.tags, first):
         return dg.MaterializeResult(metadata={"delivered": why_not})
     receipts = delivering.deliver(settings, key, delivering.choose(settings, ()), now, source=source)
+    if receipts:
+        report.renew(settings.data_dir, key, Words.of(settings))
     said = [
         f"{receipt.plan.name}: {counted(receipt.plan.rows.num_rows, 'row')}, delivery {receipt.plan.delivery_id}" for receipt in receipts
     ]

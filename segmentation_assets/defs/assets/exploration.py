@@ -192,7 +192,8 @@ def attribute_spend(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_features: CustomerColumns
 ) -> pd.DataFrame:
     """How spend differs between the levels of each attribute."""
-    levels = exploration.attribute_spend(customer_features, described(settings.features, customer_features, settings.attributes))
+    known = described(settings.features, customer_features, settings.attributes)
+    levels = exploration.attribute_spend(customer_features, known, settings.level_orders)
     draw = partial(pictures.orders.attributes, levels, settings.exploration.money)
     picture(context, settings, "attributes", draw, cells=levels["customers"])
     return levels

@@ -133,7 +133,7 @@ def segment_portraits(
     told = known.at(np.empty(0, np.int64)) if one_by_one else known
     lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
     found = {
-        SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}),
+        SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}, settings.level_orders),
         SEGMENT_CATEGORIES.name: portraits.categories(customer_category_activity, active, lookback),
         SEGMENT_EXAMPLES.name: portraits.examples(told, model, hidden, settings.model.seed),
     }

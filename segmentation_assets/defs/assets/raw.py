@@ -5,8 +5,12 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.customers import volume
+from segmentation_assets.core.customers.features import attribute_columns, feature_types
+from segmentation_assets.core.segments import own
+from segmentation_assets.defs.checks.source import attribute_types
 from segmentation_assets.defs.partitions import WITH_USUAL, Input
 from segmentation_assets.defs.table import snapshot_date, table
+from segmentation_assets.expressions import ExpressionError
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source
 from segmentation_assets.sources.base import window_of
@@ -21,7 +25,13 @@ def raw_customers(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], source: dg.ResourceParam[Source], lake: dg.ResourceParam[Lake]
 ) -> ir.Table:
     """Demographics and other attributes from the source, before any cleaning."""
-    return source.customers(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
+    rows = source.customers(lake.engine.driver, window_of(context.partition_key, settings.snapshots))
+    features = feature_types(settings.features, settings.source.has_orders)
+    attributes = attribute_columns(attribute_types(rows), features)
+    has_consent, sensitive = settings.source.has_consent, settings.privacy.sensitive
+    if problems := own.unusable(settings.own_segments, features, attributes, has_consent, sensitive):
+        raise ExpressionError("\n".join(problems))  # now, and not minutes later at the tables of own segments
+    return rows
 
 
 @table(RAW_TRANSACTIONS, group=GROUP)

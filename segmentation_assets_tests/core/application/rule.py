@@ -197,9 +197,9 @@ def cases(draw: st.DrawFn) -> Case:
     actions = []
     for place in range(number):
         cost = draw(st.sampled_from([0, 1, 0.1]))
-        limits = {"budget": draw(st.sampled_from([None, 0, 0.3, 2]))} if cost else {}
+        limits = {"budget": draw(st.sampled_from([None, 0.05, 0.3, 2]))} if cost else {}
         actions.append(action(
-            f"a{place}", cost=cost, most_customers=draw(st.sampled_from([None, None, 0, 2])), list=draw(LISTS),
+            f"a{place}", cost=cost, most_customers=draw(st.sampled_from([None, None, 1, 2])), list=draw(LISTS),
             holdout=draw(st.sampled_from([0, 0.5])), expected_uplift=draw(st.sampled_from([None, 0.5])), **limits,
         ))  # fmt: skip
     has_past = draw(st.booleans())

@@ -63,7 +63,10 @@ def test_actions_are_done_by_priority_and_without_one_by_money() -> None:
     of = {"for": {"segments": [1]}}
     found = done(little=play(**of), much=play(**of), first=play(priority=1, **of), none=play(**of))
     ordered = plays.in_order(found.actions, lambda: {"little": 5.0, "much": 70.0})
-    assert [(action.key, action.priority) for action in ordered] == [("first", 1), ("much", 1), ("little", 2), ("none", 3)]
+    assert [(action.key, action.priority) for action in ordered] == [("first", 1), ("much", 1), ("little", 2), ("none", 4)]
+    alone = done(little=play(**of), first=play(priority=3, **of), second=play(priority=4, **of))
+    ordered = plays.in_order(alone.actions, lambda: {"little": 5.0, "first": 90.0, "second": 7.0})
+    assert [(action.key, action.priority) for action in ordered] == [("first", 3), ("little", 3), ("second", 4)]
 
 
 def test_own_actions_come_before_shipped_ones_of_the_same_priority() -> None:

@@ -119,6 +119,16 @@ def test_many_levels_of_few_customers_explain_nothing_beyond_chance() -> None:
     assert list(found.loc["children"].index) == ["0", "1"]  # counts are written without decimals
 
 
+def test_levels_have_the_order_that_is_declared_or_that_their_numbers_say() -> None:
+    frame = customers(
+        4, income=["250K+", "Under 15K", "15-24K", None], home=["rent", "own", "rent", "own"], tier=["gold", "tin", "iron", "tin"]
+    )
+    found = exploration.attribute_spend(frame, FEATURES, {"tier": ["tin", "gold"]}).set_index(["attribute", "level"])["level_order"]
+    assert found["income"].dropna().to_dict() == {"Under 15K": 1, "15-24K": 2, "250K+": 3}
+    assert found["home"].isna().all()
+    assert found["tier"].dropna().to_dict() == {"tin": 1, "gold": 2}
+
+
 def test_missing_values_are_counted_by_status() -> None:
     frame = customers(3, status=["active", "active", "lapsed"], recency_days=[1.0, np.nan, np.nan], region=["north", "north", None])
     found = exploration.feature_missingness(frame, FEATURES).set_index(["feature", "status"])["missing_share"]

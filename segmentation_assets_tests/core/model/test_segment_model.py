@@ -15,6 +15,7 @@ from segmentation_assets.core.model.champion import SnapshotContext, next_model
 from segmentation_assets.core.model.naming import LAPSED, NOISE, PROSPECT
 from segmentation_assets.core.model.population import drift_report
 from segmentation_assets.core.model.rows import model_from_rows, model_to_rows
+from segmentation_assets.core.model.segment_model import Segment
 from segmentation_assets.core.model.training import ModelSpec, PreviousSnapshot
 from segmentation_assets.core.segments import segment_events
 from segmentation_assets.settings.model import DriftSettings, GridSettings, ModelSettings, RetrainSettings
@@ -225,6 +226,15 @@ def test_customers_who_moved_together_remain_the_same_segment():
     told = segment_events.events(before, now, moved, LATER).set_index("event")["sentence"]
     assert told["survived"].str.endswith("its customers moved together, so it is the same segment in another place.").all()
     assert told["changed character"].str.contains("is now called").all()
+
+
+def test_a_name_that_another_segment_takes_is_said_to():
+    before, now, heir = Segment(4, "Average", "steady"), Segment(4, "Rare", "occasional"), Segment(6, "Average", "steady")
+    assert segment_events._judged(before, now, [now, heir]) == (
+        "Average (4) is now called Rare: its typical customer was steady and is now occasional. The name Average now belongs to another "
+        "segment (6)."
+    )
+    assert "belongs" not in segment_events._judged(before, before, [before])
 
 
 def test_an_empty_segment_is_called_empty_whatever_else_is_said_of_its_customers():

@@ -179,9 +179,24 @@ def test_a_source_without_categories_says_so() -> None:
     assert "has no categories" in words(orders.categories(mix().head(1).assign(category="unknown")))
 
 
+def test_figures_are_in_the_language_of_the_report_and_names_as_they_are() -> None:
+    named = mix().head(2).assign(category=["tea 1.5 l", "rice"], share=0.055, penetration=0.5)
+    with style.written_in("de-DE"):
+        said = words(orders.categories(named))
+        figure = style.titled(3, "Title", "below")
+        axes = figure.subplots()
+        axes.set_ylim(0, 0.5)
+        style.png(figure)
+        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["0,0", "0,1"]
+    assert "tea 1.5 l" in said and "5,5\xa0%" in said
+    assert "5.5%" in words(orders.categories(named))
+
+
 def test_levels_are_ordered_by_the_numbers_in_their_names() -> None:
-    levels = ["100-124K", "Under 15K", "15-24K", "250K+", "unter 1.500"]
-    assert sorted(levels, key=orders._level_order) == ["Under 15K", "15-24K", "100-124K", "250K+", "unter 1.500"]
+    levels = ["100-124K", None, "15-24K", "250K+", "Under 15K"]
+    spend = exploration.attribute_spend(pd.DataFrame({"status": "active", "monetary": 1.0, "income": levels}), FEATURES)
+    shown = [label.get_text() for label in orders.attributes(spend, "EUR").axes[0].get_yticklabels()]
+    assert [text.partition(" (1")[0] for text in shown] == ["Under 15K", "15-24K", "100-124K", "250K+", "(missing)"]
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.001, "<1%"), (0.124, "12%"), (0.999, ">99%"), (1.0, "100%")])

@@ -41,6 +41,13 @@ def inside(**who: list[str]) -> ibis.Table:
     return ibis.memtable(pd.DataFrame(rows, columns=["own_segment", "customer_id"], dtype="str"))
 
 
+def test_answers_and_consent_are_conditions_by_themselves_before_any_customer_is_read():
+    asked = {name: OwnSegment(condition=name) for name in ("consent", "replied", "town")}
+    problems = own.unusable(asked, {"monetary": "float64"}, {"replied": "boolean", "town": "text"}, True, ())
+    assert problems == ["own_segments.town: 'town' is a value, not a condition; compare it with something, such as monetary > 1000."]
+    assert "is not a column" in own.unusable(asked, {}, {"replied": "boolean", "town": "text"}, False, ())[0]
+
+
 def test_members_and_figures_are_those_of_plain_sql():
     found = own.summary(OWN, own.members(OWN, CUSTOMERS), *KNOWN, inside(), set()).set_index("own_segment")
     database = duckdb.connect()

@@ -45,6 +45,19 @@ def test_few_numbers_are_categories_and_many_are_bands_between_quartiles():
     }  # fmt: skip
 
 
+def test_bands_have_their_order_also_where_a_decimal_point_could_mark_thousands():
+    bands = rows_of("income", WHO.assign(income=[0.125, 0.5, 1.125, 2.5, 900.0, 1e4])).reset_index("level")
+    assert bands.sort_values("level_order")["level"].unique().tolist() == [
+        "up to 0.6562", "above 0.6562 to 1.812", "above 1.812 to 675.6", "above 675.6",
+    ]  # fmt: skip
+
+
+def test_levels_have_the_order_that_is_declared():
+    found = attributes(ibis.memtable(WHO), {"monetary"}, {"home": ("rent", "own")})
+    home = found[found["attribute"] == "home"].drop_duplicates("level").set_index("level")["level_order"]
+    assert home.dropna().to_dict() == {"rent": 1, "own": 2}
+
+
 def test_names_and_dates_are_no_groups_to_compare():
     many = pd.DataFrame(
         {"customer_id": [str(i) for i in range(40)], "segment_id": 1, "email": [f"{i}@x" for i in range(40)], "born": dt.date(2000, 1, 1)}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from segmentation_assets.defs.assets.delivery import audience_delivery
+from segmentation_assets.report import report
 from segmentation_assets.settings.delivery import Delivery
 from segmentation_assets.store import delivering, published
 from segmentation_assets_tests.builders import D1, D3, D4, LOADED
@@ -51,6 +52,14 @@ def test_the_newest_snapshot_is_handed_over_once(tmp_path: Path, handed_over: li
 def test_otherwise_nothing_is(tmp_path: Path, handed_over: list[str], how: dict[str, Any], why: str) -> None:
     assert why in run(tmp_path, **how)
     assert handed_over == []
+
+
+def test_the_report_is_written_again_after_a_delivery(tmp_path: Path, handed_over: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = SimpleNamespace(plan=SimpleNamespace(name="files", rows=SimpleNamespace(num_rows=2), delivery_id="x"))
+    monkeypatch.setattr(delivering, "deliver", lambda *_, **__: [told])
+    monkeypatch.setattr(report, "renew", lambda _, key, __: handed_over.append(key))
+    assert "files: 2 rows" in run(tmp_path, D4).value
+    assert handed_over == [D4]
 
 
 def test_a_snapshot_made_before_it_was_switched_on_is_not_handed_over_when_made_again(tmp_path: Path, handed_over: list[str]) -> None:

@@ -1,19 +1,21 @@
 """Numbers, money, percentages and dates by the customs of a language: those of Unicode's CLDR, which Babel ships.
 
-Belongs here: all that differs from language to language. What stands for a figure that is unknown or hidden belongs to `words`.
+Belongs here: all that differs from language to language. What stands for a figure that is unknown or hidden belongs to `report.words`.
 Babel is imported where it is used, because most commands format nothing for a page.
 """
 
 import datetime as dt
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from babel.numbers import NumberPattern
 
-FIGURE = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)")
-"""A number in an English sentence; a part of a date, of a version or of a word is none."""
+MINUS = "\u2212"
+FIGURE = r"(?P<sign>(?<![\w.,)])[-+\u2212](?=\d))?(?<![\w.,])(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?P<percent>%)?(?!\w|[.,]\d)"
+"""A number in an English sentence, with its sign and whether it is in per cent; a part of a date, of a version or of a word is none."""
 
 
 def number(value: float, language: str, digits: int = 0) -> str:
@@ -24,7 +26,7 @@ def number(value: float, language: str, digits: int = 0) -> str:
     """
     from babel.numbers import format_decimal
 
-    return format_decimal(_rounded(value, digits), format=_pattern("decimal", language, digits), locale=_locale(language))
+    return _signed(format_decimal(_rounded(value, digits), format=_pattern("decimal", language, digits), locale=_locale(language)))
 
 
 def percent(value: float, language: str, digits: int = 0) -> str:
@@ -35,7 +37,7 @@ def percent(value: float, language: str, digits: int = 0) -> str:
     """
     from babel.numbers import format_percent
 
-    return format_percent(_rounded(value, digits + 2), format=_pattern("percent", language, digits), locale=_locale(language))
+    return _signed(format_percent(_rounded(value, digits + 2), format=_pattern("percent", language, digits), locale=_locale(language)))
 
 
 def money(amount: float, currency: str, language: str) -> str:
@@ -49,7 +51,7 @@ def money(amount: float, currency: str, language: str) -> str:
     if not is_currency(currency):
         return f"{number(amount, language)} {currency}".rstrip()
     pattern = _pattern("currency", language, 0)
-    return format_currency(_rounded(amount, 0), currency, format=pattern, locale=_locale(language), currency_digits=False)
+    return _signed(format_currency(_rounded(amount, 0), currency, format=pattern, locale=_locale(language), currency_digits=False))
 
 
 def date(day: dt.date, language: str) -> str:
@@ -74,22 +76,36 @@ def short_date(day: dt.date, language: str) -> str:
     return format_skeleton("yMMM" if (day.month, day.day) == (1, 1) else "MMMd", day, locale=_locale(language))
 
 
-def localised(sentence: str, language: str) -> str:
+def localised(sentence: str, language: str, kept: Collection[str] = ()) -> str:
     """An English sentence with its numbers as the language writes them; dates such as 2018-01-02 stay.
 
-    >>> localised("At 2018-01-02, 1,234 orders worth 1.5 each (50.1%), by version 0.1.0.", "de-DE")
-    'At 2018-01-02, 1.234 orders worth 1,5 each (50,1%), by version 0.1.0.'
+    Args:
+        kept: names that the sentence may have, whose numbers are no figures.
+
+    >>> localised("At 2018-01-02, 1,234 orders worth 1.5 each (-50.1%), by version 0.1.0.", "de-DE")
+    'At 2018-01-02, 1.234 orders worth 1,5 each (\u221250,1\\xa0%), by version 0.1.0.'
+    >>> localised("Top 1.5% (1.5%)", "de-DE", ["Top 1.5%"]), localised("-0.6 to 1,004", "en-GB")
+    ('Top 1.5% (1,5\\xa0%)', '\u22120.6 to 1,004')
     """
-    if language.partition("-")[0] == "en" and number(12345.5, language, 1) == "12,345.5":
-        return sentence
 
     def written(found: re.Match[str]) -> str:
-        text = found.group()
-        if not {",", "."} & set(text):  # a year, or another number that looks alike everywhere
-            return text
-        return number(float(text.replace(",", "")), language, len(text.partition(".")[2]))
+        text = found["number"]
+        if text is None:  # a name
+            return found.group()
+        sign, digits = (found["sign"] or "").replace("-", MINUS), len(text.partition(".")[2])
+        value = float(text.replace(",", ""))
+        if found["percent"]:
+            return f"{sign}{percent(value / 100, language, digits)}"
+        is_plain = not {",", "."} & set(text)  # a year, or another number that looks alike everywhere
+        return f"{sign}{text if is_plain else number(value, language, digits)}"
 
-    return FIGURE.sub(written, sentence)
+    names = "".join(rf"(?<![\w.,]){re.escape(name)}(?!\w|[.,]\d)|" for name in sorted(kept, key=len, reverse=True))
+    return re.sub(names + FIGURE, written, sentence)
+
+
+def _signed(written: str) -> str:
+    """A number with a minus instead of a hyphen."""
+    return written.replace("-", MINUS)
 
 
 def _rounded(value: float, digits: int) -> float:
