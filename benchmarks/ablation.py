@@ -15,7 +15,7 @@ import pandas as pd
 
 from segmentation_assets.core.choice.forward_validity import SPEND, eta_squared, with_outcomes
 from segmentation_assets.core.choice.stability import bootstrap_jaccard
-from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, silhouettes, subsample
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 FEATURES, K, SEED, RESAMPLES, ROWS = ["recency_days", "frequency", "monetary"], 5, 20170401, 50, 1000
@@ -34,7 +34,7 @@ def measure(active: pd.DataFrame, outcome: np.ndarray, transform: str, scaling: 
         "weakest Jaccard": float(jaccard.min()),
         "smallest share": float(np.bincount(labels, minlength=K).min() / len(labels)),
         "eta squared of next log spend": eta_squared(np.log1p(outcome), labels),
-        "silhouette": internal_indices(model.preprocessor.transform(active), labels, SEED).silhouette,
+        "silhouette": float(silhouettes(model.preprocessor.transform(active), labels, SEED)[1].mean()),
     }
 
 

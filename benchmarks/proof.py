@@ -22,7 +22,7 @@ from segmentation_assets.core.choice.candidates import Samples
 from segmentation_assets.core.choice.forward_validity import compared
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.choice.valley import valley_p_values
-from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, internal_indices, subsample
+from segmentation_assets.core.clustering.algorithm import KMeans, canonical_order, fit_kmeans, silhouettes, subsample
 from segmentation_assets.core.clustering.families import FAMILIES
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.settings.model import ModelSettings
@@ -38,7 +38,7 @@ def usual_recipes(points: NDArray[np.float64], seed: int) -> tuple[int, int]:
     rows = subsample(points, 1_000, seed)
     kmeans = KMeans(n_init=3)
     found = kmeans.fit(rows, KS, seed)
-    silhouettes = {k: internal_indices(rows, c.assign(rows).label, seed, 1_000).silhouette for k, c in found.items()}
+    silhouettes = {k: float(silhouettes(rows, c.assign(rows).label, seed, 1_000)[1].mean()) for k, c in found.items()}
     jaccard = stability.bootstrap_jaccard(rows, kmeans, found, seed, resamples=20)
     stable = [k for k in KS if jaccard[k].jaccard.min() >= 0.75]
     return max(silhouettes, key=lambda k: silhouettes[k]), max(stable, default=1)

@@ -21,6 +21,7 @@ from segmentation_assets.core.clustering.algorithm import (
     canonical_order,
     count_distinct,
     internal_indices,
+    silhouettes,
     subsample,
 )
 from segmentation_assets.core.clustering.families import FAMILIES, Family
@@ -244,7 +245,8 @@ def _described(name: str, k: int, found: Clustering, samples: Samples, seed: int
     labels = found.assign(samples.sweep).label
     sizes = np.bincount(labels[labels >= 0], minlength=found.k)
     # In the space that all candidates share, so that figures are comparable; on fewer rows if only the tie-break uses them.
-    indices: Indices = internal_indices(samples.sweep, labels, seed, 5_000 if diagnostics else 1_000)
+    _, values = silhouettes(samples.sweep, labels, seed, 5_000 if diagnostics else 1_000)
+    indices = internal_indices(samples.sweep, labels, values)
     share = float(sizes.min() / len(labels))
     return Candidate(
         algorithm=name,
@@ -267,7 +269,8 @@ def measured_again(model: PrototypeModel | GridModel, active: Customers, setting
     indices, valley_p, stable = Indices(np.nan, np.nan, np.nan), np.nan, stability.Stability(np.empty(0), np.empty(0))
     if isinstance(model, PrototypeModel):
         points = canonical_order(model.points(active))
-        indices = internal_indices(points, fixed(model).assign(points).label, settings.seed, 5_000)
+        found_again = fixed(model).assign(points).label
+        indices = internal_indices(points, found_again, silhouettes(points, found_again, settings.seed)[1])
         samples, family = Samples.of(points, settings), FAMILIES[model.algorithm](settings)
         valley_p = valley_p_value(samples.gate, fixed(model), settings.seed, settings.splits)
         stable = _stability(family, samples.stability, {model.k: fixed(model)}, settings)[model.k]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import fixed
 from segmentation_assets.core.choice.readings import reading
-from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, one_thread, small_memory
+from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, silhouettes
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
 from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import ModelSettings
@@ -33,12 +33,13 @@ def evaluate_model(model: PrototypeModel, features: Customers, settings: ModelSe
     """Measure `model` on `features` (n customers) in its own preprocessed space."""
     points = canonical_order(model.points(features))
     labels = fixed(model).assign(points).label
+    rows, values = silhouettes(points, labels, settings.seed)
     return ModelEvaluation(
-        indices=internal_indices(points, labels, settings.seed),
+        indices=internal_indices(points, labels, values),
         explained=explained(points[labels >= 0], labels[labels >= 0]),
         noise_share=float((labels < 0).mean()),
         customers=np.bincount(labels[labels >= 0], minlength=model.k),
-        silhouette=silhouette_by_cluster(points, labels, model.k, settings.seed),
+        silhouette=_by_cluster(labels[rows], values, model.k),
     )
 
 
@@ -76,21 +77,10 @@ def stability_in_words(metrics: Mapping[str, float]) -> str:
     return "; ".join(words) or "not measured"
 
 
-def silhouette_by_cluster(
-    points: NDArray[np.float64], labels: NDArray[np.int64], k: int, seed: int, sample: int = 5000
-) -> NDArray[np.float64]:
-    """Mean silhouette (Rousseeuw, 1987) of each of k clusters, on `sample` rows; NaN for a cluster without rows in the sample."""
-    from sklearn.metrics import silhouette_samples
-
-    own = np.flatnonzero(labels >= 0)
-    rows = np.sort(np.random.default_rng(seed).choice(own, min(sample, len(own)), replace=False))
-    found = len(np.unique(labels[rows]))
-    if not 2 <= found < len(rows):
-        return np.full(k, np.nan)
-    with one_thread(), small_memory():
-        values = silhouette_samples(points[rows], labels[rows])
-    sizes = np.bincount(labels[rows], minlength=k)
-    sums = np.bincount(labels[rows], weights=values, minlength=k)
+def _by_cluster(labels: NDArray[np.int64], values: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """The mean of the values (s,) with each of the labels (s,) from 0 to k - 1; NaN for one without values."""
+    sizes = np.bincount(labels, minlength=k)
+    sums = np.bincount(labels, weights=values, minlength=k)
     return np.asarray(np.divide(sums, sizes, out=np.full(k, np.nan), where=sizes > 0), dtype=np.float64)
 
 

@@ -152,23 +152,33 @@ class Indices:
     davies_bouldin: float
 
 
-def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], seed: int, sample: int = 5000) -> Indices:
-    """Silhouette (Rousseeuw, 1987; on `sample` rows, as it takes n squared work), Calinski and Harabasz (1974), Davies and
-    Bouldin (1979) of `points` (n, d) with `labels` (n,), -1 for noise."""
+def silhouettes(
+    points: NDArray[np.float64], labels: NDArray[np.int64], seed: int, sample: int = 5000
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Silhouettes (Rousseeuw, 1987) of at most `sample` rows of `points` (n, d) with `labels` (n,), as they take n squared work: the
+    rows (s,), none of them noise (-1), and their values (s,). No rows if they would have fewer than two clusters."""
+    from sklearn.metrics import silhouette_samples
+
+    own = np.flatnonzero(labels >= 0)
+    rows = np.sort(np.random.default_rng(seed).choice(own, min(sample, len(own)), replace=False))
+    if not 2 <= len(np.unique(labels[rows])) < len(rows):
+        return rows[:0], np.empty(0)
+    with one_thread(), small_memory():
+        return rows, np.asarray(silhouette_samples(points[rows], labels[rows]), dtype=np.float64)
+
+
+def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], of_rows: NDArray[np.float64]) -> Indices:
+    """The mean of the silhouettes `of_rows`, and the indices of Calinski and Harabasz (1974) and Davies and Bouldin (1979) of `points`
+    (n, d) with `labels` (n,), -1 for noise."""
     from sklearn import metrics
 
     kept = labels >= 0
     points, labels = points[kept], labels[kept]
     if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):
         return Indices(np.nan, np.nan, np.nan)
-    chosen = np.arange(len(points))
-    if len(points) > sample:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(points), sample, replace=False))
     with one_thread(), small_memory():
-        in_sample = len(np.unique(labels[chosen]))
-        silhouette = metrics.silhouette_score(points[chosen], labels[chosen]) if 2 <= in_sample < len(chosen) else np.nan
         return Indices(
-            float(silhouette),
+            float(np.mean(of_rows)) if len(of_rows) else np.nan,
             float(metrics.calinski_harabasz_score(points, labels)),
             float(metrics.davies_bouldin_score(points, labels)),
         )

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from segmentation_assets.core.choice.candidates import measured_again
-from segmentation_assets.core.choice.evaluation import evaluate_model, silhouette_by_cluster
+from segmentation_assets.core.choice.evaluation import evaluate_model
 from segmentation_assets.core.clustering.algorithm import fit_kmeans
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.settings.model import ModelSettings
@@ -39,10 +39,10 @@ def test_one_segment_explains_nothing():
     assert found.explained == pytest.approx(0) and np.isnan(found.silhouette).all()
 
 
-def test_silhouettes_of_clusters_average_to_the_total_without_noise():
-    points = groups((0, 0), (6, 0)).to_numpy()
-    labels = np.repeat([0, 1], 100)
-    labels[:10] = -1
-    per_cluster = silhouette_by_cluster(points, labels, 3, seed=0)
-    assert np.isnan(per_cluster[2])
-    assert (90 * per_cluster[0] + 100 * per_cluster[1]) / 190 == pytest.approx(silhouette_score(points[10:], labels[10:]))
+def test_silhouettes_of_clusters_average_to_the_total():
+    frame = groups((0, 0), (6, 0))
+    model = fit_kmeans(frame, 2, 0, FeaturePreprocessor("none"))
+    found = evaluate_model(model, frame, SETTINGS)
+    overall = silhouette_score(model.preprocessor.transform(frame), model.assign(frame).label)
+    assert found.silhouette @ found.customers / len(frame) == pytest.approx(overall)
+    assert found.indices.silhouette == pytest.approx(overall)

@@ -13,6 +13,7 @@ from segmentation_assets.core.clustering.algorithm import (
     count_distinct,
     fit_kmeans,
     internal_indices,
+    silhouettes,
 )
 from segmentation_assets.core.clustering.prototype_rows import prototypes_to_rows
 
@@ -76,10 +77,14 @@ def test_duplicates_and_few_rows_can_be_clustered():
     assert count_distinct(points) == 2
 
 
+def indices_of(points, labels):
+    return internal_indices(points, labels, silhouettes(points, labels, seed=0)[1])
+
+
 def test_indices_equal_scikit_learns_and_are_undefined_for_one_cluster():
     points = blobs([(0, 0), (8, 8)])
     labels = np.repeat([0, 1], 100)
-    assert internal_indices(points, labels, seed=0).silhouette == pytest.approx(silhouette_score(points, labels))
-    assert np.isnan(internal_indices(points, np.zeros(200, int), seed=0).silhouette)
-    noisy = internal_indices(points, np.where(np.arange(200) % 10 == 0, -1, labels), seed=0)
+    assert indices_of(points, labels).silhouette == pytest.approx(silhouette_score(points, labels))
+    assert np.isnan(indices_of(points, np.zeros(200, int)).silhouette)
+    noisy = indices_of(points, np.where(np.arange(200) % 10 == 0, -1, labels))
     assert noisy.silhouette == pytest.approx(silhouette_score(points[np.arange(200) % 10 != 0], labels[np.arange(200) % 10 != 0]))
