@@ -117,7 +117,7 @@ class Lake:
         return self._keep(table.op(), lambda: to_frame(table))
 
     def frames(self, table: ir.Table, rows: int) -> Iterator[pd.DataFrame]:
-        """The rows of a table read `here`, in its order if it has one, as DataFrames of at most so many; money as by `to_frame`."""
+        """The rows of a table that was read `here`, in its order if it has one, as DataFrames of at most so many, like `to_frame`."""
         for batch in self.engine.batches(_with_floats(table), rows):
             yield batch.to_pandas(date_as_object=False)
 

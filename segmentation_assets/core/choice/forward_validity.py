@@ -154,7 +154,7 @@ def forward_metrics(customers: pd.DataFrame, seed: int) -> dict[str, float]:
     if customers.empty:
         return {}
     segments = customers["segment_name"]
-    others = baselines(customers[list(RFM)], segments.nunique())
+    others = {name: cut.astype(np.int32) for name, cut in baselines(customers[list(RFM)], segments.nunique()).items()}
     spend, bought = customers[SPEND].to_numpy(), customers[BOUGHT].to_numpy()
     found: dict[str, float] = {}
     for name, explained in compared({"spend": np.log1p(spend), "active": bought}, segments, others, seed).items():
@@ -182,8 +182,9 @@ class _Groups:
     def of(cls, labels: Sequence[NDArray[Any]]) -> "_Groups":
         starts = np.cumsum([0, *(int(codes.max()) + 1 for codes in labels)])
         members = np.zeros((len(labels[0]), starts[-1]))
-        for start, codes in zip(starts, labels, strict=False):
-            members[np.arange(len(codes)), start + codes] = 1.0
+        for start, stop, codes in zip(starts, starts[1:], labels, strict=False):
+            for group in range(stop - start):
+                members[:, start + group] = codes == group
         return cls(members, starts[:-1])
 
     def eta(self, outcomes: Sequence[NDArray[np.float64]], counts: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segmentation_assets.core.customers.columns import Customers
+from segmentation_assets.core.customers.columns import AT_ONCE, Customers
 
 if TYPE_CHECKING:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
@@ -63,7 +63,7 @@ class PrototypeModel:
         """The customers in the space of the prototypes (n, d)."""
         return self.preprocessor.transform(self.inputs(features))
 
-    def assign(self, features: Customers, batch_size: int = 100_000) -> Assignment:
+    def assign(self, features: Customers, batch_size: int = AT_ONCE) -> Assignment:
         """Label `features` (n customers, at least the fitted columns), `batch_size` rows at a time to bound memory."""
         inputs = self.inputs(features)
         batches = (inputs.iloc[start : start + batch_size] for start in range(0, len(inputs), batch_size))

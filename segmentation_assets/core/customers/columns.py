@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+AT_ONCE = 100_000  # customers who are computed together where that goes by rows
+
 
 @dataclass(frozen=True, eq=False)
 class CustomerColumns:

@@ -190,7 +190,7 @@ def feature_correlations(
 
 def spearman(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Spearman's correlation (p, p) of the columns of `values` (n, p), each pair over the rows that have both; NaN for fewer than
-    LEAST_PAIRED rows or a constant. CustomerColumns that lack the same rows are ranked together, not anew for each pair."""
+    LEAST_PAIRED rows or a constant. Columns that lack the same rows are ranked together, not anew for each pair."""
     from scipy.stats import rankdata
 
     alike: dict[bytes, list[int]] = {}

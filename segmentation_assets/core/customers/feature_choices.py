@@ -32,7 +32,7 @@ class Treatment:
 
 def near_copies(inputs: pd.DataFrame, least: float) -> list[list[str]]:
     """The numeric inputs (n, p) in blocks, in each of which all pairs have a Spearman correlation of at least `least` in either direction:
-    complete linkage (Sorensen, 1948). CustomerColumns that are near copies of none are a block of their own.
+    complete linkage (Sorensen, 1948). Columns that are near copies of none are a block of their own.
 
     >>> near_copies(pd.DataFrame({"a": [1, 2, 3, 4], "b": [9, 7, 5, 1], "c": [2, 1, 1, 2]}), 0.8)
     [['a', 'b'], ['c']]

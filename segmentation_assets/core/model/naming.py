@@ -114,16 +114,9 @@ class Members:
     known: Mapping[str, float]
     median: Mapping[str, float]
 
-    @classmethod
-    def of(cls, segment: pd.DataFrame) -> "Members":
-        """Those of a segment's rows of customer_features."""
-        found = {name: location(segment[name].to_numpy(np.float64, na_value=np.nan)) for name in segment.select_dtypes("number").columns}
-        mean, known, median = ({name: figures[i] for name, figures in found.items()} for i in range(3))
-        return cls(len(segment), mean, known, median)
-
 
 def location(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean and median of what is known of values (n,), and the share that is; NaN if nothing is. The mean is pandas' to the last bit."""
+    """Of values (n,), the mean of those that are known, which is pandas' to the last bit; the share of them; and their median."""
     missing = np.isnan(values)
     known = values[~missing]
     if not known.size:

@@ -12,14 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.columns import Customers
+from segmentation_assets.core.customers.columns import AT_ONCE, Customers
 
 NOW, THEN, GAP = "recency_days", "opening_pause_days", "mean_gap_days"
 REVERSED = ("order_trend", "spend_trend")  # change their sign when time runs backwards
 LATE = 1.1  # mean gaps; a pause that long is one that the customer's own rhythm does not explain, whatever the calendar does to months
-
-
-AT_ONCE = 100_000  # customers who are mirrored together, to bound memory
 
 
 @dataclass(frozen=True)

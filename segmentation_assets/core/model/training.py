@@ -21,7 +21,7 @@ from segmentation_assets.core.choice.rfm_grid import NAMES
 from segmentation_assets.core.choice.selection import PastSnapshot, choose
 from segmentation_assets.core.clustering.algorithm import canonical_order, count_distinct, fit_kmeans, polished, to_model
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.columns import Customers
+from segmentation_assets.core.customers.columns import AT_ONCE, Customers
 from segmentation_assets.core.customers.matching import places
 from segmentation_assets.core.model import characters, identity
 from segmentation_assets.core.model.population import NOT_COMPARED
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
 FORMAT = "2"  # of a model's rows, and of the inputs to its version
-AT_ONCE = 100_000  # customers whose inputs are hashed together, to bound memory
 FROM_CHAMPION = "kmeans_from_champion"  # name of a candidate: k-means started from the segments in force
 # The character by which the playbook treats a cell of the grid.
 GRID_CHARACTERS = {

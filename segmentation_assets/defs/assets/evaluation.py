@@ -13,6 +13,7 @@ from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import followed, forward_metrics
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
+from segmentation_assets.core.customers.columns import AT_ONCE
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
@@ -28,7 +29,6 @@ from segmentation_assets.tables.segments import EVALUATION_METRICS
 from segmentation_assets.vocabulary import OF_ATTRIBUTES, OF_SPEND, WITHOUT_ORDERS
 
 BOTH_SNAPSHOTS = Input(PREVIOUS_AND_THIS, dated=True, here=True)
-AT_ONCE = 100_000  # customers whose segments have their names as texts
 PLOTTED = (  # the page shows these as numbers; the table has all, also of each segment, and the bounds of intervals
     "active_customers", "silhouette", "explained", "weakest_jaccard", "mean_confidence", "smallest_share", "largest_share", "share_moved",
     "forward_spend_eta_squared", *(f"forward_spend_gain_over_{baseline}" for baseline in OF_SPEND), "forward_active_eta_squared",

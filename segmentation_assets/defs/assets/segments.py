@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.core import pictures
-from segmentation_assets.core.customers.columns import CustomerColumns
+from segmentation_assets.core.customers.columns import AT_ONCE, CustomerColumns
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.model.segment_model import SegmentModel
@@ -40,9 +40,6 @@ from segmentation_assets.tables.segments import (
 )
 
 GROUP = "segments"
-
-
-AT_ONCE = 100_000  # customers who are in memory together
 
 
 def _sizes(lake: Lake, placed: ir.Table) -> dict[str, float]:

@@ -23,6 +23,7 @@ from segmentation_assets.core.model.naming import (
     change,
     character,
     description,
+    location,
     marked_out_by,
     names,
     standings,
@@ -31,6 +32,13 @@ from segmentation_assets.core.model.naming import (
 )
 from segmentation_assets.core.model.pace import Pace
 from segmentation_assets_tests.builders import features
+
+
+def members(segment):
+    """The figures of a segment's rows of customer_features."""
+    figures = {name: location(segment[name].to_numpy("float64")) for name in segment.select_dtypes("number")}
+    return Members(len(segment), *({name: found[place] for name, found in figures.items()} for place in range(3)))
+
 
 MIDDLE = Standing(recency=0.5, frequency=0.5, monetary=0.5, tenure=0.5, basket=0.5)
 
@@ -109,7 +117,7 @@ def test_baskets_are_compared_with_the_typical_one_of_the_shop():
 
 def test_order_values_that_hardly_vary_mark_nobody_out():
     active = features(*[(1, 1, 1)] * 4).assign(average_order_value=[10.0, 10.0, 10.2, 10.2], order_value_spread=[0.01, 0.01, 0.03, 0.03])
-    assert marked_out_by(Members.of(active.iloc[:2]), Spread.of(active), FEATURES) == []
+    assert marked_out_by(members(active.iloc[:2]), Spread.of(active), FEATURES) == []
 
 
 def test_where_all_are_alike_everyone_stands_in_the_middle_and_nobody_stands_nowhere():
@@ -185,7 +193,7 @@ def test_names_are_unique_and_in_the_order_of_spend_whatever_was_before(found):
 
 def test_the_sentence_says_what_is_typical_and_what_marks_them_out():
     active = features((1, 9, 900), (30, 1, 10), (30, 1, 10), (30, 1, 10))
-    assert description(Members.of(active.iloc[[0]]), Spread.of(active), 1) == (
+    assert description(members(active.iloc[[0]]), Spread.of(active), 1) == (
         "Typically 9 orders worth 900 within the lookback, the last one 1 day ago; against the average customer, the typical one "
         "bought recently (-1.7 sd), shops often (+1.7 sd) and spends much (+1.7 sd)."
     )
@@ -197,28 +205,28 @@ def test_one_feature_of_each_group_marks_a_segment_out_and_each_of_recency_frequ
     active = pd.DataFrame(
         {"recency_days": [0, 3, 3], "frequency": [9, 8, 2], "monetary_value": [1, 1, 1], "a": [5, 1, 2], "b": [0, 9, 9], "c": [1, 0, 0]}
     )
-    marks = marked_out_by(Members.of(active.iloc[[0]]), Spread.of(active), declared, top=9)
+    marks = marked_out_by(members(active.iloc[[0]]), Spread.of(active), declared, top=9)
     assert marks == ["low recency_days (-1.4 sd)", "low b (-1.4 sd)", "high c (+1.4 sd)", "high frequency (+0.9 sd)"]
-    assert marked_out_by(Members.of(active.iloc[[0]]), Spread.of(active), declared, top=1) == marks[:1]
+    assert marked_out_by(members(active.iloc[[0]]), Spread.of(active), declared, top=1) == marks[:1]
 
 
 def test_a_feature_that_most_of_the_segment_have_no_value_of_does_not_mark_it_out():
     active = features((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)).assign(sd_gap_days=[90.0, None, None, 1.0])
-    assert marked_out_by(Members.of(active.iloc[:3]), Spread.of(active), FEATURES) == []
-    assert marked_out_by(Members.of(active.iloc[:2]), Spread.of(active), FEATURES) == ["shops irregularly (+1.0 sd)"]
+    assert marked_out_by(members(active.iloc[:3]), Spread.of(active), FEATURES) == []
+    assert marked_out_by(members(active.iloc[:2]), Spread.of(active), FEATURES) == ["shops irregularly (+1.0 sd)"]
 
 
 def test_what_the_lengths_of_months_explain_of_a_rhythm_marks_nobody_out():
     active = features((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))
     monthly = active.assign(mean_gap_days=[29.5, 29.5, 31.0, 31.0], sd_gap_days=[0.0, 0.0, 2.1, 2.1])
-    assert marked_out_by(Members.of(monthly.iloc[:2]), Spread.of(monthly), FEATURES) == []
+    assert marked_out_by(members(monthly.iloc[:2]), Spread.of(monthly), FEATURES) == []
     daily = active.assign(mean_gap_days=[3.0, 3.0, 4.5, 4.5], sd_gap_days=[0.0, 0.0, 2.1, 2.1])
-    assert marked_out_by(Members.of(daily.iloc[:2]), Spread.of(daily), FEATURES) == ["comes back quickly (-1.0 sd)"]
+    assert marked_out_by(members(daily.iloc[:2]), Spread.of(daily), FEATURES) == ["comes back quickly (-1.0 sd)"]
 
 
 def test_a_segment_like_everyone_is_called_average():
     active = features((0, 1, 5), (0, 1, 5))
-    assert description(Members.of(active), Spread.of(active), 1) == (
+    assert description(members(active), Spread.of(active), 1) == (
         "Typically 1 order worth 5 within the lookback, the last one today; close to the average customer."
     )
 
@@ -226,23 +234,23 @@ def test_a_segment_like_everyone_is_called_average():
 def test_an_empty_segment_and_those_by_rule_have_sentences_of_their_own():
     active = features((1, 1, 1))
     nobody = active.iloc[:0]
-    assert description(Members.of(nobody), Spread.of(active), 1) == "No customers at this snapshot."
-    assert description(Members.of(nobody), Spread.of(active), LAPSED) == "Bought before, but not within the lookback."
-    assert "more than 200 days ago" in description(Members.of(features((200, 0, 0), status="lapsed")), Spread.of(active), LAPSED)
-    assert "never bought" in description(Members.of(features((None, 0, 0), status="prospect")), Spread.of(active), PROSPECT)
-    gone = description(Members.of(features((None, 0, 0), status="former")), Spread.of(active), FORMER)
+    assert description(members(nobody), Spread.of(active), 1) == "No customers at this snapshot."
+    assert description(members(nobody), Spread.of(active), LAPSED) == "Bought before, but not within the lookback."
+    assert "more than 200 days ago" in description(members(features((200, 0, 0), status="lapsed")), Spread.of(active), LAPSED)
+    assert "never bought" in description(members(features((None, 0, 0), status="prospect")), Spread.of(active), PROSPECT)
+    gone = description(members(features((None, 0, 0), status="former")), Spread.of(active), FORMER)
     assert gone == "On record at an earlier snapshot, and no longer."
-    assert description(Members.of(features((None, 0, -5), status="returned")), Spread.of(active), RETURNED) == (
+    assert description(members(features((None, 0, -5), status="returned")), Spread.of(active), RETURNED) == (
         "Returned everything they ever ordered, or have returns but no orders."
     )
 
 
 def test_a_constant_feature_marks_nobody_out():
     active = features((1, 1, 10), (1, 2, 20))
-    assert marked_out_by(Members.of(active.iloc[[0]]), Spread.of(active), [f for f in FEATURES if f.name == "recency_days"]) == []
+    assert marked_out_by(members(active.iloc[[0]]), Spread.of(active), [f for f in FEATURES if f.name == "recency_days"]) == []
     assert pd.isna(Spread.of(active).unit["recency_days"])
 
 
 def test_what_lies_within_a_quarter_of_a_standard_deviation_marks_nobody_out():
     active = features((5, 1, 1), (5, 1, 1))
-    assert marked_out_by(Members.of(active.iloc[[0]]), Spread.of(active), FEATURES) == []
+    assert marked_out_by(members(active.iloc[[0]]), Spread.of(active), FEATURES) == []
