@@ -180,7 +180,7 @@ def test_no_more_than_a_few_columns_of_all_customers_are_read_together(tmp_path,
 
     def computed(*args: object, **asked: object) -> object:
         found = to_pyarrow(*args, **asked)
-        if isinstance(found, pa.Table) and len(found) > customers / 2:
+        if isinstance(found, pa.Table) and len(found) > customers / 2 and "row_number" not in found.column_names:  # rows of the source
             together.append(found.column_names)
         return found
 
