@@ -6,7 +6,7 @@ Belongs here: paths and atomic replacement. The tables' contents are described i
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,16 @@ class LakeError(RuntimeError):
 
 
 class Lake:
-    """Tables as folders with a subfolder `snapshot_date=<key>` per snapshot, as DuckDB and Spark read them."""
+    """Tables as folders with a subfolder `snapshot_date=<key>` per snapshot, as DuckDB and Spark read them.
 
-    def __init__(self, root: Path, engine: Engine) -> None:
+    Args:
+        guard: called before a partition is put in place; raises an error if it must not be.
+    """
+
+    def __init__(self, root: Path, engine: Engine, guard: Callable[[], None] = lambda: None) -> None:
         self.root = root
         self.engine = engine
+        self.guard = guard
         self._frames: OrderedDict[ops.Relation, pd.DataFrame] = OrderedDict()
 
     def file(self, table: str, key: str) -> Path:
@@ -67,7 +72,7 @@ class Lake:
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        return Staged(unfinished, file, self.engine.owner(table))
+        return Staged(unfinished, file, self.engine.owner(table), self.guard)
 
     def read_staged(self, staged: "Staged") -> ir.Table:
         """The rows of a partition that is not committed yet."""
@@ -101,7 +106,7 @@ class Lake:
 
 
 @contextmanager
-def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
+def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None] = lambda: None) -> Iterator[Lake]:
     """The lake of a data folder, on its own engine, which is closed at the end; by default, DuckDB.
 
     Raises:
@@ -115,7 +120,7 @@ def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
             at_end.callback(engine.close)
-        yield Lake(data_dir / "lake", engine)
+        yield Lake(data_dir / "lake", engine, guard)
 
 
 def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
@@ -143,6 +148,7 @@ class Staged:
     unfinished: Path
     file: Path
     engine: Engine | None = None  # that computed it; None: the lake's
+    guard: Callable[[], None] = lambda: None
 
     def digest(self) -> str:
         return hashlib.sha256(self.unfinished.read_bytes()).hexdigest()
@@ -155,6 +161,7 @@ class Staged:
         return next(first, pa.RecordBatch.from_pylist([], schema=pq.read_schema(self.unfinished))).to_pandas()
 
     def commit(self) -> None:
+        self.guard()
         self.unfinished.replace(self.file)
 
     def discard(self) -> None:
