@@ -6,9 +6,7 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.settings.section import Section
-from segmentation_assets.settings.source import holds_secret
-
-S3 = "s3://"
+from segmentation_assets.settings.source import BUCKET, holds_secret
 
 
 class LakeSettings(Section):
@@ -37,7 +35,7 @@ class LakeSettings(Section):
     def _a_place(cls, url: str | None) -> str | None:
         if not url or "://" not in url:
             return url or None
-        if not url.startswith(S3) or not urllib.parse.urlsplit(url).netloc:
+        if not url.startswith(BUCKET) or not urllib.parse.urlsplit(url).netloc:
             raise ValueError("is neither a folder nor a bucket; write it as /shared/folder or s3://bucket/prefix")
         return url.rstrip("/")
 
@@ -57,7 +55,7 @@ class LakeSettings(Section):
     @property
     def in_bucket(self) -> bool:
         """Whether the shared lake is in a bucket, not a folder."""
-        return bool(self.url) and str(self.url).startswith(S3)
+        return bool(self.url) and str(self.url).startswith(BUCKET)
 
     def resolved(self, folder: Path) -> "LakeSettings":
         """The same with a folder's path relative to `folder` made absolute."""

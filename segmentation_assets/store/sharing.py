@@ -167,6 +167,11 @@ def _newest(shared: SharedLake, state: State | None, data_dir: Path) -> Version 
             f"same lake was moved, write its new address into {data_dir / FOLDER / STATE}."
         )
     mine = state.version if state else None
+    if state is not None and mine is not None and (alone := _made_alone(data_dir, state, mine)):
+        raise SharedLakeError(
+            f"lake.url: {data_dir} has published {', '.join(alone)} while lake.url was not set, which would be lost. Set another data_dir, "
+            "and make them there: segmentation run --all"
+        )
     known = mine.number if mine else 0
     number = shared.newest(after=max(known - 1, 0))
     if number < known:
@@ -185,6 +190,16 @@ def _newest(shared: SharedLake, state: State | None, data_dir: Path) -> Version 
             "Set another data_dir, or an empty lake.url, into which this machine then puts what it has published."
         )
     return newest
+
+
+def _made_alone(data_dir: Path, state: State, version: Version) -> list[str]:
+    """Snapshots that are published here and are not those of the version, although it was published here."""
+    theirs = _fingerprints(version)
+    return [
+        key
+        for key, text in sorted(published.fingerprints(data_dir).items())
+        if text and text != theirs.get(key) and (key not in theirs or state.taken_in.get(key) == _contents(version, key))
+    ]
 
 
 def _has_history(data_dir: Path) -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.lake import LakeSettings
+from segmentation_assets.storage import NEEDS, bucket, in_words
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
 FORMAT = 1  # of versions; raise it when their meaning changes, so that earlier ones of this package refuse them
 FOLDER, ENDING = "versions", ".json.gz"
-PATIENCE = timedelta(seconds=20)  # for a storage that does not answer
-NEEDS = "needs the package obstore, which is not installed. Install it: pip install 'segmentation-assets[storage]'"
 
 
 class SharedLakeError(RuntimeError):
@@ -215,24 +214,6 @@ class _Asking:
             raise SharedLakeError(f"lake.url: {self.url}: {in_words(error)}") from error
 
 
-def in_words(error: BaseException) -> str:
-    """What a storage's error says, and the remedy, without what the libraries add for programmers."""
-    text = str(error)
-    for sign, told in (
-        ("NoSuchBucket", "has no such bucket. Create the bucket, or correct the address"),
-        ("InvalidAccessKeyId", "does not know the key in AWS_ACCESS_KEY_ID. Correct it"),
-        ("SignatureDoesNotMatch", "refuses the key in AWS_SECRET_ACCESS_KEY. Correct it"),
-        ("403 Forbidden", "refuses these keys. Give their owner the right to list, read, write and delete there, or use others"),
-        ("169.254.169.254", "needs keys, and none are set. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"),
-        ("PermanentRedirect", "is in another region. Correct lake.region, or AWS_REGION in the environment"),
-        ("301 Moved Permanently", "is in another region. Correct lake.region, or AWS_REGION in the environment"),
-        ("error sending request", "does not answer. Check the address, lake.endpoint and the network"),
-    ):
-        if sign in text:
-            return f"{told}."
-    return f"{text.splitlines()[0][:300]}. Check the address, the keys and the network."
-
-
 def open_shared(settings: LakeSettings) -> SharedLake:
     """The shared lake of the settings.
 
@@ -249,19 +230,6 @@ def open_shared(settings: LakeSettings) -> SharedLake:
             raise SharedLakeError(f"lake.url: {url}: no such folder. Mount it, or create it: mkdir {url}")
         return SharedLake(url, obstore.store.LocalStore(url, mkdir=True), settings.versions)
     return SharedLake(url, bucket(url, settings.endpoint, settings.region), settings.versions)
-
-
-def bucket(url: str, endpoint: str | None, region: str | None) -> "S3Store":
-    """The bucket at an address, below its prefix, with the keys of the environment or the machine's role."""
-    import obstore.store
-
-    config = {name: value for name, value in (("endpoint", endpoint), ("region", region)) if value}
-    return obstore.store.S3Store.from_url(
-        url,
-        config=config,  # type: ignore[arg-type]  # a dictionary of these names
-        client_options={"allow_http": bool(endpoint) and str(endpoint).startswith("http://"), "connect_timeout": PATIENCE},
-        retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
-    )
 
 
 def digest(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import socket
 from contextlib import contextmanager
 from functools import partial
 
@@ -9,12 +10,13 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.settings.lake import LakeSettings
-from segmentation_assets.store import database_files, deliveries, layout, provenance, published, sharing
+from segmentation_assets.store import database_files, deliveries, health, layout, provenance, published, sharing
 from segmentation_assets.store.lake import opened, partition_keys
 from segmentation_assets.store.sharing import SharedLakeError
 from segmentation_assets.store.versions import SharedLake, open_shared
 from segmentation_assets.tables.application import SEGMENTS
 from segmentation_assets_tests.builders import D1, D2, D3, LOADED, put, put_snapshot
+from segmentation_assets_tests.conftest import called
 from segmentation_assets_tests.store.conftest import NAMES, ask, segment
 
 
@@ -217,6 +219,14 @@ def test_a_folder_with_a_history_of_its_own_keeps_it(tmp_path, url, north):
     assert own.names() == [(D1, "own")]
 
 
+@pytest.mark.parametrize(("key", "fingerprint"), [(D1, "changed"), (D2, "new")])
+def test_what_was_published_without_being_shared_is_not_lost(north, key, fingerprint):
+    north.make(D1, "shared")
+    Machine(north.data_dir, None).make(key, fingerprint)
+    with pytest.raises(SharedLakeError, match=f"has published {key} while lake.url was not set, which would be lost"):
+        sharing.refresh(north.settings)
+
+
 def test_a_lake_that_has_gone_back_is_refused(north, url):
     north.make(D1, "first")
     for file in (url / "versions").iterdir():
@@ -262,3 +272,20 @@ def test_a_lake_of_ones_own_asks_nothing_and_writes_nothing(tmp_path):
     alone = Machine(tmp_path / "alone", None)
     alone.make(D1, "own")
     assert not (alone.data_dir / sharing.FOLDER).exists()
+
+
+def test_the_doctor_says_which_machine_is_behind(north, south):
+    north.make(D1, "first")
+    assert health.shared_lake(north.settings) == (health.State.FINE, "This machine has its newest version, 1.")
+    state, told = health.shared_lake(south.settings)
+    assert state == health.State.WARNING and told.endswith("To fetch it: segmentation refresh")
+
+
+def test_refresh_says_what_it_brought(north, south):
+    north.make(D1, "first")
+    url, calendar = str(south.settings.lake.url), {"SEGMENTATION_SNAPSHOTS__FIRST": D1, "SEGMENTATION_SNAPSHOTS__LAST": D3}
+    said = [called("refresh", data_dir=south.data_dir, SEGMENTATION_LAKE__URL=url, **calendar).output for _ in range(2)]
+    assert f"now at version 1, made by {socket.gethostname()}, run run, snapshot {D1}" in said[0]
+    assert f"1 snapshot was published here from it: {D1}." in said[0]
+    assert said[1] == f"This machine has the newest version of {url}.\n"
+    assert "lake.url is not set" in called("refresh", data_dir=south.data_dir).output

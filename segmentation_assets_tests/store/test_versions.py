@@ -138,17 +138,5 @@ def test_a_missing_folder_is_named_with_the_remedy(tmp_path):
         open_shared(LakeSettings(url=str(tmp_path / "none")))
 
 
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ("x InvalidAccessKeyId y", "does not know the key in AWS_ACCESS_KEY_ID"),
-        ("error sending request for url (http://127.0.0.1:1/)", "does not answer"),
-        ("something new\nand more", "something new. Check the address"),
-    ],
-)
-def test_errors_of_the_storage_have_a_remedy(said, told):
-    assert told in versions.in_words(RuntimeError(said))
-
-
 def test_names_of_objects_tell_table_and_snapshot(shared, tmp_path):
     assert Path(shared.upload(PATH, written(tmp_path, "rows")).object).parent == Path(PATH).parent
