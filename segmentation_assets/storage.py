@@ -9,12 +9,15 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=20)  # for a storage that does not answer
 NEEDS = "needs the package obstore, which is not installed. Install it: pip install 'segmentation-assets[storage]'"
-SIGNS = (
+SIGNS = (  # 169.254.169.254 is where a machine is asked for its role
     ("NoSuchBucket", "has no such bucket. Create the bucket, or correct the address"),
     ("InvalidAccessKeyId", "does not know the key in AWS_ACCESS_KEY_ID. Correct it"),
     ("SignatureDoesNotMatch", "refuses the key in AWS_SECRET_ACCESS_KEY. Correct it"),
+    (
+        "169.254.169.254",
+        "needs keys, and none are set. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
+    ),
     ("403 Forbidden", "refuses these keys. Give their owner the right to list, read, write and delete there, or use others"),
-    ("169.254.169.254", "needs keys, and none are set. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"),
     ("PermanentRedirect", "is in another region. Correct lake.region, or AWS_REGION in the environment"),
     ("301 Moved Permanently", "is in another region. Correct lake.region, or AWS_REGION in the environment"),
     ("error sending request", "does not answer. Check the address, lake.endpoint or AWS_ENDPOINT_URL, and the network"),

@@ -21,8 +21,8 @@ def settings(data_dir, lake=None):
     return LOADED.model_copy(update={"data_dir": data_dir, "lake": lake or LakeSettings()})
 
 
-def make(machine, key, job="snapshot"):
-    return build(machine, SHOP).resolve_job_def(job).execute_in_process(partition_key=key, raise_on_error=False)
+def make(machine, key):
+    return build(machine, SHOP).resolve_job_def("snapshot").execute_in_process(partition_key=key, raise_on_error=False)
 
 
 def tables(data_dir):
@@ -52,14 +52,3 @@ def test_two_machines_in_turn_make_what_one_would_have_made(lake, tmp_path):
     sharing.refresh(south)
     assert tables(north.data_dir) == tables(south.data_dir) == tables(alone.data_dir)
     assert archive.versions(south.data_dir) == archive.versions(alone.data_dir)
-
-
-@pytest.mark.full
-def test_a_second_half_whose_first_half_is_older_than_the_lake_says_so(lake, tmp_path):
-    north, south = settings(tmp_path / "north", lake), settings(tmp_path / "south", lake)
-    assert make(south, D1, "features").success
-    assert make(north, D1).success
-    ended = make(south, D1, "segment")
-    assert not ended.success
-    told = [event.job_failure_data.error.to_string() for event in ended.all_events if event.is_job_failure]
-    assert "is now at version 1" in told[0] and "was discarded. Run the same command again" in told[0]

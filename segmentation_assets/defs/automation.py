@@ -69,7 +69,8 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
         keys = existing_keys(settings.snapshots, context.scheduled_execution_time)
         if not keys:
             return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is in the future.")
-        _refresh(settings, context.instance)
+        if settings.lake.url:
+            _refresh(settings, context.instance)
         earlier = [one for one in missing(settings, context.scheduled_execution_time) if one.snapshot < keys[-1]]
         if earlier:
             return dg.SkipReason(f"{freshness.sentences(earlier)[0]}. The sensor catch_up makes what was missed, in order.")
