@@ -8,6 +8,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -79,14 +80,13 @@ def _copied(address: str, folder: Path) -> str:
     """Bring the copies of the objects that an address names up to date, remove those of objects that are gone, and return the pattern that
     names the copies."""
     name, _, pattern = address.removeprefix(BUCKET).partition("/")
-    fixed = pattern[: found.start()] if (found := SIGN.search(pattern)) else pattern.rstrip("/")
     try:
         import obstore  # an extra
     except ImportError:
         raise SourceError(f"{address} {NEEDS}") from None
     try:
         store = bucket(f"{BUCKET}{name}")
-        objects = [one for one in _listed(store, fixed) if _is_meant(one.name, pattern)]
+        objects = [one for one in _listed(store, pattern) if _is_meant(one.name, pattern)]
         for one in objects:
             _fetch(store, one, folder / name / one.name)
     except (FileNotFoundError, obstore.exceptions.BaseError) as error:
@@ -100,15 +100,22 @@ def _copied(address: str, folder: Path) -> str:
     return str(folder / name / pattern)
 
 
-def _listed(store: Any, fixed: str) -> Iterator[Found]:
-    """The objects whose names begin with the fixed part of a pattern. Names that would lead out of a folder are left out."""
+def _listed(store: Any, pattern: str) -> Iterator[Found]:
+    """The objects that a pattern may name: one, or those of a folder. Names that would lead out of a folder are left out."""
     import obstore
 
-    parent = fixed.rpartition("/")[0]  # a bucket lists whole folders, or one object by its name
-    for page in obstore.list(store, parent or None):
-        for one in page:
-            if one["path"].startswith(fixed) and ".." not in PurePosixPath(one["path"]).parts:
-                yield Found(one["path"], one["size"], int(one["last_modified"].timestamp()) * 1_000_000_000)
+    sign, name = SIGN.search(pattern), pattern.rstrip("/")
+    if sign is None:
+        with suppress(FileNotFoundError):  # then it is a folder, or nothing
+            yield _found(obstore.head(store, name))
+            return
+    folder = pattern[: sign.start()].rpartition("/")[0] if sign else name
+    for page in obstore.list(store, folder or None):
+        yield from (_found(one) for one in page if ".." not in PurePosixPath(one["path"]).parts)
+
+
+def _found(one: Any) -> Found:
+    return Found(one["path"], one["size"], int(one["last_modified"].timestamp()) * 1_000_000_000)
 
 
 def _is_meant(name: str, pattern: str) -> bool:

@@ -2,7 +2,6 @@
 
 import uuid
 
-import obstore
 import pytest
 
 from segmentation_assets.settings.privacy import PseudonymSettings
@@ -13,6 +12,9 @@ from segmentation_assets.sources.located import matching_files
 from segmentation_assets.storage import bucket
 from segmentation_assets_tests.builders import LOADED
 from segmentation_assets_tests.store import servers
+
+obstore = pytest.importorskip("obstore")  # `make oldest` has neither
+pytest.importorskip("moto")
 
 COLUMNS = {"customer_id": "customer", "ordered_at": "day", "amount": "amount"}
 

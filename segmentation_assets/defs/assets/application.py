@@ -187,7 +187,7 @@ def published_database(
     delivering.note_published(settings.data_dir)
     fingerprint = Fingerprint.now(settings, source.fingerprint(), key).text()
     smallest, largest = settings.privacy.smallest_cell, settings.database.largest_copied
-    with sharing(settings, lake, key, fingerprint, context.run_id):
+    with sharing(settings, lake, key, fingerprint, context.run.run_id):
         published = publish_snapshot(lake, settings.data_dir, key, fingerprint, smallest, largest)
     return dg.MaterializeResult(
         metadata={
