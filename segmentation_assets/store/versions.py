@@ -109,8 +109,8 @@ class SharedLake:
             packed = bytes(obstore.get(self.store, _name(number)).bytes())
         if not packed:
             raise SharedLakeError(
-                f"{self.url}: version {number} was removed while it was read, because {self.kept} newer ones were made. Run the same "
-                "command again."
+                f"{self.url}: version {number} is empty, as one is of which {self.kept} newer ones were made. Run the same command again; "
+                "if it says the same, restore the shared lake from a backup."
             )
         try:
             found = Version.model_validate_json(gzip.decompress(packed))

@@ -122,7 +122,7 @@ def test_a_number_is_never_given_again(shared):
         newest = version(number)
         shared.create(newest)
     shared.prune(newest)
-    with pytest.raises(SharedLakeError, match="version 1 was removed while it was read, because 2 newer ones were made"):
+    with pytest.raises(SharedLakeError, match=r"version 1 is empty, as one is of which 2 newer ones were made. Run the same command again"):
         shared.create(version(1))
 
 
