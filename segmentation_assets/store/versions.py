@@ -61,8 +61,8 @@ class Maker(_Record):
     at: datetime
 
     def in_words(self) -> str:
-        made = f"snapshot {self.snapshot}" if self.snapshot else "its earlier snapshots"
-        return f"by {self.host}, run {self.run or 'of no id'}, {made}, at {self.at:%Y-%m-%d %H:%M:%S} UTC by its clock"
+        made = f"run {self.run}, snapshot {self.snapshot}" if self.run else "from what it had published before"
+        return f"by {self.host}, {made}, at {self.at:%Y-%m-%d %H:%M:%S} UTC by its clock"
 
 
 class Version(_Record):

@@ -206,7 +206,7 @@ def test_a_snapshot_that_was_removed_elsewhere_is_removed_here(north, south):
 def test_an_empty_lake_takes_what_a_machine_has_published(tmp_path, url, south):
     Machine(tmp_path / "north", None).make(D1, "of before")
     assert sharing.refresh(Machine(tmp_path / "north", url).settings).version is None
-    sharing.refresh(south.settings)
+    assert "from what it had published before" in sharing.in_words(sharing.refresh(south.settings))
     assert south.names() == [(D1, "of before")]
 
 
