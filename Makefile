@@ -95,4 +95,4 @@ $(INSTALLED): pyproject.toml constraints.txt requirements.lock
 	touch $(INSTALLED)
 
 clean:  ## remove everything that runs have written; raw inputs and the virtual environment stay
-	rm -rf data/lake data/models data/intake data/publishing data/reports data/dagster data/segmentation.duckdb data/segmentation.duckdb.wal data/pseudonyms.txt data/.pseudonyms.txt
+	rm -rf data/lake data/models data/intake data/publishing data/reports data/dagster data/shared data/segmentation.duckdb data/segmentation.duckdb.wal data/pseudonyms.txt data/.pseudonyms.txt

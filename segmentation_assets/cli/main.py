@@ -28,7 +28,7 @@ def main(context: click.Context, debug: bool) -> None:
 for command in (
     bring.init, bring.check, make.run, look.show, look.why, look.rules, look.audiences,
     look.report, look.sql, look.export, make.pictures, look.models, make.retrain,
-    make.rollback, look.settings, bring.pseudonym, serve.ui, look.doctor, serve.upgrade, serve.instance,
+    make.rollback, look.settings, bring.pseudonym, serve.ui, look.doctor, serve.refresh, serve.upgrade, serve.instance,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -49,6 +49,8 @@ def run(snapshot: str | None, every: bool, start: str | None, end: str | None, f
     from segmentation_assets.store import published, restoring
 
     keys = runs.existing_keys(settings)
+    if anew and settings.lake.url:
+        raise click.ClickException(f"--anew: {settings.lake.url} holds the former ids too. Name an empty lake.url and another data_dir.")
     if anew:
         set_aside(settings, new_console())
     wanted = [known(snapshot, keys)] if snapshot else _between(keys, start, end)
@@ -221,8 +223,9 @@ def _login() -> str:
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
     """All published snapshots, and the given one, by default the latest."""
-    from segmentation_assets.store import database_files, published
+    from segmentation_assets.store import database_files, published, sharing
 
+    sharing.refresh(settings)
     made = published.keys(settings.data_dir)
     if not made:
         raise database_files.PublishError(published.nothing_yet(settings.data_dir))

@@ -27,7 +27,7 @@ from segmentation_assets.defs.pictures import LEFT_OUT
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import freshness, published, restoring
+from segmentation_assets.store import freshness, published, restoring, sharing
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import without_few
 
@@ -82,6 +82,7 @@ def plan(settings: Settings, wanted: list[str], again: bool, to_read: bool = Tru
     Args:
         to_read: whether the source will be read, which takes the key of its pseudonyms.
     """
+    sharing.refresh(settings)
     published.require_calendar(settings.data_dir, settings.snapshots)
     source = open_source(settings, to_read)  # one that would be refused, such as without the key, stops before anything is made
     with opened(settings.data_dir) as lake:

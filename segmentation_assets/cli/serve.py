@@ -133,6 +133,21 @@ def serve_health(port: int, look: Callable[[], tuple[bool, str]]) -> None:
 
 @command()
 @settings_option
+def refresh(settings_path: Path | None) -> None:
+    """Bring this machine to the newest version of the shared lake (lake.url), and publish here what other machines made.
+
+    Example: segmentation refresh
+    """
+    settings = settings_in_force(settings_path)
+    from segmentation_assets.store import sharing
+
+    if not settings.lake.url:
+        raise click.ClickException("lake.url is not set, so this machine's lake is its own, and there is nothing to fetch.")
+    say(sharing.in_words(sharing.refresh(settings)) or f"This machine has the newest version of {settings.lake.url}.")
+
+
+@command()
+@settings_option
 def instance(settings_path: Path | None) -> None:
     """Prepare Dagster's instance if it is missing, and print its folder, for DAGSTER_HOME.
 

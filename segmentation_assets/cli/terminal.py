@@ -29,7 +29,8 @@ from segmentation_assets.visible import visible
 
 WIDTH_WITHOUT_TERMINAL = 132
 NEXT_COMMAND = re.compile(
-    r"\bsegmentation (run|show|why|audiences|report|pseudonym|models|retrain|rollback|sql|export|check|doctor|ui|upgrade)\b(?! --settings)"
+    r"\bsegmentation (run|show|why|audiences|report|pseudonym|models|retrain|rollback|sql|export|check|doctor|ui|refresh|upgrade)\b"
+    r"(?! --settings)"
 )
 STILL_TO_COME = "The first snapshot is in the future; set snapshots.first to an earlier date."
 STOPPED = 130  # exit code of an interrupted command

@@ -12,7 +12,7 @@ from segmentation_assets.defs.resources import PARTITION
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
-from segmentation_assets.store import database_files, freshness, provenance, published
+from segmentation_assets.store import database_files, freshness, provenance, published, sharing
 from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
@@ -69,6 +69,8 @@ def newest_snapshot_schedule(settings: Settings) -> dg.ScheduleDefinition:
         keys = existing_keys(settings.snapshots, context.scheduled_execution_time)
         if not keys:
             return dg.SkipReason(f"The first snapshot, {settings.snapshots.first}, is in the future.")
+        if settings.lake.url:
+            _refresh(settings, context.instance)
         earlier = [one for one in missing(settings, context.scheduled_execution_time) if one.snapshot < keys[-1]]
         if earlier:
             return dg.SkipReason(f"{freshness.sentences(earlier)[0]}. The sensor catch_up makes what was missed, in order.")
@@ -84,6 +86,12 @@ def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
     later = [key for key in existing_keys(settings.snapshots, now) if made and key > made[-1]]
     with opened(settings.data_dir) as lake:
         return freshness.stale(settings, lake, later, {Cause.NEVER_MADE, Cause.STOPPED})
+
+
+def _refresh(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Fetch what other machines made, unless a run here is at work, which does so when it begins."""
+    if settings.lake.url and not is_being_made(instance):
+        sharing.refresh(settings)
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:
@@ -125,6 +133,7 @@ def catch_up_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def next_to_catch_up(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the oldest missing snapshot at `now`, or why there is none."""
+    _refresh(settings, instance)
     due = [one for one in missing(settings, now) if now >= tick(one.snapshot, settings.snapshots, settings.schedule) + GRACE]
     if not due:
         return dg.SkipReason("Nothing was missed.")
@@ -166,6 +175,7 @@ def look_for_changes(settings: Settings, instance: dg.DagsterInstance, cursor: s
     """Requests for the snapshots to make again, in order, or why there are none. The cursor is the last state seen."""
     private = settings.data_dir / database_files.PRIVATE
     try:
+        _refresh(settings, instance)
         source = open_source(settings)
         source_then, _, lake_then = (cursor or "").rpartition("\n")
         source_now, lake_now = source.fingerprint(), provenance.state(settings.data_dir / "lake", private)

@@ -17,7 +17,7 @@ from segmentation_assets.defs import heartbeats
 
 ONE_AT_A_TIME = "segmentation/order"
 IN_ORDER = {ONE_AT_A_TIME: "one after the other"}  # tag of runs that Dagster's queue starts one at a time
-TURN = "segmentation/turn"  # tag of a run that has begun on the data folder it names, however it was started
+TURN = "segmentation/turn"  # tag of a run that has begun on the data folder or shared lake it names, however it was started
 SNAPSHOT, FEATURES, SEGMENT, PICTURES = "snapshot", "features", "segment", "pictures"  # names of the jobs
 MAKING = {SNAPSHOT, FEATURES, SEGMENT, PICTURES, IMPLICIT_ASSET_JOB_NAME}  # the last is for "Materialize all" and any selection of assets
 LOCK, WAITING = "turn.lock", "Waiting for run"
@@ -32,14 +32,15 @@ class InOrderRunCoordinator(dg.QueuedRunCoordinator):
         return super().submit_run(context)
 
 
-def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, log: dg.DagsterLogManager | None) -> None:
-    """Wait until no other run makes a snapshot in the data folder. A turn ends with its run, and here if the run was killed.
+def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, place: Path | str, log: dg.DagsterLogManager | None) -> None:
+    """Wait until no other run makes a snapshot in the same data folder, or shared lake. A turn ends with its run, and here if the run was
+    killed.
 
     A first half does not wait, because it needs nothing from other runs' second halves.
     """
     if run.job_name == FEATURES:
         return
-    mine, waiting = {TURN: str(data_dir.resolve())}, False
+    mine, waiting = {TURN: str(place)}, False
     while True:
         with FileLock(Path(instance.root_directory) / LOCK):
             others = [
@@ -51,7 +52,7 @@ def take_turn(instance: dg.DagsterInstance, run: dg.DagsterRun, data_dir: Path, 
                 instance.add_run_tags(run.run_id, mine)
                 return
         if log is not None and not waiting:
-            log.info(f"{WAITING} {others[0].run_id}, which is making a snapshot of the same data folder.")
+            log.info(f"{WAITING} {others[0].run_id}, which is making a snapshot of the same lake.")
         waiting = True
         heartbeats.close_dead_runs(instance, dt.datetime.now(dt.UTC))
         time.sleep(BETWEEN_LOOKS)

@@ -1,20 +1,23 @@
 """The resources of assets and checks: the lake, on an engine that is closed when the run ends, and the source."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import dagster as dg
 
 from segmentation_assets import atomic
 from segmentation_assets.defs import heartbeats
-from segmentation_assets.defs.order import PICTURES, take_turn
+from segmentation_assets.defs.order import PICTURES, SEGMENT, take_turn
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
-from segmentation_assets.store import layout, published
+from segmentation_assets.store import layout, published, sharing
 from segmentation_assets.store.lake import Lake, opened
 
 BACKFILL, PARTITION = "dagster/backfill", "dagster/partition"  # Dagster's tags of a run
+GENERATION = "segmentation/generation"  # tag of a run: its id, and the generation of the working copy in which it began
+AGAIN = "Run the same command again."
 FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
@@ -25,16 +28,33 @@ class LakeResource(dg.ConfigurableResource[Lake]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Lake]:
-        published.require_calendar(self.settings.data_dir, self.settings.snapshots)
+        settings = self.settings
+        published.require_calendar(settings.data_dir, settings.snapshots)
         if context.run is not None and context.instance is not None:
             _require_earlier_ones(context.instance, context.run)
-        atomic.sweep(self.settings.data_dir, time.time())
-        layout.prepare(self.settings.data_dir)
+        atomic.sweep(settings.data_dir, time.time())
+        layout.prepare(settings.data_dir)
         with _shown_alive(context):
             if context.run is not None and context.instance is not None:
-                take_turn(context.instance, context.run, self.settings.data_dir, context.log)
-            with opened(self.settings.data_dir, self.settings.engine) as lake:
+                take_turn(context.instance, context.run, settings.lake.url or settings.data_dir.resolve(), context.log)
+            with opened(settings.data_dir, settings.engine, _guard(context, settings)) as lake:
                 yield lake
+
+
+def _guard(context: dg.InitResourceContext, settings: Settings) -> Callable[[], None]:
+    """What stops the run once the working copy of a shared lake is brought to a version that another machine made since it began, which is
+    its first step: there, it is brought to the newest one."""
+    run, instance = context.run, context.instance
+    if not settings.lake.url or run is None or instance is None:
+        return lambda: None
+    owner, _, begun = run.tags.get(GENERATION, "").partition(" ")
+    if owner != run.run_id:  # its first step, and not the tag that a run has from the one that it tries again
+        told = sharing.in_words(sharing.refresh(settings))
+        if told and run.job_name == SEGMENT:
+            raise dg.Failure(f"{told} The first half of this snapshot, made here before, was discarded. {AGAIN}", allow_retries=False)
+        begun = str(sharing.generation(settings.data_dir))
+        instance.add_run_tags(run.run_id, {GENERATION: f"{run.run_id} {begun}"})
+    return partial(sharing.require_generation, settings, int(begun))
 
 
 def _require_earlier_ones(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:

@@ -19,6 +19,7 @@ from segmentation_assets.settings.database import Database
 from segmentation_assets.settings.delivery import Delivery, inside
 from segmentation_assets.settings.delivery import problems as problems_of_delivery
 from segmentation_assets.settings.engine import DuckDB, EngineSettings
+from segmentation_assets.settings.lake import LakeSettings
 from segmentation_assets.settings.model import DriftSettings, ModelSettings, RetrainSettings
 from segmentation_assets.settings.own_segments import OwnSegments
 from segmentation_assets.settings.playbook import PLAYBOOK, Playbook, problems
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     retention: Retention = Field(Retention(), description="How long records and reports of runs are kept.")
     alerts: Alerts = Field(Alerts(), description="Who is notified, and about what.")
     engine: EngineSettings = Field(DuckDB(), description="What computes the tables, and what a run may take of the machine.")
+    lake: LakeSettings = Field(LakeSettings(), description="The lake that several machines share.")
     owners: tuple[Owner, ...] = Field((), description="Who owns the tables, as shown in Dagster: e-mail addresses, or `team:name`.")
 
     _folder: Path = PrivateAttr(Path("/"))  # of the settings file
@@ -137,6 +139,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model.features: {self.outcome} is the outcome, by which segments are judged, so they must not be made of it. "
                 "Remove it from one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shared_lake_fits(self) -> "Settings":
+        if self.lake.url and self.delivery.destinations:
+            raise ValueError(
+                "delivery.destinations: goes with no lake.url, because who was contacted is recorded on one machine only, and another "
+                "could contact them again. Remove one of the two"
             )
         return self
 
@@ -213,7 +224,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError("\n".join(f"{path}: {line}" for line in problems)) from error
     folder = path.resolve().parent
     base = Path.cwd() if DATA_DIR_VARIABLE in os.environ else folder
-    update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve()}
+    update: dict[str, Any] = {"data_dir": (base / settings.data_dir.expanduser()).resolve(), "lake": settings.lake.resolved(folder)}
     if isinstance(settings.source, Tables):
         update["source"] = settings.source.resolved(folder)
     if settings.audiences.suppression:
@@ -224,6 +235,8 @@ def load_settings(path: Path | None = None) -> Settings:
         update["engine"] = settings.engine.model_copy(update={"temp_folder": folder / settings.engine.temp_folder.expanduser()})
     loaded = settings.model_copy(update=update)
     loaded._folder = folder
+    if loaded.lake.url and not loaded.lake.in_bucket and Path(loaded.lake.url).is_relative_to(loaded.data_dir):
+        raise SettingsError(f"{path}: lake.url: is in the data folder {loaded.data_dir}, which is one machine's. Name a folder outside it.")
     if found := inside(loaded.delivery, loaded.data_dir):
         raise SettingsError("\n".join(f"{path}: {problem}." for problem in found))
     return loaded

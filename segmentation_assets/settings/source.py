@@ -100,10 +100,15 @@ class Reading(Section):
         return (self.date_format,) if isinstance(self.date_format, str) else self.date_format
 
 
+BUCKET = "s3://"
+
+
 class Files(Reading):
     """One file, a glob, a folder (including files added later), or a list of these."""
 
-    files: str | tuple[str, ...] = Field(description="A file, a glob, a folder, or a list of these; relative to the settings file.")
+    files: str | tuple[str, ...] = Field(
+        description="A file, a glob, a folder, or a list of these; relative to the settings file, or in a bucket: `s3://bucket/folder`."
+    )
     format: FileFormat = Field(
         "auto",
         description="File format; `auto` goes by the file's first bytes and its extension (.csv, .tsv, .txt, .parquet, .json, .xlsx, ...).",
@@ -122,8 +127,12 @@ class Files(Reading):
     @field_validator("files")
     @classmethod
     def _on_this_machine(cls, files: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if any("://" in file for file in ([files] if isinstance(files, str) else files)):
-            raise ValueError("must be on this machine; download the file first, or describe a database by `url` and `table`")
+        for file in [files] if isinstance(files, str) else files:
+            if "://" in file and not re.fullmatch(rf"{BUCKET}[^/?#@]+/[^?#]*[^?#/].*", file):
+                raise ValueError(
+                    "must be on this machine, or in a bucket as s3://bucket/folder; download the file first, or describe a database by "
+                    "`url` and `table`"
+                )
         return files
 
     @field_validator("encoding")
@@ -482,7 +491,9 @@ class Tables(Section):
 def _resolved(table: Any, base: Path) -> Any:
     update: dict[str, Any] = {}
     if isinstance(table, Files):
-        update["files"] = tuple(str(base / Path(pattern).expanduser()) for pattern in table.patterns)
+        update["files"] = tuple(
+            pattern if pattern.startswith(BUCKET) else str(base / Path(pattern).expanduser()) for pattern in table.patterns
+        )
     elif table.url.startswith(("sqlite:///", "duckdb:///")):
         scheme, _, path = table.url.partition(":///")
         update["url"] = f"{scheme}:///{base / Path(path).expanduser()}"

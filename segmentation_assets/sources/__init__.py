@@ -2,7 +2,7 @@
 
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
-from segmentation_assets.sources import pseudonyms
+from segmentation_assets.sources import buckets, pseudonyms
 from segmentation_assets.sources.base import Source, SourceError, Window
 from segmentation_assets.sources.complete_journey import CompleteJourneySource
 from segmentation_assets.sources.tables import TablesSource
@@ -26,5 +26,7 @@ def open_source(settings: Settings, to_read: bool = True) -> Source:
         pseudonyms.require(settings.data_dir, made)
     if isinstance(settings.source, Tables):
         folder, snapshots = settings.data_dir / "intake", settings.snapshots
-        return TablesSource(settings.source, folder, snapshots.timezone, settings.cleaning, made, snapshots)
+        if settings.privacy.pseudonyms:
+            buckets.refuse_copies(settings.source)
+        return TablesSource(buckets.fetched(settings.source, folder), folder, snapshots.timezone, settings.cleaning, made, snapshots)
     return CompleteJourneySource()

@@ -15,7 +15,7 @@ from pathlib import Path
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, following, tick
 from segmentation_assets.sources import open_source
-from segmentation_assets.store import database_files, freshness, published, restoring
+from segmentation_assets.store import database_files, freshness, published, restoring, sharing
 from segmentation_assets.store.freshness import Cause
 from segmentation_assets.store.lake import opened, partition_keys
 from segmentation_assets.store.provenance import Fingerprint
@@ -72,6 +72,8 @@ def findings(settings: Settings, now: dt.datetime) -> Iterator[Finding]:
         yield looked("newest snapshot", lambda: newest_snapshot(settings, now))
         yield looked("database", lambda: database(settings))
         yield looked("next run", lambda: next_run(settings, fingerprint))
+    if settings.lake.url:
+        yield looked("shared lake", lambda: shared_lake(settings))
     yield looked("disk", lambda: disk(settings.data_dir))
     yield looked("source", lambda: source(settings, fingerprint, readable=not lost))
 
@@ -146,6 +148,18 @@ def next_run(settings: Settings, fingerprint: Callable[[], str]) -> tuple[State,
         return State.FINE, "Settings, source and package are those that the published snapshots were made with."
     told = "; ".join(freshness.sentences(found))
     return State.WARNING, f"It makes published snapshots again. {told}. To make them: segmentation run --all"
+
+
+def shared_lake(settings: Settings) -> tuple[State, str]:
+    """Whether this machine has the newest version of the lake that it shares.
+
+    Raises:
+        SharedLakeError: the lake cannot be reached.
+    """
+    mine, newest = sharing.behind(settings)
+    if mine == newest:
+        return State.FINE, f"This machine has its newest version, {newest}."
+    return State.WARNING, f"This machine has version {mine}, and the newest is {newest}. To fetch it: segmentation refresh"
 
 
 def disk(data_dir: Path) -> tuple[State, str]:

@@ -47,11 +47,13 @@ class Lake:
 
     Args:
         kept: most bytes of what was read last that stay in memory for others who ask for the same.
+        guard: called before a partition is put in place; raises an error if it must not be.
     """
 
-    def __init__(self, root: Path, engine: Engine, kept: int = KEPT_BYTES) -> None:
+    def __init__(self, root: Path, engine: Engine, kept: int = KEPT_BYTES, guard: Callable[[], None] = lambda: None) -> None:
         self.root = root
         self.engine = engine
+        self.guard = guard
         self._kept: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
         self._most = kept
 
@@ -89,7 +91,7 @@ class Lake:
             raise
         finally:
             batches.unlink(missing_ok=True)
-        return Staged(unfinished, file, self.engine.owner(table))
+        return Staged(unfinished, file, self.engine.owner(table), self.guard)
 
     def read_staged(self, staged: "Staged") -> ir.Table:
         """The rows of a partition that is not committed yet."""
@@ -150,7 +152,7 @@ class Lake:
 
 
 @contextmanager
-def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
+def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None] = lambda: None) -> Iterator[Lake]:
     """The lake of a data folder, on its own engine, which is closed at the end; by default, DuckDB.
 
     Raises:
@@ -164,7 +166,7 @@ def opened(data_dir: Path, asked: Bounds | None = None) -> Iterator[Lake]:
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
             at_end.callback(engine.close)
-        yield Lake(data_dir / "lake", engine, KEPT_BYTES if engine is here else KEPT_BESIDE)
+        yield Lake(data_dir / "lake", engine, KEPT_BYTES if engine is here else KEPT_BESIDE, guard)
 
 
 def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
@@ -192,6 +194,7 @@ class Staged:
     unfinished: Path
     file: Path
     engine: Engine | None = None  # that computed it; None: the lake's
+    guard: Callable[[], None] = lambda: None
 
     def digest(self) -> str:
         return hashlib.sha256(self.unfinished.read_bytes()).hexdigest()
@@ -204,6 +207,7 @@ class Staged:
         return next(first, pa.RecordBatch.from_pylist([], schema=pq.read_schema(self.unfinished))).to_pandas()
 
     def commit(self) -> None:
+        self.guard()
         self.unfinished.replace(self.file)
 
     def discard(self) -> None:

@@ -32,6 +32,7 @@ NO_INPUT = {
     "engine",
     "database",
     "delivery",
+    "lake",
     "report",
 }  # settings that change no snapshot
 # Sections that older records lack, and that count only where they are not the default.
@@ -128,6 +129,11 @@ class SnapshotRecord:
     own: dict[str, RawFile]
     before: str
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "SnapshotRecord":
+        """The record that `asdict` wrote."""
+        return cls(found["published"], {entity: RawFile(**raw) for entity, raw in found["own"].items()}, found["before"])
+
 
 Windows = Mapping[str, Mapping[str, RawFile]]
 """Snapshot -> entity -> its raw rows."""
@@ -135,6 +141,11 @@ Windows = Mapping[str, Mapping[str, RawFile]]
 
 def remember(lake: Lake, folder: Path, key: str) -> None:
     """Record what the snapshot `key`, just published, was made from."""
+    take_over(folder, with_published(lake, folder, key))
+
+
+def with_published(lake: Lake, folder: Path, key: str) -> dict[str, SnapshotRecord]:
+    """The records once the snapshot `key` is published, as the lake is now."""
     records = recorded(folder)
     for earlier in _keys(lake):
         # An unpublished earlier snapshot whose features are complete was made from the rows that the lake has now.
@@ -142,7 +153,7 @@ def remember(lake: Lake, folder: Path, key: str) -> None:
             records[earlier] = SnapshotRecord(False, _own(lake, earlier, records), "")
     own = _own(lake, key, records) if is_complete(lake, key) else {}
     records[key] = SnapshotRecord(True, own, before(key, {k: record.own for k, record in records.items()}))
-    _write(folder, records)
+    return records
 
 
 def recorded(folder: Path) -> dict[str, SnapshotRecord]:
@@ -156,27 +167,25 @@ def restore(lake: Lake, folder: Path, keys: Sequence[str]) -> None:
     if not keys or _read(folder / FILE) is not None:
         return
     own = {key: _own(lake, key, {}) for key in _keys(lake) if is_complete(lake, key)}
-    _write(folder, {key: SnapshotRecord(key in keys, rows, before(key, own)) for key, rows in own.items()})
+    take_over(folder, {key: SnapshotRecord(key in keys, rows, before(key, own)) for key, rows in own.items()})
 
 
 def forget(folder: Path, keys: Collection[str]) -> None:
     """Remove the records of snapshots that are no longer published."""
-    _write(folder, {key: record for key, record in recorded(folder).items() if key not in keys})
+    take_over(folder, {key: record for key, record in recorded(folder).items() if key not in keys})
 
 
 def _read(file: Path) -> dict[str, SnapshotRecord] | None:
     """The records; None if there are none, or they cannot be read."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            key: SnapshotRecord(one["published"], {entity: RawFile(**raw) for entity, raw in one["own"].items()}, one["before"])
-            for key, one in found.items()
-        }
+        return {key: SnapshotRecord.of(one) for key, one in found.items()}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _write(folder: Path, records: Mapping[str, SnapshotRecord]) -> None:
+def take_over(folder: Path, records: Mapping[str, SnapshotRecord]) -> None:
+    """Replace the records."""
     with replacing(folder / FILE) as unfinished:
         unfinished.write_text(json.dumps({key: asdict(record) for key, record in sorted(records.items())}), encoding="utf-8")
 

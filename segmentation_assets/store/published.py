@@ -8,7 +8,7 @@ as published.
 
 import datetime as dt
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,7 @@ from segmentation_assets.store.master import (
     take_in_snapshot,
     writing,
 )
+from segmentation_assets.store.provenance import SnapshotRecord
 from segmentation_assets.store.quoting import literal
 from segmentation_assets.store.restoring import link_rows, mending, replace_public, restore, settle, write_place
 from segmentation_assets.tables import CONTRACTS
@@ -79,30 +80,65 @@ def publish_snapshot(
     """
     private = data_dir / PRIVATE
     private.mkdir(parents=True, exist_ok=True)
-    missing = [c.name for c in CONTRACTS if not lake.file(c.name, key).exists()]
-    if missing:
+    if missing := missing_tables(lake, key):
         raise PublishError(f"Snapshot {key} lacks {', '.join(missing)}. Run the whole snapshot: segmentation run --snapshot {key}")
     with FileLock(private / LOCK):
         (private / SMALLEST_CELL).write_text(str(smallest_cell))
         earlier = restore(lake, data_dir, every_page=False)
-        grown = [contract for contract in native(data_dir) if is_large(lake, contract, key, largest_copied)]
-        for contract in grown:
-            leave_in_files(data_dir, contract)
-        for contract in in_files(data_dir):
-            link_rows(lake.file(contract.name, key), link_of(data_dir, contract.name, key))
-        try:
-            rows = take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
-        except duckdb.Error as error:
-            if not DAMAGED_PAGE.search(str(error)):
-                raise
-            restore(lake, data_dir)
-            rows = take_in_snapshot(lake, data_dir, private / MASTER, key, fingerprint)
-        if grown:
-            compact(private / MASTER)
+        rows = _take_in(lake, data_dir, key, fingerprint, largest_copied)
         kept = replace_public(private / MASTER, data_dir / DATABASE)
         write_place(data_dir)
         provenance.remember(lake, private, key)  # last: if stopped before, the snapshot is made again, and nothing is lost
     return Published(data_dir / DATABASE, rows, len({*earlier, key}), kept)
+
+
+def take_over(
+    lake: Lake,
+    data_dir: Path,
+    fingerprints: Mapping[str, str],
+    records: Mapping[str, SnapshotRecord],
+    smallest_cell: int,
+    largest_copied: int | None,
+) -> None:
+    """Publish snapshots that another machine has checked and published, of which the lake has all tables; the arguments are as for
+    `publish_snapshot`, and records are those of all snapshots."""
+    private = data_dir / PRIVATE
+    private.mkdir(parents=True, exist_ok=True)
+    with FileLock(private / LOCK):
+        (private / SMALLEST_CELL).write_text(str(smallest_cell))
+        restore(lake, data_dir, every_page=False)
+        complete = [key for key in sorted(fingerprints) if not missing_tables(lake, key)]  # others are made again here
+        for key in complete:
+            _take_in(lake, data_dir, key, fingerprints[key], largest_copied)
+        if complete:
+            replace_public(private / MASTER, data_dir / DATABASE)
+            write_place(data_dir)
+        provenance.take_over(private, records)
+
+
+def missing_tables(lake: Lake, key: str) -> list[str]:
+    """The tables of a snapshot that the lake does not have."""
+    return [contract.name for contract in CONTRACTS if not lake.file(contract.name, key).exists()]
+
+
+def _take_in(lake: Lake, data_dir: Path, key: str, fingerprint: str, largest_copied: int | None) -> dict[str, int]:
+    """Put a snapshot into the master, with links to the rows that are left in files; return rows by table."""
+    master = data_dir / PRIVATE / MASTER
+    grown = [contract for contract in native(data_dir) if is_large(lake, contract, key, largest_copied)]
+    for contract in grown:
+        leave_in_files(data_dir, contract)
+    for contract in in_files(data_dir):
+        link_rows(lake.file(contract.name, key), link_of(data_dir, contract.name, key))
+    try:
+        rows = take_in_snapshot(lake, data_dir, master, key, fingerprint)
+    except duckdb.Error as error:
+        if not DAMAGED_PAGE.search(str(error)):
+            raise
+        restore(lake, data_dir)
+        rows = take_in_snapshot(lake, data_dir, master, key, fingerprint)
+    if grown:
+        compact(master)
+    return rows
 
 
 def is_large(lake: Lake, contract: Contract, key: str, largest_copied: int | None) -> bool:

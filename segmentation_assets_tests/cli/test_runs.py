@@ -31,7 +31,7 @@ def test_a_run_that_waits_for_one_of_the_page_says_so_and_then_continues(tmp_pat
                 instance.report_run_canceled(page)
 
         runs.run_partition(LOADED.model_copy(update={"data_dir": tmp_path}), "snapshot", D1, instance, progress)
-    assert steps[0] == f"Waiting for run {page.run_id}, which is making a snapshot of the same data folder."
+    assert steps[0] == f"Waiting for run {page.run_id}, which is making a snapshot of the same lake."
     assert steps[-1] == "snapshot_report"
 
 

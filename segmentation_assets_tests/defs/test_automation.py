@@ -8,7 +8,9 @@ import pytest
 from segmentation_assets.definitions import defs
 from segmentation_assets.defs.automation import cron, newest_snapshot_schedule, next_to_catch_up
 from segmentation_assets.defs.order import IN_ORDER
+from segmentation_assets.settings.lake import LakeSettings
 from segmentation_assets.settings.snapshots import Schedule, Snapshots
+from segmentation_assets.store import sharing
 from segmentation_assets_tests.builders import LOADED
 
 
@@ -151,3 +153,15 @@ def test_a_tick_leaves_missed_snapshots_to_be_made_in_order(published):
     published("2024-02-01")
     assert tick("2024-04-01 06:00").skip_message == "2024-03-01: it was never made. The sensor catch_up makes what was missed, in order."
     assert [request.partition_key for request in tick("2024-03-01 06:00").run_requests] == ["2024-03-01"]
+
+
+def test_sensors_fetch_what_other_machines_made_unless_a_run_is_at_work(published, monkeypatch):
+    fetched, shared = [], settings().model_copy(update={"lake": LakeSettings(url="/shared")})
+    monkeypatch.setattr(sharing, "refresh", lambda settings: fetched.append(settings.lake.url))
+    published("2024-02-01")
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked(instance, APRIL)
+        next_to_catch_up(shared, instance, APRIL)
+        instance.add_run(dg.DagsterRun(job_name="snapshot", status=dg.DagsterRunStatus.STARTED))
+        next_to_catch_up(shared, instance, APRIL)
+    assert fetched == ["/shared"]

@@ -43,6 +43,7 @@ def test_a_run_waits_only_for_an_earlier_run_on_its_folder(instance: Instance, t
     take_turn(instance, first, tmp_path, None)  # as in a run of several processes
     take_turn(instance, elsewhere, tmp_path / "another", None)
     take_turn(instance, begun(instance, "features"), tmp_path, None)
+    take_turn(instance, begun(instance, "snapshot"), "s3://bucket/lake", None)  # which another machine may share
     assert waited == []
     take_turn(instance, second, tmp_path, None)
     assert waited == [order.BETWEEN_LOOKS]

@@ -18,6 +18,7 @@ from segmentation_assets.settings.snapshots import existing_keys
 from segmentation_assets.sources import open_source
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.suppression import entries
+from segmentation_assets.sources.tables import TablesSource
 from segmentation_assets.vocabulary import WITHOUT_ORDERS, counted
 
 HIDDEN = "Customer ids are read as pseudonyms, so ids that stand for nobody (guest, 0) or differ only in case are not looked for."
@@ -53,6 +54,8 @@ def inspect(settings: Settings) -> Findings:
     listed, problems = suppression_lists(settings.audiences.suppression)
     lines += listed
     engine, source = DuckDBEngine(memory=MEMORY), open_source(settings)
+    if isinstance(source, TablesSource):  # files in buckets, as they are here
+        settings = settings.model_copy(update={"source": source.settings})
     try:
         with tempfile.TemporaryDirectory() as scratch:
             looks = {name: EntityLook.at(name, settings, source, engine, keys, Path(scratch)) for name in ENTITIES}

@@ -31,6 +31,7 @@ from segmentation_assets.store import deliveries, delivering
 from segmentation_assets.store.lake import Lake
 from segmentation_assets.store.provenance import Fingerprint
 from segmentation_assets.store.published import publish_snapshot
+from segmentation_assets.store.sharing import sharing
 from segmentation_assets.tables import CONTRACTS
 from segmentation_assets.tables.application import AUDIENCE_MEMBERS, CUSTOMER_VALUE, SEGMENT_ACTIONS, UNIVERSAL_CONTROL
 
@@ -186,7 +187,8 @@ def published_database(
     delivering.note_published(settings.data_dir)
     fingerprint = Fingerprint.now(settings, source.fingerprint(), key).text()
     smallest, largest = settings.privacy.smallest_cell, settings.database.largest_copied
-    published = publish_snapshot(lake, settings.data_dir, key, fingerprint, smallest, largest)
+    with sharing(settings, lake, key, fingerprint, context.run.run_id):
+        published = publish_snapshot(lake, settings.data_dir, key, fingerprint, smallest, largest)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(published.database),
