@@ -17,7 +17,7 @@ from segmentation_assets.settings.snapshots import EARLIEST, Snapshots
 from segmentation_assets.settings.source import CustomerDatabase, CustomerFiles, CustomerTable, Database, SourceTable, Tables
 from segmentation_assets.sources import customer_dates, guessing, order_cells
 from segmentation_assets.sources.attributes import newest_records
-from segmentation_assets.sources.base import SourceError, Window, counted, midnight, within
+from segmentation_assets.sources.base import SourceError, Window, counted_by_day, midnight, within
 from segmentation_assets.sources.customer_dates import OnDate, dated_by_name
 from segmentation_assets.sources.database import DatabaseRows
 from segmentation_assets.sources.intake import Intake
@@ -140,7 +140,7 @@ class TablesSource:
                 found = self.databases.counts(entity, table, windows)
             else:
                 rows = engine.scan([Path(kept.rows_file) for kept in self._taken(entity, table)])
-                found = engine.rows(counted(rows, rows[TIMES[entity]], windows))[0]
+                found = engine.rows(counted_by_day(rows, rows[TIMES[entity]], windows))[0]
             if found is None:
                 return None
             totals = {name: total + int(found[name]) for name, total in totals.items()}

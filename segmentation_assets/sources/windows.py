@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.engines.base import Engine
-from segmentation_assets.sources.base import Source, Window, counted
+from segmentation_assets.sources.base import Source, Window, counted_by_day
 from segmentation_assets.sources.mapping import TIMES
 from segmentation_assets.sources.tables import TablesSource
 
@@ -41,7 +41,7 @@ def _counts(source: Source, engine: Engine, entity: str, windows: Mapping[str, W
     if entity == "customers":  # only a TablesSource can say since when they are known
         return None
     rows = getattr(source, entity)(engine, Window(None, max(window.end for window in windows.values())))
-    return {key: int(number) for key, number in engine.rows(counted(rows, rows[TIMES[entity]], windows))[0].items()}
+    return {key: int(number) for key, number in engine.rows(counted_by_day(rows, rows[TIMES[entity]], windows))[0].items()}
 
 
 @dataclass(frozen=True)
