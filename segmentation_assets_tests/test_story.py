@@ -13,7 +13,7 @@ from segmentation_assets.definitions import build
 from segmentation_assets.store import archive, database_files
 from segmentation_assets_tests.builders import D1, D2, D3, D4, LOADED, RowsSource
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full  # in CI, the demo has models carried and promoted, ids kept, bridges and paths: test_demo
 ENDS = [dt.datetime.fromisoformat(key) for key in (D1, D2, D3, D4)]
 
 
@@ -113,7 +113,6 @@ def test_paths_and_stays_cover_everyone(story):
     assert (story / "reports" / D3 / "bridge.png").exists()
 
 
-@pytest.mark.full  # a second history; that snapshots made again are the same, and features made ahead: test_small_runs
 def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, tmp_path):
     make(tmp_path, D1, D2, D3, D4, job="features")
     make(tmp_path, D1, D2, D3, D4, job="segment")
@@ -121,7 +120,6 @@ def test_made_in_two_halves_ahead_of_each_other_all_tables_are_the_same(story, t
         assert file.read_bytes() == (tmp_path / file.relative_to(story)).read_bytes(), file
 
 
-@pytest.mark.full  # a rollback, and its labels: test_versions
 def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp_path):
     first = ask(story, f"SELECT model_version FROM model_registry WHERE snapshot_date = DATE '{D1}'")["model_version"][0]
     never = shutil.copytree(story.with_name("until April"), tmp_path / "never")
@@ -138,7 +136,6 @@ def test_a_rollback_gives_the_labels_of_the_earlier_model_and_is_told(story, tmp
     assert ask(never, f"SELECT decision FROM model_registry WHERE snapshot_date = DATE '{D3}'")["decision"].tolist() == ["promoted"]
 
 
-@pytest.mark.full  # in CI, the archive by itself
 def test_what_training_looked_like_is_kept_once_and_where_it_is_lost_the_next_snapshot_is_the_same(story, tmp_path):
     rows = ask(story, "SELECT component FROM segmentation_model")["component"]
     assert len(rows) == 4 * 86 and not {"training", "yardstick", "training sample"} & set(rows)

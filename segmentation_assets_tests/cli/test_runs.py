@@ -35,6 +35,7 @@ def test_a_run_that_waits_for_one_of_the_page_says_so_and_then_continues(tmp_pat
     assert steps[-1] == "snapshot_report"
 
 
+@pytest.mark.full  # in CI, the sentence by itself: test_alerts
 def test_a_run_that_fails_after_publishing_does_not_say_that_nothing_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "build", lambda settings: build(settings, SHOP))
     (tmp_path / "reports" / D1 / "index.html").mkdir(parents=True)  # where the report would go

@@ -170,7 +170,9 @@ def test_a_folder_of_dated_files_and_the_files_themselves_are_a_history(tmp_path
     assert {"BALANCE", "PURCHASES", "CASH_ADVANCE"} <= set(settings.model.features)
 
 
-@pytest.mark.parametrize(("written", "wanted"), [("%Y-%m-%d", "2026-08-01"), ("%Y-%m", "2026-09-01"), ("%Y%m", "2026-09-01")])
+@pytest.mark.parametrize(
+    ("written", "wanted"), [("%Y-%m-%d", "2026-08-01"), ("%Y-%m", "2026-09-01"), pytest.param("%Y%m", "2026-09-01", marks=pytest.mark.full)]
+)
 def test_a_table_with_one_row_per_customer_and_date_is_a_history(tmp_path, cards, written, wanted):
     dated = pd.concat([table.assign(MONTH=pd.Timestamp(day).strftime(written)) for day, table in cards.items()])
     dated.to_csv(tmp_path / "cards.csv", index=False)
@@ -182,7 +184,7 @@ def test_a_table_with_one_row_per_customer_and_date_is_a_history(tmp_path, cards
     assert "MONTH" not in settings.model.features
 
 
-@pytest.mark.parametrize("ids", ["member_no", "account", "subscriber_id"])
+@pytest.mark.parametrize("ids", ["member_no", *(pytest.param(name, marks=pytest.mark.full) for name in ("account", "subscriber_id"))])
 def test_a_history_is_found_by_any_column_that_is_named_as_an_id(tmp_path, cards, ids):
     dated = pd.concat([table.assign(month_end=day) for day, table in cards.items()]).rename(columns={"CUST_ID": ids})
     dated.to_csv(tmp_path / "cards.csv", index=False)

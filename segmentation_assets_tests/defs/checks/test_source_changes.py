@@ -112,8 +112,18 @@ def test_nothing_is_requested_if_nothing_changed(shop):
     assert shop.look(cursor) == ("Neither the source nor the lake has changed.", cursor)
 
 
-@pytest.mark.parametrize("what", LATE)
-@pytest.mark.parametrize(("key", "asked"), [(D1, BOTH), (D2, SECOND)])
+@pytest.mark.parametrize(
+    ("what", "key", "asked"),
+    [
+        ("orders", D1, BOTH),
+        ("events", D2, SECOND),
+        ("people", D1, BOTH),
+        *(
+            pytest.param(what, key, asked, marks=pytest.mark.full)
+            for what, key, asked in (("orders", D2, SECOND), ("events", D1, BOTH), ("people", D2, SECOND))
+        ),
+    ],
+)
 def test_late_rows_request_their_snapshot_and_later_ones(shop, what, key, asked):
     shop.add(what, key)
     assert shop.look()[0] == asked
