@@ -17,6 +17,7 @@ from segmentation_assets.core.choice.selection import choose
 from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.definitions import build
+from segmentation_assets.languages import localised
 from segmentation_assets.settings.loading import load_settings
 from segmentation_assets.settings.model import ModelSettings
 from segmentation_assets.sources.customer_columns import look_at_columns
@@ -104,7 +105,8 @@ def test_segments_are_compared_with_one_column_and_chance_and_judged_by_the_outc
     console = Console(record=True, width=2_000, file=io.StringIO())
     summary.show(summary.read(settings.data_dir, KEY, settings.outcome), console)
     shown, page = console.export_text(), (settings.data_dir / "reports" / KEY / "analysts.html").read_text(encoding="utf-8")
-    assert [sentence in shown and sentence in unescape(page) for sentence in sentences] == [True, True]
+    written = [localised(sentence, settings.report.language) for sentence in sentences]
+    assert [sentence in shown for sentence in sentences] == [sentence in unescape(page) for sentence in written] == [True, True]
 
 
 def test_each_column_has_its_decision_and_own_segments_their_place_on_the_page(made):

@@ -78,6 +78,7 @@ COMMANDS = {  # each with hostile text in what it reads or in what it is given
     "doctor": (),
     "upgrade": (),
     "instance": (),
+    "refresh": (),
 }
 PREVIEWS = {  # on Dagster's page of an asset: a text that each must show, and whether a click shows it, because it is long
     "raw_customers": (f"{hostile.ALL[1]}#", True),
