@@ -17,7 +17,7 @@ from functools import partial
 import dagster as dg
 
 from segmentation_assets.cli.stopping import begin_as_other, end_others, interruptible, stopped_by_signals
-from segmentation_assets.cli.terminal import STILL_TO_COME, Stopped
+from segmentation_assets.cli.terminal import STILL_TO_COME, Stopped, say
 from segmentation_assets.definitions import build
 from segmentation_assets.defs.alerts import PUBLISHED
 from segmentation_assets.defs.instance import instance_of_command
@@ -82,7 +82,8 @@ def plan(settings: Settings, wanted: list[str], again: bool, to_read: bool = Tru
     Args:
         to_read: whether the source will be read, which takes the key of its pseudonyms.
     """
-    sharing.refresh(settings)
+    if fetched := sharing.in_words(sharing.refresh(settings)):
+        say(fetched)
     published.require_calendar(settings.data_dir, settings.snapshots)
     source = open_source(settings, to_read)  # one that would be refused, such as without the key, stops before anything is made
     with opened(settings.data_dir) as lake:

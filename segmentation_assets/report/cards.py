@@ -27,7 +27,7 @@ BRIDGE: dict[str, str] = {
     "left": "customers who left for other segments",
     "entered": "customers who are new, or back",
     "lapsed": "customers who no longer order",
-    "model": "customers whom a new model placed elsewhere",
+    "model": "customers whom the new model places otherwise",
 }
 """Components of segment_bridge, in plain words."""
 

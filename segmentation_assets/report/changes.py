@@ -74,7 +74,7 @@ def flow(tables: Tables, words: Words, names: dict[int, str]) -> Sheet | None:
     ).sort_values("customers", ascending=False, kind="stable")
     columns = [
         sheets.text("origin", "From"), sheets.text("goal", "To"), sheets.count("customers", "Customers"),
-        sheets.count("customers_by_model", "Of them moved by a new model"),
+        sheets.count("customers_by_model", "Of them, elsewhere by the earlier model"),
     ]  # fmt: skip
     if words.has_orders:
         columns += [

@@ -265,7 +265,7 @@ def movement(tables: Tables, words: Words, names: dict[int, str]) -> str:
     total, all_known = int(moved["customers"].sum()), int(known["customers"].sum())
     of_all = f" of {words.number(all_known)}" if not least else ""
     by_model = moved["customers_by_model"].sum()
-    blamed = f", {words.number(by_model)} of them because the model changed, not their behaviour" if by_model > 0 and not least else ""
+    blamed = f"; the new model has a part in where {words.number(by_model)} of them are" if by_model > 0 and not least else ""
     opening = f"{since} {least}{words.number(total)}{of_all} customers changed segment{blamed}"
     if moved["customers"].isna().all():
         return f"{since} some customers changed segment; how many is hidden, because they are few."

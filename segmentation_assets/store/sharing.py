@@ -390,8 +390,9 @@ def _write(data_dir: Path, state: State) -> None:
 
 def in_words(refreshed: Refreshed) -> str:
     """What a refresh brought, as a sentence; empty if nothing."""
+    number = counted(len(refreshed.keys), "snapshot was", "snapshots were")
+    of_it = ": ".join(filter(None, [f"{number} published here from it", ", ".join(refreshed.keys)]))
     if refreshed.version is None:
-        return ""
+        return f"This machine has the newest version of the shared lake; {of_it}." if refreshed.keys else ""
     made = refreshed.version
-    told = f"The shared lake is now at version {made.number}, made {made.maker.in_words()}"
-    return f"{told}; {counted(len(refreshed.keys), 'snapshot was', 'snapshots were')} published here from it: {', '.join(refreshed.keys)}."
+    return f"The shared lake is now at version {made.number}, made {made.maker.in_words()}; {of_it}."

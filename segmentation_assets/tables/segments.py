@@ -118,7 +118,7 @@ SEGMENT_TRANSITIONS = Contract(
         required("customers", "int64", "Customers who moved (or stayed, if both segments are the same).", minimum=1),
         Column("revenue_before", "float64", "Their spend within the lookback at the previous snapshot; empty if the source has no orders.", money=True),
         Column("revenue_after", "float64", "Their spend within the lookback at this snapshot; empty if the source has no orders.", money=True),
-        required("customers_by_model", "int64", "Those whom the previous model would have placed elsewhere: moved by the change of model, not by their behaviour.", minimum=0),
+        required("customers_by_model", "int64", "Those whom the previous model would have placed elsewhere; some of them also behave differently: segment_changes has the cause of each.", minimum=0),
     ),
     key=("from_segment_id", "to_segment_id"),
     largest_first=("customers",),

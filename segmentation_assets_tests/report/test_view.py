@@ -50,7 +50,9 @@ def test_what_changed_is_the_largest_move_the_events_and_the_model(small):
 def test_moves_by_the_model_are_told_apart_and_hidden_ones_make_a_sum_at_least():
     move = {"from_segment_id": 1, "to_segment_id": 2, "customers": 6, "customers_by_model": 4}
     found = tables([segment(1, "A", 9)], segment_transitions=[move])
-    assert "6 of 6 customers changed segment, 4 of them because the model changed" in view.movement(found, USD, {1: "A", 2: "B"})
+    assert "6 of 6 customers changed segment; the new model has a part in where 4 of them are" in view.movement(
+        found, USD, {1: "A", 2: "B"}
+    )
     hidden = tables(
         [segment(1, "A", 9)], segment_transitions=[move, {**move, "from_segment_id": 2, "to_segment_id": 1, "customers": np.nan}]
     )

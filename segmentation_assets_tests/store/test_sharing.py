@@ -289,3 +289,9 @@ def test_refresh_says_what_it_brought(north, south):
     assert f"1 snapshot was published here from it: {D1}." in said[0]
     assert said[1] == f"This machine has the newest version of {url}.\n"
     assert "lake.url is not set" in called("refresh", data_dir=south.data_dir).output
+
+
+def test_a_refresh_says_what_it_published_here_also_without_a_new_version() -> None:
+    assert sharing.in_words(sharing.Refreshed()) == ""
+    told = sharing.in_words(sharing.Refreshed(None, ("2024-01-01",)))
+    assert told == "This machine has the newest version of the shared lake; 1 snapshot was published here from it: 2024-01-01."

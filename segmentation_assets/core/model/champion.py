@@ -15,7 +15,7 @@ from segmentation_assets.core.choice.candidates import measured_again
 from segmentation_assets.core.clustering.algorithm import ClusteringError, fit_kmeans
 from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.core.model import characters, naming
-from segmentation_assets.core.model.gates import Contest, Gate, failings
+from segmentation_assets.core.model.gates import Contest, Gate, failings, running
 from segmentation_assets.core.model.segment_model import Provenance, SegmentModel
 from segmentation_assets.core.model.training import ModelDecision, ModelSpec, PreviousSnapshot, fit_from, train, train_from
 from segmentation_assets.settings.model import RetrainSettings
@@ -205,9 +205,9 @@ def _occasion(
             undrifted = _undrifted(drifted[drifted["in_model"]])
             if not lost or retrain.policy == "on_drift":
                 return "", undrifted
-            running = champion.provenance.unsound
-            failed = f"failed its own test at {counted(running, 'snapshot')} running ({lost[0]})"
-            if running < 2 or age < retrain.min_age:
+            unsound = champion.provenance.unsound
+            failed = f"failed its own test {running(unsound)} ({lost[0]})"
+            if unsound < 2 or age < retrain.min_age:
                 return "", f"{undrifted}; it {failed}, but a challenger is trained only after two, at an age of {retrain.min_age} or more"
             try:
                 refit = _refit_stability(champion, active, spec)

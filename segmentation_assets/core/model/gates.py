@@ -24,6 +24,15 @@ from segmentation_assets.settings.model import ModelSettings, RetrainSettings
 from segmentation_assets.vocabulary import Tier, beside, counted, points
 
 
+def running(snapshots: int) -> str:
+    """At how many snapshots one after the other.
+
+    >>> running(1), running(3)
+    ('at this snapshot', 'at 3 snapshots running')
+    """
+    return "at this snapshot" if snapshots == 1 else f"at {counted(snapshots, 'snapshot')} running"
+
+
 @dataclass(frozen=True)
 class Gate:
     """One requirement for a challenger: whether it passed, and the figures as part of a sentence. A gate that abstains is passed."""
@@ -84,7 +93,7 @@ class Contest:
         elif self._was_distinct:
             yield Gate(
                 old.unsound > self.lookback,
-                f"it is {_kind(theirs.tier)}, and the champion {words}, at {counted(old.unsound, 'snapshot')} running (more than "
+                f"it is {_kind(theirs.tier)}, and the champion {words}, {running(old.unsound)} (more than "
                 f"{self.lookback} are required, so that the features no longer cover the time before a change)",
             )
         else:

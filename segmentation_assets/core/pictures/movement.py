@@ -173,7 +173,7 @@ def _colours(ranked: Sequence[Block]) -> dict[Block, str]:
 
 
 def _moved(flows: pd.DataFrame) -> Iterator[str]:
-    """Among customers known at both snapshots, the share who moved, and the share moved by a change of model alone."""
+    """Among customers known at both snapshots, the share who moved, and the share whom the earlier model would place elsewhere."""
     known = flows[(flows["origin"] != NEW) & (flows["goal"] != LEFT)]
     moved = known[known["origin"] != known["goal"]]
     if len(known):
@@ -257,7 +257,7 @@ def bridge_waterfalls(
     said = (
         f"Spend within the lookback, {currency}; below each cause its customers. Bars with a slit do not start at 0.\n"
         "Stayed: change of those in it both times. Came, left: from or to other segments. Entered: new or back. Lapsed: no longer buy. "
-        "Model: moved by a change of model alone."
+        "Model: customers whom the new model places otherwise."
     )
     figure = titled(1.1 + 2.5 * rows, _largest_changes(bridge, names) or title, said)
     figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]

@@ -50,6 +50,7 @@ FORETOLD = 6  # windows after the first order that the title speaks of, where th
 MOST_CATEGORIES = 15
 NO_CATEGORY = "unknown"
 MOST_ATTRIBUTES, MOST_LEVELS = 9, 12
+LEAST_EXPLAINED = 0.0005  # less is written as 0.0%
 SHORT_LEVEL = 24  # most letters of a level for which three attributes are side by side
 PALE = 0.35  # opacity of what counts less
 FEW = 30  # customers; quartiles of fewer are drawn pale
@@ -344,7 +345,7 @@ def attributes(title: str, table: pd.DataFrame, currency: str) -> "Figure":
     order = telling.index[:MOST_ATTRIBUTES]
     if telling.notna().any():
         said = f"{cut(plain(order[0]), 40)} explains most of spend: {in_percent(telling.iloc[0], 1)} of the differences between customers"
-        title = said if telling.iloc[0] > 0 else "No attribute explains more of spend than chance would"
+        title = said if telling.iloc[0] >= LEAST_EXPLAINED else "No attribute explains more of spend than chance would"
     levels = {name: _levels(table[table["attribute"] == name]) for name in order}
     longest = max(len(str(level)) for own in levels.values() for level in own["level"])
     most = 3 if longest <= SHORT_LEVEL else 2

@@ -55,7 +55,7 @@ def transitions(both: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         from_segment_id, to_segment_id (missing for customers who entered or left), customers, revenue_before, revenue_after, and
-        customers_by_model: the number of customers who are in to_segment_id only because the model changed.
+        customers_by_model: the number of customers whom the model before would have placed elsewhere.
         Sums over rows and columns equal the segments' sizes and revenues on both sides.
 
     >>> before = ibis.memtable({"customer_id": ["a", "b"], "segment_id": [1, 1], "revenue": [5.0, 7.0]})

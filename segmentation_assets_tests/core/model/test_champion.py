@@ -171,7 +171,7 @@ def test_a_champion_that_fails_its_own_test_twice_running_is_replaced_once_it_is
     for early in (unsound(0, age=3), unsound(1, age=2)):
         assert early.decision == "carried forward"
         assert "but a challenger is trained only after two, at an age of 3 or more" in early.reason
-    assert "it failed its own test at 1 snapshot running (" in unsound(0, age=3).reason
+    assert "it failed its own test at this snapshot (" in unsound(0, age=3).reason
     assert unsound(0, age=3).unsound == 1
     assert unsound(1, RetrainSettings(policy="on_drift"), age=3).decision == "carried forward"
     promoted = unsound(1, age=3)
