@@ -223,9 +223,10 @@ def _login() -> str:
 
 def _published(settings: Settings, snapshot: str | None) -> tuple[list[str], str]:
     """All published snapshots, and the given one, by default the latest."""
-    from segmentation_assets.store import database_files, published, sharing
+    from segmentation_assets.report.fetching import fetch
+    from segmentation_assets.store import database_files, published
 
-    sharing.refresh(settings)
+    fetch(settings)
     made = published.keys(settings.data_dir)
     if not made:
         raise database_files.PublishError(published.nothing_yet(settings.data_dir))

@@ -24,6 +24,7 @@ from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.defs.messages import AFTER_PUBLISHING
 from segmentation_assets.defs.order import PICTURES, WAITING
 from segmentation_assets.defs.pictures import LEFT_OUT
+from segmentation_assets.report.fetching import fetch
 from segmentation_assets.settings import snapshots
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
@@ -82,7 +83,7 @@ def plan(settings: Settings, wanted: list[str], again: bool, to_read: bool = Tru
     Args:
         to_read: whether the source will be read, which takes the key of its pseudonyms.
     """
-    if fetched := sharing.in_words(sharing.refresh(settings)):
+    if fetched := sharing.in_words(fetch(settings)):
         say(fetched)
     published.require_calendar(settings.data_dir, settings.snapshots)
     source = open_source(settings, to_read)  # one that would be refused, such as without the key, stops before anything is made

@@ -139,11 +139,12 @@ def refresh(settings_path: Path | None) -> None:
     Example: segmentation refresh
     """
     settings = settings_in_force(settings_path)
+    from segmentation_assets.report.fetching import fetch
     from segmentation_assets.store import sharing
 
     if not settings.lake.url:
         raise click.ClickException("lake.url is not set, so this machine's lake is its own, and there is nothing to fetch.")
-    say(sharing.in_words(sharing.refresh(settings)) or f"This machine has the newest version of {settings.lake.url}.")
+    say(sharing.in_words(fetch(settings)) or f"This machine has the newest version of {settings.lake.url}.")
 
 
 @command()

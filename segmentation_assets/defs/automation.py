@@ -9,10 +9,11 @@ import dagster as dg
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.order import FEATURES, IN_ORDER, PICTURES, SEGMENT, SNAPSHOT, is_being_made
 from segmentation_assets.defs.resources import PARTITION
+from segmentation_assets.report.fetching import fetch
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.snapshots import existing_keys, tick
 from segmentation_assets.sources import SourceError, open_source
-from segmentation_assets.store import database_files, freshness, provenance, published, sharing
+from segmentation_assets.store import database_files, freshness, provenance, published
 from segmentation_assets.store.freshness import Cause, LateRows, Stale
 from segmentation_assets.store.lake import opened
 from segmentation_assets.vocabulary import counted
@@ -91,7 +92,7 @@ def missing(settings: Settings, now: dt.datetime) -> list[Stale]:
 def _refresh(settings: Settings, instance: dg.DagsterInstance) -> None:
     """Fetch what other machines made, unless a run here is at work, which does so when it begins."""
     if settings.lake.url and not is_being_made(instance):
-        sharing.refresh(settings)
+        fetch(settings)
 
 
 def _sensor_status(settings: Settings) -> dg.DefaultSensorStatus:

@@ -10,6 +10,7 @@ import dagster as dg
 from segmentation_assets import atomic
 from segmentation_assets.defs import heartbeats
 from segmentation_assets.defs.order import PICTURES, SEGMENT, take_turn
+from segmentation_assets.report.fetching import fetch
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import Source, open_source
 from segmentation_assets.store import layout, published, sharing
@@ -49,7 +50,7 @@ def _guard(context: dg.InitResourceContext, settings: Settings) -> Callable[[], 
         return lambda: None
     owner, _, begun = run.tags.get(GENERATION, "").partition(" ")
     if owner != run.run_id:  # its first step, and not the tag that a run has from the one that it tries again
-        told = sharing.in_words(sharing.refresh(settings))
+        told = sharing.in_words(fetch(settings))
         if told and run.job_name == SEGMENT:
             raise dg.Failure(f"{told} The first half of this snapshot, made here before, was discarded. {AGAIN}", allow_retries=False)
         begun = str(sharing.generation(settings.data_dir))

@@ -157,7 +157,7 @@ def test_a_tick_leaves_missed_snapshots_to_be_made_in_order(published):
 
 def test_sensors_fetch_what_other_machines_made_unless_a_run_is_at_work(published, monkeypatch):
     fetched, shared = [], settings().model_copy(update={"lake": LakeSettings(url="/shared")})
-    monkeypatch.setattr(sharing, "refresh", lambda settings: fetched.append(settings.lake.url))
+    monkeypatch.setattr(sharing, "refresh", lambda settings: fetched.append(settings.lake.url) or sharing.Refreshed())
     published("2024-02-01")
     with dg.DagsterInstance.ephemeral() as instance:
         asked(instance, APRIL)
