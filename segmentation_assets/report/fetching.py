@@ -5,7 +5,7 @@ from segmentation_assets.store import sharing
 
 
 def fetch(settings: Settings) -> sharing.Refreshed:
-    """As `sharing.refresh`. Reports that there are of what was published here are written again, because they show the former figures.
+    """As `sharing.refresh`. Reports of what was published here show the former figures, and are renewed.
 
     Raises:
         SharedLakeError, LayoutError, PublishError: as `sharing.refresh`.
@@ -16,6 +16,5 @@ def fetch(settings: Settings) -> sharing.Refreshed:
         from segmentation_assets.report.words import Words
 
         for key in found.keys:
-            if report.file(settings.data_dir, key).exists():
-                report.write(settings.data_dir, key, Words.of(settings))
+            report.renew(settings.data_dir, key, Words.of(settings))
     return found
