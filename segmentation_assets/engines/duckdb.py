@@ -12,9 +12,6 @@ from sqlglot import exp
 
 from segmentation_assets.engines.base import WRITING
 
-# DuckDB merges nested selects itself; to have Ibis do it took a fifth of the time in which it compiles the statements of a snapshot.
-ibis.options.sql.fuse_selects = False
-
 
 class DuckDBEngine:
     """DuckDB in this process. Rows keep their order. The machine's zone does not matter; times of rows have none (see `sources`).

@@ -75,7 +75,7 @@ class DatabaseRows:
             found = resolve(entity, settings, orders, cells, name)
             forms |= number_forms.currencies_beside(backend, orders.table, orders.columns, found.amounts, cells) if found.amounts else {}
             with replacing(target) as unfinished:
-                rows_read = canonical(backend, entity, found, orders, cells, self.bounds, pseudonyms=self.pseudonyms)
+                rows_read = canonical(entity, found, orders, cells, self.bounds, pseudonyms=self.pseudonyms)
                 backend.to_parquet(rows_read, unfinished, compression="zstd")
                 types = guessing.column_types(backend, rows, cells)
                 count, flagged = counted_rows(unfinished)

@@ -15,6 +15,7 @@ from segmentation_assets.sources.cells import DATE_FORMATS, EXCEL, ISO, UNIX, Ce
 from segmentation_assets.sources.intake_record import IntakeRecord
 from segmentation_assets.sources.numbers import tidy
 from segmentation_assets.sources.rows import PROBLEM, SourceRows
+from segmentation_assets.sources.statements import stored
 
 SAMPLE = 10_000  # rows
 DATES_FROM, DATES_UNTIL = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
@@ -37,13 +38,13 @@ def date_formats(backend: Any, value: ir.Value, reading: Reading) -> tuple[str, 
     sample = value.name("value").as_table().filter(ibis._.value.notnull()).limit(SAMPLE)
     text = tidy(Cells(reading).text(sample.value)).strip()
     sample = sample.select(text=text)
-    sample = backend.create_table(ibis.util.gen_name("sample"), sample, temp=True)
+    sample = stored(backend, sample)
     some, iso = _counts(backend, sample, (ISO,), reading)
     if iso == some:  # as for most columns; trying all others takes far longer
         return (ISO,)
     candidates = (ISO, *_possible(backend, sample))
     tried = _tried(sample, candidates, reading)
-    remaining = backend.create_table(ibis.util.gen_name("tried"), tried, temp=True)  # each format is tried once: that takes long
+    remaining = stored(backend, tried)  # each format is tried once: that takes long
     chosen: list[str] = []
     while len(chosen) < SEVERAL:
         some, *counts = backend.to_pyarrow(_counted(remaining, len(candidates))).to_pylist()[0].values()

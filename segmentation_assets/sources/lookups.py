@@ -15,6 +15,7 @@ from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.located import matching_files
 from segmentation_assets.sources.rows import PROBLEM, ROW, UNMATCHED, SourceRows
+from segmentation_assets.sources.statements import stored
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ def _read(backend: Any, lookup: FileLookup, scratch: Path) -> Lookup:
     for file, _ in matching_files(lookup):
         try:
             other = files.read_file(backend, file, lookup, scratch)
-            tables.append(_stored(backend, _selected(other, lookup, cells, file)))
+            tables.append(stored(backend, _selected(other, lookup, cells, file)))
         except NoRows:
             continue
         except duckdb.Error:
             other = files.read_file(backend, file, lookup, scratch, careful=True)
-            tables.append(_stored(backend, _selected(other, lookup, cells, file)))
+            tables.append(stored(backend, _selected(other, lookup, cells, file)))
     if not tables:
         raise SourceError(f"{', '.join(lookup.patterns)}: the lookup's files have no rows. Correct `files`, or remove the lookup.")
     table = ibis.union(*tables) if len(tables) > 1 else tables[0]
@@ -77,10 +78,6 @@ def _read(backend: Any, lookup: FileLookup, scratch: Path) -> Lookup:
             "would be doubled. Keep one row for each."
         )
     return Lookup(lookup, table)
-
-
-def _stored(backend: Any, table: ir.Table) -> ir.Table:
-    return backend.create_table(ibis.util.gen_name("lookup"), table, temp=True)
 
 
 def _selected(other: SourceRows, lookup: FileLookup, cells: Cells, file: Path) -> ir.Table:

@@ -10,7 +10,6 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -151,12 +150,12 @@ def attribute_name(column: str) -> str:
 
 
 def canonical(
-    backend: Any, entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = (),
+    entity: str, found: MappedColumns, rows: SourceRows, cells: Cells, bounds: Bounds, carried: Sequence[str] = (),
     pseudonyms: Pseudonyms | None = None,
 ) -> ir.Table:  # fmt: skip
     """The rows with canonical columns. Customers also have their attributes (not yet typed), and the record of every row.
 
-    It takes four steps, each a view: within one expression, a value that is used in several places would be computed
+    It takes four steps, each a select of its own: within one, a value that is used in several places would be computed
     in each of them. If `rows` have a column UNTIL, it replaces the end of the bounds, so that files that differ only in the
     day they were written can be read by the same statements. Columns in `carried` are passed through unchanged.
 
@@ -180,17 +179,17 @@ def canonical(
     values = {f"__value_{name}": cells.prepared(KINDS[name], found.values[name].value) for name in names if name in found.values}
     attributes = {f"__attribute{i}": _staged(value.value, cells) for i, value in enumerate(found.attributes.values())}
     flags = {f"__{name}": flag for name, flag in _flags(table, found, cells).items()}
-    first = _view(backend, table.select(**own, **values, **attributes, **flags))
+    first = table.select(**own, **values, **attributes, **flags)
 
     read = {
         name: cells.read(KINDS[name], first[f"__value_{name}"]) if name in found.values else ibis.null(TYPES[KINDS[name]]) for name in names
     }
-    second = _view(backend, first.mutate(**{f"__read_{name}": value.cast(TYPES[KINDS[name]]) for name, value in read.items()}))
+    second = first.mutate(**{f"__read_{name}": value.cast(TYPES[KINDS[name]]) for name, value in read.items()})
 
     columns = {name: _sound(second[f"__read_{name}"], KINDS[name], second, bounds) for name in names}
-    third = _view(backend, second.mutate(**{f"__column_{name}": value for name, value in columns.items()}))
+    third = second.mutate(**{f"__column_{name}": value for name, value in columns.items()})
     if pseudonyms:
-        third = _view(backend, third.mutate(__column_customer_id=pseudonyms.made_of(third["__column_customer_id"])))
+        third = third.mutate(__column_customer_id=pseudonyms.made_of(third["__column_customer_id"]))
 
     place = {name: f"__source{i}" for i, name in enumerate(rows.columns)}
     unread = {}
@@ -200,7 +199,7 @@ def canonical(
             something = functools.reduce(operator.or_, (cells.is_there(third[place[column]]) for column in found.values[name].columns))
             nothing = third[f"__column_{name}"].isnull() & third[PROBLEM].isnull()
             unread[name] = ibis.ifelse(nothing, something, False)
-    fourth = _view(backend, third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()}))
+    fourth = third.mutate(**{f"__unread_{name}": flag for name, flag in unread.items()})
     third, unread = fourth, {name: fourth[f"__unread_{name}"] for name in unread}
     broken = functools.reduce(operator.or_, unread.values(), ibis.literal(False))
     absent = functools.reduce(operator.or_, (third[f"__column_{name}"].isnull() for name in REQUIRED[entity]))
@@ -246,10 +245,6 @@ def nothing(entity: str) -> pa.Table:
     names = {name: ibis.dtype(TYPES[KINDS[name]]).to_pyarrow() for name in (*REQUIRED[entity], *OPTIONAL[entity])}
     texts = dict.fromkeys(("unread", "problem", "record"), pa.string())
     return pa.schema({"row_number": pa.int64(), **names, **texts, **dict.fromkeys(FLAGS, pa.bool_())}).empty_table()
-
-
-def _view(backend: Any, table: ir.Table) -> ir.Table:
-    return backend.create_view(ibis.util.gen_name("step"), table)
 
 
 def _sound(read: ir.Value, kind: str, rows: ir.Table, bounds: Bounds) -> ir.Value:

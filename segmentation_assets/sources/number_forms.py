@@ -32,6 +32,7 @@ from segmentation_assets.sources.numbers import (  # fmt: skip
     read_number,
     signed,
 )
+from segmentation_assets.sources.statements import stored
 
 GROUPED = {COMMA: r",[0-9]{3}(?:$|[.,])", POINT: r"\.[0-9]{3}(?:$|[.,])", " ": "[0-9] [0-9]", "'": "[0-9]'[0-9]"}
 FEW = 0.05  # of the cells with a mark: if fewer determine its meaning, the column stays ambiguous
@@ -122,11 +123,16 @@ def counted(backend: Any, rows: ibis.Table, columns: Sequence[str], kind: str = 
     Args:
         kind: of file. JSON and workbooks have typed numbers, which are text here only because we wrote them so, with a decimal point.
     """
-    result = {}
-    for column in texts(rows, columns):
-        found = backend.create_table(ibis.util.gen_name("numbers"), told(rows, column), temp=True)
-        result[column] = forms_of(*(backend.to_pyarrow(asked).to_pylist() for asked in questions(found, kind)))
-    return result
+    asked = texts(rows, columns)
+    if not asked:
+        return {}
+    found = stored(backend, ibis.union(*(told(rows, column).mutate(column=ibis.literal(column)) for column in asked)))
+    facts, tokens = (backend.to_pyarrow(question).to_pylist() for question in questions(found, kind, ("column",)))
+    by_column = {row["column"]: row for row in facts}  # a column without numbers has none
+    return {
+        column: forms_of([by_column[column]], [row for row in tokens if row["column"] == column]) if column in by_column else Forms()
+        for column in asked
+    }
 
 
 def texts(rows: ibis.Table, columns: Sequence[str]) -> list[str]:
@@ -148,8 +154,8 @@ def told(rows: ibis.Table, column: str, by: Sequence[str] = ()) -> ibis.Table:
     return found.filter(found.sum_point.abs() < 1e15)
 
 
-def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table, ibis.Table]:
-    """Queries on a column's distinct numbers: facts, cells by mark between thousands, and cells by currency.
+def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis.Table, ibis.Table]:
+    """Queries on a column's distinct numbers: facts, with cells by mark between thousands; and cells by currency.
 
     Args:
         kind: of file, as in `counted`.
@@ -162,15 +168,15 @@ def questions(told: ibis.Table, kind: str, by: Sequence[str] = ()) -> tuple[ibis
     flags = (certain[POINT], certain[COMMA], typed, either[POINT], either[COMMA])
     sums = {"sum_point": told.sum_point, "sum_comma": ibis.ifelse(typed, told.sum_point, told.sum_comma)}
     grouping = told.group_by(list(by)) if by else told
+    grouped = {mark: told.digits.re_search(form) & ~is_either & ~typed for mark, form in GROUPED.items()}
     facts = grouping.agg(
         **{name: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for name, flag in zip(COUNTS, flags, strict=True)},
         **{name: (value * told.n).sum().fill_null(0.0) for name, value in sums.items()},
+        **{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()},
         example=ibis.ifelse(is_either, told.text, ibis.null("string")).min().fill_null(""),
     )
-    grouped = {mark: told.digits.re_search(form) & ~is_either & ~typed for mark, form in GROUPED.items()}
-    marks = grouping.agg(**{mark: ibis.ifelse(flag, told.n, 0).sum().fill_null(0) for mark, flag in grouped.items()})
     tokens = told.filter(told.token != "").group_by([*by, "token"]).agg(n=told.n.sum()).order_by(ibis.desc("n"), "token")
-    return facts, marks, tokens
+    return facts, tokens
 
 
 def _typed(told: ibis.Table, kind: str) -> ir.BooleanValue:
@@ -183,9 +189,9 @@ def _typed(told: ibis.Table, kind: str) -> ir.BooleanValue:
     return told.digits.re_search(forms[kind]) if kind in forms else ibis.literal(False)
 
 
-def forms_of(facts: list[dict[str, Any]], marks: list[dict[str, Any]], tokens: list[dict[str, Any]]) -> Forms:
+def forms_of(facts: list[dict[str, Any]], tokens: list[dict[str, Any]]) -> Forms:
     """The answers to the `questions`."""
-    groups = {mark: int(marks[0][mark]) for mark in GROUPED if marks[0][mark]}
+    groups = {mark: int(facts[0][mark]) for mark in GROUPED if facts[0][mark]}
     # The engine counts in numbers that are larger than JSON knows.
     counts: dict[str, Any] = {name: int(facts[0][name]) for name in COUNTS}
     return Forms(

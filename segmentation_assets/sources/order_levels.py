@@ -11,6 +11,7 @@ from segmentation_assets.expressions import mapped
 from segmentation_assets.sources import guessing, order_cells
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.rows import ROW, SourceRows
+from segmentation_assets.sources.statements import stored
 
 NEARLY_ALL = 0.95  # of an order's first rows are filled where the others are not; of the rows that the fullest column fills
 FREE = {"order_id": "string", "customer_id": "string", "product_id": "string", "quantity": "float64", "amount": "float64"}
@@ -39,7 +40,7 @@ def filled_once(backend: Any, rows: SourceRows, cells: Cells, order: str, column
     marked = table.select(
         key=key, number=table[ROW], **{f"some{i}": cells.text(table[name]).notnull() for i, name in enumerate(columns)}
     ).filter(ibis._.key.notnull())
-    marked = backend.create_table(ibis.util.gen_name("orders"), marked, temp=True)
+    marked = stored(backend, marked)
     several = marked.group_by("key").agg(start=ibis._.number.min(), n=ibis._.count()).filter(ibis._.n > 1)
     both = marked.inner_join(several, "key")
     counts: dict[str, ir.Value] = {}

@@ -18,6 +18,7 @@ from segmentation_assets.sources import exports, order_cells, order_levels
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.exports import Export, columns_of
 from segmentation_assets.sources.rows import SourceRows
+from segmentation_assets.sources.statements import stored
 
 STATUS = re.compile(r"(order|financial|payment|transaction|bestell|auftrags)?(status|state)", re.IGNORECASE)
 MOST_STATUSES = 40  # a column with more distinct texts is not a status
@@ -80,7 +81,7 @@ def order_signs(
     table = SimpleNamespace(columns=found, fill_from_order=fill, leave_out=leave_out, amount_is=amount_is)
     orders, _ = order_cells.prepared(rows, table, cells, "")
     lines = order_levels.lines(orders, cells, found)
-    lines = backend.create_table(ibis.util.gen_name("lines"), lines.mutate(month=lines.ordered_at.truncate("M")), temp=True)
+    lines = stored(backend, lines.mutate(month=lines.ordered_at.truncate("M")))
     if ids is not None and "order_id" in found:
         known = lines.filter(lines.order_id.notnull())
         backend.to_parquet(known.group_by(["order_id", "month"]).agg(n=known.count()), ids, **WRITING)

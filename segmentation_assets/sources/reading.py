@@ -18,7 +18,7 @@ from sqlglot import exp
 from segmentation_assets import atomic
 from segmentation_assets.engines.base import WRITING
 from segmentation_assets.settings.source import Files
-from segmentation_assets.sources import files, guessing, number_forms, order_cells
+from segmentation_assets.sources import files, guessing, number_forms, order_cells, statements
 from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.currencies import column_of
 from segmentation_assets.sources.intake_record import counted_rows
@@ -79,6 +79,8 @@ class FileReader:
         self.folder, self.zone, self.pseudonyms = folder, zone, pseudonyms
         self._open = contextlib.ExitStack()
         self._backend: Any = None
+        self._shape: Any = None
+        self._tables: dict[Any, ir.Table] = {}
         self._views: dict[Any, ir.Table] = {}
         self._asked_of_numbers: dict[Any, list[ir.Table]] = {}
 
@@ -109,6 +111,14 @@ class FileReader:
     def current(self, rows: FileRows) -> None:
         """Make these the current rows, to which the statements apply."""
         rows.relation.create_view(CURRENT, replace=True)
+        self._shape = rows.shape
+
+    @property
+    def table(self) -> ir.Table:
+        """The current rows; their types are looked up once for all files of one shape."""
+        if self._shape not in self._tables:
+            self._tables[self._shape] = self.backend.table(CURRENT)
+        return self._tables[self._shape]
 
     def ask(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> ir.Table:
         """A view over the current rows, made once for all files of their shape.
@@ -119,8 +129,8 @@ class FileReader:
         """
         key = (what, rows.shape)
         if key not in self._views:
-            made = make(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind))
-            self._views[key] = self.backend.create_view(ibis.util.gen_name("asked"), made)
+            made = make(SourceRows(self.table, rows.columns, kind=rows.kind))
+            self._views[key] = statements.view(self.backend, made)
         return self._views[key]
 
     def answers(self, rows: FileRows, what: Any, make: Callable[[SourceRows], ir.Table]) -> list[dict[str, Any]]:
@@ -147,7 +157,7 @@ class FileReader:
         key = rows.kind, by
         if key not in self._asked_of_numbers:
             asked = number_forms.questions(self.backend.table(TOLD), *key)
-            self._asked_of_numbers[key] = [self.backend.create_view(ibis.util.gen_name("asked"), one) for one in asked]
+            self._asked_of_numbers[key] = [statements.view(self.backend, one) for one in asked]
         return [self.backend.to_pyarrow(asked).to_pylist() for asked in self._asked_of_numbers[key]]
 
 
@@ -230,8 +240,8 @@ class TableReader(FileReader):
                 flagged,
                 {
                     **{
-                        column: number_forms.forms_of(facts[place], marks[place], tokens.get(place, [])) if place in facts else Forms()
-                        for column, (facts, marks, tokens) in told.items()
+                        column: number_forms.forms_of(facts[place], tokens.get(place, [])) if place in facts else Forms()
+                        for column, (facts, tokens) in told.items()
                         if "odd_number" in flagged
                     },
                     **({asked.currency: number_forms.of_amounts(currencies.get(place, []))} if asked.currencies is not None else {}),
@@ -246,7 +256,7 @@ class TableReader(FileReader):
 
     def found(self, rows: FileRows, file: Path, cells: Cells) -> tuple[SourceRows, MappedColumns, tuple[str, ...]]:
         """The current rows with lookups joined, the mapping of their canonical columns, and the columns used for whole orders."""
-        table = joined(SourceRows(self.backend.table(CURRENT), rows.columns, kind=rows.kind), self.lookups, file)
+        table = joined(SourceRows(self.table, rows.columns, kind=rows.kind), self.lookups, file)
         orders, told = order_cells.prepared(table, self.settings, cells, str(file))
         return table, resolve(self.entity, self.settings, orders, cells, str(file)), told
 
@@ -263,7 +273,7 @@ class _Asked:
         self.found, self.kinds, self.numeric, self.told = reader.facts[rows.shape, how]
         self.orders: Joined = lambda current: order_cells.prepared(self.joined(current), reader.settings, cells, str(file))[0]
         self.rows = reader.ask(rows, ("rows", how), lambda current: canonical(
-            reader.backend, reader.entity, self.found, self.orders(current), cells, reader.bounds, by, reader.pseudonyms))  # fmt: skip
+            reader.entity, self.found, self.orders(current), cells, reader.bounds, by, reader.pseudonyms))  # fmt: skip
         self.left_out: ir.Table | None = None
         if getattr(reader.settings, "leave_out", None) is not None:
             self.left_out = reader.ask(
