@@ -58,6 +58,12 @@ class _Compiler(PySparkCompiler):
         """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
         return self.cast(super().visit_DateTruncate(op, arg=arg, unit=unit), op.dtype)
 
+    def visit_IntegerRange(self, op: ops.IntegerRange, *, start: Any, stop: Any, step: Any) -> Any:  # noqa: N802
+        """Without `stop`, which `sequence` includes. Ibis's own takes the last element off, and SQLGlot's compiled modules refuse that."""
+        sign = self.cast(self.f.signum(step), op.stop.dtype)
+        some = step.neq(0) & self.f.signum(step).eq(self.f.signum(stop - start))
+        return self.if_(some, self.f.sequence(start, stop - sign, step), self.f.array())
+
 
 class _Spark(Backend):
     """Ibis on Spark Connect, with tables in Arrow: through pandas, as in Ibis 12, whole numbers with missing ones would become floats.

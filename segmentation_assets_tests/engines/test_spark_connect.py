@@ -45,6 +45,7 @@ def stored(folder: Path, **columns) -> Path:
 
 
 MEANT_ALIKE = {
+    "whole numbers before another": lambda t: ibis.range(0, t.whole.fill_null(0), 1),  # empty for none
     "spaces around a word": lambda t: t.word.strip(),  # SQLGlot writes form feed as \f, which Spark reads as f
     "a backslash and f": lambda t: t.word.replace("v", "\\f"),
     "a float or zero": lambda t: t.float.fill_null(0.0),  # Sail makes a decimal of it, with 15 digits after the point
