@@ -215,7 +215,7 @@ def _audited(contracts: Mapping[str, Contract], lake: Lake, staged: Mapping[str,
     """Yield a failed check for each table that breaks its contract, then raise the failure; nothing if none does."""
     problems = {}
     for output, contract in contracts.items():
-        if broken := violations(contract, lake.read_staged(staged[output])):
+        if broken := violations(contract, lake.read_staged(staged[output]), empty=not staged[output].row_count()):
             problems[contract.name] = "; ".join(f"{text} ({counted(rows, 'row')})" for text, rows in broken.items())
             yield dg.AssetCheckResult(
                 check_name=CHECK, asset_key=contract.name, passed=False, description=problems[contract.name], metadata=broken

@@ -6,10 +6,11 @@ import ibis.expr.types as ir
 from segmentation_assets.tables.contract import Column, Contract
 
 
-def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
+def violations(contract: Contract, rows: ir.Table, empty: bool = False) -> dict[str, int]:
     """The number of rows that break each rule of the contract, by a sentence with the key of one of them. Kept rules are left out.
 
-    Rules: types, not null, bounds, allowed values, and the key's uniqueness (null counts as a value).
+    Rules: types, not null, bounds, allowed values, and the key's uniqueness (null counts as a value). Of rows known to be `empty`, only
+    the types are looked at.
     """
     schema = rows.schema()
     columns = [column for column in contract.columns if column.name in schema or not column.needs]
@@ -18,6 +19,8 @@ def violations(contract: Contract, rows: ir.Table) -> dict[str, int]:
         for c in columns
         if schema[c.name] != ibis.dtype(c.type)(nullable=schema[c.name].nullable)
     }
+    if empty:
+        return broken
     rules = [(column, text, rule.fill_null(False)) for column in columns for text, rule in _rules(rows[column.name], column)]
     found = _counted(rows, rows.count(), _distinct(contract, rows), *(rule.cast("int64").sum() for _, _, rule in rules))
     total, distinct, *counts = found

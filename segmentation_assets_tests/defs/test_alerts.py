@@ -337,10 +337,10 @@ def platform(made, receiver, monkeypatch):
 
 
 def test_a_drifted_snapshot_is_reported_once(platform, receiver, caplog):
-    caplog.set_level(logging.DEBUG)
     daemon = platform()
     result = daemon.run(D2, DRIFTING)
     assert result.success
+    caplog.set_level(logging.DEBUG)
     assert [daemon.tick(), daemon.tick()] == [[], []]
     post, promoted = receiver.posts
     assert post["title"].startswith("Customer segments 2024-03-01: ") and "drifted" in post["title"]

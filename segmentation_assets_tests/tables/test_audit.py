@@ -44,8 +44,11 @@ def test_a_clean_table_breaks_nothing():
     assert found(("apple", 0.2, "red"), ("melon", 2.0, "green"), ("air", 0.0, None), ("pear", None, "green")) == {}
 
 
-def test_a_table_without_rows_breaks_nothing():
+def test_a_table_without_rows_breaks_nothing_but_its_types():
     assert found() == {}
+    wrong = pa.schema({**dict(zip(COLUMNS, SCHEMA.types, strict=True)), "weight": pa.int64()})
+    assert violations(FRUIT, table(schema=wrong), empty=True) == {"weight is int64, not float64": 1}
+    assert violations(FRUIT, table(), empty=True) == {}
 
 
 @pytest.mark.parametrize(
