@@ -251,6 +251,7 @@ def test_everything_was_recorded_for_the_ui(demo: Path, monkeypatch: pytest.Monk
         assert not instance.telemetry_enabled
 
 
+@pytest.mark.full  # in CI, of a smaller lake, see `test_published`
 def test_export_holds_every_table_natively(demo: Path, tmp_path: Path) -> None:
     done = segmentation("export", str(tmp_path / "out.duckdb"), data_dir=demo)
     assert done.returncode == 0, done.stderr

@@ -54,7 +54,7 @@ def instance(begun: tuple[Path, dict[str, str], list[int]], monkeypatch: pytest.
         yield found
 
 
-@pytest.mark.slow
+@pytest.mark.full  # in CI, on SQLite, see `test_instance`
 def test_two_simultaneous_first_commands_make_one_valid_instance(
     begun: tuple[Path, dict[str, str], list[int]], instance: dg.DagsterInstance
 ) -> None:

@@ -101,6 +101,7 @@ def test_the_second_snapshot_carries_the_model_forward(shop):
     assert [d for (d,) in shop.ask("SELECT decision FROM model_registry ORDER BY snapshot_date")] == ["trained", "carried forward"]
 
 
+@pytest.mark.full
 def test_the_history_of_the_benchmark_has_the_bytes_that_runs_write(shop, tmp_path):
     """Except why the model was not retrained. Three real snapshots of `benchmarks.shop`: `test_benchmarks`."""
     history.write(LOADED.model_copy(update={"data_dir": tmp_path}), [D1, D2], SHOP)
@@ -203,15 +204,18 @@ def test_a_broken_contract_stops_the_snapshot_and_the_published_database_stays(s
 
 @pytest.mark.parametrize(
     ("source", "pictures"),
-    [(RowsSource(), True), pytest.param(RowsSource(transactions=MARCH), False, marks=pytest.mark.full)],
-    ids=["empty", "not yet"],
+    [
+        (RowsSource(), False),
+        *(pytest.param(*more, marks=pytest.mark.full) for more in ((RowsSource(), True), (RowsSource(transactions=MARCH), False))),
+    ],
+    ids=["empty", "empty, drawn", "not yet"],
 )
 def test_without_customers_the_snapshot_is_empty(run, source, pictures):
     assert run.make(D1, source, pictures=pictures), run.failure()
     assert run.ask("SELECT (SELECT count(*) FROM customer_segments), (SELECT count(*) FROM segments)") == [(0, 0)]
 
 
-@pytest.mark.full  # in CI, there are no customers at all
+@pytest.mark.full
 def test_one_customer_is_one_segment(run):
     assert run.make(D1, RowsSource(transactions=[line("a", "2024-01-05", 10.0)]), pictures=True), run.failure()
     assert run.ask(BY_SEGMENT) == [(1, 1)]

@@ -45,7 +45,7 @@ def statuses(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 @pytest.mark.parametrize(
     ("running", "stop"),
-    [(("--snapshot", "2017-04-01"), signal.SIGINT), (("--all",), signal.SIGTERM)],
+    [pytest.param(("--snapshot", "2017-04-01"), signal.SIGINT, marks=pytest.mark.full), (("--all",), signal.SIGTERM)],
     indirect=["running"],
     ids=["one snapshot", "two processes"],
 )
@@ -60,7 +60,12 @@ def test_a_stopped_command_says_what_was_not_done_and_its_run_is_canceled(
     assert statuses(tmp_path, monkeypatch) == {"CANCELED"}
 
 
-@pytest.mark.parametrize("running", [("--snapshot", "2017-04-01"), ("--all",)], indirect=True, ids=["one snapshot", "two processes"])
+@pytest.mark.parametrize(
+    "running",
+    [("--snapshot", "2017-04-01"), pytest.param(("--all",), marks=pytest.mark.full)],
+    indirect=True,
+    ids=["one snapshot", "two processes"],
+)
 def test_the_run_of_a_killed_command_is_closed_at_the_next_start(
     running: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def same(engine: Any, one: Any, other: Any) -> None:
     assert engine.rows(differences.limit(3)) == []
 
 
+@pytest.mark.full
 def test_complete_journey_through_the_file_source_is_the_same(opened: Any, data: Path) -> None:
     source = opened(
         customers={"files": str(data / "demographics.parquet"), "columns": {"customer_id": "household_id"}},

@@ -155,7 +155,7 @@ def cards():
     return tables_of_customers.dated_cards(MONTHS, customers=300)
 
 
-@pytest.mark.parametrize("named_one_by_one", [False, True])
+@pytest.mark.parametrize("named_one_by_one", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_folder_of_dated_files_and_the_files_themselves_are_a_history(tmp_path, cards, named_one_by_one):
     folder = tmp_path / "cards"
     folder.mkdir()

@@ -76,9 +76,16 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize(
-    ("part", "kind"), [(part, kind) for part in PARTS for kind in (KINDS if part == "master" else ("removed", "overwritten"))]
-)
+IN_CI = {
+    ("master", "overwritten"),
+    ("record", "overwritten"),
+    *((part, "removed") for part in ("public file", "order lines", "marks", "both")),
+}
+EACH = [(part, kind) for part in PARTS for kind in (KINDS if part == "master" else ("removed", "overwritten"))]
+BOTH_OR_ONE = ["both", *(pytest.param(part, marks=pytest.mark.full) for part in ("public file", "master"))]
+
+
+@pytest.mark.parametrize(("part", "kind"), [each if each in IN_CI else pytest.param(*each, marks=pytest.mark.full) for each in EACH])
 def test_the_next_publication_restores_lost_parts(folder: Path, part: str, kind: str) -> None:
     for file in PARTS[part]:
         KINDS[kind](folder / file)
@@ -91,7 +98,13 @@ def test_the_next_publication_restores_lost_parts(folder: Path, part: str, kind:
     assert [text for _, text in sorted(published.fingerprints(folder).items())] == unknown
 
 
-@pytest.mark.parametrize(("part", "kind"), [*(("public file", kind) for kind in KINDS), ("master", "overwritten"), ("both", "removed")])
+OTHERS = [
+    pytest.param(*each, marks=pytest.mark.full)
+    for each in (("master", "overwritten"), *(("public file", kind) for kind in KINDS if kind != "cut"))
+]
+
+
+@pytest.mark.parametrize(("part", "kind"), [("public file", "cut"), ("both", "removed"), *OTHERS])
 def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: Path, part: str, kind: str) -> None:
     for file in PARTS[part]:
         KINDS[kind](folder / file)
@@ -105,7 +118,7 @@ def test_until_then_readers_miss_nothing_and_the_doctor_changes_nothing(folder: 
     assert restoring.unsettled(folder) == [] and len(list(folder.glob(SET_ASIDE))) == (part == "public file" and kind == "cut")
 
 
-@pytest.mark.parametrize("part", ["public file", "master", "both"])
+@pytest.mark.parametrize("part", BOTH_OR_ONE)
 def test_a_damaged_page_is_named_by_the_doctor_and_mended(folder: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
@@ -124,7 +137,7 @@ def publish_third(folder: Path) -> None:
         published.publish_snapshot(lake, folder, D3, "fingerprint")
 
 
-@pytest.mark.parametrize("part", ["public file", "master", "both"])
+@pytest.mark.parametrize("part", BOTH_OR_ONE)
 def test_a_damaged_page_stops_no_publication(folder: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
@@ -145,7 +158,7 @@ def test_all_pages_are_read_before_publishing_only_if_the_lake_could_not_rebuild
     assert looked == [folder / DATABASES[1]]
 
 
-@pytest.mark.parametrize("part", ["public file", "both"])
+@pytest.mark.parametrize("part", ["both", pytest.param("public file", marks=pytest.mark.full)])
 def test_who_reads_a_damaged_page_is_told_and_it_is_mended(folder: Path, tmp_path: Path, part: str) -> None:
     for file in PARTS[part]:
         spoil(folder / file)
@@ -166,7 +179,7 @@ def test_a_damaged_page_that_cannot_be_rebuilt_is_reported_with_the_remedy(folde
         ask(folder)
 
 
-@pytest.mark.parametrize("part", ["public file", "master"])
+@pytest.mark.parametrize("part", ["master", pytest.param("public file", marks=pytest.mark.full)])
 def test_a_damaged_page_is_not_copied_when_the_folder_is_moved(folder: Path, tmp_path: Path, part: str) -> None:
     moved = shutil.copytree(folder, tmp_path / "moved")
     spoil(moved / PARTS[part][0])

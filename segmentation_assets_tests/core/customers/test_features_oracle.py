@@ -126,6 +126,7 @@ def test_features_of_shuffled_demo_data_agree(demo_history: Path, shuffled: Path
     assert_agree(found, oracle(connection, as_of), absolute=1e-12)
 
 
+@pytest.mark.full  # in CI, the order of rows alone, see `test_features_properties`
 def test_the_order_of_rows_and_the_threads_do_not_change_a_byte(demo_history: Path, shuffled: Path) -> None:
     results = []
     for threads, path in ((1, demo_history / "transactions.parquet"), (4, shuffled / "*.parquet")):

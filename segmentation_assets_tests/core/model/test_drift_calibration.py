@@ -51,7 +51,9 @@ def test_for_few_customers_the_simulated_null_keeps_alpha_and_chi_square_does_no
     assert np.mean(np.array(chi_square) <= ALPHA) > ALPHA + 2 * error(repeats)
 
 
-@pytest.mark.parametrize(("n", "repeats"), [(200, 60), (1_000, 50), pytest.param(10_000, 12, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("n", "repeats"), [(200, 60), *(pytest.param(*larger, marks=pytest.mark.full) for larger in ((1_000, 50), (10_000, 12)))]
+)
 def test_independent_features_are_significant_at_the_rate_alpha(n, repeats):
     found = simulate(n, repeats, population="independent")
     assert abs(found["numeric"].mean() - ALPHA) <= 2 * error(12 * repeats)
