@@ -140,6 +140,15 @@ class Lake:
             types, lambda name: self._keep((table.op(), name), lambda: read(name)), self.row_count(contract.name, key) or 0
         )
 
+    @contextmanager
+    def apart(self, table: ir.Table) -> Iterator[CustomerColumns]:
+        """The rows of a table that was read `here`, in its order if it has one, of which each column is read when it is asked for, with the
+        values of `to_frame`, texts as categories. They are in a file until the block ends, because a join of all customers would not fit."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with scratch(self.root) as folder:
+            self.engine.driver.write(_with_floats(table), folder / PART)
+            yield _columns_of(folder / PART)
+
     def _keep(self, key: Hashable, read: Callable[[], Kept]) -> Kept:
         size, found = self._kept.pop(key, (0, None))
         if found is None:
@@ -217,6 +226,18 @@ class Staged:
 def partition_keys(root: Path, table: str) -> list[str]:
     """Keys of the snapshots that a table of the lake at `root` has, oldest first."""
     return sorted(file.parent.name.partition("=")[2] for file in (root / table).glob(f"snapshot_date=*/{PART}"))
+
+
+def _columns_of(file: Path) -> CustomerColumns:
+    """The columns of a file that nobody else reads; those of text as categories in alphabetical order."""
+    texts = [field.name for field in pq.read_schema(file) if pa.types.is_string(field.type)]
+
+    def read(name: str) -> pd.Series:
+        values = pq.ParquetFile(file, read_dictionary=texts).read([name]).to_pandas(date_as_object=False)[name]
+        return values.cat.reorder_categories(sorted(values.cat.categories)) if name in texts else values
+
+    none = pq.read_schema(file).empty_table().to_pandas(date_as_object=False)
+    return CustomerColumns(dict(none.dtypes), read, parquet.row_count(file) or 0)
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:
