@@ -142,8 +142,8 @@ class Lake:
 
     @contextmanager
     def apart(self, table: ir.Table) -> Iterator[CustomerColumns]:
-        """The rows of a table that was read `here`, in its order if it has one, of which each column is read when it is asked for, with the
-        values of `to_frame`, texts as categories. They are in a file until the block ends, because a join of all customers would not fit."""
+        """The rows of a table that was read `here`, in its order if it has one, of which each column is read when it is asked for, with
+        the values of `to_frame`, texts as categories. They are in a file until the block ends, as a join of all customers would not fit."""
         self.root.mkdir(parents=True, exist_ok=True)
         with scratch(self.root) as folder:
             self.engine.driver.write(_with_floats(table), folder / PART)

@@ -262,6 +262,21 @@ def test_columns_have_the_values_and_types_of_a_frame(lake, rows):
     pd.testing.assert_frame_equal(columns[list(frame.columns)], frame, check_exact=True)
 
 
+@pytest.mark.parametrize("rows", [[], [VALUES], [VALUES, {"id": "b", "text": "a"}]], ids=["none", "one", "missing values"])
+def test_a_join_that_is_set_apart_has_the_values_of_a_frame_and_leaves_no_file(lake, rows):
+    lake.stage(KINDS, D1, table(KINDS, *rows)).commit()
+    joined = lake.read(KINDS, [D1], here=True).order_by(ibis.desc("id"))
+    with lake.apart(joined) as columns:
+        assert len(columns) == len(rows)
+        found = columns[list(columns.columns)]
+    texts = found.select_dtypes("category")
+    assert list(texts) == ["id", "text"]
+    assert all(list(texts[name].cat.categories) == sorted(texts[name].dropna().unique()) for name in texts)
+    expected = to_frame(joined)
+    pd.testing.assert_frame_equal(found.astype(dict(expected[list(texts)].dtypes)), expected, check_exact=True)
+    assert [file.name for file in lake.root.iterdir()] == ["kinds"]
+
+
 def test_without_a_partition_columns_have_no_rows(lake):
     found = lake.columns(SALES, D1)
     assert (len(found), found["paid"].tolist()) == (0, [])

@@ -42,7 +42,7 @@ def single_column(values: pd.Series, categorical: bool, k: int) -> NDArray[np.in
     """
     if not categorical:
         numbers = values.astype("float64")
-        return quantile_grid(numbers.fillna(numbers.median() if numbers.notna().any() else 0.0).to_frame(), k)
+        return quantile_grid(numbers.fillna(numbers.median() if numbers.notna().any() else 0.0).to_frame(), k).astype(np.int64)
     levels = values.astype("object").where(values.notna(), "").astype(str)
     common = levels.value_counts().rename_axis("level").reset_index().sort_values(["count", "level"], ascending=[False, True])["level"]
     places = {level: min(place, k - 1) for place, level in enumerate(common)}

@@ -99,10 +99,7 @@ def compared(
     if any(np.isnan(values).any() for values in known.values()):
         raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
     etas = resampled_etas(list(known.values()), labels, seed, resamples, interval_rows)
-    return {
-        name: beside_others(_etas(known[name], labels), found, list(others), level)
-        for name, found in zip(known, etas, strict=True)
-    }
+    return {name: beside_others(_etas(known[name], labels), found, list(others), level) for name, found in zip(known, etas, strict=True)}
 
 
 def resampled_etas(
