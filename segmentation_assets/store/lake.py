@@ -32,7 +32,7 @@ PART = "part-0.parquet"
 DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
 HERE = "here"  # on an input: read by the engine in this process
 KEPT_BYTES = 768 * 2**20  # of what was read last: the features and segments of a million customers
-KEPT_BESIDE = 64 * 2**20  # the same where another engine computes, and this process is to stay small
+KEPT_BESIDE = 64 * 2**20  # the same where another engine computes, or memory is bounded, and this process is to stay small
 
 
 Kept = TypeVar("Kept", pd.DataFrame, pd.Series)
@@ -175,7 +175,16 @@ def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
             at_end.callback(engine.close)
-        yield Lake(data_dir / "lake", engine, KEPT_BYTES if engine is here else KEPT_BESIDE, guard)
+        yield Lake(data_dir / "lake", engine, kept_bytes(bounds.memory_bytes) if engine is here else KEPT_BESIDE, guard)
+
+
+def kept_bytes(memory: int | None) -> int:
+    """Most bytes of what was read last that are kept where DuckDB is to take so much memory: little, if that is little.
+
+    >>> [kept_bytes(memory) // 2**20 for memory in (None, 2**34, 2**30, 2**27)]
+    [768, 768, 256, 64]
+    """
+    return KEPT_BYTES if memory is None else max(KEPT_BESIDE, min(KEPT_BYTES, memory // 4))
 
 
 def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
