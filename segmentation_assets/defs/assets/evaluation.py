@@ -69,6 +69,8 @@ def evaluation_metrics(
     if model.clusters is not None and len(active):
         found = model.clusters.assign(active)
         metrics |= evaluation.sizes(found, model.clusters.k)
+        label = found.label
+        del found  # with distances, which nothing below needs
         if isinstance(model.clusters, PrototypeModel):
             judged = evaluation.evaluate_model(model.clusters, active, ask)
             found_again = [
@@ -77,14 +79,13 @@ def evaluation_metrics(
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
             points = cache(partial(model.clusters.points, active))
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
-            picture(
-                context, settings, "silhouettes", lambda: silhouette_plot(points(), found.label, names, colours, ask.seed), cells=ONE_EACH
-            )
+            picture(context, settings, "silhouettes", lambda: silhouette_plot(points(), label, names, colours, ask.seed), cells=ONE_EACH)
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: pca_map(points(), found.label, names, colours, ask.seed), cells=ONE_EACH)
+            picture(context, settings, "segment_map", lambda: pca_map(points(), label, names, colours, ask.seed), cells=ONE_EACH)
+            points.cache_clear()
             if not settings.source.has_orders:
-                metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
+                metrics |= attribute_metrics(active[inputs], label, ask.seed, codes)
     if settings.outcome is not None and settings.outcome in features and inputs:
         known = [name for name in customer_features.columns if name in {"customer_id", "status", *inputs, settings.outcome}]
         now, before = (
