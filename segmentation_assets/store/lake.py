@@ -3,8 +3,10 @@
 Belongs here: paths and atomic replacement. The tables' contents are described in `tables`, and Dagster reads and writes in `defs.io`.
 """
 
+import ctypes
 import hashlib
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -145,9 +147,19 @@ class Lake:
         """The rows of a table that was read `here`, in its order if it has one, of which each column is read when it is asked for, with
         the values of `to_frame`, texts as categories. They are in a file until the block ends, as a join of all customers would not fit."""
         self.root.mkdir(parents=True, exist_ok=True)
+        self.give_back()
         with scratch(self.root) as folder:
             self.engine.driver.write(_with_floats(table), folder / PART)
             yield _columns_of(folder / PART)
+
+    def give_back(self) -> None:
+        """Return to the system what was freed, of which allocators keep some hundred MB after millions of customers; on Linux, and if this
+        process is to stay small, because what is needed again takes longer to get."""
+        if self._most >= KEPT_BYTES or sys.platform != "linux":
+            return
+        pa.default_memory_pool().release_unused()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # not in musl
+            trim(0)
 
     def _keep(self, key: Hashable, read: Callable[[], Kept]) -> Kept:
         size, found = self._kept.pop(key, (0, None))
