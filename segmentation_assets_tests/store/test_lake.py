@@ -4,6 +4,7 @@ import datetime as dt
 import tempfile
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import ibis
 import pandas as pd
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.store.lake import Lake, LakeError, partition_keys, to_frame
+from segmentation_assets.store.lake import KEPT_BYTES, Lake, LakeError, partition_keys, to_frame
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import Column, Contract, required
@@ -214,6 +215,15 @@ def test_frames_beyond_the_limit_are_given_up_oldest_first(lake, monkeypatch):
     for key in (D1, D2, D1, D3, D1, D2):
         small.frame(small.read(SALES, [key]))
     assert len(read) == 4  # D2 was read longest ago when D3 came
+
+
+def test_freed_memory_is_given_back_only_where_little_is_to_be_kept(lake, monkeypatch):
+    trimmed = []
+    monkeypatch.setattr("segmentation_assets.store.lake.ctypes.CDLL", lambda _: SimpleNamespace(malloc_trim=trimmed.append))
+    monkeypatch.setattr("sys.platform", "linux")
+    for kept in (KEPT_BYTES, KEPT_BYTES // 2):
+        Lake(lake.root, lake.engine, kept).give_back()
+    assert trimmed == [0]
 
 
 def test_batches_in_any_order_give_the_bytes_of_all_rows_at_once(lake):
