@@ -67,14 +67,14 @@ def transitions(both: Customers) -> pd.DataFrame:
     """
     was, own, now = (_ids(both[side], _UNKNOWN) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
     by_model = (now != _UNKNOWN) & (own != now)
-    froms, tos = np.unique(was), np.unique(now)
-    pairs = (np.searchsorted(froms, was) * len(tos) + np.searchsorted(tos, now)).astype(np.int32)
+    sources, targets = np.unique(was), np.unique(now)
+    pairs = (np.searchsorted(sources, was) * len(targets) + np.searchsorted(targets, now)).astype(np.int32)
     del was, own, now
     found, sizes = np.unique(pairs, return_counts=True)
     return pd.DataFrame({
-        "from_segment_id": _known(froms[found // len(tos)]), "to_segment_id": _known(tos[found % len(tos)]), "customers": sizes,
+        "from_segment_id": _known(sources[found // len(targets)]), "to_segment_id": _known(targets[found % len(targets)]), "customers": sizes,
         **{side: both[side].groupby(pairs).sum().to_numpy(np.float64) for side in ("revenue_before", "revenue_after")},
-        "customers_by_model": np.bincount(pairs[by_model], minlength=len(froms) * len(tos))[found],
+        "customers_by_model": np.bincount(pairs[by_model], minlength=len(sources) * len(targets))[found],
     })  # fmt: skip
 
 
