@@ -72,7 +72,8 @@ def transitions(both: Customers) -> pd.DataFrame:
     del was, own, now
     found, sizes = np.unique(pairs, return_counts=True)
     return pd.DataFrame({
-        "from_segment_id": _known(sources[found // len(targets)]), "to_segment_id": _known(targets[found % len(targets)]), "customers": sizes,
+        "from_segment_id": _known(sources[found // len(targets)]), "to_segment_id": _known(targets[found % len(targets)]),
+        "customers": sizes,
         **{side: both[side].groupby(pairs).sum().to_numpy(np.float64) for side in ("revenue_before", "revenue_after")},
         "customers_by_model": np.bincount(pairs[by_model], minlength=len(sources) * len(targets))[found],
     })  # fmt: skip
