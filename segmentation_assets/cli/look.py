@@ -195,7 +195,7 @@ def report(snapshot: str | None, settings_path: Path | None) -> None:
     from segmentation_assets.store import published
 
     published.refuse_other_smallest_cell(settings.data_dir, settings.privacy.smallest_cell)
-    page = pages.write(settings.data_dir, _published_key(settings, snapshot), Words.of(settings))
+    page = pages.write(settings.data_dir, _published_key(settings, snapshot), Words.of(settings), bounds=settings.engine.here())
     say(f"Report: {page}\nIndex:  {pages.index(settings.data_dir)}")
 
 

@@ -184,6 +184,7 @@ def _written_and_checked(
     own = inspect.signature(compute).parameters
 
     def run(context: dg.AssetExecutionContext, lake: Lake, **inputs: Any) -> Iterator[Any]:
+        lake.give_back()
         mine = {"context": context, "lake": lake}
         found = compute(**{name: mine.get(name, inputs.get(name)) for name in own})
         frames = found if isinstance(found, Mapping) else {OUTPUT: found}

@@ -32,6 +32,7 @@ from segmentation_assets.report.sparks import HEIGHT, WIDTH, Spark, spark
 from segmentation_assets.report.tables import Tables
 from segmentation_assets.report.view import distinct_names, start_page
 from segmentation_assets.report.words import Words, said
+from segmentation_assets.settings.engine import Bounds
 from segmentation_assets.store import published
 from segmentation_assets.store.database_files import PublishError
 from segmentation_assets.vocabulary import fewer_than
@@ -94,16 +95,17 @@ def index(data_dir: Path) -> Path:
     return data_dir / "reports" / PAGE
 
 
-def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = None) -> Path:
+def write(data_dir: Path, key: str, words: Words, pictures: Pictures | None = None, bounds: Bounds | None = None) -> Path:
     """Write the report of the published snapshot `key` and the index, and link its neighbours to it.
 
     Args:
         pictures: those of the page; None: those that it has already.
+        bounds: what DuckDB may take of the machine to read the tables; None: what it takes by default.
 
     Raises:
         PublishError: the snapshot is not published.
     """
-    with published.reading(data_dir) as database:
+    with published.reading(data_dir, bounds) as database:
         keys = tables.keys(database)
         if key not in keys:
             raise PublishError(f"Snapshot {key} is not in the database. Run it: segmentation run --snapshot {key}")

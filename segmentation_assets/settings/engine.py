@@ -18,11 +18,24 @@ class Bounds(Section):
         None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
         description="Its memory, such as `4GB`, beyond which it spills to `temp_folder`; reading a source takes 1 GB at most. "
+        "Columns that were read last are kept beside it, up to a quarter of it, but 64 MB at least and 768 MB at most. "
         "Empty: 80% of the machine's.",
     )
     temp_folder: Path | None = Field(
         None, description="Folder that it spills to, relative to the settings file. Empty: the system's temporary folder."
     )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` in bytes.
+
+        >>> Bounds(memory="1.5GB").memory_bytes, Bounds(memory="2 MiB").memory_bytes, Bounds().memory_bytes
+        (1500000000, 2097152, None)
+        """
+        if self.memory is None:
+            return None
+        number, prefix = self.memory.rstrip("iB").rstrip("KMGT"), self.memory.rstrip("iB")[-1]
+        return int(float(number) * (1024 if self.memory.endswith("iB") else 1000) ** ("KMGT".index(prefix) + 1))
 
     def here(self) -> "Bounds":
         """The bounds alone, for what is done in this process whatever the engine."""

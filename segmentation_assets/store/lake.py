@@ -3,8 +3,10 @@
 Belongs here: paths and atomic replacement. The tables' contents are described in `tables`, and Dagster reads and writes in `defs.io`.
 """
 
+import ctypes
 import hashlib
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,7 +34,7 @@ PART = "part-0.parquet"
 DATED = "dated"  # on an input: keep the column snapshot_date, to distinguish snapshots
 HERE = "here"  # on an input: read by the engine in this process
 KEPT_BYTES = 768 * 2**20  # of what was read last: the features and segments of a million customers
-KEPT_BESIDE = 64 * 2**20  # the same where another engine computes, and this process is to stay small
+KEPT_BESIDE = 64 * 2**20  # the same where another engine computes, or memory is bounded, and this process is to stay small
 
 
 Kept = TypeVar("Kept", pd.DataFrame, pd.Series)
@@ -140,6 +142,25 @@ class Lake:
             types, lambda name: self._keep((table.op(), name), lambda: read(name)), self.row_count(contract.name, key) or 0
         )
 
+    @contextmanager
+    def apart(self, table: ir.Table) -> Iterator[CustomerColumns]:
+        """The rows of a table that was read `here`, in its order if it has one, of which each column is read when it is asked for, with
+        the values of `to_frame`, texts as categories. They are in a file until the block ends, as a join of all customers would not fit."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.give_back()
+        with scratch(self.root) as folder:
+            self.engine.driver.write(_with_floats(table), folder / PART)
+            yield _columns_of(folder / PART)
+
+    def give_back(self) -> None:
+        """Return to the system what was freed, of which allocators keep some hundred MB after millions of customers; on Linux, and if this
+        process is to stay small, because what is needed again takes longer to get."""
+        if self._most >= KEPT_BYTES or sys.platform != "linux":
+            return
+        pa.default_memory_pool().release_unused()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # not in musl
+            trim(0)
+
     def _keep(self, key: Hashable, read: Callable[[], Kept]) -> Kept:
         size, found = self._kept.pop(key, (0, None))
         if found is None:
@@ -166,7 +187,16 @@ def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None
         if isinstance(asked, SparkConnect):
             engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
             at_end.callback(engine.close)
-        yield Lake(data_dir / "lake", engine, KEPT_BYTES if engine is here else KEPT_BESIDE, guard)
+        yield Lake(data_dir / "lake", engine, kept_bytes(bounds.memory_bytes) if engine is here else KEPT_BESIDE, guard)
+
+
+def kept_bytes(memory: int | None) -> int:
+    """Most bytes of what was read last that are kept where DuckDB is to take so much memory: little, if that is little.
+
+    >>> [kept_bytes(memory) // 2**20 for memory in (None, 2**34, 2**30, 2**27)]
+    [768, 768, 256, 64]
+    """
+    return KEPT_BYTES if memory is None else max(KEPT_BESIDE, min(KEPT_BYTES, memory // 4))
 
 
 def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
@@ -217,6 +247,18 @@ class Staged:
 def partition_keys(root: Path, table: str) -> list[str]:
     """Keys of the snapshots that a table of the lake at `root` has, oldest first."""
     return sorted(file.parent.name.partition("=")[2] for file in (root / table).glob(f"snapshot_date=*/{PART}"))
+
+
+def _columns_of(file: Path) -> CustomerColumns:
+    """The columns of a file that nobody else reads; those of text as categories in alphabetical order."""
+    texts = [field.name for field in pq.read_schema(file) if pa.types.is_string(field.type)]
+
+    def read(name: str) -> pd.Series:
+        values = pq.ParquetFile(file, read_dictionary=texts).read([name]).to_pandas(date_as_object=False)[name]
+        return values.cat.reorder_categories(sorted(values.cat.categories)) if name in texts else values
+
+    none = pq.read_schema(file).empty_table().to_pandas(date_as_object=False)
+    return CustomerColumns(dict(none.dtypes), read, parquet.row_count(file) or 0)
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

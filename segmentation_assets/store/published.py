@@ -8,6 +8,7 @@ as published.
 
 import datetime as dt
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import duckdb
 from filelock import FileLock
 
 from segmentation_assets.atomic import replacing
+from segmentation_assets.settings.engine import Bounds
 from segmentation_assets.settings.snapshots import Snapshots, keys_until
 from segmentation_assets.store import provenance
 from segmentation_assets.store.database_files import (
@@ -147,14 +149,27 @@ def is_large(lake: Lake, contract: Contract, key: str, largest_copied: int | Non
 
 
 @contextmanager
-def reading(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(data_dir: Path, bounds: Bounds | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published tables, read-only.
+
+    Args:
+        bounds: what DuckDB may take of the machine; None: what it takes by default.
 
     Raises:
         PublishError: nothing was published yet, no file can be opened, or the one that was read had a damaged page.
     """
     with mending(data_dir), _opened_first(data_dir)[1] as connection:
+        if bounds is not None:
+            _keep_within(connection, bounds)
         yield connection
+
+
+def _keep_within(connection: duckdb.DuckDBPyConnection, bounds: Bounds) -> None:
+    if bounds.threads:
+        connection.execute(f"SET threads = {bounds.threads}")
+    if bounds.memory:
+        connection.execute(f"SET memory_limit = {literal(bounds.memory)}")
+        connection.execute(f"SET temp_directory = {literal(str(bounds.temp_folder or tempfile.gettempdir()))}")
 
 
 def _opened_first(data_dir: Path) -> tuple[Path, duckdb.DuckDBPyConnection]:

@@ -4,6 +4,7 @@ import datetime as dt
 import tempfile
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import ibis
 import pandas as pd
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.store.lake import Lake, LakeError, partition_keys, to_frame
+from segmentation_assets.store.lake import KEPT_BYTES, Lake, LakeError, partition_keys, to_frame
 from segmentation_assets.tables import BY_NAME
 from segmentation_assets.tables.audit import violations
 from segmentation_assets.tables.contract import Column, Contract, required
@@ -216,6 +217,15 @@ def test_frames_beyond_the_limit_are_given_up_oldest_first(lake, monkeypatch):
     assert len(read) == 4  # D2 was read longest ago when D3 came
 
 
+def test_freed_memory_is_given_back_only_where_little_is_to_be_kept(lake, monkeypatch):
+    trimmed = []
+    monkeypatch.setattr("segmentation_assets.store.lake.ctypes.CDLL", lambda _: SimpleNamespace(malloc_trim=trimmed.append))
+    monkeypatch.setattr("sys.platform", "linux")
+    for kept in (KEPT_BYTES, KEPT_BYTES // 2):
+        Lake(lake.root, lake.engine, kept).give_back()
+    assert trimmed == [0]
+
+
 def test_batches_in_any_order_give_the_bytes_of_all_rows_at_once(lake):
     rows = pd.DataFrame({"id": ["a", "b", "c"], "lines": pd.array([1, None, 3], dtype="Int64"), "paid": [2.5, 0.0, None]})
     at_once = lake.stage(SALES, D1, rows)
@@ -260,6 +270,21 @@ def test_columns_have_the_values_and_types_of_a_frame(lake, rows):
     frame, columns = to_frame(lake.read(wider, [D1])), lake.columns(wider, D1)
     assert list(columns.columns) == list(frame.columns)
     pd.testing.assert_frame_equal(columns[list(frame.columns)], frame, check_exact=True)
+
+
+@pytest.mark.parametrize("rows", [[], [VALUES], [VALUES, {"id": "b", "text": "a"}]], ids=["none", "one", "missing values"])
+def test_a_join_that_is_set_apart_has_the_values_of_a_frame_and_leaves_no_file(lake, rows):
+    lake.stage(KINDS, D1, table(KINDS, *rows)).commit()
+    joined = lake.read(KINDS, [D1], here=True).order_by(ibis.desc("id"))
+    with lake.apart(joined) as columns:
+        assert len(columns) == len(rows)
+        found = columns[list(columns.columns)]
+    texts = found.select_dtypes("category")
+    assert list(texts) == ["id", "text"]
+    assert all(list(texts[name].cat.categories) == sorted(texts[name].dropna().unique()) for name in texts)
+    expected = to_frame(joined)
+    pd.testing.assert_frame_equal(found.astype(dict(expected[list(texts)].dtypes)), expected, check_exact=True)
+    assert [file.name for file in lake.root.iterdir()] == ["kinds"]
 
 
 def test_without_a_partition_columns_have_no_rows(lake):

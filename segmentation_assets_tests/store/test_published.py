@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
+from segmentation_assets.settings.engine import Bounds
 from segmentation_assets.settings.snapshots import Snapshots
 from segmentation_assets.store import database_files, master, provenance, published
 from segmentation_assets.store.database_files import PublishError
@@ -16,6 +17,7 @@ from segmentation_assets.tables import CONTRACTS
 from segmentation_assets_tests.builders import D1, D2, put
 from segmentation_assets_tests.store.conftest import LINES, NAMES, ask, line, make, segment
 
+IN_FORCE = "SELECT current_setting('threads'), current_setting('memory_limit'), current_setting('temp_directory')"
 HOLDER = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read-only")
@@ -54,6 +56,13 @@ def test_a_snapshot_is_published_with_its_date(lake, data_dir):
     made = make(lake, D1, segments=[segment("A"), segment("B", 2)])
     assert ask(data_dir, NAMES) == [(D1, "A"), (D1, "B")]
     assert (made.rows["segments"], made.snapshots, made.kept) == (2, 1, None)
+
+
+def test_who_reads_keeps_within_bounds(tmp_path):
+    with duckdb.connect() as connection:
+        published._keep_within(connection, Bounds(threads=1, memory="1500MB", temp_folder=tmp_path / "it's spilled"))
+        found = connection.sql(IN_FORCE).fetchall()
+    assert found == [(1, "1.3 GiB", str(tmp_path / "it's spilled"))]
 
 
 def test_publishing_again_replaces_the_rows_of_that_snapshot_only(lake, data_dir):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.candidates import fixed
 from segmentation_assets.core.choice.readings import reading
-from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, silhouettes
+from segmentation_assets.core.clustering.algorithm import Indices, canonical_order, internal_indices, silhouettes, without_noise
 from segmentation_assets.core.clustering.prototypes import Assignment, PrototypeModel
 from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.settings.model import ModelSettings
@@ -36,7 +36,7 @@ def evaluate_model(model: PrototypeModel, features: Customers, settings: ModelSe
     rows, values = silhouettes(points, labels, settings.seed)
     return ModelEvaluation(
         indices=internal_indices(points, labels, values),
-        explained=explained(points[labels >= 0], labels[labels >= 0]),
+        explained=explained(*without_noise(points, labels)),
         noise_share=float((labels < 0).mean()),
         customers=np.bincount(labels[labels >= 0], minlength=model.k),
         silhouette=_by_cluster(labels[rows], values, model.k),
@@ -86,8 +86,13 @@ def _by_cluster(labels: NDArray[np.int64], values: NDArray[np.float64], k: int) 
 
 def explained(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Share of the squared distance of points (n, d) to their centre that lies between labels (n,); NaN if all are alike."""
-    total = float(((points - points.mean(axis=0)) ** 2).sum()) if len(points) else 0.0
+    total = _around_centre(points) if len(points) else 0.0
     if total <= 0:
         return np.nan
-    within = sum(float(((points[labels == c] - points[labels == c].mean(axis=0)) ** 2).sum()) for c in np.unique(labels))
-    return 1.0 - within / total
+    return 1.0 - sum(_around_centre(points[labels == c]) for c in np.unique(labels)) / total
+
+
+def _around_centre(points: NDArray[np.float64]) -> float:
+    """Sum of the squared distances of points (n, d) to their centre."""
+    away = points - points.mean(axis=0)
+    return float(np.square(away, out=away).sum())

@@ -14,10 +14,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segmentation_assets.core.choice.baselines import RFM, baselines
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.vocabulary import Status
 
 Name = TypeVar("Name", bound=str)
 SPEND, BOUGHT = "spend_since", "bought_since"
+SUMMED = 10_000  # customers whose values are summed at once
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,37 @@ class ForwardValidity:
 def eta_squared(outcome: ArrayLike, groups: ArrayLike) -> float:
     """Between-group over total sum of squares of `outcome` (n,) by `groups` (n,) (Pearson, 1905). 0 for one group, the k = 1
     baseline; NaN if the outcome does not vary, because there is nothing to explain."""
-    values, codes = np.asarray(outcome, dtype=np.float64), pd.factorize(np.asarray(groups))[0]
-    return float(_Groups.of([codes]).eta([values], np.ones((1, len(values))))[0][0, 0])
+    return _etas(np.asarray(outcome, dtype=np.float64), [_codes(groups)])[0]
+
+
+def _codes(groups: ArrayLike) -> NDArray[np.integer[Any]]:
+    """The groups (n,) as small numbers from 0 on, in the order in which they occur; -1 if missing."""
+    codes = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))[0]
+    return codes.astype(np.int16 if codes.max(initial=0) < np.iinfo(np.int16).max else np.int32)
+
+
+def _etas(values: NDArray[np.float64], labels: Sequence[NDArray[np.integer[Any]]]) -> list[float]:
+    """`eta_squared` of the values (n,) by each of the labels (n,), from sums of each group: with as many columns as there are groups, the
+    customers would take ten times as much memory."""
+    centred, n = values - values.mean(), len(values)  # sums of squares of large amounts would lose digits
+    common = centred.sum() ** 2 / n
+    total = centred @ centred - common
+    if not total > 1e-12 * n:
+        return [np.nan] * len(labels)
+    found = []
+    for codes in labels:
+        sizes, sums = _sums(centred, codes)
+        found.append(float((np.divide(sums**2, sizes, out=np.zeros_like(sums), where=sizes > 0).sum() - common) / total))
+    return found
+
+
+def _sums(values: NDArray[np.float64], codes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """The size of each group, and the sum of its values: two rows, by group. Sums of parts keep more digits than one after the other."""
+    groups, found = int(codes.max()) + 2, []
+    for start in range(0, len(values), SUMMED):
+        own = codes[start : start + SUMMED] + 1  # those without a group are first
+        found.append([np.bincount(own, minlength=groups), np.bincount(own, values[start : start + SUMMED], groups)])
+    return np.asarray(np.sum(found, axis=0)[:, 1:], dtype=np.float64)
 
 
 def forward_validity(outcome: ArrayLike, groups: ArrayLike, baseline: ArrayLike, seed: int, **resampling: Any) -> ForwardValidity:
@@ -61,21 +92,18 @@ def compared(
     number of customers.
     """
     known = {name: np.asarray(outcome, dtype=np.float64) for name, outcome in outcomes.items()}
-    labels = [pd.factorize(np.asarray(found))[0].astype(np.int32) for found in (groups, *others.values())]
+    labels = [_codes(found) for found in (groups, *others.values())]
     sizes = [len(found) for found in (*known.values(), *labels)]
     if not all(sizes) or len(set(sizes)) > 1:
         raise ValueError(f"outcomes, groups and the others have {', '.join(map(str, sizes))} customers; align them first")
     if any(np.isnan(values).any() for values in known.values()):
         raise ValueError("some outcomes are missing; a customer without orders in the next window has an outcome of 0")
     etas = resampled_etas(list(known.values()), labels, seed, resamples, interval_rows)
-    return {
-        name: beside_others([eta_squared(known[name], own) for own in labels], found, list(others), level)
-        for name, found in zip(known, etas, strict=True)
-    }
+    return {name: beside_others(_etas(known[name], labels), found, list(others), level) for name, found in zip(known, etas, strict=True)}
 
 
 def resampled_etas(
-    outcomes: Sequence[NDArray[np.float64]], labels: Sequence[NDArray[np.int64]], seed: int, resamples: int, most_rows: int
+    outcomes: Sequence[NDArray[np.float64]], labels: Sequence[NDArray[np.integer[Any]]], seed: int, resamples: int, most_rows: int
 ) -> list[NDArray[np.float64]]:
     """For each outcome (n,), eta squared (groupings, resamples) by each of the labels (n,), over bootstrap resamples of `most_rows`
     customers or all of them."""
@@ -113,12 +141,12 @@ def _interval(gains: NDArray[np.float64], level: float) -> tuple[float, float]:
 
 def segment_outcomes(outcome: ArrayLike, groups: ArrayLike) -> pd.DataFrame:
     """Per segment: `customers`, `mean_outcome`, the share of customers with any, and `lift`, its mean divided by that of all customers."""
-    frame = pd.DataFrame({"segment": np.asarray(groups), "outcome": np.asarray(outcome, dtype=np.float64)})
-    table = frame.groupby("segment")["outcome"].agg(
-        customers="size", mean_outcome="mean", active_share=lambda values: float((values > 0).mean())
-    )
-    overall = float(frame["outcome"].mean())
-    return table.assign(lift=table["mean_outcome"] / overall if overall else np.nan).reset_index()
+    values, segments = pd.Series(np.asarray(outcome, dtype=np.float64)), pd.Categorical(groups)
+    table = values.groupby(segments, observed=True).agg(customers="size", mean_outcome="mean")
+    active = (values > 0).groupby(segments, observed=True).sum()
+    overall = float(values.mean())
+    found = table.assign(active_share=active / table["customers"], lift=table["mean_outcome"] / overall if overall else np.nan)
+    return found.rename_axis("segment").reset_index().astype({"segment": segments.categories.dtype})
 
 
 def with_outcomes(customers: ir.Table, activity: ir.Table) -> ir.Table:
@@ -143,19 +171,20 @@ def followed(before: ir.Table, placed: ir.Table, activity: ir.Table) -> ir.Table
     return with_outcomes(inside, activity).drop("customer_id")
 
 
-def forward_metrics(customers: pd.DataFrame, seed: int) -> dict[str, float]:
+def forward_metrics(customers: Customers, seed: int) -> dict[str, float]:
     """How well the previous snapshot's segments explain the window since, and how well its baselines do; value by metric.
 
     Args:
-        customers: the rows of `followed`, with the names as categories. Without any, the metrics are empty.
+        customers: the rows of `followed`, with the names as categories, of which a column is read after the other. Without any, the
+            metrics are empty.
 
     One segment for everyone, the k = 1 baseline, has an eta squared of 0.
     """
     if customers.empty:
         return {}
     segments = customers["segment_name"]
-    others = {name: cut.astype(np.int32) for name, cut in baselines(customers[list(RFM)], segments.nunique()).items()}
-    spend, bought = customers[SPEND].to_numpy(), customers[BOUGHT].to_numpy()
+    others = baselines(customers, segments.nunique())
+    spend, bought = (customers[name].to_numpy() for name in (SPEND, BOUGHT))
     found: dict[str, float] = {}
     for name, explained in compared({"spend": np.log1p(spend), "active": bought}, segments, others, seed).items():
         for baseline, said in explained.items():

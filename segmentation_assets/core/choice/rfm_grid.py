@@ -30,6 +30,7 @@ _NAMES = (
 )
 NAME_OF_CELL = {(5 - row, column + 1): name for row, names in enumerate(_NAMES) for column, name in enumerate(names)}
 NAMES = tuple(dict.fromkeys(NAME_OF_CELL.values()))
+_CELLS = np.array([[NAMES.index(name) for name in row] for row in _NAMES], dtype=np.int8)
 
 
 def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
@@ -37,14 +38,24 @@ def rfm_grid(recency_days: pd.Series, frequency: pd.Series) -> pd.DataFrame:
 
     `recency_days` since the last order and `frequency` in orders have the same index. ValueError on a missing value.
     """
+    recency, orders = _scores(recency_days, frequency)
+    names = np.array(NAMES, dtype=object)[_CELLS[5 - recency, orders - 1]]
+    return pd.DataFrame({"recency_score": recency, "frequency_score": orders, "segment": names}, index=frequency.index)
+
+
+def rfm_cells(recency_days: pd.Series, frequency: pd.Series) -> NDArray[np.int8]:
+    """The segments of `rfm_grid` (n,) as places in `NAMES`."""
+    recency, orders = _scores(recency_days, frequency)
+    return np.asarray(_CELLS[5 - recency, orders - 1], dtype=np.int8)
+
+
+def _scores(recency_days: pd.Series, frequency: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     for values, name in ((recency_days, "recency"), (frequency, "frequency")):
         if values.isna().any():
             raise ValueError(
                 f"{counted(int(values.isna().sum()), 'customer has', 'customers have')} no {name}; the grid takes only active customers"
             )
-    recency, orders = 6 - quintile(recency_days), quintile(frequency)
-    names = [NAME_OF_CELL[cell] for cell in zip(recency.tolist(), orders.tolist(), strict=True)]
-    return pd.DataFrame({"recency_score": recency, "frequency_score": orders, "segment": names}, index=frequency.index)
+    return 6 - quintile(recency_days), quintile(frequency)
 
 
 def quintile(values: pd.Series) -> NDArray[np.int64]:

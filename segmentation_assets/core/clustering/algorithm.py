@@ -172,8 +172,7 @@ def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], of_
     (n, d) with `labels` (n,), -1 for noise."""
     from sklearn import metrics
 
-    kept = labels >= 0
-    points, labels = points[kept], labels[kept]
+    points, labels = without_noise(points, labels)
     if len(np.unique(labels)) < 2 or len(labels) <= len(np.unique(labels)):
         return Indices(np.nan, np.nan, np.nan)
     with one_thread(), small_memory():
@@ -182,6 +181,12 @@ def internal_indices(points: NDArray[np.float64], labels: NDArray[np.int64], of_
             float(metrics.calinski_harabasz_score(points, labels)),
             float(metrics.davies_bouldin_score(points, labels)),
         )
+
+
+def without_noise(points: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The points (n, d) with labels (n,) from 0 on, and these; the same arrays if there is no noise."""
+    kept = labels >= 0
+    return (points, labels) if kept.all() else (points[kept], labels[kept])
 
 
 @cache

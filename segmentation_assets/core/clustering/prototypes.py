@@ -66,15 +66,12 @@ class PrototypeModel:
     def assign(self, features: Customers, batch_size: int = AT_ONCE) -> Assignment:
         """Label `features` (n customers, at least the fitted columns), `batch_size` rows at a time to bound memory."""
         inputs = self.inputs(features)
-        batches = (inputs.iloc[start : start + batch_size] for start in range(0, len(inputs), batch_size))
-        parts = [nearest(self.preprocessor.transform(batch), self.prototypes, self.labels, self.radius) for batch in batches]
-        if not parts:
-            return Assignment(np.empty(0, np.int64), np.empty(0), np.empty(0))
-        return Assignment(
-            np.concatenate([part.label for part in parts]),
-            np.concatenate([part.distance for part in parts]),
-            np.concatenate([part.confidence for part in parts]),
-        )
+        found = Assignment(np.empty(len(inputs), np.int64), np.empty(len(inputs)), np.empty(len(inputs)))
+        for start in range(0, len(inputs), batch_size):
+            own = slice(start, start + batch_size)
+            part = nearest(self.preprocessor.transform(inputs.iloc[own]), self.prototypes, self.labels, self.radius)
+            found.label[own], found.distance[own], found.confidence[own] = part.label, part.distance, part.confidence
+        return found
 
 
 def nearest(

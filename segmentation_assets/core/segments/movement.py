@@ -9,7 +9,7 @@ it, -1 lapsed, -2 prospect, -3 returns only, -4 former) and revenue (spend withi
 segment_id, the model changed and not the customer. Without the column, or if its value is missing, the model did not change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segmentation_assets.core.customers.columns import Customers
 from segmentation_assets.vocabulary import Move, MoveCause
 
 COMPONENTS = ("before", "stayed", "came", "left", "entered", "lapsed", "model", "after")
 NEW, AWAY = "(new)", "(away)"
 NEVER = ""  # no date: a history without rows has a column too
 _ABSENT, _UNBORN, _END = -(2**31), -(2**31) + 1, -(2**31) + 2  # in place of a segment id, below all of them
+_UNKNOWN = 2**31 - 1  # the same, after all of them
 
 
 def matched(before: ir.Table, after: ir.Table) -> ir.Table:
@@ -47,7 +49,7 @@ def matched(before: ir.Table, after: ir.Table) -> ir.Table:
     return ordered.drop("known", "customer_id")
 
 
-def transitions(both: pd.DataFrame) -> pd.DataFrame:
+def transitions(both: Customers) -> pd.DataFrame:
     """Customers who moved between segments, with their revenue on both sides.
 
     Args:
@@ -63,20 +65,28 @@ def transitions(both: pd.DataFrame) -> pd.DataFrame:
     >>> transitions(matched(before, after).to_pandas())[["from_segment_id", "to_segment_id", "customers", "revenue_after"]].values.tolist()
     [[1, 1, 1, 6.0], [1, 2, 1, 8.0]]
     """
-    sides = {name: both[name].astype("Int64") for name in ("from_segment_id", "to_segment_id")}
-    by_model = both["to_segment_id"].notna() & (both["own_segment_id"] != both["to_segment_id"])
-    moved = (
-        both.assign(by_model=by_model, **sides)
-        .groupby(["from_segment_id", "to_segment_id"], dropna=False, sort=True)
-        .agg(
-            customers=("by_model", "size"),
-            revenue_before=("revenue_before", "sum"),
-            revenue_after=("revenue_after", "sum"),
-            customers_by_model=("by_model", "sum"),
-        )
-    )
-    types = {"customers": np.int64, "revenue_before": float, "revenue_after": float, "customers_by_model": np.int64}
-    return moved.reset_index().astype(types)
+    was, own, now = (_ids(both[side], _UNKNOWN) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
+    by_model = (now != _UNKNOWN) & (own != now)
+    sources, targets = np.unique(was), np.unique(now)
+    pairs = (np.searchsorted(sources, was) * len(targets) + np.searchsorted(targets, now)).astype(np.int32)
+    del was, own, now
+    found, sizes = np.unique(pairs, return_counts=True)
+    return pd.DataFrame({
+        "from_segment_id": _known(sources[found // len(targets)]), "to_segment_id": _known(targets[found % len(targets)]),
+        "customers": sizes,
+        **{side: both[side].groupby(pairs).sum().to_numpy(np.float64) for side in ("revenue_before", "revenue_after")},
+        "customers_by_model": np.bincount(pairs[by_model], minlength=len(sources) * len(targets))[found],
+    })  # fmt: skip
+
+
+def _ids(values: pd.Series, absent: int) -> NDArray[np.int32]:
+    """Segment ids (n,), in four bytes each; `absent` where there is none."""
+    return np.asarray(values.fillna(absent).to_numpy(), dtype=np.int32)
+
+
+def _known(ids: NDArray[np.int32]) -> pd.Series:
+    """Segment ids (n,), missing where they are _UNKNOWN."""
+    return pd.Series(ids, dtype="Int64").mask(ids == _UNKNOWN)
 
 
 def changes(before: ir.Table, after: ir.Table) -> ir.Table:
@@ -105,7 +115,7 @@ def changes(before: ir.Table, after: ir.Table) -> ir.Table:
     )  # fmt: skip
 
 
-def bridge(both: pd.DataFrame) -> pd.DataFrame:
+def bridge(both: Customers) -> pd.DataFrame:
     """How the revenue of each segment of the model changed between two snapshots; the components sum to the change exactly.
 
     Args:
@@ -132,24 +142,24 @@ def bridge(both: pd.DataFrame) -> pd.DataFrame:
     customer `left` 1 and reached 3 by `model`; segment 2 never had the customer and shows nothing. A reassigned customer's change in
     spend is part of `model`.
     """
-    was, own, now = (both[side].fillna(_ABSENT).to_numpy(np.int64) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
-    spent, spends = (both[side].fillna(0).to_numpy(np.float64) for side in ("revenue_before", "revenue_after"))
+    was, own, now = (_ids(both[side], _ABSENT) for side in ("from_segment_id", "own_segment_id", "to_segment_id"))
     moved = was != now
     put_out, put_in = moved & (own == was), moved & (own != now)
-    went, arrived = moved & (own != was), moved & (own == now)
-    everyone = np.ones(len(both), dtype=bool)
-    parts: tuple[tuple[str, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]], ...] = (
-        ("before", was, everyone, spent),
-        ("stayed", now, ~moved, spends - spent),
-        ("came", now, arrived & (was >= 0), spends),
-        ("left", was, went & (own >= 0), -spent),
-        ("entered", now, arrived & (was < 0), spends),
-        ("lapsed", was, went & (own < 0), -spent),
-        ("model", now, put_in, spends),
-        ("model", was, put_out, -spent),
-        ("after", now, everyone, spends),
+    went, arrived, was_left = moved & (own != was), moved & (own == now), own >= 0
+    del own
+    before, after = (both[side].fillna(0).to_numpy(np.float64) for side in ("revenue_before", "revenue_after"))
+    parts: tuple[tuple[str, NDArray[np.int32], NDArray[np.bool_], Callable[[NDArray[np.bool_]], NDArray[np.float64]]], ...] = (
+        ("before", was, np.ones(len(both), dtype=bool), lambda of: before[of]),
+        ("stayed", now, ~moved, lambda of: after[of] - before[of]),
+        ("came", now, arrived & (was >= 0), lambda of: after[of]),
+        ("left", was, went & was_left, lambda of: -before[of]),
+        ("entered", now, arrived & (was < 0), lambda of: after[of]),
+        ("lapsed", was, went & ~was_left, lambda of: -before[of]),
+        ("model", now, put_in, lambda of: after[of]),
+        ("model", was, put_out, lambda of: -before[of]),
+        ("after", now, np.ones(len(both), dtype=bool), lambda of: after[of]),
     )
-    segments = np.unique(np.concatenate([was, now]))
+    segments = np.union1d(np.unique(was), np.unique(now)).astype(np.int64)
     segments = segments[segments > 0]
     customers = np.zeros((len(segments), len(COMPONENTS)), dtype=np.int64)
     revenue = np.zeros(customers.shape)
@@ -157,7 +167,7 @@ def bridge(both: pd.DataFrame) -> pd.DataFrame:
         counted = counted & (side > 0)
         row, column = np.searchsorted(segments, side[counted]), COMPONENTS.index(component)
         customers[:, column] += np.bincount(row, minlength=len(segments))
-        revenue[:, column] += np.bincount(row, weights=amount[counted], minlength=len(segments))
+        revenue[:, column] += np.bincount(row, weights=amount(counted), minlength=len(segments))
     return pd.DataFrame({
         "segment_id": np.repeat(segments, len(COMPONENTS)), "component": np.tile(np.array(COMPONENTS, dtype=object), len(segments)),
         "customers": customers.ravel(), "revenue": revenue.ravel(),

@@ -210,7 +210,7 @@ def snapshot_report(context: dg.AssetExecutionContext, settings: dg.ResourcePara
     drawn = {name: file for contract in CONTRACTS for name, file in pictures_of(context, settings, dg.AssetKey(contract.name)).items()}
     withheld = [name for contract in CONTRACTS for name in withheld_of(context, dg.AssetKey(contract.name))]
     pictures = report.Pictures({name: file.read_bytes() for name, file in drawn.items()}, withheld)
-    page = report.write(settings.data_dir, context.partition_key, Words.of(settings), pictures)
+    page = report.write(settings.data_dir, context.partition_key, Words.of(settings), pictures, settings.engine.here())
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.url(page.resolve().as_uri()), "path": dg.MetadataValue.path(page), "pictures": len(drawn),

@@ -13,7 +13,6 @@ from segmentation_assets.core.choice.candidates import Candidate
 from segmentation_assets.core.choice.forward_validity import followed, forward_metrics
 from segmentation_assets.core.clustering.feature_columns import CategoricalColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.columns import AT_ONCE
 from segmentation_assets.core.customers.exploration import active_only
 from segmentation_assets.core.model.rows import model_from_rows
 from segmentation_assets.core.pictures.model import forward_bars, pca_map, silhouette_plot, stability_per_cluster
@@ -70,6 +69,8 @@ def evaluation_metrics(
     if model.clusters is not None and len(active):
         found = model.clusters.assign(active)
         metrics |= evaluation.sizes(found, model.clusters.k)
+        label = found.label
+        del found  # with distances, which nothing below needs
         if isinstance(model.clusters, PrototypeModel):
             judged = evaluation.evaluate_model(model.clusters, active, ask)
             found_again = [
@@ -78,14 +79,13 @@ def evaluation_metrics(
             metrics |= evaluation.named_metrics(judged, names) | evaluation.stability_metrics(found_again)
             points = cache(partial(model.clusters.points, active))
             measured = Candidate(model.clusters.algorithm, model.clusters.k, jaccard=tuple(jaccard for _, jaccard, _ in found_again))
-            picture(
-                context, settings, "silhouettes", lambda: silhouette_plot(points(), found.label, names, colours, ask.seed), cells=ONE_EACH
-            )
+            picture(context, settings, "silhouettes", lambda: silhouette_plot(points(), label, names, colours, ask.seed), cells=ONE_EACH)
             if found_again:  # not of a model that an earlier version measured
                 picture(context, settings, "stability", lambda: stability_per_cluster(measured, names, colours))
-            picture(context, settings, "segment_map", lambda: pca_map(points(), found.label, names, colours, ask.seed), cells=ONE_EACH)
+            picture(context, settings, "segment_map", lambda: pca_map(points(), label, names, colours, ask.seed), cells=ONE_EACH)
+            points.cache_clear()
             if not settings.source.has_orders:
-                metrics |= attribute_metrics(active[inputs], found.label, ask.seed, codes)
+                metrics |= attribute_metrics(active[inputs], label, ask.seed, codes)
     if settings.outcome is not None and settings.outcome in features and inputs:
         known = [name for name in customer_features.columns if name in {"customer_id", "status", *inputs, settings.outcome}]
         now, before = (
@@ -98,7 +98,10 @@ def evaluation_metrics(
     if kept["customers"]:
         metrics["share_moved"] = kept["moved"] / kept["customers"]
     has_orders = settings.source.has_orders
-    forward = forward_metrics(_followed(lake, earlier, placed_before, customer_activity), ask.seed) if has_orders else {}
+    forward: dict[str, float] = {}
+    if has_orders:
+        with lake.apart(followed(earlier, placed_before, customer_activity)) as customers:
+            forward = forward_metrics(customers, ask.seed)
     unknown = ""
     if not has_orders:
         unknown = WITHOUT_ORDERS
@@ -117,11 +120,3 @@ def evaluation_metrics(
     )
     rows = pd.DataFrame({"metric": [*metrics, *forward], "value": [*metrics.values(), *forward.values()]})
     return rows.assign(model_version=model.provenance.model_version)
-
-
-def _followed(lake: Lake, earlier: ir.Table, placed: ir.Table, activity: ir.Table) -> pd.DataFrame:
-    """The rows of `followed`; names of segments are categories, because as texts they take as much as all other columns."""
-    known = lake.engine.rows(placed.select("segment_name").distinct().order_by("segment_name"))
-    names = pd.CategoricalDtype([row["segment_name"] for row in known])
-    parts = lake.frames(followed(earlier, placed, activity), AT_ONCE)
-    return pd.concat([pd.DataFrame({"segment_name": pd.Series(dtype=names)}), *(part.astype({"segment_name": names}) for part in parts)])

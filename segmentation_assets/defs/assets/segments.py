@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import dagster as dg
 import ibis
@@ -188,27 +189,27 @@ def segment_transitions(
     segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Customers and revenue that moved since the previous snapshot, entered or left, and how many a change of model moved."""
-    both = _moved(lake, customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    moved, names = movement.transitions(both), _names(customer_segments)
-    if not settings.source.has_orders:
-        moved[["revenue_before", "revenue_after"]] = np.nan
-    if both["from_segment_id"].notna().any():
-        named = {
-            "from": moved["from_segment_id"].map(names).fillna(movement.NEW),
-            "to": moved["to_segment_id"].map(names).fillna(movement.AWAY),
-        }
-        shown = pd.DataFrame(named).join(moved[["customers", "revenue_before", "revenue_after", "customers_by_model"]])
-        largest = shown[shown["from"] != shown["to"]].nlargest(LARGEST_MOVES, "customers")
-        context.add_asset_metadata({"largest moves": dg.MetadataValue.md(markdown.table(largest))})
-        as_of = snapshot_date(context)
-        dates = {"from_date": following(as_of, settings.snapshots, -1), "to_date": as_of}
-        picture(
-            context,
-            settings,
-            "flow",
-            lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(both)),
-            cells=moved["customers"],
-        )
+    as_of, names = snapshot_date(context), _names(customer_segments)
+    with _moved(lake, customer_segments, customer_features, segmentation_model, as_of) as both:
+        moved = movement.transitions(both)
+        if not settings.source.has_orders:
+            moved[["revenue_before", "revenue_after"]] = np.nan
+        if moved["from_segment_id"].notna().any():
+            named = {
+                "from": moved["from_segment_id"].map(names).fillna(movement.NEW),
+                "to": moved["to_segment_id"].map(names).fillna(movement.AWAY),
+            }
+            shown = pd.DataFrame(named).join(moved[["customers", "revenue_before", "revenue_after", "customers_by_model"]])
+            largest = shown[shown["from"] != shown["to"]].nlargest(LARGEST_MOVES, "customers")
+            context.add_asset_metadata({"largest moves": dg.MetadataValue.md(markdown.table(largest))})
+            dates = {"from_date": following(as_of, settings.snapshots, -1), "to_date": as_of}
+            picture(
+                context,
+                settings,
+                "flow",
+                lambda: pictures.movement.flow(moved.assign(**dates), names, _best_first(both)),
+                cells=moved["customers"],
+            )
     return moved
 
 
@@ -222,24 +223,24 @@ def segment_bridge(
     segmentation_model: ir.Table,
 ) -> pd.DataFrame:
     """Why each segment's revenue changed: customers stayed, came, left, entered or lapsed, or the model changed."""
-    both = _moved(lake, customer_segments, customer_features, segmentation_model, snapshot_date(context))
-    if both["from_segment_id"].isna().all() or not settings.source.has_orders:
-        return movement.bridge(both[:0])  # there is nothing to compare with
-    causes = movement.bridge(both)
     names = _names(customer_segments)
-    shown = causes
-    if len(causes):
-        by_cause = causes.pivot(index="segment_id", columns="component", values="revenue")
-        shown = by_cause[list(movement.COMPONENTS)].sort_values("after", ascending=False)
-        shown.insert(0, "segment", [names.get(i, str(i)) for i in shown.index])  # an empty one of the other model has no name here
-    context.add_asset_metadata({"revenue by cause": dg.MetadataValue.md(markdown.table(shown))})
-    picture(
-        context,
-        settings,
-        "bridge",
-        lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(both), settings.exploration.money),
-        cells=causes["customers"],
-    )
+    with _moved(lake, customer_segments, customer_features, segmentation_model, snapshot_date(context)) as both:
+        if both["from_segment_id"].isna().all() or not settings.source.has_orders:
+            return movement.bridge(both.at(np.empty(0, np.int64)))  # there is nothing to compare with
+        causes = movement.bridge(both)
+        shown = causes
+        if len(causes):
+            by_cause = causes.pivot(index="segment_id", columns="component", values="revenue")
+            shown = by_cause[list(movement.COMPONENTS)].sort_values("after", ascending=False)
+            shown.insert(0, "segment", [names.get(i, str(i)) for i in shown.index])  # an empty one of the other model has no name here
+        context.add_asset_metadata({"revenue by cause": dg.MetadataValue.md(markdown.table(shown))})
+        picture(
+            context,
+            settings,
+            "bridge",
+            lambda: pictures.movement.bridge_waterfalls(causes, names, _best_first(both), settings.exploration.money),
+            cells=causes["customers"],
+        )
     return causes
 
 
@@ -282,7 +283,7 @@ def _known(placed: ir.Table) -> pd.DataFrame | None:
 
 def _moved(
     lake: Lake, customer_segments: ir.Table, customer_features: ir.Table, segmentation_model: ir.Table, as_of: dt.date
-) -> pd.DataFrame:
+) -> AbstractContextManager[CustomerColumns]:
     """Customers before and now, as input for `movement`; those now with the segment that the previous model would give them."""
     features, features_before = each_snapshot(customer_features, as_of)
     now, before = (
@@ -293,7 +294,7 @@ def _moved(
     if model_before is not None:
         unchanged = _placed_by(lake, model_before, features).select("customer_id", segment_id_unchanged="segment_id")
         now = now.inner_join(unchanged, "customer_id")
-    return lake.frame(movement.matched(before, now))
+    return lake.apart(movement.matched(before, now))
 
 
 def _revenue(customers: ir.Table) -> ir.Table:
@@ -317,7 +318,8 @@ def _names(customer_segments: ir.Table) -> dict[int, str]:
     return dict(zip(last["segment_id"], names, strict=True))
 
 
-def _best_first(both: pd.DataFrame) -> list[int]:
+def _best_first(both: CustomerColumns) -> list[int]:
     """Ids of the segments by model, largest revenue now first."""
-    revenue = both[both["to_segment_id"] > 0].groupby("to_segment_id")["revenue_after"].sum()
+    ids = both["to_segment_id"]
+    revenue = both["revenue_after"][ids > 0].groupby(ids[ids > 0]).sum()
     return [int(i) for i in revenue.sort_values(ascending=False, kind="stable").index]

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation_assets.core.choice.baselines import baselines, quantile_grid, random_cut, single_column
+from segmentation_assets.core.choice.baselines import _gap, baselines, quantile_grid, random_cut, single_column
 from segmentation_assets.vocabulary import Baseline
 
 RNG = np.random.default_rng(5)
@@ -38,6 +38,13 @@ def test_neither_order_nor_ties_divide_alike_customers(customers, k):
     assert rows.assign(label=labels).groupby(list(SHOP.columns))["label"].nunique().max() == 1
     assert len(set(labels)) <= k
     assert quantile_grid(rows[::-1], k).tolist() == labels[::-1].tolist()
+
+
+@given(st.lists(st.integers(-3, 3).map(lambda tenths: tenths / 10), min_size=2, max_size=40), st.floats(0.05, 0.95))
+def test_a_cut_is_at_the_gap_between_values_that_is_nearest_to_its_share(values, share):
+    found, counts = np.unique(values, return_counts=True)
+    if len(found) > 1:
+        assert _gap(np.array(values), share) == found[np.abs(counts.cumsum()[:-1] / len(values) - share).argmin()]
 
 
 def test_all_baselines_are_of_the_same_customers():

@@ -1,5 +1,7 @@
 """Eta squared is between over total, and the gain's interval is of the paired difference."""
 
+import math
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from segmentation_assets.core.choice.forward_validity import (
     segment_outcomes,
     with_outcomes,
 )
+from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.vocabulary import OF_SPEND
 
 
@@ -29,6 +32,24 @@ def test_eta_squared_agrees_with_the_f_statistic_of_one_way_anova():
     outcome = 1e9 + groups + rng.normal(size=90)
     f = stats.f_oneway(*(outcome[groups == g] for g in range(3))).statistic
     assert eta_squared(outcome, groups) == pytest.approx(2 * f / (2 * f + 87), rel=1e-6)
+
+
+def test_eta_squared_of_many_customers_is_exact_to_its_twelfth_digit():
+    groups = np.arange(50_000) % 7
+    outcome = 0.1 * groups + np.tile([-1.0, 1.3], 25_000)
+    of_group = [math.fsum(outcome[groups == g]) for g in range(7)]
+    mean, sizes = math.fsum(outcome) / 50_000, np.bincount(groups)
+    between = math.fsum(n * (total / n - mean) ** 2 for n, total in zip(sizes, of_group, strict=True))
+    assert eta_squared(outcome, groups) == pytest.approx(between / math.fsum((outcome - mean) ** 2), rel=1e-12)
+
+
+def test_metrics_are_the_same_of_columns_that_are_read_one_by_one():
+    rng, n = np.random.default_rng(8), 400
+    people = pd.DataFrame({
+        "segment_name": pd.Categorical(rng.choice(["Good", "Poor"], n)), "recency_days": rng.integers(0, 90, n),
+        "frequency": rng.integers(1, 9, n), "monetary": rng.lognormal(3, 1, n), "spend_since": rng.lognormal(2, 1, n), "bought_since": 1.0,
+    })  # fmt: skip
+    pd.testing.assert_series_equal(*(pd.Series(forward_metrics(known, 1)) for known in (CustomerColumns.of(people), people)))
 
 
 def test_one_group_explains_nothing_and_a_constant_outcome_cannot_be_explained():
