@@ -61,7 +61,7 @@ class DuckDBEngine:
     def forget(self) -> None:
         """Drop the table that is kept, if any."""
         if self._kept is not None:
-            self.backend.drop_table(self._kept[1].get_name(), database=("temp", "main"))
+            self.backend.drop_table(self._kept[1].op().name, database=("temp", "main"))
             self._kept = None
 
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
