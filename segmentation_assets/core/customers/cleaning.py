@@ -309,9 +309,13 @@ def _with_identifiers(rows: ir.Table, rules: Cleaning) -> ir.Table:
 
 def _trimmed(text: ir.StringValue) -> ir.StringValue:
     """The text without surrounding invisible characters; most have none, as their first and last character show at a fifth of the cost."""
+    return ibis.ifelse(_plain(text), text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
+
+
+def _plain(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether the text begins and ends with a visible character of ASCII, so that nothing can be trimmed."""
     last = text.right(1)
-    plain = (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
-    return ibis.ifelse(plain, text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
+    return (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
 
 
 def _level(trimmed: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
@@ -333,7 +337,7 @@ def _attribute(value: ir.Value, name: str, rules: Cleaning) -> tuple[ir.Value, d
     """A customer attribute without impossible values, and what changed."""
     changes: dict[str, ir.BooleanValue] = {}
     if value.type().is_string():
-        value, cased, merged = _level(value.strip(), name, rules.attribute_case, rules)
+        value, cased, merged = _level(ibis.ifelse(_plain(value), value, value.strip()), name, rules.attribute_case, rules)
         value = value.nullif("")
         if rules.attribute_case != "as is":
             changes[f"{name}: cased"] = cased
