@@ -38,6 +38,11 @@ class Engine(Protocol):
         """Read Parquet files lazily as one table, with columns matched by name."""
         ...
 
+    def kept(self, table: ir.Table) -> ir.Table:
+        """The rows of `table`, which this engine may keep for the next who asks for an equal one. It keeps one table at a time, so that
+        memory is bounded; where nothing is kept, it is `table` itself."""
+        ...
+
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         """Compute `table` and write it as one Parquet file, ordered by the columns `by`; if there are none, on DuckDB, in its own order."""
         ...

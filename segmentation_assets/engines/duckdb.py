@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 from sqlglot import exp
@@ -24,6 +25,7 @@ class DuckDBEngine:
 
     def __init__(self, threads: int | None = None, memory: str | None = None, temp_folder: Path | None = None) -> None:
         self._scans: dict[tuple[Any, ...], ir.Table] = {}
+        self._kept: tuple[ops.Node, ir.Table] | None = None  # what was computed, and its rows
         self.backend = ibis.duckdb.connect(":memory:", **({"threads": threads} if threads else {}))
         self.backend.raw_sql("SET TimeZone = 'UTC'").fetchall()  # drained: an open result breaks later table look-ups
         if memory:
@@ -46,6 +48,20 @@ class DuckDBEngine:
         if read not in self._scans:
             self._scans[read] = self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
         return self._scans[read]
+
+    def kept(self, table: ir.Table) -> ir.Table:
+        # Equal expressions are of the same files, because a file that was replaced is another scan. DuckDB spills temporary tables.
+        if self._kept is None or self._kept[0] != table.op():
+            self.forget()
+            rows = self.backend.create_table(ibis.util.gen_name("kept"), table, temp=True)
+            self._kept = table.op(), rows
+        return self._kept[1]
+
+    def forget(self) -> None:
+        """Drop the table that is kept, if any."""
+        if self._kept is not None:
+            self.backend.drop_table(self._kept[1].op().name, database=("temp", "main"))
+            self._kept = None
 
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         # Version 2 stores ids and counts as differences, which halves reading time; Spark's reader only knows version 1 for floats.

@@ -210,6 +210,10 @@ class SparkConnectEngine:
         link.hardlink_to(file)
         return link
 
+    def kept(self, table: ir.Table) -> ir.Table:
+        """Itself: Sail keeps no tables."""
+        return table
+
     def write(self, table: ir.Table, file: Path, by: Sequence[str] = ()) -> None:
         if self.owner(table) is self.driver:
             self.driver.write(table, file, by)

@@ -29,6 +29,24 @@ def test_a_file_is_scanned_once_until_it_is_replaced(tmp_path):
         engine.close()
 
 
+def test_a_table_is_kept_for_who_asks_for_an_equal_one_until_its_file_is_replaced_or_another_is_kept(tmp_path):
+    engine, file, other = DuckDBEngine(threads=1), tmp_path / "rows.parquet", tmp_path / "other.parquet"
+    tables = "SELECT count(*) FROM duckdb_tables()"
+    try:
+        engine.write(ibis.memtable({"n": [1, 2]}), file)
+        total = lambda: engine.kept(engine.scan([file]).agg(total=ibis._.n.sum()))  # noqa: E731
+        first = total()
+        assert total() is first
+        engine.write(ibis.memtable({"n": [5]}), other)
+        other.replace(file)
+        assert engine.rows(total()) == [{"total": 5}]
+        assert engine.backend.raw_sql(tables).fetchall() == [(1,)]
+        engine.forget()
+        assert engine.backend.raw_sql(tables).fetchall() == [(0,)]
+    finally:
+        engine.close()
+
+
 def test_batches_keep_the_order_and_the_number_of_rows_asked_for():
     engine, numbers = DuckDBEngine(threads=2), ibis.range(300_000).unnest().name("n").as_table()
     try:

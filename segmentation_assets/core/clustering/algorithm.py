@@ -20,6 +20,9 @@ from segmentation_assets.core.clustering.prototypes import Assignment, Prototype
 if TYPE_CHECKING:
     from segmentation_assets.core.clustering.preprocessing import FeaturePreprocessor
 
+MANY = 10_000  # rows that are sorted as numbers, if these are no larger than
+LARGEST_NUMBER = 2**63 - 1
+
 
 class ClusteringError(ValueError):
     """These customers cannot be clustered as requested; the message says why and what to do."""
@@ -211,7 +214,25 @@ def small_memory() -> AbstractContextManager[None]:
 
 def canonical_order(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rows of `points` (n, d) sorted by coordinates, so that later draws and sums do not depend on row order."""
-    return np.ascontiguousarray(points[np.lexsort(points.T[::-1])])
+    return np.ascontiguousarray(points[_order(points)])
+
+
+def _order(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The order (n,) of the rows of `points` (n, d) by coordinates, equal ones as they come.
+
+    Of many rows, each is numbered by the ranks of its coordinates and its place, because to sort numbers takes a third of the time.
+    """
+    n = len(points)
+    if n < MANY:
+        return np.lexsort(points.T[::-1])
+    number, largest = np.zeros(n, dtype=np.int64), n
+    for coordinate in points.T:
+        seen, rank = np.unique(coordinate, return_inverse=True)
+        largest *= len(seen)
+        if largest > LARGEST_NUMBER:
+            return np.lexsort(points.T[::-1])
+        number = number * len(seen) + rank
+    return np.sort(number * n + np.arange(n)) % n
 
 
 def subsample(points: NDArray[np.float64], size: int, seed: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.customers.calendar import Calendar
+from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.cleaning import MONEY
 from segmentation_assets.core.customers.orders import count_where, exact_sum, hour_of_day, order_days, placed
 
@@ -94,6 +94,18 @@ def customer_category_activity(transactions: ir.Table, calendar: Calendar) -> ir
         lines=lines.count(),
         bought_lines=count_where(lines.bought),
     )
+
+
+def purchases_by_category(activity: ir.Table, lookback: Lookback) -> ir.Table:
+    """One row per customer and category of which they bought a line within the lookback, with the sum of these purchases.
+
+    Several tables are made of it, and an engine may keep it for them; so it is always made by this function.
+
+    Args:
+        activity: contract CUSTOMER_CATEGORY_ACTIVITY, for at least the windows of the lookback.
+    """
+    bought = activity.filter((activity.bought_lines > 0) & lookback.has(activity.window_start))
+    return bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
 
 
 def customer_event_activity(events: ir.Table, calendar: Calendar, told_apart: Sequence[str]) -> ir.Table:

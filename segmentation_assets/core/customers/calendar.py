@@ -78,3 +78,7 @@ class Lookback:
         recent = features.trend_windows or math.ceil(windows / 3)
         start, recent_start = (following(as_of, snapshots, -steps) for steps in (windows, recent))
         return cls(Calendar.of(snapshots), as_of, start, recent_start, windows, recent)
+
+    def has(self, day: ir.DateValue) -> ir.BooleanValue:
+        """Whether the day is within the lookback."""
+        return (day >= ibis.date(self.start.isoformat())) & (day < ibis.date(self.as_of.isoformat()))

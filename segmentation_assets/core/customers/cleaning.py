@@ -40,12 +40,14 @@ class Judged:
         columns: the columns of clean rows.
         touched: rule -> whether it changed a row, over `rows`. Rules that set rows aside are in `reason`.
         usable: whether `reason` is null, where that can be told without making the reason.
+        suspects: rows like `rows`, among which are all that have a reason; None: `rows`.
     """
 
     rows: ir.Table
     columns: tuple[str, ...]
     touched: dict[str, ir.BooleanValue]
     usable: ir.BooleanValue
+    suspects: ir.Table | None = None
 
     def kept(self) -> ir.Table:
         """The clean rows."""
@@ -53,7 +55,8 @@ class Judged:
 
     def rejected(self, source: str) -> ir.Table:
         """The rejected rows, with their origin, the reasons and the original record as JSON."""
-        bad = self.rows.filter(self.rows.reason.notnull())
+        rows = self.rows if self.suspects is None else self.suspects
+        bad = rows.filter(rows.reason.notnull())
         return bad.select(*ORIGIN, "reason", source=ibis.literal(source), record=bad.record)
 
     def counts(self) -> ir.Table:
@@ -74,7 +77,7 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     as_read = {f"{AS_READ}{name}": raw[name] for name in raw.columns}
     base = raw.mutate(customer_id=customer_id, __sound=sound, __id_changed=id_changed, **as_read)
     ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
-    base = base.mutate(__first=ibis.row_number().over(ordered) == 0)
+    base = base.mutate(__first=ibis.row_number().over(ordered) == 0, __repeated=base.row_number.lead().over(ordered).notnull())
     values: dict[str, ir.Value] = {}
     touched: dict[str, ir.BooleanValue] = {"ids written without decimals": base["__id_changed"]}
     for name in raw.columns:
@@ -87,16 +90,28 @@ def judged_customers(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
     if "unread" in raw.columns:
         touched["unreadable cells set to missing"] = base.unread.notnull()
     flags = {f"__rule{position}": flag for position, flag in enumerate(touched.values())}
-    rows = base.mutate(**values, **flags)
+    changed = base.mutate(**values, **flags)
+    # Few customers have several records, and whether these differ is sought among them alone.
+    doubtful = changed.filter(~changed["__sound"] | ~changed["__first"] | changed["__repeated"])
+    rows, suspects = (_with_reason(some, raw.columns, tuple(values)) for some in (changed, doubtful))
+    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
+    return Judged(rows, (*ORIGIN, "customer_id", *values), of_rules, rows["__sound"] & rows["__first"], suspects)
+
+
+def _with_reason(rows: ir.Table, columns: Sequence[str], values: Sequence[str]) -> ir.Table:
+    """Judged customer records with `reason` and `record`.
+
+    Args:
+        columns: of the raw rows; values: attributes.
+    """
+    ordered = ibis.window(group_by=["customer_id", "__sound"], order_by=list(ORIGIN))
     others = [_listed_where(~rows[name].identical_to(rows[name].first(include_null=True).over(ordered)), name) for name in values]
     differing = functools.reduce(operator.add, others, ibis.literal("")).substr(2)
     repeats = ibis.ifelse(differing == "", REPEATED_CUSTOMER, ibis.literal(f"{REPEATED_CUSTOMER}, with other values: ") + differing)
-    nobody, made = _blank(rows.customer_id), rows.record_rows.notnull() if "record_rows" in raw.columns else ibis.literal(False)
+    nobody, made = _blank(rows.customer_id), rows.record_rows.notnull() if "record_rows" in columns else ibis.literal(False)
     reason = _reason(rows, {"customer id is missing": nobody & ~made, NOBODY: nobody & made})
     reason = reason.fill_null(ibis.ifelse(rows["__sound"] & ~rows["__first"], repeats, ibis.null("string")))
-    rows = rows.mutate(reason=reason, record=_record(rows, raw.columns, AS_READ))
-    of_rules = {name: rows[flag] for name, flag in zip(touched, flags, strict=True)}
-    return Judged(rows, (*ORIGIN, "customer_id", *values), of_rules, rows["__sound"] & rows["__first"])
+    return rows.mutate(reason=reason, record=_record(rows, columns, AS_READ))
 
 
 def judged_transactions(raw: ir.Table, rules: Cleaning = RULES) -> Judged:
@@ -294,9 +309,13 @@ def _with_identifiers(rows: ir.Table, rules: Cleaning) -> ir.Table:
 
 def _trimmed(text: ir.StringValue) -> ir.StringValue:
     """The text without surrounding invisible characters; most have none, as their first and last character show at a fifth of the cost."""
+    return ibis.ifelse(_plain(text), text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
+
+
+def _plain(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether the text begins and ends with a visible character of ASCII, so that nothing can be trimmed."""
     last = text.right(1)
-    plain = (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
-    return ibis.ifelse(plain, text, text.re_replace(rf"^{INVISIBLE}+|{INVISIBLE}+$", ""))
+    return (text >= "!") & (text < "~") & (last >= "!") & (last < "~")
 
 
 def _level(trimmed: ir.StringValue, column: str, case: str, rules: Cleaning) -> tuple[ir.StringValue, ir.BooleanValue, ir.BooleanValue]:
@@ -318,7 +337,7 @@ def _attribute(value: ir.Value, name: str, rules: Cleaning) -> tuple[ir.Value, d
     """A customer attribute without impossible values, and what changed."""
     changes: dict[str, ir.BooleanValue] = {}
     if value.type().is_string():
-        value, cased, merged = _level(value.strip(), name, rules.attribute_case, rules)
+        value, cased, merged = _level(ibis.ifelse(_plain(value), value, value.strip()), name, rules.attribute_case, rules)
         value = value.nullif("")
         if rules.attribute_case != "as is":
             changes[f"{name}: cased"] = cased

@@ -4,13 +4,13 @@ Belongs here: merging. The sums of each window are in `activity`, the features' 
 Use only dates, sums, counts, conditionals, joins and `nullif`, on which engines agree.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums
+from segmentation_assets.core.customers.activity import DAYPARTS, LINE_SUMS, ORDER_SUMS, order_sums, purchases_by_category
 from segmentation_assets.core.customers.attributes import attribute_features
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.columns import Customers
@@ -41,6 +41,7 @@ class Activity:
     Args:
         windows, categories, events: sums by window.
         orders, returns: `customer_orders` and `order_returns`, for customers with an undone order.
+        keep: stores purchases by category for the other tables that are made of them; by default, nothing is stored.
     """
 
     windows: ir.Table = field(repr=False)
@@ -48,14 +49,14 @@ class Activity:
     events: ir.Table = field(repr=False)
     orders: ir.Table = field(repr=False)
     returns: ir.Table = field(repr=False)
+    keep: Callable[[ir.Table], ir.Table] = field(default=lambda table: table, repr=False)
 
     def within(self, lookback: Lookback) -> "Activity":
         def cut(table: ir.Table, day: str = "window_start") -> ir.Table:
-            start, end = ibis.date(lookback.start.isoformat()), ibis.date(lookback.as_of.isoformat())
-            return table.filter((table[day] >= start) & (table[day] < end))
+            return table.filter(lookback.has(table[day]))
 
-        by_window = (cut(self.windows), cut(self.categories), cut(self.events))
-        return Activity(*by_window, cut(self.orders, "order_day"), cut(self.returns, "order_day"))
+        by_window = {"windows": cut(self.windows), "events": cut(self.events)}  # categories are filtered where they are grouped
+        return replace(self, **by_window, orders=cut(self.orders, "order_day"), returns=cut(self.returns, "order_day"))
 
 
 def customer_features(
@@ -128,7 +129,7 @@ def merged(customers: ir.Table, activity: Activity, lookback: Lookback, settings
     )
     parts = (
         _without_undone(_orders(activity.windows, lookback), activity, lookback),
-        _categories(activity.categories),
+        _categories(activity.keep(purchases_by_category(activity.categories, lookback))),
         _events(activity.events, settings),
         _campaigns(activity.events, settings),
     )
@@ -220,10 +221,8 @@ def _days_between(first: ir.TimestampValue, last: ir.TimestampValue) -> ir.Integ
     return last.date().delta(first.date(), unit="day").cast("int64")
 
 
-def _categories(windows: ir.Table) -> ir.Table:
-    bought = windows.filter(windows.bought_lines > 0)
-    spent = bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
-    spent = spent.mutate(value=spent.purchases.cast("float64"))
+def _categories(bought: ir.Table) -> ir.Table:
+    spent = bought.mutate(value=bought.purchases.cast("float64"))
     found = spent.group_by("customer_id").agg(
         categories=spent.count(),
         total=spent.purchases.sum(),

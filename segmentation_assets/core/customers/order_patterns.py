@@ -9,7 +9,7 @@ import datetime as dt
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.core.customers.calendar import Calendar, Lookback
+from segmentation_assets.core.customers.calendar import Calendar
 from segmentation_assets.core.customers.orders import hour_of_day, placed
 
 UNKNOWN_HOUR = -1
@@ -72,12 +72,14 @@ def cohort_retention(customers: ir.Table, activity: ir.Table, previous: ir.Table
     )  # fmt: skip
 
 
-def category_mix(category_activity: ir.Table, lookback: Lookback) -> ir.Table:
-    """Purchases by category within the lookback, and the share of buyers who bought it."""
-    start = ibis.date(lookback.start.isoformat())
-    windows = category_activity.filter((category_activity.window_start >= start) & (category_activity.bought_lines > 0))
-    totals = windows.agg(all_purchases=windows.purchases.sum(), buyers=windows.customer_id.nunique())
-    by_category = windows.group_by("category").agg(purchases=windows.purchases.sum(), customers=windows.customer_id.nunique())
+def category_mix(bought: ir.Table) -> ir.Table:
+    """Purchases by category, and the share of buyers who bought it.
+
+    Args:
+        bought: `activity.purchases_by_category`, of one row per customer and category.
+    """
+    totals = bought.agg(all_purchases=bought.purchases.sum(), buyers=bought.customer_id.nunique())
+    by_category = bought.group_by("category").agg(purchases=bought.purchases.sum(), customers=bought.count())
     both = by_category.cross_join(totals)
     return both.select(
         "category", "purchases", "customers",

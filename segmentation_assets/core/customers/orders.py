@@ -114,18 +114,19 @@ def counted(orders: ir.Table, returns: ir.Table) -> ir.Table:
 
 
 def earlier_orders(left: ir.Table, returns: ir.Table, previous: ir.Table) -> ir.Table:
-    """When customers last ordered before the windows in which an order can be undone: customer_id, earlier_order_at.
+    """When customers ordered before the windows in which an order can be undone: customer_id, earlier_order_at. A customer may be in
+    several rows, of which the latest counts.
 
     Args:
         left: `customer_orders` of the last window before them; returns: `order_returns` of it and of those after it.
         previous: customers of the previous snapshot, with their `earlier_order_at`.
     """
     gone = counted(left, returns)
-    both = ibis.union(
+    before = previous.filter(previous.earlier_order_at.notnull())
+    return ibis.union(
         gone.select("customer_id", earlier_order_at=gone.ordered_at.cast("timestamp(6)")),  # Spark gives no precision
-        previous.select("customer_id", earlier_order_at=previous.earlier_order_at.cast("timestamp(6)")),
+        before.select("customer_id", earlier_order_at=before.earlier_order_at.cast("timestamp(6)")),
     )
-    return both.group_by("customer_id").agg(earlier_order_at=both.earlier_order_at.max())
 
 
 def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier: ir.Table) -> ir.Table:
@@ -134,12 +135,14 @@ def last_orders(affected: ir.Table, orders: ir.Table, returns: ir.Table, earlier
     Args:
         affected: `customer_id` of the customers to compute, once each.
         orders, returns: `customer_orders` and `order_returns` of the windows in which an order can be undone.
-        earlier: when they last ordered before these windows, from `earlier_orders`.
+        earlier: when they ordered before these windows, from `earlier_orders`.
     """
     theirs = counted(orders.semi_join(affected, "customer_id"), returns)
     found = theirs.group_by("customer_id").agg(found_at=theirs.ordered_at.max())
     joined = affected.left_join(found, "customer_id").drop("customer_id_right")
-    joined = joined.left_join(earlier, "customer_id")
+    theirs_before = earlier.semi_join(affected, "customer_id")
+    last = theirs_before.group_by("customer_id").agg(earlier_order_at=theirs_before.earlier_order_at.max())
+    joined = joined.left_join(last, "customer_id")
     return joined.select("customer_id", last_order_at=ibis.coalesce(joined.found_at, joined.earlier_order_at))
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from segmentation_assets.core.choice.grid_model import FREQUENCY, MONETARY, RECENCY
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
-from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import MOST_LEVELS
 from segmentation_assets.core.customers.levels import LEVEL_ORDER, MISSING_LEVEL, with_level_order
@@ -184,17 +183,14 @@ def _as_text(values: ir.Value) -> ir.StringValue:
     return ibis.ifelse(values == values.floor(), whole, values.cast("string"))
 
 
-def categories(activity: ir.Table, active: ir.Table, lookback: Lookback) -> pd.DataFrame:
+def categories(bought: ir.Table, active: ir.Table) -> pd.DataFrame:
     """One row per segment and category bought within the lookback: the share of customers who bought it, the lift of that, and the
     share of the segment's purchases with its multiple of the share among all active customers.
 
     Args:
-        activity: rows of customer_category_activity; active: customer_id and segment_id of active customers.
+        bought: `activity.purchases_by_category` of the lookback; active: customer_id and segment_id of active customers.
     """
-    start = ibis.date(lookback.start.isoformat())
-    bought = activity.filter((activity.window_start >= start) & (activity.bought_lines > 0))
-    of_customer = bought.group_by("customer_id", "category").agg(purchases=bought.purchases.sum())
-    inside = of_customer.inner_join(active.select("customer_id", "segment_id"), "customer_id")
+    inside = bought.inner_join(active.select("customer_id", "segment_id"), "customer_id")
     counted = inside.group_by("segment_id", "category").agg(customers=ibis._.count(), purchases=ibis._.purchases.sum().cast("float64"))
     found = counted.to_pyarrow().to_pandas()
     if found.empty:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from segmentation_assets.core import pictures
 from segmentation_assets.core.customers import exploration, order_patterns
+from segmentation_assets.core.customers.activity import purchases_by_category
 from segmentation_assets.core.customers.attributes import NO_FEATURES, spoken
 from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.core.customers.columns import CustomerColumns
@@ -20,7 +21,7 @@ from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.pictures import ONE_EACH, picture
 from segmentation_assets.defs.table import OUTPUT, snapshot_date, table
 from segmentation_assets.settings.loading import Settings
-from segmentation_assets.store.lake import to_frame
+from segmentation_assets.store.lake import Lake, to_frame
 from segmentation_assets.tables import exploration as contracts
 
 GROUP = "exploration"
@@ -177,12 +178,15 @@ def revenue_concentration(
 
 @table(contracts.CATEGORY_MIX, group=GROUP, ins={"customer_category_activity": Input(LOOKBACK)})
 def category_mix(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], customer_category_activity: ir.Table
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    customer_category_activity: ir.Table,
 ) -> pd.DataFrame:
     """Purchases by category within the lookback, and how many customers bought each."""
-    mix = to_frame(
-        order_patterns.category_mix(customer_category_activity, Lookback.of(snapshot_date(context), settings.snapshots, settings.features))
-    )
+    lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
+    bought = lake.engine.kept(purchases_by_category(customer_category_activity, lookback))
+    mix = to_frame(order_patterns.category_mix(bought))
     picture(context, settings, "categories", lambda: pictures.orders.categories(mix), cells=mix["customers"])
     return mix
 

@@ -8,6 +8,7 @@ from segmentation_assets.core.customers.calendar import Calendar, Lookback
 from segmentation_assets.defs.partitions import LOOKBACK, PREVIOUS, Input
 from segmentation_assets.defs.table import snapshot_date, table
 from segmentation_assets.settings.loading import Settings
+from segmentation_assets.store.lake import Lake
 from segmentation_assets.tables.features import (
     CUSTOMER_ACTIVITY,
     CUSTOMER_CATEGORY_ACTIVITY,
@@ -50,6 +51,7 @@ def customer_event_activity(settings: dg.ResourceParam[Settings], events: ir.Tab
 def customer_features(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     customers: ir.Table,
     customer_activity: ir.Table,
     customer_category_activity: ir.Table,
@@ -58,6 +60,8 @@ def customer_features(
     order_returns: ir.Table,
 ) -> ir.Table:
     """The features of each customer as of the snapshot. The data dictionary, docs/data-dictionary.md, explains every column."""
-    windows = features.Activity(customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns)
+    windows = features.Activity(
+        customer_activity, customer_category_activity, customer_event_activity, customer_orders, order_returns, lake.engine.kept
+    )
     lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
     return features.customer_features(customers, windows, lookback, settings.features, settings.source.contents)

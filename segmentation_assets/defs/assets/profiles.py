@@ -12,6 +12,7 @@ from segmentation_assets.core.choice.grid_model import GridModel
 from segmentation_assets.core.clustering.feature_columns import NumericColumn
 from segmentation_assets.core.clustering.prototypes import PrototypeModel
 from segmentation_assets.core.customers import sensitive
+from segmentation_assets.core.customers.activity import purchases_by_category
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.customers.exploration import active_only
@@ -132,9 +133,10 @@ def segment_portraits(
     one_by_one = settings.privacy.smallest_cell > 1  # a figure of one customer is one of few
     told = known.at(np.empty(0, np.int64)) if one_by_one else known
     lookback = Lookback.of(snapshot_date(context), settings.snapshots, settings.features)
+    bought = lake.engine.kept(purchases_by_category(customer_category_activity, lookback))
     found = {
         SEGMENT_ATTRIBUTES.name: portraits.attributes(active, {*computed, *hidden}, settings.level_orders),
-        SEGMENT_CATEGORIES.name: portraits.categories(customer_category_activity, active, lookback),
+        SEGMENT_CATEGORIES.name: portraits.categories(bought, active),
         SEGMENT_EXAMPLES.name: portraits.examples(told, model, hidden, settings.model.seed),
     }
     learnt = rules.learnt_rules(known, inputs, settings.rules, settings.model.categorical, settings.model.seed)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.cluster import KMeans as ScikitKMeans
 from sklearn.metrics import silhouette_score
 
+from segmentation_assets.core.clustering import algorithm
 from segmentation_assets.core.clustering.algorithm import (
     ClusteringError,
     KMeans,
@@ -21,6 +22,15 @@ from segmentation_assets.core.clustering.prototype_rows import prototypes_to_row
 def blobs(centers, n=100, seed=0, sd=1.0):
     rng = np.random.default_rng(seed)
     return np.vstack([rng.normal(center, sd, (n, len(center))) for center in centers])
+
+
+@pytest.mark.parametrize("largest", [2**63 - 1, 0], ids=["as numbers", "too large for numbers"])
+def test_many_rows_are_in_the_order_of_few(monkeypatch, largest):
+    rows = np.random.default_rng(0).choice([-1.5, -0.0, 0.0, 2.0, np.nan], (500, 3))
+    few = canonical_order(rows)
+    monkeypatch.setattr(algorithm, "MANY", 1)
+    monkeypatch.setattr(algorithm, "LARGEST_NUMBER", largest)
+    assert canonical_order(rows).tobytes() == few.tobytes()
 
 
 def test_labels_equal_scikit_learns_on_the_training_rows():

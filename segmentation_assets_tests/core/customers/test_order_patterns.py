@@ -95,6 +95,7 @@ def test_a_window_across_two_months_is_two_rows() -> None:
 
 def test_category_mix_by_hand() -> None:
     windows = activity.customer_category_activity(transactions(LINES), MONTHS)
-    found = to_frame(order_patterns.category_mix(windows, lookback(dt.date(2017, 7, 1)))).set_index("category")
+    bought = activity.purchases_by_category(windows, lookback(dt.date(2017, 7, 1)))
+    found = to_frame(order_patterns.category_mix(bought)).set_index("category")
     assert found.loc["wine", ["share", "penetration"]].tolist() == [20 / 43, 1 / 3]
     assert found["share"].sum() == 1.0

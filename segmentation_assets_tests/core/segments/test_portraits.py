@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation_assets.core.customers.activity import purchases_by_category
 from segmentation_assets.core.customers.calendar import Lookback
 from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.core.model.training import ModelSpec, train
@@ -116,7 +117,7 @@ def test_categories_by_hand_within_the_lookback():
         bought("a", "tea", 30), bought("a", "tea", 10, lookback.start), bought("b", "tea", 10), bought("b", "rice", 50),
         bought("d", "rice", 100), bought("c", "rice", 5, before), bought("c", "rice", 0, lines=0), bought("unknown", "tea", 999),
     )  # fmt: skip
-    found = categories(activity, ibis.memtable(WHO), lookback).set_index(["category", "segment_id"])
+    found = categories(purchases_by_category(activity, lookback), ibis.memtable(WHO)).set_index(["category", "segment_id"])
     columns = [
         "customers",
         "of_customers",
