@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.application.arms import SUMS, Arm
+from segmentation_assets.core.customers.orders import summed
 from segmentation_assets.vocabulary import Measure, Role
 
 ASSIGNED = ("list", "action", "customer_id", "role", "segment_id", "since")
@@ -64,12 +65,12 @@ def arms(rows: ir.Table) -> dict[Measure, dict[Group, Arm]]:
     """
     drawn = rows.filter(rows.role.isin([Role.TREATED, Role.HOLDOUT]))
     columns = (*SINCE.values(), *BEFORE.values())
-    centred = drawn.group_by("list", "action").mutate(**{f"{name}_centre": drawn[name].mean() for name in columns})
+    centred = drawn.group_by("list", "action").mutate(**{f"{name}_centre": summed(drawn[name]) / drawn.count() for name in columns})
     sums: dict[str, ir.FloatingScalar] = {}
     for measure in Measure:
         y, x = (centred[name] - centred[f"{name}_centre"] for name in (SINCE[measure], BEFORE[measure]))
         products = dict(zip(SUMS, (y, x, y * y, x * y, x * x), strict=True))
-        sums |= {f"{measure}_{name}": product.sum() for name, product in products.items()}
+        sums |= {f"{measure}_{name}": summed(product) for name, product in products.items()}
     centres = {f"{name}_centre": centred[f"{name}_centre"].max() for name in columns}
     grouped = centred.group_by("list", "action", "segment_id", "role").agg(customers=centred.count(), **sums, **centres)
     found: dict[Measure, dict[Group, Arm]] = {measure: {} for measure in Measure}

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.core.application.plays import Action
-from segmentation_assets.core.customers.orders import count_where
+from segmentation_assets.core.customers.orders import count_where, summed
 from segmentation_assets.vocabulary import Reason, Role, counted
 
 OF_ROLES = ("customers_treated", "customers_holdout", "customers_control", "customers_suppressed")
@@ -18,7 +18,7 @@ COLUMNS = [
 
 def money(meant: ir.Table, actions: Sequence[Action]) -> dict[str, float]:
     """By key, the value at stake of all whom an action is for; 0 where nothing was measured."""
-    sums = {f"stake_{place}": meant.value_at_stake.sum(where=meant[f"for_{place}"]) for place in range(len(actions))}
+    sums = {f"stake_{place}": summed(meant.value_at_stake, meant[f"for_{place}"]) for place in range(len(actions))}
     if not sums:
         return {}
     found = meant.agg(**sums).to_pyarrow().to_pylist()[0]
@@ -46,7 +46,7 @@ def segment_actions(
     control = (members.role == Role.HOLDOUT) & (members.reason == Reason.UNIVERSAL_CONTROL)
     of_roles = (members.role == Role.TREATED, (members.role == Role.HOLDOUT) & ~control, control, members.role == Role.SUPPRESSED)
     numbers = {name: count_where(condition) for name, condition in zip(OF_ROLES, of_roles, strict=True)}
-    roles = members.group_by("segment_id", "action").agg(cost=members.cost.sum(), **numbers)
+    roles = members.group_by("segment_id", "action").agg(cost=summed(members.cost), **numbers)
     taken = {(row.pop("segment_id"), row.pop("action")): row for row in roles.to_pyarrow().to_pylist()}
     none = {"cost": 0.0, **dict.fromkeys(OF_ROLES, 0)}
     beyond = _beyond(actions, meant, members)
@@ -86,8 +86,8 @@ def _eligible(meant: ir.Table, actions: int) -> dict[int, list[tuple[int, float 
     sums: dict[str, ir.Scalar] = {}
     for place in range(actions):
         is_for = meant[f"for_{place}"]
-        sums |= {f"customers_{place}": count_where(is_for), f"now_{place}": meant.value_now.sum(where=is_for)}
-        sums |= {f"stake_{place}": meant.value_at_stake.sum(where=is_for)}
+        sums |= {f"customers_{place}": count_where(is_for), f"now_{place}": summed(meant.value_now, is_for)}
+        sums |= {f"stake_{place}": summed(meant.value_at_stake, is_for)}
     found = meant.group_by("segment_id").agg(**sums).to_pyarrow().to_pylist()
     parts = ("customers", "now", "stake")
     return {row["segment_id"]: [tuple(row[f"{part}_{place}"] for part in parts) for place in range(actions)] for row in found}

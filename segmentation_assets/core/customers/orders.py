@@ -15,12 +15,19 @@ from segmentation_assets.core.customers.cleaning import MONEY
 
 LARGEST_SUM = 1e12  # for one customer in one window; beyond it, the contract stops the snapshot and names the customer
 KEY = ("customer_id", "order_id", "order_day")
+_TERM = "decimal(38, 8)"
 _CEILING = ibis.literal(90_000_000_000_000).cast(MONEY)  # the cap of sums: above LARGEST_SUM, and within the type
 
 
 def exact_sum(values: ir.NumericColumn) -> ir.DecimalScalar:
     """The sum of money or units, exact up to LARGEST_SUM; larger ones are capped, so that the contract can name the customer."""
     return bounded(values.sum())
+
+
+def summed(values: ir.NumericValue, where: ir.BooleanValue | None = None) -> ir.FloatingValue:
+    """The sum of floats to 8 digits after the point, the same in whatever order an engine adds: floats themselves differ in the last digit.
+    Each is to be below 1e30, and so is their sum."""
+    return values.cast(_TERM).sum(where=where).cast("float64")
 
 
 def bounded(total: ir.NumericValue) -> ir.DecimalValue:

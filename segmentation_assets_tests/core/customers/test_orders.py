@@ -136,3 +136,11 @@ def test_a_customer_with_impossible_sums_is_named_with_the_remedy() -> None:
     (broken, *_) = [text for text in violations(CUSTOMER_ORDERS, many) if text.startswith("spend")]
     assert "customer_id guest" in broken
     assert "lower cleaning.largest_amount" in broken
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=30), st.randoms())
+def test_floats_add_up_to_the_same_sum_in_any_order(values: list[float], turn: Any) -> None:
+    turned = turn.sample(values, len(values))
+    one, other = (ibis.memtable(pa.table({"v": found})) for found in (values, turned))
+    sums = [table.agg(total=orders.summed(table.v)).to_pyarrow()["total"][0].as_py() for table in (one, other)]
+    assert sums[0] == sums[1] == pytest.approx(float(sum(map(Fraction, values))), abs=1e-6, rel=1e-12)
