@@ -370,7 +370,10 @@ class _Walker:
         return self.string(node.this).length()
 
     def _left(self, node: sql.Left) -> ir.Value:
-        return self.string(node.this).left(self.whole(node.expression))
+        length = self.whole(node.expression)
+        if length < 0:
+            raise self.refuse("is refused: LEFT takes a length of 0 or more.")
+        return self.string(node.this).left(length)
 
     def _right(self, node: sql.Right) -> ir.Value:
         return self.string(node.this).right(self.whole(node.expression))
@@ -413,10 +416,13 @@ class _Walker:
         return (self.cells.text(value) if value.type().is_string() else value).isnull()
 
     def _like(self, node: sql.Like) -> ir.Value:
-        return self.string(node.this).like(self._pattern(node))
+        return self._negated(node, self.string(node.this).like(self._pattern(node)))
 
     def _ilike(self, node: sql.ILike) -> ir.Value:
-        return self.string(node.this).ilike(self._pattern(node))
+        return self._negated(node, self.string(node.this).ilike(self._pattern(node)))
+
+    def _negated(self, node: sql.Expression, found: ir.BooleanValue) -> ir.BooleanValue:
+        return ~found if node.args.get("negate") else found  # NOT LIKE
 
     def _pattern(self, node: sql.Expression) -> str:
         if not (isinstance(node.expression, sql.Literal) and node.expression.is_string):
@@ -452,7 +458,7 @@ HANDLED: dict[str, frozenset[str]] = {
     "SplitPart": frozenset({"this", "delimiter", "part_index"}), "DPipe": frozenset({"this", "expression", "safe"}),
     "Concat": frozenset({"expressions", "safe", "coalesce"}), "In": frozenset({"this", "expressions"}),
     "Between": frozenset({"this", "low", "high"}), "Is": frozenset({"this", "expression"}),
-    "Like": frozenset({"this", "expression"}), "ILike": frozenset({"this", "expression"}),
+    "Like": frozenset({"this", "expression", "negate"}), "ILike": frozenset({"this", "expression", "negate"}),
     "Cast": frozenset({"this", "to", "_type"}), "TryCast": frozenset({"this", "to", "safe", "requires_string"}),
 }  # fmt: skip
 """Supported constructs, and the parts of each that are used."""

@@ -39,6 +39,12 @@ def values(expression: str) -> list[object]:
         ("split_part(day, '-', 2)", ["01", "02", None]),
         ("'web'", ["web", "web", "web"]),
         ('"Alter" + 1', [52.0, 21.0, None]),
+        ("status LIKE 'p%'", [True, False, False]),
+        ("status NOT LIKE 'p%'", [False, True, True]),
+        ("NOT status LIKE 'p%'", [False, True, True]),
+        ("status NOT ILIKE 'P%'", [False, True, True]),
+        ("day NOT LIKE '2024-01%'", [False, True, None]),
+        ('Quantity + 0 > "Unit Price" + 0', [False, None, None]),
     ],
 )
 def test_scalar_expressions_are_computed(expression: str, expected: list[object]) -> None:
@@ -67,6 +73,7 @@ def test_scalar_expressions_are_computed(expression: str, expected: list[object]
         ("?", "PLACEHOLDER"),
         ("Quantity + " * 2_000 + "1", "longer than"),
         ("(" * 200 + "1" + ")" * 200, "nested too deeply|neither a column"),
+        ("left(status, -1)", "LEFT takes a length of 0 or more"),
         ("round(1, Quantity)", "whole numbers written out"),
     ],
 )
