@@ -208,6 +208,8 @@ class _Walker:
         if kind is sql.Neg:
             return -self.number(node.this)
         if kind in COMPARISON:
+            if isinstance(node.this, sql.Null) or isinstance(node.expression, sql.Null):
+                raise self.refuse("is refused: a comparison with NULL is never met; write IS NULL or IS NOT NULL.")
             return COMPARISON[kind](*self.alike([node.this, node.expression]))
         if kind is sql.And:
             return self.condition(node.this) & self.condition(node.expression)

@@ -73,6 +73,8 @@ def test_scalar_expressions_are_computed(expression: str, expected: list[object]
         ("?", "PLACEHOLDER"),
         ("Quantity + " * 2_000 + "1", "longer than"),
         ("(" * 200 + "1" + ")" * 200, "nested too deeply|neither a column"),
+        ("status = NULL", "write IS NULL or IS NOT NULL"),
+        ("NULL <> Quantity", "write IS NULL or IS NOT NULL"),
         ("left(status, -1)", "LEFT takes a length of 0 or more"),
         ("round(1, Quantity)", "whole numbers written out"),
     ],
