@@ -4,7 +4,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, field_validator
+from pydantic import BeforeValidator, ByteSize, Discriminator, Field, TypeAdapter, field_validator
 
 from segmentation_assets.settings.section import Section
 from segmentation_assets.settings.source import holds_secret
@@ -34,8 +34,7 @@ class Bounds(Section):
         """
         if self.memory is None:
             return None
-        number, prefix = self.memory.rstrip("iB").rstrip("KMGT"), self.memory.rstrip("iB")[-1]
-        return int(float(number) * (1024 if self.memory.endswith("iB") else 1000) ** ("KMGT".index(prefix) + 1))
+        return int(TypeAdapter(ByteSize).validate_python(self.memory))
 
     def here(self) -> "Bounds":
         """The bounds alone, for what is done in this process whatever the engine."""
