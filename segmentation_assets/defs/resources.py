@@ -38,7 +38,8 @@ class LakeResource(dg.ConfigurableResource[Lake]):
         with _shown_alive(context):
             if context.run is not None and context.instance is not None:
                 take_turn(context.instance, context.run, settings.lake.url or settings.data_dir.resolve(), context.log)
-            with opened(settings.data_dir, settings.engine, _guard(context, settings)) as lake:
+            guard = _guard(context, settings)  # first, as it brings the working copy to the newest version
+            with opened(settings.data_dir, settings.engine, guard, sharing.objects(settings)) as lake:
                 yield lake
 
 

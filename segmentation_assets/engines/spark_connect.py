@@ -1,13 +1,12 @@
 """An engine that speaks Spark Connect, such as Spark, Databricks or Sail, and DuckDB in this process beside it.
 
-The engine reads and writes the lake's files itself, so its machines and this one see them under the same paths. What it computes it
-writes as a folder of files, in whatever order; DuckDB here makes one ordered file of them, with bounded memory, so that a partition has
-the same form whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
+The engine reads the lake's files itself, in a folder that its machines and this one share or in a bucket (see `exchange`). What it
+computes it writes there as a folder of files, in whatever order; DuckDB here makes one ordered file of them, with bounded memory, so that
+a partition has the same form whichever engine computed it. A table that is on no engine, because it was computed here, is written here.
 """
 
 import functools
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from pyspark.sql.connect.session import SparkSession
 
 from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.engines.exchange import Exchange, state_of
 
 PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.session.timeZone": "UTC",
@@ -76,13 +76,13 @@ class _Spark(Backend):
 
     Attributes:
         url: the engine's address; lost: whether it has stopped answering.
-        shared: folder for tables of this process that are too large to be sent with a query.
+        exchange: where tables of this process go that are too large to be sent with a query.
     """
 
     compiler = _Compiler()
     url: str
     lost = False
-    shared: Path
+    exchange: Exchange
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -116,9 +116,9 @@ class _Spark(Backend):
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         rows = op.data.to_pyarrow(op.schema)
         if len(rows) > SENT_ROWS:
-            file = self.shared / f"{op.name}.parquet"
+            file = self.exchange.folder / f"{op.name}.parquet"
             pq.write_table(rows, file)
-            frame = self._session.read.parquet(str(file))
+            frame = self._session.read.parquet(*self.exchange.addresses([file]))
         else:
             frame = self._session.createDataFrame(rows, schema=PySparkSchema.from_ibis(op.schema))
         frame.createOrReplaceTempView(op.name)
@@ -132,39 +132,41 @@ class SparkConnectEngine:
 
     Args:
         url: the address, such as sc://spark.example.com:15002.
-        shared: folder that this machine and the engine's see under the same path, for tables that travel between them.
+        exchange: where files travel between this machine and the engine's.
         driver: DuckDB in this process.
         token: for the address; None: none is needed.
 
     Raises:
-        EngineError: nothing answers at the address, it gives no session, or it does not see the folder.
+        EngineError: nothing answers at the address, it gives no session, or files do not travel between it and this machine.
     """
 
-    def __init__(self, url: str, shared: Path, driver: DuckDBEngine, token: str | None = None) -> None:
+    def __init__(self, url: str, exchange: Exchange, driver: DuckDBEngine, token: str | None = None) -> None:
         self.driver = driver
         self._scans: dict[tuple[Any, ...], ir.Table] = {}
         self._session = _session(url, token)
         _Spark.register_options()
         self.backend = _Spark().connect(self._session)
-        self.backend.url, self.backend.shared = url, shared
+        self.backend.url, self.backend.exchange = url, exchange
         with self.backend.answering():
-            self._require_shared()
+            self._require_exchange()
 
-    def _require_shared(self) -> None:
+    def _require_exchange(self) -> None:
         """Check that the engine and this process read each other's files."""
-        probe, seen = (self.backend.shared / f"{ibis.util.gen_name(name)}.parquet" for name in ("here", "there"))
+        exchange = self.backend.exchange
+        probe, near = (exchange.folder / f"{ibis.util.gen_name(name)}.parquet" for name in ("here", "there"))
         pq.write_table(pa.table({"n": [1]}), probe)
         try:
-            self._session.read.parquet(str(probe)).write.parquet(str(seen))
-            problem = "" if any(seen.rglob("*.parquet")) else "what it writes there does not arrive here"
-        except RetriesExceeded:
+            with exchange.incoming(near) as (place, bring):
+                self._session.read.parquet(*exchange.addresses([probe])).write.parquet(place)
+                problem = "" if bring() else "what it writes there does not arrive here"
+        except (RetriesExceeded, EngineError):
             raise
         except Exception as error:
             problem = str(error).partition("\n")[0]
         if problem:
             raise EngineError(
-                f"engine.url: {self.backend.url} does not read and write {self.backend.shared.parent} as this machine does: {problem}. "
-                "Let its machines see the data folder under the same path, as on a shared file system (docs/scaling.md)."
+                f"{exchange.setting}: {self.backend.url} does not read and write {exchange.place} as this machine does: {problem}. "
+                f"{exchange.remedy}"
             )
 
     def owner(self, table: ir.Table) -> Engine:
@@ -172,7 +174,7 @@ class SparkConnectEngine:
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         here = self.driver.scan(files, **options)  # tells which columns and types the files have together, and fails as DuckDB does
-        read = (tuple(_identity(file) for file in files), *options.items())
+        read = (tuple(map(state_of, files)), *options.items())
         if read not in self._scans:
             with self.backend.answering():
                 self._scans[read] = self._scanned(files, here.schema(), bool(options.get("hive_partitioning", True)))
@@ -186,7 +188,7 @@ class SparkConnectEngine:
         kinds = {field.name: field.dataType for field in PySparkSchema.from_ibis(schema)}
         frames = []
         for (_, folder), some in alike.items():
-            frame = self._session.read.parquet(*(str(self._visible(file)) for file in some))
+            frame = self._session.read.parquet(*self.backend.exchange.addresses(some))
             known = {field.name: field.dataType for field in frame.schema}
             partition, _, day = folder.partition("=")
             given = {name: functions.col(f"`{name.replace('`', '``')}`") for name in known}
@@ -202,14 +204,6 @@ class SparkConnectEngine:
         functools.reduce(lambda one, other: one.union(other), frames).createOrReplaceTempView(view)
         return ops.DatabaseTable(view, schema=schema, source=self.backend, namespace=ops.Namespace()).to_expr()
 
-    def _visible(self, file: Path) -> Path:
-        """The file under a name that Spark does not pass over, as it does those of unfinished files, which begin with a point."""
-        if not file.name.startswith((".", "_")):
-            return file
-        link = self.backend.shared / f"{ibis.util.gen_name('unfinished')}.parquet"
-        link.hardlink_to(file)
-        return link
-
     def kept(self, table: ir.Table) -> ir.Table:
         """Itself: Sail keeps no tables."""
         return table
@@ -218,14 +212,11 @@ class SparkConnectEngine:
         if self.owner(table) is self.driver:
             self.driver.write(table, file, by)
             return
-        parts = file.with_name(f"{file.name}.parts")  # which `atomic.sweep` removes if this process is killed
-        try:
+        with self.backend.exchange.incoming(file) as (place, bring):
             with self.backend.answering():
                 self.backend._run_pre_execute_hooks(table)
-                self._session.sql(self.backend.compile(table)).write.parquet(str(parts))
-            self.driver.write(self._gathered(sorted(parts.rglob("*.parquet")), table.schema()), file, by)
-        finally:
-            shutil.rmtree(parts, ignore_errors=True)
+                self._session.sql(self.backend.compile(table)).write.parquet(place)
+            self.driver.write(self._gathered(bring(), table.schema()), file, by)
 
     def _gathered(self, parts: Sequence[Path], schema: sch.Schema) -> ir.Table:
         if not parts:  # Sail writes none of no rows
@@ -243,13 +234,9 @@ class SparkConnectEngine:
 
     def close(self) -> None:
         """The driver is closed by whoever opened it."""
+        self.backend.exchange.close()
         if not self.backend.lost:  # else to release the session would wait for the engine again
             self._session.stop()
-
-
-def _identity(file: Path) -> tuple[Any, ...]:
-    found = file.stat()
-    return str(file), found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _session(url: str, token: str | None) -> Any:

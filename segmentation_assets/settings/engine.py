@@ -58,6 +58,13 @@ class SparkConnect(Bounds):
         description="Environment variable that holds the token for this address. With one, the connection is encrypted.",
     )
 
+    exchange: str | None = Field(
+        None,
+        pattern=r"^s3a?://[^/?#@]+(/[^?#]*)?$",
+        description="Prefix in a bucket, such as `s3://company-lakes/exchange`, where the engine and this machine give each other files, "
+        "which are removed when a run ends. Empty: the engine's machines see `data_dir` under the same path.",
+    )
+
     @field_validator("url")
     @classmethod
     def _an_address(cls, url: str) -> str:

@@ -27,6 +27,7 @@ from segmentation_assets.core.customers.columns import CustomerColumns
 from segmentation_assets.engines import parquet
 from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.engines.exchange import Bucket, Exchange, SharedFolder
 from segmentation_assets.settings.engine import Bounds, SparkConnect
 from segmentation_assets.tables.contract import SNAPSHOT_DATE, Column, Contract
 
@@ -173,8 +174,16 @@ class Lake:
 
 
 @contextmanager
-def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None] = lambda: None) -> Iterator[Lake]:
+def opened(
+    data_dir: Path,
+    asked: Bounds | None = None,
+    guard: Callable[[], None] = lambda: None,
+    shared: Callable[[Path], str | None] = lambda file: None,
+) -> Iterator[Lake]:
     """The lake of a data folder, on its own engine, which is closed at the end; by default, DuckDB.
+
+    Args:
+        shared: the address in a bucket where another engine can read a file of the lake, if it is there.
 
     Raises:
         EngineError: the engine of the settings cannot be used.
@@ -185,7 +194,8 @@ def opened(data_dir: Path, asked: Bounds | None = None, guard: Callable[[], None
         at_end.callback(here.close)
         engine: Engine = here
         if isinstance(asked, SparkConnect):
-            engine = _spark(asked, at_end.enter_context(scratch(data_dir)), here)
+            folder = at_end.enter_context(scratch(data_dir))
+            engine = _spark(asked, Bucket(asked.exchange, folder, shared) if asked.exchange else SharedFolder(folder), here)
             at_end.callback(engine.close)
         yield Lake(data_dir / "lake", engine, kept_bytes(bounds.memory_bytes) if engine is here else KEPT_BESIDE, guard)
 
@@ -199,7 +209,7 @@ def kept_bytes(memory: int | None) -> int:
     return KEPT_BYTES if memory is None else max(KEPT_BESIDE, min(KEPT_BYTES, memory // 4))
 
 
-def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
+def _spark(asked: SparkConnect, exchange: Exchange, driver: DuckDBEngine) -> Engine:
     token = os.environ.get(asked.token_variable) if asked.token_variable else None
     if asked.token_variable and not token:
         name = asked.token_variable if asked.token_variable.isupper() else "NAME"  # else it may be the token itself
@@ -214,7 +224,7 @@ def _spark(asked: SparkConnect, shared: Path, driver: DuckDBEngine) -> Engine:
             f"engine.kind: spark_connect needs the client of Spark Connect, which is not installed ({error}). "
             "Install it: pip install 'segmentation-assets[spark]'"
         ) from None
-    return SparkConnectEngine(asked.url, shared, driver, token)
+    return SparkConnectEngine(asked.url, exchange, driver, token)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -146,6 +146,20 @@ def sharing(settings: Settings, lake: Lake, key: str, fingerprint: str, run: str
         shown = _state(data_dir)
         if shown is not None and shown.version is not None:
             _write(data_dir, shown.model_copy(update={"taken_in": {**shown.taken_in, key: _contents(shown.version, key)}}))
+
+
+def objects(settings: Settings) -> Callable[[Path], str | None]:
+    """Where another engine can read a file of the working copy in the bucket of the shared lake: None if it is not there as it is here."""
+    if not settings.lake.in_bucket:
+        return lambda file: None
+    state, data_dir = _state(settings.data_dir), settings.data_dir
+    files = state.version.files if state and state.version else {}
+
+    def address(file: Path) -> str | None:
+        known = files.get(file.relative_to(data_dir).as_posix()) if file.is_relative_to(data_dir) else None
+        return f"{settings.lake.url}/{known.object}" if known and _is_unchanged(file, known) else None
+
+    return address
 
 
 def behind(settings: Settings) -> tuple[int, int]:

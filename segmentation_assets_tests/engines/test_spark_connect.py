@@ -14,6 +14,7 @@ import pytest
 
 from segmentation_assets.engines.base import EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.engines.exchange import SharedFolder
 from segmentation_assets.settings.engine import SparkConnect
 from segmentation_assets.store.lake import opened
 from segmentation_assets_tests.engines.servers import sail, spark_with_two_executors
@@ -31,7 +32,7 @@ def spark(request, tmp_path_factory):
     from segmentation_assets.engines.spark_connect import SparkConnectEngine
 
     with request.param() as url:
-        engine = SparkConnectEngine(url, tmp_path_factory.mktemp("shared"), DuckDBEngine(threads=1))
+        engine = SparkConnectEngine(url, SharedFolder(tmp_path_factory.mktemp("shared")), DuckDBEngine(threads=1))
         yield engine
         engine.close()
         engine.driver.close()
@@ -186,7 +187,7 @@ def test_an_engine_that_is_lost_is_given_up_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(spark_connect, "RETRIES", 0)
     driver, file = DuckDBEngine(threads=1), stored(tmp_path, n=[1])
     with sail() as url:
-        engine = spark_connect.SparkConnectEngine(url, tmp_path, driver)
+        engine = spark_connect.SparkConnectEngine(url, SharedFolder(tmp_path), driver)
         table = engine.scan([file])
     for ask in (lambda: engine.rows(table), lambda: table.count().execute(), lambda: engine.write(table, tmp_path / "rows.parquet")):
         with pytest.raises(EngineError, match=rf"{url} has stopped answering\. .* Start the engine again"):

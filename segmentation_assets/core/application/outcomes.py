@@ -70,7 +70,9 @@ def arms(rows: ir.Table) -> dict[Measure, dict[Group, Arm]]:
     for measure in Measure:
         y, x = (centred[name] - centred[f"{name}_centre"] for name in (SINCE[measure], BEFORE[measure]))
         products = dict(zip(SUMS, (y, x, y * y, x * y, x * x), strict=True))
-        sums |= {f"{measure}_{name}": summed(product) for name, product in products.items()}
+        # Squares of money have twice as many digits before the point, and need fewer after it.
+        digits = {name: 8 if measure is Measure.SPEND and len(name) > 1 else 15 for name in SUMS}
+        sums |= {f"{measure}_{name}": summed(product, digits=digits[name]) for name, product in products.items()}
     centres = {f"{name}_centre": centred[f"{name}_centre"].max() for name in columns}
     grouped = centred.group_by("list", "action", "segment_id", "role").agg(customers=centred.count(), **sums, **centres)
     found: dict[Measure, dict[Group, Arm]] = {measure: {} for measure in Measure}

@@ -15,7 +15,7 @@ from segmentation_assets.core.customers.cleaning import MONEY
 
 LARGEST_SUM = 1e12  # for one customer in one window; beyond it, the contract stops the snapshot and names the customer
 KEY = ("customer_id", "order_id", "order_day")
-_TERM = "decimal(38, 8)"
+_LARGEST_DIGITS = 38  # of a decimal
 _CEILING = ibis.literal(90_000_000_000_000).cast(MONEY)  # the cap of sums: above LARGEST_SUM, and within the type
 
 
@@ -24,10 +24,10 @@ def exact_sum(values: ir.NumericColumn) -> ir.DecimalScalar:
     return bounded(values.sum())
 
 
-def summed(values: ir.NumericValue, where: ir.BooleanValue | None = None) -> ir.FloatingValue:
-    """The sum of floats to 8 digits after the point, the same in whatever order an engine adds: floats themselves differ in the last digit.
-    Each is to be below 1e30, and so is their sum."""
-    return values.cast(_TERM).sum(where=where).cast("float64")
+def summed(values: ir.NumericValue, where: ir.BooleanValue | None = None, digits: int = 15) -> ir.FloatingValue:
+    """The sum of floats to so many digits after the point, the same in whatever order an engine adds: floats themselves differ in the last
+    digit. Each is to have at most 38 digits, and so is their sum: with 15 after the point, it is below 1e23."""
+    return values.cast(f"decimal({_LARGEST_DIGITS}, {digits})").sum(where=where).cast("float64")
 
 
 def bounded(total: ir.NumericValue) -> ir.DecimalValue:

@@ -14,6 +14,7 @@ import pytest
 
 from segmentation_assets.core.customers.cleaning import REPEATS, judged_transactions
 from segmentation_assets.engines.duckdb import DuckDBEngine
+from segmentation_assets.engines.exchange import SharedFolder
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.tables.cleaned import EVENTS, TRANSACTIONS
 from segmentation_assets_tests.core.customers.test_cleaning import lines
@@ -36,7 +37,7 @@ def spark(request: pytest.FixtureRequest) -> Iterator[Any]:
     from segmentation_assets.engines.spark_connect import SparkConnectEngine
 
     with request.param() as url, tempfile.TemporaryDirectory() as shared:
-        engine = SparkConnectEngine(url, Path(shared), DuckDBEngine(threads=1))
+        engine = SparkConnectEngine(url, SharedFolder(Path(shared)), DuckDBEngine(threads=1))
         yield engine.backend
         engine.close()
         engine.driver.close()

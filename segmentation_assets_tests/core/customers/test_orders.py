@@ -143,4 +143,4 @@ def test_floats_add_up_to_the_same_sum_in_any_order(values: list[float], turn: A
     turned = turn.sample(values, len(values))
     one, other = (ibis.memtable(pa.table({"v": found})) for found in (values, turned))
     sums = [table.agg(total=orders.summed(table.v)).to_pyarrow()["total"][0].as_py() for table in (one, other)]
-    assert sums[0] == sums[1] == pytest.approx(float(sum(map(Fraction, values))), abs=1e-6, rel=1e-12)
+    assert sums[0] == sums[1] == pytest.approx(float(sum(map(Fraction, values))), abs=1e-13, rel=1e-13)
