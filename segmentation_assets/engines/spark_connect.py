@@ -7,13 +7,14 @@ a partition has the same form whichever engine computed it. A table that is on n
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 import ibis.expr.types as ir
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
+from ibis.backends.sql.compilers.base import NULL, SQLGlotCompiler
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.formats.pyarrow import PyArrowData
 from pyspark.errors import RetriesExceeded
@@ -28,6 +30,7 @@ from pyspark.sql.connect import functions
 from pyspark.sql.connect.client import DefaultChannelBuilder
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
+from sqlglot import exp
 
 from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
@@ -64,11 +67,49 @@ class _Compiler(PySparkCompiler):
         """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
         return self.cast(super().visit_DateTruncate(op, arg=arg, unit=unit), op.dtype)
 
+    def visit_ArrayIndex(self, op: ops.ArrayIndex, *, arg: Any, index: Any) -> Any:  # noqa: N802
+        """A part of a text between delimiters, null if there are fewer; `split` reads the delimiter as a pattern there."""
+        if not isinstance(op.arg, ops.StringSplit):
+            return super().visit_ArrayIndex(op, arg=arg, index=index)
+        text, mark = arg.this, arg.expression
+        last = (self.f.length(text) - self.f.length(self.f.replace(text, mark))) / self.f.length(mark)
+        return self.if_(index <= last, self.f.anon.split_part(text, mark, index + 1), NULL)
+
+    def visit_ScalarUDF(self, op: ops.ScalarUDF, **arguments: Any) -> Any:  # noqa: N802
+        """Functions of DuckDB that Ibis lacks, as they are called there."""
+        (first, *others), name = arguments.values(), op.__func_name__
+        if name == "strlen":
+            return self.f.octet_length(first)
+        if name == "isfinite":
+            return self.f.abs(first) < self.cast(exp.Literal.string("Infinity"), op.args[0].dtype)  # NaN is above all numbers
+        if name == "timezone":  # (zone, local time): the moment, of which the session's zone is ours
+            return self.cast(self.f.convert_timezone(first, self.f.current_timezone(), *others), op.dtype)
+        if name == "to_json" and op.args[0].dtype.is_struct():
+            return self.f.to_json(first)
+        if name == "to_json":
+            return self.cast(first, dt.string)
+        return super().visit_ScalarUDF(op, **arguments)
+
     def visit_IntegerRange(self, op: ops.IntegerRange, *, start: Any, stop: Any, step: Any) -> Any:  # noqa: N802
         """Without `stop`, which `sequence` includes. Ibis's own takes the last element off, and SQLGlot's compiled modules refuse that."""
         sign = self.cast(self.f.signum(step), op.stop.dtype)
         some = step.neq(0) & self.f.signum(step).eq(self.f.signum(stop - start))
         return self.if_(some, self.f.sequence(start, stop - sign, step), self.f.array())
+
+
+def _infix(node: type[exp.Expression]) -> Callable[..., Any]:
+    def visit(self: _Compiler, op: Any, *, left: Any, right: Any) -> Any:
+        """Decimals beside floats, and those that are divided, become floats as on DuckDB; Sail makes decimals of both, with few digits."""
+        floats = isinstance(op, ops.Divide) or any(side.dtype.is_floating() for side in (op.left, op.right))
+        sides = ((op.left, left), (op.right, right))
+        return self.binop(node, *(self.cast(made, dt.float64) if floats and side.dtype.is_decimal() else made for side, made in sides))
+
+    return visit
+
+
+for _op in (ops.Add, ops.Subtract, ops.Multiply, ops.Divide, ops.Modulus, *ops.Comparison.__subclasses__()):
+    if _node := SQLGlotCompiler.BINARY_INFIX_OPS.get(_op):
+        setattr(_Compiler, f"visit_{_op.__name__}", _infix(_node))
 
 
 class _Spark(Backend):
