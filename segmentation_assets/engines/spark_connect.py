@@ -77,13 +77,11 @@ class _Compiler(PySparkCompiler):
 
     def visit_ScalarUDF(self, op: ops.ScalarUDF, **arguments: Any) -> Any:  # noqa: N802
         """Functions of DuckDB that Ibis lacks, as they are called there."""
-        (first, *others), name = arguments.values(), op.__func_name__
+        first, name = next(iter(arguments.values())), op.__func_name__
         if name == "strlen":
             return self.f.octet_length(first)
         if name == "isfinite":
             return self.f.abs(first) < self.cast(exp.Literal.string("Infinity"), op.args[0].dtype)  # NaN is above all numbers
-        if name == "timezone":  # (zone, local time): the moment, of which the session's zone is ours
-            return self.cast(self.f.convert_timezone(first, self.f.current_timezone(), *others), op.dtype)
         if name == "to_json" and op.args[0].dtype.is_struct():
             return self.f.to_json(first)
         if name == "to_json":
