@@ -44,6 +44,7 @@ from segmentation_assets.sources.order_signs import OrderSigns, all_together, or
 from segmentation_assets.sources.personal import Personal
 from segmentation_assets.sources.reading import connect
 from segmentation_assets.sources.rows import SourceRows
+from segmentation_assets.sources.same_ids import Ids
 from segmentation_assets.sources.shared_orders import Shared, equal_names, shared_orders
 
 NEEDED_TYPES = {
@@ -52,6 +53,8 @@ NEEDED_TYPES = {
 }  # fmt: skip
 NUMBERS = ("amount", "price", "quantity", "discount")
 FEW_NUMBERS = 2  # columns of an order without a date: a table of more is one of customers, even if one is called an amount
+MOST_IDS = 6  # columns of a file that are compared with the customers of orders
+MOSTLY = 0.5  # share of these that a table of customers has at least
 MOST_FULL_LOOKS = 24  # most files of a folder that are all examined in full, and so are compared by order; `check` compares any number
 NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
 
@@ -81,6 +84,8 @@ class FileProfile:
     history: History | None = None  # if it describes customers anew at several dates
     as_of: AsOf | None = None  # the column with the only date of a table of customers
     not_in_all: tuple[str, ...] = ()  # columns that some of its files lack
+    ids: dict[str, Ids] = field(default_factory=dict)  # of the customer's column and, without purchases, of others that are named as ids
+    same_as: str = ""  # of which orders its customer's column has the ids, in words, if that is how it was recognised
 
     @property
     def name(self) -> str:
@@ -119,7 +124,34 @@ def look_at(paths: Sequence[Path]) -> list[FileProfile]:
     found: list[FileProfile] = []
     for path in paths:
         found += _look_at_folder(path) if path.is_dir() else _look_at_sheets(path)
-    return _dated_together(found)
+    return _with_ids_of_orders(_dated_together(found))
+
+
+def _with_ids_of_orders(looks: list[FileProfile]) -> list[FileProfile]:
+    """The profiles, in which tables of customers are recognised by the ids that orders have, rather than by a name such as `email`."""
+    orders = [one for one in looks if one.has_orders and one.found["customer_id"] in one.ids]
+    return [one if one.has_purchases or one.history or one.export else _matched_to(one, orders) for one in looks]
+
+
+def _matched_to(one: FileProfile, orders: Sequence[FileProfile]) -> FileProfile:
+    shares = {
+        name: max(((of.ids[of.found["customer_id"]].share_in(ids), of.name) for of in orders), default=(0.0, ""))
+        for name, ids in one.ids.items()
+    }
+    named = one.found.get("customer_id", "")
+    unique = {name: share for name, share in shares.items() if not one.ids[name].repeat}
+    best = max(unique, key=lambda name: unique[name][0], default="")
+    share, where = unique.get(best, (0.0, ""))
+    if share < MOSTLY or share <= shares.get(named, (0.0, ""))[0] or not _may_be_of_customers(one, best):
+        return one
+    told = f"{share:.0%} of the customers in {where} are in it"
+    return replace(one, found={**one.found, "customer_id": best}, ids_repeat=False, same_as=told)
+
+
+def _may_be_of_customers(one: FileProfile, ids: str) -> bool:
+    """Whether a table describes customers: numbers from 1 are the ids of products too."""
+    named = column_names.rank(f"{one.file.stem}_id", "customer_id") is not None
+    return named or "customer_id" in one.found or bool(one.personal) or one.columns[ids] == "text"
 
 
 def _look_at_sheets(file: Path) -> list[FileProfile]:
@@ -269,6 +301,7 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
             if ids is None and not export and (ids := _id_beside_dates(backend, rows, Cells(settings), types, written, found)):
                 found = {**found, "customer_id": ids}
             repeat = ids is not None and _repeat(backend, Cells(settings).text(rows.table[ids]))
+            told = _ids(backend, rows, Cells(settings), types, found)
             when = found.get("ordered_at")
             dates = when or next((column for column in written if types[column] == "date"), None)  # such as a date of birth
             dated = DatedRows()
@@ -322,7 +355,16 @@ def look(file: Path, order_ids: Path | None = None, formats: Sequence[str] = ("a
         customers=customers,
         history=described,
         as_of=only if customers else None,
+        ids=told,
     )
+
+
+def _ids(backend: Any, rows: SourceRows, cells: Cells, types: dict[str, str], found: dict[str, str]) -> dict[str, Ids]:
+    """The ids of the customer's column and, without purchases, of further columns that are named as ids."""
+    named = [found["customer_id"]] if found.get("customer_id") in rows.columns else []
+    if not {"ordered_at", "amount"} <= set(found):
+        named += [name for name, kind in types.items() if kind in {"text", "number"} and named_as_id(name)]
+    return {name: Ids.of(backend, cells.text(rows.table[name])) for name in [*dict.fromkeys(named)][:MOST_IDS]}
 
 
 def _id_beside_dates(

@@ -360,6 +360,7 @@ def _guessed(one: FileProfile, canonical: str) -> str:
     if column in one.columns:
         alone = canonical == "ordered_at" and column_names.rank(column, canonical) is None
         named = "guessed: no other column holds dates" if alone else "guessed from its name"
+        named = f"guessed: {one.same_as}" if one.same_as and canonical == "customer_id" else named
         return ("as known for this export" if one.export else named) + f"; it holds {one.columns[column]}"
     if one.export:
         return "as known for this export; refunds are deducted" if "efund" in column else "as known for this export"

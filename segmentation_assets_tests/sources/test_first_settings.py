@@ -68,6 +68,40 @@ def test_attributes_that_look_personal_are_left_out_unless_asked_for(orders: Pat
     assert "attributes" not in yaml.safe_load(kept)["source"]["customers"][0]
 
 
+ORDERS_OF_A_DATABASE = "id,customer_id,created_at,total\n" + "".join(
+    f"{i},{i % 40 + 1},2024-01-{i % 28 + 1:02},{i}.50\n" for i in range(1, 200)
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "expected"),
+    [
+        ("customers.csv", "id,email,city", "id"),
+        ("people.csv", "id,email,city", "id"),  # its e-mail addresses show that it is of people
+        ("customers.csv", "id,shop,city", "id"),
+        ("customers.csv", "customer_id,id,city", "customer_id"),  # both have them: by its name
+        ("products.csv", "id,shop,city", None),  # as many products as customers, numbered from 1 too
+    ],
+)
+def test_customers_are_recognised_by_the_ids_of_orders(tmp_path: Path, file: str, columns: str, expected: str | None) -> None:
+    """A database calls the same column `customer_id` in its orders and `id` in its customers."""
+    (tmp_path / "orders.csv").write_text(ORDERS_OF_A_DATABASE)
+    cells = {"id": "{}", "customer_id": "{}", "email": "a{}@x.org", "shop": "shop {}", "city": "Bonn"}
+    rows = "".join(",".join(cells[name] for name in columns.split(",")).format(*[i] * 3) + "\n" for i in range(1, 41))
+    (tmp_path / file).write_text(f"{columns}\n{rows}")
+    written = yaml.safe_load(write(look_at([tmp_path / "orders.csv", tmp_path / file]), tmp_path))["source"]
+    assert [table["columns"]["customer_id"] for table in written.get("customers", [])] == ([expected] if expected else [])
+
+
+def test_ids_of_events_are_not_taken_for_those_of_customers(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS_OF_A_DATABASE)
+    rows = "".join(f"{i},{i % 40 + 1},visit,2024-01-{i % 28 + 1:02}\n" for i in range(1, 200))
+    (tmp_path / "events.csv").write_text(f"id,customer_id,event,happened_at\n{rows}")
+    written = yaml.safe_load(write(look_at([tmp_path / "orders.csv", tmp_path / "events.csv"]), tmp_path))["source"]
+    assert written["events"][0]["columns"]["customer_id"] == "customer_id"
+    assert "customers" not in written
+
+
 def test_events_are_not_proposed_as_customers(orders: Path) -> None:
     rows = "".join(f"c{i % 5},visit,2024-01-{i % 28 + 1:02d},home\n" for i in range(20))
     (orders / "log.csv").write_text("customer_id,type,at,page\n" + rows)

@@ -67,6 +67,7 @@ def inspect(settings: Settings) -> Findings:
             problems += names.unknown(settings, looks["customers"].attributes)
             total, examples = identities.equal_but_for_case(engine, [look.ids for look in looks.values() if look.ids is not None])
             mapping = advice.customer_mappings(settings, "transactions")
+            lines += _without_records(engine, looks)
             lines += advice.of_equal_but_for_case(total, examples, mapping, looks["transactions"].columns) if not hidden else []
     finally:
         engine.close()
@@ -75,6 +76,15 @@ def inspect(settings: Settings) -> Findings:
     if not any(look.counted.rows for look in looks.values()):
         problems.append(f"The source has no rows before {keys[-1]}. Check the source, or set snapshots.first and snapshots.last.")
     return Findings(lines, problems)
+
+
+def _without_records(engine: DuckDBEngine, looks: dict[str, EntityLook]) -> list[str]:
+    """A warning for each entity of whose customers most have no record; none without records."""
+    records = looks["customers"].ids
+    if records is None or not looks["customers"].counted.rows:
+        return []
+    named = {name: look.ids for name, look in looks.items() if name != "customers" and look.ids is not None}
+    return [line for name, ids in named.items() for line in advice.of_records(identities.recorded(engine, ids, records), name)]
 
 
 def suppression_lists(files: Sequence[Path]) -> tuple[list[str], list[str]]:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import yaml
 
-from segmentation_assets.cli.check.identities import EqualLines, LargeId, SharedOrders
+from segmentation_assets.cli.check.identities import EqualLines, LargeId, Recorded, SharedOrders
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import Tables
 from segmentation_assets.sources.personal import BIRTH, Personal
 from segmentation_assets.vocabulary import counted
 
 NAMED = 3  # most pairs of files to name
+FEW_RECORDED = 0.5  # share of customers with a record, below which something may be wrong
 DROP = "set cleaning.exact_duplicates: drop"
 
 
@@ -119,6 +120,17 @@ def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappi
         yield f"{total:,} customer ids differ from another only in case, and count as different customers: {shown}"
         for value in [_value(mapping, columns) for mapping in mappings[:1]]:
             yield f"    If they are the same customers, map in every table: {line({'customer_id': f'LOWER({value})'})}"
+
+
+def of_records(found: Recorded, name: str) -> Iterator[str]:
+    """Say that most customers of an entity have no record, so that the two tables may mean different things by a customer's id."""
+    if found.recorded < FEW_RECORDED * found.ids:
+        few = f"{found.recorded:,} of {found.ids:,}" if found.recorded else f"none of {found.ids:,}"
+        beside = f", and of ids in customers that are not there {found.other!r}" if found.other else ""
+        yield (
+            f"Warning: {few} customers in {name} have a record in customers. An id without one is {found.without!r}{beside}. If both "
+            "should have the same ids, correct the mapping of customer_id in one of them."
+        )
 
 
 def of_equal_files(groups: Sequence[Sequence[str]], name: str, shared: Sequence[SharedOrders], drops: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.cli.check import counts
 from segmentation_assets.cli.check.counts import Days
 from segmentation_assets.core.customers import cleaning
 from segmentation_assets.core.customers.cleaning import ORIGIN, Judged
@@ -150,6 +151,25 @@ def equal_but_for_case(engine: Engine, tables: Sequence[ir.Table]) -> tuple[int,
     total = engine.rows(alike.agg(n=alike.n.sum().fill_null(0)))[0]["n"]
     examples = engine.rows(alike.order_by("folded").limit(2)) if total else []
     return int(total), [(row["one"], row["other"]) for row in examples]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Of the ids of transactions or events, how many have a record among customers, and one that has none beside an id of a record."""
+
+    ids: int
+    recorded: int
+    without: str
+    other: str
+
+
+def recorded(engine: Engine, ids: ir.Table, records: ir.Table) -> Recorded:
+    """Compare the ids of an entity with those of customers."""
+    without = ids.anti_join(records, "customer_id")
+    (facts,) = engine.rows(without.agg(n=ibis._.count(), one=ibis._.customer_id.min()))
+    (others,) = engine.rows(records.anti_join(ids, "customer_id").agg(one=ibis._.customer_id.min()))
+    total = counts.size(engine, ids)
+    return Recorded(total, total - int(facts["n"]), facts["one"] or "", others["one"] or "")
 
 
 def shared_orders(engine: Engine, orders: Orders) -> list[SharedOrders]:

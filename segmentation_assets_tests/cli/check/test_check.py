@@ -155,6 +155,26 @@ def test_ids_that_differ_only_in_case_are_counted_over_all_tables(tmp_path: Path
     assert told(found, "LOWER") == ["If they are the same customers, map in every table: customer_id: LOWER(id)"]
 
 
+@pytest.mark.parametrize(
+    ("mapped", "said"), [("email", ["none of 4", "'1'", "'a@x.org'"]), ("partner", ["1 of 4", "'2'", "'7'"]), ("id", None)]
+)
+def test_customers_of_orders_without_records_are_counted(tmp_path: Path, mapped: str, said: list[str] | None) -> None:
+    """As when a shop's database has `customer_id` in its orders and calls the same column `id` in its customers."""
+    (tmp_path / "people.csv").write_text("id,email,partner\n1,a@x.org,1\n2,b@x.org,7\n3,c@x.org,8\n")
+    source = {
+        "kind": "tables",
+        "transactions": {"files": str(tmp_path / "orders"), "columns": ORDERS},
+        "customers": {"files": str(tmp_path / "people.csv"), "columns": {"customer_id": mapped}},
+    }
+    rows = "".join(f"{i},2024-01-0{i},1,{i}\n" for i in range(1, 5))
+    found = told(checked(tmp_path, {"a.csv": HEADER + rows}, source=source), "have a record")
+    few, without, other = said or ("", "", "")
+    assert found == [
+        f"Warning: {few} customers in transactions have a record in customers. An id without one is {without}, and of ids in customers "
+        f"that are not there {other}. If both should have the same ids, correct the mapping of customer_id in one of them."
+    ] * bool(said)
+
+
 def test_a_snapshot_that_would_stop_is_named_even_if_the_total_is_within_the_limit(tmp_path: Path) -> None:
     rows = lines_of(range(100)) + lines_of(range(90), month=2) + "".join(f",2024-02-0{i % 9 + 1},1,X{i}\n" for i in range(10))
     snapshots = {"first": "2024-02-01", "last": "2024-03-01"}
