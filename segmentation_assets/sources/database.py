@@ -304,9 +304,8 @@ def _sqlite_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterato
 
 
 def _spark_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    from segmentation_assets.sources import spark_tables  # only where there is such an engine
-
-    return spark_tables.batches(remote, wanted, schema)
+    found: Iterator[pa.Table] = remote.batches(wanted, schema)
+    return found
 
 
 def _mysql_column(values: Iterable[Any], kind: pa.DataType) -> pa.Array:

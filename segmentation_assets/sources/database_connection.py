@@ -167,9 +167,9 @@ def _is_spark(settings: Address) -> bool:
 
 
 def _spark(url: str, token: str | None, shown: str) -> Any:
-    from segmentation_assets.sources import spark_tables  # takes a second to import, and needs an extra
+    from segmentation_assets.sources.spark_tables import opened  # takes a second to import, and needs an extra
 
-    return spark_tables.opened(url, token, shown)
+    return opened(url, token, shown)
 
 
 def _shown(settings: Address) -> str:
@@ -190,10 +190,8 @@ def _without(secret: str | None, error: Exception, settings: Address) -> str:
 
 
 def _table(remote: Any, settings: Database) -> ir.Table:
-    if _is_spark(settings):
-        from segmentation_assets.sources import spark_tables
-
-        return spark_tables.table(remote, settings)
+    if remote.name == "pyspark":
+        return remote.selected(settings)
     schema, _, name = (settings.table or "").rpartition(".")
     if remote.name == "duckdb":
         return _duckdb_table(remote, settings.query or _selecting_all(remote, name, schema))

@@ -48,6 +48,58 @@ class SparkTables(spark_connect.SparkBackend):
         if not self.lost:  # else to release the session would wait for the engine again
             super().disconnect()
 
+    def selected(self, settings: Database) -> ir.Table:
+        """The rows of the table or query, of types that Arrow has.
+
+        Raises:
+            TableNotFound: there is no such table.
+        """
+        with self.answering():
+            frame = self._asked(settings)
+            names = unique_names(frame.columns)
+            if not names:
+                raise SourceError(f"{self.shown}: has no columns, as a folder that the engine does not find. Correct its name or path.")
+            columns = [part for name, field in zip(names, frame.schema, strict=True) for part in _plain((name,), field.dataType)]
+            plain = unique_names(".".join(path) for path, _, _ in columns)
+            values = [functions.expr(value).alias(name) for name, (_, value, _) in zip(plain, columns, strict=True)]
+            view = ibis.util.gen_name("asked")
+            frame.toDF(*names).select(*values).createOrReplaceTempView(view)
+        schema = ibis.schema({name: _ibis_type(kind) for name, (_, _, kind) in zip(plain, columns, strict=True)})
+        return ops.DatabaseTable(view, schema=schema, source=self, namespace=ops.Namespace()).to_expr()
+
+    def batches(self, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+        """The rows as the engine sends them, never all at once."""
+        waiting: list[pa.Table] = []
+        with self.answering():
+            for sent in self._sent(wanted):
+                waiting.append(sent.rename_columns(schema.names).cast(schema))
+                if sum(map(len, waiting)) >= BATCH_ROWS or sum(part.nbytes for part in waiting) >= BATCH_BYTES:
+                    yield pa.concat_tables(waiting).combine_chunks()
+                    waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting).combine_chunks()
+
+    def _sent(self, wanted: ir.Table) -> Iterator[pa.Table]:
+        """The engine's own batches, one by one, which only this method of the client gives without making rows of Python of them."""
+        client = self._session.client
+        plan = self._session.sql(self.compile(wanted))._plan.to_proto(client)
+        return (part for part in client.to_table_as_iterator(plan, {}) if isinstance(part, pa.Table))
+
+    def _asked(self, settings: Database) -> Any:
+        """A query is put in parentheses, so that it can only select. Names are looked up once the schema is asked for."""
+        if settings.query is not None:
+            frame = self._session.sql(f"SELECT * FROM ({settings.query.strip().rstrip(';')}\n) AS asked")  # noqa: S608  # the user's own
+            frame.schema  # noqa: B018
+            return frame
+        frame = self._session.table(".".join(map(_quoted, spark_name(settings.table or ""))))
+        try:
+            frame.schema  # noqa: B018
+        except AnalysisException as error:
+            if any(sign in str(error) for sign in ABSENT):
+                raise TableNotFound(settings.table) from None
+            raise
+        return frame
+
 
 def opened(url: str, token: str | None, shown: str) -> SparkTables:
     """The engine at an address, with a session in which results do not depend on how it was set up.
@@ -65,42 +117,6 @@ def opened(url: str, token: str | None, shown: str) -> SparkTables:
     return backend
 
 
-def table(remote: SparkTables, settings: Database) -> ir.Table:
-    """The rows of the table or query, of types that Arrow has."""
-    with remote.answering():
-        frame = _asked(remote, settings)
-        names = unique_names(frame.columns)
-        if not names:
-            raise SourceError(f"{remote.shown}: has no columns, as a folder that the engine does not find. Correct its name or path.")
-        columns = [part for name, field in zip(names, frame.schema, strict=True) for part in _plain((name,), field.dataType)]
-        plain = unique_names(".".join(path) for path, _, _ in columns)
-        values = [functions.expr(value).alias(name) for name, (_, value, _) in zip(plain, columns, strict=True)]
-        view = ibis.util.gen_name("asked")
-        frame.toDF(*names).select(*values).createOrReplaceTempView(view)
-    schema = ibis.schema({name: _ibis_type(kind) for name, (_, _, kind) in zip(plain, columns, strict=True)})
-    return ops.DatabaseTable(view, schema=schema, source=remote, namespace=ops.Namespace()).to_expr()
-
-
-def batches(remote: SparkTables, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows as the engine sends them, never all at once."""
-    waiting: list[pa.Table] = []
-    with remote.answering():
-        for sent in _sent(remote, wanted):
-            waiting.append(sent.rename_columns(schema.names).cast(schema))
-            if sum(map(len, waiting)) >= BATCH_ROWS or sum(part.nbytes for part in waiting) >= BATCH_BYTES:
-                yield pa.concat_tables(waiting).combine_chunks()
-                waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
-
-
-def _sent(remote: SparkTables, wanted: ir.Table) -> Iterator[pa.Table]:
-    """The engine's own batches. Of its methods, only this one of the client gives them one by one without making Python's rows of them."""
-    client = remote._session.client
-    plan = remote._session.sql(remote.compile(wanted))._plan.to_proto(client)
-    return (part for part in client.to_table_as_iterator(plan, {}) if isinstance(part, pa.Table))
-
-
 def _without_session(said: str | None, token: str | None) -> str:
     if said is None:
         encrypted = "; with a token, the connection is encrypted, as the engine must expect" if token else ""
@@ -112,22 +128,6 @@ def _without_session(said: str | None, token: str | None) -> str:
         f"gives no session in which results would be the same: {said}. Check the token, the server's log, and that these may be set: "
         f"{', '.join(spark_connect.PINNED)}."
     )
-
-
-def _asked(remote: SparkTables, settings: Database) -> Any:
-    """A query is put in parentheses, so that it can only select."""
-    if settings.query is not None:
-        frame = remote._session.sql(f"SELECT * FROM ({settings.query.strip().rstrip(';')}\n) AS asked")  # noqa: S608  # the user's own
-        frame.schema  # noqa: B018  # so that a query with errors is refused here
-        return frame
-    frame = remote._session.table(".".join(map(_quoted, spark_name(settings.table or ""))))
-    try:
-        frame.schema  # noqa: B018
-    except AnalysisException as error:
-        if any(sign in str(error) for sign in ABSENT):
-            raise TableNotFound(settings.table) from None
-        raise
-    return frame
 
 
 def _plain(path: Sequence[str], kind: types.DataType) -> Iterator[tuple[Sequence[str], str, types.DataType]]:
