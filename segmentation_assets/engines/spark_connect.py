@@ -7,6 +7,7 @@ the same form whichever engine computed it. A table that is on no engine, becaus
 
 import functools
 import logging
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -42,10 +43,11 @@ PINNED = {  # what would otherwise depend on how the engine was set up
 ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
 CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
-LOGGED = (
-    "SQLQueryContextLogger",
-    "DataFrameQueryContextLogger",
-)  # where the client prints an error, with the server's stack, before it raises it
+LOGGED = {  # what the client prints by itself, and from which level on it may
+    "SQLQueryContextLogger": logging.CRITICAL,  # an error and the server's stack, before it is raised
+    "DataFrameQueryContextLogger": logging.CRITICAL,
+    "pyspark.sql.connect.logging": logging.ERROR,  # that results of a session that has ended could not be released
+}
 PATIENCE = 20.0  # seconds to wait for the engine's first answer
 RETRIES, LONGEST_WAIT = 8, 10_000  # and milliseconds between them: an engine that is lost is given up within a minute, not after ten
 
@@ -282,8 +284,8 @@ def session(url: str, token: str | None) -> Any:
     Raises:
         NoSession: nothing answers, or the engine refuses.
     """
-    for name in LOGGED:
-        logging.getLogger(name).disabled = True
+    for name, level in LOGGED.items() if "SPARK_CONNECT_LOG_LEVEL" not in os.environ else ():
+        logging.getLogger(name).setLevel(level)
     address = DefaultChannelBuilder(url)
     if token is not None:
         address.set(address.PARAM_TOKEN, token)  # and the channel is encrypted
