@@ -6,6 +6,8 @@ a partition has the same form whichever engine computed it. A table that is on n
 """
 
 import functools
+import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +46,11 @@ PINNED = {  # what would otherwise depend on how the engine was set up
 ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
 CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
+LOGGED = {  # what the client prints by itself, and from which level on it may
+    "SQLQueryContextLogger": logging.CRITICAL,  # an error and the server's stack, before it is raised
+    "DataFrameQueryContextLogger": logging.CRITICAL,
+    "pyspark.sql.connect.logging": logging.ERROR,  # that results of a session that has ended could not be released
+}
 PATIENCE = 20.0  # seconds to wait for the engine's first answer
 RETRIES, LONGEST_WAIT = 8, 10_000  # and milliseconds between them: an engine that is lost is given up within a minute, not after ten
 
@@ -110,7 +117,7 @@ for _op in (ops.Add, ops.Subtract, ops.Multiply, ops.Divide, ops.Modulus, *ops.C
         setattr(_Compiler, f"visit_{_op.__name__}", _infix(_node))
 
 
-class _Spark(Backend):
+class SparkBackend(Backend):
     """Ibis on Spark Connect, with tables in Arrow: through pandas, as in Ibis 12, whole numbers with missing ones would become floats.
 
     Attributes:
@@ -130,10 +137,14 @@ class _Spark(Backend):
             yield
         except RetriesExceeded:
             self.lost = True
-            raise EngineError(
-                f"engine.url: {self.url} has stopped answering. Tables that are in place are whole. Start the engine "
-                "again, and then the same run."
-            ) from None
+            raise self.gone() from None
+
+    def gone(self) -> RuntimeError:
+        """The error if the engine has stopped answering."""
+        return EngineError(
+            f"engine.url: {self.url} has stopped answering. Tables that are in place are whole. Start the engine "
+            "again, and then the same run."
+        )
 
     def compile(self, expr: ir.Expr, /, **kwargs: Any) -> str:
         r"""SQLGlot writes form feed as `\f`, which Spark reads as the letter f: `.strip()` would take it off every word."""
@@ -182,9 +193,12 @@ class SparkConnectEngine:
     def __init__(self, url: str, exchange: Exchange, driver: DuckDBEngine, token: str | None = None) -> None:
         self.driver = driver
         self._scans: dict[tuple[Any, ...], ir.Table] = {}
-        self._session = _session(url, token)
-        _Spark.register_options()
-        self.backend = _Spark().connect(self._session)
+        try:
+            self._session = session(url, token)
+        except NoSession as error:
+            raise EngineError(_without_session(url, error.said)) from None
+        SparkBackend.register_options()
+        self.backend = SparkBackend().connect(self._session)
         self.backend.url, self.backend.exchange = url, exchange
         with self.backend.answering():
             self._require_exchange()
@@ -278,8 +292,26 @@ class SparkConnectEngine:
             self._session.stop()
 
 
-def _session(url: str, token: str | None) -> Any:
-    """A session of its own, with the settings that results depend on."""
+class NoSession(RuntimeError):  # noqa: N818  # it says what there is not
+    """An address that gives no session.
+
+    Attributes:
+        said: what the engine says, in one line, without the token; None: nothing answers.
+    """
+
+    def __init__(self, said: str | None) -> None:
+        super().__init__(said or "nothing answers")
+        self.said = said
+
+
+def session(url: str, token: str | None) -> Any:
+    """A session of its own, with the settings that results depend on.
+
+    Raises:
+        NoSession: nothing answers, or the engine refuses.
+    """
+    for name, level in LOGGED.items() if "SPARK_CONNECT_LOG_LEVEL" not in os.environ else ():
+        logging.getLogger(name).setLevel(level)
     address = DefaultChannelBuilder(url)
     if token is not None:
         address.set(address.PARAM_TOKEN, token)  # and the channel is encrypted
@@ -287,21 +319,35 @@ def _session(url: str, token: str | None) -> Any:
     try:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
     except grpc.FutureTimeoutError:
-        raise EngineError(
-            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to "
-            "duckdb."
-        ) from None
+        raise NoSession(None) from None
     finally:
         channel.close()
     try:
-        session = SparkSession.builder.channelBuilder(address).create()
-        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=LONGEST_WAIT)])
+        found = SparkSession.builder.channelBuilder(address).create()
+        found.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=LONGEST_WAIT)])
         for name, value in PINNED.items():
-            session.conf.set(name, value)
+            found.conf.set(name, value)
     except Exception as error:
-        said = str(error).replace(token, "(token)") if token else str(error)
-        raise EngineError(
-            f"engine.url: {url} gives no session in which results would be the same: {said}. Check the token, the server's log, and that "
-            f"these may be set: {', '.join(PINNED)}."
-        ) from None
-    return session
+        raise NoSession(first_line(error).replace(token or "\0", "(token)")) from None
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the engine's stack and plan, which follow it.
+
+    >>> first_line(RuntimeError("\\n[PARSE_SYNTAX_ERROR] near 'selec'.\\n\\nJVM stacktrace:\\norg.apache"))
+    "[PARSE_SYNTAX_ERROR] near 'selec'."
+    """
+    return str(error).strip().partition("\n")[0].strip()
+
+
+def _without_session(url: str, said: str | None) -> str:
+    if said is None:
+        return (
+            f"engine.url: nothing answers at {url} within {PATIENCE:.0f} s. Start the engine, correct the address, or set engine.kind to "
+            "duckdb."
+        )
+    return (
+        f"engine.url: {url} gives no session in which results would be the same: {said}. Check the token, the server's log, and that "
+        f"these may be set: {', '.join(PINNED)}."
+    )

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, field_validator, model_validator
 
+from segmentation_assets.settings.addresses import SPARK, DatabaseAddress, holds_secret
 from segmentation_assets.settings.alerts import RESERVED
 from segmentation_assets.settings.own_segments import Name
 from segmentation_assets.settings.section import Section, unknown_names
-from segmentation_assets.settings.source import DatabaseAddress, holds_secret
 
 KEY = ("customer_id", "list", "action")
 """Columns that always leave, beside `idempotency_key`, `snapshot_date` and `change`: without them a row could not be applied."""
@@ -57,6 +57,13 @@ class DatabaseTable(Destination):
     url: DatabaseAddress = Field(description="Address as in source tables, such as postgresql://user@host:5432/crm, without a password.")
     password_variable: str | None = Field(None, pattern=VARIABLE, description="Environment variable that holds the password.")
     table: str = Field(min_length=1, max_length=120, description="Table, as name or schema.name; made if it is missing.")
+
+    @field_validator("url")
+    @classmethod
+    def _has_transactions(cls, url: str) -> str:
+        if url.startswith(SPARK):
+            raise ValueError("is an engine's, whose tables are only read; name a database such as postgresql://user@host/crm")
+        return url
 
 
 class Webhook(Destination):

@@ -1,13 +1,12 @@
 """The `engine:` section of the settings: which engine computes the tables, and what a run may take of the machine. `engines` holds them."""
 
-import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ByteSize, Discriminator, Field, TypeAdapter, field_validator
 
+from segmentation_assets.settings.addresses import spark_address
 from segmentation_assets.settings.section import Section
-from segmentation_assets.settings.source import holds_secret
 
 
 class Bounds(Section):
@@ -68,16 +67,7 @@ class SparkConnect(Bounds):
     @field_validator("url")
     @classmethod
     def _an_address(cls, url: str) -> str:
-        if holds_secret(url):
-            raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in token_variable")
-        try:
-            parts = urllib.parse.urlsplit(url)
-            fits = parts.scheme == "sc" and bool(parts.hostname) and parts.port != 0 and parts.path.partition(";")[0] in {"", "/"}
-        except ValueError:  # a port that is none
-            fits = False
-        if not fits or not all("=" in parameter for parameter in parts.path.split(";")[1:]):
-            raise ValueError("is not an address of Spark Connect; write it as sc://host:15002 or sc://host:443/;use_ssl=true")
-        return url
+        return spark_address(url, "token_variable")
 
 
 def _with_kind(values: Any) -> Any:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from segmentation_assets.settings.addresses import holds_secret
 from segmentation_assets.settings.section import Section
-from segmentation_assets.settings.source import BUCKET, holds_secret
+from segmentation_assets.settings.source import BUCKET
 
 
 class LakeSettings(Section):

@@ -6,12 +6,12 @@ Does not belong here: reading the data (see `sources`).
 
 import datetime as dt
 import re
-import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from segmentation_assets.settings.addresses import SPARK, DatabaseAddress
 from segmentation_assets.settings.section import Section, Zone
 
 Expression = str | int | float | bool
@@ -164,58 +164,49 @@ class Files(Reading):
         return (self.files,) if isinstance(self.files, str) else self.files
 
 
-SECRET_WORDS = ("pass", "pwd", "secret", "token", "credential", "signature", "apikey", "api_key", "access_key", "private_key")
-FILES_OF_SECRETS = {"passfile"}  # PostgreSQL's: where the secret is
+PART = r"`(?:[^`]|``)+`|[^.`]+"
 
 
-def holds_secret(url: str) -> bool:
-    """Whether an address has a password, even one with unescaped `/` or `@`, or a parameter that is named like a secret.
+def spark_name(table: str) -> tuple[str, ...]:
+    """The parts of a table's name, as Spark separates them.
 
-    >>> [holds_secret(url) for url in ("postgresql://ann@host:5432/shop?sslmode=require", "mysql://ann:p/w@host/shop", "duckdb:///md:?a_token=1")]
-    [False, True, True]
-    >>> holds_secret("postgresql://host/shop?options=-c my.token=1")
-    True
+    >>> spark_name("main.`sales.data`.orders")
+    ('main', 'sales.data', 'orders')
+
+    Raises:
+        ValueError: it is no name.
     """
-    read = urllib.parse.unquote(url)  # as the driver does: an escaped `:` or a connection string in a parameter hides nothing
-    parameters = re.split("[?&;#]", read, maxsplit=1)[1:]
-    names = {name.lower() for text in parameters for name in re.findall(r"([\w.-]+)\s*=", text)} - FILES_OF_SECRETS  # also in a value
-    password = re.match("[^:]+://[^:/?#@]*:.*@", read, re.DOTALL)
-    return password is not None or "key" in names or any(word in name for name in names for word in SECRET_WORDS)
-
-
-IN_A_FILE = ("sqlite:", "duckdb:")  # whose names may have a #
-
-
-def _without_secret(url: str) -> str:
-    if "://" not in url:
-        raise ValueError("is not a database address; write it as postgresql://user@host:5432/name or sqlite:///file.db")
-    if holds_secret(url):
-        raise ValueError("holds a secret; remove it, put it into an environment variable, and name that in password_variable")
-    if "#" in url and not url.startswith(IN_A_FILE):
-        raise ValueError("has a part after #, which no database reads; remove it, or write a # of a name as %23")
-    return url
-
-
-DatabaseAddress = Annotated[str, AfterValidator(_without_secret)]
+    if not re.fullmatch(rf"(?:{PART})(?:\.(?:{PART}))*", table):
+        raise ValueError(f"table: {table} is not a name; write it as catalog.schema.table, and a part with a dot in it between backquotes")
+    return tuple(part[1:-1].replace("``", "`") if part.startswith("`") else part for part in re.findall(PART, table))
 
 
 class Database(Reading):
     """A table or a query of a database; the password comes from the environment."""
 
     url: DatabaseAddress = Field(
-        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb, "
-        "without a password."
+        description="Address such as postgresql://user@host:5432/shop, mysql://..., sqlite:///shop.db, duckdb:///shop.duckdb, or "
+        "sc://host:15002 for an engine that speaks Spark Connect, without a password."
     )
     password_variable: str | None = Field(
-        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Environment variable that holds the password."
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the password, or the token of a Spark Connect engine, whose connection is then "
+        "encrypted.",
     )
-    table: str | None = Field(None, description="Table or view, as name or schema.name.")
+    table: str | None = Field(None, description="Table or view, as name or schema.name, or for Spark Connect catalog.schema.name.")
     query: str | None = Field(None, description="A SELECT in the database's own SQL, instead of a table.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.table is None) == (self.query is None):
             raise ValueError("give either table or query")
+        return self
+
+    @model_validator(mode="after")
+    def _table_has_parts(self) -> Self:
+        if self.table is not None and self.url.startswith(SPARK):
+            spark_name(self.table)
         return self
 
 

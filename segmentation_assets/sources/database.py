@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_assets.atomic import beside, replacing
+from segmentation_assets.settings.addresses import SPARK
 from segmentation_assets.sources import guessing, number_forms, order_cells, sqlite_tables
 from segmentation_assets.sources.base import Window, counted
 from segmentation_assets.sources.cells import ISO, Cells
@@ -104,7 +105,7 @@ class DatabaseRows:
     def fingerprint(self, entity: str, settings: Any) -> str:
         """Number of rows and latest time: a cheap sign of new rows, which does not notice changed ones."""
         with connected(settings) as (remote, table):
-            column = settings.columns.get(TIMES[entity])
+            column = _column(settings, TIMES[entity], table)
             latest = {"latest": table[column].max().cast("string")} if column in table.columns else {}
             facts = remote.to_pyarrow(table.agg(rows=table.count(), **latest)).to_pylist()[0]
         return f"{source_name(settings)} {facts}"
@@ -116,14 +117,14 @@ class DatabaseRows:
         Raises:
             SourceError: the database cannot be reached or read.
         """
-        column = settings.columns.get(TIMES[entity])
-        if getattr(settings, "leave_out", None) is not None or column in getattr(settings, "fill_from_order", ()):
+        if getattr(settings, "leave_out", None) is not None or _is_filled(settings, TIMES[entity]):
             return None
         with connected(settings) as (remote, table):
+            column = _column(settings, TIMES[entity], table)
             if column is None:
                 total = int(remote.to_pyarrow(table.agg(n=table.count())).to_pylist()[0]["n"])
                 return dict.fromkeys(windows, total)
-            time = table[column] if isinstance(column, str) and column in table.columns else None
+            time = table[column] if column in table.columns else None
             if time is None or not (time.type().is_timestamp() or time.type().is_date()):
                 return None
 
@@ -144,16 +145,34 @@ class DatabaseRows:
                 remote.to_parquet(wanted, target)
                 return {"fetched": note}, by_text
             schema = pa.schema([(name, _arrow(kind)) for name, kind in wanted.schema().items()])
-            batches = {"mysql": _mysql_batches, "sqlite": _sqlite_batches}.get(remote.name, _batches)(remote, wanted, schema)
+            if remote.name == "pyspark":
+                schema = wanted.schema().to_pyarrow()  # decimals too, and lists, which are read as those of a Parquet file
+            ways = {"mysql": _mysql_batches, "sqlite": _sqlite_batches, "pyspark": _spark_batches}
+            batches = ways.get(remote.name, _batches)(remote, wanted, schema)
             with pq.ParquetWriter(target, schema, compression="zstd") as writer:
                 for batch in batches:
                     writer.write_table(batch)
         return {"fetched": note}, by_text
 
 
+def _column(settings: Any, canonical: str, table: ir.Table) -> Any:
+    """What a canonical column is mapped to: on Spark, which ignores case, a column as the table has it."""
+    given = settings.columns.get(canonical)
+    if given in table.columns or not settings.url.startswith(SPARK):
+        return given
+    alike = [name for name in table.columns if name.lower() == str(given).lower()]
+    return alike[0] if alike else given
+
+
+def _is_filled(settings: Any, canonical: str) -> bool:
+    """Whether a canonical column is mapped to one that only an order's first row has."""
+    filled = (name.lower() for name in getattr(settings, "fill_from_order", ()))
+    return str(settings.columns.get(canonical)).lower() in filled
+
+
 def _is_iso_text(remote: Any, table: ir.Table, entity: str, settings: Any) -> bool:
     """Whether the time is a column of text, at least half ISO dates: of the whole table, so that every window has the same answer."""
-    column = settings.columns.get(TIMES[entity])
+    column = _column(settings, TIMES[entity], table)
     if settings.date_formats != ("auto",) or column not in table.columns or not table[column].type().is_string():
         return False
     time = table[column]
@@ -180,10 +199,10 @@ def _windowed(
     The first window also gets rows without a usable time, so that none is lost. Text that may not be an ISO date is fetched with every
     window, because its date is known only once it is read.
     """
-    column = settings.columns.get(TIMES[entity])
+    column = _column(settings, TIMES[entity], table)
     if window is None or column is None:
         return table, "all rows"
-    if not isinstance(column, str) or column not in table.columns:
+    if column not in table.columns:
         return table, f"all rows, because {TIMES[entity]} is an expression; map it to a column to fetch only the snapshot's"
     time = table[column]
     end = min(window.end, dt.date.max - ZONES) + ZONES
@@ -216,10 +235,10 @@ def _with_whole_orders(table: ir.Table, wanted: ir.Table, note: str, settings: A
     needed = getattr(settings, "fill_from_order", ()) or getattr(settings, "amount_is", "line") == "order"
     if not needed or note not in {WINDOW_ROWS, ISO_ROWS}:
         return wanted, note
-    if settings.columns["ordered_at"] in settings.fill_from_order:
+    if _is_filled(settings, "ordered_at"):
         return table, "all rows, because the order's time is on one of its rows only"
-    order = settings.columns["order_id"]
-    if not isinstance(order, str) or order not in table.columns:
+    order = _column(settings, "order_id", table)
+    if order not in table.columns:
         return table, "all rows, because order_id is an expression; map it to a column to fetch only the snapshot's orders"
     named = wanted.filter(wanted[order].notnull())
     return ibis.union(wanted.filter(wanted[order].isnull()), table.filter(table[order].isin(named[order]))), note
@@ -282,6 +301,11 @@ def _sqlite_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterato
             yield pa.table(
                 [sqlite_tables.column_of(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema
             )
+
+
+def _spark_batches(remote: Any, wanted: ir.Table, schema: pa.Schema) -> Iterator[pa.Table]:
+    found: Iterator[pa.Table] = remote.batches(wanted, schema)
+    return found
 
 
 def _mysql_column(values: Iterable[Any], kind: pa.DataType) -> pa.Array:

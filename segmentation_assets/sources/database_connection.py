@@ -15,20 +15,29 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 from sqlglot import exp
 
+from segmentation_assets.settings.addresses import SPARK
 from segmentation_assets.settings.source import Database
 from segmentation_assets.sources import sqlite_tables
 from segmentation_assets.sources.base import SourceError
 from segmentation_assets.sources.dialects import unique_names
 from segmentation_assets.sources.typed_columns import plain_columns
 
-DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient"}
-ADVICE = {  # pattern in an error of PostgreSQL, MySQL, MariaDB, SQLite or DuckDB -> what to do about it
-    "syntax error|parser error|error in your SQL syntax|invalid expression|unexpected token": "Correct the SQL of `query`; it is in "
-    "the database's own SQL.",
-    "no such function|function .* does not exist": "This database has no such function: correct `query`.",
-    "no such column|unknown column|column .* does not exist|binder error": "Correct the names of columns in `query`.",
-    "no such table|relation .* does not exist|table .*(doesn't|does not) exist|catalog error": "Correct the name of the table in `query`.",
-    "permission denied for|command denied|not authorized": "Grant the user the right to read it.",
+DRIVERS = {"postgres": "psycopg[binary]", "postgresql": "psycopg[binary]", "mysql": "mysqlclient", "mariadb": "mysqlclient",
+           "sc": "segmentation-assets[spark]"}  # fmt: skip
+ADVICE = {  # pattern in an error of PostgreSQL, MySQL, MariaDB, SQLite, DuckDB, Spark, Databricks or Sail -> what to do about it
+    "syntax error|parser error|error in your SQL syntax|invalid expression|unexpected token|found .* at [0-9:]+ expected": "Correct the "
+    "SQL of `query`; it is in the database's own SQL.",
+    "no such function|function .* does not exist|cannot resolve routine|unknown function": "This database has no such function: correct "
+    "`query`.",
+    "no such column|unknown column|column .* does not exist|binder error|cannot be resolved|cannot resolve attribute": "Correct the names "
+    "of columns in `query`.",
+    "no such table|relation .* does not exist|table .*(doesn't|does not) exist|catalog error|table or view not found|"
+    "table or view .* cannot be found|single-part namespace": "Correct the name of the table in `query`.",
+    "path does not exist": "Correct the path in `query`: the engine's machines read it, not this one.",
+    "unauthenticated|invalid access token": "Check the token that is in the environment variable, and the address.",
+    "permission denied for|command denied|not authorized|permission_denied|insufficient.?(privileges|permissions)|"
+    "does not have permission": "Grant the user the right to read it.",
+    "already_received|session_(not_found|changed|closed)": "The engine has begun anew in the middle: start the same again.",
     "authentication failed|access denied|no password|role .* does not exist": "Check the address: its user, and the password that is in "
     "the environment variable.",
     "database .* does not exist|unknown database": "Check the address: its last part is the database's name.",
@@ -87,7 +96,7 @@ def reached(settings: Address, what: str, has_query: bool = False, read_only: bo
     shown = f"{_shown(settings)} ({what})"
     remote = None
     try:
-        remote = _connect(settings.url, secret, read_only)
+        remote = _spark(settings.url, secret, shown) if _is_spark(settings) else _connect(settings.url, secret, read_only)
         yield remote
     except SourceError:
         raise
@@ -111,10 +120,11 @@ def _password(settings: Address) -> str | None:
     if settings.password_variable is None:
         return None
     secret = os.environ.get(settings.password_variable)
-    if secret is None:
+    if secret is None or (_is_spark(settings) and not secret):
         name = settings.password_variable if settings.password_variable.isupper() else "NAME"  # else it may be the password itself
+        held = "token" if _is_spark(settings) else "password"
         raise SourceError(
-            f"{_shown(settings)}: the environment variable that password_variable names, which should hold the password, is not set. "
+            f"{_shown(settings)}: the environment variable that password_variable names, which should hold the {held}, is not set. "
             f"Set it: export {name}=..."
         )
     return secret
@@ -152,21 +162,36 @@ def _connect(url: str, secret: str | None, read_only: bool) -> Any:
     return remote
 
 
+def _is_spark(settings: Address) -> bool:
+    return settings.url.startswith(SPARK)
+
+
+def _spark(url: str, token: str | None, shown: str) -> Any:
+    from segmentation_assets.sources.spark_tables import opened  # takes a second to import, and needs an extra
+
+    return opened(url, token, shown)
+
+
 def _shown(settings: Address) -> str:
     """The address without its parameters, of which any may be secret."""
+    if _is_spark(settings):
+        return settings.url.partition(";")[0].rstrip("/")
     return settings.url.partition("?")[0]
 
 
 def _without(secret: str | None, error: Exception, settings: Address) -> str:
     """The first line of an error, without the password in any of its spellings, and without the address's parameters."""
-    found = str(error).replace(settings.url, _shown(settings))
-    text = re.sub(r"\s+", " ", MARKED.sub("", found)).strip()[:300].rstrip(".")
+    said = str(error).strip().partition("\n")[0] if _is_spark(settings) else str(error)  # the server's plan and stack follow
+    found = said.replace(settings.url, _shown(settings))
+    text = re.sub(r"\s+", " ", MARKED.sub("", found)).strip()[:300].rstrip(".;")
     for spelling in {secret, urllib.parse.quote(secret or "", safe=""), urllib.parse.quote_plus(secret or "")} - {None, ""}:
         text = text.replace(str(spelling), "***")
     return text
 
 
 def _table(remote: Any, settings: Database) -> ir.Table:
+    if remote.name == "pyspark":
+        return remote.selected(settings)
     schema, _, name = (settings.table or "").rpartition(".")
     if remote.name == "duckdb":
         return _duckdb_table(remote, settings.query or _selecting_all(remote, name, schema))

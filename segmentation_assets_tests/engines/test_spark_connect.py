@@ -255,7 +255,7 @@ def test_a_session_that_is_refused_does_not_say_its_token(tmp_path, monkeypatch)
     monkeypatch.setattr(spark_connect.DefaultChannelBuilder, "toChannel", lambda address: grpc.insecure_channel(address.endpoint))
     monkeypatch.setattr(spark_connect.SparkSession, "builder", Refusing())
     with sail() as url, pytest.raises(EngineError, match=r"UNAUTHENTICATED: \(token\) is no token\. Check the token") as refused:
-        spark_connect._session(url, token)
+        spark_connect.SparkConnectEngine(url, tmp_path, None, token)
     assert token not in "".join(traceback.format_exception(refused.value))
 
 

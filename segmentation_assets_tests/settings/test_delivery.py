@@ -52,6 +52,7 @@ def test_addresses_that_nobody_on_the_way_can_read_are_accepted(tmp_path: Path, 
         ("kind: folder, path: out, columns: [income]", "privacy: {sensitive: [income]}", "income is in privacy.sensitive"),
         ("kind: database, url: 'postgresql://ann:pw@host/crm', table: x", "", "holds a secret"),
         ("kind: database, url: 'postgresql://ann@host/crm#pw@', table: x", "", "has a part after #, which no database reads"),
+        ("kind: database, url: 'sc://host:15002', table: x", "", "is an engine's, whose tables are only read"),
         ("kind: mail", "", "allowed are folder, database, webhook"),
     ],
 )

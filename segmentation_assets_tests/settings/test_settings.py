@@ -141,6 +141,8 @@ source: {{kind: tables, transactions: {{url: "{}", table: orders, columns: {{cus
         "postgresql://ann%3Aneedle@host/shop",
         "sqlite:///shop.db?key=needle",
         "postgresql://ann@host/shop?options=-c my.token=needle",
+        "sc://host:443/;token=needle",
+        "sc://ann:needle@host",
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_no_part_of_it_repeated(written, url):
@@ -242,6 +244,23 @@ def test_data_dir_is_relative_to_the_settings_file(written, tmp_path, monkeypatc
 def test_the_engine_spills_to_a_folder_relative_to_the_settings_file(written, tmp_path):
     file = written(SMALLEST + "engine: {temp_folder: spilled, memory: 2GB}")
     assert load_settings(file).engine.temp_folder == tmp_path / "spilled"
+
+
+def test_an_engine_is_a_database_too(written):
+    url = "sc://host:443/;use_ssl=true;x-databricks-cluster-id=0123-456789-abc"
+    file = written(DATABASE.format(url).replace("table: orders", "table: main.`sales data`.orders"))
+    assert load_settings(file).source.transactions[0].table == "main.`sales data`.orders"
+
+
+@pytest.mark.parametrize(
+    ("url", "table", "told"),
+    [
+        ("sc://host/database", "orders", "write it as sc://host:15002"),
+        ("sc://host", "main..orders", "table: main..orders is not a name; write it as catalog.schema.table"),
+    ],
+)
+def test_a_table_of_an_engine_that_cannot_be_meant_is_refused(written, url, table, told):
+    assert told in refusal(written(DATABASE.format(url).replace("table: orders", f"table: {table}")))
 
 
 @pytest.mark.parametrize("memory", ["2", "GB", "2GB'; DROP TABLE x; --"])
