@@ -29,6 +29,7 @@ from ibis.formats.pyarrow import PyArrowData
 from pyspark.errors import RetriesExceeded
 from pyspark.sql.connect import functions
 from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Results
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
@@ -93,11 +94,14 @@ class SparkBackend(Backend):
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Say what to do if the engine stops answering within the block."""
+        """Say what to do if the engine stops answering within the block, or has before."""
+        if self.lost:
+            raise self.gone()
         try:
             yield
         except RetriesExceeded:
             self.lost = True
+            _abandon(self._session.client)
             raise self.gone() from None
 
     def gone(self) -> RuntimeError:
@@ -136,6 +140,16 @@ class SparkBackend(Backend):
 
     def _make_memtable_finalizer(self, name: str) -> None:
         """Views end with the session."""
+
+
+def _abandon(client: Any) -> None:
+    """Let go of an engine that is lost: to release each part of its results is queued, and each would be tried for most of a minute, before
+    this process could end."""
+    with Results._lock:
+        queue, Results._release_thread_pool_instance = Results._release_thread_pool_instance, None
+    if queue is not None:
+        queue.shutdown(wait=False, cancel_futures=True)
+    client._channel.close()  # not by its own method, which waits for the queue
 
 
 class SparkConnectEngine:

@@ -362,6 +362,7 @@ def test_an_error_with_the_token_is_said_without_it(opened: Any, monkeypatch: py
 
 
 def test_an_engine_that_is_lost_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: None) -> None:
+    from segmentation_assets.engines.spark_connect import Results
     from segmentation_assets.sources.spark_tables import SparkTables
 
     query = "SELECT 'c' AS buyer, DATE '2024-01-05' AS at, id AS paid FROM range(100000000)"  # more than fits between the two
@@ -380,6 +381,7 @@ def test_an_engine_that_is_lost_in_the_middle_is_named(tmp_path: Path, monkeypat
         with pytest.raises(SourceError, match=rf"{url} \(query [0-9a-f]+\): has stopped answering\. See that the engine is running"):
             source.rows()
     assert not list(tmp_path.rglob("*.parquet"))
+    assert Results._release_thread_pool_instance is None  # else the process would end minutes later
 
 
 def test_a_missing_client_is_to_be_installed(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
