@@ -84,12 +84,13 @@ WRITTEN = [
     "2023-12-31 23:30:00", "2024-01-31 22:30:00", "2024-01-31 23:30:00", "2024-02-01 00:30:00", "2024-02-10 12:00:00.123456",
     "2024-02-29 23:30:00", "2024-01-31 00:30:00", "2024-02-02 00:30:00", "1850-01-01 00:00:00", "2150-01-01 00:00:00", None,
 ]  # fmt: skip
+ENDING = [f"2024-02-10{end}" for end in ("\n", " 10:00\r", "\u2028", "\x85", "\n\n")]  # for Java, $ is before the end of a line too
 MOMENTS = [None if text is None else dt.datetime.fromisoformat(text) for text in WRITTEN]
 KINDS = {
     "timestamp_ntz": lines(MOMENTS, pa.timestamp("us")),
     "timestamp": lines(MOMENTS, pa.timestamp("us", "UTC")),
     "date": lines([None if moment is None else moment.date() for moment in MOMENTS], pa.date32()),
-    "iso text": lines([*WRITTEN[:-1], "2024-01-31T23:30:00-11:00", "", "N/A", "2024-02-30", "soon", None]),
+    "iso text": lines([*WRITTEN[:-1], "2024-01-31T23:30:00-11:00", "", "N/A", "2024-02-30", "soon", *ENDING, None]),
     "other text": lines(["05/02/2024", "13/02/2024", "2024-02-10", "20240212", " 2024-2-9 10:00", "soon", None]),
 }
 ZONES = [("UTC", "UTC"), ("America/New_York", "UTC"), (None, "Europe/Berlin"), ("Pacific/Honolulu", "Pacific/Kiritimati")]
