@@ -22,6 +22,7 @@ import ibis.expr.schema as sch
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlglot.expressions as sge
 from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
@@ -42,6 +43,7 @@ PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
 }
 ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
+END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$")  # of a text in a pattern: a $ that is neither escaped nor one of several characters
 CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
 LOGGED = {  # what the client prints by itself, and from which level on it may
@@ -67,6 +69,12 @@ class _Compiler(PySparkCompiler):
         if op.arg.dtype.is_struct():
             arg = self.f.to_json(arg)
         return super().visit_CountDistinct(op, arg=arg, where=where)
+
+    def visit_RegexSearch(self, op: ops.RegexSearch, *, arg: Any, pattern: Any) -> Any:  # noqa: N802
+        """For Java, `$` is also before a line break with which a text ends."""
+        if isinstance(op.pattern, ops.Literal):
+            pattern = sge.convert(END.sub(lambda found: found[1] or r"\z", op.pattern.value))
+        return super().visit_RegexSearch(op, arg=arg, pattern=pattern)
 
     def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Any, unit: Any) -> Any:  # noqa: N802
         """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
