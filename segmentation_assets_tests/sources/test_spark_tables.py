@@ -165,7 +165,7 @@ def test_columns_of_any_type_are_read_as_on_duckdb(opened: Any, both: Both) -> N
 def test_types_that_arrow_has_not_become_text(opened: Any, both: Both) -> None:
     query = (
         "SELECT 'c1' AS buyer, DATE '2024-01-05' AS at, 1 AS paid, NULL AS none, INTERVAL '1' DAY AS long, INTERVAL '2' MONTH AS longer, "
-        "parse_json('{}') AS variant, 1 AS `Name`, 2 AS name"
+        "parse_json('{}') AS variant, named_struct('a', 1, 'A', 2) AS twins, 1 AS `Name`, 2 AS name"
     )
     source = opened(transactions={"url": both.url, "query": query, "columns": {**COLUMNS, "category": "long", "product_id": "name_2"}})
     assert [(row["category"], row["product_id"]) for row in source.rows()] == [("INTERVAL '1' DAY", "2")]
