@@ -22,6 +22,7 @@ import ibis.expr.schema as sch
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlglot.expressions as sge
 from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.backends.sql.compilers.base import NULL, SQLGlotCompiler
@@ -30,6 +31,7 @@ from ibis.formats.pyarrow import PyArrowData
 from pyspark.errors import RetriesExceeded
 from pyspark.sql.connect import functions
 from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Results
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 from sqlglot import exp
@@ -44,6 +46,7 @@ PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
 }
 ESCAPED = {"a": r"\u0007", "f": r"\u000C", "v": r"\u000B"}  # what Spark knows by no letter
+END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$")  # of a text in a pattern: a $ that is neither escaped nor one of several characters
 CUSTOMER = "customer_id"  # rows come in any order; those of customers are put in that of the lake's files, on which samples depend
 SENT_ROWS = 1_000  # most rows of a table of this process that are sent with a query; more go through a file
 LOGGED = {  # what the client prints by itself, and from which level on it may
@@ -69,6 +72,12 @@ class _Compiler(PySparkCompiler):
         if op.arg.dtype.is_struct():
             arg = self.f.to_json(arg)
         return super().visit_CountDistinct(op, arg=arg, where=where)
+
+    def visit_RegexSearch(self, op: ops.RegexSearch, *, arg: Any, pattern: Any) -> Any:  # noqa: N802
+        """For Java, `$` is also before a line break with which a text ends."""
+        if isinstance(op.pattern, ops.Literal):
+            pattern = sge.convert(END.sub(lambda found: found[1] or r"\z", op.pattern.value))
+        return super().visit_RegexSearch(op, arg=arg, pattern=pattern)
 
     def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Any, unit: Any) -> Any:  # noqa: N802
         """`date_trunc` of a date is a time there, and Ibis omits the cast, because it expects a date."""
@@ -132,11 +141,14 @@ class SparkBackend(Backend):
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Say what to do if the engine stops answering within the block."""
+        """Say what to do if the engine stops answering within the block, or has before."""
+        if self.lost:
+            raise self.gone()
         try:
             yield
         except RetriesExceeded:
             self.lost = True
+            _abandon(self._session.client)
             raise self.gone() from None
 
     def gone(self) -> RuntimeError:
@@ -175,6 +187,16 @@ class SparkBackend(Backend):
 
     def _make_memtable_finalizer(self, name: str) -> None:
         """Views end with the session."""
+
+
+def _abandon(client: Any) -> None:
+    """Let go of an engine that is lost: to release each part of its results is queued, and each would be tried for most of a minute, before
+    this process could end."""
+    with Results._lock:
+        queue, Results._release_thread_pool_instance = Results._release_thread_pool_instance, None
+    if queue is not None:
+        queue.shutdown(wait=False, cancel_futures=True)
+    client._channel.close()  # not by its own method, which waits for the queue
 
 
 class SparkConnectEngine:

@@ -133,14 +133,15 @@ def _without_session(said: str | None, token: str | None) -> str:
 def _plain(path: Sequence[str], kind: types.DataType) -> Iterator[tuple[Sequence[str], str, types.DataType]]:
     """Path, SQL and type of each column that is made of one."""
     value = ".".join(map(_quoted, path))
-    if isinstance(kind, types.StructType) and len(path) <= DEEPEST and len(unique_names(kind.names)) == len({*kind.names}):
+    if isinstance(kind, types.StructType) and len(path) <= DEEPEST and len({name.lower() for name in kind.names}) == len(kind.names):
         for field in kind.fields:
             yield from _plain((*path, field.name), field.dataType)
+    elif isinstance(kind, types.StructType | types.VariantType):
+        yield path, f"to_json({value})", types.StringType()
     elif _travels(kind):
         yield path, value, kind
     else:
-        written = f"to_json({value})" if isinstance(kind, types.StructType | types.VariantType) else f"CAST({value} AS STRING)"
-        yield path, written, types.StringType()
+        yield path, f"CAST({value} AS STRING)", types.StringType()
 
 
 def _travels(kind: types.DataType) -> bool:

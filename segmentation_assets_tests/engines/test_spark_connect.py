@@ -51,6 +51,7 @@ MEANT_ALIKE = {
     "whole numbers before another": lambda t: ibis.range(0, t.whole.fill_null(0), 1),  # empty for none
     "spaces around a word": lambda t: t.word.strip(),  # SQLGlot writes form feed as \f, which Spark reads as f
     "a backslash and f": lambda t: t.word.replace("v", "\\f"),
+    "the end of a text": lambda t: (t.word + "\n").re_search(r"v$|[$]|\$"),  # for Java, also before its last line break
     "a float or zero": lambda t: t.float.fill_null(0.0),  # Sail makes a decimal of it, with 15 digits after the point
     "a small float": lambda t: t.float * 1e-20,
     "the first of the month": lambda t: t.day.truncate("M").cast("date"),  # Spark makes a time of it

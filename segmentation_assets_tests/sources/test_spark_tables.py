@@ -84,12 +84,13 @@ WRITTEN = [
     "2023-12-31 23:30:00", "2024-01-31 22:30:00", "2024-01-31 23:30:00", "2024-02-01 00:30:00", "2024-02-10 12:00:00.123456",
     "2024-02-29 23:30:00", "2024-01-31 00:30:00", "2024-02-02 00:30:00", "1850-01-01 00:00:00", "2150-01-01 00:00:00", None,
 ]  # fmt: skip
+ENDING = [f"2024-02-10{end}" for end in ("\n", " 10:00\r", "\u2028", "\x85", "\n\n")]  # for Java, $ is before the end of a line too
 MOMENTS = [None if text is None else dt.datetime.fromisoformat(text) for text in WRITTEN]
 KINDS = {
     "timestamp_ntz": lines(MOMENTS, pa.timestamp("us")),
     "timestamp": lines(MOMENTS, pa.timestamp("us", "UTC")),
     "date": lines([None if moment is None else moment.date() for moment in MOMENTS], pa.date32()),
-    "iso text": lines([*WRITTEN[:-1], "2024-01-31T23:30:00-11:00", "", "N/A", "2024-02-30", "soon", None]),
+    "iso text": lines([*WRITTEN[:-1], "2024-01-31T23:30:00-11:00", "", "N/A", "2024-02-30", "soon", *ENDING, None]),
     "other text": lines(["05/02/2024", "13/02/2024", "2024-02-10", "20240212", " 2024-2-9 10:00", "soon", None]),
 }
 ZONES = [("UTC", "UTC"), ("America/New_York", "UTC"), (None, "Europe/Berlin"), ("Pacific/Honolulu", "Pacific/Kiritimati")]
@@ -164,7 +165,7 @@ def test_columns_of_any_type_are_read_as_on_duckdb(opened: Any, both: Both) -> N
 def test_types_that_arrow_has_not_become_text(opened: Any, both: Both) -> None:
     query = (
         "SELECT 'c1' AS buyer, DATE '2024-01-05' AS at, 1 AS paid, NULL AS none, INTERVAL '1' DAY AS long, INTERVAL '2' MONTH AS longer, "
-        "parse_json('{}') AS variant, 1 AS `Name`, 2 AS name"
+        "parse_json('{}') AS variant, named_struct('a', 1, 'A', 2) AS twins, 1 AS `Name`, 2 AS name"
     )
     source = opened(transactions={"url": both.url, "query": query, "columns": {**COLUMNS, "category": "long", "product_id": "name_2"}})
     assert [(row["category"], row["product_id"]) for row in source.rows()] == [("INTERVAL '1' DAY", "2")]
@@ -362,6 +363,7 @@ def test_an_error_with_the_token_is_said_without_it(opened: Any, monkeypatch: py
 
 
 def test_an_engine_that_is_lost_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: None) -> None:
+    from segmentation_assets.engines.spark_connect import Results
     from segmentation_assets.sources.spark_tables import SparkTables
 
     query = "SELECT 'c' AS buyer, DATE '2024-01-05' AS at, id AS paid FROM range(100000000)"  # more than fits between the two
@@ -380,6 +382,7 @@ def test_an_engine_that_is_lost_in_the_middle_is_named(tmp_path: Path, monkeypat
         with pytest.raises(SourceError, match=rf"{url} \(query [0-9a-f]+\): has stopped answering\. See that the engine is running"):
             source.rows()
     assert not list(tmp_path.rglob("*.parquet"))
+    assert Results._release_thread_pool_instance is None  # else the process would end minutes later
 
 
 def test_a_missing_client_is_to_be_installed(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
