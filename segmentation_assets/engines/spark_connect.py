@@ -222,8 +222,12 @@ class SparkConnectEngine:
         SparkBackend.register_options()
         self.backend = SparkBackend().connect(self._session)
         self.backend.url, self.backend.exchange = url, exchange
-        with self.backend.answering():
-            self._require_exchange()
+        try:
+            with self.backend.answering():
+                self._require_exchange()
+        except BaseException:
+            self.close()
+            raise
 
     def _require_exchange(self) -> None:
         """Check that the engine and this process read each other's files."""
