@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,16 +51,62 @@ class DatabaseRows:
         self.folder, self.bounds, self.zone, self.pseudonyms = folder, bounds, zone, pseudonyms
 
     def fetch(self, entity: str, settings: Any, window: Window | None, position: int) -> IntakeRecord:
-        """The rows of a window (None: all) under canonical names.
+        """The rows of a window (None: all) under canonical names. An engine that speaks Spark Connect maps them itself, if it can.
 
         Raises:
             SourceError: the database cannot be reached or read, or lacks a mapped column.
         """
-        name = source_name(settings)
+        if not settings.url.startswith(SPARK):
+            return self._mapped_here(entity, settings, window, position)
+        why = "ids become pseudonyms" if self.pseudonyms else self._mapped_there(entity, settings, window, position)
+        if isinstance(why, IntakeRecord):
+            return why
+        found = self._mapped_here(entity, settings, window, position)
+        return replace(found, notes={**found.notes, "mapped": f"here, because {why}"})
+
+    def _mapped_there(self, entity: str, settings: Any, window: Window | None, position: int) -> IntakeRecord | str:
+        """The rows as the engine maps them, or why it cannot."""
+        from segmentation_assets.sources.mapped_there import mapped_there  # only where there is such an engine
+
+        name, target = source_name(settings), self._target(entity, settings, window, position)
+        with connected(settings) as (remote, table):
+            wanted, note = _windowed(remote, table, entity, settings, window, self.bounds, by_text=False)
+            wanted, note = _with_whole_orders(table, wanted, note, settings)
+            made = mapped_there(entity, settings, wanted, self.bounds, self.zone, name)
+            if isinstance(made, str):
+                return made
+            schema = made.rows.schema().to_pyarrow()
+            with replacing(target) as unfinished:
+                with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+                    for batch in remote.batches(made.rows, schema):
+                        writer.write_table(batch)
+                count, flagged = counted_rows(unfinished)
+            amounts, source = made.found.amounts, made.source
+            forms = number_forms.currencies_beside(remote, source.table, source.columns, amounts, made.cells) if amounts else {}
+            notes = {"fetched": note, "mapped": "by the engine", **self._left_out(remote, source, settings, made.cells)}
+        read = tuple(dict.fromkeys((*made.found.read, *made.told)))
+        types, doubts = guessing.kinds_of(source), number_forms.doubts(forms, settings)
+        return IntakeRecord(str(target), name, count, types, read, made.found.strict, True, (ISO,), notes, forms, flagged, doubts)
+
+    def _target(self, entity: str, settings: Any, window: Window | None, position: int) -> Path:
+        """The file for the rows of a window."""
         span = "all" if window is None else f"{window.start or 'start'}_{window.end}"
         identity = hashlib.sha256(f"{position} {settings.url} {settings.table} {settings.query}".encode()).hexdigest()[:12]
         target = self.folder / entity / f"database-{identity}-{span}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    @staticmethod
+    def _left_out(backend: Any, rows: SourceRows, settings: Any, cells: Cells) -> dict[str, str]:
+        """Notes on how orders are read, with the number of rows that are left out."""
+        is_set = getattr(settings, "leave_out", None) is not None
+        counted = order_cells.left_out(rows, settings, cells, source_name(settings)) if is_set else None
+        return order_cells.notes(settings, 0 if counted is None else int(backend.to_pyarrow(counted).to_pylist()[0]["n"]))
+
+    def _mapped_here(self, entity: str, settings: Any, window: Window | None, position: int) -> IntakeRecord:
+        """The rows as they come from the database, mapped by DuckDB."""
+        name = source_name(settings)
+        target = self._target(entity, settings, window, position)
         fetched = beside(target)
         backend = connect(self.zone, self.pseudonyms)
         try:
@@ -81,9 +128,7 @@ class DatabaseRows:
                 types = guessing.column_types(backend, rows, cells)
                 count, flagged = counted_rows(unfinished)
                 read = tuple(dict.fromkeys((*found.read, *told)))
-                is_set = getattr(settings, "leave_out", None) is not None
-                left = backend.to_pyarrow(order_cells.left_out(rows, settings, cells, name)).to_pylist()[0]["n"] if is_set else 0
-                notes = {**notes, **order_cells.notes(settings, int(left))}
+                notes = {**notes, **self._left_out(backend, rows, settings, cells)}
         finally:
             backend.disconnect()
             fetched.unlink(missing_ok=True)

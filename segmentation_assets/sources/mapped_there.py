@@ -21,6 +21,7 @@ from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, SourceRows
 KNOWN = frozenset(
     {"strlen", "isfinite", "to_json", "convert_timezone"}
 )  # functions of the engine, and those of DuckDB that it has otherwise
+FORMS = {"time": ("timestamp", "date"), "number": ("numeric", "boolean")}  # types that are read alike everywhere
 BUCKETS = 2  # hexadecimal digits of the digest by which rows are numbered, so that no machine has to sort all of them
 
 
@@ -36,7 +37,7 @@ class MappedThere:
     """Rows that the engine maps.
 
     Attributes:
-        rows: the canonical rows; source: the rows that they are made of, and cells: how those are read.
+        rows: the canonical rows; source: the rows of which they are made, and some of which are left out; cells: how these are read.
         found: the mapping; told: further source columns that it uses.
     """
 
@@ -60,8 +61,8 @@ class _Cells(Cells):
         return time if zone == self.zone else _convert_timezone(zone, self.zone, time)
 
 
-def mapped_there(entity: str, settings: SourceTable, wanted: ir.Table, bounds: Bounds, zone: str, where: str) -> MappedThere | None:
-    """The canonical rows of those that are wanted, or None if only DuckDB can map them.
+def mapped_there(entity: str, settings: SourceTable, wanted: ir.Table, bounds: Bounds, zone: str, where: str) -> MappedThere | str:
+    """The canonical rows of those that are wanted, or why only DuckDB can map them.
 
     Args:
         zone: the zone to which times are converted.
@@ -69,18 +70,29 @@ def mapped_there(entity: str, settings: SourceTable, wanted: ir.Table, bounds: B
     Raises:
         SourceError: a mapping names a missing column, or is not a scalar expression.
     """
-    if getattr(settings, "lookups", ()) or getattr(settings, "fill_from_order", ()):
-        return None
-    cells = _Cells(settings, (ISO,), zone)
-    source = SourceRows(_numbered(wanted, settings), tuple(wanted.columns))
+    for needed, why in (
+        ("lookups", "its lookups are files of this machine"),
+        ("fill_from_order", "fill_from_order needs an order of rows"),
+    ):
+        if getattr(settings, needed, ()):
+            return why
+    cells, kinds = _Cells(settings, (ISO,), zone), wanted.schema()
+    columns = tuple(wanted.columns)
+    for name in resolve(entity, settings, SourceRows(wanted, columns), cells, where).read:
+        if kinds[name].is_nested() or kinds[name].is_binary():
+            return f"{name} is {kinds[name]} there, of which text is made here"
+    # Other bytes are not in records of rows, because they may be no text.
+    source = SourceRows(_numbered(wanted, settings), tuple(name for name in columns if not kinds[name].is_binary()))
     orders, told = order_cells.prepared(source, settings, cells, where)
     found = resolve(entity, settings, orders, cells, where)
-    times = [value.value.type() for name, value in found.values.items() if KINDS[name] == "time" and value.columns]
-    if not all(kind.is_timestamp() or kind.is_date() for kind in times):
-        return None
+    for name, value in found.values.items():
+        kind = value.value.type()
+        if value.columns and KINDS[name] in FORMS and not any(getattr(kind, f"is_{form}")() for form in FORMS[KINDS[name]]):
+            return f"{name} is {kind} there, not {FORMS[KINDS[name]][0]}"
     rows = canonical(entity, found, orders, cells, bounds)
-    used = {type(function).__func_name__ for function in rows.op().find(ops.ScalarUDF)}
-    return MappedThere(rows, orders, cells, found, told) if used <= KNOWN else None
+    if not {type(function).__func_name__ for function in rows.op().find(ops.ScalarUDF)} <= KNOWN:
+        return "an expression reads text as numbers or times"
+    return MappedThere(rows, source, cells, found, told)
 
 
 def _numbered(wanted: ir.Table, settings: Any) -> ir.Table:

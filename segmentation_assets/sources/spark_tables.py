@@ -136,6 +136,9 @@ def _plain(path: Sequence[str], kind: types.DataType) -> Iterator[tuple[Sequence
     if isinstance(kind, types.StructType) and len(path) <= DEEPEST and len({name.lower() for name in kind.names}) == len(kind.names):
         for field in kind.fields:
             yield from _plain((*path, field.name), field.dataType)
+    elif isinstance(kind, types.FloatType | types.DoubleType):  # NaN is a missing value; through text, 9.99 stays what it is
+        number = f"CAST(CAST({value} AS STRING) AS DOUBLE)" if isinstance(kind, types.FloatType) else value
+        yield path, f"CASE WHEN isnan({value}) THEN NULL ELSE {number} END", types.DoubleType()
     elif isinstance(kind, types.StructType | types.VariantType):
         yield path, f"to_json({value})", types.StringType()
     elif _travels(kind):
