@@ -22,6 +22,7 @@ KNOWN = frozenset(
     {"strlen", "isfinite", "to_json", "convert_timezone"}
 )  # functions of the engine, and those of DuckDB that it has otherwise
 FORMS = {"time": ("timestamp", "date"), "number": ("numeric", "boolean")}  # types that are read alike everywhere
+UTC = "UTC"
 BUCKETS = 2  # hexadecimal digits of the digest by which rows are numbered, so that no machine has to sort all of them
 
 
@@ -54,11 +55,17 @@ class _Cells(Cells):
     def time(self, value: ir.Value) -> ir.TimestampValue:
         """The cell as a time in `zone`."""
         if value.type().is_timestamp() and value.type().timezone:
-            return self._converted(value.cast("timestamp"), "UTC").cast("timestamp(6)")
+            return self._converted(value.cast("timestamp"), UTC).cast("timestamp(6)")
         return super().time(value)
 
     def _converted(self, time: ir.TimestampValue, zone: str) -> ir.TimestampValue:
-        return time if zone == self.zone else _convert_timezone(zone, self.zone, time)
+        if zone == self.zone:
+            return time
+        moment = _convert_timezone(zone, UTC, time)
+        if zone != UTC:  # of an hour that clocks have twice, DuckDB takes the second, and engines the first
+            second = moment + ibis.interval(hours=1)
+            moment = ibis.ifelse(_convert_timezone(UTC, zone, second) == time, second, moment)
+        return _convert_timezone(UTC, self.zone, moment)
 
 
 def mapped_there(entity: str, settings: SourceTable, wanted: ir.Table, bounds: Bounds, zone: str, where: str) -> MappedThere | str:

@@ -82,7 +82,9 @@ def lines(times: list[Any], kind: pa.DataType | None = None, **more: list[Any]) 
 
 WRITTEN = [
     "2023-12-31 23:30:00", "2024-01-31 22:30:00", "2024-01-31 23:30:00", "2024-02-01 00:30:00", "2024-02-10 12:00:00.123456",
-    "2024-02-29 23:30:00", "2024-01-31 00:30:00", "2024-02-02 00:30:00", "1850-01-01 00:00:00", "2150-01-01 00:00:00", None,
+    "2024-02-29 23:30:00", "2024-01-31 00:30:00", "2024-02-02 00:30:00", "1850-01-01 00:00:00", "2150-01-01 00:00:00",
+    "2024-03-10 02:30:00", "2024-11-03 01:30:00", "2024-03-31 02:30:00", "2024-10-27 02:30:00",  # which clocks skip, or have twice
+    None,
 ]  # fmt: skip
 ENDING = [f"2024-02-10{end}" for end in ("\n", " 10:00\r", "\u2028", "\x85", "\n\n")]  # for Java, $ is before the end of a line too
 MOMENTS = [None if text is None else dt.datetime.fromisoformat(text) for text in WRITTEN]
@@ -177,6 +179,41 @@ def test_columns_of_any_type_are_read_as_on_duckdb(opened: Any, both: Both) -> N
     there, here = both.opened(opened, customers={**customers, "attributes": plain})
     assert alike(there.rows("customers")) == alike(here.rows("customers"))
     assert mapped(there, "customers") == "by the engine"
+
+
+def test_rows_have_numbers_whatever_their_order(opened: Any, both: Both) -> None:
+    rows = lines([dt.date(2024, 1, 1 + n % 30) for n in range(1_000)], more=[f"text {n}" for n in range(1_000)])
+    found = []
+    for name, places in (("sorted", range(1_000)), ("shuffled", sorted(range(1_000), key=lambda n: n * 7919 % 1_000))):
+        both.table(name, rows.take(pa.array(places)))
+        query = f"SELECT * FROM {WHERE}.{name}"
+        there = opened(transactions={"url": both.url, "query": query, "columns": {**COLUMNS, "product_id": "more"}})
+        found.append([(row["row_number"], row["product_id"]) for row in there.rows()])
+        assert mapped(there, "transactions") == "by the engine"
+    assert found[0] == found[1]
+    assert [number for number, _ in found[0]] == list(range(1, 1_001))
+
+
+LATER_MAPPED = [
+    ({"lookups": [{"files": "products.csv", "key": "sku"}]}, "its lookups are files of this machine"),
+    ({"fill_from_order": ["buyer"]}, "fill_from_order needs an order of rows"),
+    ({"columns": {**COLUMNS, "amount": "sku"}}, "amount is string there, not numeric"),
+    ({"columns": {**COLUMNS, "ordered_at": "sku"}}, "ordered_at is string there, not timestamp"),
+    ({"columns": {**COLUMNS, "amount": "CAST(sku AS DOUBLE)"}}, "an expression reads text as numbers or times"),
+    ({"leave_out": "CAST(sku AS DOUBLE) > 2"}, "an expression reads text as numbers or times"),
+]
+
+
+@pytest.mark.parametrize(("asked", "why"), LATER_MAPPED)
+def test_what_the_engine_cannot_map_is_mapped_here_and_told(
+    opened: Any, both: Both, tmp_path: Path, asked: dict[str, Any], why: str
+) -> None:
+    both.table("told", lines([dt.date(2024, 1, 1)] * 3, sku=["1", "2", "3,5"], order=["a", "a", "b"]))
+    (tmp_path / "products.csv").write_text("sku,kind\n1,tea\n2,coffee\n")
+    table = {"table": f"{WHERE}.told", **asked, "columns": {"order_id": "order", **asked.get("columns", COLUMNS)}}
+    there, here = both.opened(opened, transactions=table)
+    assert alike(there.rows()) == alike(here.rows())
+    assert mapped(there, "transactions") == f"here, because {why}"
 
 
 def test_types_that_arrow_has_not_become_text(opened: Any, both: Both) -> None:
