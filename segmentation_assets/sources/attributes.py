@@ -4,7 +4,7 @@ import datetime as dt
 import functools
 import operator
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from segmentation_assets.sources.cells import Cells
 from segmentation_assets.sources.guessing import READABLE
 from segmentation_assets.sources.intake_record import FLAGS, PLACE, IntakeRecord, numbered
 from segmentation_assets.sources.located import ENDINGS, ending_of
+from segmentation_assets.sources.number_forms import Forms
 from segmentation_assets.sources.records import to_json
 
 OURS = ("row_number", "source_file", "customer_id", "known_at", "consent", "unread", "problem", "record")
@@ -53,6 +54,58 @@ def read_attributes(
     Raises:
         SourceError: customers are numbered by row, in several files.
     """
+    told = _told(backend, kept, settings, zone, dates, rules, before)
+    rows, names, wanted, cells = told.rows, told.names, told.types, told.cells
+    read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
+    unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
+    listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
+    broken = (listed != "") | rows.problem.notnull() | rows.customer_id.isnull()
+    record, newest = rows.record, getattr(settings, "repeats", "first") == "newest"
+    if newest:
+        record = ibis.coalesce(record, to_json(ibis.struct({"customer_id": rows.customer_id, **{name: rows[name] for name in names}})))
+    else:  # keep the original of records that cleaning may set aside, including those whose id occurs again in any spelling
+        same_id, _ = identifier(rows.customer_id, RULES)
+        broken = broken | (rows.count().over(group_by=same_id) > 1)
+    consent = {"consent": rows.consent} if "consent" in settings.columns else {}
+    result = rows.select(
+        "row_number",
+        "source_file",
+        "customer_id",
+        "known_at",
+        "problem",
+        unread=listed.substr(1).nullif(""),
+        record=ibis.ifelse(broken, record, ibis.null("string")),
+        **consent,
+        **read,
+    )
+    return result.order_by("known_at", "source_file", "row_number") if newest else result
+
+
+def doubts(backend: Any, kept: list[IntakeRecord], settings: SourceTable, zone: str = "UTC") -> tuple[str, ...]:
+    """Warnings, one line each: attributes with cells that can be read two ways, or in several currencies."""
+    return number_forms.doubts(_told(backend, kept, settings, zone, None, RULES, None).forms, settings)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The rows of files with attributes as they are written; the types as which these are read, and how their numbers are written."""
+
+    rows: ir.Table
+    names: list[str]
+    types: dict[str, str]
+    forms: dict[str, Forms]
+    cells: Cells
+
+
+def _told(
+    backend: Any,
+    kept: list[IntakeRecord],
+    settings: SourceTable,
+    zone: str,
+    dates: Collection[dt.date] | None,
+    rules: Cleaning,
+    before: Mapping[str, str] | None,
+) -> _Told:
     parts = [numbered(backend.read_parquet(file.rows_file, **{PLACE: True})).mutate(source_file=ibis.literal(file.source)) for file in kept]
     if isinstance(settings, CustomerTable) and settings.each_date and dates is not None:
         timed = [customer_dates.with_time(part, file.source, settings) for part, file in zip(parts, kept, strict=True)]
@@ -79,30 +132,7 @@ def read_attributes(
     wanted = {**wanted, **getattr(settings, "attribute_types", {})}
     numbers = [name for name in names if wanted.get(name) == "number"]
     forms = number_forms.counted(backend, rows, numbers, _kind(kept[0], settings))
-    cells = replace(cells, decimals=number_forms.decimals(forms))
-    read: dict[str, ir.Value] = {name: _read(rows[name], wanted.get(name), cells) for name in names}
-    unread = [ibis.ifelse(rows[name].notnull() & read[name].isnull(), f",{name}", "") for name in names]
-    listed = functools.reduce(operator.add, [ibis.ifelse(rows.unread.isnull(), "", ibis.literal(",") + rows.unread), *unread])
-    broken = (listed != "") | rows.problem.notnull() | rows.customer_id.isnull()
-    record, newest = rows.record, getattr(settings, "repeats", "first") == "newest"
-    if newest:
-        record = ibis.coalesce(record, to_json(ibis.struct({"customer_id": rows.customer_id, **{name: rows[name] for name in names}})))
-    else:  # keep the original of records that cleaning may set aside, including those whose id occurs again in any spelling
-        same_id, _ = identifier(rows.customer_id, RULES)
-        broken = broken | (rows.count().over(group_by=same_id) > 1)
-    consent = {"consent": rows.consent} if "consent" in settings.columns else {}
-    result = rows.select(
-        "row_number",
-        "source_file",
-        "customer_id",
-        "known_at",
-        "problem",
-        unread=listed.substr(1).nullif(""),
-        record=ibis.ifelse(broken, record, ibis.null("string")),
-        **consent,
-        **read,
-    )
-    return result.order_by("known_at", "source_file", "row_number") if newest else result
+    return _Told(rows, names, wanted, forms, replace(cells, decimals=number_forms.decimals(forms)))
 
 
 def newest_records(rows: ir.Table, rules: Cleaning) -> ir.Table:

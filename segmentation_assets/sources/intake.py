@@ -22,8 +22,7 @@ from segmentation_assets.core.customers.cleaning import RULES
 from segmentation_assets.engines import parquet
 from segmentation_assets.settings.cleaning import Cleaning
 from segmentation_assets.settings.source import Files, SourceTable
-from segmentation_assets.sources import guessing, number_forms, progress
-from segmentation_assets.sources.attributes import read_attributes
+from segmentation_assets.sources import attributes, guessing, number_forms, progress
 from segmentation_assets.sources.base import NoRows, SourceError
 from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.intake_record import SKIPPED, IntakeRecord
@@ -111,9 +110,14 @@ class Intake:
                 target.touch()  # when it was last used
             else:
                 with self._reading("customers", settings) as reading, replacing(target) as unfinished:
-                    records = read_attributes(reading.backend, kept, settings, self.zone, dates, rules, before)
+                    records = attributes.read_attributes(reading.backend, kept, settings, self.zone, dates, rules, before)
                     reading.backend.to_parquet(records, unfinished, compression="zstd")
         return target
+
+    def attribute_doubts(self, kept: list[IntakeRecord], settings: SourceTable) -> tuple[str, ...]:
+        """Warnings on how the attributes of a table's customers are read, one line each."""
+        with self._reading("customers", settings) as reading:
+            return attributes.doubts(reading.backend, [file for file in kept if not file.skipped], settings, self.zone)
 
     def fingerprints(self, settings: SourceTable) -> dict[str, str]:
         """Name of each file -> its size and time."""

@@ -144,9 +144,17 @@ class EntityLook:
         if self.name == "customers" and self.tables:
             kinds = [f"{name} ({kind})" for name, kind in self.attributes.items()]
             yield from [f"attributes: {', '.join(kinds)}"] if kinds else []
+            yield from self._doubtful_attributes()
             yield from self._dates()
         if self.counted.later:
             yield f"{counted(self.counted.later, 'row is', 'rows are')} dated {self.keys[-1]} or later, and left to later snapshots"
+
+    def _doubtful_attributes(self) -> Iterator[str]:
+        """Warnings on attributes whose numbers can be read two ways."""
+        if isinstance(self.source, TablesSource):
+            tables = zip(self.source.settings.customers, self.tables.values(), strict=True)
+            told = [line for table, kept in tables for line in self.source.intake.attribute_doubts(kept, table)]
+            yield from dict.fromkeys(told)
 
     def _dates(self) -> Iterator[str]:
         """The dates at which customers are described anew, for each table that does so."""

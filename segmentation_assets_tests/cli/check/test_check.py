@@ -175,6 +175,24 @@ def test_customers_of_orders_without_records_are_counted(tmp_path: Path, mapped:
     ] * bool(said)
 
 
+def test_attributes_that_can_be_read_two_ways_are_told(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id;income;score\nC1;1.200;7,5\nC2;2.300;8,1\nC3;3.400;9,2\n")
+    source = {
+        "kind": "tables",
+        "transactions": {"files": str(tmp_path / "orders"), "columns": ORDERS},
+        "customers": {"files": str(tmp_path / "people.csv"), "columns": {"customer_id": "id"}},
+    }
+    found = checked(tmp_path, {"a.csv": HEADER + lines_of(range(3))}, source=source)
+    assert told(found, "two ways") == [
+        "Warning: income: 3 cells such as '1.200' can be read two ways; with thousands, as they are read, the column adds up to 6,900.00; "
+        "with decimals to 6.90. Choose in the settings: thousands: '.' or decimal: '.'"
+    ]
+    source["customers"]["decimal"] = ","
+    (tmp_path / "again").mkdir()
+    (line,) = told(checked(tmp_path / "again", {"a.csv": HEADER + lines_of(range(3))}, source=source), "two ways")
+    assert line.endswith("The settings decide this")
+
+
 def test_a_snapshot_that_would_stop_is_named_even_if_the_total_is_within_the_limit(tmp_path: Path) -> None:
     rows = lines_of(range(100)) + lines_of(range(90), month=2) + "".join(f",2024-02-0{i % 9 + 1},1,X{i}\n" for i in range(10))
     snapshots = {"first": "2024-02-01", "last": "2024-03-01"}
