@@ -30,7 +30,7 @@ def sweep(folder: Path, now: float) -> None:
     """Remove unfinished files and folders under this one that killed processes left, or that had no write for minutes."""
     for left in [*folder.rglob(f".*{UNFINISHED}*"), *folder.rglob(".reading-*")]:  # what earlier versions called scratch folders
         with suppress(OSError):  # it may be gone by now
-            if _is_left(left.name) or now - left.stat().st_mtime > LEFT_AFTER:
+            if is_left(left.name) or now - left.stat().st_mtime > LEFT_AFTER:
                 _remove(left)
 
 
@@ -46,7 +46,7 @@ def _machine() -> str:
     return socket.gethostname()
 
 
-def _is_left(name: str) -> bool:
+def is_left(name: str) -> bool:
     """Whether the name belongs to a process of this machine that no longer exists."""
     process, _, machine = name.removeprefix(".").partition(".")[2].partition(UNFINISHED)[0].partition(".")
     if machine != _machine() or not process.isdigit():

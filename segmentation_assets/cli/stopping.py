@@ -16,6 +16,7 @@ import dagster as dg
 
 from segmentation_assets.cli.terminal import STOPPED
 from segmentation_assets.defs import heartbeats
+from segmentation_assets.engines import exchange
 
 T = TypeVar("T")
 SECONDS_TO_STOP = 5
@@ -56,6 +57,7 @@ def interruptible(work: Callable[[], T], instance: dg.DagsterInstance) -> T:
             instance.report_run_canceling(run_of_mine, WHY)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(working.ident or 0), ctypes.py_object(KeyboardInterrupt))
         working.join(SECONDS_TO_STOP)
+        exchange.close_all()
         atexit.register(_leave, STOPPED)
         raise
 

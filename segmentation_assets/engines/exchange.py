@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from segmentation_assets.atomic import beside, is_left
 from segmentation_assets.engines.base import EngineError
 from segmentation_assets.storage import NEEDS, bucket, in_words
 
 S3 = "s3://"
 SESSIONS = "segmentation-exchange"  # below the prefix; in it, a folder for each session
-LEFT_AFTER = dt.timedelta(days=2)  # after which a session whose process was killed is removed by the next
+LEFT_AFTER = dt.timedelta(days=2)  # after which a session of another machine, whose process may have been killed, is removed
 AT_ONCE = 8  # files that travel at the same time
 
 
@@ -114,7 +115,7 @@ class Bucket:
 
     def __init__(self, url: str, folder: Path, known: Callable[[Path], str | None] = lambda file: None) -> None:
         self.place, self.folder, self.known = url.rstrip("/"), folder, known
-        self._session = f"{SESSIONS}/{uuid.uuid4().hex}"
+        self._session = f"{SESSIONS}/{beside(folder).name.removeprefix('.')}"  # which tells whose it is
         self._sent: dict[State, str] = {}
         try:
             import obstore  # an extra
@@ -126,6 +127,7 @@ class Bucket:
         with self._asking():
             self._store = bucket(S3 + rest)
             self._remove_what_was_left()
+        _OPEN.add(self)
 
     def addresses(self, files: Sequence[Path]) -> list[str]:
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -191,10 +193,11 @@ class Bucket:
                 session = "/".join(one["path"].split("/")[:2])
                 newest[session] = max(one["last_modified"], newest.get(session, one["last_modified"]))
         for session, at in newest.items():
-            if at < dt.datetime.now(dt.UTC) - LEFT_AFTER:
+            if is_left(f".{session.partition('/')[2]}") or at < dt.datetime.now(dt.UTC) - LEFT_AFTER:
                 self._remove(session)
 
     def close(self) -> None:
+        _OPEN.discard(self)
         with suppress(EngineError):  # then the next session removes it
             self._remove(self._session)
 
@@ -204,7 +207,16 @@ class Bucket:
         try:
             yield
         except self._errors as error:
-            raise EngineError(f"{self.setting}: {self.place}: {in_words(error)}") from error
+            raise EngineError(f"{self.setting}: {self.place}: {in_words(error)}") from None
+
+
+_OPEN: set[Bucket] = set()
+
+
+def close_all() -> None:
+    """Remove what this process has given to engines, before it ends without closing them."""
+    for one in list(_OPEN):
+        one.close()
 
 
 def _parts_of(file: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 # Canonical column -> unambiguous names, and names that may mean something else too; likelier ones first.
 ENGLISH: dict[str, tuple[str, str]] = {
-    "customer_id": ("customerid custid clientid userid householdid memberid", "customer client user household buyer cust"),
+    "customer_id": ("customerid custid clientid userid householdid memberid personid", "customer client user household buyer cust"),
     "ordered_at": (
         "orderdate invoicedate transactiontimestamp transactiondate purchasedate orderedat orderdatetime saledate datepurchased createdat "
         "created orderts ordertime placedat",

@@ -201,11 +201,12 @@ class DatabaseRows:
 
 
 def _column(settings: Any, canonical: str, table: ir.Table) -> Any:
-    """What a canonical column is mapped to: on Spark, which ignores case, a column as the table has it."""
+    """What a canonical column is mapped to: a column as the table has it, also if it is quoted or, on Spark, in other capitals."""
     given = settings.columns.get(canonical)
-    if given in table.columns or not settings.url.startswith(SPARK):
+    if given in table.columns or not isinstance(given, str):
         return given
-    alike = [name for name in table.columns if name.lower() == str(given).lower()]
+    bare = given[1:-1].replace('""', '"') if re.fullmatch('"([^"]|"")+"', given) else given
+    alike = [name for name in table.columns if name == bare or (settings.url.startswith(SPARK) and name.lower() == bare.lower())]
     return alike[0] if alike else given
 
 

@@ -33,6 +33,8 @@ ADVICE = {  # pattern in an error of PostgreSQL, MySQL, MariaDB, SQLite, DuckDB,
     "of columns in `query`.",
     "no such table|relation .* does not exist|table .*(doesn't|does not) exist|catalog error|table or view not found|"
     "table or view .* cannot be found|single-part namespace": "Correct the name of the table in `query`.",
+    "cast_invalid_input|cannot be cast|could not cast|cast error|cannot cast": "Correct the cast in `query`; try_cast gives an empty cell "
+    "where a value does not fit.",
     "path does not exist": "Correct the path in `query`: the engine's machines read it, not this one.",
     "unauthenticated|invalid access token": "Check the token that is in the environment variable, and the address.",
     "permission denied for|command denied|not authorized|permission_denied|insufficient.?(privileges|permissions)|"

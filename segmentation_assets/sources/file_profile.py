@@ -54,7 +54,7 @@ NEEDED_TYPES = {
 NUMBERS = ("amount", "price", "quantity", "discount")
 FEW_NUMBERS = 2  # columns of an order without a date: a table of more is one of customers, even if one is called an amount
 MOST_IDS = 6  # columns of a file that are compared with the customers of orders
-MOSTLY = 0.5  # share of these that a table of customers has at least
+FEWEST = 0.1  # share of these that a table of customers has at least, such as one of several
 MOST_FULL_LOOKS = 24  # most files of a folder that are all examined in full, and so are compared by order; `check` compares any number
 NO_SIGNS, NOTHING_SHARED = OrderSigns(), Shared()
 
@@ -134,15 +134,13 @@ def _with_ids_of_orders(looks: list[FileProfile]) -> list[FileProfile]:
 
 
 def _matched_to(one: FileProfile, orders: Sequence[FileProfile]) -> FileProfile:
-    shares = {
-        name: max(((of.ids[of.found["customer_id"]].share_in(ids), of.name) for of in orders), default=(0.0, ""))
-        for name, ids in one.ids.items()
-    }
-    named = one.found.get("customer_id", "")
-    unique = {name: share for name, share in shares.items() if not one.ids[name].repeat}
-    best = max(unique, key=lambda name: unique[name][0], default="")
-    share, where = unique.get(best, (0.0, ""))
-    if share < MOSTLY or share <= shares.get(named, (0.0, ""))[0] or not _may_be_of_customers(one, best):
+    named = one.found.get("customer_id")
+    if named is not None and not column_names.is_for_want_of(named, "customer_id"):
+        return one
+    unique = [name for name, ids in one.ids.items() if not ids.repeat]
+    shares = [(of.ids[of.found["customer_id"]].share_in(one.ids[name]), name == named, name, of.name) for of in orders for name in unique]
+    share, is_named, best, where = max(shares, default=(0.0, True, "", ""))
+    if share < FEWEST or is_named or not _may_be_of_customers(one, best):
         return one
     told = f"{share:.0%} of the customers in {where} are in it"
     return replace(one, found={**one.found, "customer_id": best}, ids_repeat=False, same_as=told)
@@ -268,6 +266,7 @@ def _together(folder: Path, looks: Sequence[FileProfile], shared: Shared, notes:
         dated=dated_rows.all_together(one.dated for one in looks),
         numbers=number_forms.together(one.numbers for one in looks),
         ids_repeat=any(one.ids_repeat for one in looks),
+        ids={name: Ids.together([one.ids[name] for one in looks]) for name in looks[0].ids if all(name in one.ids for one in looks)},
         signs=all_together([one.signs for one in looks]),
         shared=shared,
     )

@@ -4,6 +4,7 @@ The part is of those whose hashes are smallest, so that an id that is in both co
 Bar-Yossef et al., 2002).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,15 @@ class Ids:
         counted = hashes.group_by("hash").agg(n=ibis._.count()).order_by("hash").limit(KEPT + 1)
         found = backend.to_pyarrow(counted).to_pydict()
         return cls(tuple(found["hash"][:KEPT]), len(found["hash"]) <= KEPT, max(found["n"], default=0) > 1)
+
+    @classmethod
+    def together(cls, parts: Sequence["Ids"]) -> "Ids":
+        """Those of a column that is in several files."""
+        known = min((part.smallest[-1] for part in parts if not part.complete), default=None)
+        every = sorted(one for part in parts for one in part.smallest if known is None or one <= known)
+        different = sorted(set(every))
+        complete = known is None and len(different) <= KEPT
+        return cls(tuple(different[:KEPT]), complete, any(part.repeat for part in parts) or len(different) < len(every))
 
     def share_in(self, other: "Ids") -> float:
         """The share of these ids that the other column has too; 0 if nothing can be compared."""

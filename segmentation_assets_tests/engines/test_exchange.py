@@ -2,6 +2,9 @@
 
 import datetime as dt
 import importlib.util
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from segmentation_assets.atomic import beside
 from segmentation_assets.engines import exchange
 from segmentation_assets.engines.base import EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
@@ -121,6 +125,23 @@ def test_sessions_that_were_killed_are_removed_after_days(folder, monkeypatch):
     Bucket(PREFIX, folder).close()
     assert objects() == ["of others.parquet"]
     obstore.delete(bucket(PREFIX), "of others.parquet")
+
+
+def test_a_session_of_a_process_that_is_gone_is_removed_by_the_next_on_this_machine(folder):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = beside(folder).name.removeprefix(".").replace(f".{os.getpid()}.", f".{ended.pid}.")
+    obstore.put(bucket(PREFIX), f"{SESSIONS}/{left}/of customers.parquet", b"rows")
+    Bucket(PREFIX, folder).close()
+    assert objects() == []
+
+
+def test_a_process_that_ends_early_leaves_nothing(url, folder, tmp_path):
+    with connected(url, folder) as engine:
+        engine.scan([numbers(tmp_path / "one.parquet", 1)])
+        assert objects()
+        exchange.close_all()
+        assert objects() == []
 
 
 def test_a_bucket_that_is_not_there_is_named(url, tmp_path):

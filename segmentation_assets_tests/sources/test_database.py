@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,7 +21,7 @@ from segmentation_assets.settings.loading import Settings
 from segmentation_assets.settings.source import TransactionDatabase
 from segmentation_assets.sources.base import SourceError, Window, midnight, within
 from segmentation_assets.sources.cells import ISO, Cells
-from segmentation_assets.sources.database import _windowed
+from segmentation_assets.sources.database import _column, _windowed
 from segmentation_assets.sources.mapping import Bounds
 from segmentation_assets.sources.reading import connect
 from segmentation_assets_tests.conftest import examples
@@ -500,3 +501,21 @@ def test_printed_rules_return_the_same_customers_on_postgresql(postgres: Server)
 
 def _said(text: str | None) -> str:
     return "null" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize(
+    ("url", "mapped", "column"),
+    [
+        ("postgresql://ann@host/shop", '"Placed At"', "Placed At"),
+        ("postgresql://ann@host/shop", '"say ""at"""', 'say "at"'),
+        ("postgresql://ann@host/shop", "DAY", "DAY"),  # no column there, so that all rows are fetched
+        ("sc://host:15002", "DAY", "day"),
+        ("sc://host:15002", '"placed at"', "Placed At"),
+        ("sc://host:15002", "day || ''", "day || ''"),
+    ],
+)
+def test_a_quoted_name_is_that_of_a_column(url: str, mapped: str, column: str) -> None:
+    """Else all rows would be fetched for each window, as for an expression."""
+    table = ibis.table({"Placed At": "timestamp", 'say "at"': "timestamp", "day": "date"}, name="orders")
+    settings = TransactionDatabase(url=url, table="orders", columns={**COLUMNS, "ordered_at": mapped})
+    assert _column(settings, "ordered_at", table) == column

@@ -93,6 +93,24 @@ def test_customers_are_recognised_by_the_ids_of_orders(tmp_path: Path, file: str
     assert [table["columns"]["customer_id"] for table in written.get("customers", [])] == ([expected] if expected else [])
 
 
+def test_a_column_named_as_the_customer_wins_over_one_that_counts_rows(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS_OF_A_DATABASE)
+    rows = "".join(f"{i},{i % 20 + 1},{i % 5},2024-01-{i % 28 + 1:02}\n" for i in range(1, 200))  # half of the customers
+    (tmp_path / "reviews.csv").write_text(f"id,customer_id,rating,created_at\n{rows}")
+    written = yaml.safe_load(write(look_at([tmp_path / "orders.csv", tmp_path / "reviews.csv"]), tmp_path))["source"]
+    assert "customers" not in written
+
+
+def test_customers_in_a_folder_are_compared_together(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS_OF_A_DATABASE)
+    (tmp_path / "customers").mkdir()
+    for part in range(4):
+        rows = "".join(f"{i},a{i}@x.org,Bonn\n" for i in range(part * 10 + 1, part * 10 + 11))
+        (tmp_path / "customers" / f"{part}.csv").write_text(f"id,email,city\n{rows}")
+    text = write(look_at([tmp_path / "orders.csv", tmp_path / "customers"]), tmp_path)
+    assert "customer_id: id    # guessed: 100% of the customers in orders.csv are in it" in text
+
+
 def test_ids_of_events_are_not_taken_for_those_of_customers(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS_OF_A_DATABASE)
     rows = "".join(f"{i},{i % 40 + 1},visit,2024-01-{i % 28 + 1:02}\n" for i in range(1, 200))

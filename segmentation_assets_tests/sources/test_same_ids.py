@@ -35,3 +35,10 @@ def test_of_many_ids_the_share_is_nearly_right(backend, begin, share):
 
 def test_a_repeated_id_is_noticed(backend):
     assert [ids_of(backend, ids).repeat for ids in ("abc", "abca")] == [False, True]
+
+
+def test_ids_of_several_files_are_those_of_one(backend):
+    every = [f"c{i}" for i in range(20_000)]
+    parts = [ids_of(backend, every[begin : begin + 5_000]) for begin in range(0, 20_000, 5_000)]
+    assert Ids.together(parts) == ids_of(backend, every)
+    assert Ids.together([ids_of(backend, "abc"), ids_of(backend, "cd")]).repeat

@@ -84,7 +84,11 @@ def _without_records(engine: DuckDBEngine, looks: dict[str, EntityLook]) -> list
     if records is None or not looks["customers"].counted.rows:
         return []
     named = {name: look.ids for name, look in looks.items() if name != "customers" and look.ids is not None}
-    return [line for name, ids in named.items() for line in advice.of_records(identities.recorded(engine, ids, records), name)]
+    customers = looks["customers"]
+    dated = isinstance(customers.source, TablesSource) and any("known_at" in table.columns for table in customers.source.settings.customers)
+    known_before = customers.keys[-1] if dated else None
+    compared = {name: identities.recorded(engine, ids, records) for name, ids in named.items()}
+    return [line for name, found in compared.items() for line in advice.of_records(found, name, known_before)]
 
 
 def suppression_lists(files: Sequence[Path]) -> tuple[list[str], list[str]]:

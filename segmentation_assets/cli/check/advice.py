@@ -122,14 +122,19 @@ def of_equal_but_for_case(total: int, examples: Sequence[tuple[str, str]], mappi
             yield f"    If they are the same customers, map in every table: {line({'customer_id': f'LOWER({value})'})}"
 
 
-def of_records(found: Recorded, name: str) -> Iterator[str]:
-    """Say that most customers of an entity have no record, so that the two tables may mean different things by a customer's id."""
+def of_records(found: Recorded, name: str, known_before: str | None = None) -> Iterator[str]:
+    """Say that most customers of an entity have no record, so that the two tables may mean different things by a customer's id.
+
+    Args:
+        known_before: the day before which records are known; None: they have no dates.
+    """
     if found.recorded < FEW_RECORDED * found.ids:
         few = f"{found.recorded:,} of {found.ids:,}" if found.recorded else f"none of {found.ids:,}"
         beside = f", and of ids in customers that are not there {found.other!r}" if found.other else ""
+        known, of = (f" that is known before {known_before}", " or of known_at") if known_before else ("", "")
         yield (
-            f"Warning: {few} customers in {name} have a record in customers. An id without one is {found.without!r}{beside}. If both "
-            "should have the same ids, correct the mapping of customer_id in one of them."
+            f"Warning: {few} customers in {name} have a record in customers{known}. An id without one is {found.without!r}{beside}. If "
+            f"both should have the same ids, correct the mapping of customer_id{of} in one of them."
         )
 
 
