@@ -24,8 +24,10 @@ from segmentation_assets.defs.instance import instance_of_command
 from segmentation_assets.defs.messages import AFTER_PUBLISHING
 from segmentation_assets.defs.order import PICTURES, WAITING
 from segmentation_assets.defs.pictures import LEFT_OUT
+from segmentation_assets.engines import exchange
 from segmentation_assets.report.fetching import fetch
 from segmentation_assets.settings import snapshots
+from segmentation_assets.settings.engine import SparkConnect
 from segmentation_assets.settings.loading import Settings
 from segmentation_assets.sources import open_source
 from segmentation_assets.store import freshness, published, restoring, sharing
@@ -158,6 +160,8 @@ def _carried_out(settings: Settings, planned: Plan, instance: dg.DagsterInstance
                 yield Outcome(key, second.run_id, [*first.warnings, *second.warnings])
         except KeyboardInterrupt:
             end_others(instance)
+            if isinstance(settings.engine, SparkConnect) and settings.engine.exchange:
+                exchange.remove_left(settings.engine.exchange, settings.data_dir)
             raise
         finally:
             ahead.shutdown(cancel_futures=True)

@@ -75,6 +75,7 @@ def end_others(instance: dg.DagsterInstance) -> None:
     for process in multiprocessing.active_children():
         theirs = heartbeats.runs_of(instance, process.pid or 0)
         process.kill()
+        process.join()
         for run in theirs:
             instance.report_run_canceled(run, WHY)
 

@@ -213,6 +213,12 @@ class Bucket:
 _OPEN: set[Bucket] = set()
 
 
+def remove_left(url: str, folder: Path) -> None:
+    """Remove what processes of this machine that have ended gave to engines through a bucket."""
+    with suppress(EngineError):  # then the next session removes it
+        Bucket(url, folder).close()
+
+
 def close_all() -> None:
     """Remove what this process has given to engines, before it ends without closing them."""
     for one in list(_OPEN):
