@@ -222,17 +222,30 @@ def _order(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Of many rows, each is numbered by the ranks of its coordinates and its place, because to sort numbers takes a third of the time.
     """
-    n = len(points)
-    if n < MANY:
+    numbers = _numbers(points) if len(points) >= MANY else None
+    if numbers is None:
         return np.lexsort(points.T[::-1])
-    number, largest = np.zeros(n, dtype=np.int64), n
+    numbers.sort()
+    return numbers % len(points)
+
+
+def _numbers(points: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """A number (n,) for each row that is in the order of its coordinates and then its place, which is the rest by n; None if they would
+    be too large. Copies of millions of rows are few, because this is where most memory is in use."""
+    n, largest, levels = len(points), len(points), list[NDArray[np.float64]]()
     for coordinate in points.T:
-        seen, rank = np.unique(coordinate, return_inverse=True)
-        largest *= len(seen)
+        values = np.sort(coordinate)
+        levels.append(values[np.concatenate([[True], values[1:] != values[:-1]])])
+        largest *= len(levels[-1])
         if largest > LARGEST_NUMBER:
-            return np.lexsort(points.T[::-1])
-        number = number * len(seen) + rank
-    return np.sort(number * n + np.arange(n)) % n
+            return None
+    numbers = np.zeros(n, dtype=np.int64)
+    for coordinate, seen in zip(points.T, levels, strict=True):
+        numbers *= len(seen)
+        numbers += np.searchsorted(seen, coordinate)
+    numbers *= n
+    numbers += np.arange(n)
+    return numbers
 
 
 def subsample(points: NDArray[np.float64], size: int, seed: int) -> NDArray[np.float64]:
