@@ -502,8 +502,8 @@ PLACES = {  # what would go round a language's place, and the files that may do 
         r"\b(execute|sql|raw_sql|query|SQLExpression)\(\s*f[\"']",
         {
             "engines/duckdb.py", "event_log.py", "sources/database_connection.py", "sources/pseudonyms.py", "sources/reading.py",
-            "sources/sqlite_tables.py", "sources/statements.py", "store/database_files.py", "store/master.py", "store/published.py",
-            "store/spreadsheet.py", "store/confinement.py", "store/receipts.py",
+            "sources/spark_tables.py", "sources/sqlite_tables.py", "sources/statements.py", "store/confinement.py",
+            "store/database_files.py", "store/master.py", "store/published.py", "store/receipts.py", "store/spreadsheet.py",
         },
     ),
 }  # fmt: skip
