@@ -2,10 +2,11 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import LocalStore, S3Store
 
 PATIENCE = timedelta(seconds=20)  # for a storage that does not answer
 NEEDS = "needs the package obstore, which is not installed. Install it: pip install 'segmentation-assets[storage]'"
@@ -41,6 +42,15 @@ def bucket(url: str, endpoint: str | None = None, region: str | None = None) -> 
         client_options={"allow_http": address.startswith("http://"), "connect_timeout": PATIENCE},
         retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
     )
+
+
+def download(store: "S3Store | LocalStore", name: str, file: Path) -> None:
+    """Write an object into a file, a part at a time."""
+    import obstore  # an extra
+
+    with file.open("wb") as opened:
+        for part in obstore.get(store, name).stream():
+            opened.write(part)
 
 
 def in_words(error: BaseException) -> str:

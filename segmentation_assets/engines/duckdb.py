@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from segmentation_assets.engines.base import WRITING
+from segmentation_assets.engines.parquet import state_of
 
 
 class DuckDBEngine:
@@ -44,7 +45,7 @@ class DuckDBEngine:
 
     def scan(self, files: Sequence[Path], **options: Any) -> ir.Table:
         # Many assets read the same partition, and making a view and asking for its columns costs 10 ms each time.
-        read = (tuple((str(file), (found := file.stat()).st_ino, found.st_mtime_ns, found.st_size) for file in files), *options.items())
+        read = (tuple(map(state_of, files)), *options.items())
         if read not in self._scans:
             self._scans[read] = self.backend.read_parquet([str(file) for file in files], union_by_name=True, **options)
         return self._scans[read]

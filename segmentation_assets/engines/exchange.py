@@ -9,26 +9,19 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from segmentation_assets.atomic import beside, is_left
 from segmentation_assets.engines.base import EngineError
-from segmentation_assets.storage import NEEDS, bucket, in_words
+from segmentation_assets.engines.parquet import State, state_of
+from segmentation_assets.storage import NEEDS, bucket, download, in_words
 
 S3 = "s3://"
 SESSIONS = "segmentation-exchange"  # below the prefix; in it, a folder for each session
 LEFT_AFTER = dt.timedelta(days=2)  # after which a session of another machine, whose process may have been killed, is removed
 AT_ONCE = 8  # files that travel at the same time
-
-
-State = tuple[str, int, int, int]
-
-
-def state_of(file: Path) -> State:
-    """What is different once a file is another one, or was changed."""
-    facts = file.stat()
-    return str(file), facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 class Exchange(Protocol):
@@ -161,15 +154,8 @@ class Bucket:
         with self._asking(), ThreadPoolExecutor(AT_ONCE) as pool:
             names = sorted(one for one in self._below(name) if one.endswith(".parquet"))
             files = [parts / f"{number:06}.parquet" for number in range(len(names))]
-            list(pool.map(self._fetch, names, files))
+            list(pool.map(partial(download, self._store), names, files))
         return files
-
-    def _fetch(self, name: str, file: Path) -> None:
-        import obstore
-
-        with file.open("wb") as opened:
-            for part in obstore.get(self._store, name).stream():
-                opened.write(part)
 
     def _below(self, name: str) -> list[str]:
         import obstore

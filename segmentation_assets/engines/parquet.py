@@ -7,6 +7,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+State = tuple[str, int, int, int]
+
+
+def state_of(file: Path) -> State:
+    """What is different once a file is another one, or was changed."""
+    facts = file.stat()
+    return str(file), facts.st_ino, facts.st_mtime_ns, facts.st_size
+
 
 def row_count(file: Path) -> int | None:
     """Number of rows of a file; None if it is missing or truncated."""

@@ -34,11 +34,11 @@ from pyspark.sql.connect.client import DefaultChannelBuilder
 from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Results
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
-from sqlglot import exp
 
 from segmentation_assets.engines.base import Engine, EngineError
 from segmentation_assets.engines.duckdb import DuckDBEngine
-from segmentation_assets.engines.exchange import Exchange, state_of
+from segmentation_assets.engines.exchange import Exchange
+from segmentation_assets.engines.parquet import state_of
 
 PINNED = {  # what would otherwise depend on how the engine was set up
     "spark.sql.session.timeZone": "UTC",
@@ -97,7 +97,7 @@ class _Compiler(PySparkCompiler):
         if name == "strlen":
             return self.f.octet_length(first)
         if name == "isfinite":
-            return self.f.abs(first) < self.cast(exp.Literal.string("Infinity"), op.args[0].dtype)  # NaN is above all numbers
+            return self.f.abs(first) < self.cast(sge.Literal.string("Infinity"), op.args[0].dtype)  # NaN is above all numbers
         if name == "to_json" and op.args[0].dtype.is_struct():
             return self.f.to_json(first)
         if name == "to_json":
@@ -111,7 +111,7 @@ class _Compiler(PySparkCompiler):
         return self.if_(some, self.f.sequence(start, stop - sign, step), self.f.array())
 
 
-def _infix(node: type[exp.Expression]) -> Callable[..., Any]:
+def _infix(node: type[sge.Expression]) -> Callable[..., Any]:
     def visit(self: _Compiler, op: Any, *, left: Any, right: Any) -> Any:
         """Decimals beside floats, and those that are divided, become floats as on DuckDB; Sail makes decimals of both, with few digits."""
         floats = isinstance(op, ops.Divide) or any(side.dtype.is_floating() for side in (op.left, op.right))

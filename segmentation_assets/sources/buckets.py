@@ -18,7 +18,7 @@ from filelock import FileLock
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.source import BUCKET, REQUIRED, Files, Tables
 from segmentation_assets.sources.base import SourceError
-from segmentation_assets.storage import NEEDS, bucket, in_words
+from segmentation_assets.storage import NEEDS, bucket, download, in_words
 
 FOLDER = "s3"  # below the folder of source rows; below it, the bucket's name and the objects' names
 SIGN = re.compile(r"[*?\[]")  # of a pattern
@@ -129,11 +129,8 @@ def _is_meant(name: str, pattern: str) -> bool:
 
 
 def _fetch(store: Any, one: Found, target: Path) -> None:
-    import obstore
-
     if target.exists() and (target.stat().st_size, target.stat().st_mtime_ns) == (one.size, one.time):
         return
-    with replacing(target) as unfinished, unfinished.open("wb") as opened:
-        for part in obstore.get(store, one.name).stream():
-            opened.write(part)
+    with replacing(target) as unfinished:
+        download(store, one.name, unfinished)
     os.utime(target, ns=(one.time, one.time))

@@ -18,9 +18,7 @@ from segmentation_assets.sources.cells import ISO, Cells
 from segmentation_assets.sources.mapping import KINDS, Bounds, MappedColumns, canonical, resolve
 from segmentation_assets.sources.rows import LINE, PROBLEM, ROW, SourceRows
 
-KNOWN = frozenset(
-    {"strlen", "isfinite", "to_json", "convert_timezone"}
-)  # functions of the engine, and those of DuckDB that it has otherwise
+KNOWN = frozenset({"strlen", "isfinite", "to_json", "convert_timezone"})  # functions that the engine has, or has by another name
 FORMS = {"time": ("timestamp", "date"), "number": ("numeric", "boolean")}  # types that are read alike everywhere
 UTC = "UTC"
 BUCKETS = 2  # hexadecimal digits of the digest by which rows are numbered, so that no machine has to sort all of them

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segmentation_assets.atomic import replacing
 from segmentation_assets.settings.lake import LakeSettings
-from segmentation_assets.storage import NEEDS, bucket, in_words
+from segmentation_assets.storage import NEEDS, bucket, download, in_words
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
@@ -153,12 +153,9 @@ class SharedLake:
         Raises:
             SharedLakeError: it is damaged, or was removed since.
         """
-        import obstore
-
         with replacing(target) as unfinished:
-            with self._asking(), unfinished.open("wb") as opened:
-                for part in obstore.get(self.store, shared.object).stream():
-                    opened.write(part)
+            with self._asking():
+                download(self.store, shared.object, unfinished)
             if digest(unfinished) != shared.sha256:
                 raise SharedLakeError(
                     f"{self.url}/{shared.object} is damaged: its digest is not that of the file that was put there. {target} was left as "
